@@ -1,0 +1,28 @@
+//! A contact.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{ContactId, Email, Timestamp, WorkspaceId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "contacts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ContactId,
+    pub workspace_id: WorkspaceId,
+    pub mode: String,
+    pub name: String,
+    pub email: Option<Email>,
+    pub phone: Option<String>,
+    pub company: Option<String>,
+    pub stage: String,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub tags: Json,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

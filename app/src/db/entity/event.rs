@@ -1,0 +1,32 @@
+//! One line of the log: something changed.
+
+use sea_orm::entity::prelude::*;
+
+use crate::catalog::{Category, EventType};
+use crate::domain::{EventId, Timestamp, UserId, WorkspaceId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "events")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: EventId,
+    pub workspace_id: Option<WorkspaceId>,
+    #[sea_orm(column_name = "type")]
+    pub event_type: EventType,
+    pub category: Category,
+    pub mode: String,
+    pub actor_kind: String,
+    pub actor_id: Option<Uuid>,
+    pub actor_name: String,
+    /// The person whom the event is about: a Security event tells them.
+    pub about_user_id: Option<UserId>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub data: Json,
+    pub created_at: Timestamp,
+    pub dispatched_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,35 @@
+//! The outbox: mail written with the change that caused it, sent afterwards.
+
+use sea_orm::entity::prelude::*;
+
+use crate::catalog::Category;
+use crate::domain::{Email, EventId, MailId, Timestamp, UserId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "mails")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: MailId,
+    pub user_id: Option<UserId>,
+    pub event_id: Option<EventId>,
+    /// Set for notifications, empty for mail that a person must get whatever their preferences say.
+    pub category: Option<Category>,
+    pub recipient: Email,
+    pub subject: String,
+    pub body_text: String,
+    pub body_html: String,
+    pub unsubscribe_url: Option<String>,
+    pub created_at: Timestamp,
+    pub attempts: i32,
+    pub next_attempt_at: Option<Timestamp>,
+    pub lease_token: Option<Uuid>,
+    pub lease_until: Option<Timestamp>,
+    pub sent_at: Option<Timestamp>,
+    pub failed_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,20 @@
+//! An address that a workspace has, or had and still holds.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{Slug, Timestamp, WorkspaceId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "slug_claims")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub slug: Slug,
+    pub workspace_id: Option<WorkspaceId>,
+    /// Empty while the address is the workspace's current one.
+    pub released_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,62 @@
+//! The schema, written by hand: one file a step, applied in order, never edited once released.
+//!
+//! Each step is SQL that both databases understand, with three words left open because they name types differently:
+//! `{uuid}`, `{bytes}` and `{json}`. Times are `bigint` milliseconds since the Unix epoch. A test holds the result
+//! against the entities.
+
+mod m0001_people;
+mod m0002_workspaces;
+mod m0003_events;
+mod m0004_contacts;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+
+pub struct Migrator;
+
+#[sea_orm::prelude::async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_people::Migration),
+            Box::new(m0002_workspaces::Migration),
+            Box::new(m0003_events::Migration),
+            Box::new(m0004_contacts::Migration),
+        ]
+    }
+}
+
+/// Runs `sql` with the database's own type names filled in.
+async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    let (uuid, bytes, json) = match connection.get_database_backend() {
+        DbBackend::Postgres => ("uuid", "bytea", "jsonb"),
+        _ => ("uuid_text", "blob", "jsonb_text"),
+    };
+    let sql = sql.replace("{uuid}", uuid).replace("{bytes}", bytes).replace("{json}", json);
+    connection.execute_unprepared(&sql).await.map(|_| ())
+}
+
+/// Declares a step from its SQL. There is no way down: going back is restoring the backup made before going up.
+macro_rules! step {
+    ($name:literal, $sql:expr) => {
+        pub struct Migration;
+
+        impl sea_orm_migration::MigrationName for Migration {
+            fn name(&self) -> &str {
+                $name
+            }
+        }
+
+        #[sea_orm_migration::sea_orm::prelude::async_trait::async_trait]
+        impl sea_orm_migration::MigrationTrait for Migration {
+            async fn up(
+                &self,
+                manager: &sea_orm_migration::SchemaManager,
+            ) -> Result<(), sea_orm_migration::sea_orm::DbErr> {
+                super::run(manager, $sql).await
+            }
+        }
+    };
+}
+use step;

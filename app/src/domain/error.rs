@@ -1,0 +1,158 @@
+//! What can go wrong, as the person who meets it should hear it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Permission;
+
+/// What is wrong with a form, by field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FieldErrors(BTreeMap<String, String>);
+
+impl FieldErrors {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes what is wrong with a field. The first thing said of it stands.
+    pub fn add(&mut self, field: &str, message: impl fmt::Display) {
+        self.0.entry(field.to_owned()).or_insert_with(|| message.to_string());
+    }
+
+    /// Keeps a parsed value, or notes what is wrong with its field.
+    pub fn check<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(field, error)).ok()
+    }
+
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(field, message)| (field.as_str(), message.as_str()))
+    }
+}
+
+/// What a server function answers instead of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppError {
+    /// Nobody is signed in.
+    Unauthenticated,
+    /// Signed in, but the role does not include this.
+    Forbidden { permission: Permission },
+    /// Does not exist, or belongs to others.
+    NotFound,
+    /// Fields to mend.
+    Invalid(FieldErrors),
+    /// The state of things does not allow it (any more).
+    Conflict(String),
+    /// The plan does not include more of it.
+    LimitReached(String),
+    /// Tried too often; `retry_after` in seconds.
+    RateLimited { retry_after: u64 },
+    /// The workspace is frozen: only billing, leaving and one's own account can change.
+    Frozen,
+    /// A request that no page of ours makes.
+    Malformed,
+    /// The browser could not reach the server.
+    Offline,
+    /// Our fault. The incident's number stands in the log beside what happened.
+    Internal { incident: String },
+}
+
+impl AppError {
+    /// One field to mend.
+    pub fn field(field: &str, message: impl fmt::Display) -> Self {
+        let mut errors = FieldErrors::new();
+        errors.add(field, message);
+        Self::Invalid(errors)
+    }
+
+    /// The HTTP status that says the same.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden { .. } | Self::Frozen => 403,
+            Self::NotFound => 404,
+            Self::Conflict(_) | Self::LimitReached(_) => 409,
+            Self::Invalid(_) => 422,
+            Self::RateLimited { .. } => 429,
+            Self::Internal { .. } => 500,
+            Self::Offline => 503,
+        }
+    }
+
+    /// A headline for a page that can show nothing else.
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "Sign in to continue",
+            Self::Forbidden { .. } => "You may not see this page",
+            Self::NotFound => "Page not found",
+            Self::Invalid(_) => "Something needs your attention",
+            Self::Conflict(_) => "This has changed meanwhile",
+            Self::LimitReached(_) => "Limit reached",
+            Self::RateLimited { .. } => "Too many attempts",
+            Self::Frozen => "This workspace is frozen",
+            Self::Malformed => "Bad request",
+            Self::Offline => "No connection",
+            Self::Internal { .. } => "Something went wrong",
+        }
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unauthenticated => f.write_str("You are signed out. Sign in and try again."),
+            Self::Forbidden { permission } => {
+                write!(f, "Your role does not allow this. Ask {}.", permission.who_can_help())
+            }
+            Self::NotFound => f.write_str("This does not exist, or not any more."),
+            Self::Invalid(_) => f.write_str("Some fields need your attention."),
+            Self::Conflict(message) | Self::LimitReached(message) => f.write_str(message),
+            Self::RateLimited { retry_after } => match retry_after {
+                0..=1 => f.write_str("Too many attempts. Try again in a second."),
+                2..=90 => write!(f, "Too many attempts. Try again in {retry_after} seconds."),
+                _ => write!(f, "Too many attempts. Try again in {} minutes.", retry_after.div_ceil(60)),
+            },
+            Self::Frozen => f.write_str("The workspace is frozen until it is paid for. Nothing is lost."),
+            Self::Malformed => f.write_str("The server could not read this request. Reload the page and try again."),
+            Self::Offline => f.write_str("The server cannot be reached. Check your connection and try again."),
+            Self::Internal { incident } => {
+                write!(f, "This is our fault, not yours. Should it happen again, tell us the number {incident}.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AppError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_about_a_field_stands() {
+        let mut errors = FieldErrors::new();
+        assert_eq!(errors.check::<(), _>("name", Err("Enter a name")), None);
+        errors.add("name", "Something else");
+        assert_eq!(errors.get("name"), Some("Enter a name"));
+    }
+
+    #[test]
+    fn travels_as_json() {
+        let error = AppError::field("email", "Enter an email address");
+        let json = serde_json::to_string(&error).unwrap();
+        assert_eq!(json, r#"{"invalid":{"email":"Enter an email address"}}"#);
+        assert_eq!(serde_json::from_str::<AppError>(&json).unwrap(), error);
+    }
+}

@@ -1,0 +1,117 @@
+//! Who may do what: one table.
+
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+
+/// Something that is allowed by role. One's own account, preferences, inbox and leaving need none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// See the workspace's name and URL, and who is in it.
+    ReadWorkspace,
+    /// See members' e-mail addresses.
+    SeeMemberEmails,
+    ReadContacts,
+    WriteContacts,
+    /// See balance and usage.
+    SeeCredits,
+    SpendCredits,
+    /// Change the workspace's name and URL.
+    EditWorkspace,
+    /// Invite, resend, cancel, copy an invitation's link.
+    InviteMembers,
+    /// Change roles, remove members; never an owner's, never to owner.
+    ManageMembers,
+    /// See and change billing, buy credits.
+    ManageBilling,
+    ManageApiKeys,
+    ManageWebhooks,
+    SeeAuditLog,
+    /// Make and demote owners, delete the workspace.
+    OwnWorkspace,
+}
+
+impl Role {
+    /// Whether this role includes `permission`.
+    pub fn may(self, permission: Permission) -> bool {
+        self <= permission.least()
+    }
+}
+
+impl Permission {
+    pub const ALL: [Self; 14] = [
+        Self::ReadWorkspace,
+        Self::SeeMemberEmails,
+        Self::ReadContacts,
+        Self::WriteContacts,
+        Self::SeeCredits,
+        Self::SpendCredits,
+        Self::EditWorkspace,
+        Self::InviteMembers,
+        Self::ManageMembers,
+        Self::ManageBilling,
+        Self::ManageApiKeys,
+        Self::ManageWebhooks,
+        Self::SeeAuditLog,
+        Self::OwnWorkspace,
+    ];
+
+    /// The least role that includes it; every role above does too.
+    const fn least(self) -> Role {
+        match self {
+            Self::ReadWorkspace | Self::ReadContacts => Role::Client,
+            Self::SeeMemberEmails | Self::WriteContacts | Self::SeeCredits | Self::SpendCredits => Role::Member,
+            Self::EditWorkspace
+            | Self::InviteMembers
+            | Self::ManageMembers
+            | Self::ManageBilling
+            | Self::ManageApiKeys
+            | Self::ManageWebhooks
+            | Self::SeeAuditLog => Role::Admin,
+            Self::OwnWorkspace => Role::Owner,
+        }
+    }
+
+    /// Who can help someone who lacks it, as the end of a sentence.
+    pub const fn who_can_help(self) -> &'static str {
+        match self.least() {
+            Role::Owner => "an owner of this workspace",
+            Role::Admin => "an owner or admin of this workspace",
+            Role::Member | Role::Client => "a member of this workspace",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_table() {
+        let mut table = String::new();
+        for permission in Permission::ALL {
+            let row: String = Role::ALL.iter().map(|role| if role.may(permission) { 'x' } else { '.' }).collect();
+            table += &format!("{row} {permission:?}\n");
+        }
+        assert_eq!(
+            table,
+            "\
+xxxx ReadWorkspace
+xxx. SeeMemberEmails
+xxxx ReadContacts
+xxx. WriteContacts
+xxx. SeeCredits
+xxx. SpendCredits
+xx.. EditWorkspace
+xx.. InviteMembers
+xx.. ManageMembers
+xx.. ManageBilling
+xx.. ManageApiKeys
+xx.. ManageWebhooks
+xx.. SeeAuditLog
+x... OwnWorkspace
+"
+        );
+    }
+}

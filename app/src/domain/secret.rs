@@ -1,0 +1,91 @@
+//! Text that must not be printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A password or token on its way through the program. It does not print; whoever needs the text says so by
+/// [`Secret::expose`]. It does serialise, because a browser has to post it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Shortest and longest new password, in characters (NIST SP 800-63B asks for long rather than intricate ones).
+pub const SHORTEST_PASSWORD: usize = 12;
+pub const LONGEST_PASSWORD: usize = 128;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordError {
+    Empty,
+    TooShort,
+    TooLong,
+}
+
+impl fmt::Display for PasswordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Enter a password"),
+            Self::TooShort => write!(f, "A password has at least {SHORTEST_PASSWORD} characters"),
+            Self::TooLong => write!(f, "A password has at most {LONGEST_PASSWORD} characters"),
+        }
+    }
+}
+
+impl std::error::Error for PasswordError {}
+
+/// The rule for a new password that both sides can check; the server also refuses the common ones.
+pub fn check_new_password(text: &str) -> Result<(), PasswordError> {
+    match text.chars().count() {
+        0 => Err(PasswordError::Empty),
+        ..SHORTEST_PASSWORD => Err(PasswordError::TooShort),
+        SHORTEST_PASSWORD..=LONGEST_PASSWORD => Ok(()),
+        _ => Err(PasswordError::TooLong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        let secret = Secret::from("hunter2 hunter2");
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "Secret(…) Some(Secret(…))");
+    }
+
+    #[test]
+    fn length_counts_characters_not_bytes() {
+        assert_eq!(check_new_password("ñandú-ñandú"), Err(PasswordError::TooShort));
+        assert_eq!(check_new_password("ñandú-ñandú!"), Ok(()));
+        assert_eq!(check_new_password(&"山".repeat(128)), Ok(()));
+        assert_eq!(check_new_password(&"x".repeat(129)), Err(PasswordError::TooLong));
+    }
+}

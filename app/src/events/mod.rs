@@ -1,0 +1,169 @@
+//! The event log. Every change writes one event in the transaction that makes the change; inbox, mail, webhooks,
+//! audit log and live pages all follow from it.
+
+mod describe;
+pub use describe::describe;
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use serde_json::Value;
+
+use crate::catalog::EventType;
+use crate::db::{Tx, entity};
+use crate::domain::{AppError, EventId, Timestamp, UserId, WorkspaceId};
+use crate::live::{Hint, Topic};
+use crate::session::{Actor, Person};
+
+/// Who did it, as the log keeps it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    kind: &'static str,
+    id: Option<uuid::Uuid>,
+    name: String,
+}
+
+impl Origin {
+    pub fn system() -> Self {
+        Self { kind: "system", id: None, name: "Wheelhouse".to_owned() }
+    }
+
+    /// A person by id, for changes made before there is a session: sign-up, a link from a mail.
+    pub fn person(id: UserId, name: &str) -> Self {
+        Self { kind: "person", id: Some(id.uuid()), name: name.to_owned() }
+    }
+}
+
+impl From<&Person> for Origin {
+    fn from(person: &Person) -> Self {
+        Self::person(person.id(), person.name())
+    }
+}
+
+impl From<&Actor> for Origin {
+    fn from(actor: &Actor) -> Self {
+        actor.person().into()
+    }
+}
+
+/// What is about to be written down.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    event_type: EventType,
+    workspace: Option<WorkspaceId>,
+    about: Option<UserId>,
+    data: Value,
+}
+
+impl NewEvent {
+    /// Something that happened in a workspace.
+    pub fn in_workspace(workspace: WorkspaceId, event_type: EventType, data: Value) -> Self {
+        Self { event_type, workspace: Some(workspace), about: None, data }
+    }
+
+    /// Something that concerns one person, wherever they are.
+    pub fn about_person(user: UserId, event_type: EventType, data: Value) -> Self {
+        Self { event_type, workspace: None, about: Some(user), data }
+    }
+
+    /// Also tells this person, whatever their part in it.
+    #[must_use]
+    pub fn about(mut self, user: UserId) -> Self {
+        self.about = Some(user);
+        self
+    }
+}
+
+/// Writes an event into the caller's transaction.
+pub async fn record(tx: &mut Tx, origin: impl Into<Origin>, event: NewEvent) -> Result<EventId, AppError> {
+    record_at(tx, origin, event, Timestamp::now()).await
+}
+
+/// [`record`] for something that happened at another time, such as a day of the demo's past.
+pub async fn record_at(
+    tx: &mut Tx,
+    origin: impl Into<Origin>,
+    event: NewEvent,
+    at: Timestamp,
+) -> Result<EventId, AppError> {
+    let origin = origin.into();
+    let id = EventId::new();
+    entity::event::ActiveModel {
+        id: Set(id),
+        workspace_id: Set(event.workspace),
+        event_type: Set(event.event_type),
+        category: Set(event.event_type.category()),
+        mode: Set("live".to_owned()),
+        actor_kind: Set(origin.kind.to_owned()),
+        actor_id: Set(origin.id),
+        actor_name: Set(origin.name),
+        about_user_id: Set(event.about),
+        data: Set(event.data),
+        created_at: Set(at),
+        dispatched_at: Set(None),
+    }
+    .insert(tx)
+    .await?;
+    if let Some(workspace) = event.workspace {
+        for topic in topics(event.event_type) {
+            tx.hint(Hint::workspace(workspace, *topic));
+        }
+    }
+    if let Some(user) = event.about {
+        tx.hint(Hint::user(user, Topic::Account));
+    }
+    Ok(id)
+}
+
+/// What open pages of the workspace show of such an event.
+fn topics(event_type: EventType) -> &'static [Topic] {
+    let name = event_type.as_str();
+    match name.split_once('.').map(|(subject, _)| subject) {
+        Some("member" | "invitation") => &[Topic::Members],
+        Some("workspace") => &[Topic::Workspace],
+        Some("contact") => &[Topic::Contacts],
+        _ => &[],
+    }
+}
+
+/// An event that someone wants to take back.
+#[derive(Clone, Debug)]
+pub struct Undoable {
+    pub data: Value,
+    pub about: Option<UserId>,
+}
+
+/// Finds an event that this person caused in this workspace less than `within` ago. Another's event, another
+/// workspace's, another kind of event or one too old does not exist for them.
+pub async fn undoable(
+    tx: &Tx,
+    actor: &Actor,
+    id: EventId,
+    event_type: EventType,
+    within: std::time::Duration,
+) -> Result<Undoable, AppError> {
+    let event = entity::Event::find_by_id(id)
+        .filter(entity::event::Column::WorkspaceId.eq(actor.workspace()))
+        .filter(entity::event::Column::EventType.eq(event_type))
+        .filter(entity::event::Column::ActorId.eq(actor.person().id().uuid()))
+        .filter(entity::event::Column::CreatedAt.gte(Timestamp::now().before(within)))
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    Ok(Undoable { data: event.data, about: event.about_user_id })
+}
+
+/// The latest events of a workspace that this person may see, newest first.
+pub async fn latest(
+    house: &crate::house::House,
+    actor: &Actor,
+    limit: u64,
+) -> Result<Vec<entity::event::Model>, AppError> {
+    let visible: Vec<EventType> =
+        EventType::ALL.into_iter().filter(|event| actor.role().may(event.required_permission())).collect();
+    Ok(entity::Event::find()
+        .filter(entity::event::Column::WorkspaceId.eq(actor.workspace()))
+        .filter(entity::event::Column::EventType.is_in(visible))
+        .order_by_desc(entity::event::Column::Id)
+        .limit(limit)
+        .all(house.db().read())
+        .await?)
+}

@@ -1,0 +1,69 @@
+//! What every store and page needs of the running program: one handle, made at start, cheap to clone.
+
+use std::sync::Arc;
+
+use crate::db::Db;
+use crate::keyring::Keyring;
+use crate::limits::Limits;
+use crate::passwords::Passwords;
+
+/// The running house.
+#[derive(Clone, Debug)]
+pub struct House(Arc<Rooms>);
+
+#[derive(Debug)]
+struct Rooms {
+    db: Db,
+    site: Site,
+    keyring: Keyring,
+    passwords: Passwords,
+    limits: Limits,
+}
+
+/// Where this installation stands in the world.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Scheme, host and port, no slash at the end. Links and the Origin check are built from this, never from `Host`.
+    pub public_url: String,
+    /// Whether mail leaves the house. Without it the outbox keeps everything.
+    pub sends_mail: bool,
+    /// Whether this is the demo: its outbox can be read at `/outbox`.
+    pub demo: bool,
+}
+
+impl Site {
+    /// `url("/login")` is the full address of the sign-in page.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}
+
+impl House {
+    pub fn new(db: Db, site: Site, keyring: Keyring, passwords: Passwords, limits: Limits) -> Self {
+        Self(Arc::new(Rooms { db, site, keyring, passwords, limits }))
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.keyring
+    }
+
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+}

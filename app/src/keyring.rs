@@ -1,0 +1,124 @@
+//! Secrets: the server's key and what is derived from it, random tokens and how they are kept.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::domain::Secret;
+
+/// Bytes of the server's key, and of every token made here (256 bits).
+pub const KEY_BYTES: usize = 32;
+
+/// The server's key. Everything that needs it derives a key of its own by purpose, so that a value made for one
+/// purpose is worth nothing for another.
+#[derive(Clone)]
+pub struct Keyring {
+    master: [u8; KEY_BYTES],
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+impl Keyring {
+    pub fn new(master: [u8; KEY_BYTES]) -> Self {
+        Self { master }
+    }
+
+    /// Reads the key as an operator writes it: base64 of 32 bytes.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| "must be base64".to_owned())?;
+        let master = <[u8; KEY_BYTES]>::try_from(bytes.as_slice())
+            .map_err(|_| format!("must be base64 of {KEY_BYTES} bytes, but holds {}", bytes.len()))?;
+        Ok(Self { master })
+    }
+
+    /// A new random key, in the form that [`Keyring::parse`] reads.
+    pub fn generate() -> String {
+        STANDARD.encode(random())
+    }
+
+    /// A tag that only this server can make for `message` and `purpose`, 192 bits as 32 characters fit for a URL.
+    pub fn tag(&self, purpose: &str, message: &[u8]) -> String {
+        let mut mac = self.mac(purpose);
+        mac.update(message);
+        URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..24])
+    }
+
+    /// Whether `tag` is the one for `message` and `purpose`, in constant time.
+    pub fn is_tag(&self, purpose: &str, message: &[u8], tag: &str) -> bool {
+        self.tag(purpose, message).as_bytes().ct_eq(tag.as_bytes()).into()
+    }
+
+    fn mac(&self, purpose: &str) -> Hmac<Sha256> {
+        let mut derive = Hmac::<Sha256>::new_from_slice(&self.master).expect("HMAC takes a key of any length");
+        derive.update(purpose.as_bytes());
+        Hmac::<Sha256>::new_from_slice(&derive.finalize().into_bytes()).expect("HMAC takes a key of any length")
+    }
+}
+
+/// A random token as it leaves the house, in a cookie or a link; at home only its hash is kept.
+pub struct Token {
+    plain: Secret,
+    hash: Vec<u8>,
+}
+
+impl Token {
+    pub fn generate() -> Self {
+        let plain = URL_SAFE_NO_PAD.encode(random());
+        Self { hash: hash_token(&plain), plain: Secret::from(plain) }
+    }
+
+    pub fn plain(&self) -> &Secret {
+        &self.plain
+    }
+
+    pub fn hash(&self) -> Vec<u8> {
+        self.hash.clone()
+    }
+}
+
+/// SHA-256 of a token. Tokens are random enough that a slow hash would add nothing.
+pub fn hash_token(plain: &str) -> Vec<u8> {
+    Sha256::digest(plain.as_bytes()).to_vec()
+}
+
+fn random() -> [u8; KEY_BYTES] {
+    let mut bytes = [0; KEY_BYTES];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_holds_for_its_purpose_and_message_alone() {
+        let ring = Keyring::new([7; KEY_BYTES]);
+        let tag = ring.tag("invitation", b"inv_1/1");
+        assert_eq!(tag.len(), 32);
+        assert!(ring.is_tag("invitation", b"inv_1/1", &tag));
+        assert!(!ring.is_tag("invitation", b"inv_1/2", &tag));
+        assert!(!ring.is_tag("unsubscribe", b"inv_1/1", &tag));
+        assert!(!Keyring::new([8; KEY_BYTES]).is_tag("invitation", b"inv_1/1", &tag));
+    }
+
+    #[test]
+    fn a_key_reads_back_and_a_bad_one_says_why() {
+        assert!(Keyring::parse(&Keyring::generate()).is_ok());
+        assert_eq!(Keyring::parse("c2hvcnQ=").unwrap_err(), "must be base64 of 32 bytes, but holds 5");
+        assert_eq!(Keyring::parse("*").unwrap_err(), "must be base64");
+    }
+
+    #[test]
+    fn nothing_prints_a_key() {
+        assert_eq!(format!("{:?}", Keyring::new([7; KEY_BYTES])), "Keyring(…)");
+    }
+}

@@ -1,0 +1,29 @@
+//! Everything that the server and the browser share.
+//!
+//! Read it in this order: [`domain`] and [`catalog`] are the trade's words; [`session`] says who is there;
+//! [`settings`] holds a folder for each section of the settings area, from its rules to its page; [`ui`] is what pages
+//! are made of; [`shell`] puts them into a document. Behind the feature `ssr` stand the stores, which speak to the
+//! database ([`db`]) and to nothing else, and [`events`], from which everything that follows a change is derived.
+
+#![recursion_limit = "512"]
+
+pub mod catalog;
+pub mod domain;
+mod failure;
+pub mod live;
+pub mod session;
+
+#[cfg(feature = "ssr")]
+pub mod db;
+#[cfg(feature = "ssr")]
+pub mod events;
+#[cfg(feature = "ssr")]
+pub mod house;
+#[cfg(feature = "ssr")]
+pub mod keyring;
+#[cfg(feature = "ssr")]
+pub mod limits;
+#[cfg(feature = "ssr")]
+pub mod mail;
+#[cfg(feature = "ssr")]
+pub mod passwords;

@@ -1,0 +1,39 @@
+use serde::{Deserialize, Serialize};
+
+/// What an open page may have to look at again. The text is what travels over `/live`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// A person's own name, address, sessions.
+    Account,
+    /// A person's notification preferences.
+    Preferences,
+    /// A person's inbox.
+    Inbox,
+    /// A workspace's name and address, and which workspaces a person is in.
+    Workspace,
+    /// Who is in a workspace and who is invited.
+    Members,
+    /// A workspace's contacts.
+    Contacts,
+}
+
+impl Topic {
+    pub const ALL: [Self; 6] =
+        [Self::Account, Self::Preferences, Self::Inbox, Self::Workspace, Self::Members, Self::Contacts];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Preferences => "preferences",
+            Self::Inbox => "inbox",
+            Self::Workspace => "workspace",
+            Self::Members => "members",
+            Self::Contacts => "contacts",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.as_str() == text)
+    }
+}

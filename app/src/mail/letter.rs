@@ -1,0 +1,102 @@
+/// A letter before it is text or HTML: paragraphs, one thing to do, a footnote. Plain enough for every mail program.
+#[derive(Clone, Debug, Default)]
+pub struct Letter {
+    subject: String,
+    paragraphs: Vec<String>,
+    button: Option<(String, String)>,
+    footnotes: Vec<String>,
+}
+
+impl Letter {
+    pub fn new(subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn paragraph(mut self, text: impl Into<String>) -> Self {
+        self.paragraphs.push(text.into());
+        self
+    }
+
+    #[must_use]
+    pub fn button(mut self, label: impl Into<String>, url: impl Into<String>) -> Self {
+        self.button = Some((label.into(), url.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn footnote(mut self, text: impl Into<String>) -> Self {
+        self.footnotes.push(text.into());
+        self
+    }
+
+    /// The subject on one line: names that people choose end up here, and a line break would begin a new header.
+    pub fn subject(&self) -> String {
+        self.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+    }
+
+    pub fn text(&self) -> String {
+        let mut parts = self.paragraphs.clone();
+        if let Some((label, url)) = &self.button {
+            parts.push(format!("{label}:\n{url}"));
+        }
+        if !self.footnotes.is_empty() {
+            parts.push(format!("-- \n{}", self.footnotes.join("\n")));
+        }
+        parts.join("\n\n") + "\n"
+    }
+
+    pub fn html(&self) -> String {
+        let mut body = String::new();
+        for paragraph in &self.paragraphs {
+            body += &format!("<p style=\"margin:0 0 16px\">{}</p>\n", escape(paragraph));
+        }
+        if let Some((label, url)) = &self.button {
+            body += &format!(
+                "<p style=\"margin:24px 0\"><a href=\"{}\" style=\"display:inline-block;padding:10px 18px;\
+                 border-radius:8px;background:#2f5bd7;color:#ffffff;text-decoration:none;font-weight:600\">{}</a></p>\n",
+                escape(url),
+                escape(label)
+            );
+        }
+        for footnote in &self.footnotes {
+            body += &format!("<p style=\"margin:16px 0 0;color:#666a73;font-size:13px\">{}</p>\n", escape(footnote));
+        }
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
+             <body style=\"margin:0;padding:24px;background:#f5f6f8;color:#1c1f26;\
+             font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif\">\n\
+             <div style=\"max-width:520px;margin:0 auto;padding:28px;border-radius:12px;background:#ffffff\">\n\
+             {body}</div></body></html>\n",
+            escape(&self.subject())
+        )
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_add_a_header_or_a_tag() {
+        let letter = Letter::new("Join Evil\r\nBcc: all@acme.example").paragraph("<script>alert(1)</script> & more");
+        assert_eq!(letter.subject(), "Join Evil  Bcc: all@acme.example");
+        assert!(!letter.html().contains("<script>"));
+        assert!(letter.text().contains("<script>alert(1)</script> & more"));
+    }
+}

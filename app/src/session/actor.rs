@@ -1,0 +1,176 @@
+//! The proofs. Their fields are private and they are made in two places only: from a session's row, and from a
+//! membership's row. A store function that takes one cannot be called without.
+
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+};
+
+use crate::db::{Db, entity};
+use crate::domain::{
+    AppError, Email, MembershipId, Permission, Role, SessionId, Slug, Timestamp, UserId, WorkspaceId, days, minutes,
+};
+use crate::keyring::hash_token;
+
+/// A session unused for this long has ended.
+pub const SESSION_IDLE: std::time::Duration = days(14);
+/// A session ends after this long, used or not.
+pub const SESSION_LIFE: std::time::Duration = days(90);
+/// A sign-in this recent is good enough for a sensitive change; otherwise the current password is asked for.
+pub const FRESH: std::time::Duration = minutes(15);
+
+/// Someone who is signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    row: PersonRow,
+}
+
+#[derive(Clone, Debug, FromQueryResult)]
+struct PersonRow {
+    id: UserId,
+    name: String,
+    email: Email,
+    email_confirmed_at: Option<Timestamp>,
+    session: SessionId,
+    authenticated_at: Timestamp,
+    last_seen_at: Timestamp,
+}
+
+impl Person {
+    /// Whose session this cookie is, if it is one and has not ended.
+    pub(super) async fn from_cookie(db: &Db, cookie: &str) -> Result<Option<Self>, AppError> {
+        use entity::{session, user};
+        let now = Timestamp::now();
+        let row = entity::Session::find()
+            .join(JoinType::InnerJoin, session::Entity::belongs_to(user::Entity).from(session::Column::UserId).to(user::Column::Id).into())
+            .filter(session::Column::TokenHash.eq(hash_token(cookie)))
+            .filter(session::Column::ExpiresAt.gt(now))
+            .filter(session::Column::LastSeenAt.gt(now.before(SESSION_IDLE)))
+            .select_only()
+            .column_as(user::Column::Id, "id")
+            .column_as(user::Column::Name, "name")
+            .column_as(user::Column::Email, "email")
+            .column_as(user::Column::EmailConfirmedAt, "email_confirmed_at")
+            .column_as(session::Column::Id, "session")
+            .column_as(session::Column::AuthenticatedAt, "authenticated_at")
+            .column_as(session::Column::LastSeenAt, "last_seen_at")
+            .into_model::<PersonRow>()
+            .one(db.read())
+            .await?;
+        Ok(row.map(|row| Self { row }))
+    }
+
+    pub fn id(&self) -> UserId {
+        self.row.id
+    }
+
+    pub fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    pub fn email(&self) -> &Email {
+        &self.row.email
+    }
+
+    pub fn is_confirmed(&self) -> bool {
+        self.row.email_confirmed_at.is_some()
+    }
+
+    pub fn session(&self) -> SessionId {
+        self.row.session
+    }
+
+    pub fn last_seen_at(&self) -> Timestamp {
+        self.row.last_seen_at
+    }
+
+    /// Whether the password was given in the last 15 minutes.
+    pub fn is_fresh(&self) -> bool {
+        Timestamp::now().since(self.row.authenticated_at) < FRESH
+    }
+}
+
+/// Someone who is signed in and a member of a workspace.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    person: Person,
+    row: MembershipRow,
+}
+
+#[derive(Clone, Debug, FromQueryResult)]
+struct MembershipRow {
+    membership: MembershipId,
+    role: Role,
+    workspace: WorkspaceId,
+    name: String,
+    slug: Slug,
+}
+
+impl Actor {
+    /// This person's place in the workspace that `reference` names: its id (`ws_…`), or an address that it has or
+    /// still holds. A workspace of others does not exist for them.
+    pub(super) async fn find(db: &impl ConnectionTrait, person: &Person, reference: &str) -> Result<Self, AppError> {
+        use entity::{membership, slug_claim, workspace};
+        let by_reference = match reference.parse::<WorkspaceId>() {
+            Ok(id) => Condition::all().add(workspace::Column::Id.eq(id)),
+            Err(_) => Condition::all().add(workspace::Column::Id.in_subquery(
+                sea_orm::QueryTrait::into_query(
+                    entity::SlugClaim::find()
+                        .select_only()
+                        .column(slug_claim::Column::WorkspaceId)
+                        .filter(slug_claim::Column::Slug.eq(reference.to_owned())),
+                ),
+            )),
+        };
+        let row = entity::Membership::find()
+            .join(
+                JoinType::InnerJoin,
+                membership::Entity::belongs_to(workspace::Entity).from(membership::Column::WorkspaceId).to(workspace::Column::Id).into(),
+            )
+            .filter(membership::Column::UserId.eq(person.id()))
+            .filter(by_reference)
+            .select_only()
+            .column_as(membership::Column::Id, "membership")
+            .column_as(membership::Column::Role, "role")
+            .column_as(workspace::Column::Id, "workspace")
+            .column_as(workspace::Column::Name, "name")
+            .column_as(workspace::Column::Slug, "slug")
+            .into_model::<MembershipRow>()
+            .one(db)
+            .await?
+            .ok_or(AppError::NotFound)?;
+        Ok(Self { person: person.clone(), row })
+    }
+
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+
+    pub fn workspace(&self) -> WorkspaceId {
+        self.row.workspace
+    }
+
+    pub fn workspace_name(&self) -> &str {
+        &self.row.name
+    }
+
+    pub fn slug(&self) -> &Slug {
+        &self.row.slug
+    }
+
+    pub fn membership(&self) -> MembershipId {
+        self.row.membership
+    }
+
+    pub fn role(&self) -> Role {
+        self.row.role
+    }
+
+    pub fn may(&self, permission: Permission) -> bool {
+        self.row.role.may(permission)
+    }
+
+    /// The first line of every store function.
+    pub fn require(&self, permission: Permission) -> Result<(), AppError> {
+        if self.may(permission) { Ok(()) } else { Err(AppError::Forbidden { permission }) }
+    }
+}

@@ -1,0 +1,89 @@
+//! Who is asking, for the length of one request.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use leptos::prelude::use_context;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::{Actor, Person};
+use crate::domain::AppError;
+use crate::house::House;
+
+/// What a request says of where it comes from. The address is the peer's, or what a trusted proxy says it is.
+#[derive(Clone, Debug)]
+pub struct RequestInfo {
+    pub address: IpAddr,
+    pub user_agent: String,
+}
+
+/// The caller of this request. Session and memberships are looked up when first asked for and kept for the request's
+/// length, since a page asks several times; never longer, so that a removal counts from the next request on.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    house: House,
+    info: RequestInfo,
+    cookie: Option<String>,
+    person: OnceCell<Option<Person>>,
+    actors: Mutex<HashMap<String, Actor>>,
+}
+
+impl Caller {
+    /// `cookie`: the value of the session cookie, if there is one.
+    pub fn new(house: House, info: RequestInfo, cookie: Option<String>) -> Self {
+        Self(Arc::new(Inner { house, info, cookie, person: OnceCell::new(), actors: Mutex::default() }))
+    }
+
+    pub fn house(&self) -> &House {
+        &self.0.house
+    }
+
+    pub fn info(&self) -> &RequestInfo {
+        &self.0.info
+    }
+
+    /// Who is signed in, if anybody.
+    pub async fn visitor(&self) -> Result<Option<Person>, AppError> {
+        let found = self.0.person.get_or_try_init(|| async {
+            match &self.0.cookie {
+                Some(cookie) => Person::from_cookie(self.0.house.db(), cookie).await,
+                None => Ok(None),
+            }
+        });
+        Ok(found.await?.clone())
+    }
+
+    /// Who is signed in.
+    pub async fn person(&self) -> Result<Person, AppError> {
+        self.visitor().await?.ok_or(AppError::Unauthenticated)
+    }
+
+    /// Who is signed in, as a member of the workspace that `reference` names (its id or its address).
+    pub async fn actor(&self, reference: &str) -> Result<Actor, AppError> {
+        let person = self.person().await?;
+        let mut actors = self.0.actors.lock().await;
+        if let Some(actor) = actors.get(reference) {
+            return Ok(actor.clone());
+        }
+        let actor = Actor::find(self.0.house.db().read(), &person, reference).await?;
+        actors.insert(reference.to_owned(), actor.clone());
+        Ok(actor)
+    }
+}
+
+/// The caller of the request that is being answered.
+pub fn caller() -> Result<Caller, AppError> {
+    use_context::<Caller>().ok_or_else(|| {
+        tracing::error!("no caller in this request's context");
+        AppError::Internal { incident: "context".to_owned() }
+    })
+}
+
+/// The house, for what needs nobody to be signed in.
+pub fn house() -> Result<House, AppError> {
+    caller().map(|caller| caller.house().clone())
+}

@@ -1,0 +1,164 @@
+//! Links that prove something: one-time tokens, which are random and kept as hashes, and invitation links, which are
+//! derived from the server's key because Copy Link must show them again.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, Set};
+
+use crate::db::{Tx, entity};
+use crate::domain::{AppError, InvitationId, Secret, Timestamp, TokenId, UserId, hours};
+use crate::house::House;
+use crate::keyring::{Token, hash_token};
+
+/// How long a link that confirms an address or resets a password works.
+pub const TOKEN_LIFE: Duration = hours(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    ConfirmEmail,
+    ResetPassword,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfirmEmail => "confirm_email",
+            Self::ResetPassword => "reset_password",
+        }
+    }
+}
+
+/// Makes a one-time link's token for this person. Earlier ones for the same purpose die.
+pub async fn issue(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<Secret, AppError> {
+    revoke(tx, purpose, user).await?;
+    let token = Token::generate();
+    let now = Timestamp::now();
+    entity::token::ActiveModel {
+        id: Set(TokenId::new()),
+        purpose: Set(purpose.as_str().to_owned()),
+        hash: Set(token.hash()),
+        user_id: Set(user),
+        created_at: Set(now),
+        expires_at: Set(now.after(TOKEN_LIFE)),
+        used_at: Set(None),
+    }
+    .insert(tx)
+    .await?;
+    Ok(token.plain().clone())
+}
+
+/// Ends every unused link of this person for this purpose.
+pub async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), AppError> {
+    use entity::token::Column;
+    entity::Token::delete_many()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::Purpose.eq(purpose.as_str()))
+        .filter(Column::UsedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whose link this is, if it still works. Looking does not use it up.
+pub async fn peek(house: &House, purpose: Purpose, plain: &Secret) -> Result<Option<UserId>, AppError> {
+    use entity::token::Column;
+    let token = entity::Token::find()
+        .filter(Column::Hash.eq(hash_token(plain.expose())))
+        .filter(Column::Purpose.eq(purpose.as_str()))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::ExpiresAt.gt(Timestamp::now()))
+        .one(house.db().read())
+        .await?;
+    Ok(token.map(|token| token.user_id))
+}
+
+/// Uses a link up and says whose it was. Of two that race, one gets an answer.
+pub async fn redeem(tx: &mut Tx, purpose: Purpose, plain: &Secret) -> Result<Option<UserId>, AppError> {
+    use entity::token::Column;
+    let now = Timestamp::now();
+    let used = entity::Token::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::Hash.eq(hash_token(plain.expose())))
+        .filter(Column::Purpose.eq(purpose.as_str()))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .exec_with_returning(tx)
+        .await?;
+    Ok(used.first().map(|token| token.user_id))
+}
+
+/// How an invitation's link reached its holder. A link that came by mail proves that the mailbox is theirs; one that
+/// was copied and handed over proves nothing about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    Mail,
+    Hand,
+}
+
+impl Carrier {
+    const fn letter(self) -> char {
+        match self {
+            Self::Mail => 'm',
+            Self::Hand => 'h',
+        }
+    }
+
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Mail => "invitation by mail",
+            Self::Hand => "invitation by hand",
+        }
+    }
+}
+
+/// Length of an id's characters behind its prefix.
+const ID_CHARACTERS: usize = 26;
+
+/// The secret part of an invitation's link: its id, a letter for how it travels, and a 192-bit tag over id and
+/// generation. A resend raises the generation, and with it every earlier link dies.
+pub fn invitation_token(house: &House, id: InvitationId, generation: i32, carrier: Carrier) -> String {
+    let tag = house.keyring().tag(carrier.purpose(), message(id, generation).as_bytes());
+    let id = id.to_string();
+    format!("{}{}{tag}", &id[InvitationId::PREFIX.len() + 1..], carrier.letter())
+}
+
+/// The full address of an invitation's page.
+pub fn invitation_url(house: &House, id: InvitationId, generation: i32, carrier: Carrier) -> String {
+    house.site().url(&format!("/invite/{}", invitation_token(house, id, generation, carrier)))
+}
+
+/// An invitation's link, read but not yet believed.
+#[derive(Clone, Debug)]
+pub struct InvitationLink {
+    id: InvitationId,
+    carrier: Carrier,
+    tag: String,
+}
+
+impl InvitationLink {
+    pub fn parse(token: &str) -> Option<Self> {
+        let (id, rest) = token.split_at_checked(ID_CHARACTERS)?;
+        let id = format!("{}_{id}", InvitationId::PREFIX).parse().ok()?;
+        let carrier = match rest.chars().next()? {
+            'm' => Carrier::Mail,
+            'h' => Carrier::Hand,
+            _ => return None,
+        };
+        Some(Self { id, carrier, tag: rest[1..].to_owned() })
+    }
+
+    pub fn id(&self) -> InvitationId {
+        self.id
+    }
+
+    /// How it travelled, if this is the link of that generation.
+    pub fn verify(&self, house: &House, generation: i32) -> Option<Carrier> {
+        let message = message(self.id, generation);
+        house.keyring().is_tag(self.carrier.purpose(), message.as_bytes(), &self.tag).then_some(self.carrier)
+    }
+}
+
+fn message(id: InvitationId, generation: i32) -> String {
+    format!("{id}/{generation}")
+}

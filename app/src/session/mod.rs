@@ -1,0 +1,19 @@
+//! Who is there: signing up, in and out, forgotten passwords, confirming an address, accepting an invitation; and
+//! the two proofs that every store asks for, [`Person`] (signed in) and [`Actor`] (signed in, and in a workspace).
+
+pub mod api;
+pub mod model;
+
+#[cfg(feature = "ssr")]
+mod actor;
+#[cfg(feature = "ssr")]
+mod caller;
+#[cfg(feature = "ssr")]
+pub mod links;
+#[cfg(feature = "ssr")]
+pub mod store;
+
+#[cfg(feature = "ssr")]
+pub use actor::{Actor, Person};
+#[cfg(feature = "ssr")]
+pub use caller::{Caller, RequestInfo, caller, house};
