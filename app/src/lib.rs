@@ -10,8 +10,15 @@
 pub mod catalog;
 pub mod domain;
 mod failure;
+pub mod form;
+pub mod inbox;
 pub mod live;
+pub mod outbox;
+pub mod overview;
 pub mod session;
+pub mod settings;
+pub mod shell;
+pub mod ui;
 
 #[cfg(feature = "ssr")]
 pub mod db;

@@ -1,1 +1,185 @@
+//! The doors: server functions of the sign-in pages.
 
+use leptos::prelude::*;
+
+use super::model::{AcceptForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm, SignUpForm, Surroundings, TokenForm};
+use crate::domain::{AppError, Secret};
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use super::{caller, store};
+
+#[server]
+pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let begun = store::sign_up(caller.house(), caller.info(), form.parse().map_err(AppError::Invalid)?).await?;
+    set_session_cookie(&caller, &begun.cookie);
+    leptos_axum::redirect(&begun.path);
+    Ok(Done::said("Welcome to Wheelhouse"))
+}
+
+#[server]
+pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let begun = store::sign_in(caller.house(), caller.info(), &form.email, &form.password).await?;
+    set_session_cookie(&caller, &begun.cookie);
+    let path = if form.next.is_empty() { begun.path.as_str() } else { super::model::own_path(&form.next) };
+    leptos_axum::redirect(path);
+    Ok(Done::said("You are signed in"))
+}
+
+#[server]
+pub async fn sign_out(next: Option<String>) -> Result<Done, AppError> {
+    let caller = caller()?;
+    if let Some(person) = caller.visitor().await? {
+        store::sign_out(caller.house(), &person).await?;
+    }
+    clear_session_cookie(&caller);
+    leptos_axum::redirect(next.as_deref().map_or("/login", super::model::own_path));
+    Ok(Done::said("You are signed out"))
+}
+
+#[server]
+pub async fn request_password_reset(#[server(default)] form: ForgotForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    store::request_reset(caller.house(), caller.info(), &form.email).await?;
+    Ok(Done::said("If there is an account with this address, a mail with a link is on its way"))
+}
+
+#[server]
+pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    if form.password != form.confirm {
+        return Err(AppError::field("confirm", "The two passwords differ"));
+    }
+    store::reset_password(caller.house(), caller.info(), &form.token, &form.password).await?;
+    clear_session_cookie(&caller);
+    leptos_axum::redirect("/login");
+    Ok(Done::said("Your password is changed. Sign in with it"))
+}
+
+/// Whether a reset link still works, for its page.
+#[server]
+pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
+    let caller = caller()?;
+    caller.house().limits().token(caller.info().address)?;
+    Ok(super::links::peek(caller.house(), super::links::Purpose::ResetPassword, &token).await?.is_some())
+}
+
+/// What a link to `/confirm-email/…` is about.
+#[server]
+pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
+    let caller = caller()?;
+    caller.house().limits().token(caller.info().address)?;
+    if super::links::peek(caller.house(), super::links::Purpose::ConfirmEmail, &token).await?.is_some() {
+        return Ok(LinkKind::ConfirmAddress);
+    }
+    crate::settings::account::store::link_kind(caller.house(), &token).await
+}
+
+/// Confirms an address, confirms a changed one, or takes a change back, whichever the link is for.
+#[server]
+pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    caller.house().limits().token(caller.info().address)?;
+    let message = if store::confirm_address(caller.house(), &form.token).await? {
+        "Your email address is confirmed"
+    } else {
+        crate::settings::account::store::follow_link(caller.house(), &form.token).await?
+    };
+    leptos_axum::redirect("/");
+    Ok(Done::said(message))
+}
+
+#[server]
+pub async fn resend_confirmation() -> Result<Done, AppError> {
+    let caller = caller()?;
+    store::resend_confirmation(caller.house(), caller.info(), &caller.person().await?).await?;
+    Ok(Done::said("A new mail with a link is on its way"))
+}
+
+#[server]
+pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> {
+    let caller = caller()?;
+    let visitor = caller.visitor().await?;
+    store::view_invitation(caller.house(), caller.info(), visitor.as_ref(), token.expose()).await
+}
+
+#[server]
+pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let visitor = caller.visitor().await?;
+    let accepting = match &visitor {
+        Some(person) => store::Accepting::Person(person),
+        None => store::Accepting::Newcomer { name: &form.name, password: &form.password },
+    };
+    let (path, cookie) =
+        store::accept_invitation(caller.house(), caller.info(), accepting, form.token.expose()).await?;
+    if let Some(cookie) = cookie {
+        set_session_cookie(&caller, &cookie);
+    }
+    leptos_axum::redirect(&path);
+    Ok(Done::said("Welcome to the workspace"))
+}
+
+/// Who is here, where, and what is waiting: everything that stands around a workspace's pages.
+#[server]
+pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let person = actor.person();
+    let places = store::places(caller.house(), person.id()).await?;
+    Ok(Surroundings {
+        user: person.id(),
+        name: person.name().to_owned(),
+        email: person.email().clone(),
+        confirmed: person.is_confirmed(),
+        here: super::model::Place {
+            id: actor.workspace(),
+            name: actor.workspace_name().to_owned(),
+            slug: actor.slug().clone(),
+            role: actor.role(),
+        },
+        places,
+        unread: crate::inbox::store::unread(caller.house(), &actor).await?,
+        demo: caller.house().site().demo,
+    })
+}
+
+/// Where `/` leads: the workspace used last, the page that makes one, or the sign-in page.
+#[server]
+pub async fn load_first_path() -> Result<String, AppError> {
+    let caller = caller()?;
+    match caller.visitor().await? {
+        Some(person) => store::first_path(caller.house(), person.id()).await,
+        None => Ok("/login".to_owned()),
+    }
+}
+
+/// The session cookie's name. Under https the prefix binds it to this very host.
+#[cfg(feature = "ssr")]
+pub fn cookie_name(https: bool) -> &'static str {
+    if https { "__Host-wheelhouse_session" } else { "wheelhouse_session" }
+}
+
+#[cfg(feature = "ssr")]
+fn set_session_cookie(caller: &super::Caller, value: &Secret) {
+    let life = super::actor::SESSION_LIFE.as_secs();
+    write_cookie(caller, value.expose(), &format!("; Max-Age={life}"));
+}
+
+#[cfg(feature = "ssr")]
+fn clear_session_cookie(caller: &super::Caller) {
+    write_cookie(caller, "", "; Max-Age=0");
+}
+
+#[cfg(feature = "ssr")]
+fn write_cookie(caller: &super::Caller, value: &str, life: &str) {
+    use axum::http::{HeaderValue, header::SET_COOKIE};
+    let https = caller.house().site().is_https();
+    let secure = if https { "; Secure" } else { "" };
+    let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}", cookie_name(https));
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        expect_context::<leptos_axum::ResponseOptions>().append_header(SET_COOKIE, cookie);
+    }
+}

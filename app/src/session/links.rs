@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use crate::db::{Tx, entity};
 use crate::domain::{AppError, InvitationId, Secret, Timestamp, TokenId, UserId, hours};

@@ -1,1 +1,625 @@
+//! Signing up, in and out; forgotten passwords; confirming an address; accepting an invitation; founding a workspace.
 
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Set,
+};
+use serde_json::json;
+
+use super::actor::{SESSION_LIFE, Person};
+use super::links::{self, InvitationLink, Purpose};
+use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
+use super::{Actor, RequestInfo};
+use crate::catalog::EventType;
+use crate::db::{Tx, entity, is_unique_violation};
+use crate::domain::{
+    AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp, UserId, WorkspaceId,
+};
+use crate::events::{self, NewEvent, Origin};
+use crate::house::House;
+use crate::keyring::Token;
+use crate::live::{Hint, Topic};
+use crate::mail::{self, Addressee, letters};
+
+/// Longest User-Agent that is kept, in bytes.
+const LONGEST_USER_AGENT: usize = 300;
+
+/// A session that has just begun: what its cookie holds, and where its owner goes first.
+pub struct Begun {
+    pub cookie: Secret,
+    pub path: String,
+}
+
+/// Makes an account with a workspace of its own.
+pub async fn sign_up(house: &House, info: &RequestInfo, form: SignUp) -> Result<Begun, AppError> {
+    house.limits().sign_up(info.address)?;
+    judge_password(house, "password", &form.password, form.name.as_str(), &form.email).await?;
+    let hash = house.passwords().hash(&form.password).await?;
+    let mut tx = house.db().begin().await?;
+    let user = insert_user(&mut tx, &form.name, &form.email, hash, None).await?;
+    let slug = found_workspace(&mut tx, user, &form.name, &form.workspace, None).await?;
+    send_confirmation(&mut tx, house, user, form.name.as_str(), &form.email).await?;
+    let cookie = open_session(&mut tx, info, user).await?;
+    tx.commit().await?;
+    Ok(Begun { cookie, path: format!("/w/{slug}") })
+}
+
+/// Refuses a password that is too short, too long, or easy to guess; `field` is where it was typed.
+pub async fn judge_password(
+    house: &House,
+    field: &str,
+    password: &Secret,
+    name: &str,
+    email: &Email,
+) -> Result<(), AppError> {
+    house.passwords().check_new(password, &[name, email.as_str()]).await.map_err(|error| AppError::field(field, error))
+}
+
+async fn insert_user(
+    tx: &mut Tx,
+    name: &Name,
+    email: &Email,
+    password_hash: String,
+    confirmed_at: Option<Timestamp>,
+) -> Result<UserId, AppError> {
+    let now = Timestamp::now();
+    let id = UserId::new();
+    let inserted = entity::user::ActiveModel {
+        id: Set(id),
+        email: Set(email.clone()),
+        name: Set(name.to_string()),
+        password_hash: Set(password_hash),
+        email_confirmed_at: Set(confirmed_at),
+        created_at: Set(now),
+        updated_at: Set(now),
+    }
+    .insert(tx)
+    .await;
+    match inserted {
+        Ok(_) => Ok(id),
+        Err(error) if is_unique_violation(&error) => {
+            Err(AppError::field("email", "There is an account with this address already. Sign in instead"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
+pub async fn found_workspace(
+    tx: &mut Tx,
+    owner: UserId,
+    owner_name: &Name,
+    name: &Name,
+    wish: Option<&Slug>,
+) -> Result<Slug, AppError> {
+    let slug = match wish {
+        Some(slug) => slug.clone(),
+        None => free_slug(tx, &Slug::suggest(name.as_str())).await?,
+    };
+    let now = Timestamp::now();
+    let id = WorkspaceId::new();
+    entity::workspace::ActiveModel {
+        id: Set(id),
+        name: Set(name.to_string()),
+        slug: Set(slug.clone()),
+        created_at: Set(now),
+        updated_at: Set(now),
+    }
+    .insert(tx)
+    .await
+    .map_err(taken)?;
+    claim_slug(tx, id, &slug).await?;
+    insert_membership(tx, id, owner, Role::Owner).await?;
+    let origin = Origin::person(owner, owner_name.as_str());
+    let data = json!({"name": name.as_str(), "slug": slug.as_str()});
+    events::record(tx, origin, NewEvent::in_workspace(id, EventType::WorkspaceCreated, data)).await?;
+    tx.hint(Hint::user(owner, Topic::Workspace));
+    Ok(slug)
+}
+
+fn taken(error: sea_orm::DbErr) -> AppError {
+    if is_unique_violation(&error) { AppError::field("slug", "This URL is taken") } else { error.into() }
+}
+
+/// Gives an address to a workspace: one that nobody holds, one that its holder let go long enough ago, or one that
+/// this workspace had before.
+pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Result<(), AppError> {
+    use entity::slug_claim::Column;
+    entity::SlugClaim::delete_many()
+        .filter(Column::Slug.eq(slug.clone()))
+        .filter(
+            sea_orm::Condition::any()
+                .add(Column::ReleasedAt.lt(Timestamp::now().before(crate::settings::workspace::model::SLUG_HOLD)))
+                .add(sea_orm::Condition::all().add(Column::WorkspaceId.eq(workspace)).add(Column::ReleasedAt.is_not_null())),
+        )
+        .exec(tx)
+        .await?;
+    entity::slug_claim::ActiveModel { slug: Set(slug.clone()), workspace_id: Set(Some(workspace)), released_at: Set(None) }
+        .insert(tx)
+        .await
+        .map_err(taken)?;
+    Ok(())
+}
+
+/// `wish`, or `wish` with the least number behind it that makes it free.
+pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result<Slug, AppError> {
+    let candidates: Vec<Slug> = std::iter::once(wish.clone()).chain((2..60).map(|n| wish.numbered(n))).collect();
+    let held: Vec<Slug> = entity::SlugClaim::find()
+        .filter(entity::slug_claim::Column::Slug.is_in(candidates.clone()))
+        .all(connection)
+        .await?
+        .into_iter()
+        .map(|claim| claim.slug)
+        .collect();
+    candidates
+        .into_iter()
+        .find(|candidate| !held.contains(candidate))
+        .ok_or_else(|| AppError::field("slug", "Choose another URL: this one and many like it are taken"))
+}
+
+pub async fn insert_membership(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: Role,
+) -> Result<MembershipId, AppError> {
+    let id = MembershipId::new();
+    entity::membership::ActiveModel {
+        id: Set(id),
+        workspace_id: Set(workspace),
+        user_id: Set(user),
+        role: Set(role),
+        joined_at: Set(Timestamp::now()),
+        last_active_at: Set(None),
+    }
+    .insert(tx)
+    .await
+    .map_err(|error| {
+        if is_unique_violation(&error) {
+            AppError::Conflict("This person is a member of the workspace already.".to_owned())
+        } else {
+            error.into()
+        }
+    })?;
+    tx.hint(Hint::user(user, Topic::Workspace));
+    Ok(id)
+}
+
+async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<Secret, AppError> {
+    let token = Token::generate();
+    let now = Timestamp::now();
+    let mut user_agent = info.user_agent.clone();
+    user_agent.truncate(user_agent.floor_char_boundary(LONGEST_USER_AGENT));
+    entity::session::ActiveModel {
+        id: Set(SessionId::new()),
+        token_hash: Set(token.hash()),
+        user_id: Set(user),
+        address: Set(info.address.to_canonical().to_string()),
+        user_agent: Set(user_agent),
+        created_at: Set(now),
+        authenticated_at: Set(now),
+        last_seen_at: Set(now),
+        expires_at: Set(now.after(SESSION_LIFE)),
+    }
+    .insert(tx)
+    .await?;
+    tx.hint(Hint::user(user, Topic::Account));
+    Ok(token.plain().clone())
+}
+
+/// The one answer for an unknown address and a wrong password.
+fn wrong_credentials() -> AppError {
+    AppError::field("password", "Email or password is wrong")
+}
+
+pub async fn sign_in(house: &House, info: &RequestInfo, email: &str, password: &Secret) -> Result<Begun, AppError> {
+    let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
+    if password.is_empty() {
+        return Err(AppError::field("password", "Enter your password"));
+    }
+    let user = find_user(house, &email).await?;
+    let known = match &user {
+        Some(user) => has_signed_in_from(house, user.id, info).await?,
+        None => false,
+    };
+    house.limits().sign_in(info.address, email.as_str(), known)?;
+    let hash = user.as_ref().map(|user| user.password_hash.as_str());
+    if !house.passwords().verify(password, hash).await? {
+        return Err(wrong_credentials());
+    }
+    let user = user.ok_or_else(wrong_credentials)?;
+    let renewed = match house.passwords().is_outdated(&user.password_hash) {
+        true => Some(house.passwords().hash(password).await?),
+        false => None,
+    };
+    let mut tx = house.db().begin().await?;
+    if let Some(hash) = renewed {
+        set_password_hash(&mut tx, user.id, hash).await?;
+    }
+    let cookie = open_session(&mut tx, info, user.id).await?;
+    let data = json!({"browser": browser_label(&info.user_agent), "address": info.address.to_canonical().to_string()});
+    let event = NewEvent::about_person(user.id, EventType::SecuritySignedIn, data);
+    events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
+    tx.commit().await?;
+    Ok(Begun { cookie, path: first_path(house, user.id).await? })
+}
+
+async fn find_user(house: &House, email: &Email) -> Result<Option<entity::user::Model>, AppError> {
+    Ok(entity::User::find().filter(entity::user::Column::Email.eq(email.clone())).one(house.db().read()).await?)
+}
+
+async fn has_signed_in_from(house: &House, user: UserId, info: &RequestInfo) -> Result<bool, AppError> {
+    use entity::session::Column;
+    let sessions = entity::Session::find()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::Address.eq(info.address.to_canonical().to_string()))
+        .count(house.db().read())
+        .await?;
+    Ok(sessions > 0)
+}
+
+pub async fn set_password_hash(tx: &mut Tx, user: UserId, hash: String) -> Result<(), AppError> {
+    use entity::user::Column;
+    entity::User::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash))
+        .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(user))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Where someone lands who did not ask for a page: the workspace they used last, or the page that makes one.
+pub async fn first_path(house: &House, user: UserId) -> Result<String, AppError> {
+    let places = places(house, user).await?;
+    Ok(places.first().map_or_else(|| "/new".to_owned(), |place| format!("/w/{}", place.slug)))
+}
+
+/// The workspaces of a person, the one used last first.
+pub async fn places(house: &House, user: UserId) -> Result<Vec<Place>, AppError> {
+    use entity::{membership, workspace};
+    let rows: Vec<(WorkspaceId, String, Slug, Role)> = entity::Membership::find()
+        .join(
+            JoinType::InnerJoin,
+            membership::Entity::belongs_to(workspace::Entity)
+                .from(membership::Column::WorkspaceId)
+                .to(workspace::Column::Id)
+                .into(),
+        )
+        .filter(membership::Column::UserId.eq(user))
+        .order_by_desc(Expr::cust("COALESCE(last_active_at, joined_at)"))
+        .select_only()
+        .column_as(workspace::Column::Id, "id")
+        .column_as(workspace::Column::Name, "name")
+        .column_as(workspace::Column::Slug, "slug")
+        .column_as(membership::Column::Role, "role")
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    Ok(rows.into_iter().map(|(id, name, slug, role)| Place { id, name, slug, role }).collect())
+}
+
+pub async fn sign_out(house: &House, person: &Person) -> Result<(), AppError> {
+    let mut tx = house.db().begin().await?;
+    entity::Session::delete_by_id(person.session()).exec(&tx).await?;
+    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Notes that the password was just given in this session.
+pub async fn refresh_session(tx: &mut Tx, session: SessionId) -> Result<(), AppError> {
+    use entity::session::Column;
+    entity::Session::update_many()
+        .col_expr(Column::AuthenticatedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(session))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// A sensitive change wants a fresh sign-in, or the current password given with it.
+pub async fn confirm_identity(
+    house: &House,
+    info: &RequestInfo,
+    person: &Person,
+    current_password: &Secret,
+) -> Result<(), AppError> {
+    if person.is_fresh() && current_password.is_empty() {
+        return Ok(());
+    }
+    if current_password.is_empty() {
+        return Err(AppError::field("current_password", "Enter your current password to go on"));
+    }
+    house.limits().sign_in(info.address, person.email().as_str(), true)?;
+    let hash = entity::User::find_by_id(person.id()).one(house.db().read()).await?.map(|user| user.password_hash);
+    if house.passwords().verify(current_password, hash.as_deref()).await? {
+        Ok(())
+    } else {
+        Err(AppError::field("current_password", "This is not your current password"))
+    }
+}
+
+/// Ends this person's sessions but one, and says how many there were.
+pub async fn end_other_sessions(tx: &mut Tx, user: UserId, keep: Option<SessionId>) -> Result<u64, AppError> {
+    use entity::session::Column;
+    let mut ended = entity::Session::delete_many().filter(Column::UserId.eq(user));
+    if let Some(keep) = keep {
+        ended = ended.filter(Column::Id.ne(keep));
+    }
+    let ended = ended.exec(tx).await?.rows_affected;
+    tx.hint(Hint::user(user, Topic::Account));
+    Ok(ended)
+}
+
+/// Sends a link for a new password, if there is such an account. The answer is the same if there is not.
+pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Result<(), AppError> {
+    let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
+    house.limits().mail(info.address, email.as_str())?;
+    let Some(user) = find_user(house, &email).await? else { return Ok(()) };
+    let mut tx = house.db().begin().await?;
+    let token = links::issue(&mut tx, Purpose::ResetPassword, user.id).await?;
+    let letter = letters::reset_password(house.site(), &user.name, token.expose());
+    mail::post(&mut tx, Addressee { email: user.email, user: Some(user.id) }, letter, None).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Sets a new password by a link from a mail. Every session and every other link of the account ends.
+pub async fn reset_password(house: &House, info: &RequestInfo, token: &Secret, password: &Secret) -> Result<(), AppError> {
+    let dead = || AppError::Conflict("This link was used already or is too old. Ask for a new one.".to_owned());
+    house.limits().token(info.address)?;
+    let user = links::peek(house, Purpose::ResetPassword, token).await?.ok_or_else(dead)?;
+    let user = entity::User::find_by_id(user).one(house.db().read()).await?.ok_or_else(dead)?;
+    judge_password(house, "password", password, &user.name, &user.email).await?;
+    let hash = house.passwords().hash(password).await?;
+    let mut tx = house.db().begin().await?;
+    links::redeem(&mut tx, Purpose::ResetPassword, token).await?.ok_or_else(dead)?;
+    set_password_hash(&mut tx, user.id, hash).await?;
+    end_other_sessions(&mut tx, user.id, None).await?;
+    // Whoever reads the mailbox has shown that it is theirs.
+    mark_confirmed(&mut tx, user.id).await?;
+    let event = NewEvent::about_person(user.id, EventType::SecurityPasswordChanged, json!({"by": "link"}));
+    events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+pub async fn mark_confirmed(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
+    use entity::user::Column;
+    entity::User::update_many()
+        .col_expr(Column::EmailConfirmedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(user))
+        .filter(Column::EmailConfirmedAt.is_null())
+        .exec(tx)
+        .await?;
+    tx.hint(Hint::user(user, Topic::Account));
+    Ok(())
+}
+
+pub async fn send_confirmation(
+    tx: &mut Tx,
+    house: &House,
+    user: UserId,
+    name: &str,
+    email: &Email,
+) -> Result<(), AppError> {
+    let token = links::issue(tx, Purpose::ConfirmEmail, user).await?;
+    let letter = letters::confirm_address(house.site(), name, token.expose());
+    mail::post(tx, Addressee { email: email.clone(), user: Some(user) }, letter, None).await?;
+    Ok(())
+}
+
+pub async fn resend_confirmation(house: &House, info: &RequestInfo, person: &Person) -> Result<(), AppError> {
+    if person.is_confirmed() {
+        return Err(AppError::Conflict("Your address is confirmed already.".to_owned()));
+    }
+    house.limits().mail(info.address, person.email().as_str())?;
+    let mut tx = house.db().begin().await?;
+    send_confirmation(&mut tx, house, person.id(), person.name(), person.email()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Confirms the address given at sign-up. `false`: the link is dead.
+pub async fn confirm_address(house: &House, token: &Secret) -> Result<bool, AppError> {
+    let mut tx = house.db().begin().await?;
+    let Some(user) = links::redeem(&mut tx, Purpose::ConfirmEmail, token).await? else { return Ok(false) };
+    mark_confirmed(&mut tx, user).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// An invitation that its link opens, with the workspace it leads to.
+struct Opened {
+    invitation: entity::invitation::Model,
+    workspace: entity::workspace::Model,
+    by_mail: bool,
+}
+
+async fn open_invitation(
+    house: &House,
+    connection: &impl ConnectionTrait,
+    token: &str,
+) -> Result<Option<Opened>, AppError> {
+    let Some(link) = InvitationLink::parse(token) else { return Ok(None) };
+    let Some(invitation) = entity::Invitation::find_by_id(link.id()).one(connection).await? else { return Ok(None) };
+    let Some(carrier) = link.verify(house, invitation.generation) else { return Ok(None) };
+    if invitation.cancelled_at.is_some() {
+        return Ok(None);
+    }
+    let workspace = entity::Workspace::find_by_id(invitation.workspace_id).one(connection).await?;
+    Ok(workspace.map(|workspace| Opened { invitation, workspace, by_mail: carrier == links::Carrier::Mail }))
+}
+
+/// What an invitation's page shows. A dead or forged link is not found.
+pub async fn view_invitation(
+    house: &House,
+    info: &RequestInfo,
+    visitor: Option<&Person>,
+    token: &str,
+) -> Result<InvitationView, AppError> {
+    house.limits().token(info.address)?;
+    let opened = open_invitation(house, house.db().read(), token).await?.ok_or(AppError::NotFound)?;
+    let Opened { invitation, workspace, .. } = opened;
+    let inviter = match invitation.invited_by {
+        Some(id) => entity::User::find_by_id(id).one(house.db().read()).await?.map(|user| user.name),
+        None => None,
+    };
+    let member = match visitor {
+        Some(person) => is_member(house.db().read(), workspace.id, person.id()).await?,
+        None => false,
+    };
+    let state = if member {
+        InvitationState::Member { slug: workspace.slug }
+    } else if invitation.accepted_at.is_some() {
+        return Err(AppError::NotFound);
+    } else if invitation.expires_at <= Timestamp::now() {
+        InvitationState::Expired
+    } else {
+        match visitor {
+            Some(person) if *person.email() == invitation.email => InvitationState::Ready,
+            Some(person) => InvitationState::OtherPerson { email: person.email().to_string() },
+            None if find_user(house, &invitation.email).await?.is_some() => InvitationState::SignInFirst,
+            None => InvitationState::NewPerson,
+        }
+    };
+    Ok(InvitationView {
+        workspace: workspace.name,
+        inviter: inviter.unwrap_or_else(|| "Someone".to_owned()),
+        email: invitation.email.to_string(),
+        role: invitation.role,
+        state,
+    })
+}
+
+async fn is_member(connection: &impl ConnectionTrait, workspace: WorkspaceId, user: UserId) -> Result<bool, AppError> {
+    use entity::membership::Column;
+    let rows = entity::Membership::find()
+        .filter(Column::WorkspaceId.eq(workspace))
+        .filter(Column::UserId.eq(user))
+        .count(connection)
+        .await?;
+    Ok(rows > 0)
+}
+
+/// Who accepts an invitation: someone signed in, or someone new with the name and password they chose.
+pub enum Accepting<'a> {
+    Person(&'a Person),
+    Newcomer { name: &'a str, password: &'a Secret },
+}
+
+/// Accepts an invitation, once, and says where it leads and, for someone new, with which session.
+pub async fn accept_invitation(
+    house: &House,
+    info: &RequestInfo,
+    accepting: Accepting<'_>,
+    token: &str,
+) -> Result<(String, Option<Secret>), AppError> {
+    house.limits().token(info.address)?;
+    let preview = open_invitation(house, house.db().read(), token).await?.ok_or(AppError::NotFound)?;
+    let email = preview.invitation.email.clone();
+    // What takes long (hashing) and what can be refused early comes before the write transaction.
+    let newcomer = match &accepting {
+        Accepting::Person(person) if *person.email() != email => {
+            return Err(AppError::Conflict(format!(
+                "This invitation is for {}, and you are signed in as {}.",
+                email.masked(),
+                person.email()
+            )));
+        }
+        Accepting::Person(_) => None,
+        Accepting::Newcomer { name, password } => {
+            if find_user(house, &email).await?.is_some() {
+                return Err(AppError::Conflict("There is an account with this address. Sign in to accept.".to_owned()));
+            }
+            let mut errors = FieldErrors::new();
+            let name = errors.check("name", Name::parse(name));
+            if let Err(AppError::Invalid(weak)) =
+                judge_password(house, "password", password, name.as_ref().map_or("", Name::as_str), &email).await
+            {
+                weak.iter().for_each(|(field, message)| errors.add(field, message));
+            }
+            let Some(name) = name.filter(|_| errors.is_empty()) else { return Err(AppError::Invalid(errors)) };
+            Some((name, house.passwords().hash(password).await?))
+        }
+    };
+
+    let mut tx = house.db().begin().await?;
+    lock_workspace(&tx, preview.workspace.id).await?;
+    let opened = open_invitation(house, &tx, token).await?.ok_or(AppError::NotFound)?;
+    let Opened { invitation, workspace, by_mail } = opened;
+    let now = Timestamp::now();
+    if invitation.expires_at <= now {
+        return Err(AppError::Conflict("This invitation has expired. Ask for a new one.".to_owned()));
+    }
+    ensure_inviter_may_still_grant(&tx, &invitation).await?;
+    let (user, name, cookie) = match (&accepting, newcomer) {
+        (Accepting::Person(person), _) => (person.id(), person.name().to_owned(), None),
+        (Accepting::Newcomer { .. }, Some((name, hash))) => {
+            let user = insert_user(&mut tx, &name, &email, hash, by_mail.then_some(now)).await?;
+            if !by_mail {
+                send_confirmation(&mut tx, house, user, name.as_str(), &email).await?;
+            }
+            (user, name.to_string(), Some(open_session(&mut tx, info, user).await?))
+        }
+        (Accepting::Newcomer { .. }, None) => return Err(AppError::Malformed),
+    };
+    {
+        use entity::invitation::Column;
+        let accepted = entity::Invitation::update_many()
+            .col_expr(Column::AcceptedAt, Expr::value(now))
+            .col_expr(Column::AcceptedBy, Expr::value(user))
+            .filter(Column::Id.eq(invitation.id))
+            .filter(Column::AcceptedAt.is_null())
+            .filter(Column::CancelledAt.is_null())
+            .exec(&tx)
+            .await?;
+        if accepted.rows_affected != 1 {
+            return Err(AppError::Conflict("This invitation was accepted already.".to_owned()));
+        }
+    }
+    let membership = insert_membership(&mut tx, workspace.id, user, invitation.role).await?;
+    if by_mail {
+        mark_confirmed(&mut tx, user).await?;
+    }
+    let data = json!({
+        "member": membership, "user": user, "name": name, "email": email, "role": invitation.role,
+        "invitation": invitation.id,
+    });
+    events::record(&mut tx, Origin::person(user, &name), NewEvent::in_workspace(workspace.id, EventType::MemberJoined, data))
+        .await?;
+    tx.commit().await?;
+    Ok((format!("/w/{}", workspace.slug), cookie))
+}
+
+/// An invitation is worth no more than its inviter is today.
+async fn ensure_inviter_may_still_grant(tx: &Tx, invitation: &entity::invitation::Model) -> Result<(), AppError> {
+    use entity::membership::Column;
+    let role = match invitation.invited_by {
+        Some(inviter) => entity::Membership::find()
+            .filter(Column::WorkspaceId.eq(invitation.workspace_id))
+            .filter(Column::UserId.eq(inviter))
+            .one(tx)
+            .await?
+            .map(|membership| membership.role),
+        None => None,
+    };
+    if role.is_some_and(|role| role.may_grant(invitation.role)) {
+        return Ok(());
+    }
+    Err(AppError::Conflict("Whoever invited you may not do so any more. Ask for a new invitation.".to_owned()))
+}
+
+/// Makes changes to who is in a workspace come one after the other, so that two owners cannot demote each other at
+/// once. On SQLite the write transaction itself does that.
+pub async fn lock_workspace(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
+    entity::Workspace::find_by_id(workspace).lock_exclusive().one(tx).await?.ok_or(AppError::NotFound)?;
+    Ok(())
+}
+
+/// This person's place in a workspace as it is inside the transaction, which may be less than when the request began.
+pub async fn actor_now(tx: &Tx, actor: &Actor) -> Result<Actor, AppError> {
+    Actor::find(tx, actor.person(), &actor.workspace().to_string()).await
+}

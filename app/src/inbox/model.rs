@@ -1,0 +1,27 @@
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Category, EventType};
+use crate::domain::{NotificationId, Timestamp};
+
+/// How many notifications a page holds.
+pub const PAGE: u64 = 25;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxItem {
+    pub id: NotificationId,
+    pub event_type: EventType,
+    pub category: Category,
+    pub sentence: String,
+    pub at: Timestamp,
+    pub read: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxPage {
+    pub workspace: crate::domain::WorkspaceId,
+    pub items: Vec<InboxItem>,
+    /// The address of the next page holds this.
+    pub next: Option<NotificationId>,
+    pub unread: u64,
+    pub now: Timestamp,
+}

@@ -1,0 +1,90 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_params_map, use_query_map};
+use server_fn::ServerFn;
+
+use super::api::{MarkAllRead, MarkNotification, load_inbox};
+use super::model::{InboxItem, InboxPage};
+use crate::catalog::Category;
+use crate::domain::{Timestamp, WorkspaceId};
+use crate::live::Topic;
+use crate::ui::{Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon};
+
+#[component]
+pub fn Inbox() -> impl IntoView {
+    let params = use_params_map();
+    let query = use_query_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let asked = move |name: &'static str| Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()));
+    let (category, before) = (asked("type"), asked("before"));
+    view! {
+        <Title text="Inbox"/>
+        <PageHeader title="Inbox" lead="What happened, as far as you asked to be told."/>
+        {guarded(
+            move || load_inbox(slug.get(), category.get(), before.get()),
+            &[Topic::Inbox],
+            move |data| inbox(data, slug, category),
+        )}
+    }
+}
+
+fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> impl IntoView {
+    let tab = move |value: &'static str, label: &'static str| {
+        let current = move || (category.get() == value).then_some("page");
+        let href = if value.is_empty() { "?".to_owned() } else { format!("?type={value}") };
+        view! { <a class="tab" href=href aria-current=current>{label}</a> }
+    };
+    let workspace = data.with_untracked(|page| page.workspace.to_string());
+    view! {
+        <div class="filters">
+            <nav class="tabs" aria-label="Notifications by type">
+                {tab("", "All")}
+                {Category::ALL.map(|category| tab(category.as_str(), category.label())).collect_view()}
+            </nav>
+            <Form action=MarkAllRead::PATH class="inline-form">
+                <Hidden name="workspace" value=workspace/>
+                <Submit class="button button-small">"Mark all read"</Submit>
+            </Form>
+        </div>
+        {move || data.with(|page| {
+            if page.items.is_empty() {
+                return view! {
+                    <Empty mark=Icon::Inbox title="Nothing here" text="New notifications appear by themselves."/>
+                }.into_any();
+            }
+            let (now, workspace) = (page.now, page.workspace);
+            let items = page.items.iter().cloned().map(|item| row(item, workspace, slug, now)).collect_view();
+            view! { <ul class="inbox">{items}</ul> }.into_any()
+        })}
+        {move || data.with(|page| page.next).map(|next| view! {
+            <p class="pager">
+                <a class="button" href=move || format!("?type={}&before={next}", category.get())>"Older"</a>
+            </p>
+        })}
+    }
+}
+
+fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>, now: Timestamp) -> impl IntoView {
+    let (wanted, label) = if item.read { ("false", "Mark unread") } else { ("true", "Mark read") };
+    let category = item.category;
+    view! {
+        <li class="inbox-item" data-unread=(!item.read).to_string()>
+            <div class="inbox-text">
+                <p>{(!item.read).then(|| view! { <span class="visually-hidden">"Unread: "</span> })}{item.sentence}</p>
+                <p class="inbox-meta">
+                    <Badge tone="neutral">{category.label()}</Badge>
+                    <Time at=item.at now/>
+                    <a href=move || format!("/w/{}/settings/notifications#{category}", slug.get())>"Why did I get this?"</a>
+                </p>
+            </div>
+            <Form action=MarkNotification::PATH class="inline-form" key=item.id.to_string()>
+                <Hidden name="workspace" value=workspace.to_string()/>
+                <Hidden name="notification" value=item.id.to_string()/>
+                <Hidden name="read" value=wanted.to_owned()/>
+                <button class="icon-button" aria-label=label title=label>
+                    {icon(if item.read { Icon::Mail } else { Icon::Check })}
+                </button>
+            </Form>
+        </li>
+    }
+}

@@ -1,0 +1,98 @@
+//! `/outbox`: the mail that was not sent, readable in the demo alone.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AppError, MailId, Timestamp};
+use crate::ui::{Data, Empty, Icon, PageHeader, Time, guarded};
+
+#[cfg(feature = "ssr")]
+const LATEST: u64 = 50;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbox {
+    pub letters: Vec<LetterView>,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterView {
+    pub id: MailId,
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub at: Timestamp,
+}
+
+/// Anyone who reaches a demo may read its outbox: its mail is not anybody's. Elsewhere the page does not exist.
+#[server]
+pub async fn load_outbox() -> Result<Outbox, AppError> {
+    use sea_orm::{EntityTrait, QueryOrder, QuerySelect};
+    let house = crate::session::house()?;
+    if !house.site().demo || house.site().sends_mail {
+        return Err(AppError::NotFound);
+    }
+    let letters = crate::db::entity::Mail::find()
+        .order_by_desc(crate::db::entity::mail::Column::Id)
+        .limit(LATEST)
+        .all(house.db().read())
+        .await?;
+    Ok(Outbox {
+        letters: letters
+            .into_iter()
+            .map(|mail| LetterView {
+                id: mail.id,
+                to: mail.recipient.to_string(),
+                subject: mail.subject,
+                text: mail.body_text,
+                at: mail.created_at,
+            })
+            .collect(),
+        now: Timestamp::now(),
+    })
+}
+
+#[component]
+pub fn OutboxPage() -> impl IntoView {
+    view! {
+        <Title text="Outbox"/>
+        <main id="main" class="page">
+            <PageHeader title="Outbox" lead="Mail of this demo, newest first. Nothing leaves this machine."/>
+            {guarded(load_outbox, &[], outbox)}
+        </main>
+    }
+}
+
+fn outbox(data: Data<Outbox>) -> impl IntoView {
+    let Outbox { letters, now } = data.get_untracked();
+    if letters.is_empty() {
+        return view! { <Empty mark=Icon::Mail title="No mail yet" text="Invite someone or ask for a new password."/> }.into_any();
+    }
+    letters
+        .into_iter()
+        .map(|letter| view! {
+            <article class="card mail">
+                <h2 class="card-title">{letter.subject}</h2>
+                <p class="muted small">"To "{letter.to}" · "<Time at=letter.at now/></p>
+                <pre class="mail-text">{linked(&letter.text)}</pre>
+            </article>
+        })
+        .collect_view()
+        .into_any()
+}
+
+/// The text with its addresses made links.
+fn linked(text: &str) -> Vec<AnyView> {
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| {
+            let address = word.trim_end();
+            if address.starts_with("http://") || address.starts_with("https://") {
+                let rest = word[address.len()..].to_owned();
+                view! { <a href=address.to_owned() rel="external">{address.to_owned()}</a>{rest} }.into_any()
+            } else {
+                word.to_owned().into_any()
+            }
+        })
+        .collect()
+}

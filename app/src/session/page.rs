@@ -1,0 +1,232 @@
+//! The pages of someone who is on the way in.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::Redirect;
+use leptos_router::hooks::{use_params_map, use_query_map};
+use server_fn::ServerFn;
+
+use super::api::{
+    AcceptInvitation, ConfirmEmail, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp, check_confirmation_link,
+    check_reset_link, load_first_path, load_invitation,
+};
+use super::model::{InvitationState, InvitationView, LinkKind};
+use crate::domain::{AppError, Secret};
+use crate::ui::{Data, Field, Form, Hidden, Submit, guarded};
+
+/// The frame of these pages: one column, one card, a way back.
+#[component]
+fn Doorway(title: &'static str, children: Children) -> impl IntoView {
+    view! {
+        <Title text=title/>
+        <main id="main" class="auth">
+            <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
+            <div class="auth-card">
+                <h1>{title}</h1>
+                {children()}
+            </div>
+        </main>
+    }
+}
+
+/// `/`: leads to where someone was last, or to the sign-in page.
+#[component]
+pub fn HomePage() -> impl IntoView {
+    guarded(load_first_path, &[], |path: Data<String>| view! { <Redirect path=path.get_untracked()/> })
+}
+
+#[component]
+pub fn LoginPage() -> impl IntoView {
+    let query = use_query_map();
+    let next = Signal::derive(move || query.with(|query| query.get("next").unwrap_or_default()));
+    view! {
+        <Doorway title="Sign in">
+            <Form action=SignIn::PATH reload=true>
+                <Hidden name="form[next]" value=next/>
+                <Field name="email" label="Email" kind="email" autocomplete="username"/>
+                <Field name="password" label="Password" kind="password" autocomplete="current-password"/>
+                <Submit class="button button-primary button-wide">"Sign In"</Submit>
+            </Form>
+            <p class="auth-foot"><a href="/forgot-password">"Forgot your password?"</a></p>
+            <p class="auth-foot">"New here? "<a href="/signup">"Create an account"</a></p>
+        </Doorway>
+    }
+}
+
+#[component]
+pub fn SignUpPage() -> impl IntoView {
+    view! {
+        <Doorway title="Create your account">
+            <Form action=SignUp::PATH reload=true>
+                <Field name="name" label="Name" autocomplete="name"/>
+                <Field name="email" label="Email" kind="email" autocomplete="username"/>
+                <Field
+                    name="password" label="Password" kind="password" autocomplete="new-password"
+                    hint="At least 12 characters. A few unrelated words are best"
+                />
+                <Field name="workspace" label="Workspace Name" autocomplete="organization"/>
+                <Submit class="button button-primary button-wide">"Create Account"</Submit>
+            </Form>
+            <p class="auth-foot">"You have an account? "<a href="/login">"Sign in"</a></p>
+        </Doorway>
+    }
+}
+
+#[component]
+pub fn ForgotPasswordPage() -> impl IntoView {
+    view! {
+        <Doorway title="Forgot your password?">
+            <p class="muted">"We send you a link to choose a new one."</p>
+            <Form action=RequestPasswordReset::PATH>
+                <Field name="email" label="Email" kind="email" autocomplete="username"/>
+                <Submit class="button button-primary button-wide">"Send Link"</Submit>
+            </Form>
+            <p class="auth-foot"><a href="/login">"Back to sign in"</a></p>
+        </Doorway>
+    }
+}
+
+/// The secret part of the address.
+fn token() -> String {
+    use_params_map().with_untracked(|params| params.get("token").unwrap_or_default())
+}
+
+#[component]
+pub fn ResetPasswordPage() -> impl IntoView {
+    let token = StoredValue::new(token());
+    guarded(
+        move || check_reset_link(Secret::from(token.get_value())),
+        &[],
+        move |works: Data<bool>| {
+            if works.get_untracked() {
+                view! {
+                    <Doorway title="Choose a new password">
+                        <Form action=ResetPassword::PATH reload=true>
+                            <Hidden name="form[token]" value=token.get_value()/>
+                            <Field
+                                name="password" label="New Password" kind="password" autocomplete="new-password"
+                                hint="At least 12 characters. A few unrelated words are best"
+                            />
+                            <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
+                            <Submit class="button button-primary button-wide">"Update Password"</Submit>
+                        </Form>
+                    </Doorway>
+                }.into_any()
+            } else {
+                view! {
+                    <Doorway title="This link does not work">
+                        <p>"It was used already, or is older than an hour."</p>
+                        <p><a class="button" href="/forgot-password">"Send a new link"</a></p>
+                    </Doorway>
+                }.into_any()
+            }
+        },
+    )
+}
+
+#[component]
+pub fn ConfirmEmailPage() -> impl IntoView {
+    let token = StoredValue::new(token());
+    guarded(
+        move || check_confirmation_link(Secret::from(token.get_value())),
+        &[],
+        move |kind: Data<LinkKind>| {
+            let (title, text, button) = match kind.get_untracked() {
+                LinkKind::ConfirmAddress => ("Confirm your email address", "One click, and we know that it is yours.", "Confirm"),
+                LinkKind::ConfirmChange => (
+                    "Confirm your new email address",
+                    "From then on you sign in with it. Other sessions end, so you will sign in again.",
+                    "Confirm",
+                ),
+                LinkKind::KeepAddress => (
+                    "Keep your email address",
+                    "The change is taken back and every session of the account ends.",
+                    "Keep this address",
+                ),
+                LinkKind::Dead => ("This link does not work", "It was used already, or is too old.", ""),
+            };
+            view! {
+                <Doorway title=title>
+                    <p>{text}</p>
+                    {if button.is_empty() {
+                        view! { <p><a class="button" href="/">"Go to Wheelhouse"</a></p> }.into_any()
+                    } else {
+                        view! {
+                            <Form action=ConfirmEmail::PATH reload=true>
+                                <Hidden name="form[token]" value=token.get_value()/>
+                                <Submit class="button button-primary button-wide">{button}</Submit>
+                            </Form>
+                        }.into_any()
+                    }}
+                </Doorway>
+            }
+        },
+    )
+}
+
+#[component]
+pub fn InvitePage() -> impl IntoView {
+    let token = StoredValue::new(token());
+    guarded(
+        move || load_invitation(Secret::from(token.get_value())),
+        &[],
+        move |invitation: Data<InvitationView>| invitation_page(invitation.get_untracked(), token.get_value()),
+    )
+}
+
+fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
+    let InvitationView { workspace, inviter, email, role, state } = invitation;
+    let here = format!("/invite/{token}");
+    let intro = view! {
+        <p class="lead">
+            <strong>{inviter}</strong>" invites "<strong>{email.clone()}</strong>" to join "<strong>{workspace}</strong>
+            " as "<strong>{role.label()}</strong>"."
+        </p>
+        <p class="muted">{role.description()}</p>
+    };
+    let step = match state {
+        InvitationState::Ready => view! {
+            <Form action=AcceptInvitation::PATH reload=true>
+                <Hidden name="form[token]" value=token/>
+                <Submit class="button button-primary button-wide">"Accept Invitation"</Submit>
+            </Form>
+        }.into_any(),
+        InvitationState::NewPerson => view! {
+            <Form action=AcceptInvitation::PATH reload=true>
+                <Hidden name="form[token]" value=token/>
+                <Field name="name" label="Name" autocomplete="name"/>
+                <Field
+                    name="password" label="Password" kind="password" autocomplete="new-password"
+                    hint="At least 12 characters. A few unrelated words are best"
+                />
+                <Submit class="button button-primary button-wide">"Accept Invitation"</Submit>
+            </Form>
+        }.into_any(),
+        InvitationState::SignInFirst => view! {
+            <p>"There is an account with this address. Sign in to accept."</p>
+            <p><a class="button button-primary button-wide" href=format!("/login?next={here}")>"Sign in"</a></p>
+        }.into_any(),
+        InvitationState::OtherPerson { email: mine } => view! {
+            <p>"You are signed in as "<strong>{mine}</strong>". The invitation is for another address."</p>
+            <Form action=SignOut::PATH reload=true>
+                <Hidden name="next" value=here/>
+                <Submit class="button button-primary button-wide">"Sign out and continue"</Submit>
+            </Form>
+        }.into_any(),
+        InvitationState::Member { slug } => view! {
+            <p>"You are a member already."</p>
+            <p><a class="button button-primary button-wide" href=format!("/w/{slug}")>"Open the workspace"</a></p>
+        }.into_any(),
+        InvitationState::Expired => view! { <p>"The invitation has expired. Ask for a new one."</p> }.into_any(),
+    };
+    view! { <Doorway title="You are invited">{intro}{step}</Doorway> }
+}
+
+/// Where no page is.
+#[component]
+pub fn NotFoundPage() -> impl IntoView {
+    view! {
+        <Title text="Page not found"/>
+        <main id="main" class="page"><crate::ui::ErrorPage error=AppError::NotFound/></main>
+    }
+}

@@ -1,0 +1,320 @@
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
+use serde_json::json;
+
+use super::model::{AccountView, PasswordForm, PendingEmail, SessionView};
+use crate::catalog::EventType;
+use crate::db::{Tx, entity, is_unique_violation};
+use crate::domain::{AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, days};
+use crate::events::{self, NewEvent, Origin};
+use crate::form::Done;
+use crate::house::House;
+use crate::keyring::{Token, hash_token};
+use crate::live::{Hint, Topic};
+use crate::mail::{self, Addressee, letters};
+use crate::session::model::{LinkKind, browser_label};
+use crate::session::{Person, RequestInfo, links, store as sessions};
+
+/// How long the old address can take a change back.
+const REVERT: std::time::Duration = days(7);
+
+pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppError> {
+    let sessions = entity::Session::find()
+        .filter(entity::session::Column::UserId.eq(person.id()))
+        .filter(entity::session::Column::ExpiresAt.gt(Timestamp::now()))
+        .order_by_desc(entity::session::Column::LastSeenAt)
+        .all(house.db().read())
+        .await?;
+    let pending = pending(house.db().read(), person.id()).await?;
+    Ok(AccountView {
+        name: person.name().to_owned(),
+        email: person.email().clone(),
+        confirmed: person.is_confirmed(),
+        pending: pending.map(|change| PendingEmail { email: change.new_email, expires_at: change.expires_at }),
+        ask_password: !person.is_fresh(),
+        sessions: sessions
+            .into_iter()
+            .map(|session| SessionView {
+                id: session.id,
+                browser: browser_label(&session.user_agent),
+                address: session.address,
+                last_seen_at: session.last_seen_at,
+                current: session.id == person.session(),
+            })
+            .collect(),
+        now: Timestamp::now(),
+    })
+}
+
+async fn pending(
+    connection: &impl sea_orm::ConnectionTrait,
+    user: UserId,
+) -> Result<Option<entity::email_change::Model>, AppError> {
+    use entity::email_change::Column;
+    Ok(entity::EmailChange::find()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::ConfirmedAt.is_null())
+        .filter(Column::EndedAt.is_null())
+        .filter(Column::ExpiresAt.gt(Timestamp::now()))
+        .one(connection)
+        .await?)
+}
+
+/// Saves the name at once; a changed address waits until it is confirmed from there.
+pub async fn save_profile(
+    house: &House,
+    info: &RequestInfo,
+    person: &Person,
+    name: Name,
+    email: Email,
+    current_password: &Secret,
+) -> Result<Done, AppError> {
+    let moves = email != *person.email();
+    if moves {
+        sessions::confirm_identity(house, info, person, current_password).await?;
+        house.limits().mail(info.address, person.email().as_str())?;
+        house.limits().mail(info.address, email.as_str())?;
+    }
+    let mut tx = house.db().begin().await?;
+    {
+        use entity::user::Column;
+        entity::User::update_many()
+            .col_expr(Column::Name, Expr::value(name.to_string()))
+            .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
+            .filter(Column::Id.eq(person.id()))
+            .exec(&tx)
+            .await?;
+    }
+    if moves {
+        begin_change(&mut tx, house, person, name.as_str(), &email).await?;
+    }
+    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.commit().await?;
+    Ok(Done::said(if moves {
+        format!("Changes saved. We sent a link to {email}: the address counts once you confirm it there")
+    } else {
+        "Changes saved".to_owned()
+    }))
+}
+
+/// Writes the change down and tells both addresses. If the new one belongs to someone else, that person is told and
+/// nobody learns here that it does.
+async fn begin_change(tx: &mut Tx, house: &House, person: &Person, name: &str, email: &Email) -> Result<(), AppError> {
+    end_pending(tx, person.id()).await?;
+    let (confirm, revert) = (Token::generate(), Token::generate());
+    let now = Timestamp::now();
+    entity::email_change::ActiveModel {
+        id: Set(EmailChangeId::new()),
+        user_id: Set(person.id()),
+        old_email: Set(person.email().clone()),
+        new_email: Set(email.clone()),
+        confirm_hash: Set(confirm.hash()),
+        revert_hash: Set(revert.hash()),
+        created_at: Set(now),
+        expires_at: Set(now.after(links::TOKEN_LIFE)),
+        confirmed_at: Set(None),
+        ended_at: Set(None),
+    }
+    .insert(tx)
+    .await?;
+    let taken = entity::User::find().filter(entity::user::Column::Email.eq(email.clone())).count(tx).await? > 0;
+    let letter = if taken {
+        letters::address_in_use(house.site(), "there")
+    } else {
+        letters::confirm_new_address(house.site(), name, confirm.plain().expose())
+    };
+    mail::post(tx, Addressee { email: email.clone(), user: None }, letter, None).await?;
+    let warning = letters::address_changes(house.site(), name, email, revert.plain().expose());
+    mail::post(tx, Addressee { email: person.email().clone(), user: Some(person.id()) }, warning, None).await?;
+    Ok(())
+}
+
+async fn end_pending(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
+    use entity::email_change::Column;
+    let ended = entity::EmailChange::update_many()
+        .col_expr(Column::EndedAt, Expr::value(Timestamp::now()))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::ConfirmedAt.is_null())
+        .filter(Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(ended.rows_affected > 0)
+}
+
+/// Begins the pending change anew: new links, another hour.
+pub async fn resend_change(house: &House, info: &RequestInfo, person: &Person) -> Result<(), AppError> {
+    let Some(change) = pending(house.db().read(), person.id()).await? else {
+        return Err(AppError::Conflict("No change of address is waiting.".to_owned()));
+    };
+    house.limits().mail(info.address, change.new_email.as_str())?;
+    let mut tx = house.db().begin().await?;
+    begin_change(&mut tx, house, person, person.name(), &change.new_email).await?;
+    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.commit().await?;
+    Ok(())
+}
+
+pub async fn cancel_change(house: &House, person: &Person) -> Result<(), AppError> {
+    let mut tx = house.db().begin().await?;
+    if !end_pending(&mut tx, person.id()).await? {
+        return Err(AppError::Conflict("No change of address is waiting.".to_owned()));
+    }
+    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What a link from one of the two mails would do.
+pub async fn link_kind(house: &House, token: &Secret) -> Result<LinkKind, AppError> {
+    let change = find_change(house.db().read(), token).await?;
+    Ok(match change {
+        Some((change, Leg::Confirm)) if is_confirmable(&change) => LinkKind::ConfirmChange,
+        Some((change, Leg::Revert)) if is_revertible(&change) => LinkKind::KeepAddress,
+        _ => LinkKind::Dead,
+    })
+}
+
+enum Leg {
+    Confirm,
+    Revert,
+}
+
+async fn find_change(
+    connection: &impl sea_orm::ConnectionTrait,
+    token: &Secret,
+) -> Result<Option<(entity::email_change::Model, Leg)>, AppError> {
+    use entity::email_change::Column;
+    let hash = hash_token(token.expose());
+    let change = entity::EmailChange::find()
+        .filter(Column::ConfirmHash.eq(hash.clone()).or(Column::RevertHash.eq(hash.clone())))
+        .one(connection)
+        .await?;
+    Ok(change.map(|change| {
+        let leg = if change.confirm_hash == hash { Leg::Confirm } else { Leg::Revert };
+        (change, leg)
+    }))
+}
+
+fn is_confirmable(change: &entity::email_change::Model) -> bool {
+    change.confirmed_at.is_none() && change.ended_at.is_none() && change.expires_at > Timestamp::now()
+}
+
+fn is_revertible(change: &entity::email_change::Model) -> bool {
+    // A change that was never confirmed and is over has nothing left to take back.
+    (change.confirmed_at.is_some() || change.ended_at.is_none())
+        && Timestamp::now().since(change.created_at) < REVERT
+        && !(change.confirmed_at.is_some() && change.ended_at.is_some())
+}
+
+/// Confirms a change or takes it back. Either way every session and every reset link of the account ends: whoever
+/// signed in with the other address has to show again who they are.
+pub async fn follow_link(house: &House, token: &Secret) -> Result<&'static str, AppError> {
+    let dead = || AppError::Conflict("This link was used already or is too old.".to_owned());
+    let mut tx = house.db().begin().await?;
+    let (change, leg) = find_change(&tx, token).await?.ok_or_else(dead)?;
+    let (from, to, message) = match leg {
+        Leg::Confirm if is_confirmable(&change) => {
+            (&change.old_email, &change.new_email, "Your new email address is confirmed. Sign in again to go on")
+        }
+        Leg::Revert if is_revertible(&change) => {
+            (&change.new_email, &change.old_email, "Your address stays as it was. Change your password if this was not you")
+        }
+        _ => return Err(dead()),
+    };
+    let stamp = match leg {
+        Leg::Confirm => entity::email_change::Column::ConfirmedAt,
+        Leg::Revert => entity::email_change::Column::EndedAt,
+    };
+    entity::EmailChange::update_many()
+        .col_expr(stamp, Expr::value(Timestamp::now()))
+        .filter(entity::email_change::Column::Id.eq(change.id))
+        .exec(&tx)
+        .await?;
+    if matches!(leg, Leg::Confirm) || change.confirmed_at.is_some() {
+        move_address(&mut tx, change.user_id, from, to).await?;
+    }
+    sessions::end_other_sessions(&mut tx, change.user_id, None).await?;
+    links::revoke(&mut tx, links::Purpose::ResetPassword, change.user_id).await?;
+    tx.commit().await?;
+    Ok(message)
+}
+
+async fn move_address(tx: &mut Tx, user: UserId, from: &Email, to: &Email) -> Result<(), AppError> {
+    use entity::user::Column;
+    let moved = entity::User::update_many()
+        .col_expr(Column::Email, Expr::value(to.clone()))
+        .col_expr(Column::EmailConfirmedAt, Expr::value(Timestamp::now()))
+        .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(user))
+        .exec(tx)
+        .await
+        .map_err(|error| {
+            if is_unique_violation(&error) {
+                AppError::Conflict("This address belongs to another account by now.".to_owned())
+            } else {
+                error.into()
+            }
+        })?;
+    if moved.rows_affected != 1 {
+        return Err(AppError::NotFound);
+    }
+    let owner = entity::User::find_by_id(user).one(tx).await?.ok_or(AppError::NotFound)?;
+    let letter = letters::address_changed(&owner.name, to);
+    mail::post(tx, Addressee { email: from.clone(), user: None }, letter, None).await?;
+    let event = NewEvent::about_person(user, EventType::SecurityEmailChanged, json!({"from": from, "to": to}));
+    events::record(tx, Origin::person(user, &owner.name), event).await?;
+    Ok(())
+}
+
+/// Sets a new password and ends every other session and every pending reset. Says how many sessions ended.
+pub async fn update_password(
+    house: &House,
+    info: &RequestInfo,
+    person: &Person,
+    form: &PasswordForm,
+) -> Result<u64, AppError> {
+    sessions::confirm_identity(house, info, person, &form.current_password).await?;
+    sessions::judge_password(house, "password", &form.password, person.name(), person.email()).await?;
+    let hash = house.passwords().hash(&form.password).await?;
+    let mut tx = house.db().begin().await?;
+    sessions::set_password_hash(&mut tx, person.id(), hash).await?;
+    sessions::refresh_session(&mut tx, person.session()).await?;
+    let ended = sessions::end_other_sessions(&mut tx, person.id(), Some(person.session())).await?;
+    links::revoke(&mut tx, links::Purpose::ResetPassword, person.id()).await?;
+    let event = NewEvent::about_person(person.id(), EventType::SecurityPasswordChanged, json!({"ended": ended}));
+    events::record(&mut tx, person, event).await?;
+    tx.commit().await?;
+    Ok(ended)
+}
+
+pub async fn end_session(house: &House, person: &Person, session: SessionId) -> Result<(), AppError> {
+    use entity::session::Column;
+    let mut tx = house.db().begin().await?;
+    let ended = entity::Session::delete_many()
+        .filter(Column::Id.eq(session))
+        .filter(Column::UserId.eq(person.id()))
+        .exec(&tx)
+        .await?;
+    if ended.rows_affected == 0 {
+        return Err(AppError::NotFound);
+    }
+    record_ended(&mut tx, person, 1).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+pub async fn end_others(house: &House, person: &Person) -> Result<u64, AppError> {
+    let mut tx = house.db().begin().await?;
+    let ended = sessions::end_other_sessions(&mut tx, person.id(), Some(person.session())).await?;
+    if ended > 0 {
+        record_ended(&mut tx, person, ended).await?;
+    }
+    tx.commit().await?;
+    Ok(ended)
+}
+
+async fn record_ended(tx: &mut Tx, person: &Person, count: u64) -> Result<(), AppError> {
+    let event = NewEvent::about_person(person.id(), EventType::SecuritySessionsEnded, json!({"count": count}));
+    events::record(tx, person, event).await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+use leptos::prelude::*;
+
+use super::model::{InviteForm, MembersView, RoleForm};
+use crate::domain::AppError;
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use {
+    super::{invitations, model::Status, store},
+    crate::session::caller,
+};
+
+/// `status`, `search` and `after` as they stand in the address.
+#[server]
+pub async fn load_members(
+    workspace: String,
+    status: String,
+    search: String,
+    after: String,
+) -> Result<MembersView, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::view(caller.house(), &actor, Status::parse(&status), &search, after.parse().ok()).await
+}
+
+#[server]
+pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let role = form.role().map_err(AppError::Invalid)?;
+    invitations::invite(caller.house(), &actor, &form.email, role).await
+}
+
+#[server]
+pub async fn resend_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let id = invitation.parse().map_err(|_| AppError::NotFound)?;
+    caller.house().limits().mail(caller.info().address, &invitation)?;
+    invitations::resend(caller.house(), &actor, id).await
+}
+
+#[server]
+pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    invitations::cancel(caller.house(), &actor, invitation.parse().map_err(|_| AppError::NotFound)?).await
+}
+
+#[server]
+pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    invitations::undo_cancel(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+}
+
+#[server]
+pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let member = form.member.parse().map_err(|_| AppError::NotFound)?;
+    let role = form.role.parse().map_err(|error| AppError::field("role", error))?;
+    store::change_role(caller.house(), &actor, member, role).await
+}
+
+#[server]
+pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::undo_change_role(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+}
+
+#[server]
+pub async fn remove_member(workspace: String, member: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::remove(caller.house(), &actor, member.parse().map_err(|_| AppError::NotFound)?).await
+}
+
+#[server]
+pub async fn undo_remove_member(workspace: String, event: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::undo_remove(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+}

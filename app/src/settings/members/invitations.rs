@@ -1,0 +1,286 @@
+//! Invitations: made, sent again, cancelled. The link is the invitation; the mail only carries it.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use serde_json::json;
+
+use super::model::{INVITATION_LIFE, InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
+use crate::catalog::EventType;
+use crate::db::entity::{self, invitation::Column};
+use crate::db::{Tx, is_unique_violation};
+use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp};
+use crate::events::{self, NewEvent};
+use crate::form::{Done, Line};
+use crate::house::House;
+use crate::mail::{self, Addressee, letters};
+use crate::session::links::{self, Carrier};
+use crate::session::{Actor, store as sessions};
+
+fn of_status(actor: &Actor, status: Status) -> Condition {
+    let now = Timestamp::now();
+    let open = Condition::all().add(Column::AcceptedAt.is_null()).add(Column::CancelledAt.is_null());
+    let of = match status {
+        Status::Pending => open.add(Column::ExpiresAt.gt(now)),
+        Status::Expired => open.add(Column::ExpiresAt.lte(now)),
+        Status::Accepted => Condition::all().add(Column::AcceptedAt.is_not_null()),
+    };
+    of.add(Column::WorkspaceId.eq(actor.workspace()))
+}
+
+pub async fn counts(house: &House, actor: &Actor) -> Result<[u64; 3], AppError> {
+    let mut counts = [0; 3];
+    for (count, status) in counts.iter_mut().zip(Status::ALL) {
+        *count = entity::Invitation::find().filter(of_status(actor, status)).count(house.db().read()).await?;
+    }
+    Ok(counts)
+}
+
+/// The latest invitations of one status.
+pub async fn list(house: &House, actor: &Actor, status: Status) -> Result<Vec<InvitationRow>, AppError> {
+    let rows = entity::Invitation::find()
+        .filter(of_status(actor, status))
+        .order_by_desc(Column::Id)
+        .limit(PAGE)
+        .all(house.db().read())
+        .await?;
+    let inviters = entity::User::find()
+        .filter(entity::user::Column::Id.is_in(rows.iter().filter_map(|row| row.invited_by)))
+        .all(house.db().read())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| InvitationRow {
+            id: row.id,
+            email: row.email.to_string(),
+            role: row.role,
+            invited_by: inviters
+                .iter()
+                .find(|user| Some(user.id) == row.invited_by)
+                .map_or_else(|| "a former member".to_owned(), |user| user.name.clone()),
+            sent_at: row.sent_at,
+            at: row.accepted_at.unwrap_or(row.expires_at),
+            link: (status != Status::Accepted)
+                .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
+        })
+        .collect())
+}
+
+/// Invites everyone in `text`, each with a result of their own: one bad address does not hold up the others.
+pub async fn invite(house: &House, actor: &Actor, text: &str, role: Role) -> Result<Done, AppError> {
+    actor.require(Permission::InviteMembers)?;
+    if !actor.role().may_grant(role) {
+        return Err(AppError::field("role", "You cannot invite someone to this role"));
+    }
+    let addresses = Email::parse_list(text);
+    if addresses.len() > MOST_AT_ONCE {
+        return Err(AppError::field("email", format!("Invite at most {MOST_AT_ONCE} people at once")));
+    }
+    if let [Err((_, error))] = addresses.as_slice() {
+        return Err(AppError::field("email", error));
+    }
+    let mut results = Vec::new();
+    for address in addresses {
+        results.push(match address {
+            Err((subject, error)) => Line { subject, message: error.to_string(), good: false },
+            Ok(email) => match invite_one(house, actor, &email, role).await {
+                Ok(message) => Line { subject: email.to_string(), message, good: true },
+                Err(AppError::Internal { incident }) => return Err(AppError::Internal { incident }),
+                Err(error) => Line { subject: email.to_string(), message: error.to_string(), good: false },
+            },
+        });
+    }
+    match results.as_slice() {
+        [] => Err(AppError::field("email", "Enter an email address")),
+        [only] if only.good => Ok(Done::said(format!("{} — {}", only.message, only.subject))),
+        [only] => Err(AppError::field("email", &only.message)),
+        several => {
+            let sent = several.iter().filter(|line| line.good).count();
+            let message = format!("{sent} of {} invitations sent", several.len());
+            Ok(Done { message, undo: None, results })
+        }
+    }
+}
+
+async fn invite_one(house: &House, actor: &Actor, email: &Email, role: Role) -> Result<String, AppError> {
+    let mut tx = house.db().begin().await?;
+    if is_member(&tx, actor, email).await? {
+        return Err(AppError::Conflict("This person is a member already".to_owned()));
+    }
+    let open = entity::Invitation::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::Email.eq(email.clone()))
+        .filter(Column::AcceptedAt.is_null())
+        .filter(Column::CancelledAt.is_null())
+        .one(&tx)
+        .await?;
+    let now = Timestamp::now();
+    let message = match open {
+        Some(open) => {
+            renew(&mut tx, house, actor, open, Some(role)).await?;
+            "Invitation sent again"
+        }
+        None => {
+            let invitation = entity::invitation::ActiveModel {
+                id: Set(InvitationId::new()),
+                workspace_id: Set(actor.workspace()),
+                email: Set(email.clone()),
+                role: Set(role),
+                invited_by: Set(Some(actor.person().id())),
+                generation: Set(1),
+                created_at: Set(now),
+                sent_at: Set(now),
+                expires_at: Set(now.after(INVITATION_LIFE)),
+                accepted_at: Set(None),
+                accepted_by: Set(None),
+                cancelled_at: Set(None),
+            }
+            .insert(&tx)
+            .await?;
+            send(&mut tx, house, actor, &invitation).await?;
+            note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
+            "Invitation sent"
+        }
+    };
+    tx.commit().await?;
+    Ok(message.to_owned())
+}
+
+async fn is_member(tx: &Tx, actor: &Actor, email: &Email) -> Result<bool, AppError> {
+    let Some(user) = entity::User::find().filter(entity::user::Column::Email.eq(email.clone())).one(tx).await? else {
+        return Ok(false);
+    };
+    let memberships = entity::Membership::find()
+        .filter(entity::membership::Column::WorkspaceId.eq(actor.workspace()))
+        .filter(entity::membership::Column::UserId.eq(user.id))
+        .count(tx)
+        .await?;
+    Ok(memberships > 0)
+}
+
+async fn send(
+    tx: &mut Tx,
+    house: &House,
+    actor: &Actor,
+    invitation: &entity::invitation::Model,
+) -> Result<(), AppError> {
+    let letter = letters::invitation(&letters::InvitationLetter {
+        inviter: actor.person().name(),
+        workspace: actor.workspace_name(),
+        role: invitation.role,
+        link: &links::invitation_url(house, invitation.id, invitation.generation, Carrier::Mail),
+        days: INVITATION_LIFE.as_secs() / 86_400,
+    });
+    mail::post(tx, Addressee { email: invitation.email.clone(), user: None }, letter, None).await?;
+    Ok(())
+}
+
+async fn note(
+    tx: &mut Tx,
+    actor: &Actor,
+    invitation: &entity::invitation::Model,
+    event_type: EventType,
+) -> Result<EventId, AppError> {
+    let data = json!({"invitation": invitation.id, "email": invitation.email, "role": invitation.role});
+    events::record(tx, actor, NewEvent::in_workspace(actor.workspace(), event_type, data)).await
+}
+
+/// Extends an invitation and replaces its link; the person who resends it answers for it from now on.
+async fn renew(
+    tx: &mut Tx,
+    house: &House,
+    actor: &Actor,
+    invitation: entity::invitation::Model,
+    role: Option<Role>,
+) -> Result<(), AppError> {
+    let now = Timestamp::now();
+    let mut renewed: entity::invitation::ActiveModel = invitation.clone().into();
+    renewed.role = Set(role.unwrap_or(invitation.role));
+    renewed.invited_by = Set(Some(actor.person().id()));
+    renewed.generation = Set(invitation.generation + 1);
+    renewed.sent_at = Set(now);
+    renewed.expires_at = Set(now.after(INVITATION_LIFE));
+    let renewed = renewed.update(tx).await?;
+    send(tx, house, actor, &renewed).await?;
+    note(tx, actor, &renewed, EventType::InvitationResent).await?;
+    Ok(())
+}
+
+/// An invitation of this workspace that was neither accepted nor cancelled.
+async fn find_open(tx: &Tx, actor: &Actor, id: InvitationId) -> Result<entity::invitation::Model, AppError> {
+    let invitation = entity::Invitation::find_by_id(id)
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    if invitation.accepted_at.is_some() {
+        return Err(AppError::Conflict("This invitation was accepted already.".to_owned()));
+    }
+    if invitation.cancelled_at.is_some() {
+        return Err(AppError::Conflict("This invitation was cancelled already.".to_owned()));
+    }
+    Ok(invitation)
+}
+
+pub async fn resend(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
+    actor.require(Permission::InviteMembers)?;
+    let mut tx = house.db().begin().await?;
+    let invitation = find_open(&tx, actor, id).await?;
+    if !actor.role().may_grant(invitation.role) {
+        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+    }
+    let email = invitation.email.clone();
+    renew(&mut tx, house, actor, invitation, None).await?;
+    tx.commit().await?;
+    Ok(Done::said(format!("Invitation for {email} sent again. The old link no longer works")))
+}
+
+pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
+    actor.require(Permission::InviteMembers)?;
+    let mut tx = house.db().begin().await?;
+    let invitation = find_open(&tx, actor, id).await?;
+    entity::Invitation::update_many()
+        .col_expr(Column::CancelledAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(id))
+        .exec(&tx)
+        .await?;
+    let event = note(&mut tx, actor, &invitation, EventType::InvitationCancelled).await?;
+    tx.commit().await?;
+    Ok(Done::said(format!("Invitation for {} cancelled", invitation.email)).with_undo(
+        "/fn/undo_cancel_invitation",
+        actor.workspace(),
+        event,
+    ))
+}
+
+pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
+    actor.require(Permission::InviteMembers)?;
+    let mut tx = house.db().begin().await?;
+    let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
+    let id: InvitationId =
+        undone.data["invitation"].as_str().and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    sessions::lock_workspace(&tx, actor.workspace()).await?;
+    let restored = entity::Invitation::update_many()
+        .col_expr(Column::CancelledAt, Expr::value(None::<Timestamp>))
+        .filter(Column::Id.eq(id))
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::CancelledAt.is_not_null())
+        .exec(&tx)
+        .await
+        .map_err(|error| {
+            if is_unique_violation(&error) {
+                AppError::Conflict("This address was invited anew meanwhile.".to_owned())
+            } else {
+                error.into()
+            }
+        })?;
+    if restored.rows_affected == 0 {
+        return Err(AppError::Conflict("This was taken back already.".to_owned()));
+    }
+    let invitation = entity::Invitation::find_by_id(id).one(&tx).await?.ok_or(AppError::NotFound)?;
+    note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
+    tx.commit().await?;
+    Ok(Done::said(format!("The invitation for {} counts again", invitation.email)))
+}

@@ -1,0 +1,9 @@
+//! Settings → Members: inviting people, what became of the invitations, and who is in the workspace.
+
+pub mod api;
+pub mod model;
+pub mod page;
+#[cfg(feature = "ssr")]
+mod invitations;
+#[cfg(feature = "ssr")]
+pub mod store;

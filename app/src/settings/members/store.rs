@@ -1,0 +1,313 @@
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, ExprTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
+use serde_json::json;
+
+use super::invitations;
+use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
+use crate::catalog::EventType;
+use crate::db::entity::{self, membership::Column};
+use crate::db::{Tx, is_unique_violation};
+use crate::domain::{AppError, Email, EventId, MembershipId, Permission, Role, Timestamp, UserId};
+use crate::events::{self, NewEvent};
+use crate::form::Done;
+use crate::house::House;
+use crate::live::{Hint, Topic};
+use crate::session::{Actor, store as sessions};
+
+/// A member with their person, as queries bring them.
+type Found = (MembershipId, UserId, String, Email, Role, Timestamp, Option<Timestamp>);
+
+/// Members in the order of their joining, from `after` on, whose name or address holds `search`.
+async fn find(
+    house: &House,
+    actor: &Actor,
+    search: &str,
+    after: Option<MembershipId>,
+    limit: u64,
+) -> Result<(Vec<Found>, u64), AppError> {
+    use entity::{membership, user};
+    let mut query = entity::Membership::find()
+        .join(
+            JoinType::InnerJoin,
+            membership::Entity::belongs_to(user::Entity).from(Column::UserId).to(user::Column::Id).into(),
+        )
+        .filter(Column::WorkspaceId.eq(actor.workspace()));
+    let search = search.trim().to_lowercase();
+    if !search.is_empty() {
+        let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let like = |column: user::Column| {
+            Expr::expr(sea_orm::sea_query::Func::lower(Expr::col((user::Entity, column))))
+                .like(sea_orm::sea_query::LikeExpr::new(pattern.clone()).escape('\\'))
+        };
+        let mut matches = Condition::any().add(like(user::Column::Name));
+        if actor.may(Permission::SeeMemberEmails) {
+            matches = matches.add(like(user::Column::Email));
+        }
+        query = query.filter(matches);
+    }
+    let count = query.clone().count(house.db().read()).await?;
+    if let Some(after) = after {
+        query = query.filter(Column::Id.gt(after));
+    }
+    let rows = query
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .select_only()
+        .column_as(Column::Id, "id")
+        .column_as(Column::UserId, "user_id")
+        .column_as(user::Column::Name, "name")
+        .column_as(user::Column::Email, "email")
+        .column_as(Column::Role, "role")
+        .column_as(Column::JoinedAt, "joined_at")
+        .column_as(Column::LastActiveAt, "last_active_at")
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    Ok((rows, count))
+}
+
+pub async fn view(
+    house: &House,
+    actor: &Actor,
+    status: Status,
+    search: &str,
+    after: Option<MembershipId>,
+) -> Result<MembersView, AppError> {
+    actor.require(Permission::ReadWorkspace)?;
+    let (mut rows, member_count) = find(house, actor, search, after, PAGE + 1).await?;
+    let more = rows.len() as u64 > PAGE;
+    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let may_invite = actor.may(Permission::InviteMembers);
+    let open = if may_invite { open_invitations(house, actor).await? } else { Vec::new() };
+    let next = if more { rows.last().map(|row| row.0) } else { None };
+    let members = rows
+        .into_iter()
+        .map(|(id, user, name, email, role, joined_at, last_active_at)| {
+            let is_self = user == actor.person().id();
+            MemberRow {
+                id,
+                name,
+                email: (is_self || actor.may(Permission::SeeMemberEmails)).then(|| email.to_string()),
+                role,
+                joined_at,
+                last_active_at,
+                is_self,
+                may_administer: !is_self && actor.may(Permission::ManageMembers) && actor.role().can_administer(role),
+                open_invitations: open.iter().find(|(id, _)| *id == user).map_or(0, |&(_, n)| n.unsigned_abs()),
+            }
+        })
+        .collect();
+    Ok(MembersView {
+        workspace: actor.workspace(),
+        role: actor.role(),
+        may_invite,
+        status,
+        counts: if may_invite { invitations::counts(house, actor).await? } else { [0; 3] },
+        invitations: if may_invite { invitations::list(house, actor, status).await? } else { Vec::new() },
+        members,
+        member_count,
+        next,
+        now: Timestamp::now(),
+    })
+}
+
+/// How many invitations hang on each inviter: they die with the inviter's right to invite.
+async fn open_invitations(house: &House, actor: &Actor) -> Result<Vec<(UserId, i64)>, AppError> {
+    use entity::invitation::Column;
+    Ok(entity::Invitation::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::AcceptedAt.is_null())
+        .filter(Column::CancelledAt.is_null())
+        .filter(Column::ExpiresAt.gt(Timestamp::now()))
+        .filter(Column::InvitedBy.is_not_null())
+        .select_only()
+        .column(Column::InvitedBy)
+        .column_as(Column::Id.count(), "open")
+        .group_by(Column::InvitedBy)
+        .into_tuple()
+        .all(house.db().read())
+        .await?)
+}
+
+/// Every member as CSV (RFC 4180).
+pub async fn export_csv(house: &House, actor: &Actor) -> Result<String, AppError> {
+    actor.require(Permission::SeeMemberEmails)?;
+    let (rows, _) = find(house, actor, "", None, u64::from(u32::MAX)).await?;
+    let mut csv = String::from("Name,Email,Role,Joined,Last active\r\n");
+    for (_, _, name, email, role, joined_at, last_active_at) in rows {
+        let active = last_active_at.map(Timestamp::rfc3339).unwrap_or_default();
+        let fields = [&name, email.as_str(), role.label(), &joined_at.rfc3339(), &active].map(csv_field);
+        csv += &(fields.join(",") + "\r\n");
+    }
+    Ok(csv)
+}
+
+/// Quotes a field, and keeps a spreadsheet from taking a name for a formula.
+fn csv_field(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+/// A member of this workspace and their name.
+async fn find_member(
+    tx: &Tx,
+    actor: &Actor,
+    id: MembershipId,
+) -> Result<(entity::membership::Model, entity::user::Model), AppError> {
+    let member = entity::Membership::find_by_id(id)
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let user = entity::User::find_by_id(member.user_id).one(tx).await?.ok_or(AppError::NotFound)?;
+    Ok((member, user))
+}
+
+/// Refuses what would leave the workspace without an owner.
+async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Result<(), AppError> {
+    let owners = entity::Membership::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::Role.eq(Role::Owner))
+        .count(tx)
+        .await?;
+    if losing.is_owner() && owners == 1 {
+        return Err(AppError::Conflict("A workspace keeps at least one owner.".to_owned()));
+    }
+    Ok(())
+}
+
+/// Begins a change to who is in the workspace: one at a time, and by someone who may still make it.
+async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
+    actor.require(Permission::ManageMembers)?;
+    let tx = house.db().begin().await?;
+    sessions::lock_workspace(&tx, actor.workspace()).await?;
+    let actor = sessions::actor_now(&tx, actor).await?;
+    actor.require(Permission::ManageMembers)?;
+    Ok((tx, actor))
+}
+
+pub async fn change_role(house: &House, actor: &Actor, member: MembershipId, role: Role) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let (name, event) = set_role(&mut tx, &actor, member, role).await?;
+    tx.commit().await?;
+    let done = Done::said(format!("{name} is {} now", role.label()));
+    Ok(match event {
+        Some(event) => done.with_undo("/fn/undo_change_role", actor.workspace(), event),
+        None => done,
+    })
+}
+
+async fn set_role(
+    tx: &mut Tx,
+    actor: &Actor,
+    member: MembershipId,
+    role: Role,
+) -> Result<(String, Option<EventId>), AppError> {
+    let (member, user) = find_member(tx, actor, member).await?;
+    if !actor.role().can_administer(member.role) || !actor.role().may_grant(role) {
+        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+    }
+    if member.role == role {
+        return Ok((user.name, None));
+    }
+    keep_an_owner(tx, actor, member.role).await?;
+    entity::Membership::update_many()
+        .col_expr(Column::Role, Expr::value(role))
+        .filter(Column::Id.eq(member.id))
+        .exec(tx)
+        .await?;
+    let data = json!({"member": member.id, "user": user.id, "name": user.name, "from": member.role, "to": role});
+    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRoleChanged, data).about(user.id);
+    let event = events::record(tx, actor, event).await?;
+    tx.hint(Hint::user(user.id, Topic::Workspace));
+    Ok((user.name, Some(event)))
+}
+
+pub async fn undo_change_role(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let undone = events::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO).await?.data;
+    let text = |key: &str| undone[key].as_str().unwrap_or_default();
+    let member = text("member").parse().map_err(|_| AppError::NotFound)?;
+    let (from, to): (Role, Role) =
+        (text("from").parse().map_err(|_| AppError::NotFound)?, text("to").parse().map_err(|_| AppError::NotFound)?);
+    if find_member(&tx, &actor, member).await?.0.role != to {
+        return Err(AppError::Conflict("The role was changed again meanwhile.".to_owned()));
+    }
+    let (name, _) = set_role(&mut tx, &actor, member, from).await?;
+    tx.commit().await?;
+    Ok(Done::said(format!("{name} is {} again", from.label())))
+}
+
+pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let (member, user) = find_member(&tx, &actor, member).await?;
+    if member.id == actor.membership() {
+        return Err(AppError::Conflict("To go yourself, use Leave workspace.".to_owned()));
+    }
+    if !actor.role().can_administer(member.role) {
+        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+    }
+    keep_an_owner(&tx, &actor, member.role).await?;
+    entity::Membership::delete_by_id(member.id).exec(&tx).await?;
+    let data = json!({
+        "member": member.id, "user": user.id, "name": user.name, "email": user.email, "role": member.role,
+        "joined_at": member.joined_at,
+    });
+    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data).about(user.id);
+    let event = events::record(&mut tx, &actor, event).await?;
+    tx.hint(Hint::user(user.id, Topic::Workspace));
+    tx.commit().await?;
+    Ok(Done::said(format!("{} is removed", user.name)).with_undo("/fn/undo_remove_member", actor.workspace(), event))
+}
+
+/// Puts a removed member back as they were: same role, same day of joining.
+pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO).await?.data;
+    let text = |key: &str| undone[key].as_str().unwrap_or_default();
+    let gone = || AppError::NotFound;
+    let member: MembershipId = text("member").parse().map_err(|_| gone())?;
+    let user: UserId = text("user").parse().map_err(|_| gone())?;
+    let role: Role = text("role").parse().map_err(|_| gone())?;
+    if !actor.role().may_grant(role) {
+        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+    }
+    let user = entity::User::find_by_id(user).one(&tx).await?.ok_or_else(gone)?;
+    entity::membership::ActiveModel {
+        id: Set(member),
+        workspace_id: Set(actor.workspace()),
+        user_id: Set(user.id),
+        role: Set(role),
+        joined_at: Set(Timestamp::from_millis(undone["joined_at"].as_i64().unwrap_or_default())),
+        last_active_at: Set(None),
+    }
+    .insert(&tx)
+    .await
+    .map_err(|error| {
+        if is_unique_violation(&error) {
+            AppError::Conflict(format!("{} is a member again already.", user.name))
+        } else {
+            error.into()
+        }
+    })?;
+    let data = json!({"member": member, "user": user.id, "name": user.name, "email": user.email, "role": role});
+    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberJoined, data).about(user.id);
+    events::record(&mut tx, &actor, event).await?;
+    tx.hint(Hint::user(user.id, Topic::Workspace));
+    tx.commit().await?;
+    Ok(Done::said(format!("{} is a member again", user.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::csv_field;
+
+    #[test]
+    fn csv_quotes_and_defuses() {
+        assert_eq!(csv_field("Ada \"Countess\" Lovelace"), "\"Ada \"\"Countess\"\" Lovelace\"");
+        assert_eq!(csv_field("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
+    }
+}

@@ -1,0 +1,55 @@
+use leptos::prelude::*;
+
+use super::model::{MatrixView, Range, Switch};
+use crate::domain::AppError;
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use {super::store, crate::session::caller};
+
+#[server]
+pub async fn load_matrix() -> Result<MatrixView, AppError> {
+    let caller = caller()?;
+    store::view(caller.house(), &caller.person().await?).await
+}
+
+/// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself) and answers with
+/// the state that is stored.
+#[server]
+pub async fn set_notification(switch: String, on: String) -> Result<bool, AppError> {
+    let caller = caller()?;
+    let switch: Switch = switch.parse().map_err(|()| AppError::Malformed)?;
+    store::set(caller.house(), &caller.person().await?, switch, on == "true").await?;
+    Ok(on == "true")
+}
+
+/// Sets a whole row or column.
+#[server]
+pub async fn set_notifications(range: String, on: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let range: Range = range.parse().map_err(|()| AppError::Malformed)?;
+    let on = on == "true";
+    store::set_range(caller.house(), &caller.person().await?, range, on).await?;
+    let what = match range {
+        Range::Row(category) => category.label(),
+        Range::Column(channel) => channel.label(),
+    };
+    Ok(Done::said(format!("{what}: all {}", if on { "on" } else { "off" })))
+}
+
+/// What a mail's unsubscribe link is about, for its page: the name of the cell.
+#[server]
+pub async fn load_unsubscribe(token: String) -> Result<String, AppError> {
+    let house = crate::session::house()?;
+    let (_, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;
+    Ok(super::page::cell_name(switch))
+}
+
+/// Turns off the one cell that a mail came from, without signing in: the link is the proof.
+#[server]
+pub async fn unsubscribe(token: String) -> Result<Done, AppError> {
+    let house = crate::session::house()?;
+    let (user, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;
+    store::write(&house, user, &[(switch, false)]).await?;
+    Ok(Done::said(format!("{} is off", super::page::cell_name(switch))))
+}

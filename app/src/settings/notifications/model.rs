@@ -1,0 +1,131 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Category, Channel, EventType};
+
+/// A switch: one cell of the matrix, or one of the quiet event types that are told of only on request. The text is
+/// `security.email` for a cell and `contact.updated` for a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Switch {
+    Cell(Category, Channel),
+    Quiet(EventType),
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cell(category, channel) => write!(f, "{category}.{channel}"),
+            Self::Quiet(event) => write!(f, "{event}"),
+        }
+    }
+}
+
+impl FromStr for Switch {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Ok(event) = text.parse::<EventType>() {
+            return if event.is_quiet() { Ok(Self::Quiet(event)) } else { Err(()) };
+        }
+        let (category, channel) = text.split_once('.').ok_or(())?;
+        Ok(Self::Cell(category.parse().map_err(|_| ())?, channel.parse().map_err(|_| ())?))
+    }
+}
+
+/// Several cells at once: a row, a column, both as buttons "All on" and "All off".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    Row(Category),
+    Column(Channel),
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(category) => write!(f, "row.{category}"),
+            Self::Column(channel) => write!(f, "column.{channel}"),
+        }
+    }
+}
+
+impl FromStr for Range {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once('.') {
+            Some(("row", category)) => category.parse().map(Self::Row).map_err(|_| ()),
+            Some(("column", channel)) => channel.parse().map(Self::Column).map_err(|_| ()),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Range {
+    pub fn cells(self) -> Vec<(Category, Channel)> {
+        match self {
+            Self::Row(category) => Channel::ALL.into_iter().map(|channel| (category, channel)).collect(),
+            Self::Column(channel) => Category::ALL.into_iter().map(|category| (category, channel)).collect(),
+        }
+    }
+}
+
+/// A row of the matrix as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub category: Category,
+    pub in_app: bool,
+    pub email: bool,
+    /// How many notifications of this kind the person got in the last 30 days.
+    pub sent: u64,
+}
+
+impl Row {
+    pub fn is_on(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::InApp => self.in_app,
+            Channel::Email => self.email,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatrixView {
+    pub rows: Vec<Row>,
+    /// The quiet event types, and whether the person asked for them.
+    pub quiet: Vec<(EventType, bool)>,
+}
+
+impl MatrixView {
+    pub fn is_on(&self, switch: Switch) -> bool {
+        match switch {
+            Switch::Cell(category, channel) => {
+                self.rows.iter().find(|row| row.category == category).is_some_and(|row| row.is_on(channel))
+            }
+            Switch::Quiet(event) => self.quiet.iter().any(|&(other, on)| other == event && on),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_and_ranges_read_back() {
+        for category in Category::ALL {
+            for channel in Channel::ALL {
+                let switch = Switch::Cell(category, channel);
+                assert_eq!(switch.to_string().parse(), Ok(switch));
+            }
+            assert_eq!(Range::Row(category).to_string().parse(), Ok(Range::Row(category)));
+        }
+        for event in EventType::QUIET {
+            assert_eq!(Switch::Quiet(event).to_string().parse(), Ok(Switch::Quiet(event)));
+        }
+        assert_eq!("contact.created".parse::<Switch>(), Err(()));
+        assert_eq!("security".parse::<Switch>(), Err(()));
+        assert_eq!("column.fax".parse::<Range>(), Err(()));
+    }
+}

@@ -1,0 +1,140 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use server_fn::ServerFn;
+
+use super::api::{SetNotifications, Unsubscribe, load_matrix, load_unsubscribe};
+use super::model::{MatrixView, Range, Switch as Which};
+use crate::catalog::{Category, Channel, EventType};
+use crate::live::Topic;
+use crate::ui::{Card, Data, Form, Hidden, PageHeader, Submit, Switch, guarded};
+
+/// How a switch is called: `Billing: Email`.
+pub fn cell_name(which: Which) -> String {
+    match which {
+        Which::Cell(category, channel) => format!("{}: {}", category.label(), channel.label()),
+        Which::Quiet(event) => event.label().to_owned(),
+    }
+}
+
+#[component]
+pub fn NotificationsPage() -> impl IntoView {
+    view! {
+        <Title text="Notifications"/>
+        <PageHeader
+            title="Notifications"
+            lead="Which events reach you, and how. Your choices hold in every workspace and are saved at once."
+        />
+        {guarded(load_matrix, &[Topic::Preferences, Topic::Inbox], matrix)}
+    }
+}
+
+fn matrix(data: Data<MatrixView>) -> impl IntoView {
+    view! {
+        <div class="table-wrap">
+            <table class="matrix">
+                <caption class="visually-hidden">"Notifications by type and channel"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Type"</th>
+                        {Channel::ALL.into_iter().map(|channel| view! {
+                            <th scope="col" id=channel.as_str()>{channel.label()}</th>
+                        }).collect_view()}
+                        <td class="matrix-all"><span class="visually-hidden">"Whole row"</span></td>
+                    </tr>
+                </thead>
+                <tbody>
+                    {Category::ALL.into_iter().map(|category| row(data, category)).collect_view()}
+                </tbody>
+                <tfoot>
+                    <tr>
+                        <td><span class="muted small">"Whole column"</span></td>
+                        {Channel::ALL.into_iter().map(|channel| view! {
+                            <td>{all(Range::Column(channel), channel.label())}</td>
+                        }).collect_view()}
+                        <td class="matrix-all"></td>
+                    </tr>
+                </tfoot>
+            </table>
+        </div>
+        <Card title="Frequent events" text="So frequent that they are told of only if you ask. The rows above say how.">
+            <ul class="divided-list">
+                {EventType::QUIET.into_iter().map(|event| {
+                    let which = Which::Quiet(event);
+                    let stored = Signal::derive(move || data.with(|matrix| matrix.is_on(which)));
+                    view! {
+                        <li class="list-row">
+                            <p class="list-main">{event.label()}" "<span class="muted small">{event.as_str()}</span></p>
+                            <Switch which name=cell_name(which) stored/>
+                        </li>
+                    }
+                }).collect_view()}
+            </ul>
+        </Card>
+    }
+}
+
+fn row(data: Data<MatrixView>, category: Category) -> impl IntoView {
+    let sent = move || data.with(|matrix| {
+        matrix.rows.iter().find(|row| row.category == category).map_or(0, |row| row.sent)
+    });
+    view! {
+        <tr id=category.as_str()>
+            <th scope="row">
+                <span class="matrix-label">{category.label()}</span>
+            </th>
+            {Channel::ALL.into_iter().map(|channel| {
+                let which = Which::Cell(category, channel);
+                let stored = Signal::derive(move || data.with(|matrix| matrix.is_on(which)));
+                view! { <td id=format!("{category}-{channel}")><Switch which name=cell_name(which) stored/></td> }
+            }).collect_view()}
+            <td class="matrix-all">{all(Range::Row(category), category.label())}</td>
+        </tr>
+        <tr class="matrix-note">
+            <td colspan="4">
+                <span class="matrix-text">{category.description()}</span>
+                <span class="muted small tabular">{move || match sent() {
+                    0 => " · none in the last 30 days".to_owned(),
+                    n => format!(" · {n} sent to you in the last 30 days"),
+                }}</span>
+            </td>
+        </tr>
+    }
+}
+
+fn all(range: Range, name: &'static str) -> impl IntoView {
+    view! {
+        <Form action=SetNotifications::PATH class="inline-form" key=range.to_string()>
+            <Hidden name="range" value=range.to_string()/>
+            <button class="button-tiny" name="on" value="true" aria-label=format!("{name}: all on")>"All on"</button>
+            <button class="button-tiny" name="on" value="false" aria-label=format!("{name}: all off")>"All off"</button>
+        </Form>
+    }
+}
+
+/// Where a mail's unsubscribe link leads: one button, no sign-in.
+#[component]
+pub fn UnsubscribePage() -> impl IntoView {
+    let token = StoredValue::new(use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()));
+    guarded(
+        move || load_unsubscribe(token.get_value()),
+        &[],
+        move |cell: Data<String>| {
+            let cell = cell.get_untracked();
+            view! {
+                <Title text="Unsubscribe"/>
+                <main id="main" class="auth">
+                    <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
+                    <div class="auth-card">
+                        <h1>"Unsubscribe"</h1>
+                        <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
+                        <Form action=Unsubscribe::PATH>
+                            <Hidden name="token" value=token.get_value()/>
+                            <Submit class="button button-primary button-wide">"Turn off"</Submit>
+                        </Form>
+                    </div>
+                </main>
+            }
+        },
+    )
+}

@@ -1,0 +1,131 @@
+//! Preferences are the person's own: no permission but being signed in, and no event but a hint to their other pages.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+
+use super::model::{MatrixView, Range, Row, Switch};
+use crate::catalog::{Category, Channel, EventType};
+use crate::db::entity::{self, notification_preference::Column};
+use crate::domain::{AppError, Timestamp, UserId, days};
+use crate::house::House;
+use crate::live::{Hint, Topic};
+use crate::session::Person;
+
+/// What a person wants to be told of: the defaults, and what they changed.
+#[derive(Clone, Debug, Default)]
+pub struct Preferences(HashMap<(String, Channel), bool>);
+
+impl Preferences {
+    pub fn is_on(&self, category: Category, channel: Channel) -> bool {
+        let chosen = self.0.get(&(category.as_str().to_owned(), channel));
+        chosen.copied().unwrap_or_else(|| category.default_on(channel))
+    }
+
+    /// Whether a quiet type was asked for. (Kept under the In-app channel; the cells decide how it is told.)
+    pub fn wants(&self, event: EventType) -> bool {
+        !event.is_quiet() || self.0.get(&(event.as_str().to_owned(), Channel::InApp)) == Some(&true)
+    }
+}
+
+/// The preferences of several people at once.
+pub async fn preferences(
+    connection: &impl ConnectionTrait,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Preferences>, AppError> {
+    let rows = entity::NotificationPreference::find()
+        .filter(Column::UserId.is_in(users.iter().copied()))
+        .all(connection)
+        .await?;
+    let mut found: HashMap<UserId, Preferences> = users.iter().map(|&user| (user, Preferences::default())).collect();
+    for row in rows {
+        found.entry(row.user_id).or_default().0.insert((row.topic, row.channel), row.enabled);
+    }
+    Ok(found)
+}
+
+pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError> {
+    let read = house.db().read();
+    let preferences = preferences(read, &[person.id()]).await?.remove(&person.id()).unwrap_or_default();
+    let since = Timestamp::now().before(days(30));
+    let sent: Vec<(Category, i64)> = entity::Notification::find()
+        .filter(entity::notification::Column::UserId.eq(person.id()))
+        .filter(entity::notification::Column::CreatedAt.gt(since))
+        .select_only()
+        .column(entity::notification::Column::Category)
+        .column_as(entity::notification::Column::Id.count(), "sent")
+        .group_by(entity::notification::Column::Category)
+        .into_tuple()
+        .all(read)
+        .await?;
+    let rows = Category::ALL
+        .into_iter()
+        .map(|category| Row {
+            category,
+            in_app: preferences.is_on(category, Channel::InApp),
+            email: preferences.is_on(category, Channel::Email),
+            sent: sent.iter().find(|(other, _)| *other == category).map_or(0, |&(_, n)| n.unsigned_abs()),
+        })
+        .collect();
+    let quiet = EventType::QUIET.into_iter().map(|event| (event, preferences.wants(event))).collect();
+    Ok(MatrixView { rows, quiet })
+}
+
+pub async fn set(house: &House, person: &Person, switch: Switch, on: bool) -> Result<(), AppError> {
+    write(house, person.id(), &[(switch, on)]).await
+}
+
+pub async fn set_range(house: &House, person: &Person, range: Range, on: bool) -> Result<(), AppError> {
+    let cells: Vec<(Switch, bool)> =
+        range.cells().into_iter().map(|(category, channel)| (Switch::Cell(category, channel), on)).collect();
+    write(house, person.id(), &cells).await
+}
+
+pub async fn write(house: &House, user: UserId, switches: &[(Switch, bool)]) -> Result<(), AppError> {
+    let mut tx = house.db().begin().await?;
+    let now = Timestamp::now();
+    let rows = switches.iter().map(|&(switch, on)| {
+        let (topic, channel) = match switch {
+            Switch::Cell(category, channel) => (category.as_str(), channel),
+            Switch::Quiet(event) => (event.as_str(), Channel::InApp),
+        };
+        entity::notification_preference::ActiveModel {
+            user_id: Set(user),
+            topic: Set(topic.to_owned()),
+            channel: Set(channel),
+            enabled: Set(on),
+            updated_at: Set(now),
+        }
+    });
+    entity::NotificationPreference::insert_many(rows)
+        .on_conflict(
+            OnConflict::columns([Column::UserId, Column::Topic, Column::Channel])
+                .update_columns([Column::Enabled, Column::UpdatedAt])
+                .to_owned(),
+        )
+        .exec_without_returning(&tx)
+        .await?;
+    tx.hint(Hint::user(user, Topic::Preferences));
+    tx.commit().await?;
+    Ok(())
+}
+
+const UNSUBSCRIBE: &str = "unsubscribe";
+
+/// The token of a mail's unsubscribe link: whose switch, which, and a tag that only this server can make. It does not
+/// expire: mail is read late, and all that it can do is turn one switch off.
+pub fn unsubscribe_token(house: &House, user: UserId, switch: Switch) -> String {
+    let message = format!("{user}~{switch}");
+    let tag = house.keyring().tag(UNSUBSCRIBE, message.as_bytes());
+    format!("{message}~{tag}")
+}
+
+pub fn read_unsubscribe(house: &House, token: &str) -> Option<(UserId, Switch)> {
+    let (message, tag) = token.rsplit_once('~')?;
+    if !house.keyring().is_tag(UNSUBSCRIBE, message.as_bytes(), tag) {
+        return None;
+    }
+    let (user, switch) = message.split_once('~')?;
+    Some((user.parse().ok()?, switch.parse().ok()?))
+}

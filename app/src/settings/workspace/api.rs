@@ -1,0 +1,96 @@
+use leptos::prelude::*;
+
+use super::model::{DeleteForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm, WorkspaceView};
+use crate::domain::AppError;
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use {
+    super::store,
+    crate::domain::{Name, Slug},
+    crate::session::caller,
+};
+
+#[server]
+pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, AppError> {
+    let caller = caller()?;
+    store::view(caller.house(), &caller.actor(&workspace).await?).await
+}
+
+#[server]
+pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
+    store::rename(caller.house(), &actor, name).await
+}
+
+#[server]
+pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::undo_rename(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+}
+
+/// Whether an address can be had, while it is being typed.
+#[server]
+pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
+    let caller = caller()?;
+    caller.person().await?;
+    let actor = if workspace.is_empty() { None } else { Some(caller.actor(&workspace).await?) };
+    store::check_slug(caller.house(), actor.as_ref(), &slug).await
+}
+
+#[server]
+pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let slug = Slug::parse(&form.slug).map_err(|error| AppError::field("slug", error))?;
+    let done = store::move_to(caller.house(), &actor, slug.clone()).await?;
+    leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
+    Ok(done)
+}
+
+#[server]
+pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let slug = store::undo_move(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await?;
+    leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
+    Ok(Done::said(format!("The workspace is at /w/{slug} again")))
+}
+
+#[server]
+pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let person = caller.person().await?;
+    let slug = store::create(caller.house(), &person, &form).await?;
+    leptos_axum::redirect(&format!("/w/{slug}"));
+    Ok(Done::said("Workspace created"))
+}
+
+#[server]
+pub async fn leave_workspace(workspace: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::leave(caller.house(), &actor).await?;
+    leptos_axum::redirect("/");
+    Ok(Done::said(format!("You left {}", actor.workspace_name())))
+}
+
+#[server]
+pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let heir = form.member.parse().map_err(|_| AppError::field("member", "Choose a member"))?;
+    store::transfer(caller.house(), caller.info(), &actor, heir, &form.current_password).await
+}
+
+#[server]
+pub async fn delete_workspace(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    store::delete(caller.house(), caller.info(), &actor, &form.slug, &form.current_password).await?;
+    leptos_axum::redirect("/");
+    Ok(Done::said(format!("The workspace {} is deleted", actor.workspace_name())))
+}

@@ -1,0 +1,73 @@
+//! The small pieces: headers, cards, badges, avatars, empty states.
+
+use leptos::prelude::*;
+
+use super::icon::{Icon, icon};
+
+/// The id of a popover, fit for HTML: `link` and `inv_01…` give `link-inv_01…`.
+pub fn popover_id(what: &str, key: &str) -> String {
+    format!("{what}-{key}")
+}
+
+#[component]
+pub fn PageHeader(title: &'static str, lead: &'static str, #[prop(optional)] children: Option<Children>) -> impl IntoView {
+    view! {
+        <header class="page-header">
+            <div>
+                <h1>{title}</h1>
+                <p class="lead">{lead}</p>
+            </div>
+            {children.map(|children| view! { <div class="page-actions">{children()}</div> })}
+        </header>
+    }
+}
+
+/// A titled part of a page.
+#[component]
+pub fn Card(
+    title: &'static str,
+    #[prop(optional)] text: &'static str,
+    #[prop(optional)] danger: bool,
+    children: Children,
+) -> impl IntoView {
+    let id = title.to_lowercase().replace(' ', "-");
+    let labelled_by = id.clone();
+    view! {
+        <section class="card" class:card-danger=danger aria-labelledby=labelled_by>
+            <div class="card-header">
+                <h2 class="card-title" id=id>{title}</h2>
+                {(!text.is_empty()).then(|| view! { <p class="card-text">{text}</p> })}
+            </div>
+            {children()}
+        </section>
+    }
+}
+
+#[component]
+pub fn Badge(tone: &'static str, children: Children) -> impl IntoView {
+    view! { <span class="badge" data-tone=tone>{children()}</span> }
+}
+
+/// A person's or workspace's initials on a calm colour that is always the same for the same name.
+#[component]
+pub fn Avatar(#[prop(into)] name: String, #[prop(optional)] square: bool) -> impl IntoView {
+    let initials: String = name.split_whitespace().filter_map(|word| word.chars().next()).take(2).collect();
+    let hue = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 8;
+    view! {
+        <span class="avatar" class:avatar-square=square data-hue=hue.to_string() aria-hidden="true">
+            {initials.to_uppercase()}
+        </span>
+    }
+}
+
+/// What stands where a list has nothing: what it would show, and what to do first.
+#[component]
+pub fn Empty(mark: Icon, title: &'static str, #[prop(into)] text: String) -> impl IntoView {
+    view! {
+        <div class="empty">
+            {icon(mark)}
+            <p class="empty-title">{title}</p>
+            <p>{text}</p>
+        </div>
+    }
+}

@@ -1,0 +1,25 @@
+//! What pages are made of.
+
+mod command_palette;
+mod copy;
+mod form;
+mod frame;
+mod guard;
+mod icon;
+mod live;
+mod status;
+mod switch;
+mod time;
+mod unsaved;
+
+pub use command_palette::{Command, CommandPalette};
+pub use copy::CopyLink;
+pub use form::{Field, Form, Hidden, Select, Submit, TextArea, use_flash_outcome};
+pub use frame::{Avatar, Badge, Card, Empty, PageHeader, popover_id};
+pub use guard::{Data, ErrorPage, guarded};
+pub use icon::{Icon, icon};
+pub use live::{Live, provide_live};
+pub use status::{Said, StatusRegion};
+pub use switch::Switch;
+pub use time::Time;
+pub use unsaved::provide_unsaved_guard;

@@ -1,0 +1,80 @@
+//! A switch that saves at once.
+
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_router::hooks::use_location;
+
+use super::guard::search;
+use crate::domain::AppError;
+use crate::settings::notifications::api::{SetNotification, set_notification};
+use crate::settings::notifications::model::Switch as Which;
+use server_fn::ServerFn;
+
+/// One switch of the notification matrix. It flips at once; while a request is under way further clicks only flip
+/// what is shown, and the loop goes on until the server has what is shown; a refusal puts it back and says why.
+/// Its signals outlive the page, so that leaving at once still saves.
+#[component]
+pub fn Switch(
+    which: Which,
+    #[prop(into)] name: String,
+    /// What is stored, followed as long as nothing is being saved here.
+    #[prop(into)]
+    stored: Signal<bool>,
+) -> impl IntoView {
+    let shown = ArcRwSignal::new(stored.get_untracked());
+    let busy = ArcRwSignal::new(false);
+    let refused = ArcRwSignal::new(None::<AppError>);
+
+    let (follow_shown, follow_busy) = (shown.clone(), busy.clone());
+    Effect::new(move || {
+        let stored = stored.get();
+        if !follow_busy.get() {
+            follow_shown.set(stored);
+        }
+    });
+
+    let save = {
+        let (shown, busy, refused) = (shown.clone(), busy.clone(), refused.clone());
+        move |event: SubmitEvent| {
+            event.prevent_default();
+            shown.update(|on| *on = !*on);
+            refused.set(None);
+            if busy.get_untracked() {
+                return;
+            }
+            busy.set(true);
+            let (shown, busy, refused) = (shown.clone(), busy.clone(), refused.clone());
+            spawn_local(async move {
+                loop {
+                    let wanted = shown.get_untracked();
+                    match set_notification(which.to_string(), wanted.to_string()).await {
+                        Ok(_) if shown.get_untracked() != wanted => {}
+                        Ok(_) => break,
+                        Err(error) => {
+                            shown.set(!wanted);
+                            refused.set(Some(error));
+                            break;
+                        }
+                    }
+                }
+                // What is stored arrives by the hint; until then what is shown stands.
+                busy.set(false);
+            });
+        }
+    };
+
+    let location = use_location();
+    let back = move || format!("{}{}", location.pathname.get(), search(&location.search.get()));
+    let wanted = { let shown = shown.clone(); move || (!shown.get()).to_string() };
+    let checked = move || shown.get().to_string();
+    view! {
+        <form class="switch-form" method="post" action=SetNotification::PATH on:submit=save>
+            <input type="hidden" name="_back" value=back/>
+            <input type="hidden" name="_form" value=which.to_string()/>
+            <input type="hidden" name="switch" value=which.to_string()/>
+            <button class="switch" role="switch" name="on" value=wanted aria-checked=checked aria-label=name></button>
+            {move || refused.get().map(|error| view! { <p class="cell-error" role="alert">{error.to_string()}</p> })}
+        </form>
+    }
+}
