@@ -1,1 +1,7 @@
+//! The `wheelhouse` program: configuration, HTTP, and the workers that carry out what a change has caused.
 
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod serve;
+pub mod work;

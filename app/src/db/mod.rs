@@ -6,6 +6,7 @@
 
 pub mod entity;
 pub mod migration;
+pub mod seed;
 
 use std::time::Duration;
 

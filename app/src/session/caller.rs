@@ -87,3 +87,27 @@ pub fn caller() -> Result<Caller, AppError> {
 pub fn house() -> Result<House, AppError> {
     caller().map(|caller| caller.house().clone())
 }
+
+/// Who was found during a request, for noting when they were last here.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub person: Person,
+    pub memberships: Vec<crate::domain::MembershipId>,
+}
+
+impl Caller {
+    /// Who this request turned out to be from, if it asked at all.
+    pub async fn seen(&self) -> Option<Seen> {
+        let person = self.0.person.get()?.clone()?;
+        let memberships = self.0.actors.lock().await.values().map(Actor::membership).collect();
+        Some(Seen { person, memberships })
+    }
+
+    /// Looks the session up again, past what this request remembers: for a stream that outlives its first moment.
+    pub async fn still_here(&self) -> Result<Person, AppError> {
+        match &self.0.cookie {
+            Some(cookie) => Person::from_cookie(self.0.house.db(), cookie).await?.ok_or(AppError::Unauthenticated),
+            None => Err(AppError::Unauthenticated),
+        }
+    }
+}

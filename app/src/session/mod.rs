@@ -17,4 +17,4 @@ pub mod store;
 #[cfg(feature = "ssr")]
 pub use actor::{Actor, Person};
 #[cfg(feature = "ssr")]
-pub use caller::{Caller, RequestInfo, caller, house};
+pub use caller::{Caller, RequestInfo, Seen, caller, house};

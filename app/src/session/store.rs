@@ -623,3 +623,74 @@ pub async fn lock_workspace(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppEr
 pub async fn actor_now(tx: &Tx, actor: &Actor) -> Result<Actor, AppError> {
     Actor::find(tx, actor.person(), &actor.workspace().to_string()).await
 }
+
+/// How exact "last seen" and "last active" are: within this, another visit is not written down.
+pub const SEEN_EVERY: std::time::Duration = crate::domain::minutes(1);
+
+/// Notes that someone was here. Written apart from the request, so that looking at a page writes nothing.
+pub async fn note_seen(house: &House, seen: &super::Seen) -> Result<(), AppError> {
+    let now = Timestamp::now();
+    let before = now.before(SEEN_EVERY);
+    let tx = house.db().begin().await?;
+    {
+        use entity::session::Column;
+        entity::Session::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(now))
+            .filter(Column::Id.eq(seen.person.session()))
+            .filter(Column::LastSeenAt.lt(before))
+            .exec(&tx)
+            .await?;
+    }
+    if !seen.memberships.is_empty() {
+        use entity::membership::Column;
+        entity::Membership::update_many()
+            .col_expr(Column::LastActiveAt, Expr::value(now))
+            .filter(Column::Id.is_in(seen.memberships.iter().copied()))
+            .filter(sea_orm::Condition::any().add(Column::LastActiveAt.is_null()).add(Column::LastActiveAt.lt(before)))
+            .exec(&tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Makes an account, its workspace and nothing else, for the command line: the operator answers for the address.
+pub async fn create_owner(
+    house: &House,
+    name: &Name,
+    email: &Email,
+    password: &Secret,
+    workspace: &Name,
+    slug: &Slug,
+) -> Result<(), AppError> {
+    judge_password(house, "password", password, name.as_str(), email).await?;
+    let hash = house.passwords().hash(password).await?;
+    let mut tx = house.db().begin().await?;
+    let user = insert_user(&mut tx, name, email, hash, Some(Timestamp::now())).await?;
+    found_workspace(&mut tx, user, name, workspace, Some(slug)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Removes what no one can use any more: ended sessions and dead links.
+pub async fn sweep(house: &House) -> Result<u64, AppError> {
+    let now = Timestamp::now();
+    let tx = house.db().begin().await?;
+    let sessions = {
+        use entity::session::Column;
+        entity::Session::delete_many()
+            .filter(
+                sea_orm::Condition::any()
+                    .add(Column::ExpiresAt.lt(now))
+                    .add(Column::LastSeenAt.lt(now.before(super::actor::SESSION_IDLE))),
+            )
+            .exec(&tx)
+            .await?
+    };
+    let tokens = entity::Token::delete_many()
+        .filter(entity::token::Column::ExpiresAt.lt(now.before(crate::domain::days(1))))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(sessions.rows_affected + tokens.rows_affected)
+}

@@ -1,0 +1,128 @@
+//! Who is asking: the address, the session cookie, and a note of when they were last here.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use app::domain::SessionId;
+use app::session::api::cookie_name;
+use app::session::{Caller, RequestInfo, store};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use ipnet::IpNet;
+
+use super::AppState;
+
+/// When each session was last written down, so that a burst of requests writes once.
+#[derive(Clone, Debug, Default)]
+pub struct Presence(Arc<Mutex<HashMap<SessionId, Instant>>>);
+
+impl Presence {
+    /// Whether it is time to write this session down again.
+    fn is_due(&self, session: SessionId) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if seen.get(&session).is_some_and(|at| now.duration_since(*at) < store::SEEN_EVERY) {
+            return false;
+        }
+        if seen.len() > 10_000 {
+            seen.retain(|_, at| now.duration_since(*at) < store::SEEN_EVERY);
+        }
+        seen.insert(session, now);
+        true
+    }
+}
+
+/// Puts a [`Caller`] into the request. Nothing is looked up until someone asks who it is.
+pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let info = RequestInfo {
+        address: address(peer, request.headers(), &state.proxies),
+        user_agent: text(request.headers(), header::USER_AGENT).unwrap_or_default().to_owned(),
+    };
+    let cookie = cookie(request.headers(), cookie_name(state.house.site().is_https())).map(str::to_owned);
+    let caller = Caller::new(state.house.clone(), info, cookie);
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    if let Some(seen) = caller.seen().await
+        && state.presence.is_due(seen.person.session())
+    {
+        let house = state.house.clone();
+        // Logged where it fails; nobody waits for it.
+        tokio::spawn(async move { store::note_seen(&house, &seen).await });
+    }
+    response
+}
+
+/// The peer's address, unless the peer is a trusted proxy: then the last address in X-Forwarded-For that is not one.
+/// What a client writes into that header itself stands further left and is never reached.
+fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
+    let trusted = |address: IpAddr| proxies.iter().any(|network| network.contains(&address.to_canonical()));
+    if !trusted(peer) {
+        return peer;
+    }
+    let forwarded: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    for text in forwarded.into_iter().rev() {
+        match text.parse::<IpAddr>() {
+            Ok(address) if trusted(address) => {}
+            Ok(address) => return address,
+            Err(_) => return peer,
+        }
+    }
+    peer
+}
+
+pub fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A cookie's value.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, value)| *key == name && !value.is_empty())
+        .map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &str, proxies: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        let proxies: Vec<IpNet> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+        address(peer.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn a_forged_header_changes_nothing() {
+        assert_eq!(seen("203.0.113.9", "1.2.3.4", &[]), "203.0.113.9");
+        assert_eq!(seen("203.0.113.9", "1.2.3.4", &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", "1.2.3.4, 198.51.100.7", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", "1.2.3.4, 198.51.100.7, 10.0.0.2", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", "nonsense", &["10.0.0.0/8"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, "a=1; wheelhouse_session=abc; b=2".parse().unwrap());
+        assert_eq!(cookie(&headers, "wheelhouse_session"), Some("abc"));
+        assert_eq!(cookie(&headers, "session"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! `/live`: the stream of hints to one browser. It ends with the session, with the membership it speaks of, and with
+//! the server.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use app::domain::{AppError, UserId, WorkspaceId};
+use app::house::House;
+use app::live::{Audience, Hint, Topic};
+use app::session::{Caller, store};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use super::AppState;
+
+/// How often a silent stream looks whether its session still holds.
+const CHECK: Duration = Duration::from_secs(30);
+/// Said when hints may have been missed.
+const ALL: &str = "all";
+/// The id that every event carries: a browser that names it has been here before and may have missed something.
+const ID: &str = "live";
+
+struct Stream {
+    hints: Receiver<Hint>,
+    caller: Caller,
+    user: UserId,
+    workspaces: Vec<WorkspaceId>,
+    stop: CancellationToken,
+    greeting: Option<&'static str>,
+}
+
+pub async fn stream(State(state): State<AppState>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
+    // Before the look at the memberships, so that no change falls between.
+    let hints = state.house.db().hub().listen();
+    let (user, workspaces) = match audience(&state.house, &caller).await {
+        Ok(audience) => audience,
+        // 204 tells the browser not to come back; it will, with the next page.
+        Err(AppError::Unauthenticated) => return StatusCode::NO_CONTENT.into_response(),
+        Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    };
+    let greeting = Some(if headers.contains_key("last-event-id") { ALL } else { "" });
+    let first = Stream { hints, caller, user, workspaces, stop: state.stop.clone(), greeting };
+    let events = stream::unfold(first, |mut stream| async move {
+        let text = stream.next().await?;
+        let event = Event::default().id(ID);
+        let event = if text.is_empty() { event } else { event.data(text) };
+        Some((Ok::<_, Infallible>(event), stream))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+}
+
+async fn audience(house: &House, caller: &Caller) -> Result<(UserId, Vec<WorkspaceId>), AppError> {
+    let person = caller.still_here().await?;
+    let places = store::places(house, person.id()).await?;
+    Ok((person.id(), places.into_iter().map(|place| place.id).collect()))
+}
+
+impl Stream {
+    /// What to say next; nothing ends the stream.
+    async fn next(&mut self) -> Option<&'static str> {
+        if let Some(greeting) = self.greeting.take() {
+            return Some(greeting);
+        }
+        loop {
+            let heard = tokio::select! {
+                () = self.stop.cancelled() => return None,
+                heard = self.hints.recv() => Some(heard),
+                () = tokio::time::sleep(CHECK) => None,
+            };
+            match heard {
+                Some(Ok(hint)) if self.concerns(hint) => {
+                    // What changes who may listen is looked at before it is passed on.
+                    if matches!(hint.topic, Topic::Account | Topic::Workspace) {
+                        self.look_again().await?;
+                    }
+                    return Some(hint.topic.as_str());
+                }
+                Some(Ok(_)) => {}
+                Some(Err(RecvError::Lagged(_))) => {
+                    self.look_again().await?;
+                    return Some(ALL);
+                }
+                Some(Err(RecvError::Closed)) => return None,
+                None => self.look_again().await?,
+            }
+        }
+    }
+
+    fn concerns(&self, hint: Hint) -> bool {
+        match hint.audience {
+            Audience::User(user) => user == self.user,
+            Audience::Workspace(workspace) => self.workspaces.contains(&workspace),
+        }
+    }
+
+    async fn look_again(&mut self) -> Option<()> {
+        match audience(&self.caller.house().clone(), &self.caller).await {
+            Ok((_, workspaces)) => {
+                self.workspaces = workspaces;
+                Some(())
+            }
+            Err(_) => None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! One line a request, with an id that every line of that request carries. Links with tokens in their path are logged
+//! without them.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+
+/// Paths whose second part is a secret.
+const SECRET: [&str; 4] = ["/invite/", "/reset-password/", "/confirm-email/", "/unsubscribe/"];
+
+pub async fn requests(request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let span = tracing::info_span!("request", id = %id);
+    async move {
+        let started = Instant::now();
+        let method = request.method().clone();
+        let path = public_part(request.uri().path()).to_owned();
+        let mut response = next.run(request).await;
+        let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1000.0);
+        tracing::info!(%method, path, status, ms = format_args!("{ms:.1}"), "answered");
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn public_part(path: &str) -> &str {
+    SECRET.iter().find(|prefix| path.starts_with(**prefix)).map_or(path, |prefix| prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::public_part;
+
+    #[test]
+    fn tokens_stay_out_of_the_log() {
+        assert_eq!(public_part("/invite/01abc"), "/invite/");
+        assert_eq!(public_part("/reset-password/xyz"), "/reset-password/");
+        assert_eq!(public_part("/w/acme/settings/account"), "/w/acme/settings/account");
+    }
+}

@@ -1,0 +1,23 @@
+//! Small and regular tidying.
+
+use std::time::Duration;
+
+use app::house::House;
+use app::session::store;
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(600);
+
+pub async fn run(house: House, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        house.limits().forget_idle();
+        // A failure is logged where it happens; the next round tries again.
+        if let Ok(removed @ 1..) = store::sweep(&house).await {
+            tracing::debug!(removed, "swept ended sessions and dead links");
+        }
+    }
+}
