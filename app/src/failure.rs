@@ -1,6 +1,7 @@
 //! How a failure of ours becomes an answer: logged once, where it happens, with everything that led to it; the
 //! person gets the number to name when they ask for help.
 
+#[cfg(feature = "ssr")]
 use std::error::Error;
 
 use leptos::server_fn::codec::JsonEncoding;

@@ -1,11 +1,15 @@
 use leptos::prelude::*;
 
-use super::model::{MatrixView, Range, Switch};
+use super::model::MatrixView;
 use crate::domain::AppError;
 use crate::form::Done;
 
 #[cfg(feature = "ssr")]
-use {super::store, crate::session::caller};
+use {
+    super::model::{Range, Switch},
+    super::store,
+    crate::session::caller,
+};
 
 #[server]
 pub async fn load_matrix() -> Result<MatrixView, AppError> {
