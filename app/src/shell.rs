@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
-use leptos_router::components::{A, Outlet, ParentRoute, Route, Router, Routes};
-use leptos_router::hooks::{use_location, use_params_map};
-use leptos_router::{SsrMode, path};
+use leptos_router::components::{A, Outlet, ParentRoute, Redirect, Route, Router, Routes};
+use leptos_router::hooks::{use_location, use_navigate, use_params_map};
+use leptos_router::{NavigateOptions, SsrMode, path};
 use server_fn::ServerFn;
 
 use crate::form::Flash;
@@ -23,7 +23,7 @@ use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
-    Avatar, CommandPalette, Data, Form, Hidden, Icon, Said, StatusRegion, Submit, guarded, icon, provide_live, provide_unsaved_guard,
+    Avatar, CommandPalette, Data, Form, Hidden, Icon, Said, StatusRegion, Submit, guarded, icon, provide_live, provide_unsaved_guard, search,
 };
 
 /// The document around the application, as the server renders it.
@@ -112,7 +112,9 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
     let unread = move || data.with(|around| around.unread);
     let location = use_location();
     let commands = Signal::derive(move || data.with(commands));
+    follow_address(slug);
     view! {
+        {moved(slug)}
         <div class="shell">
             <aside id="sidebar" class="sidebar" popover="auto" aria-label="Navigation">
                 <button type="button" class="switcher" popovertarget="workspace-menu" aria-label="Switch Workspace">
@@ -197,6 +199,33 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
             </div>
         </div>
     }
+}
+
+/// The same page at the workspace's present address, if it was asked for at an earlier one.
+fn at_present_address(slug: &str) -> Option<String> {
+    let location = use_location();
+    let path = location.pathname.get();
+    let asked = path.strip_prefix("/w/")?.split('/').next()?;
+    (asked != slug).then(|| format!("/w/{slug}{}{}", &path["/w/".len() + asked.len()..], search(&location.search.get())))
+}
+
+/// On the server an earlier address is answered by a redirect to the present one.
+fn moved(slug: Memo<String>) -> impl IntoView {
+    untrack(|| at_present_address(&slug.get())).map(|path| view! { <Redirect path/> })
+}
+
+/// In the browser the address follows when the workspace moves while its pages are open.
+fn follow_address(slug: Memo<String>) {
+    let navigate = use_navigate();
+    Effect::new(move |before: Option<String>| {
+        let now = slug.get();
+        if before.is_some_and(|before| before != now)
+            && let Some(path) = untrack(|| at_present_address(&now))
+        {
+            navigate(&path, NavigateOptions { replace: true, ..NavigateOptions::default() });
+        }
+        now
+    });
 }
 
 /// Every page, and what can be done on it.

@@ -1,5 +1,7 @@
 //! The WASM client: takes over the page that the server rendered.
 
+#![recursion_limit = "512"]
+
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Called by the page once this module is loaded.

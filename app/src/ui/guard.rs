@@ -1,6 +1,7 @@
 //! Loading a page's data, and showing an error in its place with the right status.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use leptos::either::Either;
 use leptos::prelude::*;
@@ -34,7 +35,7 @@ pub fn guarded<T, Fut, IV>(
     load: impl Fn() -> Fut + Clone + Send + Sync + 'static,
     topics: &'static [Topic],
     view: impl Fn(Data<T>) -> IV + Clone + Send + Sync + 'static,
-) -> impl IntoView
+) -> AnyView
 where
     T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
     Fut: Future<Output = Result<T, AppError>> + Send + 'static,
@@ -42,24 +43,36 @@ where
 {
     let first = OnceResource::new(untrack(&load));
     let refresh = Refresh(RwSignal::new(0));
+    suspended(Box::new(move || {
+        let (load, view) = (load.clone(), view.clone());
+        Box::pin(async move {
+            let data = RwSignal::new(first.await?);
+            provide_context(refresh);
+            follow(data, load, topics, refresh);
+            Ok(view(data).into_any())
+        })
+    }))
+}
+
+/// A view that is on its way.
+type Coming = Pin<Box<dyn Future<Output = Result<AnyView, AppError>> + Send>>;
+
+/// The part of [`guarded`] that is the same for every page, and so is compiled once.
+fn suspended(view: Box<dyn Fn() -> Coming + Send + Sync>) -> AnyView {
     view! {
         <Suspense fallback=Skeleton>
             {move || {
-                let (load, view) = (load.clone(), view.clone());
+                let coming = view();
                 Suspend::new(async move {
-                    match first.await {
-                        Ok(value) => {
-                            let data = RwSignal::new(value);
-                            provide_context(refresh);
-                            follow(data, load, topics, refresh);
-                            Either::Left(view(data))
-                        }
-                        Err(error) => Either::Right(view! { <ErrorPage error/> }),
+                    match coming.await {
+                        Ok(view) => view,
+                        Err(error) => view! { <ErrorPage error/> }.into_any(),
                     }
                 })
             }}
         </Suspense>
     }
+    .into_any()
 }
 
 fn follow<T, Fut>(data: Data<T>, load: impl Fn() -> Fut + 'static, topics: &'static [Topic], refresh: Refresh)
@@ -147,7 +160,7 @@ fn set_status(error: &AppError) {
 fn set_status(_: &AppError) {}
 
 /// The query of an address with its question mark, or nothing.
-pub(super) fn search(query: &str) -> String {
+pub fn search(query: &str) -> String {
     match query.strip_prefix('?').unwrap_or(query) {
         "" => String::new(),
         query => format!("?{query}"),

@@ -16,7 +16,7 @@ pub use command_palette::{Command, CommandPalette};
 pub use copy::CopyLink;
 pub use form::{Field, Form, Hidden, Select, Submit, TextArea, use_flash_outcome};
 pub use frame::{Avatar, Badge, Card, Empty, PageHeader, popover_id};
-pub use guard::{Data, ErrorPage, guarded};
+pub use guard::{Data, ErrorPage, guarded, search};
 pub use icon::{Icon, icon};
 pub use live::{Live, provide_live};
 pub use status::{Said, StatusRegion};

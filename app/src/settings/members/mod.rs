@@ -4,6 +4,6 @@ pub mod api;
 pub mod model;
 pub mod page;
 #[cfg(feature = "ssr")]
-mod invitations;
+pub mod invitations;
 #[cfg(feature = "ssr")]
 pub mod store;

@@ -1,0 +1,172 @@
+use app::catalog::EventType;
+use app::domain::{AppError, InvitationId, Role, Secret};
+use app::session::model::InvitationState;
+use app::session::store::{self as sessions, Accepting};
+use app::settings::members::invitations;
+use app::settings::members::model::Status;
+use app::settings::members::store;
+
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, info, token_in};
+
+const GOOD: &str = "seven unrelated purple teapots";
+const ZOE: &str = "zoe@new.example";
+
+async fn invite(world: &World, email: &str, role: Role) -> String {
+    let adam = world.actor(ADAM, "acme").await;
+    invitations::invite(&world.house, &adam, email, role).await.unwrap();
+    token_in(world.letters_to(email).await.last().unwrap(), "/invite/")
+}
+
+async fn pending(world: &World, email: &str) -> (InvitationId, String) {
+    let adam = world.actor(ADAM, "acme").await;
+    let view = store::view(&world.house, &adam, Status::Pending, "", None).await.unwrap();
+    let row = view.invitations.into_iter().find(|row| row.email == email).expect("the invitation is pending");
+    (row.id, token_in(&row.link.unwrap(), "/invite/"))
+}
+
+async fn accept_as_newcomer(world: &World, token: &str) -> Result<(String, Option<Secret>), AppError> {
+    let password = Secret::from(GOOD);
+    sessions::accept_invitation(
+        &world.house,
+        &info(),
+        Accepting::Newcomer { name: "Zoe Zimmer", password: &password },
+        token,
+    )
+    .await
+}
+
+both! {
+    async fn someone_new_joins_by_a_link_from_a_mail(world) {
+        let token = invite(world, ZOE, Role::Member).await;
+        let seen = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        assert_eq!((seen.workspace.as_str(), seen.inviter.as_str(), seen.state), ("Acme", "Adam Archer", InvitationState::NewPerson));
+        let (path, cookie) = accept_as_newcomer(world, &token).await.unwrap();
+        assert_eq!(path, "/w/acme");
+        let zoe = world.caller(cookie.as_ref()).actor("acme").await.unwrap();
+        assert_eq!(zoe.role(), Role::Member);
+        assert!(zoe.person().is_confirmed(), "whoever got the mail owns the mailbox");
+        assert_eq!(world.events(EventType::MemberInvited).await, 1);
+        assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
+    }
+
+    async fn a_copied_link_lets_in_but_proves_no_mailbox(world) {
+        invite(world, ZOE, Role::Client).await;
+        let (_, copied) = pending(world, ZOE).await;
+        let (_, cookie) = accept_as_newcomer(world, &copied).await.unwrap();
+        let zoe = world.caller(cookie.as_ref()).person().await.unwrap();
+        assert!(!zoe.is_confirmed());
+        assert!(world.letters_to(ZOE).await.last().unwrap().contains("/confirm-email/"));
+    }
+
+    async fn of_fifty_acceptances_one_wins(world) {
+        let token = invite(world, GRETA, Role::Member).await;
+        let greta = world.person(GRETA).await;
+        let mut racing = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let (house, greta, token) = (world.house.clone(), greta.clone(), token.clone());
+            racing.spawn(async move {
+                sessions::accept_invitation(&house, &info(), Accepting::Person(&greta), &token).await
+            });
+        }
+        let results = racing.join_all().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+        assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|error| matches!(error, AppError::Conflict(_))));
+        let joined = world.actor(GRETA, "acme").await;
+        assert_eq!(joined.role(), Role::Member);
+    }
+
+    async fn a_resend_replaces_the_link_and_the_date(world) {
+        let old = invite(world, ZOE, Role::Member).await;
+        let (id, _) = pending(world, ZOE).await;
+        let adam = world.actor(ADAM, "acme").await;
+        invitations::resend(&world.house, &adam, id).await.unwrap();
+        assert_eq!(accept_as_newcomer(world, &old).await.err(), Some(AppError::NotFound));
+        let new = token_in(world.letters_to(ZOE).await.last().unwrap(), "/invite/");
+        assert_ne!(old, new);
+        assert!(accept_as_newcomer(world, &new).await.is_ok());
+    }
+
+    async fn a_cancelled_invitation_is_dead_until_it_is_taken_back(world) {
+        let token = invite(world, ZOE, Role::Member).await;
+        let (id, _) = pending(world, ZOE).await;
+        let adam = world.actor(ADAM, "acme").await;
+        let undo = invitations::cancel(&world.house, &adam, id).await.unwrap().undo.unwrap();
+        assert_eq!(accept_as_newcomer(world, &token).await.err(), Some(AppError::NotFound));
+        let olivia = world.actor(OLIVIA, "acme").await;
+        assert_eq!(invitations::undo_cancel(&world.house, &olivia, undo.event).await.err(), Some(AppError::NotFound), "it was not hers");
+        invitations::undo_cancel(&world.house, &adam, undo.event).await.unwrap();
+        assert!(accept_as_newcomer(world, &token).await.is_ok());
+    }
+
+    async fn an_expired_invitation_explains_itself(world) {
+        use app::db::entity::{Invitation, invitation::Column};
+        use sea_orm::{EntityTrait, sea_query::Expr};
+        let token = invite(world, ZOE, Role::Member).await;
+        let tx = world.house.db().begin().await.unwrap();
+        let past = app::domain::Timestamp::now().before(app::domain::minutes(1));
+        Invitation::update_many().col_expr(Column::ExpiresAt, Expr::value(past)).exec(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let seen = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        assert_eq!(seen.state, InvitationState::Expired);
+        assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
+    }
+
+    async fn an_invitation_is_for_one_address(world) {
+        let token = invite(world, ZOE, Role::Member).await;
+        let greta = world.person(GRETA).await;
+        let seen = sessions::view_invitation(&world.house, &info(), Some(&greta), &token).await.unwrap();
+        assert_eq!(seen.state, InvitationState::OtherPerson { email: GRETA.into() });
+        let refused = sessions::accept_invitation(&world.house, &info(), Accepting::Person(&greta), &token).await;
+        assert!(matches!(refused, Err(AppError::Conflict(_))));
+    }
+
+    async fn accepting_never_overwrites_an_account(world) {
+        let token = invite(world, GRETA, Role::Member).await;
+        let seen = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        assert_eq!(seen.state, InvitationState::SignInFirst);
+        assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
+        assert_eq!(world.person(GRETA).await.name(), "Greta Gruber", "her password still holds");
+    }
+
+    async fn an_invitation_is_worth_no_more_than_its_inviter(world) {
+        let token = invite(world, ZOE, Role::Member).await;
+        let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
+        store::change_role(&world.house, &olivia, adam.membership(), Role::Client).await.unwrap();
+        assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
+        store::remove(&world.house, &olivia, adam.membership()).await.unwrap();
+        assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
+    }
+
+    async fn a_pasted_list_gives_each_address_its_own_result(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let text = format!("Zoe <{ZOE}>, nonsense; {MIA}\nben@acme.example");
+        let done = invitations::invite(&world.house, &adam, &text, Role::Client).await.unwrap();
+        let results: Vec<(&str, bool)> = done.results.iter().map(|line| (line.subject.as_str(), line.good)).collect();
+        assert_eq!(results, [(ZOE, true), ("nonsense", false), (MIA, false), ("ben@acme.example", true)]);
+        assert_eq!(done.message, "2 of 4 invitations sent");
+        assert_eq!(world.letters_to(MIA).await.len(), 0, "a member gets no invitation");
+    }
+
+    async fn a_forged_link_opens_nothing(world) {
+        let token = invite(world, ZOE, Role::Member).await;
+        let mut forged = token.clone();
+        let last = if forged.pop() == Some('A') { 'B' } else { 'A' };
+        forged.push(last);
+        // The same tag under the other way of travelling is another tag.
+        let swapped = format!("{}h{}", &token[..26], &token[27..]);
+        for bad in [forged.as_str(), swapped.as_str(), "", "x", &token[..26], "é".repeat(30).as_str()] {
+            let seen = sessions::view_invitation(&world.house, &info(), None, bad).await;
+            assert_eq!(seen.err(), Some(AppError::NotFound), "{bad}");
+        }
+    }
+
+    async fn members_and_clients_invite_nobody(world) {
+        for who in [MIA, CLEO] {
+            let actor = world.actor(who, "acme").await;
+            let refused = invitations::invite(&world.house, &actor, ZOE, Role::Client).await;
+            assert!(matches!(refused, Err(AppError::Forbidden { .. })));
+            let view = store::view(&world.house, &actor, Status::Pending, "", None).await.unwrap();
+            assert!(view.invitations.is_empty() && view.counts == [0; 3]);
+        }
+    }
+}

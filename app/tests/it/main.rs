@@ -1,0 +1,12 @@
+//! Tests of the stores, on SQLite and on PostgreSQL, in one binary. PostgreSQL is the server that
+//! `WHEELHOUSE_TEST_POSTGRES_URL` names; `bin/test` starts one. Without it those tests fail: none is skipped.
+
+mod account;
+mod invitations;
+mod members;
+mod notifications;
+mod schema;
+mod session;
+mod support;
+mod tidy;
+mod workspace;

@@ -1,0 +1,131 @@
+use app::catalog::EventType;
+use app::domain::{AppError, MembershipId, Role};
+use app::settings::members::model::Status;
+use app::settings::members::store;
+
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both};
+
+async fn membership(world: &World, email: &str) -> MembershipId {
+    world.actor(email, "acme").await.membership()
+}
+
+async fn roles(world: &World) -> Vec<(String, Role)> {
+    let olivia = world.actor(OLIVIA, "acme").await;
+    let view = store::view(&world.house, &olivia, Status::Pending, "", None).await.unwrap();
+    view.members.into_iter().map(|row| (row.name, row.role)).collect()
+}
+
+both! {
+    async fn the_list_shows_who_is_there_and_clients_see_no_addresses(world) {
+        let names: Vec<String> = roles(world).await.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Olivia Owens", "Adam Archer", "Mia Moreno", "Cleo Chen"]);
+        let cleo = world.actor(CLEO, "acme").await;
+        let view = store::view(&world.house, &cleo, Status::Pending, "", None).await.unwrap();
+        let addresses: Vec<_> = view.members.iter().filter_map(|row| row.email.as_deref()).collect();
+        assert_eq!(addresses, [CLEO]);
+        let by_address = store::view(&world.house, &cleo, Status::Pending, "olivia@", None).await.unwrap();
+        assert!(by_address.members.is_empty(), "a search must not reveal what the list hides");
+        assert!(matches!(store::export_csv(&world.house, &cleo).await, Err(AppError::Forbidden { .. })));
+    }
+
+    async fn search_finds_by_name_and_address_and_takes_wildcards_literally(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None).await.unwrap().member_count;
+        assert_eq!(found("MOREN").await, 1);
+        assert_eq!(found("@acme.example").await, 4);
+        assert_eq!(found("%").await, 0);
+        assert_eq!(found("_").await, 0);
+    }
+
+    async fn a_role_change_counts_from_the_next_request_and_can_be_taken_back(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let mia = membership(world, MIA).await;
+        let undo = store::change_role(&world.house, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
+        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Admin);
+        store::undo_change_role(&world.house, &olivia, undo.event).await.unwrap();
+        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Member);
+        assert!(store::undo_change_role(&world.house, &olivia, undo.event).await.is_err(), "once is enough");
+        assert_eq!(world.events(EventType::MemberRoleChanged).await, 2);
+    }
+
+    async fn an_admin_neither_makes_nor_touches_an_owner(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let (olivia, mia) = (membership(world, OLIVIA).await, membership(world, MIA).await);
+        for result in [
+            store::change_role(&world.house, &adam, olivia, Role::Client).await,
+            store::change_role(&world.house, &adam, mia, Role::Owner).await,
+            store::change_role(&world.house, &adam, adam.membership(), Role::Owner).await,
+            store::remove(&world.house, &adam, olivia).await,
+        ] {
+            assert!(matches!(result, Err(AppError::Forbidden { .. })), "{result:?}");
+        }
+        assert_eq!(world.events(EventType::MemberRoleChanged).await, 0);
+    }
+
+    async fn a_workspace_keeps_an_owner(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let demote = store::change_role(&world.house, &olivia, olivia.membership(), Role::Admin).await;
+        assert!(matches!(demote, Err(AppError::Conflict(_))));
+    }
+
+    async fn two_owners_who_demote_each_other_leave_one(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let mia = membership(world, MIA).await;
+        store::change_role(&world.house, &olivia, mia, Role::Owner).await.unwrap();
+        let mia = world.actor(MIA, "acme").await;
+        for _ in 0..5 {
+            let (a, b) = (
+                store::change_role(&world.house, &olivia, mia.membership(), Role::Admin),
+                store::change_role(&world.house, &mia, olivia.membership(), Role::Admin),
+            );
+            let (a, b) = tokio::join!(a, b);
+            assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+            let owners = roles_of(world).await;
+            assert_eq!(owners.iter().filter(|role| role.is_owner()).count(), 1);
+            // Make both owners again, by whoever is left.
+            let (left, other) = if a.is_ok() { (&olivia, &mia) } else { (&mia, &olivia) };
+            store::change_role(&world.house, left, other.membership(), Role::Owner).await.unwrap();
+        }
+    }
+
+    async fn a_removal_counts_from_the_next_request_and_can_be_taken_back(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let cookie = world.cookie(MIA).await;
+        let before = world.caller(Some(&cookie)).actor("acme").await.unwrap();
+        let undo = store::remove(&world.house, &adam, before.membership()).await.unwrap().undo.unwrap();
+        assert_eq!(world.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
+        store::undo_remove(&world.house, &adam, undo.event).await.unwrap();
+        let after = world.caller(Some(&cookie)).actor("acme").await.unwrap();
+        assert_eq!((after.membership(), after.role()), (before.membership(), before.role()));
+    }
+
+    async fn members_of_another_workspace_do_not_exist(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let greta = world.actor(GRETA, "globex").await.membership();
+        assert_eq!(store::remove(&world.house, &adam, greta).await.err(), Some(AppError::NotFound));
+        assert_eq!(store::change_role(&world.house, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
+    }
+
+    async fn the_export_holds_every_member(world) {
+        let mia = world.actor(MIA, "acme").await;
+        let csv = store::export_csv(&world.house, &mia).await.unwrap();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0], "Name,Email,Role,Joined,Last active");
+        assert!(lines[1].starts_with("\"Olivia Owens\",\"olivia@acme.example\",\"Owner\",\""));
+    }
+}
+
+async fn roles_of(world: &World) -> Vec<Role> {
+    use app::db::entity::Membership;
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+    let workspace = world.actor(OLIVIA, "acme").await.workspace();
+    Membership::find()
+        .filter(app::db::entity::membership::Column::WorkspaceId.eq(workspace))
+        .all(world.house.db().read())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| row.role)
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! The demo's people in a database of the test's own.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use app::db::{Db, seed};
+use app::domain::Secret;
+use app::house::{House, Site};
+use app::keyring::Keyring;
+use app::limits::Limits;
+use app::passwords::Passwords;
+use app::session::{Actor, Caller, Person, RequestInfo, store};
+use sea_orm::prelude::Uuid;
+use sea_orm::{ConnectionTrait, Database};
+
+pub const OLIVIA: &str = "olivia@acme.example";
+pub const ADAM: &str = "adam@acme.example";
+pub const MIA: &str = "mia@acme.example";
+pub const CLEO: &str = "cleo@acme.example";
+pub const GRETA: &str = "greta@globex.example";
+
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// The demo, in a fresh database.
+pub struct World {
+    pub house: House,
+    _files: Option<Files>,
+}
+
+struct Files(std::path::PathBuf);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub async fn database_url(kind: Kind) -> (String, Option<std::path::PathBuf>) {
+    let name = format!("wheelhouse_{}", Uuid::new_v4().simple());
+    match kind {
+        Kind::Sqlite => {
+            let folder = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            (format!("sqlite://{}", folder.join("test.db").display()), Some(folder))
+        }
+        Kind::Postgres => {
+            let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL")
+                .expect("WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server; bin/test starts one");
+            let admin = Database::connect(server.as_str()).await.unwrap();
+            admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+            admin.close().await.unwrap();
+            let (base, _) = server.rsplit_once('/').unwrap();
+            (format!("{base}/{name}"), None)
+        }
+    }
+}
+
+impl World {
+    pub async fn new(kind: Kind) -> Self {
+        let (url, folder) = database_url(kind).await;
+        let db = Db::connect(&url).await.unwrap();
+        db.migrate().await.unwrap();
+        let site = Site { public_url: "https://house.example".into(), sends_mail: false, demo: false };
+        let house = House::new(db, site, Keyring::new([7; 32]), Passwords::quick_for_tests(), Limits::off());
+        seed::demo(&house).await.unwrap();
+        Self { house, _files: folder.map(Files) }
+    }
+
+    /// A request from a browser with this session cookie, or with none.
+    pub fn caller(&self, cookie: Option<&Secret>) -> Caller {
+        Caller::new(self.house.clone(), info(), cookie.map(|cookie| cookie.expose().to_owned()))
+    }
+
+    pub async fn cookie(&self, email: &str) -> Secret {
+        store::sign_in(&self.house, &info(), email, &Secret::from(seed::PASSWORD)).await.unwrap().cookie
+    }
+
+    pub async fn person(&self, email: &str) -> Person {
+        self.caller(Some(&self.cookie(email).await)).person().await.unwrap()
+    }
+
+    pub async fn actor(&self, email: &str, workspace: &str) -> Actor {
+        self.caller(Some(&self.cookie(email).await)).actor(workspace).await.unwrap()
+    }
+
+    /// The texts of the letters to someone, oldest first.
+    pub async fn letters_to(&self, email: &str) -> Vec<String> {
+        use app::db::entity::{Mail, mail::Column};
+        use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+        Mail::find()
+            .filter(Column::Recipient.eq(email))
+            .order_by_asc(Column::Id)
+            .all(self.house.db().read())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|mail| format!("{}\n{}", mail.subject, mail.body_text))
+            .collect()
+    }
+
+    /// How many events of a type there are.
+    pub async fn events(&self, event_type: app::catalog::EventType) -> u64 {
+        use app::db::entity::{Event, event::Column};
+        use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+        Event::find().filter(Column::EventType.eq(event_type)).count(self.house.db().read()).await.unwrap()
+    }
+}
+
+pub fn info() -> RequestInfo {
+    RequestInfo { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), user_agent: "Mozilla/5.0 (X11; Linux) Firefox/140.0".into() }
+}
+
+/// The secret part of the last link to `path` in a letter.
+pub fn token_in(letter: &str, path: &str) -> String {
+    let start = letter.rfind(path).unwrap_or_else(|| panic!("no link to {path} in {letter}")) + path.len();
+    letter[start..].split_whitespace().next().unwrap().to_owned()
+}
+
+/// A test that runs on both databases.
+macro_rules! both {
+    ($(async fn $name:ident($world:ident) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs all that its file brings in")]
+            use super::*;
+
+            async fn test($world: &$crate::support::World) $body
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                test(&$crate::support::World::new($crate::support::Kind::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                test(&$crate::support::World::new($crate::support::Kind::Postgres).await).await;
+            }
+        }
+    )*};
+}
+pub(crate) use both;

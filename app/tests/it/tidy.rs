@@ -1,0 +1,74 @@
+//! Conventions that matter, read from the tree itself.
+
+use std::path::{Path, PathBuf};
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+    assert!(found.len() > 50, "the tree was not read");
+    found
+}
+
+/// Lines that stand before the file's unit tests.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| *line != "#[cfg(test)]").filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn domain_and_models_know_neither_pages_nor_tables() {
+    for (path, text) in sources() {
+        let name = path.to_string_lossy().into_owned();
+        if !(name.contains("/domain/") || name.contains("/catalog/") || name.ends_with("model.rs")) {
+            continue;
+        }
+        for line in code(&text) {
+            assert!(!line.contains("leptos"), "{name}: {line}");
+            assert!(!line.contains("sea_orm") || line.contains("cfg_attr(feature = \"ssr\""), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn sections_do_not_reach_into_each_other() {
+    let sections = ["account", "members", "notifications", "workspace"];
+    for (path, text) in sources() {
+        let name = path.to_string_lossy().into_owned();
+        let Some(own) = sections.iter().find(|section| name.contains(&format!("/settings/{section}/"))) else { continue };
+        for line in code(&text) {
+            for other in sections.iter().filter(|other| other != &own) {
+                for private in ["store", "page"] {
+                    assert!(!line.contains(&format!("settings::{other}::{private}")), "{name}: {line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_section_is_complete() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/settings"));
+    for section in app::settings::SECTIONS {
+        for file in ["mod.rs", "model.rs", "api.rs", "page.rs", "store.rs"] {
+            assert!(root.join(section.path).join(file).exists(), "{}/{file}", section.path);
+        }
+    }
+}
+
+#[test]
+fn exceptions_to_lints_say_why() {
+    for (path, text) in sources() {
+        for line in code(&text) {
+            assert!(!line.contains("#[allow("), "{}: use #[expect(…, reason = …)]: {line}", path.display());
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use app::catalog::EventType;
+use app::domain::{AppError, Name, Role, Secret, Slug};
+use app::settings::workspace::model::{NewWorkspaceForm, SlugCheck};
+use app::settings::workspace::store;
+
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, both, info};
+
+fn slug(text: &str) -> Slug {
+    Slug::parse(text).unwrap()
+}
+
+both! {
+    async fn a_new_name_can_be_taken_back(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let undo = store::rename(&world.house, &adam, Name::parse("Acme Corp").unwrap()).await.unwrap().undo.unwrap();
+        let adam = world.actor(ADAM, "acme").await;
+        assert_eq!(adam.workspace_name(), "Acme Corp");
+        store::undo_rename(&world.house, &adam, undo.event).await.unwrap();
+        assert_eq!(world.actor(ADAM, "acme").await.workspace_name(), "Acme");
+    }
+
+    async fn an_old_url_leads_to_the_workspace_and_to_nobody_else(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        store::move_to(&world.house, &adam, slug("acme-corp")).await.unwrap();
+        assert_eq!(world.actor(ADAM, "acme").await.slug().as_str(), "acme-corp", "the old one still finds it");
+        let greta = world.actor(GRETA, "globex").await;
+        let check = store::check_slug(&world.house, Some(&greta), "acme").await.unwrap();
+        assert!(matches!(check, SlugCheck::No { suggestion: Some(ref free), .. } if free.as_str() == "acme-2"), "{check:?}");
+        let taken = store::move_to(&world.house, &greta, slug("acme")).await.err().unwrap();
+        assert!(matches!(taken, AppError::Invalid(errors) if errors.get("slug").is_some()));
+        assert_eq!(world.actor(GRETA, "globex").await.slug().as_str(), "globex", "nothing moved");
+        // Its own old address a workspace may have back.
+        let adam = world.actor(ADAM, "acme-corp").await;
+        assert_eq!(store::check_slug(&world.house, Some(&adam), "acme").await.unwrap(), SlugCheck::Free);
+        store::move_to(&world.house, &adam, slug("acme")).await.unwrap();
+        assert_eq!(world.actor(ADAM, "acme-corp").await.slug().as_str(), "acme");
+    }
+
+    async fn after_ninety_days_a_url_is_free_again(world) {
+        use app::db::entity::{SlugClaim, slug_claim::Column};
+        use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+        let adam = world.actor(ADAM, "acme").await;
+        store::move_to(&world.house, &adam, slug("acme-corp")).await.unwrap();
+        let tx = world.house.db().begin().await.unwrap();
+        let long_ago = app::domain::Timestamp::now().before(app::domain::days(91));
+        SlugClaim::update_many()
+            .col_expr(Column::ReleasedAt, Expr::value(long_ago))
+            .filter(Column::Slug.eq("acme"))
+            .exec(&tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let greta = world.actor(GRETA, "globex").await;
+        assert_eq!(store::check_slug(&world.house, Some(&greta), "acme").await.unwrap(), SlugCheck::Free);
+        store::move_to(&world.house, &greta, slug("acme")).await.unwrap();
+        assert_eq!(world.actor(GRETA, "acme").await.workspace(), greta.workspace());
+    }
+
+    async fn a_new_url_can_be_taken_back(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let undo = store::move_to(&world.house, &adam, slug("acme-corp")).await.unwrap().undo.unwrap();
+        let adam = world.actor(ADAM, "acme-corp").await;
+        assert_eq!(store::undo_move(&world.house, &adam, undo.event).await.unwrap().as_str(), "acme");
+        assert_eq!(world.events(EventType::WorkspaceUrlChanged).await, 2);
+    }
+
+    async fn reserved_and_malformed_urls_come_with_a_free_one(world) {
+        let check = store::check_slug(&world.house, None, "Settings").await.unwrap();
+        let expected = SlugCheck::No { reason: "This word is reserved".into(), suggestion: Some(slug("settings-team")) };
+        assert_eq!(check, expected);
+    }
+
+    async fn of_two_who_want_one_url_one_gets_it(world) {
+        let (adam, greta) = (world.actor(ADAM, "acme").await, world.actor(GRETA, "globex").await);
+        let (a, b) = tokio::join!(
+            store::move_to(&world.house, &adam, slug("wanted")),
+            store::move_to(&world.house, &greta, slug("wanted")),
+        );
+        assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+    }
+
+    async fn members_and_clients_edit_nothing(world) {
+        for who in [MIA, CLEO] {
+            let actor = world.actor(who, "acme").await;
+            assert!(matches!(store::rename(&world.house, &actor, Name::parse("X").unwrap()).await, Err(AppError::Forbidden { .. })));
+            assert!(matches!(store::move_to(&world.house, &actor, slug("xyz")).await, Err(AppError::Forbidden { .. })));
+        }
+    }
+
+    async fn leaving_is_for_everyone_but_the_last_owner(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        assert!(matches!(store::leave(&world.house, &olivia).await, Err(AppError::Conflict(_))));
+        let cookie = world.cookie(CLEO).await;
+        let cleo = world.caller(Some(&cookie)).actor("acme").await.unwrap();
+        store::leave(&world.house, &cleo).await.unwrap();
+        assert_eq!(world.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
+    }
+
+    async fn ownership_passes_in_one_step(world) {
+        let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
+        let refused = store::transfer(&world.house, &info(), &adam, olivia.membership(), &Secret::default()).await;
+        assert!(matches!(refused, Err(AppError::Forbidden { .. })));
+        store::transfer(&world.house, &info(), &olivia, adam.membership(), &Secret::default()).await.unwrap();
+        assert_eq!(world.actor(ADAM, "acme").await.role(), Role::Owner);
+        assert_eq!(world.actor(OLIVIA, "acme").await.role(), Role::Admin);
+    }
+
+    async fn deleting_wants_the_slug_and_takes_everything_along(world) {
+        use app::db::entity::{Contact, Event, Invitation, SlugClaim};
+        use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let adam = world.actor(ADAM, "acme").await;
+        let none = Secret::default();
+        assert!(matches!(store::delete(&world.house, &info(), &adam, "acme", &none).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(store::delete(&world.house, &info(), &olivia, "acm", &none).await, Err(AppError::Invalid(_))));
+        store::delete(&world.house, &info(), &olivia, "acme", &none).await.unwrap();
+        let read = world.house.db().read();
+        let id = olivia.workspace();
+        assert_eq!(Contact::find().filter(app::db::entity::contact::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
+        assert_eq!(Event::find().filter(app::db::entity::event::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
+        assert_eq!(Invitation::find().filter(app::db::entity::invitation::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
+        assert_eq!(world.events(EventType::WorkspaceDeleted).await, 1);
+        assert!(world.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted the workspace Acme"));
+        let claim = SlugClaim::find_by_id(slug("acme")).one(read).await.unwrap().unwrap();
+        assert!(claim.released_at.is_some() && claim.workspace_id.is_none(), "the address stays held");
+    }
+
+    async fn another_workspace_can_be_made(world) {
+        let cleo = world.person(CLEO).await;
+        let form = NewWorkspaceForm { name: "Cleo & Co".into(), slug: String::new() };
+        assert_eq!(store::create(&world.house, &cleo, &form).await.unwrap().as_str(), "cleo-and-co");
+        let taken = NewWorkspaceForm { name: "Again".into(), slug: "acme".into() };
+        assert!(matches!(store::create(&world.house, &cleo, &taken).await, Err(AppError::Invalid(_))));
+        assert!(world.actor(CLEO, "cleo-and-co").await.role().is_owner());
+    }
+}
