@@ -14,15 +14,17 @@ impl FromServerFnError for AppError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
-            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
-                Self::Malformed
-            }
+            ServerFnErrorErr::Args(_)
+            | ServerFnErrorErr::MissingArg(_)
+            | ServerFnErrorErr::Deserialization(_) => Self::Malformed,
             #[cfg(not(feature = "ssr"))]
             ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) => Self::Offline,
             #[cfg(feature = "ssr")]
             other => internal("a server function", &other),
             #[cfg(not(feature = "ssr"))]
-            other => Self::Internal { incident: other.to_string() },
+            other => Self::Internal {
+                incident: other.to_string(),
+            },
         }
     }
 }
@@ -53,14 +55,19 @@ fn incident() -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
+    bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect()
 }
 
 #[cfg(feature = "ssr")]
 impl From<sea_orm::DbErr> for AppError {
     fn from(error: sea_orm::DbErr) -> Self {
         if crate::db::is_unique_violation(&error) {
-            return Self::Conflict("Someone else just did the same. Look again and retry.".to_owned());
+            return Self::Conflict(
+                "Someone else just did the same. Look again and retry.".to_owned(),
+            );
         }
         internal("a database statement", &error)
     }

@@ -44,7 +44,13 @@ impl Site {
 
 impl House {
     pub fn new(db: Db, site: Site, keyring: Keyring, passwords: Passwords, limits: Limits) -> Self {
-        Self(Arc::new(Rooms { db, site, keyring, passwords, limits }))
+        Self(Arc::new(Rooms {
+            db,
+            site,
+            keyring,
+            passwords,
+            limits,
+        }))
     }
 
     pub fn db(&self) -> &Db {

@@ -33,9 +33,15 @@ impl Keyring {
 
     /// Reads the key as an operator writes it: base64 of 32 bytes.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| "must be base64".to_owned())?;
-        let master = <[u8; KEY_BYTES]>::try_from(bytes.as_slice())
-            .map_err(|_| format!("must be base64 of {KEY_BYTES} bytes, but holds {}", bytes.len()))?;
+        let bytes = STANDARD
+            .decode(text.trim())
+            .map_err(|_| "must be base64".to_owned())?;
+        let master = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| {
+            format!(
+                "must be base64 of {KEY_BYTES} bytes, but holds {}",
+                bytes.len()
+            )
+        })?;
         Ok(Self { master })
     }
 
@@ -53,13 +59,18 @@ impl Keyring {
 
     /// Whether `tag` is the one for `message` and `purpose`, in constant time.
     pub fn is_tag(&self, purpose: &str, message: &[u8], tag: &str) -> bool {
-        self.tag(purpose, message).as_bytes().ct_eq(tag.as_bytes()).into()
+        self.tag(purpose, message)
+            .as_bytes()
+            .ct_eq(tag.as_bytes())
+            .into()
     }
 
     fn mac(&self, purpose: &str) -> Hmac<Sha256> {
-        let mut derive = Hmac::<Sha256>::new_from_slice(&self.master).expect("HMAC takes a key of any length");
+        let mut derive =
+            Hmac::<Sha256>::new_from_slice(&self.master).expect("HMAC takes a key of any length");
         derive.update(purpose.as_bytes());
-        Hmac::<Sha256>::new_from_slice(&derive.finalize().into_bytes()).expect("HMAC takes a key of any length")
+        Hmac::<Sha256>::new_from_slice(&derive.finalize().into_bytes())
+            .expect("HMAC takes a key of any length")
     }
 }
 
@@ -72,7 +83,10 @@ pub struct Token {
 impl Token {
     pub fn generate() -> Self {
         let plain = URL_SAFE_NO_PAD.encode(random());
-        Self { hash: hash_token(&plain), plain: Secret::from(plain) }
+        Self {
+            hash: hash_token(&plain),
+            plain: Secret::from(plain),
+        }
     }
 
     pub fn plain(&self) -> &Secret {
@@ -113,7 +127,10 @@ mod tests {
     #[test]
     fn a_key_reads_back_and_a_bad_one_says_why() {
         assert!(Keyring::parse(&Keyring::generate()).is_ok());
-        assert_eq!(Keyring::parse("c2hvcnQ=").unwrap_err(), "must be base64 of 32 bytes, but holds 5");
+        assert_eq!(
+            Keyring::parse("c2hvcnQ=").unwrap_err(),
+            "must be base64 of 32 bytes, but holds 5"
+        );
         assert_eq!(Keyring::parse("*").unwrap_err(), "must be base64");
     }
 

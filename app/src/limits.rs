@@ -61,12 +61,18 @@ impl Limits {
         let network = network(address);
         check(&kept.sign_in_address, network.clone())?;
         check(&kept.sign_in_pair, format!("{network} {account}"))?;
-        if known { Ok(()) } else { check(&kept.sign_in_account, account.to_owned()) }
+        if known {
+            Ok(())
+        } else {
+            check(&kept.sign_in_account, account.to_owned())
+        }
     }
 
     /// An account is about to be made.
     pub fn sign_up(&self, address: IpAddr) -> Result<(), AppError> {
-        self.0.as_ref().map_or(Ok(()), |kept| check(&kept.sign_up, network(address)))
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |kept| check(&kept.sign_up, network(address)))
     }
 
     /// A mail is about to be sent to `account` on somebody's word.
@@ -78,7 +84,9 @@ impl Limits {
 
     /// A token from a link is about to be tried.
     pub fn token(&self, address: IpAddr) -> Result<(), AppError> {
-        self.0.as_ref().map_or(Ok(()), |kept| check(&kept.token, network(address)))
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |kept| check(&kept.token, network(address)))
     }
 
     /// Forgets whoever has not been seen for long enough to have their whole allowance back.
@@ -103,7 +111,9 @@ impl Limits {
 fn check(limiter: &Keyed, key: String) -> Result<(), AppError> {
     limiter.check_key(&key).map_err(|refused| {
         let wait = refused.wait_time_from(DefaultClock::default().now());
-        AppError::RateLimited { retry_after: wait.as_secs().saturating_add(1) }
+        AppError::RateLimited {
+            retry_after: wait.as_secs().saturating_add(1),
+        }
     })
 }
 
@@ -132,8 +142,19 @@ mod tests {
     fn guessing_one_account_from_one_place_ends_with_a_time_to_wait() {
         let limits = Limits::on();
         let refused = (0..20).find_map(|_| limits.sign_in(HOME, "olivia@acme.example", true).err());
-        assert!(matches!(refused, Some(AppError::RateLimited { retry_after: 1..=21 })), "{refused:?}");
-        assert!(limits.sign_in(HOME, "adam@acme.example", true).is_ok(), "another account may still be tried");
+        assert!(
+            matches!(
+                refused,
+                Some(AppError::RateLimited {
+                    retry_after: 1..=21
+                })
+            ),
+            "{refused:?}"
+        );
+        assert!(
+            limits.sign_in(HOME, "adam@acme.example", true).is_ok(),
+            "another account may still be tried"
+        );
     }
 
     #[test]
@@ -142,14 +163,24 @@ mod tests {
         for n in 0..=255 {
             let _ = limits.sign_in(elsewhere(n), "olivia@acme.example", false);
         }
-        assert!(limits.sign_in(elsewhere(7), "olivia@acme.example", false).is_err());
+        assert!(
+            limits
+                .sign_in(elsewhere(7), "olivia@acme.example", false)
+                .is_err()
+        );
         assert!(limits.sign_in(HOME, "olivia@acme.example", true).is_ok());
     }
 
     #[test]
     fn a_whole_ipv6_network_is_one_place() {
-        assert_eq!(network("2001:db8::1".parse().unwrap()), network("2001:db8::ffff:2".parse().unwrap()));
-        assert_ne!(network("2001:db8::1".parse().unwrap()), network("2001:db8:0:1::1".parse().unwrap()));
+        assert_eq!(
+            network("2001:db8::1".parse().unwrap()),
+            network("2001:db8::ffff:2".parse().unwrap())
+        );
+        assert_ne!(
+            network("2001:db8::1".parse().unwrap()),
+            network("2001:db8:0:1::1".parse().unwrap())
+        );
         assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1");
     }
 }

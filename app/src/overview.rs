@@ -35,7 +35,12 @@ pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
         contacts: view.contacts,
         events: events
             .into_iter()
-            .map(|event| (crate::events::describe(event.event_type, &event.actor_name, &event.data), event.created_at))
+            .map(|event| {
+                (
+                    crate::events::describe(event.event_type, &event.actor_name, &event.data),
+                    event.created_at,
+                )
+            })
             .collect(),
         now: Timestamp::now(),
     })

@@ -18,6 +18,8 @@ const LANES: u32 = 1;
 /// How strong zxcvbn must find a new password, of 0 to 4. 3 means more than 10^8 guesses: nothing from its lists of
 /// common and breached passwords, names and keyboard walks gets there.
 const LEAST_STRENGTH: zxcvbn::Score = zxcvbn::Score::Three;
+/// What has to be left of a password without the person's own words. zxcvbn alone is content with names in a row.
+const LEAST_BESIDE_NAMES: usize = 8;
 
 /// Hashes and checks passwords. Each run takes 19 MiB and a core for tens of milliseconds, so only a few run at once
 /// and the rest wait in line: two hundred sign-ins at the same moment cost time, not memory.
@@ -32,17 +34,30 @@ pub struct Passwords {
 impl Passwords {
     /// `at_once`: how many hashes may run at the same time.
     pub fn new(at_once: usize) -> Self {
-        Self::with_params(at_once, Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range"))
+        Self::with_params(
+            at_once,
+            Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range"),
+        )
     }
 
     /// The weakest that Argon2 allows, for tests that sign in often and demo data made at start.
     pub fn quick_for_tests() -> Self {
-        Self::with_params(4, Params::new(Params::MIN_M_COST, 1, 1, None).expect("the parameters are in range"))
+        Self::with_params(
+            4,
+            Params::new(Params::MIN_M_COST, 1, 1, None).expect("the parameters are in range"),
+        )
     }
 
     fn with_params(at_once: usize, params: Params) -> Self {
-        let mut this = Self { permits: Arc::new(Semaphore::new(at_once)), params, decoy: Arc::from("") };
-        let decoy = this.argon2().hash_password(b"nobody has this password").expect("hashing works");
+        let mut this = Self {
+            permits: Arc::new(Semaphore::new(at_once)),
+            params,
+            decoy: Arc::from(""),
+        };
+        let decoy = this
+            .argon2()
+            .hash_password(b"nobody has this password")
+            .expect("hashing works");
         this.decoy = Arc::from(decoy.to_string());
         this
     }
@@ -53,9 +68,13 @@ impl Passwords {
 
     pub async fn hash(&self, password: &Secret) -> Result<String, AppError> {
         let (this, password) = (self.clone(), password.clone());
-        self.run(move || this.argon2().hash_password(password.expose().as_bytes()).map(|hash| hash.to_string()))
-            .await?
-            .map_err(|error| failure::internal("hashing a password", &error))
+        self.run(move || {
+            this.argon2()
+                .hash_password(password.expose().as_bytes())
+                .map(|hash| hash.to_string())
+        })
+        .await?
+        .map_err(|error| failure::internal("hashing a password", &error))
     }
 
     /// Whether `password` belongs to `hash`. Without a hash (no such account) it takes as long and says no.
@@ -65,8 +84,11 @@ impl Passwords {
         let (this, password) = (self.clone(), password.clone());
         let matches = self
             .run(move || {
-                PasswordHash::new(&hash)
-                    .is_ok_and(|hash| this.argon2().verify_password(password.expose().as_bytes(), &hash).is_ok())
+                PasswordHash::new(&hash).is_ok_and(|hash| {
+                    this.argon2()
+                        .verify_password(password.expose().as_bytes(), &hash)
+                        .is_ok()
+                })
             })
             .await?;
         Ok(matches && known)
@@ -74,30 +96,61 @@ impl Passwords {
 
     /// Whether `hash` was made with weaker parameters than today's and should be made anew at this sign-in.
     pub fn is_outdated(&self, hash: &str) -> bool {
-        PasswordHash::new(hash).ok().and_then(|hash| Params::try_from(&hash).ok()).is_none_or(|params| {
-            params.m_cost() < self.params.m_cost()
-                || params.t_cost() < self.params.t_cost()
-                || params.p_cost() < self.params.p_cost()
-        })
+        PasswordHash::new(hash)
+            .ok()
+            .and_then(|hash| Params::try_from(&hash).ok())
+            .is_none_or(|params| {
+                params.m_cost() < self.params.m_cost()
+                    || params.t_cost() < self.params.t_cost()
+                    || params.p_cost() < self.params.p_cost()
+            })
     }
 
     /// Checks a password that someone wants to have: its length, and that it is not one of those that everybody
     /// tries first. `about` holds what must not count as strength: the person's name and address.
     pub async fn check_new(&self, password: &Secret, about: &[&str]) -> Result<(), String> {
         check_new_password(password.expose()).map_err(|error| error.to_string())?;
-        let (password, about) = (password.clone(), about.iter().map(|&s| s.to_owned()).collect::<Vec<_>>());
+        // Whole, and word by word: `olivia.owens1` is her name however it is put together.
+        let about: Vec<String> = about
+            .iter()
+            .flat_map(|text| {
+                let words = text.split(|c: char| !c.is_alphanumeric());
+                words.chain([*text]).filter(|word| word.len() > 2)
+            })
+            .chain(["wheelhouse"])
+            .map(str::to_owned)
+            .collect();
+        let password = password.clone();
         let strong = self
             .run(move || {
-                let inputs: Vec<&str> = about.iter().map(String::as_str).chain(["wheelhouse"]).collect();
-                zxcvbn::zxcvbn(password.expose(), &inputs).score() >= LEAST_STRENGTH
+                let inputs: Vec<&str> = about.iter().map(String::as_str).collect();
+                let own = about
+                    .iter()
+                    .fold(password.expose().to_lowercase(), |rest, word| {
+                        rest.replace(&word.to_lowercase(), "")
+                    });
+                own.chars().count() >= LEAST_BESIDE_NAMES
+                    && zxcvbn::zxcvbn(password.expose(), &inputs).score() >= LEAST_STRENGTH
             })
             .await
             .unwrap_or(false);
-        if strong { Ok(()) } else { Err("This password is easy to guess. Try a few unrelated words".to_owned()) }
+        if strong {
+            Ok(())
+        } else {
+            Err("This password is easy to guess. Try a few unrelated words".to_owned())
+        }
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
-        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         tokio::task::spawn_blocking(move || {
             let result = work();
             drop(permit);
@@ -115,30 +168,73 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_argon2id_with_the_recommended_parameters() {
         let passwords = Passwords::new(1);
-        let hash = passwords.hash(&Secret::from("correct horse battery staple")).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(passwords.verify(&Secret::from("correct horse battery staple"), Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(&Secret::from("correct horse battery stable"), Some(&hash)).await.unwrap());
+        let hash = passwords
+            .hash(&Secret::from("correct horse battery staple"))
+            .await
+            .unwrap();
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        assert!(
+            passwords
+                .verify(&Secret::from("correct horse battery staple"), Some(&hash))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify(&Secret::from("correct horse battery stable"), Some(&hash))
+                .await
+                .unwrap()
+        );
         assert!(!passwords.is_outdated(&hash));
-        let weak = Passwords::quick_for_tests().hash(&Secret::from("x")).await.unwrap();
+        let weak = Passwords::quick_for_tests()
+            .hash(&Secret::from("x"))
+            .await
+            .unwrap();
         assert!(passwords.is_outdated(&weak));
     }
 
     #[tokio::test]
     async fn nobody_s_password_is_never_right() {
         let passwords = Passwords::quick_for_tests();
-        assert!(!passwords.verify(&Secret::from("nobody has this password"), None).await.unwrap());
+        assert!(
+            !passwords
+                .verify(&Secret::from("nobody has this password"), None)
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]
     async fn common_passwords_and_the_person_s_own_words_are_refused() {
         let passwords = Passwords::quick_for_tests();
-        for weak in ["password1234", "123456789012", "qwertyuiop123", "olivia.owens1", "short"] {
-            let result = passwords.check_new(&Secret::from(weak), &["Olivia Owens", "olivia.owens@acme.example"]).await;
+        for weak in [
+            "password1234",
+            "123456789012",
+            "qwertyuiop123",
+            "olivia.owens1",
+            "short",
+        ] {
+            let result = passwords
+                .check_new(
+                    &Secret::from(weak),
+                    &["Olivia Owens", "olivia.owens@acme.example"],
+                )
+                .await;
             assert!(result.is_err(), "{weak} was accepted");
         }
-        for strong in ["correct horse battery staple", "Ünïcödé ist schön genug", "k3#vQ9!zLm2pX"] {
-            assert_eq!(passwords.check_new(&Secret::from(strong), &[]).await, Ok(()), "{strong}");
+        for strong in [
+            "correct horse battery staple",
+            "Ünïcödé ist schön genug",
+            "k3#vQ9!zLm2pX",
+        ] {
+            assert_eq!(
+                passwords.check_new(&Secret::from(strong), &[]).await,
+                Ok(()),
+                "{strong}"
+            );
         }
     }
 }

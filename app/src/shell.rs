@@ -15,7 +15,8 @@ use crate::overview::OverviewPage;
 use crate::session::api::{SignOut, load_surroundings};
 use crate::session::model::Surroundings;
 use crate::session::page::{
-    ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage, ResetPasswordPage, SignUpPage,
+    ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage,
+    ResetPasswordPage, SignUpPage,
 };
 use crate::settings::account::page::AccountPage;
 use crate::settings::members::page::MembersPage;
@@ -23,7 +24,8 @@ use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
-    Avatar, CommandPalette, Data, Form, Hidden, Icon, Said, StatusRegion, Submit, guarded, icon, provide_live, provide_unsaved_guard, search,
+    Avatar, CommandPalette, Data, Form, Hidden, Icon, Said, StatusRegion, Submit, guarded, icon,
+    provide_live, provide_unsaved_guard, search,
 };
 
 /// The document around the application, as the server renders it.
@@ -206,7 +208,13 @@ fn at_present_address(slug: &str) -> Option<String> {
     let location = use_location();
     let path = location.pathname.get();
     let asked = path.strip_prefix("/w/")?.split('/').next()?;
-    (asked != slug).then(|| format!("/w/{slug}{}{}", &path["/w/".len() + asked.len()..], search(&location.search.get())))
+    (asked != slug).then(|| {
+        format!(
+            "/w/{slug}{}{}",
+            &path["/w/".len() + asked.len()..],
+            search(&location.search.get())
+        )
+    })
 }
 
 /// On the server an earlier address is answered by a redirect to the present one.
@@ -222,7 +230,13 @@ fn follow_address(slug: Memo<String>) {
         if before.is_some_and(|before| before != now)
             && let Some(path) = untrack(|| at_present_address(&now))
         {
-            navigate(&path, NavigateOptions { replace: true, ..NavigateOptions::default() });
+            navigate(
+                &path,
+                NavigateOptions {
+                    replace: true,
+                    ..NavigateOptions::default()
+                },
+            );
         }
         now
     });
@@ -231,19 +245,49 @@ fn follow_address(slug: Memo<String>) {
 /// Every page, and what can be done on it.
 fn commands(around: &Surroundings) -> Vec<crate::ui::Command> {
     let base = format!("/w/{}", around.here.slug);
-    let to = |label: &str, hint, path: String| crate::ui::Command { label: label.to_owned(), hint, path };
-    let mut commands = vec![to("Overview", "Page", base.clone()), to("Inbox", "Page", format!("{base}/inbox"))];
-    for section in SECTIONS.iter().filter(|section| section.is_for(around.here.role)) {
-        commands.push(to(section.label, "Settings", format!("{base}/settings/{}", section.path)));
+    let to = |label: &str, hint, path: String| crate::ui::Command {
+        label: label.to_owned(),
+        hint,
+        path,
+    };
+    let mut commands = vec![
+        to("Overview", "Page", base.clone()),
+        to("Inbox", "Page", format!("{base}/inbox")),
+    ];
+    for section in SECTIONS
+        .iter()
+        .filter(|section| section.is_for(around.here.role))
+    {
+        commands.push(to(
+            section.label,
+            "Settings",
+            format!("{base}/settings/{}", section.path),
+        ));
     }
     let role = around.here.role;
     if role.may(crate::domain::Permission::InviteMembers) {
-        commands.push(to("Invite a new member", "Action", format!("{base}/settings/members#invite-a-new-member")));
+        commands.push(to(
+            "Invite a new member",
+            "Action",
+            format!("{base}/settings/members#invite-a-new-member"),
+        ));
     }
-    commands.push(to("Change your password", "Action", format!("{base}/settings/account#change-password")));
+    commands.push(to(
+        "Change your password",
+        "Action",
+        format!("{base}/settings/account#change-password"),
+    ));
     commands.push(to("Create workspace", "Action", "/new".to_owned()));
-    for place in around.places.iter().filter(|place| place.id != around.here.id) {
-        commands.push(to(&place.name, "Switch workspace", format!("/w/{}", place.slug)));
+    for place in around
+        .places
+        .iter()
+        .filter(|place| place.id != around.here.id)
+    {
+        commands.push(to(
+            &place.name,
+            "Switch workspace",
+            format!("/w/{}", place.slug),
+        ));
     }
     commands
 }

@@ -1,6 +1,6 @@
 // What every test file imports: `test` with a server behind it, `expect`, people, and the few moves they all make.
 
-import { test as base, expect, type BrowserContext, type Page } from "@playwright/test";
+import { test as base, expect, type BrowserContext, type Locator, type Page } from "@playwright/test";
 import { Console } from "./console.ts";
 import { password, type Person } from "./people.ts";
 import { Server, type Environment } from "./server.ts";
@@ -107,10 +107,10 @@ export async function visit(page: Page, address: string): Promise<void> {
 }
 
 /** Signs in at /login; ends on the overview of one of the person's workspaces. */
-export async function signIn(page: Page, who: Person): Promise<void> {
+export async function signIn(page: Page, who: Pick<Person, "email">, secret = password): Promise<void> {
   await visit(page, "/login");
   await page.getByLabel("Email").fill(who.email);
-  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByLabel("Password", { exact: true }).fill(secret);
   await page.getByRole("button", { name: "Sign In" }).click();
   await page.waitForURL("**/w/*");
   await hydrated(page);
@@ -121,5 +121,33 @@ export async function signOut(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Your menu" }).click();
   await page.getByRole("button", { name: "Sign Out" }).click();
   await page.waitForURL("**/login*");
+  await hydrated(page);
+}
+
+/** What the status region says, once it says it. */
+export async function expectSaid(page: Page, text: string | RegExp): Promise<void> {
+  await expect(page.getByRole("status")).toHaveText(text);
+}
+
+/** Presses a button, and waits until the page that follows is ready: without scripts each press loads one. */
+export async function press(page: Page, button: Locator): Promise<void> {
+  await button.click();
+  await page.waitForLoadState();
+}
+
+/** The card with this heading. */
+export function card(page: Page, title: string): Locator {
+  return page.getByRole("region", { name: title, exact: true });
+}
+
+/** Goes where the newest mail to someone leads, as the demo's outbox shows it; waits for that mail. */
+export async function followMail(page: Page, to: string, subject: string | RegExp): Promise<void> {
+  const letter = () => page.getByRole("article").filter({ hasText: `To ${to} ` }).filter({ has: page.getByRole("heading", { name: subject }) }).first();
+  await expect(async () => {
+    await page.goto("/outbox");
+    await expect(letter()).toBeVisible({ timeout: 500 });
+  }).toPass();
+  await letter().getByRole("link").first().click();
+  await page.waitForURL((url) => url.pathname !== "/outbox");
   await hydrated(page);
 }

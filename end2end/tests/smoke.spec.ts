@@ -35,7 +35,7 @@ test("a wrong password stays outside, with the address kept", async ({ page, bro
   await page.getByLabel("Email").fill(person.olivia.email);
   await page.getByLabel("Password", { exact: true }).fill("not her password");
   await page.getByRole("button", { name: "Sign In" }).click();
-  await expect(page.getByRole("alert").first()).toBeVisible();
+  await expect(page.getByText("Email or password is wrong")).toBeVisible();
   await expect(page).toHaveURL(/\/login/);
   await expect(page.getByLabel("Email")).toHaveValue(person.olivia.email);
 });

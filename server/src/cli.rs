@@ -14,7 +14,11 @@ use crate::serve;
 const BAD_CONFIGURATION: u8 = 2;
 
 #[derive(Debug, Parser)]
-#[command(name = "wheelhouse", version, about = "Settings pages, done once and done right.")]
+#[command(
+    name = "wheelhouse",
+    version,
+    about = "Settings pages, done once and done right."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -56,34 +60,79 @@ pub struct Options {
     #[arg(long, global = true, env = "WHEELHOUSE_ADDR", hide_env_values = true)]
     pub addr: Option<String>,
     /// `sqlite://path` or `postgres://…` [default: sqlite://data/wheelhouse.db, made if absent]
-    #[arg(long, global = true, env = "WHEELHOUSE_DATABASE_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_DATABASE_URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<String>,
     /// What links, cookies and the Origin check are built from [default: http:// and the address]
-    #[arg(long, global = true, env = "WHEELHOUSE_PUBLIC_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_PUBLIC_URL",
+        hide_env_values = true
+    )]
     pub public_url: Option<String>,
     /// 32 bytes in base64 [default: a file made beside the database]
-    #[arg(long, global = true, env = "WHEELHOUSE_SECRET_KEY", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_SECRET_KEY",
+        hide_env_values = true
+    )]
     pub secret_key: Option<String>,
     /// `smtp://` or `smtps://`, user and password within [default: none, mail stays in the outbox]
-    #[arg(long, global = true, env = "WHEELHOUSE_SMTP_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_SMTP_URL",
+        hide_env_values = true
+    )]
     pub smtp_url: Option<String>,
     /// Sender of mail [default: Wheelhouse <no-reply@localhost>]
-    #[arg(long, global = true, env = "WHEELHOUSE_MAIL_FROM", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_MAIL_FROM",
+        hide_env_values = true
+    )]
     pub mail_from: Option<String>,
     /// Networks (CIDR, comma-separated) whose X-Forwarded-For is believed [default: none]
-    #[arg(long, global = true, env = "WHEELHOUSE_TRUSTED_PROXIES", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_TRUSTED_PROXIES",
+        hide_env_values = true
+    )]
     pub trusted_proxies: Option<String>,
     /// `on`, or `off` for load tests [default: on]
-    #[arg(long, global = true, env = "WHEELHOUSE_RATE_LIMIT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_RATE_LIMIT",
+        hide_env_values = true
+    )]
     pub rate_limit: Option<String>,
     /// Folder of the browser's files [default: `site` beside the program, else target/site]
-    #[arg(long, global = true, env = "WHEELHOUSE_SITE_ROOT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_SITE_ROOT",
+        hide_env_values = true
+    )]
     pub site_root: Option<String>,
     /// Filter for logs, as in `info,wheelhouse=debug` [default: info]
     #[arg(long, global = true, env = "WHEELHOUSE_LOG", hide_env_values = true)]
     pub log: Option<String>,
     /// `text` or `json` [default: text]
-    #[arg(long, global = true, env = "WHEELHOUSE_LOG_FORMAT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_LOG_FORMAT",
+        hide_env_values = true
+    )]
     pub log_format: Option<String>,
 }
 
@@ -98,16 +147,21 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
     let result = match cli.command {
         Command::Serve { demo } => serve::serve(config, demo).await,
-        Command::Migrate => serve::open(&config, false).await.map(|_| println!("The schema is up to date.")),
-        Command::CreateOwner { email, name, workspace, slug } => {
-            match create_owner(&config, &email, &name, &workspace, &slug).await {
-                Ok(()) => Ok(()),
-                Err(message) => {
-                    eprintln!("wheelhouse: {message}");
-                    return ExitCode::FAILURE;
-                }
+        Command::Migrate => serve::open(&config, false)
+            .await
+            .map(|_| println!("The schema is up to date.")),
+        Command::CreateOwner {
+            email,
+            name,
+            workspace,
+            slug,
+        } => match create_owner(&config, &email, &name, &workspace, &slug).await {
+            Ok(()) => Ok(()),
+            Err(message) => {
+                eprintln!("wheelhouse: {message}");
+                return ExitCode::FAILURE;
             }
-        }
+        },
         Command::Healthcheck => serve::healthcheck(&config).await,
     };
     match result {
@@ -124,21 +178,38 @@ fn fail(error: &ConfigError) -> ExitCode {
     ExitCode::from(BAD_CONFIGURATION)
 }
 
-async fn create_owner(config: &Config, email: &str, name: &str, workspace: &str, slug: &str) -> Result<(), String> {
+async fn create_owner(
+    config: &Config,
+    email: &str,
+    name: &str,
+    workspace: &str,
+    slug: &str,
+) -> Result<(), String> {
     let name = Name::parse(name).map_err(|error| format!("--name: {error}"))?;
     let email = Email::parse(email).map_err(|error| format!("--email: {error}"))?;
     let workspace = Name::parse(workspace).map_err(|error| format!("--workspace: {error}"))?;
     let slug = Slug::parse(slug).map_err(|error| format!("--slug: {error}"))?;
     let mut password = String::new();
-    std::io::stdin().read_to_string(&mut password).map_err(|error| format!("reading the password: {error}"))?;
+    std::io::stdin()
+        .read_to_string(&mut password)
+        .map_err(|error| format!("reading the password: {error}"))?;
     let password = Secret::from(password.trim_end_matches(['\r', '\n']));
-    let house = serve::open(config, false).await.map_err(|error| format!("{error:#}"))?;
-    store::create_owner(&house, &name, &email, &password, &workspace, &slug).await.map_err(|error| match error {
-        app::domain::AppError::Invalid(fields) => {
-            fields.iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join("; ")
-        }
-        other => other.to_string(),
-    })?;
-    println!("{name} <{email}> owns {workspace}: {}", house.site().url(&format!("/w/{slug}")));
+    let house = serve::open(config, false)
+        .await
+        .map_err(|error| format!("{error:#}"))?;
+    store::create_owner(&house, &name, &email, &password, &workspace, &slug)
+        .await
+        .map_err(|error| match error {
+            app::domain::AppError::Invalid(fields) => fields
+                .iter()
+                .map(|(field, message)| format!("{field}: {message}"))
+                .collect::<Vec<_>>()
+                .join("; "),
+            other => other.to_string(),
+        })?;
+    println!(
+        "{name} <{email}> owns {workspace}: {}",
+        house.site().url(&format!("/w/{slug}"))
+    );
     Ok(())
 }

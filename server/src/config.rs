@@ -46,7 +46,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub fn new(variable: &'static str, problem: impl fmt::Display) -> Self {
-        Self { variable, problem: problem.to_string() }
+        Self {
+            variable,
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -61,32 +64,52 @@ impl std::error::Error for ConfigError {}
 impl Config {
     pub fn read(options: &Options) -> Result<Self, ConfigError> {
         let addr = options.addr.as_deref().unwrap_or(DEFAULT_ADDR);
-        let addr: SocketAddr = addr
-            .parse()
-            .map_err(|_| ConfigError::new("WHEELHOUSE_ADDR", format!("“{addr}” is no address and port, like {DEFAULT_ADDR}")))?;
-        let database_url = options.database_url.clone().unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
-        if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| database_url.starts_with(scheme)) {
-            return Err(ConfigError::new("WHEELHOUSE_DATABASE_URL", "must begin with sqlite:// or postgres://"));
+        let addr: SocketAddr = addr.parse().map_err(|_| {
+            ConfigError::new(
+                "WHEELHOUSE_ADDR",
+                format!("“{addr}” is no address and port, like {DEFAULT_ADDR}"),
+            )
+        })?;
+        let database_url = options
+            .database_url
+            .clone()
+            .unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+        if !["sqlite:", "postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| database_url.starts_with(scheme))
+        {
+            return Err(ConfigError::new(
+                "WHEELHOUSE_DATABASE_URL",
+                "must begin with sqlite:// or postgres://",
+            ));
         }
         let public_url = match &options.public_url {
             Some(url) => public_url(url)?,
             None => format!("http://{addr}"),
         };
         let secret_key = match &options.secret_key {
-            Some(text) => {
-                KeySource::Given(Keyring::parse(text).map_err(|problem| ConfigError::new("WHEELHOUSE_SECRET_KEY", problem))?)
-            }
+            Some(text) => KeySource::Given(
+                Keyring::parse(text)
+                    .map_err(|problem| ConfigError::new("WHEELHOUSE_SECRET_KEY", problem))?,
+            ),
             None => KeySource::File(key_file(&database_url)),
         };
         let smtp_url = options.smtp_url.clone().filter(|url| !url.is_empty());
         if let Some(url) = &smtp_url {
-            lettre::AsyncSmtpTransport::<lettre::Tokio1Executor>::from_url(url)
-                .map_err(|_| ConfigError::new("WHEELHOUSE_SMTP_URL", "must look like smtp://user:password@host:587"))?;
+            lettre::AsyncSmtpTransport::<lettre::Tokio1Executor>::from_url(url).map_err(|_| {
+                ConfigError::new(
+                    "WHEELHOUSE_SMTP_URL",
+                    "must look like smtp://user:password@host:587",
+                )
+            })?;
         }
         let mail_from = options.mail_from.as_deref().unwrap_or(DEFAULT_SENDER);
-        let mail_from = mail_from
-            .parse()
-            .map_err(|_| ConfigError::new("WHEELHOUSE_MAIL_FROM", format!("“{mail_from}” is no sender, like {DEFAULT_SENDER}")))?;
+        let mail_from = mail_from.parse().map_err(|_| {
+            ConfigError::new(
+                "WHEELHOUSE_MAIL_FROM",
+                format!("“{mail_from}” is no sender, like {DEFAULT_SENDER}"),
+            )
+        })?;
         let trusted_proxies = options
             .trusted_proxies
             .as_deref()
@@ -95,9 +118,14 @@ impl Config {
             .map(str::trim)
             .filter(|text| !text.is_empty())
             .map(|text| {
-                text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)).map_err(|_| {
-                    ConfigError::new("WHEELHOUSE_TRUSTED_PROXIES", format!("“{text}” is no network, like 10.0.0.0/8"))
-                })
+                text.parse::<IpNet>()
+                    .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+                    .map_err(|_| {
+                        ConfigError::new(
+                            "WHEELHOUSE_TRUSTED_PROXIES",
+                            format!("“{text}” is no network, like 10.0.0.0/8"),
+                        )
+                    })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -108,30 +136,55 @@ impl Config {
             smtp_url,
             mail_from,
             trusted_proxies,
-            rate_limit: one_of("WHEELHOUSE_RATE_LIMIT", options.rate_limit.as_deref(), "on", "off")?,
+            rate_limit: one_of(
+                "WHEELHOUSE_RATE_LIMIT",
+                options.rate_limit.as_deref(),
+                "on",
+                "off",
+            )?,
             site_root: options.site_root.clone().map(PathBuf::from),
             log: options.log.clone().unwrap_or_else(|| "info".to_owned()),
-            log_json: !one_of("WHEELHOUSE_LOG_FORMAT", options.log_format.as_deref(), "text", "json")?,
+            log_json: !one_of(
+                "WHEELHOUSE_LOG_FORMAT",
+                options.log_format.as_deref(),
+                "text",
+                "json",
+            )?,
         })
     }
 }
 
 /// Whether the value is the first word, which is also the default.
-fn one_of(variable: &'static str, value: Option<&str>, first: &str, second: &str) -> Result<bool, ConfigError> {
+fn one_of(
+    variable: &'static str,
+    value: Option<&str>,
+    first: &str,
+    second: &str,
+) -> Result<bool, ConfigError> {
     match value {
         None => Ok(true),
         Some(value) if value == first => Ok(true),
         Some(value) if value == second => Ok(false),
-        Some(value) => Err(ConfigError::new(variable, format!("“{value}” is neither {first} nor {second}"))),
+        Some(value) => Err(ConfigError::new(
+            variable,
+            format!("“{value}” is neither {first} nor {second}"),
+        )),
     }
 }
 
 /// Scheme, host and port alone: cookies and the Origin check know no paths.
 fn public_url(text: &str) -> Result<String, ConfigError> {
-    let error = || ConfigError::new("WHEELHOUSE_PUBLIC_URL", "must be like https://settings.example.com, without a path");
+    let error = || {
+        ConfigError::new(
+            "WHEELHOUSE_PUBLIC_URL",
+            "must be like https://settings.example.com, without a path",
+        )
+    };
     let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| error())?;
     match (uri.scheme_str(), uri.authority(), uri.path()) {
-        (Some(scheme @ ("http" | "https")), Some(authority), "/" | "") if !authority.as_str().contains('@') => {
+        (Some(scheme @ ("http" | "https")), Some(authority), "/" | "")
+            if !authority.as_str().contains('@') =>
+        {
             Ok(format!("{scheme}://{authority}"))
         }
         _ => Err(error()),
@@ -140,8 +193,12 @@ fn public_url(text: &str) -> Result<String, ConfigError> {
 
 /// The key stands beside a SQLite database; with PostgreSQL, in the folder that SQLite would use.
 fn key_file(database_url: &str) -> PathBuf {
-    let path = database_url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    let path = path.and_then(|path| path.split('?').next()).filter(|path| !path.is_empty() && !path.contains(":memory:"));
+    let path = database_url
+        .strip_prefix("sqlite:")
+        .map(|rest| rest.trim_start_matches("//"));
+    let path = path
+        .and_then(|path| path.split('?').next())
+        .filter(|path| !path.is_empty() && !path.contains(":memory:"));
     Path::new(path.unwrap_or("data/wheelhouse.db")).with_file_name("secret.key")
 }
 
@@ -171,7 +228,9 @@ mod tests {
         assert_eq!(config.addr.to_string(), "127.0.0.1:3000");
         assert_eq!(config.public_url, "http://127.0.0.1:3000");
         assert!(config.rate_limit && !config.log_json);
-        assert!(matches!(config.secret_key, KeySource::File(path) if path == Path::new("data/secret.key")));
+        assert!(
+            matches!(config.secret_key, KeySource::File(path) if path == Path::new("data/secret.key"))
+        );
     }
 
     #[test]
@@ -182,14 +241,41 @@ mod tests {
             Config::read(&options).unwrap_err().variable
         };
         assert_eq!(bad(|o| o.addr = Some("3000".into())), "WHEELHOUSE_ADDR");
-        assert_eq!(bad(|o| o.database_url = Some("mysql://x".into())), "WHEELHOUSE_DATABASE_URL");
-        assert_eq!(bad(|o| o.public_url = Some("https://x.example/sub".into())), "WHEELHOUSE_PUBLIC_URL");
-        assert_eq!(bad(|o| o.public_url = Some("x.example".into())), "WHEELHOUSE_PUBLIC_URL");
-        assert_eq!(bad(|o| o.secret_key = Some("short".into())), "WHEELHOUSE_SECRET_KEY");
-        assert_eq!(bad(|o| o.smtp_url = Some("http://x".into())), "WHEELHOUSE_SMTP_URL");
-        assert_eq!(bad(|o| o.mail_from = Some("nobody".into())), "WHEELHOUSE_MAIL_FROM");
-        assert_eq!(bad(|o| o.trusted_proxies = Some("10.0.0.0/8,x".into())), "WHEELHOUSE_TRUSTED_PROXIES");
-        assert_eq!(bad(|o| o.rate_limit = Some("no".into())), "WHEELHOUSE_RATE_LIMIT");
-        assert_eq!(bad(|o| o.log_format = Some("xml".into())), "WHEELHOUSE_LOG_FORMAT");
+        assert_eq!(
+            bad(|o| o.database_url = Some("mysql://x".into())),
+            "WHEELHOUSE_DATABASE_URL"
+        );
+        assert_eq!(
+            bad(|o| o.public_url = Some("https://x.example/sub".into())),
+            "WHEELHOUSE_PUBLIC_URL"
+        );
+        assert_eq!(
+            bad(|o| o.public_url = Some("x.example".into())),
+            "WHEELHOUSE_PUBLIC_URL"
+        );
+        assert_eq!(
+            bad(|o| o.secret_key = Some("short".into())),
+            "WHEELHOUSE_SECRET_KEY"
+        );
+        assert_eq!(
+            bad(|o| o.smtp_url = Some("http://x".into())),
+            "WHEELHOUSE_SMTP_URL"
+        );
+        assert_eq!(
+            bad(|o| o.mail_from = Some("nobody".into())),
+            "WHEELHOUSE_MAIL_FROM"
+        );
+        assert_eq!(
+            bad(|o| o.trusted_proxies = Some("10.0.0.0/8,x".into())),
+            "WHEELHOUSE_TRUSTED_PROXIES"
+        );
+        assert_eq!(
+            bad(|o| o.rate_limit = Some("no".into())),
+            "WHEELHOUSE_RATE_LIMIT"
+        );
+        assert_eq!(
+            bad(|o| o.log_format = Some("xml".into())),
+            "WHEELHOUSE_LOG_FORMAT"
+        );
     }
 }

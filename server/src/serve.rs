@@ -28,12 +28,26 @@ const HASHES_AT_ONCE: usize = 2;
 const GRACE: Duration = Duration::from_secs(20);
 
 pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| ConfigError::new("WHEELHOUSE_LOG", error))?;
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|error| ConfigError::new("WHEELHOUSE_LOG", error))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = if config.log_json {
-        registry.with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
+            .try_init()
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()
+        registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_target(false)
+                    .with_writer(std::io::stderr),
+            )
+            .try_init()
     };
     // A second start in one process, as in tests, keeps the first one's logs.
     let _ = started;
@@ -47,19 +61,42 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
         KeySource::File(path) => read_or_make_key(path)?,
     };
     make_folder_of(&config.database_url)?;
-    let db = Db::connect(&config.database_url).await.context("WHEELHOUSE_DATABASE_URL: cannot open the database")?;
+    let db = Db::connect(&config.database_url)
+        .await
+        .context("WHEELHOUSE_DATABASE_URL: cannot open the database")?;
     db.migrate().await.context("migrating the database")?;
-    let site = Site { public_url: config.public_url.clone(), sends_mail: config.smtp_url.is_some(), demo };
-    let limits = if config.rate_limit { Limits::on() } else { Limits::off() };
-    Ok(House::new(db, site, keyring, Passwords::new(HASHES_AT_ONCE), limits))
+    let site = Site {
+        public_url: config.public_url.clone(),
+        sends_mail: config.smtp_url.is_some(),
+        demo,
+    };
+    let limits = if config.rate_limit {
+        Limits::on()
+    } else {
+        Limits::off()
+    };
+    Ok(House::new(
+        db,
+        site,
+        keyring,
+        Passwords::new(HASHES_AT_ONCE),
+        limits,
+    ))
 }
 
 fn make_folder_of(database_url: &str) -> Result<()> {
-    let Some(path) = database_url.strip_prefix("sqlite://") else { return Ok(()) };
+    let Some(path) = database_url.strip_prefix("sqlite://") else {
+        return Ok(());
+    };
     let path = Path::new(path.split('?').next().unwrap_or(path));
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
-            .with_context(|| format!("WHEELHOUSE_DATABASE_URL: cannot make the folder {}", folder.display())),
+            .with_context(|| {
+                format!(
+                    "WHEELHOUSE_DATABASE_URL: cannot make the folder {}",
+                    folder.display()
+                )
+            }),
         _ => Ok(()),
     }
 }
@@ -67,16 +104,29 @@ fn make_folder_of(database_url: &str) -> Result<()> {
 /// The key seals what must be read back: it is made once, for the owner's eyes alone.
 fn read_or_make_key(path: &Path) -> Result<Keyring> {
     use std::os::unix::fs::OpenOptionsExt;
-    let explain = || format!("WHEELHOUSE_SECRET_KEY is not set, and the key file {} cannot be used", path.display());
+    let explain = || {
+        format!(
+            "WHEELHOUSE_SECRET_KEY is not set, and the key file {} cannot be used",
+            path.display()
+        )
+    };
     if let Ok(text) = std::fs::read_to_string(path) {
-        return Keyring::parse(&text).map_err(|problem| anyhow::anyhow!("{}: {problem}", explain()));
+        return Keyring::parse(&text)
+            .map_err(|problem| anyhow::anyhow!("{}: {problem}", explain()));
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).with_context(explain)?;
     }
     let text = Keyring::generate();
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(explain)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(explain)?;
     file.write_all(text.as_bytes()).with_context(explain)?;
     file.sync_all().with_context(explain)?;
     Keyring::parse(&text).map_err(anyhow::Error::msg)
@@ -84,13 +134,16 @@ fn read_or_make_key(path: &Path) -> Result<Keyring> {
 
 /// Leptos's own options: the compiled-in file, what cargo-leptos says, and where the browser's files lie.
 pub fn leptos_options(config: &Config) -> Result<LeptosOptions> {
-    let mut options = get_config_from_str(include_str!("../../Leptos.toml")).context("reading Leptos.toml")?;
+    let mut options =
+        get_config_from_str(include_str!("../../Leptos.toml")).context("reading Leptos.toml")?;
     options.site_addr = config.addr;
     if let Some(root) = config.site_root.clone().or_else(site_beside_program) {
         options.site_root = root.to_string_lossy().as_ref().into();
     }
     // Hashed names are listed beside the program by the release build; a bare `cargo build` makes no such list.
-    let list = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(options.hash_file.as_ref())));
+    let list = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join(options.hash_file.as_ref())));
     options.hash_files = options.hash_files && list.is_some_and(|list| list.exists());
     Ok(options)
 }
@@ -102,10 +155,19 @@ fn site_beside_program() -> Option<PathBuf> {
 
 pub async fn serve(config: Config, demo: bool) -> Result<()> {
     let house = open(&config, demo).await?;
-    let people = if demo { seed::demo(&house).await.context("filling in the demo data")? } else { Vec::new() };
+    let people = if demo {
+        seed::demo(&house)
+            .await
+            .context("filling in the demo data")?
+    } else {
+        Vec::new()
+    };
     let options = leptos_options(&config)?;
     let listener = TcpListener::bind(config.addr).await.with_context(|| {
-        format!("WHEELHOUSE_ADDR: cannot listen on {}; is another server running there?", config.addr)
+        format!(
+            "WHEELHOUSE_ADDR: cannot listen on {}; is another server running there?",
+            config.addr
+        )
     })?;
     let addr = listener.local_addr()?;
     let stop = CancellationToken::new();
@@ -121,8 +183,11 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         signal_stop.cancel();
     });
     let graceful = stop.clone();
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { graceful.cancelled().await });
+    let server = axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move { graceful.cancelled().await });
     let deadline = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
@@ -155,7 +220,9 @@ fn announce(config: &Config, addr: SocketAddr, people: &[seed::DemoPerson]) {
 
 async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
@@ -177,10 +244,15 @@ pub async fn healthcheck(config: &Config) -> Result<()> {
         stream.take(4096).read_to_string(&mut answer).await?;
         std::io::Result::Ok(answer)
     };
-    let answer = tokio::time::timeout(Duration::from_secs(5), ask).await.context("no answer in 5 seconds")??;
+    let answer = tokio::time::timeout(Duration::from_secs(5), ask)
+        .await
+        .context("no answer in 5 seconds")??;
     if answer.starts_with("HTTP/1.1 200") {
         println!("ready");
         return Ok(());
     }
-    bail!("not ready: {}", answer.lines().next().unwrap_or("no answer"))
+    bail!(
+        "not ready: {}",
+        answer.lines().next().unwrap_or("no answer")
+    )
 }

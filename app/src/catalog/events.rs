@@ -201,15 +201,25 @@ mod tests {
     fn names_read_back() {
         for event in EventType::ALL {
             assert_eq!(event.as_str().parse(), Ok(event));
-            assert_eq!(serde_json::to_string(&event).unwrap(), format!("{:?}", event.as_str()));
+            assert_eq!(
+                serde_json::to_string(&event).unwrap(),
+                format!("{:?}", event.as_str())
+            );
         }
         assert!("contact.exploded".parse::<EventType>().is_err());
     }
 
     #[test]
     fn in_app_is_on_for_all_and_email_for_security_and_billing() {
-        let email: Vec<_> = Category::ALL.into_iter().filter(|c| c.default_on(Channel::Email)).collect();
+        let email: Vec<_> = Category::ALL
+            .into_iter()
+            .filter(|c| c.default_on(Channel::Email))
+            .collect();
         assert_eq!(email, [Category::Security, Category::Billing]);
-        assert!(Category::ALL.into_iter().all(|c| c.default_on(Channel::InApp)));
+        assert!(
+            Category::ALL
+                .into_iter()
+                .all(|c| c.default_on(Channel::InApp))
+        );
     }
 }

@@ -11,8 +11,9 @@ pub mod seed;
 use std::time::Duration;
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, ExecResult, QueryResult, SqlErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -42,12 +43,19 @@ impl Db {
             (read, write)
         } else {
             let mut options = ConnectOptions::new(url);
-            options.max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
+            options
+                .max_connections(POSTGRES_CONNECTIONS)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .sqlx_logging(false);
             options.test_before_acquire(false);
             let pool = Database::connect(options).await?;
             (pool.clone(), pool)
         };
-        Ok(Self { read, write, hub: Hub::new() })
+        Ok(Self {
+            read,
+            write,
+            hub: Hub::new(),
+        })
     }
 
     /// Brings the schema up to date.
@@ -57,7 +65,9 @@ impl Db {
 
     /// Whether every migration has been applied.
     pub async fn is_migrated(&self) -> Result<bool, DbErr> {
-        Ok(migration::Migrator::get_pending_migrations(&self.read).await?.is_empty())
+        Ok(migration::Migrator::get_pending_migrations(&self.read)
+            .await?
+            .is_empty())
     }
 
     /// For queries outside a transaction.
@@ -81,11 +91,16 @@ impl Db {
             .write
             .begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                access_mode: (self.backend() == DbBackend::Postgres).then_some(AccessMode::ReadWrite),
+                access_mode: (self.backend() == DbBackend::Postgres)
+                    .then_some(AccessMode::ReadWrite),
                 isolation_level: None,
             })
             .await?;
-        Ok(Tx { inner, hints: Vec::new(), hub: self.hub.clone() })
+        Ok(Tx {
+            inner,
+            hints: Vec::new(),
+            hub: self.hub.clone(),
+        })
     }
 
     /// Closes the pools, waiting for what is under way.

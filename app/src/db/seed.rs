@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::catalog::EventType;
 use crate::db::{Tx, entity};
 use crate::domain::{
-    AppError, ContactId, Email, InvitationId, Name, Role, Secret, Slug, Timestamp, UserId, WorkspaceId, days, hours,
+    AppError, ContactId, Email, InvitationId, Name, Role, Secret, Slug, Timestamp, UserId,
+    WorkspaceId, days, hours,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
@@ -34,11 +35,26 @@ const GRETA: (&str, &str) = ("Greta Gruber", "greta@globex.example");
 
 fn people() -> Vec<DemoPerson> {
     vec![
-        DemoPerson { email: OLIVIA.1, who: "Olivia Owens, owner of Acme" },
-        DemoPerson { email: ADAM.1, who: "Adam Archer, admin of Acme, member of Globex" },
-        DemoPerson { email: MIA.1, who: "Mia Moreno, member of Acme" },
-        DemoPerson { email: CLEO.1, who: "Cleo Chen, client of Acme" },
-        DemoPerson { email: GRETA.1, who: "Greta Gruber, owner of Globex" },
+        DemoPerson {
+            email: OLIVIA.1,
+            who: "Olivia Owens, owner of Acme",
+        },
+        DemoPerson {
+            email: ADAM.1,
+            who: "Adam Archer, admin of Acme, member of Globex",
+        },
+        DemoPerson {
+            email: MIA.1,
+            who: "Mia Moreno, member of Acme",
+        },
+        DemoPerson {
+            email: CLEO.1,
+            who: "Cleo Chen, client of Acme",
+        },
+        DemoPerson {
+            email: GRETA.1,
+            who: "Greta Gruber, owner of Globex",
+        },
     ]
 }
 
@@ -56,7 +72,11 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     let greta = person(&mut tx, GRETA, &hash).await?;
 
     let acme = workspace(&mut tx, olivia, OLIVIA.0, "Acme", "acme", 62).await?;
-    for (user, role, ago) in [(adam, Role::Admin, 55), (mia, Role::Member, 40), (cleo, Role::Client, 12)] {
+    for (user, role, ago) in [
+        (adam, Role::Admin, 55),
+        (mia, Role::Member, 40),
+        (cleo, Role::Client, 12),
+    ] {
         member(&mut tx, acme, user, role, ago).await?;
     }
     let globex = workspace(&mut tx, greta, GRETA.0, "Globex", "globex", 30).await?;
@@ -65,13 +85,40 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     for (index, (email, role, status)) in INVITATIONS.into_iter().enumerate() {
         invitation(&mut tx, acme, adam, email, role, status, index as u64).await?;
     }
-    invitation(&mut tx, globex, greta, "hank@globex.example", Role::Admin, Pending, 1).await?;
+    invitation(
+        &mut tx,
+        globex,
+        greta,
+        "hank@globex.example",
+        Role::Admin,
+        Pending,
+        1,
+    )
+    .await?;
     for (index, (name, company, stage)) in CONTACTS.into_iter().enumerate() {
         let workspace = if index % 4 == 3 { globex } else { acme };
-        contact(&mut tx, workspace, name, company, stage, 40 - 2 * index as u64).await?;
+        contact(
+            &mut tx,
+            workspace,
+            name,
+            company,
+            stage,
+            40 - 2 * index as u64,
+        )
+        .await?;
     }
-    history(&mut tx, acme, [(olivia, OLIVIA.0), (adam, ADAM.0), (mia, MIA.0)]).await?;
-    history(&mut tx, globex, [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)]).await?;
+    history(
+        &mut tx,
+        acme,
+        [(olivia, OLIVIA.0), (adam, ADAM.0), (mia, MIA.0)],
+    )
+    .await?;
+    history(
+        &mut tx,
+        globex,
+        [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)],
+    )
+    .await?;
     tx.commit().await?;
     Ok(people())
 }
@@ -129,16 +176,28 @@ async fn workspace(
     Ok(workspace.id)
 }
 
-async fn member(tx: &mut Tx, workspace: WorkspaceId, user: UserId, role: Role, days_ago: u64) -> Result<(), AppError> {
+async fn member(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: Role,
+    days_ago: u64,
+) -> Result<(), AppError> {
     let id = store::insert_membership(tx, workspace, user, role).await?;
     let joined = Timestamp::now().before(days(days_ago));
     entity::Membership::update_many()
         .col_expr(entity::membership::Column::JoinedAt, Expr::value(joined))
-        .col_expr(entity::membership::Column::LastActiveAt, Expr::value(Timestamp::now().before(hours(days_ago))))
+        .col_expr(
+            entity::membership::Column::LastActiveAt,
+            Expr::value(Timestamp::now().before(hours(days_ago))),
+        )
         .filter(entity::membership::Column::Id.eq(id))
         .exec(tx)
         .await?;
-    let person = entity::User::find_by_id(user).one(tx).await?.ok_or(AppError::NotFound)?;
+    let person = entity::User::find_by_id(user)
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
     let data = json!({"member": id, "user": user, "name": person.name, "email": person.email, "role": role});
     let event = NewEvent::in_workspace(workspace, EventType::MemberJoined, data);
     events::record_at(tx, Origin::person(user, &person.name), event, joined).await?;
@@ -247,31 +306,102 @@ async fn contact(
     }
     .insert(tx)
     .await?;
-    let event = NewEvent::in_workspace(workspace, EventType::ContactCreated, json!({"id": id, "name": name, "stage": stage}));
+    let event = NewEvent::in_workspace(
+        workspace,
+        EventType::ContactCreated,
+        json!({"id": id, "name": name, "stage": stage}),
+    );
     events::record_at(tx, Origin::system(), event, at).await?;
     Ok(())
 }
 
 /// Some weeks of what a workspace sees: automations at work, a contact that moves on, the house's own notices.
-async fn history(tx: &mut Tx, workspace: WorkspaceId, people: [(UserId, &str); 3]) -> Result<(), AppError> {
+async fn history(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    people: [(UserId, &str); 3],
+) -> Result<(), AppError> {
     let [first, second, third] = people.map(|(id, name)| Origin::person(id, name));
     let system = Origin::system;
     let steps: Vec<(u64, Origin, EventType, serde_json::Value)> = vec![
-        (26, system(), EventType::SystemAnnouncement, json!({"title": "Settings pages are faster now"})),
-        (21, first.clone(), EventType::WorkspaceRenamed, json!({"from": "Old name", "to": "New name"})),
-        (18, second.clone(), EventType::AutomationStarted, json!({"name": "Welcome sequence"})),
-        (17, system(), EventType::SequenceReplied, json!({"name": "Welcome sequence", "detail": "Grace Kim answered"})),
-        (15, third.clone(), EventType::ContactStageChanged, json!({"name": "Grace Kim", "from": "lead", "to": "contacted"})),
-        (11, system(), EventType::AutomationFailed, json!({"name": "Nightly enrichment", "detail": "the source did not answer"})),
-        (9, system(), EventType::SystemMaintenanceScheduled, json!({"title": "Maintenance on Sunday, 02:00 to 02:30 UTC"})),
-        (6, second, EventType::ContactTagged, json!({"name": "Ana Álvarez", "tag": "priority"})),
-        (4, system(), EventType::AutomationCompleted, json!({"name": "Nightly enrichment"})),
-        (2, third, EventType::ContactStageChanged, json!({"name": "Kavya Rao", "from": "contacted", "to": "qualified"})),
-        (1, system(), EventType::SequenceFinished, json!({"name": "Welcome sequence"})),
+        (
+            26,
+            system(),
+            EventType::SystemAnnouncement,
+            json!({"title": "Settings pages are faster now"}),
+        ),
+        (
+            21,
+            first.clone(),
+            EventType::WorkspaceRenamed,
+            json!({"from": "Old name", "to": "New name"}),
+        ),
+        (
+            18,
+            second.clone(),
+            EventType::AutomationStarted,
+            json!({"name": "Welcome sequence"}),
+        ),
+        (
+            17,
+            system(),
+            EventType::SequenceReplied,
+            json!({"name": "Welcome sequence", "detail": "Grace Kim answered"}),
+        ),
+        (
+            15,
+            third.clone(),
+            EventType::ContactStageChanged,
+            json!({"name": "Grace Kim", "from": "lead", "to": "contacted"}),
+        ),
+        (
+            11,
+            system(),
+            EventType::AutomationFailed,
+            json!({"name": "Nightly enrichment", "detail": "the source did not answer"}),
+        ),
+        (
+            9,
+            system(),
+            EventType::SystemMaintenanceScheduled,
+            json!({"title": "Maintenance on Sunday, 02:00 to 02:30 UTC"}),
+        ),
+        (
+            6,
+            second,
+            EventType::ContactTagged,
+            json!({"name": "Ana Álvarez", "tag": "priority"}),
+        ),
+        (
+            4,
+            system(),
+            EventType::AutomationCompleted,
+            json!({"name": "Nightly enrichment"}),
+        ),
+        (
+            2,
+            third,
+            EventType::ContactStageChanged,
+            json!({"name": "Kavya Rao", "from": "contacted", "to": "qualified"}),
+        ),
+        (
+            1,
+            system(),
+            EventType::SequenceFinished,
+            json!({"name": "Welcome sequence"}),
+        ),
     ];
     for (days_ago, origin, event_type, data) in steps {
-        let at = Timestamp::now().before(days(days_ago)).before(Duration::from_secs(days_ago * 977));
-        events::record_at(tx, origin, NewEvent::in_workspace(workspace, event_type, data), at).await?;
+        let at = Timestamp::now()
+            .before(days(days_ago))
+            .before(Duration::from_secs(days_ago * 977));
+        events::record_at(
+            tx,
+            origin,
+            NewEvent::in_workspace(workspace, event_type, data),
+            at,
+        )
+        .await?;
     }
     Ok(())
 }

@@ -49,8 +49,14 @@ impl Email {
             && local.split('.').all(is_atom)
             && domain.contains('.')
             && labels.clone().all(is_label)
-            && labels.last().is_some_and(|tld| !tld.bytes().all(|b| b.is_ascii_digit()));
-        if valid { Ok(Self(text)) } else { Err(EmailError::NotAnAddress) }
+            && labels
+                .last()
+                .is_some_and(|tld| !tld.bytes().all(|b| b.is_ascii_digit()));
+        if valid {
+            Ok(Self(text))
+        } else {
+            Err(EmailError::NotAnAddress)
+        }
     }
 
     /// Reads the addresses in a pasted text: separated by commas, semicolons, spaces or line breaks, each bare or as
@@ -84,7 +90,10 @@ impl Email {
 }
 
 fn is_atom(part: &str) -> bool {
-    !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+    !part.is_empty()
+        && part
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
 }
 
 fn is_label(part: &str) -> bool {
@@ -103,7 +112,10 @@ mod tests {
     fn good_addresses_are_kept_in_lower_case() {
         for (text, kept) in [
             (" Olivia@Acme.Example ", "olivia@acme.example"),
-            ("o.owens+settings@mail.acme.example", "o.owens+settings@mail.acme.example"),
+            (
+                "o.owens+settings@mail.acme.example",
+                "o.owens+settings@mail.acme.example",
+            ),
             ("x@xn--bcher-kva.example", "x@xn--bcher-kva.example"),
         ] {
             assert_eq!(Email::parse(text).unwrap().as_str(), kept);
@@ -113,10 +125,23 @@ mod tests {
     #[test]
     fn bad_addresses_say_why() {
         assert_eq!(Email::parse("  "), Err(EmailError::Empty));
-        assert_eq!(Email::parse(&format!("a@{}.example", "x".repeat(260))), Err(EmailError::TooLong));
+        assert_eq!(
+            Email::parse(&format!("a@{}.example", "x".repeat(260))),
+            Err(EmailError::TooLong)
+        );
         for text in [
-            "olivia", "@acme.example", "olivia@", "olivia@acme", "o@@acme.example", ".o@acme.example", "o..o@acme.example",
-            "o o@acme.example", "o@acme..example", "o@-acme.example", "o@127.0.0.1", "o@acme.example\r\nBcc: x@y.example",
+            "olivia",
+            "@acme.example",
+            "olivia@",
+            "olivia@acme",
+            "o@@acme.example",
+            ".o@acme.example",
+            "o..o@acme.example",
+            "o o@acme.example",
+            "o@acme..example",
+            "o@-acme.example",
+            "o@127.0.0.1",
+            "o@acme.example\r\nBcc: x@y.example",
             "olívia@acme.example",
         ] {
             assert_eq!(Email::parse(text), Err(EmailError::NotAnAddress), "{text}");
@@ -125,12 +150,24 @@ mod tests {
 
     #[test]
     fn a_pasted_list_keeps_order_and_says_what_is_wrong() {
-        let list = Email::parse_list("Mia Moreno <mia@acme.example>, adam@acme.example; nonsense\nMIA@acme.example x@y.example,");
+        let list = Email::parse_list(
+            "Mia Moreno <mia@acme.example>, adam@acme.example; nonsense\nMIA@acme.example x@y.example,",
+        );
         let shown: Vec<String> = list
             .into_iter()
-            .map(|entry| entry.map_or_else(|(text, _)| format!("?{text}"), |email| email.to_string()))
+            .map(|entry| {
+                entry.map_or_else(|(text, _)| format!("?{text}"), |email| email.to_string())
+            })
             .collect();
-        assert_eq!(shown, ["mia@acme.example", "adam@acme.example", "?nonsense", "x@y.example"]);
+        assert_eq!(
+            shown,
+            [
+                "mia@acme.example",
+                "adam@acme.example",
+                "?nonsense",
+                "x@y.example"
+            ]
+        );
     }
 
     proptest! {

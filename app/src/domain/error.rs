@@ -19,7 +19,9 @@ impl FieldErrors {
 
     /// Notes what is wrong with a field. The first thing said of it stands.
     pub fn add(&mut self, field: &str, message: impl fmt::Display) {
-        self.0.entry(field.to_owned()).or_insert_with(|| message.to_string());
+        self.0
+            .entry(field.to_owned())
+            .or_insert_with(|| message.to_string());
     }
 
     /// Keeps a parsed value, or notes what is wrong with its field.
@@ -36,7 +38,9 @@ impl FieldErrors {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(field, message)| (field.as_str(), message.as_str()))
+        self.0
+            .iter()
+            .map(|(field, message)| (field.as_str(), message.as_str()))
     }
 }
 
@@ -114,7 +118,11 @@ impl fmt::Display for AppError {
         match self {
             Self::Unauthenticated => f.write_str("You are signed out. Sign in and try again."),
             Self::Forbidden { permission } => {
-                write!(f, "Your role does not allow this. Ask {}.", permission.who_can_help())
+                write!(
+                    f,
+                    "Your role does not allow this. Ask {}.",
+                    permission.who_can_help()
+                )
             }
             Self::NotFound => f.write_str("This does not exist, or not any more."),
             Self::Invalid(_) => f.write_str("Some fields need your attention."),
@@ -122,13 +130,26 @@ impl fmt::Display for AppError {
             Self::RateLimited { retry_after } => match retry_after {
                 0..=1 => f.write_str("Too many attempts. Try again in a second."),
                 2..=90 => write!(f, "Too many attempts. Try again in {retry_after} seconds."),
-                _ => write!(f, "Too many attempts. Try again in {} minutes.", retry_after.div_ceil(60)),
+                _ => write!(
+                    f,
+                    "Too many attempts. Try again in {} minutes.",
+                    retry_after.div_ceil(60)
+                ),
             },
-            Self::Frozen => f.write_str("The workspace is frozen until it is paid for. Nothing is lost."),
-            Self::Malformed => f.write_str("The server could not read this request. Reload the page and try again."),
-            Self::Offline => f.write_str("The server cannot be reached. Check your connection and try again."),
+            Self::Frozen => {
+                f.write_str("The workspace is frozen until it is paid for. Nothing is lost.")
+            }
+            Self::Malformed => f.write_str(
+                "The server could not read this request. Reload the page and try again.",
+            ),
+            Self::Offline => {
+                f.write_str("The server cannot be reached. Check your connection and try again.")
+            }
             Self::Internal { incident } => {
-                write!(f, "This is our fault, not yours. Should it happen again, tell us the number {incident}.")
+                write!(
+                    f,
+                    "This is our fault, not yours. Should it happen again, tell us the number {incident}."
+                )
             }
         }
     }

@@ -27,7 +27,10 @@ impl std::error::Error for IdError {}
 
 fn encode(uuid: Uuid) -> String {
     let value = uuid.as_u128();
-    (0..LENGTH).rev().map(|place| char::from(ALPHABET[(value >> (5 * place)) as usize & 31])).collect()
+    (0..LENGTH)
+        .rev()
+        .map(|place| char::from(ALPHABET[(value >> (5 * place)) as usize & 31]))
+        .collect()
 }
 
 fn decode(text: &str) -> Option<Uuid> {
@@ -145,8 +148,14 @@ mod tests {
     fn known_values_of_the_typeid_specification() {
         let id = UserId::from_uuid("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap());
         assert_eq!(id.to_string(), "usr_01h455vb4pex5vsknk084sn02q");
-        assert_eq!(WorkspaceId::from_uuid(Uuid::nil()).to_string(), "ws_00000000000000000000000000");
-        assert_eq!(WorkspaceId::from_uuid(Uuid::max()).to_string(), "ws_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(
+            WorkspaceId::from_uuid(Uuid::nil()).to_string(),
+            "ws_00000000000000000000000000"
+        );
+        assert_eq!(
+            WorkspaceId::from_uuid(Uuid::max()).to_string(),
+            "ws_7zzzzzzzzzzzzzzzzzzzzzzzzz"
+        );
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Name {
 }
 
 fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -59,7 +60,10 @@ mod tests {
 
     #[test]
     fn names_are_trimmed_and_checked() {
-        assert_eq!(Name::parse("  Ada   Lovelace ").unwrap().as_str(), "Ada Lovelace");
+        assert_eq!(
+            Name::parse("  Ada   Lovelace ").unwrap().as_str(),
+            "Ada Lovelace"
+        );
         assert_eq!(Name::parse("山田 太郎").unwrap().as_str(), "山田 太郎");
         assert_eq!(Name::parse(" \u{3000} "), Err(NameError::Empty));
         assert_eq!(Name::parse(&"x".repeat(81)), Err(NameError::TooLong));

@@ -61,7 +61,9 @@ impl Permission {
     const fn least(self) -> Role {
         match self {
             Self::ReadWorkspace | Self::ReadContacts => Role::Client,
-            Self::SeeMemberEmails | Self::WriteContacts | Self::SeeCredits | Self::SpendCredits => Role::Member,
+            Self::SeeMemberEmails | Self::WriteContacts | Self::SeeCredits | Self::SpendCredits => {
+                Role::Member
+            }
             Self::EditWorkspace
             | Self::InviteMembers
             | Self::ManageMembers
@@ -91,7 +93,10 @@ mod tests {
     fn the_whole_table() {
         let mut table = String::new();
         for permission in Permission::ALL {
-            let row: String = Role::ALL.iter().map(|role| if role.may(permission) { 'x' } else { '.' }).collect();
+            let row: String = Role::ALL
+                .iter()
+                .map(|role| if role.may(permission) { 'x' } else { '.' })
+                .collect();
             table += &format!("{row} {permission:?}\n");
         }
         assert_eq!(

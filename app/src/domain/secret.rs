@@ -78,14 +78,23 @@ mod tests {
     #[test]
     fn a_secret_does_not_print() {
         let secret = Secret::from("hunter2 hunter2");
-        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "Secret(…) Some(Secret(…))");
+        assert_eq!(
+            format!("{secret:?} {:?}", Some(&secret)),
+            "Secret(…) Some(Secret(…))"
+        );
     }
 
     #[test]
     fn length_counts_characters_not_bytes() {
-        assert_eq!(check_new_password("ñandú-ñandú"), Err(PasswordError::TooShort));
+        assert_eq!(
+            check_new_password("ñandú-ñandú"),
+            Err(PasswordError::TooShort)
+        );
         assert_eq!(check_new_password("ñandú-ñandú!"), Ok(()));
         assert_eq!(check_new_password(&"山".repeat(128)), Ok(()));
-        assert_eq!(check_new_password(&"x".repeat(129)), Err(PasswordError::TooLong));
+        assert_eq!(
+            check_new_password(&"x".repeat(129)),
+            Err(PasswordError::TooLong)
+        );
     }
 }

@@ -9,12 +9,74 @@ pub const LONGEST: usize = 40;
 
 /// Words that are, or may become, addresses of the program's own, or that would mislead.
 pub const RESERVED: &[&str] = &[
-    "about", "abuse", "account", "admin", "administrator", "api", "app", "assets", "auth", "billing", "blog", "confirm-email",
-    "contact", "create", "credits", "dashboard", "dev", "docs", "download", "favicon", "fn", "forgot-password", "healthz",
-    "help", "home", "inbox", "invite", "legal", "live", "login", "logout", "mail", "members", "metrics", "new", "notifications",
-    "null", "outbox", "pkg", "pricing", "privacy", "public", "readyz", "register", "reset-password", "robots", "root",
-    "security", "settings", "sign-in", "sign-out", "sign-up", "signin", "signout", "signup", "static", "status", "stripe",
-    "support", "system", "terms", "undefined", "unsubscribe", "wheelhouse", "webhooks", "workspace", "workspaces", "www",
+    "about",
+    "abuse",
+    "account",
+    "admin",
+    "administrator",
+    "api",
+    "app",
+    "assets",
+    "auth",
+    "billing",
+    "blog",
+    "confirm-email",
+    "contact",
+    "create",
+    "credits",
+    "dashboard",
+    "dev",
+    "docs",
+    "download",
+    "favicon",
+    "fn",
+    "forgot-password",
+    "healthz",
+    "help",
+    "home",
+    "inbox",
+    "invite",
+    "legal",
+    "live",
+    "login",
+    "logout",
+    "mail",
+    "members",
+    "metrics",
+    "new",
+    "notifications",
+    "null",
+    "outbox",
+    "pkg",
+    "pricing",
+    "privacy",
+    "public",
+    "readyz",
+    "register",
+    "reset-password",
+    "robots",
+    "root",
+    "security",
+    "settings",
+    "sign-in",
+    "sign-out",
+    "sign-up",
+    "signin",
+    "signout",
+    "signup",
+    "static",
+    "status",
+    "stripe",
+    "support",
+    "system",
+    "terms",
+    "undefined",
+    "unsubscribe",
+    "wheelhouse",
+    "webhooks",
+    "workspace",
+    "workspaces",
+    "www",
 ];
 
 /// The part of a workspace's address that is its own, as in `/w/acme`: 3 to 40 of `a-z`, `0-9` and `-`, the hyphens
@@ -58,7 +120,10 @@ impl Slug {
         if text.is_empty() {
             return Err(SlugError::Empty);
         }
-        if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
             return Err(SlugError::Characters);
         }
         if text.starts_with('-') || text.ends_with('-') || text.contains("--") {
@@ -85,8 +150,15 @@ impl Slug {
         }
         text.truncate(LONGEST - "-team".len());
         let text = text.trim_matches('-');
-        let candidates = [text.to_owned(), format!("{text}-team"), "my-workspace".to_owned()];
-        candidates.iter().find_map(|candidate| Self::parse(candidate).ok()).unwrap_or_else(|| Self("my-workspace".into()))
+        let candidates = [
+            text.to_owned(),
+            format!("{text}-team"),
+            "my-workspace".to_owned(),
+        ];
+        candidates
+            .iter()
+            .find_map(|candidate| Self::parse(candidate).ok())
+            .unwrap_or_else(|| Self("my-workspace".into()))
     }
 
     /// The same with a number behind it, within the longest length.

@@ -22,7 +22,9 @@ pub const fn days(n: u64) -> Duration {
     hours(n * 24)
 }
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
@@ -32,7 +34,9 @@ impl Timestamp {
     /// The server's clock. The browser has none here: what it shows as "now" it asks of JavaScript.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         Self(millis(since))
     }
 
@@ -63,7 +67,12 @@ impl Timestamp {
     pub fn rfc3339(self) -> String {
         let (year, month, day) = self.civil();
         let second = self.0.div_euclid(1000).rem_euclid(86_400);
-        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+        format!(
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
     }
 
     /// The day in UTC: `Nov 23, 2026`.
@@ -81,9 +90,20 @@ impl Timestamp {
     /// How long ago or ahead, in one unit: `just now`, `3 minutes ago`, `yesterday`, `in 6 days`.
     pub fn relative_to(self, now: Self) -> String {
         let past = self <= now;
-        let seconds = if past { now.since(self) } else { self.since(now) }.as_secs();
+        let seconds = if past {
+            now.since(self)
+        } else {
+            self.since(now)
+        }
+        .as_secs();
         let (count, unit) = match seconds {
-            0..45 => return if past { "just now".to_owned() } else { "in a moment".to_owned() },
+            0..45 => {
+                return if past {
+                    "just now".to_owned()
+                } else {
+                    "in a moment".to_owned()
+                };
+            }
             45..3_570 => (round(seconds, 60), "minute"),
             3_570..84_600 => (round(seconds, 3_600), "hour"),
             84_600..2_592_000 => (round(seconds, 86_400), "day"),
@@ -107,9 +127,17 @@ impl Timestamp {
         let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted = (5 * of_year + 2) / 153;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let month = if shifted < 10 {
+            shifted + 3
+        } else {
+            shifted - 9
+        };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        (year, usize::try_from(month).unwrap_or(1), of_year - (153 * shifted + 2) / 5 + 1)
+        (
+            year,
+            usize::try_from(month).unwrap_or(1),
+            of_year - (153 * shifted + 2) / 5 + 1,
+        )
     }
 }
 

@@ -5,26 +5,47 @@ use crate::catalog::EventType;
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
     let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
-    let role = |key: &str| text(key).parse::<crate::domain::Role>().map_or("", |role| role.label());
+    let role = |key: &str| {
+        text(key)
+            .parse::<crate::domain::Role>()
+            .map_or("", |role| role.label())
+    };
     match event_type {
         EventType::WorkspaceCreated => format!("{actor} created the workspace {}", text("name")),
         EventType::WorkspaceDeleted => format!("{actor} deleted the workspace {}", text("name")),
         EventType::WorkspaceRenamed => format!("{actor} renamed the workspace to {}", text("to")),
-        EventType::WorkspaceUrlChanged => format!("{actor} changed the workspace URL to /w/{}", text("to")),
-        EventType::MemberInvited => format!("{actor} invited {} as {}", text("email"), role("role")),
-        EventType::InvitationResent => format!("{actor} resent the invitation for {}", text("email")),
-        EventType::InvitationCancelled => format!("{actor} cancelled the invitation for {}", text("email")),
+        EventType::WorkspaceUrlChanged => {
+            format!("{actor} changed the workspace URL to /w/{}", text("to"))
+        }
+        EventType::MemberInvited => {
+            format!("{actor} invited {} as {}", text("email"), role("role"))
+        }
+        EventType::InvitationResent => {
+            format!("{actor} resent the invitation for {}", text("email"))
+        }
+        EventType::InvitationCancelled => {
+            format!("{actor} cancelled the invitation for {}", text("email"))
+        }
         EventType::MemberJoined => format!("{} joined as {}", text("name"), role("role")),
         EventType::MemberRoleChanged => {
-            format!("{actor} changed the role of {} from {} to {}", text("name"), role("from"), role("to"))
+            format!(
+                "{actor} changed the role of {} from {} to {}",
+                text("name"),
+                role("from"),
+                role("to")
+            )
         }
         EventType::MemberRemoved if data.get("left") == Some(&Value::Bool(true)) => {
             format!("{} left the workspace", text("name"))
         }
         EventType::MemberRemoved => format!("{actor} removed {} from the workspace", text("name")),
-        EventType::SecuritySignedIn => format!("New sign-in from {}, {}", text("browser"), text("address")),
+        EventType::SecuritySignedIn => {
+            format!("New sign-in from {}, {}", text("browser"), text("address"))
+        }
         EventType::SecurityPasswordChanged => "Your password was changed".to_owned(),
-        EventType::SecurityEmailChanged => format!("Your email address was changed to {}", text("to")),
+        EventType::SecurityEmailChanged => {
+            format!("Your email address was changed to {}", text("to"))
+        }
         EventType::SecuritySessionsEnded => match data.get("count").and_then(Value::as_u64) {
             Some(1) => "A session of yours was ended".to_owned(),
             Some(n) => format!("{n} sessions of yours were ended"),
@@ -33,9 +54,16 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         EventType::ContactCreated => format!("{actor} added the contact {}", text("name")),
         EventType::ContactUpdated => format!("{actor} edited the contact {}", text("name")),
         EventType::ContactDeleted => format!("{actor} deleted the contact {}", text("name")),
-        EventType::ContactStageChanged => format!("{actor} moved {} from {} to {}", text("name"), text("from"), text("to")),
+        EventType::ContactStageChanged => format!(
+            "{actor} moved {} from {} to {}",
+            text("name"),
+            text("from"),
+            text("to")
+        ),
         EventType::ContactTagged => format!("{actor} tagged {} with {}", text("name"), text("tag")),
-        EventType::SystemAnnouncement | EventType::SystemMaintenanceScheduled | EventType::SystemIncident
+        EventType::SystemAnnouncement
+        | EventType::SystemMaintenanceScheduled
+        | EventType::SystemIncident
             if !text("title").is_empty() =>
         {
             text("title").to_owned()
@@ -63,7 +91,12 @@ mod tests {
     #[test]
     fn every_type_has_a_sentence_even_without_data() {
         for event_type in EventType::ALL {
-            assert!(!describe(event_type, "Adam Archer", &json!({})).trim().is_empty(), "{event_type}");
+            assert!(
+                !describe(event_type, "Adam Archer", &json!({}))
+                    .trim()
+                    .is_empty(),
+                "{event_type}"
+            );
         }
     }
 
@@ -75,6 +108,9 @@ mod tests {
             "Olivia Owens changed the role of Mia Moreno from Member to Admin"
         );
         let left = json!({"name": "Mia Moreno", "left": true});
-        assert_eq!(describe(EventType::MemberRemoved, "Mia Moreno", &left), "Mia Moreno left the workspace");
+        assert_eq!(
+            describe(EventType::MemberRemoved, "Mia Moreno", &left),
+            "Mia Moreno left the workspace"
+        );
     }
 }

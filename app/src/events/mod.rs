@@ -4,7 +4,9 @@
 mod describe;
 pub use describe::describe;
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use serde_json::Value;
 
 use crate::catalog::EventType;
@@ -23,12 +25,20 @@ pub struct Origin {
 
 impl Origin {
     pub fn system() -> Self {
-        Self { kind: "system", id: None, name: "Wheelhouse".to_owned() }
+        Self {
+            kind: "system",
+            id: None,
+            name: "Wheelhouse".to_owned(),
+        }
     }
 
     /// A person by id, for changes made before there is a session: sign-up, a link from a mail.
     pub fn person(id: UserId, name: &str) -> Self {
-        Self { kind: "person", id: Some(id.uuid()), name: name.to_owned() }
+        Self {
+            kind: "person",
+            id: Some(id.uuid()),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -56,12 +66,22 @@ pub struct NewEvent {
 impl NewEvent {
     /// Something that happened in a workspace.
     pub fn in_workspace(workspace: WorkspaceId, event_type: EventType, data: Value) -> Self {
-        Self { event_type, workspace: Some(workspace), about: None, data }
+        Self {
+            event_type,
+            workspace: Some(workspace),
+            about: None,
+            data,
+        }
     }
 
     /// Something that concerns one person, wherever they are.
     pub fn about_person(user: UserId, event_type: EventType, data: Value) -> Self {
-        Self { event_type, workspace: None, about: Some(user), data }
+        Self {
+            event_type,
+            workspace: None,
+            about: Some(user),
+            data,
+        }
     }
 
     /// Also tells this person, whatever their part in it.
@@ -73,7 +93,11 @@ impl NewEvent {
 }
 
 /// Writes an event into the caller's transaction.
-pub async fn record(tx: &mut Tx, origin: impl Into<Origin>, event: NewEvent) -> Result<EventId, AppError> {
+pub async fn record(
+    tx: &mut Tx,
+    origin: impl Into<Origin>,
+    event: NewEvent,
+) -> Result<EventId, AppError> {
     record_at(tx, origin, event, Timestamp::now()).await
 }
 
@@ -148,7 +172,10 @@ pub async fn undoable(
         .one(tx)
         .await?
         .ok_or(AppError::NotFound)?;
-    Ok(Undoable { data: event.data, about: event.about_user_id })
+    Ok(Undoable {
+        data: event.data,
+        about: event.about_user_id,
+    })
 }
 
 /// The latest events of a workspace that this person may see, newest first.
@@ -157,8 +184,10 @@ pub async fn latest(
     actor: &Actor,
     limit: u64,
 ) -> Result<Vec<entity::event::Model>, AppError> {
-    let visible: Vec<EventType> =
-        EventType::ALL.into_iter().filter(|event| actor.role().may(event.required_permission())).collect();
+    let visible: Vec<EventType> = EventType::ALL
+        .into_iter()
+        .filter(|event| actor.role().may(event.required_permission()))
+        .collect();
     Ok(entity::Event::find()
         .filter(entity::event::Column::WorkspaceId.eq(actor.workspace()))
         .filter(entity::event::Column::EventType.is_in(visible))

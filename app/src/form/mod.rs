@@ -33,12 +33,19 @@ pub struct Line {
 
 impl Done {
     pub fn said(message: impl Into<String>) -> Self {
-        Self { message: message.into(), ..Self::default() }
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
     }
 
     #[must_use]
     pub fn with_undo(mut self, action: &str, workspace: impl ToString, event: EventId) -> Self {
-        self.undo = Some(Undo { action: action.to_owned(), workspace: workspace.to_string(), event });
+        self.undo = Some(Undo {
+            action: action.to_owned(),
+            workspace: workspace.to_string(),
+            event,
+        });
         self
     }
 }
@@ -64,6 +71,9 @@ impl Flash {
 
     /// What was typed into a field.
     pub fn typed(&self, name: &str) -> Option<&str> {
-        self.typed.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+        self.typed
+            .iter()
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value.as_str())
     }
 }

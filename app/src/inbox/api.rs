@@ -9,21 +9,39 @@ use {super::store, crate::session::caller};
 
 /// `category` and `before` as they stand in the address; what is no category or id counts as none.
 #[server]
-pub async fn load_inbox(workspace: String, category: String, before: String) -> Result<InboxPage, AppError> {
+pub async fn load_inbox(
+    workspace: String,
+    category: String,
+    before: String,
+) -> Result<InboxPage, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::list(caller.house(), &actor, category.parse().ok(), before.parse().ok()).await
+    store::list(
+        caller.house(),
+        &actor,
+        category.parse().ok(),
+        before.parse().ok(),
+    )
+    .await
 }
 
 /// Marks one notification; `read` is `true` or `false`, the state that is wanted.
 #[server]
-pub async fn mark_notification(workspace: String, notification: String, read: String) -> Result<Done, AppError> {
+pub async fn mark_notification(
+    workspace: String,
+    notification: String,
+    read: String,
+) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = notification.parse().map_err(|_| AppError::NotFound)?;
     let read = read == "true";
     store::mark(caller.house(), &actor, Some(id), read).await?;
-    Ok(Done::said(if read { "Marked as read" } else { "Marked as unread" }))
+    Ok(Done::said(if read {
+        "Marked as read"
+    } else {
+        "Marked as unread"
+    }))
 }
 
 #[server]

@@ -15,7 +15,9 @@ pub fn Inbox() -> impl IntoView {
     let params = use_params_map();
     let query = use_query_map();
     let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-    let asked = move |name: &'static str| Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()));
+    let asked = move |name: &'static str| {
+        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
+    };
     let (category, before) = (asked("type"), asked("before"));
     view! {
         <Title text="Inbox"/>
@@ -31,7 +33,11 @@ pub fn Inbox() -> impl IntoView {
 fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> impl IntoView {
     let tab = move |value: &'static str, label: &'static str| {
         let current = move || (category.get() == value).then_some("page");
-        let href = if value.is_empty() { "?".to_owned() } else { format!("?type={value}") };
+        let href = if value.is_empty() {
+            "?".to_owned()
+        } else {
+            format!("?type={value}")
+        };
         view! { <a class="tab" href=href aria-current=current>{label}</a> }
     };
     let workspace = data.with_untracked(|page| page.workspace.to_string());
@@ -64,8 +70,17 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
     }
 }
 
-fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>, now: Timestamp) -> impl IntoView {
-    let (wanted, label) = if item.read { ("false", "Mark unread") } else { ("true", "Mark read") };
+fn row(
+    item: InboxItem,
+    workspace: WorkspaceId,
+    slug: Memo<String>,
+    now: Timestamp,
+) -> impl IntoView {
+    let (wanted, label) = if item.read {
+        ("false", "Mark unread")
+    } else {
+        ("true", "Mark read")
+    };
     let category = item.category;
     view! {
         <li class="inbox-item" data-unread=(!item.read).to_string()>

@@ -2,7 +2,9 @@
 //! password) show in every workspace's inbox.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::model::{InboxItem, InboxPage, PAGE};
 use crate::catalog::Category;
@@ -14,9 +16,13 @@ use crate::live::{Hint, Topic};
 use crate::session::Actor;
 
 fn of(actor: &Actor) -> Condition {
-    Condition::all().add(Column::UserId.eq(actor.person().id())).add(
-        Condition::any().add(Column::WorkspaceId.eq(actor.workspace())).add(Column::WorkspaceId.is_null()),
-    )
+    Condition::all()
+        .add(Column::UserId.eq(actor.person().id()))
+        .add(
+            Condition::any()
+                .add(Column::WorkspaceId.eq(actor.workspace()))
+                .add(Column::WorkspaceId.is_null()),
+        )
 }
 
 pub async fn unread(house: &House, actor: &Actor) -> Result<u64, AppError> {
@@ -34,7 +40,10 @@ pub async fn list(
     category: Option<Category>,
     before: Option<NotificationId>,
 ) -> Result<InboxPage, AppError> {
-    let mut query = entity::Notification::find().filter(of(actor)).order_by_desc(Column::Id).limit(PAGE + 1);
+    let mut query = entity::Notification::find()
+        .filter(of(actor))
+        .order_by_desc(Column::Id)
+        .limit(PAGE + 1);
     if let Some(category) = category {
         query = query.filter(Column::Category.eq(category));
     }
@@ -62,13 +71,28 @@ pub async fn list(
             })
         })
         .collect();
-    let next = if more { rows.last().map(|row| row.id) } else { None };
+    let next = if more {
+        rows.last().map(|row| row.id)
+    } else {
+        None
+    };
     let unread = unread(house, actor).await?;
-    Ok(InboxPage { workspace: actor.workspace(), items, next, unread, now: Timestamp::now() })
+    Ok(InboxPage {
+        workspace: actor.workspace(),
+        items,
+        next,
+        unread,
+        now: Timestamp::now(),
+    })
 }
 
 /// Marks one notification read or unread, or all of them read.
-pub async fn mark(house: &House, actor: &Actor, which: Option<NotificationId>, read: bool) -> Result<u64, AppError> {
+pub async fn mark(
+    house: &House,
+    actor: &Actor,
+    which: Option<NotificationId>,
+    read: bool,
+) -> Result<u64, AppError> {
     let mut tx = house.db().begin().await?;
     let mut update = entity::Notification::update_many()
         .col_expr(Column::ReadAt, Expr::value(read.then(Timestamp::now)))

@@ -26,11 +26,17 @@ pub struct Hint {
 
 impl Hint {
     pub fn user(user: UserId, topic: Topic) -> Self {
-        Self { audience: Audience::User(user), topic }
+        Self {
+            audience: Audience::User(user),
+            topic,
+        }
     }
 
     pub fn workspace(workspace: WorkspaceId, topic: Topic) -> Self {
-        Self { audience: Audience::Workspace(workspace), topic }
+        Self {
+            audience: Audience::Workspace(workspace),
+            topic,
+        }
     }
 }
 
@@ -43,7 +49,10 @@ pub struct Hub {
 }
 
 impl Hub {
-    #[expect(clippy::new_without_default, reason = "a hub is made once, with the database, on purpose")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a hub is made once, with the database, on purpose"
+    )]
     pub fn new() -> Self {
         Self {
             listeners: broadcast::Sender::new(BACKLOG),

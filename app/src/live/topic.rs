@@ -19,8 +19,14 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Self; 6] =
-        [Self::Account, Self::Preferences, Self::Inbox, Self::Workspace, Self::Members, Self::Contacts];
+    pub const ALL: [Self; 6] = [
+        Self::Account,
+        Self::Preferences,
+        Self::Inbox,
+        Self::Workspace,
+        Self::Members,
+        Self::Contacts,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {

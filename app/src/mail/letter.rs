@@ -9,7 +9,10 @@ pub struct Letter {
 
 impl Letter {
     pub fn new(subject: impl Into<String>) -> Self {
-        Self { subject: subject.into(), ..Self::default() }
+        Self {
+            subject: subject.into(),
+            ..Self::default()
+        }
     }
 
     #[must_use]
@@ -32,7 +35,11 @@ impl Letter {
 
     /// The subject on one line: names that people choose end up here, and a line break would begin a new header.
     pub fn subject(&self) -> String {
-        self.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+        self.subject
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(200)
+            .collect()
     }
 
     pub fn text(&self) -> String {
@@ -60,7 +67,10 @@ impl Letter {
             );
         }
         for footnote in &self.footnotes {
-            body += &format!("<p style=\"margin:16px 0 0;color:#666a73;font-size:13px\">{}</p>\n", escape(footnote));
+            body += &format!(
+                "<p style=\"margin:16px 0 0;color:#666a73;font-size:13px\">{}</p>\n",
+                escape(footnote)
+            );
         }
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
@@ -94,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_add_a_header_or_a_tag() {
-        let letter = Letter::new("Join Evil\r\nBcc: all@acme.example").paragraph("<script>alert(1)</script> & more");
+        let letter = Letter::new("Join Evil\r\nBcc: all@acme.example")
+            .paragraph("<script>alert(1)</script> & more");
         assert_eq!(letter.subject(), "Join Evil  Bcc: all@acme.example");
         assert!(!letter.html().contains("<script>"));
         assert!(letter.text().contains("<script>alert(1)</script> & more"));

@@ -4,13 +4,19 @@ use super::Letter;
 use crate::domain::{Email, Role};
 use crate::house::Site;
 
-const IGNORE: &str = "If this was not you, you can ignore this mail: nothing happens until the link is used.";
+const IGNORE: &str =
+    "If this was not you, you can ignore this mail: nothing happens until the link is used.";
 
 pub fn confirm_address(site: &Site, name: &str, token: &str) -> Letter {
     Letter::new("Confirm your email address")
         .paragraph(format!("Hello {name},"))
-        .paragraph("please confirm that this is your email address. The link works once, within one hour.")
-        .button("Confirm email address", site.url(&format!("/confirm-email/{token}")))
+        .paragraph(
+            "please confirm that this is your email address. The link works once, within one hour.",
+        )
+        .button(
+            "Confirm email address",
+            site.url(&format!("/confirm-email/{token}")),
+        )
         .footnote(IGNORE)
 }
 
@@ -41,7 +47,10 @@ pub fn address_changes(site: &Site, name: &str, new: &Email, token: &str) -> Let
 pub fn address_changed(name: &str, new: &Email) -> Letter {
     Letter::new("Your email address was changed")
         .paragraph(format!("Hello {name},"))
-        .paragraph(format!("the email address of your account is now {}.", new.masked()))
+        .paragraph(format!(
+            "the email address of your account is now {}.",
+            new.masked()
+        ))
         .paragraph("If this was not you, use the link in our earlier mail to take it back.")
 }
 
@@ -61,27 +70,44 @@ pub struct InvitationLetter<'a> {
 }
 
 pub fn invitation(letter: &InvitationLetter<'_>) -> Letter {
-    Letter::new(format!("{} invited you to {}", letter.inviter, letter.workspace))
-        .paragraph(format!(
-            "{} invites you to join the workspace {} as {}.",
-            letter.inviter,
-            letter.workspace,
-            letter.role.label()
-        ))
-        .button("See invitation", letter.link)
-        .footnote(format!("The invitation is for you alone and expires in {} days.", letter.days))
+    Letter::new(format!(
+        "{} invited you to {}",
+        letter.inviter, letter.workspace
+    ))
+    .paragraph(format!(
+        "{} invites you to join the workspace {} as {}.",
+        letter.inviter,
+        letter.workspace,
+        letter.role.label()
+    ))
+    .button("See invitation", letter.link)
+    .footnote(format!(
+        "The invitation is for you alone and expires in {} days.",
+        letter.days
+    ))
 }
 
 pub fn workspace_deleted(workspace: &str, actor: &str) -> Letter {
-    Letter::new(format!("The workspace {workspace} was deleted"))
-        .paragraph(format!("{actor} deleted the workspace {workspace} and everything in it."))
+    Letter::new(format!("The workspace {workspace} was deleted")).paragraph(format!(
+        "{actor} deleted the workspace {workspace} and everything in it."
+    ))
 }
 
 /// A notification: one sentence, a way to see it, and why it came.
-pub fn notification(sentence: &str, category: &str, workspace: Option<&str>, link: &str, settings: &str) -> Letter {
-    let place = workspace.map(|name| format!(" · {name}")).unwrap_or_default();
+pub fn notification(
+    sentence: &str,
+    category: &str,
+    workspace: Option<&str>,
+    link: &str,
+    settings: &str,
+) -> Letter {
+    let place = workspace
+        .map(|name| format!(" · {name}"))
+        .unwrap_or_default();
     Letter::new(sentence)
         .paragraph(format!("{sentence}."))
         .button("Open Wheelhouse", link)
-        .footnote(format!("{category}{place}. You get this because Email is on for {category}: {settings}"))
+        .footnote(format!(
+            "{category}{place}. You get this because Email is on for {category}: {settings}"
+        ))
 }

@@ -28,11 +28,20 @@ pub struct Notice {
 }
 
 /// Puts a letter into the outbox.
-pub async fn post(tx: &mut Tx, to: Addressee, letter: Letter, notice: Option<Notice>) -> Result<MailId, AppError> {
+pub async fn post(
+    tx: &mut Tx,
+    to: Addressee,
+    letter: Letter,
+    notice: Option<Notice>,
+) -> Result<MailId, AppError> {
     let now = Timestamp::now();
     let id = MailId::new();
     let (event, category, unsubscribe_url) = match notice {
-        Some(notice) => (Some(notice.event), Some(notice.category), Some(notice.unsubscribe_url)),
+        Some(notice) => (
+            Some(notice.event),
+            Some(notice.category),
+            Some(notice.unsubscribe_url),
+        ),
         None => (None, None, None),
     };
     entity::mail::ActiveModel {

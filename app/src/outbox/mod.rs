@@ -71,12 +71,14 @@ fn outbox(data: Data<Outbox>) -> impl IntoView {
     }
     letters
         .into_iter()
-        .map(|letter| view! {
-            <article class="card mail">
-                <h2 class="card-title">{letter.subject}</h2>
-                <p class="muted small">"To "{letter.to}" · "<Time at=letter.at now/></p>
-                <pre class="mail-text">{linked(&letter.text)}</pre>
-            </article>
+        .map(|letter| {
+            view! {
+                <article class="card mail">
+                    <h2 class="card-title">{letter.subject}</h2>
+                    <p class="muted small">"To "{letter.to}" · "<Time at=letter.at now/></p>
+                    <pre class="mail-text">{linked(&letter.text)}</pre>
+                </article>
+            }
         })
         .collect_view()
         .into_any()
@@ -89,7 +91,8 @@ fn linked(text: &str) -> Vec<AnyView> {
             let address = word.trim_end();
             if address.starts_with("http://") || address.starts_with("https://") {
                 let rest = word[address.len()..].to_owned();
-                view! { <a href=address.to_owned() rel="external">{address.to_owned()}</a>{rest} }.into_any()
+                view! { <a href=address.to_owned() rel="external">{address.to_owned()}</a>{rest} }
+                    .into_any()
             } else {
                 word.to_owned().into_any()
             }

@@ -2,12 +2,14 @@
 //! membership's row. A store function that takes one cannot be called without.
 
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QuerySelect,
 };
 
 use crate::db::{Db, entity};
 use crate::domain::{
-    AppError, Email, MembershipId, Permission, Role, SessionId, Slug, Timestamp, UserId, WorkspaceId, days, minutes,
+    AppError, Email, MembershipId, Permission, Role, SessionId, Slug, Timestamp, UserId,
+    WorkspaceId, days, minutes,
 };
 use crate::keyring::hash_token;
 
@@ -41,7 +43,13 @@ impl Person {
         use entity::{session, user};
         let now = Timestamp::now();
         let row = entity::Session::find()
-            .join(JoinType::InnerJoin, session::Entity::belongs_to(user::Entity).from(session::Column::UserId).to(user::Column::Id).into())
+            .join(
+                JoinType::InnerJoin,
+                session::Entity::belongs_to(user::Entity)
+                    .from(session::Column::UserId)
+                    .to(user::Column::Id)
+                    .into(),
+            )
             .filter(session::Column::TokenHash.eq(hash_token(cookie)))
             .filter(session::Column::ExpiresAt.gt(now))
             .filter(session::Column::LastSeenAt.gt(now.before(SESSION_IDLE)))
@@ -108,23 +116,30 @@ struct MembershipRow {
 impl Actor {
     /// This person's place in the workspace that `reference` names: its id (`ws_…`), or an address that it has or
     /// still holds. A workspace of others does not exist for them.
-    pub(super) async fn find(db: &impl ConnectionTrait, person: &Person, reference: &str) -> Result<Self, AppError> {
+    pub(super) async fn find(
+        db: &impl ConnectionTrait,
+        person: &Person,
+        reference: &str,
+    ) -> Result<Self, AppError> {
         use entity::{membership, slug_claim, workspace};
         let by_reference = match reference.parse::<WorkspaceId>() {
             Ok(id) => Condition::all().add(workspace::Column::Id.eq(id)),
-            Err(_) => Condition::all().add(workspace::Column::Id.in_subquery(
-                sea_orm::QueryTrait::into_query(
+            Err(_) => Condition::all().add(
+                workspace::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(
                     entity::SlugClaim::find()
                         .select_only()
                         .column(slug_claim::Column::WorkspaceId)
                         .filter(slug_claim::Column::Slug.eq(reference.to_owned())),
-                ),
-            )),
+                )),
+            ),
         };
         let row = entity::Membership::find()
             .join(
                 JoinType::InnerJoin,
-                membership::Entity::belongs_to(workspace::Entity).from(membership::Column::WorkspaceId).to(workspace::Column::Id).into(),
+                membership::Entity::belongs_to(workspace::Entity)
+                    .from(membership::Column::WorkspaceId)
+                    .to(workspace::Column::Id)
+                    .into(),
             )
             .filter(membership::Column::UserId.eq(person.id()))
             .filter(by_reference)
@@ -138,7 +153,10 @@ impl Actor {
             .one(db)
             .await?
             .ok_or(AppError::NotFound)?;
-        Ok(Self { person: person.clone(), row })
+        Ok(Self {
+            person: person.clone(),
+            row,
+        })
     }
 
     pub fn person(&self) -> &Person {
@@ -171,6 +189,10 @@ impl Actor {
 
     /// The first line of every store function.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
-        if self.may(permission) { Ok(()) } else { Err(AppError::Forbidden { permission }) }
+        if self.may(permission) {
+            Ok(())
+        } else {
+            Err(AppError::Forbidden { permission })
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::model::{AcceptForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm, SignUpForm, Surroundings, TokenForm};
+use super::model::{
+    AcceptForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm, SignUpForm,
+    Surroundings, TokenForm,
+};
 use crate::domain::{AppError, Secret};
 use crate::form::Done;
 
@@ -12,7 +15,12 @@ use super::{caller, store};
 #[server]
 pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppError> {
     let caller = caller()?;
-    let begun = store::sign_up(caller.house(), caller.info(), form.parse().map_err(AppError::Invalid)?).await?;
+    let begun = store::sign_up(
+        caller.house(),
+        caller.info(),
+        form.parse().map_err(AppError::Invalid)?,
+    )
+    .await?;
     set_session_cookie(&caller, &begun.cookie);
     leptos_axum::redirect(&begun.path);
     Ok(Done::said("Welcome to Wheelhouse"))
@@ -23,7 +31,11 @@ pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppErr
     let caller = caller()?;
     let begun = store::sign_in(caller.house(), caller.info(), &form.email, &form.password).await?;
     set_session_cookie(&caller, &begun.cookie);
-    let path = if form.next.is_empty() { begun.path.as_str() } else { super::model::own_path(&form.next) };
+    let path = if form.next.is_empty() {
+        begun.path.as_str()
+    } else {
+        super::model::own_path(&form.next)
+    };
     leptos_axum::redirect(path);
     Ok(Done::said("You are signed in"))
 }
@@ -43,7 +55,9 @@ pub async fn sign_out(next: Option<String>) -> Result<Done, AppError> {
 pub async fn request_password_reset(#[server(default)] form: ForgotForm) -> Result<Done, AppError> {
     let caller = caller()?;
     store::request_reset(caller.house(), caller.info(), &form.email).await?;
-    Ok(Done::said("If there is an account with this address, a mail with a link is on its way"))
+    Ok(Done::said(
+        "If there is an account with this address, a mail with a link is on its way",
+    ))
 }
 
 #[server]
@@ -63,7 +77,11 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, 
 pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
     let caller = caller()?;
     caller.house().limits().token(caller.info().address)?;
-    Ok(super::links::peek(caller.house(), super::links::Purpose::ResetPassword, &token).await?.is_some())
+    Ok(
+        super::links::peek(caller.house(), super::links::Purpose::ResetPassword, &token)
+            .await?
+            .is_some(),
+    )
 }
 
 /// What a link to `/confirm-email/…` is about.
@@ -71,7 +89,10 @@ pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
 pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
     let caller = caller()?;
     caller.house().limits().token(caller.info().address)?;
-    if super::links::peek(caller.house(), super::links::Purpose::ConfirmEmail, &token).await?.is_some() {
+    if super::links::peek(caller.house(), super::links::Purpose::ConfirmEmail, &token)
+        .await?
+        .is_some()
+    {
         return Ok(LinkKind::ConfirmAddress);
     }
     crate::settings::account::store::link_kind(caller.house(), &token).await
@@ -102,7 +123,13 @@ pub async fn resend_confirmation() -> Result<Done, AppError> {
 pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
-    store::view_invitation(caller.house(), caller.info(), visitor.as_ref(), token.expose()).await
+    store::view_invitation(
+        caller.house(),
+        caller.info(),
+        visitor.as_ref(),
+        token.expose(),
+    )
+    .await
 }
 
 #[server]
@@ -111,10 +138,18 @@ pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Do
     let visitor = caller.visitor().await?;
     let accepting = match &visitor {
         Some(person) => store::Accepting::Person(person),
-        None => store::Accepting::Newcomer { name: &form.name, password: &form.password },
+        None => store::Accepting::Newcomer {
+            name: &form.name,
+            password: &form.password,
+        },
     };
-    let (path, cookie) =
-        store::accept_invitation(caller.house(), caller.info(), accepting, form.token.expose()).await?;
+    let (path, cookie) = store::accept_invitation(
+        caller.house(),
+        caller.info(),
+        accepting,
+        form.token.expose(),
+    )
+    .await?;
     if let Some(cookie) = cookie {
         set_session_cookie(&caller, &cookie);
     }
@@ -159,7 +194,11 @@ pub async fn load_first_path() -> Result<String, AppError> {
 /// The session cookie's name. Under https the prefix binds it to this very host.
 #[cfg(feature = "ssr")]
 pub fn cookie_name(https: bool) -> &'static str {
-    if https { "__Host-wheelhouse_session" } else { "wheelhouse_session" }
+    if https {
+        "__Host-wheelhouse_session"
+    } else {
+        "wheelhouse_session"
+    }
 }
 
 #[cfg(feature = "ssr")]
@@ -178,7 +217,10 @@ fn write_cookie(caller: &super::Caller, value: &str, life: &str) {
     use axum::http::{HeaderValue, header::SET_COOKIE};
     let https = caller.house().site().is_https();
     let secure = if https { "; Secure" } else { "" };
-    let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}", cookie_name(https));
+    let cookie = format!(
+        "{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}",
+        cookie_name(https)
+    );
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         expect_context::<leptos_axum::ResponseOptions>().append_header(SET_COOKIE, cookie);
     }

@@ -35,7 +35,13 @@ struct Inner {
 impl Caller {
     /// `cookie`: the value of the session cookie, if there is one.
     pub fn new(house: House, info: RequestInfo, cookie: Option<String>) -> Self {
-        Self(Arc::new(Inner { house, info, cookie, person: OnceCell::new(), actors: Mutex::default() }))
+        Self(Arc::new(Inner {
+            house,
+            info,
+            cookie,
+            person: OnceCell::new(),
+            actors: Mutex::default(),
+        }))
     }
 
     pub fn house(&self) -> &House {
@@ -79,7 +85,9 @@ impl Caller {
 pub fn caller() -> Result<Caller, AppError> {
     use_context::<Caller>().ok_or_else(|| {
         tracing::error!("no caller in this request's context");
-        AppError::Internal { incident: "context".to_owned() }
+        AppError::Internal {
+            incident: "context".to_owned(),
+        }
     })
 }
 
@@ -99,14 +107,26 @@ impl Caller {
     /// Who this request turned out to be from, if it asked at all.
     pub async fn seen(&self) -> Option<Seen> {
         let person = self.0.person.get()?.clone()?;
-        let memberships = self.0.actors.lock().await.values().map(Actor::membership).collect();
-        Some(Seen { person, memberships })
+        let memberships = self
+            .0
+            .actors
+            .lock()
+            .await
+            .values()
+            .map(Actor::membership)
+            .collect();
+        Some(Seen {
+            person,
+            memberships,
+        })
     }
 
     /// Looks the session up again, past what this request remembers: for a stream that outlives its first moment.
     pub async fn still_here(&self) -> Result<Person, AppError> {
         match &self.0.cookie {
-            Some(cookie) => Person::from_cookie(self.0.house.db(), cookie).await?.ok_or(AppError::Unauthenticated),
+            Some(cookie) => Person::from_cookie(self.0.house.db(), cookie)
+                .await?
+                .ok_or(AppError::Unauthenticated),
             None => Err(AppError::Unauthenticated),
         }
     }

@@ -61,7 +61,11 @@ pub async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), A
 }
 
 /// Whose link this is, if it still works. Looking does not use it up.
-pub async fn peek(house: &House, purpose: Purpose, plain: &Secret) -> Result<Option<UserId>, AppError> {
+pub async fn peek(
+    house: &House,
+    purpose: Purpose,
+    plain: &Secret,
+) -> Result<Option<UserId>, AppError> {
     use entity::token::Column;
     let token = entity::Token::find()
         .filter(Column::Hash.eq(hash_token(plain.expose())))
@@ -74,7 +78,11 @@ pub async fn peek(house: &House, purpose: Purpose, plain: &Secret) -> Result<Opt
 }
 
 /// Uses a link up and says whose it was. Of two that race, one gets an answer.
-pub async fn redeem(tx: &mut Tx, purpose: Purpose, plain: &Secret) -> Result<Option<UserId>, AppError> {
+pub async fn redeem(
+    tx: &mut Tx,
+    purpose: Purpose,
+    plain: &Secret,
+) -> Result<Option<UserId>, AppError> {
     use entity::token::Column;
     let now = Timestamp::now();
     let used = entity::Token::update_many()
@@ -117,15 +125,34 @@ const ID_CHARACTERS: usize = 26;
 
 /// The secret part of an invitation's link: its id, a letter for how it travels, and a 192-bit tag over id and
 /// generation. A resend raises the generation, and with it every earlier link dies.
-pub fn invitation_token(house: &House, id: InvitationId, generation: i32, carrier: Carrier) -> String {
-    let tag = house.keyring().tag(carrier.purpose(), message(id, generation).as_bytes());
+pub fn invitation_token(
+    house: &House,
+    id: InvitationId,
+    generation: i32,
+    carrier: Carrier,
+) -> String {
+    let tag = house
+        .keyring()
+        .tag(carrier.purpose(), message(id, generation).as_bytes());
     let id = id.to_string();
-    format!("{}{}{tag}", &id[InvitationId::PREFIX.len() + 1..], carrier.letter())
+    format!(
+        "{}{}{tag}",
+        &id[InvitationId::PREFIX.len() + 1..],
+        carrier.letter()
+    )
 }
 
 /// The full address of an invitation's page.
-pub fn invitation_url(house: &House, id: InvitationId, generation: i32, carrier: Carrier) -> String {
-    house.site().url(&format!("/invite/{}", invitation_token(house, id, generation, carrier)))
+pub fn invitation_url(
+    house: &House,
+    id: InvitationId,
+    generation: i32,
+    carrier: Carrier,
+) -> String {
+    house.site().url(&format!(
+        "/invite/{}",
+        invitation_token(house, id, generation, carrier)
+    ))
 }
 
 /// An invitation's link, read but not yet believed.
@@ -145,7 +172,11 @@ impl InvitationLink {
             'h' => Carrier::Hand,
             _ => return None,
         };
-        Some(Self { id, carrier, tag: rest[1..].to_owned() })
+        Some(Self {
+            id,
+            carrier,
+            tag: rest[1..].to_owned(),
+        })
     }
 
     pub fn id(&self) -> InvitationId {
@@ -155,7 +186,10 @@ impl InvitationLink {
     /// How it travelled, if this is the link of that generation.
     pub fn verify(&self, house: &House, generation: i32) -> Option<Carrier> {
         let message = message(self.id, generation);
-        house.keyring().is_tag(self.carrier.purpose(), message.as_bytes(), &self.tag).then_some(self.carrier)
+        house
+            .keyring()
+            .is_tag(self.carrier.purpose(), message.as_bytes(), &self.tag)
+            .then_some(self.carrier)
     }
 }
 

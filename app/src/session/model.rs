@@ -32,9 +32,12 @@ impl SignUpForm {
             errors.add("password", error);
         }
         match (name, email, workspace) {
-            (Some(name), Some(email), Some(workspace)) if errors.is_empty() => {
-                Ok(SignUp { name, email, password: self.password, workspace })
-            }
+            (Some(name), Some(email), Some(workspace)) if errors.is_empty() => Ok(SignUp {
+                name,
+                email,
+                password: self.password,
+                workspace,
+            }),
             _ => Err(errors),
         }
     }
@@ -119,9 +122,13 @@ pub enum InvitationState {
     /// Nobody is signed in, and the address has an account.
     SignInFirst,
     /// Signed in with another address.
-    OtherPerson { email: String },
+    OtherPerson {
+        email: String,
+    },
     /// A member already; the workspace's address.
-    Member { slug: Slug },
+    Member {
+        slug: Slug,
+    },
     Expired,
 }
 
@@ -167,7 +174,11 @@ pub fn browser_label(user_agent: &str) -> String {
         ("CrOS", "ChromeOS"),
         ("Linux", "Linux"),
     ];
-    let find = |list: &[(&str, &'static str)]| list.iter().find(|(mark, _)| user_agent.contains(mark)).map(|&(_, name)| name);
+    let find = |list: &[(&str, &'static str)]| {
+        list.iter()
+            .find(|(mark, _)| user_agent.contains(mark))
+            .map(|&(_, name)| name)
+    };
     match (find(&BROWSERS), find(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
@@ -184,7 +195,15 @@ mod tests {
         for good in ["/", "/w/acme/settings/account", "/w/acme?tab=x&y=%2F"] {
             assert_eq!(own_path(good), good);
         }
-        for bad in ["", "w/acme", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x", "/\t/evil.example"] {
+        for bad in [
+            "",
+            "w/acme",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nSet-Cookie: x",
+            "/\t/evil.example",
+        ] {
             assert_eq!(own_path(bad), "/", "{bad:?}");
         }
     }
@@ -192,9 +211,18 @@ mod tests {
     #[test]
     fn browsers_are_named_as_people_name_them() {
         for (agent, label) in [
-            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36", "Chrome on Linux"),
-            ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0", "Firefox on Windows"),
-            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1", "Safari on iPhone"),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
+                "Chrome on Linux",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0",
+                "Firefox on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1",
+                "Safari on iPhone",
+            ),
             ("", "Unknown browser"),
         ] {
             assert_eq!(browser_label(agent), label);

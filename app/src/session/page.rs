@@ -7,8 +7,8 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{
-    AcceptInvitation, ConfirmEmail, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp, check_confirmation_link,
-    check_reset_link, load_first_path, load_invitation,
+    AcceptInvitation, ConfirmEmail, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp,
+    check_confirmation_link, check_reset_link, load_first_path, load_invitation,
 };
 use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
@@ -32,7 +32,11 @@ fn Doorway(title: &'static str, children: Children) -> impl IntoView {
 /// `/`: leads to where someone was last, or to the sign-in page.
 #[component]
 pub fn HomePage() -> impl IntoView {
-    guarded(load_first_path, &[], |path: Data<String>| view! { <Redirect path=path.get_untracked()/> })
+    guarded(
+        load_first_path,
+        &[],
+        |path: Data<String>| view! { <Redirect path=path.get_untracked()/> },
+    )
 }
 
 #[component]
@@ -118,7 +122,8 @@ pub fn ResetPasswordPage() -> impl IntoView {
                         <p>"It was used already, or is older than an hour."</p>
                         <p><a class="button" href="/forgot-password">"Send a new link"</a></p>
                     </Doorway>
-                }.into_any()
+                }
+                .into_any()
             }
         },
     )
@@ -132,7 +137,11 @@ pub fn ConfirmEmailPage() -> impl IntoView {
         &[],
         move |kind: Data<LinkKind>| {
             let (title, text, button) = match kind.get_untracked() {
-                LinkKind::ConfirmAddress => ("Confirm your email address", "One click, and we know that it is yours.", "Confirm"),
+                LinkKind::ConfirmAddress => (
+                    "Confirm your email address",
+                    "One click, and we know that it is yours.",
+                    "Confirm",
+                ),
                 LinkKind::ConfirmChange => (
                     "Confirm your new email address",
                     "From then on you sign in with it. Other sessions end, so you will sign in again.",
@@ -143,7 +152,11 @@ pub fn ConfirmEmailPage() -> impl IntoView {
                     "The change is taken back and every session of the account ends.",
                     "Keep this address",
                 ),
-                LinkKind::Dead => ("This link does not work", "It was used already, or is too old.", ""),
+                LinkKind::Dead => (
+                    "This link does not work",
+                    "It was used already, or is too old.",
+                    "",
+                ),
             };
             view! {
                 <Doorway title=title>
@@ -170,12 +183,20 @@ pub fn InvitePage() -> impl IntoView {
     guarded(
         move || load_invitation(Secret::from(token.get_value())),
         &[],
-        move |invitation: Data<InvitationView>| invitation_page(invitation.get_untracked(), token.get_value()),
+        move |invitation: Data<InvitationView>| {
+            invitation_page(invitation.get_untracked(), token.get_value())
+        },
     )
 }
 
 fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
-    let InvitationView { workspace, inviter, email, role, state } = invitation;
+    let InvitationView {
+        workspace,
+        inviter,
+        email,
+        role,
+        state,
+    } = invitation;
     let here = format!("/invite/{token}");
     let intro = view! {
         <p class="lead">

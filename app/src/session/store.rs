@@ -2,19 +2,20 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 
-use super::actor::{SESSION_LIFE, Person};
+use super::actor::{Person, SESSION_LIFE};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
 use super::{Actor, RequestInfo};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
-    AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp, UserId, WorkspaceId,
+    AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp,
+    UserId, WorkspaceId,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
@@ -34,7 +35,14 @@ pub struct Begun {
 /// Makes an account with a workspace of its own.
 pub async fn sign_up(house: &House, info: &RequestInfo, form: SignUp) -> Result<Begun, AppError> {
     house.limits().sign_up(info.address)?;
-    judge_password(house, "password", &form.password, form.name.as_str(), &form.email).await?;
+    judge_password(
+        house,
+        "password",
+        &form.password,
+        form.name.as_str(),
+        &form.email,
+    )
+    .await?;
     let hash = house.passwords().hash(&form.password).await?;
     let mut tx = house.db().begin().await?;
     let user = insert_user(&mut tx, &form.name, &form.email, hash, None).await?;
@@ -42,7 +50,10 @@ pub async fn sign_up(house: &House, info: &RequestInfo, form: SignUp) -> Result<
     send_confirmation(&mut tx, house, user, form.name.as_str(), &form.email).await?;
     let cookie = open_session(&mut tx, info, user).await?;
     tx.commit().await?;
-    Ok(Begun { cookie, path: format!("/w/{slug}") })
+    Ok(Begun {
+        cookie,
+        path: format!("/w/{slug}"),
+    })
 }
 
 /// Refuses a password that is too short, too long, or easy to guess; `field` is where it was typed.
@@ -53,7 +64,11 @@ pub async fn judge_password(
     name: &str,
     email: &Email,
 ) -> Result<(), AppError> {
-    house.passwords().check_new(password, &[name, email.as_str()]).await.map_err(|error| AppError::field(field, error))
+    house
+        .passwords()
+        .check_new(password, &[name, email.as_str()])
+        .await
+        .map_err(|error| AppError::field(field, error))
 }
 
 async fn insert_user(
@@ -78,9 +93,10 @@ async fn insert_user(
     .await;
     match inserted {
         Ok(_) => Ok(id),
-        Err(error) if is_unique_violation(&error) => {
-            Err(AppError::field("email", "There is an account with this address already. Sign in instead"))
-        }
+        Err(error) if is_unique_violation(&error) => Err(AppError::field(
+            "email",
+            "There is an account with this address already. Sign in instead",
+        )),
         Err(error) => Err(error.into()),
     }
 }
@@ -113,13 +129,22 @@ pub async fn found_workspace(
     insert_membership(tx, id, owner, Role::Owner).await?;
     let origin = Origin::person(owner, owner_name.as_str());
     let data = json!({"name": name.as_str(), "slug": slug.as_str()});
-    events::record(tx, origin, NewEvent::in_workspace(id, EventType::WorkspaceCreated, data)).await?;
+    events::record(
+        tx,
+        origin,
+        NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
+    )
+    .await?;
     tx.hint(Hint::user(owner, Topic::Workspace));
     Ok(slug)
 }
 
 fn taken(error: sea_orm::DbErr) -> AppError {
-    if is_unique_violation(&error) { AppError::field("slug", "This URL is taken") } else { error.into() }
+    if is_unique_violation(&error) {
+        AppError::field("slug", "This URL is taken")
+    } else {
+        error.into()
+    }
 }
 
 /// Gives an address to a workspace: one that nobody holds, one that its holder let go long enough ago, or one that
@@ -130,21 +155,34 @@ pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Res
         .filter(Column::Slug.eq(slug.clone()))
         .filter(
             sea_orm::Condition::any()
-                .add(Column::ReleasedAt.lt(Timestamp::now().before(crate::settings::workspace::model::SLUG_HOLD)))
-                .add(sea_orm::Condition::all().add(Column::WorkspaceId.eq(workspace)).add(Column::ReleasedAt.is_not_null())),
+                .add(
+                    Column::ReleasedAt
+                        .lt(Timestamp::now().before(crate::settings::workspace::model::SLUG_HOLD)),
+                )
+                .add(
+                    sea_orm::Condition::all()
+                        .add(Column::WorkspaceId.eq(workspace))
+                        .add(Column::ReleasedAt.is_not_null()),
+                ),
         )
         .exec(tx)
         .await?;
-    entity::slug_claim::ActiveModel { slug: Set(slug.clone()), workspace_id: Set(Some(workspace)), released_at: Set(None) }
-        .insert(tx)
-        .await
-        .map_err(taken)?;
+    entity::slug_claim::ActiveModel {
+        slug: Set(slug.clone()),
+        workspace_id: Set(Some(workspace)),
+        released_at: Set(None),
+    }
+    .insert(tx)
+    .await
+    .map_err(taken)?;
     Ok(())
 }
 
 /// `wish`, or `wish` with the least number behind it that makes it free.
 pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result<Slug, AppError> {
-    let candidates: Vec<Slug> = std::iter::once(wish.clone()).chain((2..60).map(|n| wish.numbered(n))).collect();
+    let candidates: Vec<Slug> = std::iter::once(wish.clone())
+        .chain((2..60).map(|n| wish.numbered(n)))
+        .collect();
     let held: Vec<Slug> = entity::SlugClaim::find()
         .filter(entity::slug_claim::Column::Slug.is_in(candidates.clone()))
         .all(connection)
@@ -155,7 +193,12 @@ pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result
     candidates
         .into_iter()
         .find(|candidate| !held.contains(candidate))
-        .ok_or_else(|| AppError::field("slug", "Choose another URL: this one and many like it are taken"))
+        .ok_or_else(|| {
+            AppError::field(
+                "slug",
+                "Choose another URL: this one and many like it are taken",
+            )
+        })
 }
 
 pub async fn insert_membership(
@@ -213,7 +256,12 @@ fn wrong_credentials() -> AppError {
     AppError::field("password", "Email or password is wrong")
 }
 
-pub async fn sign_in(house: &House, info: &RequestInfo, email: &str, password: &Secret) -> Result<Begun, AppError> {
+pub async fn sign_in(
+    house: &House,
+    info: &RequestInfo,
+    email: &str,
+    password: &Secret,
+) -> Result<Begun, AppError> {
     let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
     if password.is_empty() {
         return Err(AppError::field("password", "Enter your password"));
@@ -223,7 +271,9 @@ pub async fn sign_in(house: &House, info: &RequestInfo, email: &str, password: &
         Some(user) => has_signed_in_from(house, user.id, info).await?,
         None => false,
     };
-    house.limits().sign_in(info.address, email.as_str(), known)?;
+    house
+        .limits()
+        .sign_in(info.address, email.as_str(), known)?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     if !house.passwords().verify(password, hash).await? {
         return Err(wrong_credentials());
@@ -242,14 +292,24 @@ pub async fn sign_in(house: &House, info: &RequestInfo, email: &str, password: &
     let event = NewEvent::about_person(user.id, EventType::SecuritySignedIn, data);
     events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
     tx.commit().await?;
-    Ok(Begun { cookie, path: first_path(house, user.id).await? })
+    Ok(Begun {
+        cookie,
+        path: first_path(house, user.id).await?,
+    })
 }
 
 async fn find_user(house: &House, email: &Email) -> Result<Option<entity::user::Model>, AppError> {
-    Ok(entity::User::find().filter(entity::user::Column::Email.eq(email.clone())).one(house.db().read()).await?)
+    Ok(entity::User::find()
+        .filter(entity::user::Column::Email.eq(email.clone()))
+        .one(house.db().read())
+        .await?)
 }
 
-async fn has_signed_in_from(house: &House, user: UserId, info: &RequestInfo) -> Result<bool, AppError> {
+async fn has_signed_in_from(
+    house: &House,
+    user: UserId,
+    info: &RequestInfo,
+) -> Result<bool, AppError> {
     use entity::session::Column;
     let sessions = entity::Session::find()
         .filter(Column::UserId.eq(user))
@@ -273,7 +333,9 @@ pub async fn set_password_hash(tx: &mut Tx, user: UserId, hash: String) -> Resul
 /// Where someone lands who did not ask for a page: the workspace they used last, or the page that makes one.
 pub async fn first_path(house: &House, user: UserId) -> Result<String, AppError> {
     let places = places(house, user).await?;
-    Ok(places.first().map_or_else(|| "/new".to_owned(), |place| format!("/w/{}", place.slug)))
+    Ok(places
+        .first()
+        .map_or_else(|| "/new".to_owned(), |place| format!("/w/{}", place.slug)))
 }
 
 /// The workspaces of a person, the one used last first.
@@ -297,12 +359,22 @@ pub async fn places(house: &House, user: UserId) -> Result<Vec<Place>, AppError>
         .into_tuple()
         .all(house.db().read())
         .await?;
-    Ok(rows.into_iter().map(|(id, name, slug, role)| Place { id, name, slug, role }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, name, slug, role)| Place {
+            id,
+            name,
+            slug,
+            role,
+        })
+        .collect())
 }
 
 pub async fn sign_out(house: &House, person: &Person) -> Result<(), AppError> {
     let mut tx = house.db().begin().await?;
-    entity::Session::delete_by_id(person.session()).exec(&tx).await?;
+    entity::Session::delete_by_id(person.session())
+        .exec(&tx)
+        .await?;
     tx.hint(Hint::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(())
@@ -330,19 +402,38 @@ pub async fn confirm_identity(
         return Ok(());
     }
     if current_password.is_empty() {
-        return Err(AppError::field("current_password", "Enter your current password to go on"));
+        return Err(AppError::field(
+            "current_password",
+            "Enter your current password to go on",
+        ));
     }
-    house.limits().sign_in(info.address, person.email().as_str(), true)?;
-    let hash = entity::User::find_by_id(person.id()).one(house.db().read()).await?.map(|user| user.password_hash);
-    if house.passwords().verify(current_password, hash.as_deref()).await? {
+    house
+        .limits()
+        .sign_in(info.address, person.email().as_str(), true)?;
+    let hash = entity::User::find_by_id(person.id())
+        .one(house.db().read())
+        .await?
+        .map(|user| user.password_hash);
+    if house
+        .passwords()
+        .verify(current_password, hash.as_deref())
+        .await?
+    {
         Ok(())
     } else {
-        Err(AppError::field("current_password", "This is not your current password"))
+        Err(AppError::field(
+            "current_password",
+            "This is not your current password",
+        ))
     }
 }
 
 /// Ends this person's sessions but one, and says how many there were.
-pub async fn end_other_sessions(tx: &mut Tx, user: UserId, keep: Option<SessionId>) -> Result<u64, AppError> {
+pub async fn end_other_sessions(
+    tx: &mut Tx,
+    user: UserId,
+    keep: Option<SessionId>,
+) -> Result<u64, AppError> {
     use entity::session::Column;
     let mut ended = entity::Session::delete_many().filter(Column::UserId.eq(user));
     if let Some(keep) = keep {
@@ -357,30 +448,61 @@ pub async fn end_other_sessions(tx: &mut Tx, user: UserId, keep: Option<SessionI
 pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
     house.limits().mail(info.address, email.as_str())?;
-    let Some(user) = find_user(house, &email).await? else { return Ok(()) };
+    let Some(user) = find_user(house, &email).await? else {
+        return Ok(());
+    };
     let mut tx = house.db().begin().await?;
     let token = links::issue(&mut tx, Purpose::ResetPassword, user.id).await?;
     let letter = letters::reset_password(house.site(), &user.name, token.expose());
-    mail::post(&mut tx, Addressee { email: user.email, user: Some(user.id) }, letter, None).await?;
+    mail::post(
+        &mut tx,
+        Addressee {
+            email: user.email,
+            user: Some(user.id),
+        },
+        letter,
+        None,
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Sets a new password by a link from a mail. Every session and every other link of the account ends.
-pub async fn reset_password(house: &House, info: &RequestInfo, token: &Secret, password: &Secret) -> Result<(), AppError> {
-    let dead = || AppError::Conflict("This link was used already or is too old. Ask for a new one.".to_owned());
+pub async fn reset_password(
+    house: &House,
+    info: &RequestInfo,
+    token: &Secret,
+    password: &Secret,
+) -> Result<(), AppError> {
+    let dead = || {
+        AppError::Conflict(
+            "This link was used already or is too old. Ask for a new one.".to_owned(),
+        )
+    };
     house.limits().token(info.address)?;
-    let user = links::peek(house, Purpose::ResetPassword, token).await?.ok_or_else(dead)?;
-    let user = entity::User::find_by_id(user).one(house.db().read()).await?.ok_or_else(dead)?;
+    let user = links::peek(house, Purpose::ResetPassword, token)
+        .await?
+        .ok_or_else(dead)?;
+    let user = entity::User::find_by_id(user)
+        .one(house.db().read())
+        .await?
+        .ok_or_else(dead)?;
     judge_password(house, "password", password, &user.name, &user.email).await?;
     let hash = house.passwords().hash(password).await?;
     let mut tx = house.db().begin().await?;
-    links::redeem(&mut tx, Purpose::ResetPassword, token).await?.ok_or_else(dead)?;
+    links::redeem(&mut tx, Purpose::ResetPassword, token)
+        .await?
+        .ok_or_else(dead)?;
     set_password_hash(&mut tx, user.id, hash).await?;
     end_other_sessions(&mut tx, user.id, None).await?;
     // Whoever reads the mailbox has shown that it is theirs.
     mark_confirmed(&mut tx, user.id).await?;
-    let event = NewEvent::about_person(user.id, EventType::SecurityPasswordChanged, json!({"by": "link"}));
+    let event = NewEvent::about_person(
+        user.id,
+        EventType::SecurityPasswordChanged,
+        json!({"by": "link"}),
+    );
     events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
     tx.commit().await?;
     Ok(())
@@ -407,13 +529,28 @@ pub async fn send_confirmation(
 ) -> Result<(), AppError> {
     let token = links::issue(tx, Purpose::ConfirmEmail, user).await?;
     let letter = letters::confirm_address(house.site(), name, token.expose());
-    mail::post(tx, Addressee { email: email.clone(), user: Some(user) }, letter, None).await?;
+    mail::post(
+        tx,
+        Addressee {
+            email: email.clone(),
+            user: Some(user),
+        },
+        letter,
+        None,
+    )
+    .await?;
     Ok(())
 }
 
-pub async fn resend_confirmation(house: &House, info: &RequestInfo, person: &Person) -> Result<(), AppError> {
+pub async fn resend_confirmation(
+    house: &House,
+    info: &RequestInfo,
+    person: &Person,
+) -> Result<(), AppError> {
     if person.is_confirmed() {
-        return Err(AppError::Conflict("Your address is confirmed already.".to_owned()));
+        return Err(AppError::Conflict(
+            "Your address is confirmed already.".to_owned(),
+        ));
     }
     house.limits().mail(info.address, person.email().as_str())?;
     let mut tx = house.db().begin().await?;
@@ -425,7 +562,9 @@ pub async fn resend_confirmation(house: &House, info: &RequestInfo, person: &Per
 /// Confirms the address given at sign-up. `false`: the link is dead.
 pub async fn confirm_address(house: &House, token: &Secret) -> Result<bool, AppError> {
     let mut tx = house.db().begin().await?;
-    let Some(user) = links::redeem(&mut tx, Purpose::ConfirmEmail, token).await? else { return Ok(false) };
+    let Some(user) = links::redeem(&mut tx, Purpose::ConfirmEmail, token).await? else {
+        return Ok(false);
+    };
     mark_confirmed(&mut tx, user).await?;
     tx.commit().await?;
     Ok(true)
@@ -443,14 +582,29 @@ async fn open_invitation(
     connection: &impl ConnectionTrait,
     token: &str,
 ) -> Result<Option<Opened>, AppError> {
-    let Some(link) = InvitationLink::parse(token) else { return Ok(None) };
-    let Some(invitation) = entity::Invitation::find_by_id(link.id()).one(connection).await? else { return Ok(None) };
-    let Some(carrier) = link.verify(house, invitation.generation) else { return Ok(None) };
+    let Some(link) = InvitationLink::parse(token) else {
+        return Ok(None);
+    };
+    let Some(invitation) = entity::Invitation::find_by_id(link.id())
+        .one(connection)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let Some(carrier) = link.verify(house, invitation.generation) else {
+        return Ok(None);
+    };
     if invitation.cancelled_at.is_some() {
         return Ok(None);
     }
-    let workspace = entity::Workspace::find_by_id(invitation.workspace_id).one(connection).await?;
-    Ok(workspace.map(|workspace| Opened { invitation, workspace, by_mail: carrier == links::Carrier::Mail }))
+    let workspace = entity::Workspace::find_by_id(invitation.workspace_id)
+        .one(connection)
+        .await?;
+    Ok(workspace.map(|workspace| Opened {
+        invitation,
+        workspace,
+        by_mail: carrier == links::Carrier::Mail,
+    }))
 }
 
 /// What an invitation's page shows. A dead or forged link is not found.
@@ -461,10 +615,19 @@ pub async fn view_invitation(
     token: &str,
 ) -> Result<InvitationView, AppError> {
     house.limits().token(info.address)?;
-    let opened = open_invitation(house, house.db().read(), token).await?.ok_or(AppError::NotFound)?;
-    let Opened { invitation, workspace, .. } = opened;
+    let opened = open_invitation(house, house.db().read(), token)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let Opened {
+        invitation,
+        workspace,
+        ..
+    } = opened;
     let inviter = match invitation.invited_by {
-        Some(id) => entity::User::find_by_id(id).one(house.db().read()).await?.map(|user| user.name),
+        Some(id) => entity::User::find_by_id(id)
+            .one(house.db().read())
+            .await?
+            .map(|user| user.name),
         None => None,
     };
     let member = match visitor {
@@ -472,7 +635,9 @@ pub async fn view_invitation(
         None => false,
     };
     let state = if member {
-        InvitationState::Member { slug: workspace.slug }
+        InvitationState::Member {
+            slug: workspace.slug,
+        }
     } else if invitation.accepted_at.is_some() {
         return Err(AppError::NotFound);
     } else if invitation.expires_at <= Timestamp::now() {
@@ -480,8 +645,12 @@ pub async fn view_invitation(
     } else {
         match visitor {
             Some(person) if *person.email() == invitation.email => InvitationState::Ready,
-            Some(person) => InvitationState::OtherPerson { email: person.email().to_string() },
-            None if find_user(house, &invitation.email).await?.is_some() => InvitationState::SignInFirst,
+            Some(person) => InvitationState::OtherPerson {
+                email: person.email().to_string(),
+            },
+            None if find_user(house, &invitation.email).await?.is_some() => {
+                InvitationState::SignInFirst
+            }
             None => InvitationState::NewPerson,
         }
     };
@@ -494,7 +663,11 @@ pub async fn view_invitation(
     })
 }
 
-async fn is_member(connection: &impl ConnectionTrait, workspace: WorkspaceId, user: UserId) -> Result<bool, AppError> {
+async fn is_member(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<bool, AppError> {
     use entity::membership::Column;
     let rows = entity::Membership::find()
         .filter(Column::WorkspaceId.eq(workspace))
@@ -518,7 +691,9 @@ pub async fn accept_invitation(
     token: &str,
 ) -> Result<(String, Option<Secret>), AppError> {
     house.limits().token(info.address)?;
-    let preview = open_invitation(house, house.db().read(), token).await?.ok_or(AppError::NotFound)?;
+    let preview = open_invitation(house, house.db().read(), token)
+        .await?
+        .ok_or(AppError::NotFound)?;
     let email = preview.invitation.email.clone();
     // What takes long (hashing) and what can be refused early comes before the write transaction.
     let newcomer = match &accepting {
@@ -532,27 +707,46 @@ pub async fn accept_invitation(
         Accepting::Person(_) => None,
         Accepting::Newcomer { name, password } => {
             if find_user(house, &email).await?.is_some() {
-                return Err(AppError::Conflict("There is an account with this address. Sign in to accept.".to_owned()));
+                return Err(AppError::Conflict(
+                    "There is an account with this address. Sign in to accept.".to_owned(),
+                ));
             }
             let mut errors = FieldErrors::new();
             let name = errors.check("name", Name::parse(name));
-            if let Err(AppError::Invalid(weak)) =
-                judge_password(house, "password", password, name.as_ref().map_or("", Name::as_str), &email).await
+            if let Err(AppError::Invalid(weak)) = judge_password(
+                house,
+                "password",
+                password,
+                name.as_ref().map_or("", Name::as_str),
+                &email,
+            )
+            .await
             {
-                weak.iter().for_each(|(field, message)| errors.add(field, message));
+                weak.iter()
+                    .for_each(|(field, message)| errors.add(field, message));
             }
-            let Some(name) = name.filter(|_| errors.is_empty()) else { return Err(AppError::Invalid(errors)) };
+            let Some(name) = name.filter(|_| errors.is_empty()) else {
+                return Err(AppError::Invalid(errors));
+            };
             Some((name, house.passwords().hash(password).await?))
         }
     };
 
     let mut tx = house.db().begin().await?;
     lock_workspace(&tx, preview.workspace.id).await?;
-    let opened = open_invitation(house, &tx, token).await?.ok_or(AppError::NotFound)?;
-    let Opened { invitation, workspace, by_mail } = opened;
+    let opened = open_invitation(house, &tx, token)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let Opened {
+        invitation,
+        workspace,
+        by_mail,
+    } = opened;
     let now = Timestamp::now();
     if invitation.expires_at <= now {
-        return Err(AppError::Conflict("This invitation has expired. Ask for a new one.".to_owned()));
+        return Err(AppError::Conflict(
+            "This invitation has expired. Ask for a new one.".to_owned(),
+        ));
     }
     ensure_inviter_may_still_grant(&tx, &invitation).await?;
     let (user, name, cookie) = match (&accepting, newcomer) {
@@ -562,7 +756,11 @@ pub async fn accept_invitation(
             if !by_mail {
                 send_confirmation(&mut tx, house, user, name.as_str(), &email).await?;
             }
-            (user, name.to_string(), Some(open_session(&mut tx, info, user).await?))
+            (
+                user,
+                name.to_string(),
+                Some(open_session(&mut tx, info, user).await?),
+            )
         }
         (Accepting::Newcomer { .. }, None) => return Err(AppError::Malformed),
     };
@@ -577,7 +775,9 @@ pub async fn accept_invitation(
             .exec(&tx)
             .await?;
         if accepted.rows_affected != 1 {
-            return Err(AppError::Conflict("This invitation was accepted already.".to_owned()));
+            return Err(AppError::Conflict(
+                "This invitation was accepted already.".to_owned(),
+            ));
         }
     }
     let membership = insert_membership(&mut tx, workspace.id, user, invitation.role).await?;
@@ -588,14 +788,21 @@ pub async fn accept_invitation(
         "member": membership, "user": user, "name": name, "email": email, "role": invitation.role,
         "invitation": invitation.id,
     });
-    events::record(&mut tx, Origin::person(user, &name), NewEvent::in_workspace(workspace.id, EventType::MemberJoined, data))
-        .await?;
+    events::record(
+        &mut tx,
+        Origin::person(user, &name),
+        NewEvent::in_workspace(workspace.id, EventType::MemberJoined, data),
+    )
+    .await?;
     tx.commit().await?;
     Ok((format!("/w/{}", workspace.slug), cookie))
 }
 
 /// An invitation is worth no more than its inviter is today.
-async fn ensure_inviter_may_still_grant(tx: &Tx, invitation: &entity::invitation::Model) -> Result<(), AppError> {
+async fn ensure_inviter_may_still_grant(
+    tx: &Tx,
+    invitation: &entity::invitation::Model,
+) -> Result<(), AppError> {
     use entity::membership::Column;
     let role = match invitation.invited_by {
         Some(inviter) => entity::Membership::find()
@@ -609,13 +816,19 @@ async fn ensure_inviter_may_still_grant(tx: &Tx, invitation: &entity::invitation
     if role.is_some_and(|role| role.may_grant(invitation.role)) {
         return Ok(());
     }
-    Err(AppError::Conflict("Whoever invited you may not do so any more. Ask for a new invitation.".to_owned()))
+    Err(AppError::Conflict(
+        "Whoever invited you may not do so any more. Ask for a new invitation.".to_owned(),
+    ))
 }
 
 /// Makes changes to who is in a workspace come one after the other, so that two owners cannot demote each other at
 /// once. On SQLite the write transaction itself does that.
 pub async fn lock_workspace(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
-    entity::Workspace::find_by_id(workspace).lock_exclusive().one(tx).await?.ok_or(AppError::NotFound)?;
+    entity::Workspace::find_by_id(workspace)
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
     Ok(())
 }
 
@@ -646,7 +859,11 @@ pub async fn note_seen(house: &House, seen: &super::Seen) -> Result<(), AppError
         entity::Membership::update_many()
             .col_expr(Column::LastActiveAt, Expr::value(now))
             .filter(Column::Id.is_in(seen.memberships.iter().copied()))
-            .filter(sea_orm::Condition::any().add(Column::LastActiveAt.is_null()).add(Column::LastActiveAt.lt(before)))
+            .filter(
+                sea_orm::Condition::any()
+                    .add(Column::LastActiveAt.is_null())
+                    .add(Column::LastActiveAt.lt(before)),
+            )
             .exec(&tx)
             .await?;
     }

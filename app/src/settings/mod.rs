@@ -41,14 +41,27 @@ pub struct Section {
 
 impl Section {
     pub fn is_for(&self, role: Role) -> bool {
-        self.permission.is_none_or(|permission| role.may(permission))
+        self.permission
+            .is_none_or(|permission| role.may(permission))
     }
 }
 
 /// Every section, in the order of the navigation.
 pub const SECTIONS: [Section; 4] = [
-    Section { path: "account", label: "Account", icon: Icon::User, group: Group::Personal, permission: None },
-    Section { path: "notifications", label: "Notifications", icon: Icon::Bell, group: Group::Personal, permission: None },
+    Section {
+        path: "account",
+        label: "Account",
+        icon: Icon::User,
+        group: Group::Personal,
+        permission: None,
+    },
+    Section {
+        path: "notifications",
+        label: "Notifications",
+        icon: Icon::Bell,
+        group: Group::Personal,
+        permission: None,
+    },
     Section {
         path: "workspace",
         label: "Workspace",

@@ -24,10 +24,14 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     let found = Memo::new(move |_| {
         let query = query.get().to_lowercase();
         let words: Vec<&str> = query.split_whitespace().collect();
-        commands.get().into_iter().filter(|command| {
-            let text = format!("{} {}", command.label, command.hint).to_lowercase();
-            words.iter().all(|word| text.contains(word))
-        }).collect::<Vec<_>>()
+        commands
+            .get()
+            .into_iter()
+            .filter(|command| {
+                let text = format!("{} {}", command.label, command.hint).to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            })
+            .collect::<Vec<_>>()
     });
     let open = move || {
         if let Some(dialog) = dialog.get_untracked()

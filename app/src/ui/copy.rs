@@ -29,7 +29,11 @@ pub fn CopyLink(
             event.prevent_default();
             let promise = window().navigator().clipboard().write_text(&text);
             spawn_local(async move {
-                said.tell(if JsFuture::from(promise).await.is_ok() { "Link copied" } else { "The link could not be copied" });
+                said.tell(if JsFuture::from(promise).await.is_ok() {
+                    "Link copied"
+                } else {
+                    "The link could not be copied"
+                });
             });
         } else {
             said.tell("Press Ctrl+C to copy the link");

@@ -8,7 +8,10 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::{use_location, use_navigate};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, RequestInit, Response, UrlSearchParams};
+use web_sys::{
+    FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, RequestInit,
+    Response, UrlSearchParams,
+};
 
 use super::guard::{Refresh, search};
 use super::icon::{Icon, icon};
@@ -40,7 +43,12 @@ impl FormState {
     /// What was typed before the page was loaded anew, without script.
     fn typed(self, name: &str) -> Option<String> {
         let posted = posted_name(name);
-        self.typed.with_value(|typed| typed.iter().find(|(field, _)| *field == posted).map(|(_, value)| value.clone()))
+        self.typed.with_value(|typed| {
+            typed
+                .iter()
+                .find(|(field, _)| *field == posted)
+                .map(|(_, value)| value.clone())
+        })
     }
 }
 
@@ -74,16 +82,36 @@ pub fn Form(
     clear: bool,
     children: Children,
 ) -> impl IntoView {
-    let flash = use_context::<Option<Flash>>().flatten().filter(|flash| flash.is_for(action, &key));
-    let prefix = format!("{}-{key}", action.trim_start_matches("/fn/")).trim_end_matches('-').to_owned();
+    let flash = use_context::<Option<Flash>>()
+        .flatten()
+        .filter(|flash| flash.is_for(action, &key));
+    let prefix = format!("{}-{key}", action.trim_start_matches("/fn/"))
+        .trim_end_matches('-')
+        .to_owned();
     let state = FormState {
         prefix: StoredValue::new(prefix),
         outcome: RwSignal::new(flash.as_ref().map(|flash| flash.outcome.clone())),
         busy: RwSignal::new(false),
-        typed: StoredValue::new(flash.map(|flash| if flash.outcome.is_ok() { Vec::new() } else { flash.typed }).unwrap_or_default()),
+        typed: StoredValue::new(
+            flash
+                .map(|flash| {
+                    if flash.outcome.is_ok() {
+                        Vec::new()
+                    } else {
+                        flash.typed
+                    }
+                })
+                .unwrap_or_default(),
+        ),
     };
     let location = use_location();
-    let back = move || format!("{}{}", location.pathname.get(), search(&location.search.get()));
+    let back = move || {
+        format!(
+            "{}{}",
+            location.pathname.get(),
+            search(&location.search.get())
+        )
+    };
     let said = expect_context::<Said>();
     let refresh = use_context::<Refresh>();
     let navigate = use_navigate();
@@ -93,8 +121,15 @@ pub fn Form(
         if state.busy.get_untracked() {
             return;
         }
-        let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else { return };
-        let Some(body) = body_of(&form, &event) else { return };
+        let Some(form) = event
+            .target()
+            .and_then(|target| target.dyn_into::<HtmlFormElement>().ok())
+        else {
+            return;
+        };
+        let Some(body) = body_of(&form, &event) else {
+            return;
+        };
         state.busy.set(true);
         let navigate = navigate.clone();
         spawn_local(async move {
@@ -152,10 +187,12 @@ fn FormMessage(state: FormState) -> impl IntoView {
             Some(Err(error)) => Some(error.to_string()),
         })
     };
-    let results = move || state.outcome.with(|outcome| match outcome {
-        Some(Ok(done)) => done.results.clone(),
-        _ => Vec::new(),
-    });
+    let results = move || {
+        state.outcome.with(|outcome| match outcome {
+            Some(Ok(done)) => done.results.clone(),
+            _ => Vec::new(),
+        })
+    };
     view! {
         {move || error().map(|text| view! {
             <p class="form-error" role="alert" tabindex="-1">{icon(Icon::Warning)}<span>{text}</span></p>
@@ -206,7 +243,11 @@ pub fn Field(
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
     let id = state.id(name);
-    let typed = if kind == "password" { None } else { state.typed(name) };
+    let typed = if kind == "password" {
+        None
+    } else {
+        state.typed(name)
+    };
     let shown = move || typed.clone().unwrap_or_else(|| value.get());
     let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
     let described = {
@@ -317,15 +358,20 @@ pub fn Select(
 fn FieldError(state: FormState, name: &'static str, id: String) -> impl IntoView {
     move || {
         let id = id.clone();
-        state.error(name).map(|text| view! {
-            <p class="field-error" id=id>{icon(Icon::Warning)}<span>{text}</span></p>
+        state.error(name).map(|text| {
+            view! {
+                <p class="field-error" id=id>{icon(Icon::Warning)}<span>{text}</span></p>
+            }
         })
     }
 }
 
 /// The button that posts the form.
 #[component]
-pub fn Submit(#[prop(default = "button button-primary")] class: &'static str, children: Children) -> impl IntoView {
+pub fn Submit(
+    #[prop(default = "button button-primary")] class: &'static str,
+    children: Children,
+) -> impl IntoView {
     let state = expect_context::<FormState>();
     view! {
         <button type="submit" class=class aria-busy=move || state.busy.get().then_some("true")>{children()}</button>
@@ -351,16 +397,24 @@ async fn post(action: &str, body: &UrlSearchParams) -> (Outcome, Option<String>)
     }
 }
 
-async fn try_post(action: &str, body: &UrlSearchParams) -> Result<(Outcome, Option<String>), JsValue> {
+async fn try_post(
+    action: &str,
+    body: &UrlSearchParams,
+) -> Result<(Outcome, Option<String>), JsValue> {
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_body(body);
     let headers = web_sys::Headers::new()?;
     headers.set("Accept", "application/json")?;
     init.set_headers(&headers);
-    let response: Response = JsFuture::from(window().fetch_with_str_and_init(action, &init)).await?.dyn_into()?;
+    let response: Response = JsFuture::from(window().fetch_with_str_and_init(action, &init))
+        .await?
+        .dyn_into()?;
     let redirect = response.headers().get("location")?;
-    let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+    let text = JsFuture::from(response.text()?)
+        .await?
+        .as_string()
+        .unwrap_or_default();
     let outcome = if response.ok() {
         serde_json::from_str::<Done>(&text).map_err(|_| AppError::Offline)
     } else {
@@ -374,7 +428,9 @@ fn settle(form: &HtmlFormElement, clear: bool) {
     if !clear {
         let elements = form.elements();
         for index in 0..elements.length() {
-            let Some(element) = elements.item(index) else { continue };
+            let Some(element) = elements.item(index) else {
+                continue;
+            };
             if let Some(input) = element.dyn_ref::<HtmlInputElement>()
                 && input.type_() != "password"
             {

@@ -10,7 +10,11 @@ pub fn popover_id(what: &str, key: &str) -> String {
 }
 
 #[component]
-pub fn PageHeader(title: &'static str, lead: &'static str, #[prop(optional)] children: Option<Children>) -> impl IntoView {
+pub fn PageHeader(
+    title: &'static str,
+    lead: &'static str,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
     view! {
         <header class="page-header">
             <div>
@@ -51,8 +55,14 @@ pub fn Badge(tone: &'static str, children: Children) -> impl IntoView {
 /// A person's or workspace's initials on a calm colour that is always the same for the same name.
 #[component]
 pub fn Avatar(#[prop(into)] name: String, #[prop(optional)] square: bool) -> impl IntoView {
-    let initials: String = name.split_whitespace().filter_map(|word| word.chars().next()).take(2).collect();
-    let hue = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 8;
+    let initials: String = name
+        .split_whitespace()
+        .filter_map(|word| word.chars().next())
+        .take(2)
+        .collect();
+    let hue = name.bytes().fold(0_u32, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(byte.into())
+    }) % 8;
     view! {
         <span class="avatar" class:avatar-square=square data-hue=hue.to_string() aria-hidden="true">
             {initials.to_uppercase()}

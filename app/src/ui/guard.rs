@@ -6,9 +6,9 @@ use std::pin::Pin;
 use leptos::either::Either;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use leptos_router::NavigateOptions;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
-use leptos_router::NavigateOptions;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::live::Live;
@@ -75,8 +75,12 @@ fn suspended(view: Box<dyn Fn() -> Coming + Send + Sync>) -> AnyView {
     .into_any()
 }
 
-fn follow<T, Fut>(data: Data<T>, load: impl Fn() -> Fut + 'static, topics: &'static [Topic], refresh: Refresh)
-where
+fn follow<T, Fut>(
+    data: Data<T>,
+    load: impl Fn() -> Fut + 'static,
+    topics: &'static [Topic],
+    refresh: Refresh,
+) where
     T: Clone + PartialEq + Send + Sync + 'static,
     Fut: Future<Output = Result<T, AppError>> + 'static,
 {
@@ -103,7 +107,9 @@ where
             match result {
                 Ok(value) if data.with_untracked(|old| *old != value) => data.set(value),
                 // Signed out, removed, deleted: the server knows what to show instead.
-                Err(AppError::Unauthenticated | AppError::Forbidden { .. } | AppError::NotFound) => {
+                Err(
+                    AppError::Unauthenticated | AppError::Forbidden { .. } | AppError::NotFound,
+                ) => {
                     let _ = window().location().reload();
                 }
                 Ok(_) | Err(_) => {}
@@ -130,10 +136,17 @@ fn Skeleton() -> impl IntoView {
 pub fn ErrorPage(error: AppError) -> impl IntoView {
     if error == AppError::Unauthenticated {
         let location = use_location();
-        let here = format!("{}{}", location.pathname.get_untracked(), search(&location.search.get_untracked()));
+        let here = format!(
+            "{}{}",
+            location.pathname.get_untracked(),
+            search(&location.search.get_untracked())
+        );
         let path = format!("/login?next={}", percent_encode(&here));
         // Replaced, so that Back does not lead into the redirect again.
-        let options = NavigateOptions { replace: true, ..NavigateOptions::default() };
+        let options = NavigateOptions {
+            replace: true,
+            ..NavigateOptions::default()
+        };
         return Either::Left(view! { <Redirect path options/> });
     }
     set_status(&error);
@@ -149,9 +162,10 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
 
 #[cfg(feature = "ssr")]
 fn set_status(error: &AppError) {
-    if let (Some(response), Ok(status)) =
-        (use_context::<leptos_axum::ResponseOptions>(), axum::http::StatusCode::from_u16(error.status()))
-    {
+    if let (Some(response), Ok(status)) = (
+        use_context::<leptos_axum::ResponseOptions>(),
+        axum::http::StatusCode::from_u16(error.status()),
+    ) {
         response.set_status(status);
     }
 }

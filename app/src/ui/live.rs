@@ -44,7 +44,9 @@ pub fn provide_live() {
 }
 
 fn connect(live: Live) {
-    let Ok(channel) = BroadcastChannel::new(NAME) else { return };
+    let Ok(channel) = BroadcastChannel::new(NAME) else {
+        return;
+    };
     let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {
             live.receive(&text);
@@ -54,7 +56,9 @@ fn connect(live: Live) {
     heard.forget();
 
     let listen = move || listen(live, &channel);
-    let locks = js_sys::Reflect::get(&window().navigator(), &"locks".into()).ok().filter(|locks| locks.is_object());
+    let locks = js_sys::Reflect::get(&window().navigator(), &"locks".into())
+        .ok()
+        .filter(|locks| locks.is_object());
     let Some(locks) = locks else { return listen() };
     let held = Closure::once_into_js(move |_lock: JsValue| {
         listen();
@@ -69,7 +73,9 @@ fn connect(live: Live) {
 }
 
 fn listen(live: Live, channel: &BroadcastChannel) {
-    let Ok(source) = EventSource::new("/live") else { return };
+    let Ok(source) = EventSource::new("/live") else {
+        return;
+    };
     let pass_on = channel.clone();
     let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {

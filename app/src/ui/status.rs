@@ -24,13 +24,23 @@ impl Said {
     }
 
     pub fn say(self, done: Done) {
-        let turn = self.0.with_untracked(|said| said.as_ref().map_or(1, |(turn, _)| turn + 1));
-        let stands = if done.undo.is_some() { STANDS_WITH_UNDO } else { STANDS };
+        let turn = self
+            .0
+            .with_untracked(|said| said.as_ref().map_or(1, |(turn, _)| turn + 1));
+        let stands = if done.undo.is_some() {
+            STANDS_WITH_UNDO
+        } else {
+            STANDS
+        };
         self.0.set(Some((turn, done)));
         set_timeout(
             move || {
                 // Only if nothing was said since.
-                if self.0.try_with_untracked(|said| said.as_ref().map(|(turn, _)| *turn)) == Some(Some(turn)) {
+                if self
+                    .0
+                    .try_with_untracked(|said| said.as_ref().map(|(turn, _)| *turn))
+                    == Some(Some(turn))
+                {
                     self.0.set(None);
                 }
             },
@@ -47,8 +57,14 @@ impl Said {
 #[component]
 pub fn StatusRegion() -> impl IntoView {
     let said = expect_context::<Said>();
-    let message = move || said.0.with(|said| said.as_ref().map(|(_, done)| done.message.clone()));
-    let undo = move || said.0.with(|said| said.as_ref().and_then(|(_, done)| done.undo.clone()));
+    let message = move || {
+        said.0
+            .with(|said| said.as_ref().map(|(_, done)| done.message.clone()))
+    };
+    let undo = move || {
+        said.0
+            .with(|said| said.as_ref().and_then(|(_, done)| done.undo.clone()))
+    };
     view! {
         <div class="status-region" data-empty=move || message().is_none().to_string()>
             <p class="status-text" role="status">{message}</p>

@@ -65,8 +65,17 @@ pub fn Switch(
     };
 
     let location = use_location();
-    let back = move || format!("{}{}", location.pathname.get(), search(&location.search.get()));
-    let wanted = { let shown = shown.clone(); move || (!shown.get()).to_string() };
+    let back = move || {
+        format!(
+            "{}{}",
+            location.pathname.get(),
+            search(&location.search.get())
+        )
+    };
+    let wanted = {
+        let shown = shown.clone();
+        move || (!shown.get()).to_string()
+    };
     let checked = move || shown.get().to_string();
     view! {
         <form class="switch-form" method="post" action=SetNotification::PATH on:submit=save>

@@ -13,23 +13,37 @@ const ZOE: &str = "zoe@new.example";
 
 async fn invite(world: &World, email: &str, role: Role) -> String {
     let adam = world.actor(ADAM, "acme").await;
-    invitations::invite(&world.house, &adam, email, role).await.unwrap();
+    invitations::invite(&world.house, &adam, email, role)
+        .await
+        .unwrap();
     token_in(world.letters_to(email).await.last().unwrap(), "/invite/")
 }
 
 async fn pending(world: &World, email: &str) -> (InvitationId, String) {
     let adam = world.actor(ADAM, "acme").await;
-    let view = store::view(&world.house, &adam, Status::Pending, "", None).await.unwrap();
-    let row = view.invitations.into_iter().find(|row| row.email == email).expect("the invitation is pending");
+    let view = store::view(&world.house, &adam, Status::Pending, "", None)
+        .await
+        .unwrap();
+    let row = view
+        .invitations
+        .into_iter()
+        .find(|row| row.email == email)
+        .expect("the invitation is pending");
     (row.id, token_in(&row.link.unwrap(), "/invite/"))
 }
 
-async fn accept_as_newcomer(world: &World, token: &str) -> Result<(String, Option<Secret>), AppError> {
+async fn accept_as_newcomer(
+    world: &World,
+    token: &str,
+) -> Result<(String, Option<Secret>), AppError> {
     let password = Secret::from(GOOD);
     sessions::accept_invitation(
         &world.house,
         &info(),
-        Accepting::Newcomer { name: "Zoe Zimmer", password: &password },
+        Accepting::Newcomer {
+            name: "Zoe Zimmer",
+            password: &password,
+        },
         token,
     )
     .await

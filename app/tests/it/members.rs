@@ -11,8 +11,13 @@ async fn membership(world: &World, email: &str) -> MembershipId {
 
 async fn roles(world: &World) -> Vec<(String, Role)> {
     let olivia = world.actor(OLIVIA, "acme").await;
-    let view = store::view(&world.house, &olivia, Status::Pending, "", None).await.unwrap();
-    view.members.into_iter().map(|row| (row.name, row.role)).collect()
+    let view = store::view(&world.house, &olivia, Status::Pending, "", None)
+        .await
+        .unwrap();
+    view.members
+        .into_iter()
+        .map(|row| (row.name, row.role))
+        .collect()
 }
 
 both! {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use app::db::{Db, entity};
-use sea_orm::{ColumnTrait, ColumnType, ConnectionTrait, DbBackend, EntityName, EntityTrait, Iterable, Statement};
+use sea_orm::{
+    ColumnTrait, ColumnType, ConnectionTrait, DbBackend, EntityTrait, Iterable, Statement,
+};
 
 use crate::support::{Kind, database_url};
 
@@ -33,15 +35,30 @@ fn of_entity<E: EntityTrait>(_: E) -> (String, Columns) {
 async fn of_database(db: &Db, table: &str) -> Columns {
     let (sql, name, kind, null) = match db.backend() {
         DbBackend::Postgres => (
-            format!("SELECT column_name, udt_name, is_nullable = 'YES' AS nullable FROM information_schema.columns WHERE table_name = '{table}'"),
-            "column_name", "udt_name", "nullable",
+            format!(
+                "SELECT column_name, udt_name, is_nullable = 'YES' AS nullable FROM information_schema.columns WHERE table_name = '{table}'"
+            ),
+            "column_name",
+            "udt_name",
+            "nullable",
         ),
-        _ => (format!("SELECT name, type, \"notnull\" = 0 AND pk = 0 AS nullable FROM pragma_table_info('{table}')"), "name", "type", "nullable"),
+        _ => (
+            format!(
+                "SELECT name, type, \"notnull\" = 0 AND pk = 0 AS nullable FROM pragma_table_info('{table}')"
+            ),
+            "name",
+            "type",
+            "nullable",
+        ),
     };
-    let rows = db.read().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
+    let rows = db
+        .read()
+        .query_all_raw(Statement::from_string(db.backend(), sql))
+        .await
+        .unwrap();
     rows.iter()
         .map(|row| {
-            let kind: String = row.try_get("", kind).unwrap();
+            let kind = row.try_get::<String>("", kind).unwrap().to_lowercase();
             let kind = match kind.as_str() {
                 "uuid_text" => "uuid",
                 "jsonb" | "jsonb_text" => "json",
@@ -51,7 +68,10 @@ async fn of_database(db: &Db, table: &str) -> Columns {
                 "bool" => "boolean",
                 other => other,
             };
-            (row.try_get("", name).unwrap(), (kind.to_owned(), row.try_get::<bool>("", null).unwrap()))
+            (
+                row.try_get("", name).unwrap(),
+                (kind.to_owned(), row.try_get::<bool>("", null).unwrap()),
+            )
         })
         .collect()
 }
@@ -101,11 +121,21 @@ async fn sqlite_is_new_enough_and_safe() {
     let (url, folder) = database_url(Kind::Sqlite).await;
     let db = Db::connect(&url).await.unwrap();
     let ask = async |sql: &str| {
-        let row = db.read().query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap().unwrap();
-        row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string())).unwrap()
+        let row = db
+            .read()
+            .query_one_raw(Statement::from_string(DbBackend::Sqlite, sql))
+            .await
+            .unwrap()
+            .unwrap();
+        row.try_get_by_index::<String>(0)
+            .or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))
+            .unwrap()
     };
     let version = ask("SELECT sqlite_version()").await;
-    let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
+    let parts: Vec<u32> = version
+        .split('.')
+        .map(|part| part.parse().unwrap())
+        .collect();
     assert!(parts >= vec![3, 51, 3], "{version}");
     assert_eq!(ask("PRAGMA journal_mode").await, "wal");
     assert_eq!(ask("PRAGMA foreign_keys").await, "1");

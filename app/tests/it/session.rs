@@ -1,5 +1,5 @@
-use app::domain::{AppError, Email, Name, Secret};
 use app::catalog::EventType;
+use app::domain::{AppError, Email, Name, Secret};
 use app::session::model::SignUp;
 use app::session::store;
 use sea_orm::EntityTrait;

@@ -44,13 +44,20 @@ pub async fn database_url(kind: Kind) -> (String, Option<std::path::PathBuf>) {
         Kind::Sqlite => {
             let folder = std::env::temp_dir().join(name);
             std::fs::create_dir_all(&folder).unwrap();
-            (format!("sqlite://{}", folder.join("test.db").display()), Some(folder))
+            (
+                format!("sqlite://{}", folder.join("test.db").display()),
+                Some(folder),
+            )
         }
         Kind::Postgres => {
-            let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL")
-                .expect("WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server; bin/test starts one");
+            let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL").expect(
+                "WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server; bin/test starts one",
+            );
             let admin = Database::connect(server.as_str()).await.unwrap();
-            admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+            admin
+                .execute_unprepared(&format!("CREATE DATABASE {name}"))
+                .await
+                .unwrap();
             admin.close().await.unwrap();
             let (base, _) = server.rsplit_once('/').unwrap();
             (format!("{base}/{name}"), None)
@@ -63,27 +70,53 @@ impl World {
         let (url, folder) = database_url(kind).await;
         let db = Db::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
-        let site = Site { public_url: "https://house.example".into(), sends_mail: false, demo: false };
-        let house = House::new(db, site, Keyring::new([7; 32]), Passwords::quick_for_tests(), Limits::off());
+        let site = Site {
+            public_url: "https://house.example".into(),
+            sends_mail: false,
+            demo: false,
+        };
+        let house = House::new(
+            db,
+            site,
+            Keyring::new([7; 32]),
+            Passwords::quick_for_tests(),
+            Limits::off(),
+        );
         seed::demo(&house).await.unwrap();
-        Self { house, _files: folder.map(Files) }
+        Self {
+            house,
+            _files: folder.map(Files),
+        }
     }
 
     /// A request from a browser with this session cookie, or with none.
     pub fn caller(&self, cookie: Option<&Secret>) -> Caller {
-        Caller::new(self.house.clone(), info(), cookie.map(|cookie| cookie.expose().to_owned()))
+        Caller::new(
+            self.house.clone(),
+            info(),
+            cookie.map(|cookie| cookie.expose().to_owned()),
+        )
     }
 
     pub async fn cookie(&self, email: &str) -> Secret {
-        store::sign_in(&self.house, &info(), email, &Secret::from(seed::PASSWORD)).await.unwrap().cookie
+        store::sign_in(&self.house, &info(), email, &Secret::from(seed::PASSWORD))
+            .await
+            .unwrap()
+            .cookie
     }
 
     pub async fn person(&self, email: &str) -> Person {
-        self.caller(Some(&self.cookie(email).await)).person().await.unwrap()
+        self.caller(Some(&self.cookie(email).await))
+            .person()
+            .await
+            .unwrap()
     }
 
     pub async fn actor(&self, email: &str, workspace: &str) -> Actor {
-        self.caller(Some(&self.cookie(email).await)).actor(workspace).await.unwrap()
+        self.caller(Some(&self.cookie(email).await))
+            .actor(workspace)
+            .await
+            .unwrap()
     }
 
     /// The texts of the letters to someone, oldest first.
@@ -105,18 +138,32 @@ impl World {
     pub async fn events(&self, event_type: app::catalog::EventType) -> u64 {
         use app::db::entity::{Event, event::Column};
         use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
-        Event::find().filter(Column::EventType.eq(event_type)).count(self.house.db().read()).await.unwrap()
+        Event::find()
+            .filter(Column::EventType.eq(event_type))
+            .count(self.house.db().read())
+            .await
+            .unwrap()
     }
 }
 
 pub fn info() -> RequestInfo {
-    RequestInfo { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), user_agent: "Mozilla/5.0 (X11; Linux) Firefox/140.0".into() }
+    RequestInfo {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        user_agent: "Mozilla/5.0 (X11; Linux) Firefox/140.0".into(),
+    }
 }
 
 /// The secret part of the last link to `path` in a letter.
 pub fn token_in(letter: &str, path: &str) -> String {
-    let start = letter.rfind(path).unwrap_or_else(|| panic!("no link to {path} in {letter}")) + path.len();
-    letter[start..].split_whitespace().next().unwrap().to_owned()
+    let start = letter
+        .rfind(path)
+        .unwrap_or_else(|| panic!("no link to {path} in {letter}"))
+        + path.len();
+    letter[start..]
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// A test that runs on both databases.

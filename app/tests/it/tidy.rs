@@ -14,26 +14,35 @@ fn sources() -> Vec<(PathBuf, String)> {
         }
     }
     let mut found = Vec::new();
-    walk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+    walk(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+        &mut found,
+    );
     assert!(found.len() > 50, "the tree was not read");
     found
 }
 
 /// Lines that stand before the file's unit tests.
 fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|line| *line != "#[cfg(test)]").filter(|line| !line.trim_start().starts_with("//"))
+    text.lines()
+        .take_while(|line| *line != "#[cfg(test)]")
+        .filter(|line| !line.trim_start().starts_with("//"))
 }
 
 #[test]
 fn domain_and_models_know_neither_pages_nor_tables() {
     for (path, text) in sources() {
         let name = path.to_string_lossy().into_owned();
-        if !(name.contains("/domain/") || name.contains("/catalog/") || name.ends_with("model.rs")) {
+        if !(name.contains("/domain/") || name.contains("/catalog/") || name.ends_with("model.rs"))
+        {
             continue;
         }
         for line in code(&text) {
             assert!(!line.contains("leptos"), "{name}: {line}");
-            assert!(!line.contains("sea_orm") || line.contains("cfg_attr(feature = \"ssr\""), "{name}: {line}");
+            assert!(
+                !line.contains("sea_orm") || line.contains("cfg_attr(feature = \"ssr\""),
+                "{name}: {line}"
+            );
         }
     }
 }
@@ -43,11 +52,19 @@ fn sections_do_not_reach_into_each_other() {
     let sections = ["account", "members", "notifications", "workspace"];
     for (path, text) in sources() {
         let name = path.to_string_lossy().into_owned();
-        let Some(own) = sections.iter().find(|section| name.contains(&format!("/settings/{section}/"))) else { continue };
+        let Some(own) = sections
+            .iter()
+            .find(|section| name.contains(&format!("/settings/{section}/")))
+        else {
+            continue;
+        };
         for line in code(&text) {
             for other in sections.iter().filter(|other| other != &own) {
                 for private in ["store", "page"] {
-                    assert!(!line.contains(&format!("settings::{other}::{private}")), "{name}: {line}");
+                    assert!(
+                        !line.contains(&format!("settings::{other}::{private}")),
+                        "{name}: {line}"
+                    );
                 }
             }
         }
@@ -59,7 +76,11 @@ fn every_section_is_complete() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/settings"));
     for section in app::settings::SECTIONS {
         for file in ["mod.rs", "model.rs", "api.rs", "page.rs", "store.rs"] {
-            assert!(root.join(section.path).join(file).exists(), "{}/{file}", section.path);
+            assert!(
+                root.join(section.path).join(file).exists(),
+                "{}/{file}",
+                section.path
+            );
         }
     }
 }
@@ -68,7 +89,11 @@ fn every_section_is_complete() {
 fn exceptions_to_lints_say_why() {
     for (path, text) in sources() {
         for line in code(&text) {
-            assert!(!line.contains("#[allow("), "{}: use #[expect(…, reason = …)]: {line}", path.display());
+            assert!(
+                !line.contains("#[allow("),
+                "{}: use #[expect(…, reason = …)]: {line}",
+                path.display()
+            );
         }
     }
 }

@@ -25,7 +25,10 @@ impl Presence {
     fn is_due(&self, session: SessionId) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if seen.get(&session).is_some_and(|at| now.duration_since(*at) < store::SEEN_EVERY) {
+        if seen
+            .get(&session)
+            .is_some_and(|at| now.duration_since(*at) < store::SEEN_EVERY)
+        {
             return false;
         }
         if seen.len() > 10_000 {
@@ -38,13 +41,22 @@ impl Presence {
 
 /// Puts a [`Caller`] into the request. Nothing is looked up until someone asks who it is.
 pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| peer.ip());
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let info = RequestInfo {
         address: address(peer, request.headers(), &state.proxies),
-        user_agent: text(request.headers(), header::USER_AGENT).unwrap_or_default().to_owned(),
+        user_agent: text(request.headers(), header::USER_AGENT)
+            .unwrap_or_default()
+            .to_owned(),
     };
-    let cookie = cookie(request.headers(), cookie_name(state.house.site().is_https())).map(str::to_owned);
+    let cookie = cookie(
+        request.headers(),
+        cookie_name(state.house.site().is_https()),
+    )
+    .map(str::to_owned);
     let caller = Caller::new(state.house.clone(), info, cookie);
     request.extensions_mut().insert(caller.clone());
     let response = next.run(request).await;
@@ -61,7 +73,11 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
 /// The peer's address, unless the peer is a trusted proxy: then the last address in X-Forwarded-For that is not one.
 /// What a client writes into that header itself stands further left and is never reached.
 fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
-    let trusted = |address: IpAddr| proxies.iter().any(|network| network.contains(&address.to_canonical()));
+    let trusted = |address: IpAddr| {
+        proxies
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
+    };
     if !trusted(peer) {
         return peer;
     }
@@ -112,16 +128,32 @@ mod tests {
     #[test]
     fn a_forged_header_changes_nothing() {
         assert_eq!(seen("203.0.113.9", "1.2.3.4", &[]), "203.0.113.9");
-        assert_eq!(seen("203.0.113.9", "1.2.3.4", &["10.0.0.0/8"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1", "1.2.3.4, 198.51.100.7", &["10.0.0.0/8"]), "198.51.100.7");
-        assert_eq!(seen("10.0.0.1", "1.2.3.4, 198.51.100.7, 10.0.0.2", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(
+            seen("203.0.113.9", "1.2.3.4", &["10.0.0.0/8"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            seen("10.0.0.1", "1.2.3.4, 198.51.100.7", &["10.0.0.0/8"]),
+            "198.51.100.7"
+        );
+        assert_eq!(
+            seen(
+                "10.0.0.1",
+                "1.2.3.4, 198.51.100.7, 10.0.0.2",
+                &["10.0.0.0/8"]
+            ),
+            "198.51.100.7"
+        );
         assert_eq!(seen("10.0.0.1", "nonsense", &["10.0.0.0/8"]), "10.0.0.1");
     }
 
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, "a=1; wheelhouse_session=abc; b=2".parse().unwrap());
+        headers.insert(
+            header::COOKIE,
+            "a=1; wheelhouse_session=abc; b=2".parse().unwrap(),
+        );
         assert_eq!(cookie(&headers, "wheelhouse_session"), Some("abc"));
         assert_eq!(cookie(&headers, "session"), None);
     }

@@ -35,7 +35,11 @@ struct Stream {
     greeting: Option<&'static str>,
 }
 
-pub async fn stream(State(state): State<AppState>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
+pub async fn stream(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Response {
     // Before the look at the memberships, so that no change falls between.
     let hints = state.house.db().hub().listen();
     let (user, workspaces) = match audience(&state.house, &caller).await {
@@ -44,21 +48,41 @@ pub async fn stream(State(state): State<AppState>, Extension(caller): Extension<
         Err(AppError::Unauthenticated) => return StatusCode::NO_CONTENT.into_response(),
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
-    let greeting = Some(if headers.contains_key("last-event-id") { ALL } else { "" });
-    let first = Stream { hints, caller, user, workspaces, stop: state.stop.clone(), greeting };
+    let greeting = Some(if headers.contains_key("last-event-id") {
+        ALL
+    } else {
+        ""
+    });
+    let first = Stream {
+        hints,
+        caller,
+        user,
+        workspaces,
+        stop: state.stop.clone(),
+        greeting,
+    };
     let events = stream::unfold(first, |mut stream| async move {
         let text = stream.next().await?;
         let event = Event::default().id(ID);
-        let event = if text.is_empty() { event } else { event.data(text) };
+        let event = if text.is_empty() {
+            event
+        } else {
+            event.data(text)
+        };
         Some((Ok::<_, Infallible>(event), stream))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+    Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        .into_response()
 }
 
 async fn audience(house: &House, caller: &Caller) -> Result<(UserId, Vec<WorkspaceId>), AppError> {
     let person = caller.still_here().await?;
     let places = store::places(house, person.id()).await?;
-    Ok((person.id(), places.into_iter().map(|place| place.id).collect()))
+    Ok((
+        person.id(),
+        places.into_iter().map(|place| place.id).collect(),
+    ))
 }
 
 impl Stream {

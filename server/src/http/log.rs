@@ -10,7 +10,12 @@ use axum::response::Response;
 use tracing::Instrument;
 
 /// Paths whose second part is a secret.
-const SECRET: [&str; 4] = ["/invite/", "/reset-password/", "/confirm-email/", "/unsubscribe/"];
+const SECRET: [&str; 4] = [
+    "/invite/",
+    "/reset-password/",
+    "/confirm-email/",
+    "/unsubscribe/",
+];
 
 pub async fn requests(request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().simple().to_string();
@@ -20,7 +25,10 @@ pub async fn requests(request: Request, next: Next) -> Response {
         let method = request.method().clone();
         let path = public_part(request.uri().path()).to_owned();
         let mut response = next.run(request).await;
-        let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1000.0);
+        let (status, ms) = (
+            response.status().as_u16(),
+            started.elapsed().as_secs_f64() * 1000.0,
+        );
         tracing::info!(%method, path, status, ms = format_args!("{ms:.1}"), "answered");
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
@@ -32,7 +40,10 @@ pub async fn requests(request: Request, next: Next) -> Response {
 }
 
 fn public_part(path: &str) -> &str {
-    SECRET.iter().find(|prefix| path.starts_with(**prefix)).map_or(path, |prefix| prefix)
+    SECRET
+        .iter()
+        .find(|prefix| path.starts_with(**prefix))
+        .map_or(path, |prefix| prefix)
 }
 
 #[cfg(test)]
@@ -43,6 +54,9 @@ mod tests {
     fn tokens_stay_out_of_the_log() {
         assert_eq!(public_part("/invite/01abc"), "/invite/");
         assert_eq!(public_part("/reset-password/xyz"), "/reset-password/");
-        assert_eq!(public_part("/w/acme/settings/account"), "/w/acme/settings/account");
+        assert_eq!(
+            public_part("/w/acme/settings/account"),
+            "/w/acme/settings/account"
+        );
     }
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use app::house::House;
 use app::shell::shell;
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use axum::Router;
 use ipnet::IpNet;
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, generate_route_list};
@@ -45,7 +45,12 @@ pub struct AppState {
 }
 
 /// Every route, behind every layer.
-pub fn router(house: &House, options: LeptosOptions, config: &Config, stop: CancellationToken) -> Router {
+pub fn router(
+    house: &House,
+    options: LeptosOptions,
+    config: &Config,
+    stop: CancellationToken,
+) -> Router {
     let state = AppState {
         house: house.clone(),
         options: options.clone(),
@@ -56,29 +61,41 @@ pub fn router(house: &House, options: LeptosOptions, config: &Config, stop: Canc
     };
     let pages = generate_route_list(app::shell::App);
     let site_root = options.site_root.to_string();
-    let files = ServeDir::new(format!("{site_root}/{}", options.site_pkg_dir)).precompressed_br().precompressed_gzip();
-    let functions = Router::new()
-        .route("/fn/{*name}", post(pages::server_function))
-        .layer(from_fn_with_state(state.clone(), flash::keep));
-
+    let files = ServeDir::new(format!("{site_root}/{}", options.site_pkg_dir))
+        .precompressed_br()
+        .precompressed_gzip();
     Router::new()
         .leptos_routes_with_context(&state, pages, pages::provide, {
             let options = options.clone();
             move || shell(options.clone())
         })
-        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(pages::provide, shell))
-        .merge(functions)
-        .route("/unsubscribe/{token}", post(pages::unsubscribe_by_one_click))
+        .fallback(leptos_axum::file_and_error_handler_with_context::<
+            AppState,
+            _,
+        >(pages::provide, shell))
+        .route(
+            "/unsubscribe/{token}",
+            post(pages::unsubscribe_by_one_click),
+        )
         .route("/w/{slug}/members.csv", get(pages::members_csv))
         .route("/live", get(live::stream))
+        .layer(from_fn_with_state(state.clone(), flash::keep))
         .layer(from_fn_with_state(state.clone(), flash::hand_over))
         .layer(from_fn_with_state(state.clone(), origin::check))
         .layer(from_fn_with_state(state.clone(), caller::identify))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
-        .nest_service(&format!("/{}", options.site_pkg_dir), tower::ServiceBuilder::new().layer(from_fn(headers::immutable)).service(files))
+        .nest_service(
+            &format!("/{}", options.site_pkg_dir),
+            tower::ServiceBuilder::new()
+                .layer(from_fn(headers::immutable))
+                .service(files),
+        )
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
-        .layer(TimeoutLayer::with_status_code(http::StatusCode::REQUEST_TIMEOUT, SLOWEST_ANSWER))
+        .layer(TimeoutLayer::with_status_code(
+            http::StatusCode::REQUEST_TIMEOUT,
+            SLOWEST_ANSWER,
+        ))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(pages::panicked))

@@ -9,14 +9,24 @@ use super::AppState;
 use super::caller::text;
 
 pub async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     // A mail program has no origin; the token in the address is the proof, and all it does is turn one switch off.
     let by_mail = request.uri().path().starts_with("/unsubscribe/");
     if reads || by_mail || is_own(request.headers(), &state.house.site().public_url) {
         return next.run(request).await;
     }
-    tracing::warn!(path = request.uri().path(), "refused: the request comes from another site");
-    (StatusCode::FORBIDDEN, "This request comes from another site.").into_response()
+    tracing::warn!(
+        path = request.uri().path(),
+        "refused: the request comes from another site"
+    );
+    (
+        StatusCode::FORBIDDEN,
+        "This request comes from another site.",
+    )
+        .into_response()
 }
 
 /// Browsers say in Sec-Fetch-Site whether a request comes from the same origin; on plain http only some do, and then
@@ -35,13 +45,19 @@ mod tests {
     #[test]
     fn only_our_own_pages_may_change_something() {
         let own = |pairs: &[(&'static str, &str)]| {
-            let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect();
             is_own(&headers, "https://house.example")
         };
         assert!(own(&[("sec-fetch-site", "same-origin")]));
         assert!(own(&[("origin", "https://house.example")]));
         assert!(!own(&[]));
-        assert!(!own(&[("sec-fetch-site", "cross-site"), ("origin", "https://house.example")]));
+        assert!(!own(&[
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "https://house.example")
+        ]));
         assert!(!own(&[("sec-fetch-site", "same-site")]));
         assert!(!own(&[("sec-fetch-site", "none")]));
         assert!(!own(&[("origin", "https://evil.example")]));

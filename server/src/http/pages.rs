@@ -9,43 +9,50 @@ use app::settings::members::store::export_csv;
 use app::settings::notifications::store::{read_unsubscribe, write};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use leptos::prelude::{provide_context, use_context};
-use leptos_axum::{ResponseOptions, handle_server_fns_with_context};
+use leptos_axum::ResponseOptions;
 
 use super::AppState;
 use super::headers::content_security_policy;
 
 /// Hands pages and server functions what the layers found out.
 pub fn provide() {
-    let Some(parts) = use_context::<Parts>() else { return };
+    let Some(parts) = use_context::<Parts>() else {
+        return;
+    };
     if let Some(caller) = parts.extensions.get::<Caller>() {
         provide_context(caller.clone());
     }
     provide_context(parts.extensions.get::<Flash>().cloned());
-    if let (Some(nonce), Some(response)) = (leptos::nonce::use_nonce(), use_context::<ResponseOptions>())
+    if let (Some(nonce), Some(response)) =
+        (leptos::nonce::use_nonce(), use_context::<ResponseOptions>())
         && let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce))
     {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
 }
 
-pub async fn server_function(request: Request) -> impl IntoResponse {
-    handle_server_fns_with_context(provide, request).await
-}
-
 /// RFC 8058: what a mail program posts when someone presses its Unsubscribe button.
-pub async fn unsubscribe_by_one_click(State(state): State<AppState>, Path(token): Path<String>) -> Response {
-    let Some((user, switch)) = read_unsubscribe(&state.house, &token) else { return answer(&AppError::NotFound) };
+pub async fn unsubscribe_by_one_click(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+) -> Response {
+    let Some((user, switch)) = read_unsubscribe(&state.house, &token) else {
+        return answer(&AppError::NotFound);
+    };
     match write(&state.house, user, &[(switch, false)]).await {
         Ok(()) => "Unsubscribed.".into_response(),
         Err(error) => answer(&error),
     }
 }
 
-pub async fn members_csv(Extension(caller): Extension<Caller>, Path(slug): Path<String>) -> Response {
+pub async fn members_csv(
+    Extension(caller): Extension<Caller>,
+    Path(slug): Path<String>,
+) -> Response {
     let csv = async {
         let actor = caller.actor(&slug).await?;
         export_csv(caller.house(), &actor).await
@@ -54,7 +61,10 @@ pub async fn members_csv(Extension(caller): Extension<Caller>, Path(slug): Path<
         Ok(csv) => {
             let headers = [
                 (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-                (header::CONTENT_DISPOSITION, "attachment; filename=\"members.csv\""),
+                (
+                    header::CONTENT_DISPOSITION,
+                    "attachment; filename=\"members.csv\"",
+                ),
             ];
             (headers, csv).into_response()
         }
@@ -71,10 +81,18 @@ pub async fn healthz() -> &'static str {
 pub async fn readyz(State(state): State<AppState>) -> Response {
     match state.house.db().is_migrated().await {
         Ok(true) => "ready".into_response(),
-        Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not migrated").into_response(),
+        Ok(false) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database is not migrated",
+        )
+            .into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer").into_response()
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database does not answer",
+            )
+                .into_response()
         }
     }
 }
@@ -86,7 +104,14 @@ fn answer(error: &AppError) -> Response {
 
 /// A panic is one answer of 500, not the end of the process.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = message.unwrap_or("unknown"), "a handler panicked");
-    (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong. This is our fault, not yours.").into_response()
+    (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Something went wrong. This is our fault, not yours.",
+    )
+        .into_response()
 }

@@ -26,7 +26,9 @@ pub async fn run(house: House, stop: CancellationToken) {
         match dispatch_next(&house).await {
             Ok(true) if !stop.is_cancelled() => continue,
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "an event could not be dispatched; it will be tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "an event could not be dispatched; it will be tried again")
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -45,13 +47,19 @@ pub async fn dispatch_all(house: &House) -> Result<(), AppError> {
 /// Takes the oldest waiting event. `false`: none waits.
 async fn dispatch_next(house: &House) -> Result<bool, AppError> {
     use entity::event::Column;
-    let waiting = entity::Event::find().filter(Column::DispatchedAt.is_null()).order_by_asc(Column::Id);
+    let waiting = entity::Event::find()
+        .filter(Column::DispatchedAt.is_null())
+        .order_by_asc(Column::Id);
     // Most of the time nothing waits: look before taking SQLite's only write lock.
     if waiting.clone().one(house.db().read()).await?.is_none() {
         return Ok(false);
     }
     let mut tx = house.db().begin().await?;
-    let Some(event) = waiting.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).one(&tx).await? else {
+    let Some(event) = waiting
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .one(&tx)
+        .await?
+    else {
         return Ok(false);
     };
     if event.mode == "live" {
@@ -104,27 +112,45 @@ async fn listeners(tx: &Tx, event: &entity::event::Model) -> Result<Vec<Listener
     let mut found = Vec::new();
     if let Some(workspace) = event.workspace_id {
         use entity::membership::Column;
-        let members = entity::Membership::find().filter(Column::WorkspaceId.eq(workspace)).all(tx).await?;
+        let members = entity::Membership::find()
+            .filter(Column::WorkspaceId.eq(workspace))
+            .all(tx)
+            .await?;
         let allowed: Vec<UserId> = members
             .into_iter()
             .filter(|member| Role::may(member.role, event.event_type.required_permission()))
             .map(|member| member.user_id)
             .filter(|user| event.actor_id != Some(user.uuid()))
             .collect();
-        let users = entity::User::find().filter(entity::user::Column::Id.is_in(allowed)).all(tx).await?;
-        found.extend(users.into_iter().map(|user| Listener { user: user.id, email: user.email, workspace: Some(workspace) }));
+        let users = entity::User::find()
+            .filter(entity::user::Column::Id.is_in(allowed))
+            .all(tx)
+            .await?;
+        found.extend(users.into_iter().map(|user| Listener {
+            user: user.id,
+            email: user.email,
+            workspace: Some(workspace),
+        }));
     }
     if let Some(about) = event.about_user_id {
         let own = event.category == Category::Security || event.actor_id != Some(about.uuid());
         if own && !found.iter().any(|listener| listener.user == about) {
             let user = entity::User::find_by_id(about).one(tx).await?;
-            found.extend(user.map(|user| Listener { user: user.id, email: user.email, workspace: None }));
+            found.extend(user.map(|user| Listener {
+                user: user.id,
+                email: user.email,
+                workspace: None,
+            }));
         }
     }
     Ok(found)
 }
 
-async fn put_into_inbox(tx: &mut Tx, listener: &Listener, event: &entity::event::Model) -> Result<(), AppError> {
+async fn put_into_inbox(
+    tx: &mut Tx,
+    listener: &Listener,
+    event: &entity::event::Model,
+) -> Result<(), AppError> {
     use entity::notification::Column;
     let row = entity::notification::ActiveModel {
         id: Set(NotificationId::new()),
@@ -136,7 +162,11 @@ async fn put_into_inbox(tx: &mut Tx, listener: &Listener, event: &entity::event:
         read_at: Set(None),
     };
     entity::Notification::insert(row)
-        .on_conflict(OnConflict::columns([Column::UserId, Column::EventId]).do_nothing().to_owned())
+        .on_conflict(
+            OnConflict::columns([Column::UserId, Column::EventId])
+                .do_nothing()
+                .to_owned(),
+        )
         .exec_without_returning(tx)
         .await?;
     tx.hint(Hint::user(listener.user, Topic::Inbox));
@@ -161,20 +191,45 @@ async fn send_mail(
     }
     let site = house.site();
     let place = workspace.filter(|_| listener.workspace.is_some());
-    let link = place.map_or_else(|| site.url("/"), |place| site.url(&format!("/w/{}/inbox", place.slug)));
+    let link = place.map_or_else(
+        || site.url("/"),
+        |place| site.url(&format!("/w/{}/inbox", place.slug)),
+    );
     let settings = place.map_or_else(
         || site.url("/"),
-        |place| site.url(&format!("/w/{}/settings/notifications#{}-email", place.slug, event.category)),
+        |place| {
+            site.url(&format!(
+                "/w/{}/settings/notifications#{}-email",
+                place.slug, event.category
+            ))
+        },
     );
     let sentence = describe(event.event_type, &event.actor_name, &event.data);
-    let letter =
-        letters::notification(&sentence, event.category.label(), place.map(|place| place.name.as_str()), &link, &settings);
+    let letter = letters::notification(
+        &sentence,
+        event.category.label(),
+        place.map(|place| place.name.as_str()),
+        &link,
+        &settings,
+    );
     let cell = Switch::Cell(event.category, Channel::Email);
     let notice = Notice {
         event: event.id,
         category: event.category,
-        unsubscribe_url: site.url(&format!("/unsubscribe/{}", unsubscribe_token(house, listener.user, cell))),
+        unsubscribe_url: site.url(&format!(
+            "/unsubscribe/{}",
+            unsubscribe_token(house, listener.user, cell)
+        )),
     };
-    mail::post(tx, Addressee { email: listener.email, user: Some(listener.user) }, letter, Some(notice)).await?;
+    mail::post(
+        tx,
+        Addressee {
+            email: listener.email,
+            user: Some(listener.user),
+        },
+        letter,
+        Some(notice),
+    )
+    .await?;
     Ok(())
 }

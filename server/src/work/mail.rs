@@ -35,12 +35,17 @@ pub struct Post {
 impl Post {
     /// Nothing without an SMTP server: then letters stay in the outbox.
     pub fn new(config: &Config) -> Result<Option<Self>> {
-        let Some(url) = &config.smtp_url else { return Ok(None) };
+        let Some(url) = &config.smtp_url else {
+            return Ok(None);
+        };
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .context("WHEELHOUSE_SMTP_URL: not an address of an SMTP server")?
             .timeout(Some(SEND_TIMEOUT))
             .build();
-        Ok(Some(Self { transport, from: config.mail_from.clone() }))
+        Ok(Some(Self {
+            transport,
+            from: config.mail_from.clone(),
+        }))
     }
 }
 
@@ -50,7 +55,9 @@ pub async fn run(house: House, post: Post, stop: CancellationToken) {
         match send_due(&house, &post).await {
             Ok(1..) if !stop.is_cancelled() => continue,
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the outbox could not be read; it will be tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "the outbox could not be read; it will be tried again")
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -87,10 +94,20 @@ async fn claim(house: &House, lease: Uuid) -> Result<Vec<entity::mail::Model>, A
         .filter(Column::SentAt.is_null())
         .filter(Column::FailedAt.is_null())
         .filter(Column::NextAttemptAt.lte(now))
-        .filter(Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lt(now)))
+        .filter(
+            Condition::any()
+                .add(Column::LeaseUntil.is_null())
+                .add(Column::LeaseUntil.lt(now)),
+        )
         .order_by_asc(Column::NextAttemptAt)
         .limit(BATCH);
-    if due.clone().into_tuple::<app::domain::MailId>().one(house.db().read()).await?.is_none() {
+    if due
+        .clone()
+        .into_tuple::<app::domain::MailId>()
+        .one(house.db().read())
+        .await?
+        .is_none()
+    {
         return Ok(Vec::new());
     }
     let tx = house.db().begin().await?;
@@ -98,7 +115,10 @@ async fn claim(house: &House, lease: Uuid) -> Result<Vec<entity::mail::Model>, A
     if house.db().backend() == sea_orm::DbBackend::Postgres {
         due.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
-    let due = Query::select().column(Column::Id).from_subquery(due.take(), "due").take();
+    let due = Query::select()
+        .column(Column::Id)
+        .from_subquery(due.take(), "due")
+        .take();
     let letters = entity::Mail::update_many()
         .col_expr(Column::LeaseToken, Expr::value(lease))
         .col_expr(Column::LeaseUntil, Expr::value(now.after(LEASE)))
@@ -130,13 +150,17 @@ async fn finish(
             tracing::info!(mail = %letter.id, attempts, "mail sent");
         }
         Err((permanent, error)) => {
-            let wait = usize::try_from(letter.attempts).ok().and_then(|tried| WAITS.get(tried)).filter(|_| !permanent);
+            let wait = usize::try_from(letter.attempts)
+                .ok()
+                .and_then(|tried| WAITS.get(tried))
+                .filter(|_| !permanent);
             tracing::warn!(mail = %letter.id, attempts, error, again = wait.is_some(), "mail not sent");
             update = update.col_expr(Column::LastError, Expr::value(error));
             update = match wait {
-                Some(&minutes) => {
-                    update.col_expr(Column::NextAttemptAt, Expr::value(now.after(app::domain::minutes(minutes))))
-                }
+                Some(&minutes) => update.col_expr(
+                    Column::NextAttemptAt,
+                    Expr::value(now.after(app::domain::minutes(minutes))),
+                ),
                 None => update.col_expr(Column::FailedAt, Expr::value(now)),
             };
         }
@@ -155,11 +179,20 @@ fn message(post: &Post, letter: &entity::mail::Model) -> Result<Message> {
         .from(post.from.clone())
         .to(to)
         .subject(letter.subject.clone())
-        .message_id(Some(format!("<{}@{}>", letter.id, post.from.email.domain())));
+        .message_id(Some(format!(
+            "<{}@{}>",
+            letter.id,
+            post.from.email.domain()
+        )));
     if let Some(url) = &letter.unsubscribe_url {
-        message = message.header(ListUnsubscribe(format!("<{url}>"))).header(OneClick);
+        message = message
+            .header(ListUnsubscribe(format!("<{url}>")))
+            .header(OneClick);
     }
-    Ok(message.multipart(MultiPart::alternative_plain_html(letter.body_text.clone(), letter.body_html.clone()))?)
+    Ok(message.multipart(MultiPart::alternative_plain_html(
+        letter.body_text.clone(),
+        letter.body_html.clone(),
+    ))?)
 }
 
 /// RFC 2369: where this kind of mail can be stopped.

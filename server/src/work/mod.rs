@@ -13,14 +13,23 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 
 /// Starts every worker; they end when `stop` is cancelled.
-pub fn start(workers: &TaskTracker, house: &House, config: &Config, stop: &CancellationToken) -> Result<()> {
+pub fn start(
+    workers: &TaskTracker,
+    house: &House,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<()> {
     workers.spawn(dispatch::run(house.clone(), stop.clone()));
     workers.spawn(housekeeping::run(house.clone(), stop.clone()));
     if let Some(post) = mail::Post::new(config)? {
         workers.spawn(mail::run(house.clone(), post, stop.clone()));
     }
     if config.database_url.starts_with("postgres") {
-        workers.spawn(relay::run(house.clone(), config.database_url.clone(), stop.clone()));
+        workers.spawn(relay::run(
+            house.clone(),
+            config.database_url.clone(),
+            stop.clone(),
+        ));
     }
     Ok(())
 }

@@ -63,5 +63,10 @@ async fn relay(house: &House, url: &str, me: Uuid) -> Result<(), sqlx::Error> {
 
 async fn send(pool: &PgPool, wire: &Wire) -> Result<(), sqlx::Error> {
     let payload = serde_json::to_string(wire).expect("a hint is JSON");
-    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(pool).await.map(|_| ())
+    sqlx::query("SELECT pg_notify($1, $2)")
+        .bind(CHANNEL)
+        .bind(payload)
+        .execute(pool)
+        .await
+        .map(|_| ())
 }

@@ -17,7 +17,9 @@ use wheelhouse::work::dispatch::dispatch_all;
 use crate::support::{Server, Template};
 
 /// Nobody; Acme's client, member, admin and owner; the owner of another workspace; and who was removed from Acme.
-const CALLERS: [&str; 7] = ["nobody", "cleo", "mia", "adam", "olivia", "greta", "removed"];
+const CALLERS: [&str; 7] = [
+    "nobody", "cleo", "mia", "adam", "olivia", "greta", "removed",
+];
 
 /// What the calls need to name, found in the demo.
 struct Names {
@@ -40,9 +42,18 @@ impl Names {
             .unwrap()
             .unwrap();
         let user = async |email: &str| {
-            entity::User::find().filter(entity::user::Column::Email.eq(email)).one(read).await.unwrap().unwrap().id
+            entity::User::find()
+                .filter(entity::user::Column::Email.eq(email))
+                .one(read)
+                .await
+                .unwrap()
+                .unwrap()
+                .id
         };
-        let (cleo, mia) = (user("cleo@acme.example").await, user("mia@acme.example").await);
+        let (cleo, mia) = (
+            user("cleo@acme.example").await,
+            user("mia@acme.example").await,
+        );
         let cleo = entity::Membership::find()
             .filter(entity::membership::Column::UserId.eq(cleo))
             .one(read)
@@ -61,16 +72,29 @@ impl Names {
             .await
             .unwrap()
             .unwrap();
-        let session =
-            entity::Session::find().filter(entity::session::Column::UserId.eq(mia)).one(read).await.unwrap().unwrap();
+        let session = entity::Session::find()
+            .filter(entity::session::Column::UserId.eq(mia))
+            .one(read)
+            .await
+            .unwrap()
+            .unwrap();
         Self {
             workspace: workspace.id.to_string(),
             cleo: cleo.id,
             invitation: invitation.id,
-            token: invitation_token(&server.house, invitation.id, invitation.generation, Carrier::Mail),
+            token: invitation_token(
+                &server.house,
+                invitation.id,
+                invitation.generation,
+                Carrier::Mail,
+            ),
             notification: notification.id,
             session: session.id.to_string(),
-            unsubscribe: unsubscribe_token(&server.house, mia, Switch::Cell(Category::Security, Channel::Email)),
+            unsubscribe: unsubscribe_token(
+                &server.house,
+                mia,
+                Switch::Cell(Category::Security, Channel::Email),
+            ),
         }
     }
 }
@@ -84,55 +108,172 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
     let form_workspace = || ("form[workspace]", names.workspace.clone());
     let unknown_event = || ("event", EventId::new().to_string());
     vec![
-        ("accept_invitation", vec![("form[token]", names.token.clone()), ("form[name]", s("Ben")), ("form[password]", s("seven unrelated purple teapots"))]),
+        (
+            "accept_invitation",
+            vec![
+                ("form[token]", names.token.clone()),
+                ("form[name]", s("Ben")),
+                ("form[password]", s("seven unrelated purple teapots")),
+            ],
+        ),
         ("cancel_email_change", vec![]),
-        ("cancel_invitation", vec![workspace(), ("invitation", names.invitation.to_string())]),
-        ("change_role", vec![form_workspace(), ("form[member]", names.cleo.to_string()), ("form[role]", s("member"))]),
+        (
+            "cancel_invitation",
+            vec![workspace(), ("invitation", names.invitation.to_string())],
+        ),
+        (
+            "change_role",
+            vec![
+                form_workspace(),
+                ("form[member]", names.cleo.to_string()),
+                ("form[role]", s("member")),
+            ],
+        ),
         ("check_confirmation_link", vec![("token", s("x"))]),
         ("check_reset_link", vec![("token", s("x"))]),
         ("check_slug", vec![workspace(), ("slug", s("new-place"))]),
         ("confirm_email", vec![("form[token]", s("x"))]),
-        ("create_workspace", vec![("form[name]", s("Another")), ("form[slug]", s(""))]),
-        ("delete_workspace", vec![form_workspace(), ("form[slug]", s("acme")), ("form[current_password]", s(PASSWORD))]),
+        (
+            "create_workspace",
+            vec![("form[name]", s("Another")), ("form[slug]", s(""))],
+        ),
+        (
+            "delete_workspace",
+            vec![
+                form_workspace(),
+                ("form[slug]", s("acme")),
+                ("form[current_password]", s(PASSWORD)),
+            ],
+        ),
         ("end_other_sessions", vec![]),
         ("end_session", vec![("session", names.session.clone())]),
-        ("invite_members", vec![form_workspace(), ("form[email]", s("new@acme.example")), ("form[role]", s("member"))]),
+        (
+            "invite_members",
+            vec![
+                form_workspace(),
+                ("form[email]", s("new@acme.example")),
+                ("form[role]", s("member")),
+            ],
+        ),
         ("leave_workspace", vec![workspace()]),
         ("load_account", vec![]),
         ("load_first_path", vec![]),
-        ("load_inbox", vec![workspace(), ("category", s("")), ("before", s(""))]),
+        (
+            "load_inbox",
+            vec![workspace(), ("category", s("")), ("before", s(""))],
+        ),
         ("load_invitation", vec![("token", names.token.clone())]),
         ("load_matrix", vec![]),
-        ("load_members", vec![workspace(), ("status", s("")), ("search", s("")), ("after", s(""))]),
+        (
+            "load_members",
+            vec![
+                workspace(),
+                ("status", s("")),
+                ("search", s("")),
+                ("after", s("")),
+            ],
+        ),
         ("load_outbox", vec![]),
         ("load_overview", vec![workspace()]),
         ("load_surroundings", vec![workspace()]),
-        ("load_unsubscribe", vec![("token", names.unsubscribe.clone())]),
+        (
+            "load_unsubscribe",
+            vec![("token", names.unsubscribe.clone())],
+        ),
         ("load_workspace", vec![workspace()]),
         ("mark_all_read", vec![workspace()]),
-        ("mark_notification", vec![workspace(), ("notification", names.notification.to_string()), ("read", s("true"))]),
-        ("remove_member", vec![workspace(), ("member", names.cleo.to_string())]),
-        ("rename_workspace", vec![form_workspace(), ("form[name]", s("Renamed"))]),
-        ("request_password_reset", vec![("form[email]", s("mia@acme.example"))]),
+        (
+            "mark_notification",
+            vec![
+                workspace(),
+                ("notification", names.notification.to_string()),
+                ("read", s("true")),
+            ],
+        ),
+        (
+            "remove_member",
+            vec![workspace(), ("member", names.cleo.to_string())],
+        ),
+        (
+            "rename_workspace",
+            vec![form_workspace(), ("form[name]", s("Renamed"))],
+        ),
+        (
+            "request_password_reset",
+            vec![("form[email]", s("mia@acme.example"))],
+        ),
         ("resend_confirmation", vec![]),
         ("resend_email_change", vec![]),
-        ("resend_invitation", vec![workspace(), ("invitation", names.invitation.to_string())]),
-        ("reset_password", vec![("form[token]", s("x")), ("form[password]", s("x")), ("form[confirm]", s("x"))]),
-        ("save_profile", vec![("form[name]", s("Somebody")), ("form[email]", s("cleo@acme.example")), ("form[current_password]", s(PASSWORD))]),
-        ("set_notification", vec![("switch", s("billing.email")), ("on", s("false"))]),
-        ("set_notifications", vec![("range", s("row.billing")), ("on", s("false"))]),
-        ("sign_in", vec![("form[email]", s("mia@acme.example")), ("form[password]", s(PASSWORD))]),
+        (
+            "resend_invitation",
+            vec![workspace(), ("invitation", names.invitation.to_string())],
+        ),
+        (
+            "reset_password",
+            vec![
+                ("form[token]", s("x")),
+                ("form[password]", s("x")),
+                ("form[confirm]", s("x")),
+            ],
+        ),
+        (
+            "save_profile",
+            vec![
+                ("form[name]", s("Somebody")),
+                ("form[email]", s("cleo@acme.example")),
+                ("form[current_password]", s(PASSWORD)),
+            ],
+        ),
+        (
+            "set_notification",
+            vec![("switch", s("billing.email")), ("on", s("false"))],
+        ),
+        (
+            "set_notifications",
+            vec![("range", s("row.billing")), ("on", s("false"))],
+        ),
+        (
+            "sign_in",
+            vec![
+                ("form[email]", s("mia@acme.example")),
+                ("form[password]", s(PASSWORD)),
+            ],
+        ),
         ("sign_out", vec![]),
-        ("sign_up", vec![("form[name]", s("Zoe")), ("form[email]", s("zoe@new.example")), ("form[password]", s("seven unrelated purple teapots")), ("form[workspace]", s("Zoe"))]),
-        ("transfer_ownership", vec![form_workspace(), ("form[member]", names.cleo.to_string()), ("form[current_password]", s(PASSWORD))]),
+        (
+            "sign_up",
+            vec![
+                ("form[name]", s("Zoe")),
+                ("form[email]", s("zoe@new.example")),
+                ("form[password]", s("seven unrelated purple teapots")),
+                ("form[workspace]", s("Zoe")),
+            ],
+        ),
+        (
+            "transfer_ownership",
+            vec![
+                form_workspace(),
+                ("form[member]", names.cleo.to_string()),
+                ("form[current_password]", s(PASSWORD)),
+            ],
+        ),
         ("undo_cancel_invitation", vec![workspace(), unknown_event()]),
         ("undo_change_role", vec![workspace(), unknown_event()]),
         ("undo_remove_member", vec![workspace(), unknown_event()]),
         ("undo_workspace_rename", vec![workspace(), unknown_event()]),
         ("undo_workspace_url", vec![workspace(), unknown_event()]),
         ("unsubscribe", vec![("token", names.unsubscribe.clone())]),
-        ("update_password", vec![("form[password]", s("seven unrelated purple teapots")), ("form[confirm]", s("seven unrelated purple teapots"))]),
-        ("update_workspace_url", vec![form_workspace(), ("form[slug]", s("acme-corp"))]),
+        (
+            "update_password",
+            vec![
+                ("form[password]", s("seven unrelated purple teapots")),
+                ("form[confirm]", s("seven unrelated purple teapots")),
+            ],
+        ),
+        (
+            "update_workspace_url",
+            vec![form_workspace(), ("form[slug]", s("acme-corp"))],
+        ),
     ]
 }
 
@@ -155,7 +296,11 @@ async fn server(template: &Template, caller: &str) -> Server {
             .await
             .unwrap()
             .unwrap();
-        entity::Membership::delete_many().filter(entity::membership::Column::UserId.eq(mia.id)).exec(&tx).await.unwrap();
+        entity::Membership::delete_many()
+            .filter(entity::membership::Column::UserId.eq(mia.id))
+            .exec(&tx)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
     server
@@ -168,7 +313,9 @@ async fn every_server_function() {
         let server = server(&template, "nobody").await;
         calls(&Names::find(&server).await)
     };
-    let known: BTreeSet<&str> = server_fn::axum::server_fn_paths().map(|(path, _)| path.trim_start_matches("/fn/")).collect();
+    let known: BTreeSet<&str> = server_fn::axum::server_fn_paths()
+        .map(|(path, _)| path.trim_start_matches("/fn/"))
+        .collect();
     let covered: BTreeSet<&str> = listed.iter().map(|(name, _)| *name).collect();
     assert_eq!(known, covered, "every server function stands in this table");
 
@@ -185,8 +332,15 @@ async fn every_server_function() {
             let fields = &calls(&names)[index].1;
             let answer = server.call(caller, &format!("/fn/{name}"), fields).await;
             let _ = write!(table, " {:>7}", answer.status.as_u16());
-            assert_ne!(answer.status.as_u16(), 500, "{name} as {caller}: {}", answer.body);
-            let in_workspace = fields.iter().any(|(field, _)| field.ends_with("workspace") || *field == "form[workspace]")
+            assert_ne!(
+                answer.status.as_u16(),
+                500,
+                "{name} as {caller}: {}",
+                answer.body
+            );
+            let in_workspace = fields
+                .iter()
+                .any(|(field, _)| field.ends_with("workspace") || *field == "form[workspace]")
                 && !["sign_up"].contains(name);
             if in_workspace {
                 match caller {
@@ -216,12 +370,27 @@ impl Names {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page() {
     let template = template().await;
-    let routes: BTreeSet<String> =
-        leptos_axum::generate_route_list(app::shell::App).iter().map(|route| route.path().to_owned()).collect();
+    let routes: BTreeSet<String> = leptos_axum::generate_route_list(app::shell::App)
+        .iter()
+        .map(|route| route.path().to_owned())
+        .collect();
     let pages: BTreeSet<String> = [
-        "/", "/login", "/signup", "/forgot-password", "/reset-password/{token}", "/confirm-email/{token}", "/invite/{token}",
-        "/unsubscribe/{token}", "/new", "/outbox", "/w/{slug}", "/w/{slug}/inbox", "/w/{slug}/settings/account",
-        "/w/{slug}/settings/notifications", "/w/{slug}/settings/workspace", "/w/{slug}/settings/members",
+        "/",
+        "/login",
+        "/signup",
+        "/forgot-password",
+        "/reset-password/{token}",
+        "/confirm-email/{token}",
+        "/invite/{token}",
+        "/unsubscribe/{token}",
+        "/new",
+        "/outbox",
+        "/w/{slug}",
+        "/w/{slug}/inbox",
+        "/w/{slug}/settings/account",
+        "/w/{slug}/settings/notifications",
+        "/w/{slug}/settings/workspace",
+        "/w/{slug}/settings/members",
     ]
     .map(str::to_owned)
     .into();
@@ -232,11 +401,18 @@ async fn every_page() {
         let _ = write!(table, " {caller:>7}");
     }
     table.push('\n');
-    for path in pages.iter().map(String::as_str).chain(["/w/{slug}/members.csv", "/live", "/no/such/page"]) {
+    for path in
+        pages
+            .iter()
+            .map(String::as_str)
+            .chain(["/w/{slug}/members.csv", "/live", "/no/such/page"])
+    {
         let _ = write!(table, "{path:<34}");
         for caller in CALLERS {
             let server = server(&template, caller).await;
-            let path = path.replace("{slug}", "acme").replace("{token}", "nonsense");
+            let path = path
+                .replace("{slug}", "acme")
+                .replace("{token}", "nonsense");
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {
                 let _ = write!(table, " {:>7}", "stream");

@@ -8,13 +8,19 @@ use axum::http::{Request, StatusCode, header};
 use crate::support::{Folder, ORIGIN, Server, encode, house, router};
 
 fn sign_in_fields(password: &str) -> Vec<(&'static str, String)> {
-    vec![("form[email]", "mia@acme.example".into()), ("form[password]", password.into())]
+    vec![
+        ("form[email]", "mia@acme.example".into()),
+        ("form[password]", password.into()),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_sites_page_changes_nothing() {
     let server = Server::new().await;
-    let body = encode(&[("form[name]", "Mallory".into()), ("form[email]", "mia@acme.example".into())]);
+    let body = encode(&[
+        ("form[name]", "Mallory".into()),
+        ("form[email]", "mia@acme.example".into()),
+    ]);
     let attempt = |headers: Vec<(&'static str, &'static str)>| {
         let cookie = format!("wheelhouse_session={}", server.cookies["mia"].expose());
         let mut request = Request::post("/fn/save_profile")
@@ -26,10 +32,26 @@ async fn another_sites_page_changes_nothing() {
         server.send(request.body(Body::from(body.clone())).unwrap())
     };
     assert_eq!(attempt(vec![]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(attempt(vec![("origin", "https://evil.example")]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(attempt(vec![("sec-fetch-site", "cross-site"), ("origin", ORIGIN)]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(attempt(vec![("sec-fetch-site", "same-site")]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(attempt(vec![("origin", ORIGIN)]).await.status, StatusCode::OK);
+    assert_eq!(
+        attempt(vec![("origin", "https://evil.example")])
+            .await
+            .status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        attempt(vec![("sec-fetch-site", "cross-site"), ("origin", ORIGIN)])
+            .await
+            .status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        attempt(vec![("sec-fetch-site", "same-site")]).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        attempt(vec![("origin", ORIGIN)]).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,14 +59,26 @@ async fn nothing_changes_by_get_and_only_forms_are_read() {
     let server = Server::new().await;
     let get = server.page("mia", "/fn/sign_out").await;
     assert!(get.status.is_client_error(), "{}", get.status);
-    assert_eq!(server.call("mia", "/fn/load_account", &[]).await.status, StatusCode::OK, "still signed in");
-    for kind in ["text/plain", "application/json", "multipart/form-data; boundary=x"] {
+    assert_eq!(
+        server.call("mia", "/fn/load_account", &[]).await.status,
+        StatusCode::OK,
+        "still signed in"
+    );
+    for kind in [
+        "text/plain",
+        "application/json",
+        "multipart/form-data; boundary=x",
+    ] {
         let request = Request::post("/fn/save_profile")
             .header("sec-fetch-site", "same-origin")
             .header(header::CONTENT_TYPE, kind)
             .body(Body::from("form[name]=x"))
             .unwrap();
-        assert_eq!(server.send(request).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
+        assert_eq!(
+            server.send(request).await.status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{kind}"
+        );
     }
 }
 
@@ -52,12 +86,36 @@ async fn nothing_changes_by_get_and_only_forms_are_read() {
 async fn bodies_are_limited_and_nonsense_is_a_bad_request() {
     let server = Server::new().await;
     let large = vec![("form[name]", "x".repeat(300 * 1024))];
-    assert_eq!(server.call("mia", "/fn/save_profile", &large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        server.call("mia", "/fn/save_profile", &large).await.status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
     let twice = vec![("workspace", "a".to_owned()), ("workspace", "b".to_owned())];
-    assert_eq!(server.call("mia", "/fn/load_workspace", &twice).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(server.call("mia", "/fn/save_profile", &[("form", "abc".into())]).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(server.call("mia", "/fn/save_profile", &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(server.call("mia", "/fn/no_such_function", &[]).await.status.is_client_error());
+    assert_eq!(
+        server
+            .call("mia", "/fn/load_workspace", &twice)
+            .await
+            .status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        server
+            .call("mia", "/fn/save_profile", &[("form", "abc".into())])
+            .await
+            .status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        server.call("mia", "/fn/save_profile", &[]).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert!(
+        server
+            .call("mia", "/fn/no_such_function", &[])
+            .await
+            .status
+            .is_client_error()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,29 +124,64 @@ async fn every_page_carries_its_headers() {
     let page = server.page("olivia", "/w/acme/settings/account").await;
     assert_eq!(page.status, StatusCode::OK);
     let policy = page.header("content-security-policy");
-    for part in ["object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'", "'strict-dynamic' 'nonce-"] {
+    for part in [
+        "object-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+        "'strict-dynamic' 'nonce-",
+    ] {
         assert!(policy.contains(part), "{policy}");
     }
-    let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
-    assert!(page.body.contains(&format!("nonce=\"{nonce}\"")), "the page's scripts carry the nonce");
+    let nonce = policy
+        .split("'nonce-")
+        .nth(1)
+        .unwrap()
+        .split('\'')
+        .next()
+        .unwrap();
+    assert!(
+        page.body.contains(&format!("nonce=\"{nonce}\"")),
+        "the page's scripts carry the nonce"
+    );
     let again = server.page("olivia", "/w/acme/settings/account").await;
-    assert!(!again.header("content-security-policy").contains(nonce), "a nonce is used once");
+    assert!(
+        !again.header("content-security-policy").contains(nonce),
+        "a nonce is used once"
+    );
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     assert_eq!(page.header("referrer-policy"), "strict-origin");
     assert_eq!(page.header("cache-control"), "no-store");
     assert!(!page.header("x-request-id").is_empty());
-    assert!(!page.body.contains(" style=\""), "the policy forbids inline styles");
+    assert!(
+        !page.body.contains(" style=\""),
+        "the policy forbids inline styles"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_cookie_is_for_the_server_alone() {
     let server = Server::new().await;
-    let answer = server.call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD)).await;
+    let answer = server
+        .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
+        .await;
     assert_eq!(answer.status, StatusCode::OK);
-    let cookie = answer.headers.get(header::SET_COOKIE).unwrap().to_str().unwrap();
-    assert!(cookie.starts_with("wheelhouse_session=") && cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+    let cookie = answer
+        .headers
+        .get(header::SET_COOKIE)
+        .unwrap()
+        .to_str()
+        .unwrap();
+    assert!(
+        cookie.starts_with("wheelhouse_session=") && cookie.contains("; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
     assert!(!cookie.contains("Secure"), "plain http");
-    assert!(!answer.body.contains(&answer.cookie("wheelhouse_session").unwrap()));
+    assert!(
+        !answer
+            .body
+            .contains(&answer.cookie("wheelhouse_session").unwrap())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,14 +196,33 @@ async fn a_form_without_script_comes_back_with_its_errors_and_what_was_typed() {
         ("form[current_password]", "my secret".to_owned()),
     ];
     let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-    assert_eq!((posted.status, posted.header("location")), (StatusCode::SEE_OTHER, path));
-    let flash = format!("wheelhouse_flash={}", posted.cookie("wheelhouse_flash").unwrap());
+    assert_eq!(
+        (posted.status, posted.header("location")),
+        (StatusCode::SEE_OTHER, path)
+    );
+    let flash = format!(
+        "wheelhouse_flash={}",
+        posted.cookie("wheelhouse_flash").unwrap()
+    );
     let page = server.page_with("mia", path, &flash).await;
-    assert!(page.body.contains("Enter a name"), "the error stands on the page");
-    assert!(page.body.contains("Enter an email address like name@example.com"));
-    assert!(page.body.contains("value=\"not an address\""), "what was typed is still there");
+    assert!(
+        page.body.contains("Enter a name"),
+        "the error stands on the page"
+    );
+    assert!(
+        page.body
+            .contains("Enter an email address like name@example.com")
+    );
+    assert!(
+        page.body.contains("value=\"not an address\""),
+        "what was typed is still there"
+    );
     assert!(!page.body.contains("my secret"), "a password is not");
-    assert_eq!(page.cookie("wheelhouse_flash").as_deref(), Some(""), "and it is over");
+    assert_eq!(
+        page.cookie("wheelhouse_flash").as_deref(),
+        Some(""),
+        "and it is over"
+    );
     let later = server.page_with("mia", path, &flash).await;
     assert!(!later.body.contains("not an address"));
 }
@@ -119,10 +231,16 @@ async fn a_form_without_script_comes_back_with_its_errors_and_what_was_typed() {
 async fn a_form_without_script_says_that_it_was_saved() {
     let server = Server::new().await;
     let path = "/w/acme/settings/account";
-    let fields =
-        [("_back", path.to_owned()), ("form[name]", "Mia M.".to_owned()), ("form[email]", "mia@acme.example".to_owned())];
+    let fields = [
+        ("_back", path.to_owned()),
+        ("form[name]", "Mia M.".to_owned()),
+        ("form[email]", "mia@acme.example".to_owned()),
+    ];
     let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-    let flash = format!("wheelhouse_flash={}", posted.cookie("wheelhouse_flash").unwrap());
+    let flash = format!(
+        "wheelhouse_flash={}",
+        posted.cookie("wheelhouse_flash").unwrap()
+    );
     let page = server.page_with("mia", path, &flash).await;
     assert!(page.body.contains("Changes saved"));
     assert!(page.body.contains("value=\"Mia M.\""));
@@ -131,9 +249,25 @@ async fn a_form_without_script_says_that_it_was_saved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_sent_elsewhere() {
     let server = Server::new().await;
-    for evil in ["https://evil.example/x", "//evil.example", "/\\evil.example", "/x\r\nSet-Cookie: a=b", "javascript:alert(1)"] {
-        let answer = server.submit("mia", "/fn/sign_out", &[("_back", evil.into()), ("next", evil.into())]).await;
-        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/"), "{evil}");
+    for evil in [
+        "https://evil.example/x",
+        "//evil.example",
+        "/\\evil.example",
+        "/x\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+    ] {
+        let answer = server
+            .submit(
+                "mia",
+                "/fn/sign_out",
+                &[("_back", evil.into()), ("next", evil.into())],
+            )
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (StatusCode::SEE_OTHER, "/"),
+            "{evil}"
+        );
         let mut fields = sign_in_fields(PASSWORD);
         fields.push(("form[next]", evil.into()));
         let answer = server.submit("nobody", "/fn/sign_in", &fields).await;
@@ -164,8 +298,13 @@ async fn guessing_is_slowed_down() {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(encode(&sign_in_fields("wrong"))))
             .unwrap();
-        let response = tower::ServiceExt::oneshot(router.clone(), request).await.unwrap();
-        statuses.push((response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER)));
+        let response = tower::ServiceExt::oneshot(router.clone(), request)
+            .await
+            .unwrap();
+        statuses.push((
+            response.status().as_u16(),
+            response.headers().contains_key(header::RETRY_AFTER),
+        ));
     }
     assert_eq!(statuses[0], (422, false));
     assert_eq!(statuses[11], (429, true));

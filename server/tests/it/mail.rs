@@ -16,7 +16,7 @@ use crate::support::Server;
 /// Prints its port, then each letter that it is given, a line each; refuses recipients named `refused` for good and
 /// those named `later` for now.
 const SMTP_SERVER: &str = r#"
-import sys, time, json
+import sys, socket, json
 from email import message_from_bytes, policy
 from aiosmtpd.controller import Controller
 
@@ -32,9 +32,12 @@ class Handler:
             "text": m.get_body(("plain",)).get_content(), "html": m.get_body(("html",)).get_content()}), flush=True)
         return "250 OK"
 
-c = Controller(Handler(), hostname="127.0.0.1", port=0)
-c.start()
-print(c.server.sockets[0].getsockname()[1], flush=True)
+# The controller wants to know its port beforehand.
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+Controller(Handler(), hostname="127.0.0.1", port=port).start()
+print(port, flush=True)
 sys.stdin.read()
 "#;
 
@@ -46,7 +49,8 @@ struct Smtp {
 
 impl Smtp {
     fn start() -> Self {
-        let python = std::env::var("WHEELHOUSE_TEST_PYTHON").expect("WHEELHOUSE_TEST_PYTHON names a Python with aiosmtpd; bin/test sets it");
+        let python = std::env::var("WHEELHOUSE_TEST_PYTHON")
+            .expect("WHEELHOUSE_TEST_PYTHON names a Python with aiosmtpd; bin/test sets it");
         let mut child = Command::new(python)
             .args(["-c", SMTP_SERVER])
             .stdin(Stdio::piped())
@@ -56,7 +60,11 @@ impl Smtp {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut port = String::new();
         lines.read_line(&mut port).unwrap();
-        Self { child, lines, port: port.trim().parse().expect("the SMTP server says its port") }
+        Self {
+            child,
+            lines,
+            port: port.trim().parse().expect("the SMTP server says its port"),
+        }
     }
 
     fn letter(&mut self) -> serde_json::Value {
@@ -72,8 +80,16 @@ impl Smtp {
             options: wheelhouse::cli::Options,
         }
         let url = format!("smtp://127.0.0.1:{}", self.port);
-        let flags = Flags::parse_from(["test", "--smtp-url", &url, "--mail-from", "Wheelhouse <no-reply@house.example>"]);
-        Post::new(&Config::read(&flags.options).unwrap()).unwrap().unwrap()
+        let flags = Flags::parse_from([
+            "test",
+            "--smtp-url",
+            &url,
+            "--mail-from",
+            "Wheelhouse <no-reply@house.example>",
+        ]);
+        Post::new(&Config::read(&flags.options).unwrap())
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -87,12 +103,25 @@ impl Drop for Smtp {
 async fn put(server: &Server, to: &str, letter: Letter) {
     let mut tx = server.house.db().begin().await.unwrap();
     entity::Mail::delete_many().exec(&tx).await.unwrap();
-    post(&mut tx, Addressee { email: to.parse().unwrap(), user: None }, letter, None).await.unwrap();
+    post(
+        &mut tx,
+        Addressee {
+            email: to.parse().unwrap(),
+            user: None,
+        },
+        letter,
+        None,
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
 }
 
 async fn only_mail(server: &Server) -> entity::mail::Model {
-    let mut mails = entity::Mail::find().all(server.house.db().read()).await.unwrap();
+    let mut mails = entity::Mail::find()
+        .all(server.house.db().read())
+        .await
+        .unwrap();
     assert_eq!(mails.len(), 1);
     mails.remove(0)
 }
@@ -108,27 +137,60 @@ async fn a_letter_arrives_whole_and_once() {
     assert_eq!(send_due(&server.house, &smtp.post()).await.unwrap(), 1);
     let arrived = smtp.letter();
     assert_eq!(arrived["to"], serde_json::json!(["zoe@new.example"]));
-    assert_eq!(arrived["headers"]["subject"], "Grüße  Bcc: everyone@acme.example");
+    assert_eq!(
+        arrived["headers"]["subject"],
+        "Grüße  Bcc: everyone@acme.example"
+    );
     assert!(arrived["headers"].get("bcc").is_none());
-    assert_eq!(arrived["headers"]["from"], "Wheelhouse <no-reply@house.example>");
-    assert!(arrived["text"].as_str().unwrap().contains("Hello <b>Zoë</b>,"));
-    assert!(arrived["html"].as_str().unwrap().contains("Hello &lt;b&gt;Zoë&lt;/b&gt;,"));
+    assert_eq!(
+        arrived["headers"]["from"],
+        "Wheelhouse <no-reply@house.example>"
+    );
+    assert!(
+        arrived["text"]
+            .as_str()
+            .unwrap()
+            .contains("Hello <b>Zoë</b>,")
+    );
+    assert!(
+        arrived["html"]
+            .as_str()
+            .unwrap()
+            .contains("Hello &lt;b&gt;Zoë&lt;/b&gt;,")
+    );
     assert!(only_mail(&server).await.sent_at.is_some());
-    assert_eq!(send_due(&server.house, &smtp.post()).await.unwrap(), 0, "sent is sent");
+    assert_eq!(
+        send_due(&server.house, &smtp.post()).await.unwrap(),
+        0,
+        "sent is sent"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
     let smtp = Smtp::start();
     let server = Server::new().await;
-    put(&server, "later@new.example", Letter::new("Hello").paragraph("x")).await;
+    put(
+        &server,
+        "later@new.example",
+        Letter::new("Hello").paragraph("x"),
+    )
+    .await;
     send_due(&server.house, &smtp.post()).await.unwrap();
     let mail = only_mail(&server).await;
     assert!(mail.sent_at.is_none() && mail.failed_at.is_none());
-    assert!(mail.next_attempt_at.unwrap() > Timestamp::now(), "after a wait");
+    assert!(
+        mail.next_attempt_at.unwrap() > Timestamp::now(),
+        "after a wait"
+    );
     assert!(mail.last_error.unwrap().contains("450"));
 
-    put(&server, "refused@new.example", Letter::new("Hello").paragraph("x")).await;
+    put(
+        &server,
+        "refused@new.example",
+        Letter::new("Hello").paragraph("x"),
+    )
+    .await;
     send_due(&server.house, &smtp.post()).await.unwrap();
     let mail = only_mail(&server).await;
     assert!(mail.failed_at.is_some());
@@ -142,7 +204,12 @@ async fn without_a_server_a_letter_waits() {
         smtp.post()
     };
     let server = Server::new().await;
-    put(&server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
+    put(
+        &server,
+        "zoe@new.example",
+        Letter::new("Hello").paragraph("x"),
+    )
+    .await;
     send_due(&server.house, &post).await.unwrap();
     let mail = only_mail(&server).await;
     assert!(mail.sent_at.is_none() && mail.failed_at.is_none() && mail.attempts == 1);

@@ -46,7 +46,11 @@ pub struct Folder(PathBuf);
 impl Folder {
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("wheelhouse-server-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "wheelhouse-server-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -64,19 +68,39 @@ impl Drop for Folder {
 }
 
 pub async fn house(file: &Path, limits: Limits) -> House {
-    let db = Db::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    let db = Db::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
     db.migrate().await.unwrap();
-    let site = Site { public_url: ORIGIN.into(), sends_mail: false, demo: true };
-    House::new(db, site, Keyring::new([7; 32]), Passwords::quick_for_tests(), limits)
+    let site = Site {
+        public_url: ORIGIN.into(),
+        sends_mail: false,
+        demo: true,
+    };
+    House::new(
+        db,
+        site,
+        Keyring::new([7; 32]),
+        Passwords::quick_for_tests(),
+        limits,
+    )
 }
 
 pub fn router(house: &House) -> Router {
     let config = config();
-    http::router(house, serve::leptos_options(&config).unwrap(), &config, CancellationToken::new())
+    http::router(
+        house,
+        serve::leptos_options(&config).unwrap(),
+        &config,
+        CancellationToken::new(),
+    )
 }
 
 pub fn info() -> RequestInfo {
-    RequestInfo { address: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: "test".into() }
+    RequestInfo {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        user_agent: "test".into(),
+    }
 }
 
 /// The demo with everybody signed in, in a database file that can be copied: each case of a matrix gets its own.
@@ -92,7 +116,9 @@ impl Template {
         seed::demo(&house).await.unwrap();
         let mut cookies = BTreeMap::new();
         for (name, email) in PEOPLE {
-            let begun = store::sign_in(&house, &info(), email, &Secret::from(seed::PASSWORD)).await.unwrap();
+            let begun = store::sign_in(&house, &info(), email, &Secret::from(seed::PASSWORD))
+                .await
+                .unwrap();
             cookies.insert(name, begun.cookie);
         }
         house.db().clone().close().await.unwrap();
@@ -101,9 +127,18 @@ impl Template {
 
     pub async fn copy(&self) -> Server {
         let folder = Folder::new();
-        std::fs::copy(self.folder.path().join("template.db"), folder.path().join("test.db")).unwrap();
+        std::fs::copy(
+            self.folder.path().join("template.db"),
+            folder.path().join("test.db"),
+        )
+        .unwrap();
         let house = house(&folder.path().join("test.db"), Limits::off()).await;
-        Server { router: router(&house), house, cookies: self.cookies.clone(), _folder: folder }
+        Server {
+            router: router(&house),
+            house,
+            cookies: self.cookies.clone(),
+            _folder: folder,
+        }
     }
 }
 
@@ -123,7 +158,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The value of a cookie that the answer sets.
@@ -147,11 +185,18 @@ impl Server {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: head.status, headers: head.headers, body: String::from_utf8_lossy(&body).into_owned() }
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
     }
 
     fn session(&self, who: &str) -> String {
-        self.cookies.get(who).map(|cookie| format!("wheelhouse_session={}", cookie.expose())).unwrap_or_default()
+        self.cookies
+            .get(who)
+            .map(|cookie| format!("wheelhouse_session={}", cookie.expose()))
+            .unwrap_or_default()
     }
 
     /// Asks for a page as a browser does. `who` is nobody if it is no name.
@@ -162,7 +207,10 @@ impl Server {
     pub async fn page_with(&self, who: &str, path: &str, more_cookies: &str) -> Answer {
         let request = Request::get(path)
             .header(header::ACCEPT, "text/html")
-            .header(header::COOKIE, format!("{}; {more_cookies}", self.session(who)))
+            .header(
+                header::COOKIE,
+                format!("{}; {more_cookies}", self.session(who)),
+            )
             .body(Body::empty())
             .unwrap();
         self.send(request).await
@@ -178,7 +226,13 @@ impl Server {
         self.post(who, function, fields, "text/html").await
     }
 
-    async fn post(&self, who: &str, function: &str, fields: &[(&str, String)], accept: &str) -> Answer {
+    async fn post(
+        &self,
+        who: &str,
+        function: &str,
+        fields: &[(&str, String)],
+        accept: &str,
+    ) -> Answer {
         let request = Request::post(function)
             .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")

@@ -9,8 +9,8 @@ mod m0002_workspaces;
 mod m0003_events;
 mod m0004_contacts;
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
 
 pub struct Migrator;
 
@@ -33,7 +33,10 @@ async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
         DbBackend::Postgres => ("uuid", "bytea", "jsonb"),
         _ => ("uuid_text", "blob", "jsonb_text"),
     };
-    let sql = sql.replace("{uuid}", uuid).replace("{bytes}", bytes).replace("{json}", json);
+    let sql = sql
+        .replace("{uuid}", uuid)
+        .replace("{bytes}", bytes)
+        .replace("{json}", json);
     connection.execute_unprepared(&sql).await.map(|_| ())
 }
 

@@ -18,7 +18,15 @@ pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, 
     let caller = caller()?;
     let person = caller.person().await?;
     let (name, email) = form.parse().map_err(AppError::Invalid)?;
-    store::save_profile(caller.house(), caller.info(), &person, name, email, &form.current_password).await
+    store::save_profile(
+        caller.house(),
+        caller.info(),
+        &person,
+        name,
+        email,
+        &form.current_password,
+    )
+    .await
 }
 
 #[server]

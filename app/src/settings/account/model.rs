@@ -34,11 +34,18 @@ impl PasswordForm {
     /// The rules that need no server.
     pub fn check(&self) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::new();
-        errors.check("password", crate::domain::check_new_password(self.password.expose()));
+        errors.check(
+            "password",
+            crate::domain::check_new_password(self.password.expose()),
+        );
         if self.password != self.confirm {
             errors.add("confirm", "The two passwords differ");
         }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -76,16 +83,33 @@ mod tests {
 
     #[test]
     fn both_fields_are_checked_at_once() {
-        let errors = ProfileForm { name: " ".into(), email: "x".into(), ..ProfileForm::default() }.parse().unwrap_err();
+        let errors = ProfileForm {
+            name: " ".into(),
+            email: "x".into(),
+            ..ProfileForm::default()
+        }
+        .parse()
+        .unwrap_err();
         assert_eq!(errors.get("name"), Some("Enter a name"));
-        assert_eq!(errors.get("email"), Some("Enter an email address like name@example.com"));
+        assert_eq!(
+            errors.get("email"),
+            Some("Enter an email address like name@example.com")
+        );
     }
 
     #[test]
     fn a_password_is_long_enough_and_typed_twice_the_same() {
-        let errors = PasswordForm { password: "short".into(), confirm: "other".into(), ..PasswordForm::default() }.check();
+        let errors = PasswordForm {
+            password: "short".into(),
+            confirm: "other".into(),
+            ..PasswordForm::default()
+        }
+        .check();
         let errors = errors.unwrap_err();
-        assert_eq!(errors.get("password"), Some("A password has at least 12 characters"));
+        assert_eq!(
+            errors.get("password"),
+            Some("A password has at least 12 characters")
+        );
         assert_eq!(errors.get("confirm"), Some("The two passwords differ"));
     }
 }

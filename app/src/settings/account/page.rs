@@ -3,13 +3,16 @@ use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{
-    CancelEmailChange, EndOtherSessions, EndSession, ResendEmailChange, SaveProfile, UpdatePassword, load_account,
+    CancelEmailChange, EndOtherSessions, EndSession, ResendEmailChange, SaveProfile,
+    UpdatePassword, load_account,
 };
 use super::model::{AccountView, SessionView};
 use crate::domain::Timestamp;
 use crate::live::Topic;
 use crate::session::api::ResendConfirmation;
-use crate::ui::{Badge, Card, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon};
+use crate::ui::{
+    Badge, Card, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
+};
 
 #[component]
 pub fn AccountPage() -> impl IntoView {

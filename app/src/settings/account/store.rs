@@ -1,11 +1,16 @@
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    Set,
+};
 use serde_json::json;
 
 use super::model::{AccountView, PasswordForm, PendingEmail, SessionView};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
-use crate::domain::{AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, days};
+use crate::domain::{
+    AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, days,
+};
 use crate::events::{self, NewEvent, Origin};
 use crate::form::Done;
 use crate::house::House;
@@ -30,7 +35,10 @@ pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppErro
         name: person.name().to_owned(),
         email: person.email().clone(),
         confirmed: person.is_confirmed(),
-        pending: pending.map(|change| PendingEmail { email: change.new_email, expires_at: change.expires_at }),
+        pending: pending.map(|change| PendingEmail {
+            email: change.new_email,
+            expires_at: change.expires_at,
+        }),
         ask_password: !person.is_fresh(),
         sessions: sessions
             .into_iter()
@@ -91,7 +99,9 @@ pub async fn save_profile(
     tx.hint(Hint::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(Done::said(if moves {
-        format!("Changes saved. We sent a link to {email}: the address counts once you confirm it there")
+        format!(
+            "Changes saved. We sent a link to {email}: the address counts once you confirm it there"
+        )
     } else {
         "Changes saved".to_owned()
     }))
@@ -99,7 +109,13 @@ pub async fn save_profile(
 
 /// Writes the change down and tells both addresses. If the new one belongs to someone else, that person is told and
 /// nobody learns here that it does.
-async fn begin_change(tx: &mut Tx, house: &House, person: &Person, name: &str, email: &Email) -> Result<(), AppError> {
+async fn begin_change(
+    tx: &mut Tx,
+    house: &House,
+    person: &Person,
+    name: &str,
+    email: &Email,
+) -> Result<(), AppError> {
     end_pending(tx, person.id()).await?;
     let (confirm, revert) = (Token::generate(), Token::generate());
     let now = Timestamp::now();
@@ -117,15 +133,37 @@ async fn begin_change(tx: &mut Tx, house: &House, person: &Person, name: &str, e
     }
     .insert(tx)
     .await?;
-    let taken = entity::User::find().filter(entity::user::Column::Email.eq(email.clone())).count(tx).await? > 0;
+    let taken = entity::User::find()
+        .filter(entity::user::Column::Email.eq(email.clone()))
+        .count(tx)
+        .await?
+        > 0;
     let letter = if taken {
         letters::address_in_use(house.site(), "there")
     } else {
         letters::confirm_new_address(house.site(), name, confirm.plain().expose())
     };
-    mail::post(tx, Addressee { email: email.clone(), user: None }, letter, None).await?;
+    mail::post(
+        tx,
+        Addressee {
+            email: email.clone(),
+            user: None,
+        },
+        letter,
+        None,
+    )
+    .await?;
     let warning = letters::address_changes(house.site(), name, email, revert.plain().expose());
-    mail::post(tx, Addressee { email: person.email().clone(), user: Some(person.id()) }, warning, None).await?;
+    mail::post(
+        tx,
+        Addressee {
+            email: person.email().clone(),
+            user: Some(person.id()),
+        },
+        warning,
+        None,
+    )
+    .await?;
     Ok(())
 }
 
@@ -142,11 +180,19 @@ async fn end_pending(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
 }
 
 /// Begins the pending change anew: new links, another hour.
-pub async fn resend_change(house: &House, info: &RequestInfo, person: &Person) -> Result<(), AppError> {
+pub async fn resend_change(
+    house: &House,
+    info: &RequestInfo,
+    person: &Person,
+) -> Result<(), AppError> {
     let Some(change) = pending(house.db().read(), person.id()).await? else {
-        return Err(AppError::Conflict("No change of address is waiting.".to_owned()));
+        return Err(AppError::Conflict(
+            "No change of address is waiting.".to_owned(),
+        ));
     };
-    house.limits().mail(info.address, change.new_email.as_str())?;
+    house
+        .limits()
+        .mail(info.address, change.new_email.as_str())?;
     let mut tx = house.db().begin().await?;
     begin_change(&mut tx, house, person, person.name(), &change.new_email).await?;
     tx.hint(Hint::user(person.id(), Topic::Account));
@@ -157,7 +203,9 @@ pub async fn resend_change(house: &House, info: &RequestInfo, person: &Person) -
 pub async fn cancel_change(house: &House, person: &Person) -> Result<(), AppError> {
     let mut tx = house.db().begin().await?;
     if !end_pending(&mut tx, person.id()).await? {
-        return Err(AppError::Conflict("No change of address is waiting.".to_owned()));
+        return Err(AppError::Conflict(
+            "No change of address is waiting.".to_owned(),
+        ));
     }
     tx.hint(Hint::user(person.id(), Topic::Account));
     tx.commit().await?;
@@ -186,17 +234,27 @@ async fn find_change(
     use entity::email_change::Column;
     let hash = hash_token(token.expose());
     let change = entity::EmailChange::find()
-        .filter(Column::ConfirmHash.eq(hash.clone()).or(Column::RevertHash.eq(hash.clone())))
+        .filter(
+            Column::ConfirmHash
+                .eq(hash.clone())
+                .or(Column::RevertHash.eq(hash.clone())),
+        )
         .one(connection)
         .await?;
     Ok(change.map(|change| {
-        let leg = if change.confirm_hash == hash { Leg::Confirm } else { Leg::Revert };
+        let leg = if change.confirm_hash == hash {
+            Leg::Confirm
+        } else {
+            Leg::Revert
+        };
         (change, leg)
     }))
 }
 
 fn is_confirmable(change: &entity::email_change::Model) -> bool {
-    change.confirmed_at.is_none() && change.ended_at.is_none() && change.expires_at > Timestamp::now()
+    change.confirmed_at.is_none()
+        && change.ended_at.is_none()
+        && change.expires_at > Timestamp::now()
 }
 
 fn is_revertible(change: &entity::email_change::Model) -> bool {
@@ -213,12 +271,16 @@ pub async fn follow_link(house: &House, token: &Secret) -> Result<&'static str, 
     let mut tx = house.db().begin().await?;
     let (change, leg) = find_change(&tx, token).await?.ok_or_else(dead)?;
     let (from, to, message) = match leg {
-        Leg::Confirm if is_confirmable(&change) => {
-            (&change.old_email, &change.new_email, "Your new email address is confirmed. Sign in again to go on")
-        }
-        Leg::Revert if is_revertible(&change) => {
-            (&change.new_email, &change.old_email, "Your address stays as it was. Change your password if this was not you")
-        }
+        Leg::Confirm if is_confirmable(&change) => (
+            &change.old_email,
+            &change.new_email,
+            "Your new email address is confirmed. Sign in again to go on",
+        ),
+        Leg::Revert if is_revertible(&change) => (
+            &change.new_email,
+            &change.old_email,
+            "Your address stays as it was. Change your password if this was not you",
+        ),
         _ => return Err(dead()),
     };
     let stamp = match leg {
@@ -258,10 +320,26 @@ async fn move_address(tx: &mut Tx, user: UserId, from: &Email, to: &Email) -> Re
     if moved.rows_affected != 1 {
         return Err(AppError::NotFound);
     }
-    let owner = entity::User::find_by_id(user).one(tx).await?.ok_or(AppError::NotFound)?;
+    let owner = entity::User::find_by_id(user)
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
     let letter = letters::address_changed(&owner.name, to);
-    mail::post(tx, Addressee { email: from.clone(), user: None }, letter, None).await?;
-    let event = NewEvent::about_person(user, EventType::SecurityEmailChanged, json!({"from": from, "to": to}));
+    mail::post(
+        tx,
+        Addressee {
+            email: from.clone(),
+            user: None,
+        },
+        letter,
+        None,
+    )
+    .await?;
+    let event = NewEvent::about_person(
+        user,
+        EventType::SecurityEmailChanged,
+        json!({"from": from, "to": to}),
+    );
     events::record(tx, Origin::person(user, &owner.name), event).await?;
     Ok(())
 }
@@ -274,20 +352,35 @@ pub async fn update_password(
     form: &PasswordForm,
 ) -> Result<u64, AppError> {
     sessions::confirm_identity(house, info, person, &form.current_password).await?;
-    sessions::judge_password(house, "password", &form.password, person.name(), person.email()).await?;
+    sessions::judge_password(
+        house,
+        "password",
+        &form.password,
+        person.name(),
+        person.email(),
+    )
+    .await?;
     let hash = house.passwords().hash(&form.password).await?;
     let mut tx = house.db().begin().await?;
     sessions::set_password_hash(&mut tx, person.id(), hash).await?;
     sessions::refresh_session(&mut tx, person.session()).await?;
     let ended = sessions::end_other_sessions(&mut tx, person.id(), Some(person.session())).await?;
     links::revoke(&mut tx, links::Purpose::ResetPassword, person.id()).await?;
-    let event = NewEvent::about_person(person.id(), EventType::SecurityPasswordChanged, json!({"ended": ended}));
+    let event = NewEvent::about_person(
+        person.id(),
+        EventType::SecurityPasswordChanged,
+        json!({"ended": ended}),
+    );
     events::record(&mut tx, person, event).await?;
     tx.commit().await?;
     Ok(ended)
 }
 
-pub async fn end_session(house: &House, person: &Person, session: SessionId) -> Result<(), AppError> {
+pub async fn end_session(
+    house: &House,
+    person: &Person,
+    session: SessionId,
+) -> Result<(), AppError> {
     use entity::session::Column;
     let mut tx = house.db().begin().await?;
     let ended = entity::Session::delete_many()
@@ -314,7 +407,11 @@ pub async fn end_others(house: &House, person: &Person) -> Result<u64, AppError>
 }
 
 async fn record_ended(tx: &mut Tx, person: &Person, count: u64) -> Result<(), AppError> {
-    let event = NewEvent::about_person(person.id(), EventType::SecuritySessionsEnded, json!({"count": count}));
+    let event = NewEvent::about_person(
+        person.id(),
+        EventType::SecuritySessionsEnded,
+        json!({"count": count}),
+    );
     events::record(tx, person, event).await?;
     Ok(())
 }

@@ -20,7 +20,14 @@ pub async fn load_members(
 ) -> Result<MembersView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::view(caller.house(), &actor, Status::parse(&status), &search, after.parse().ok()).await
+    store::view(
+        caller.house(),
+        &actor,
+        Status::parse(&status),
+        &search,
+        after.parse().ok(),
+    )
+    .await
 }
 
 #[server]
@@ -36,7 +43,10 @@ pub async fn resend_invitation(workspace: String, invitation: String) -> Result<
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
-    caller.house().limits().mail(caller.info().address, &invitation)?;
+    caller
+        .house()
+        .limits()
+        .mail(caller.info().address, &invitation)?;
     invitations::resend(caller.house(), &actor, id).await
 }
 
@@ -44,14 +54,24 @@ pub async fn resend_invitation(workspace: String, invitation: String) -> Result<
 pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    invitations::cancel(caller.house(), &actor, invitation.parse().map_err(|_| AppError::NotFound)?).await
+    invitations::cancel(
+        caller.house(),
+        &actor,
+        invitation.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await
 }
 
 #[server]
 pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    invitations::undo_cancel(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+    invitations::undo_cancel(
+        caller.house(),
+        &actor,
+        event.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await
 }
 
 #[server]
@@ -59,7 +79,10 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let member = form.member.parse().map_err(|_| AppError::NotFound)?;
-    let role = form.role.parse().map_err(|error| AppError::field("role", error))?;
+    let role = form
+        .role
+        .parse()
+        .map_err(|error| AppError::field("role", error))?;
     store::change_role(caller.house(), &actor, member, role).await
 }
 
@@ -67,19 +90,34 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
 pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::undo_change_role(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+    store::undo_change_role(
+        caller.house(),
+        &actor,
+        event.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await
 }
 
 #[server]
 pub async fn remove_member(workspace: String, member: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::remove(caller.house(), &actor, member.parse().map_err(|_| AppError::NotFound)?).await
+    store::remove(
+        caller.house(),
+        &actor,
+        member.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await
 }
 
 #[server]
 pub async fn undo_remove_member(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::undo_remove(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+    store::undo_remove(
+        caller.house(),
+        &actor,
+        event.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await
 }

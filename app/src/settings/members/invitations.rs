@@ -2,7 +2,8 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
 };
 use serde_json::json;
 
@@ -20,7 +21,9 @@ use crate::session::{Actor, store as sessions};
 
 fn of_status(actor: &Actor, status: Status) -> Condition {
     let now = Timestamp::now();
-    let open = Condition::all().add(Column::AcceptedAt.is_null()).add(Column::CancelledAt.is_null());
+    let open = Condition::all()
+        .add(Column::AcceptedAt.is_null())
+        .add(Column::CancelledAt.is_null());
     let of = match status {
         Status::Pending => open.add(Column::ExpiresAt.gt(now)),
         Status::Expired => open.add(Column::ExpiresAt.lte(now)),
@@ -32,13 +35,20 @@ fn of_status(actor: &Actor, status: Status) -> Condition {
 pub async fn counts(house: &House, actor: &Actor) -> Result<[u64; 3], AppError> {
     let mut counts = [0; 3];
     for (count, status) in counts.iter_mut().zip(Status::ALL) {
-        *count = entity::Invitation::find().filter(of_status(actor, status)).count(house.db().read()).await?;
+        *count = entity::Invitation::find()
+            .filter(of_status(actor, status))
+            .count(house.db().read())
+            .await?;
     }
     Ok(counts)
 }
 
 /// The latest invitations of one status.
-pub async fn list(house: &House, actor: &Actor, status: Status) -> Result<Vec<InvitationRow>, AppError> {
+pub async fn list(
+    house: &House,
+    actor: &Actor,
+    status: Status,
+) -> Result<Vec<InvitationRow>, AppError> {
     let rows = entity::Invitation::find()
         .filter(of_status(actor, status))
         .order_by_desc(Column::Id)
@@ -68,14 +78,25 @@ pub async fn list(house: &House, actor: &Actor, status: Status) -> Result<Vec<In
 }
 
 /// Invites everyone in `text`, each with a result of their own: one bad address does not hold up the others.
-pub async fn invite(house: &House, actor: &Actor, text: &str, role: Role) -> Result<Done, AppError> {
+pub async fn invite(
+    house: &House,
+    actor: &Actor,
+    text: &str,
+    role: Role,
+) -> Result<Done, AppError> {
     actor.require(Permission::InviteMembers)?;
     if !actor.role().may_grant(role) {
-        return Err(AppError::field("role", "You cannot invite someone to this role"));
+        return Err(AppError::field(
+            "role",
+            "You cannot invite someone to this role",
+        ));
     }
     let addresses = Email::parse_list(text);
     if addresses.len() > MOST_AT_ONCE {
-        return Err(AppError::field("email", format!("Invite at most {MOST_AT_ONCE} people at once")));
+        return Err(AppError::field(
+            "email",
+            format!("Invite at most {MOST_AT_ONCE} people at once"),
+        ));
     }
     if let [Err((_, error))] = addresses.as_slice() {
         return Err(AppError::field("email", error));
@@ -83,11 +104,25 @@ pub async fn invite(house: &House, actor: &Actor, text: &str, role: Role) -> Res
     let mut results = Vec::new();
     for address in addresses {
         results.push(match address {
-            Err((subject, error)) => Line { subject, message: error.to_string(), good: false },
+            Err((subject, error)) => Line {
+                subject,
+                message: error.to_string(),
+                good: false,
+            },
             Ok(email) => match invite_one(house, actor, &email, role).await {
-                Ok(message) => Line { subject: email.to_string(), message, good: true },
-                Err(AppError::Internal { incident }) => return Err(AppError::Internal { incident }),
-                Err(error) => Line { subject: email.to_string(), message: error.to_string(), good: false },
+                Ok(message) => Line {
+                    subject: email.to_string(),
+                    message,
+                    good: true,
+                },
+                Err(AppError::Internal { incident }) => {
+                    return Err(AppError::Internal { incident });
+                }
+                Err(error) => Line {
+                    subject: email.to_string(),
+                    message: error.to_string(),
+                    good: false,
+                },
             },
         });
     }
@@ -98,15 +133,26 @@ pub async fn invite(house: &House, actor: &Actor, text: &str, role: Role) -> Res
         several => {
             let sent = several.iter().filter(|line| line.good).count();
             let message = format!("{sent} of {} invitations sent", several.len());
-            Ok(Done { message, undo: None, results })
+            Ok(Done {
+                message,
+                undo: None,
+                results,
+            })
         }
     }
 }
 
-async fn invite_one(house: &House, actor: &Actor, email: &Email, role: Role) -> Result<String, AppError> {
+async fn invite_one(
+    house: &House,
+    actor: &Actor,
+    email: &Email,
+    role: Role,
+) -> Result<String, AppError> {
     let mut tx = house.db().begin().await?;
     if is_member(&tx, actor, email).await? {
-        return Err(AppError::Conflict("This person is a member already".to_owned()));
+        return Err(AppError::Conflict(
+            "This person is a member already".to_owned(),
+        ));
     }
     let open = entity::Invitation::find()
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -148,7 +194,11 @@ async fn invite_one(house: &House, actor: &Actor, email: &Email, role: Role) -> 
 }
 
 async fn is_member(tx: &Tx, actor: &Actor, email: &Email) -> Result<bool, AppError> {
-    let Some(user) = entity::User::find().filter(entity::user::Column::Email.eq(email.clone())).one(tx).await? else {
+    let Some(user) = entity::User::find()
+        .filter(entity::user::Column::Email.eq(email.clone()))
+        .one(tx)
+        .await?
+    else {
         return Ok(false);
     };
     let memberships = entity::Membership::find()
@@ -172,7 +222,16 @@ async fn send(
         link: &links::invitation_url(house, invitation.id, invitation.generation, Carrier::Mail),
         days: INVITATION_LIFE.as_secs() / 86_400,
     });
-    mail::post(tx, Addressee { email: invitation.email.clone(), user: None }, letter, None).await?;
+    mail::post(
+        tx,
+        Addressee {
+            email: invitation.email.clone(),
+            user: None,
+        },
+        letter,
+        None,
+    )
+    .await?;
     Ok(())
 }
 
@@ -182,8 +241,14 @@ async fn note(
     invitation: &entity::invitation::Model,
     event_type: EventType,
 ) -> Result<EventId, AppError> {
-    let data = json!({"invitation": invitation.id, "email": invitation.email, "role": invitation.role});
-    events::record(tx, actor, NewEvent::in_workspace(actor.workspace(), event_type, data)).await
+    let data =
+        json!({"invitation": invitation.id, "email": invitation.email, "role": invitation.role});
+    events::record(
+        tx,
+        actor,
+        NewEvent::in_workspace(actor.workspace(), event_type, data),
+    )
+    .await
 }
 
 /// Extends an invitation and replaces its link; the person who resends it answers for it from now on.
@@ -208,7 +273,11 @@ async fn renew(
 }
 
 /// An invitation of this workspace that was neither accepted nor cancelled.
-async fn find_open(tx: &Tx, actor: &Actor, id: InvitationId) -> Result<entity::invitation::Model, AppError> {
+async fn find_open(
+    tx: &Tx,
+    actor: &Actor,
+    id: InvitationId,
+) -> Result<entity::invitation::Model, AppError> {
     let invitation = entity::Invitation::find_by_id(id)
         .filter(Column::WorkspaceId.eq(actor.workspace()))
         .lock_exclusive()
@@ -216,10 +285,14 @@ async fn find_open(tx: &Tx, actor: &Actor, id: InvitationId) -> Result<entity::i
         .await?
         .ok_or(AppError::NotFound)?;
     if invitation.accepted_at.is_some() {
-        return Err(AppError::Conflict("This invitation was accepted already.".to_owned()));
+        return Err(AppError::Conflict(
+            "This invitation was accepted already.".to_owned(),
+        ));
     }
     if invitation.cancelled_at.is_some() {
-        return Err(AppError::Conflict("This invitation was cancelled already.".to_owned()));
+        return Err(AppError::Conflict(
+            "This invitation was cancelled already.".to_owned(),
+        ));
     }
     Ok(invitation)
 }
@@ -229,12 +302,16 @@ pub async fn resend(house: &House, actor: &Actor, id: InvitationId) -> Result<Do
     let mut tx = house.db().begin().await?;
     let invitation = find_open(&tx, actor, id).await?;
     if !actor.role().may_grant(invitation.role) {
-        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+        return Err(AppError::Forbidden {
+            permission: Permission::OwnWorkspace,
+        });
     }
     let email = invitation.email.clone();
     renew(&mut tx, house, actor, invitation, None).await?;
     tx.commit().await?;
-    Ok(Done::said(format!("Invitation for {email} sent again. The old link no longer works")))
+    Ok(Done::said(format!(
+        "Invitation for {email} sent again. The old link no longer works"
+    )))
 }
 
 pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
@@ -248,19 +325,23 @@ pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Do
         .await?;
     let event = note(&mut tx, actor, &invitation, EventType::InvitationCancelled).await?;
     tx.commit().await?;
-    Ok(Done::said(format!("Invitation for {} cancelled", invitation.email)).with_undo(
-        "/fn/undo_cancel_invitation",
-        actor.workspace(),
-        event,
-    ))
+    Ok(
+        Done::said(format!("Invitation for {} cancelled", invitation.email)).with_undo(
+            "/fn/undo_cancel_invitation",
+            actor.workspace(),
+            event,
+        ),
+    )
 }
 
 pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
     actor.require(Permission::InviteMembers)?;
     let mut tx = house.db().begin().await?;
     let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
-    let id: InvitationId =
-        undone.data["invitation"].as_str().and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    let id: InvitationId = undone.data["invitation"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .ok_or(AppError::NotFound)?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
     let restored = entity::Invitation::update_many()
         .col_expr(Column::CancelledAt, Expr::value(None::<Timestamp>))
@@ -277,10 +358,18 @@ pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result
             }
         })?;
     if restored.rows_affected == 0 {
-        return Err(AppError::Conflict("This was taken back already.".to_owned()));
+        return Err(AppError::Conflict(
+            "This was taken back already.".to_owned(),
+        ));
     }
-    let invitation = entity::Invitation::find_by_id(id).one(&tx).await?.ok_or(AppError::NotFound)?;
+    let invitation = entity::Invitation::find_by_id(id)
+        .one(&tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
     note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
     tx.commit().await?;
-    Ok(Done::said(format!("The invitation for {} counts again", invitation.email)))
+    Ok(Done::said(format!(
+        "The invitation for {} counts again",
+        invitation.email
+    )))
 }

@@ -1,9 +1,9 @@
 //! Settings → Members: inviting people, what became of the invitations, and who is in the workspace.
 
 pub mod api;
-pub mod model;
-pub mod page;
 #[cfg(feature = "ssr")]
 pub mod invitations;
+pub mod model;
+pub mod page;
 #[cfg(feature = "ssr")]
 pub mod store;

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{FieldErrors, InvitationId, MembershipId, Role, Timestamp, WorkspaceId, days, minutes};
+use crate::domain::{
+    FieldErrors, InvitationId, MembershipId, Role, Timestamp, WorkspaceId, days, minutes,
+};
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = days(7);
@@ -43,7 +45,10 @@ impl Status {
 
     /// As it stands in the address; anything else is Pending.
     pub fn parse(text: &str) -> Self {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).unwrap_or(Self::Pending)
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .unwrap_or(Self::Pending)
     }
 }
 
@@ -134,10 +139,20 @@ mod tests {
 
     #[test]
     fn one_is_invited_as_anything_but_owner() {
-        let form = |role: &str| InviteForm { email: "x@y.example".into(), role: role.into(), ..InviteForm::default() };
+        let form = |role: &str| InviteForm {
+            email: "x@y.example".into(),
+            role: role.into(),
+            ..InviteForm::default()
+        };
         assert_eq!(form("client").role(), Ok(Role::Client));
         assert!(form("owner").role().unwrap_err().get("role").is_some());
         assert!(form("").role().unwrap_err().get("role").is_some());
-        assert!(InviteForm::default().role().unwrap_err().get("email").is_some());
+        assert!(
+            InviteForm::default()
+                .role()
+                .unwrap_err()
+                .get("email")
+                .is_some()
+        );
     }
 }

@@ -3,13 +3,15 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
-use super::api::{CancelInvitation, ChangeRole, InviteMembers, RemoveMember, ResendInvitation, load_members};
+use super::api::{
+    CancelInvitation, ChangeRole, InviteMembers, RemoveMember, ResendInvitation, load_members,
+};
 use super::model::{InvitationRow, MemberRow, MembersView, Status};
 use crate::domain::{Role, Timestamp, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
-    Avatar, Badge, Card, CopyLink, Data, Empty, Form, Hidden, Icon, PageHeader, Select, Submit, TextArea, Time, guarded, icon,
-    popover_id,
+    Avatar, Badge, Card, CopyLink, Data, Empty, Form, Hidden, Icon, PageHeader, Select, Submit,
+    TextArea, Time, guarded, icon, popover_id,
 };
 
 #[component]
@@ -17,7 +19,9 @@ pub fn MembersPage() -> impl IntoView {
     let params = use_params_map();
     let query = use_query_map();
     let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-    let asked = move |name: &'static str| Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()));
+    let asked = move |name: &'static str| {
+        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
+    };
     let (status, search, after) = (asked("status"), asked("search"), asked("after"));
     view! {
         <Title text="Members"/>
@@ -81,7 +85,9 @@ fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) ->
 
 fn invite(data: Data<MembersView>) -> impl IntoView {
     let workspace = data.with_untracked(|view| view.workspace.to_string());
-    let options = Role::INVITABLE.map(|role| (role.to_string(), role.label().to_owned())).to_vec();
+    let options = Role::INVITABLE
+        .map(|role| (role.to_string(), role.label().to_owned()))
+        .to_vec();
     let descriptions = view! {
         <dl class="role-list">
             {Role::INVITABLE.map(|role| view! { <div><dt>{role.label()}</dt><dd>{role.description()}</dd></div> }).collect_view()}
@@ -104,9 +110,15 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
 
 fn invitations(data: Data<MembersView>) -> impl IntoView {
     let tab = move |status: Status| {
-        let count = move || data.with(|view| {
-            Status::ALL.iter().zip(view.counts).find(|(other, _)| **other == status).map_or(0, |(_, count)| count)
-        });
+        let count = move || {
+            data.with(|view| {
+                Status::ALL
+                    .iter()
+                    .zip(view.counts)
+                    .find(|(other, _)| **other == status)
+                    .map_or(0, |(_, count)| count)
+            })
+        };
         let current = move || data.with(|view| view.status == status).then_some("page");
         view! {
             <a class="tab" href=format!("?status={}", status.as_str()) aria-current=current>
@@ -150,7 +162,12 @@ fn invitations(data: Data<MembersView>) -> impl IntoView {
     }
 }
 
-fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId, now: Timestamp) -> impl IntoView {
+fn invitation_row(
+    row: InvitationRow,
+    status: Status,
+    workspace: WorkspaceId,
+    now: Timestamp,
+) -> impl IntoView {
     let id = row.id;
     let actions = row.link.map(|link| view! {
         <CopyLink link key=id.to_string() about=row.email.clone()/>
@@ -176,12 +193,19 @@ fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId, no
     }
 }
 
-fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Role, now: Timestamp) -> impl IntoView {
+fn member_row(
+    row: MemberRow,
+    workspace: WorkspaceId,
+    viewer: Role,
+    now: Timestamp,
+) -> impl IntoView {
     let owner = row.role.is_owner().then(|| view! {
         <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
     });
     let name = row.name.clone();
-    let actions = row.may_administer.then(|| administer(row.clone(), workspace, viewer));
+    let actions = row
+        .may_administer
+        .then(|| administer(row.clone(), workspace, viewer));
     view! {
         <tr>
             <th scope="row" data-label="Name">
@@ -207,12 +231,20 @@ fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Role, now: Timesta
 /// The two icon buttons of a row, each with the panel it opens. A popover opens without script too.
 fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> impl IntoView {
     let id = row.id;
-    let (role_panel, remove_panel) = (popover_id("role", &id.to_string()), popover_id("remove", &id.to_string()));
+    let (role_panel, remove_panel) = (
+        popover_id("role", &id.to_string()),
+        popover_id("remove", &id.to_string()),
+    );
     let (role_target, remove_target) = (role_panel.clone(), remove_panel.clone());
     let options: Vec<(String, String)> = Role::ALL
         .into_iter()
         .filter(|role| viewer.may_grant(*role))
-        .map(|role| (role.to_string(), format!("{} — {}", role.label(), role.description())))
+        .map(|role| {
+            (
+                role.to_string(),
+                format!("{} — {}", role.label(), role.description()),
+            )
+        })
         .collect();
     let stops = match row.open_invitations {
         0 => String::new(),

@@ -1,7 +1,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, ExprTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, ExprTrait, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 
@@ -18,7 +18,15 @@ use crate::live::{Hint, Topic};
 use crate::session::{Actor, store as sessions};
 
 /// A member with their person, as queries bring them.
-type Found = (MembershipId, UserId, String, Email, Role, Timestamp, Option<Timestamp>);
+type Found = (
+    MembershipId,
+    UserId,
+    String,
+    Email,
+    Role,
+    Timestamp,
+    Option<Timestamp>,
+);
 
 /// Members in the order of their joining, from `after` on, whose name or address holds `search`.
 async fn find(
@@ -32,15 +40,27 @@ async fn find(
     let mut query = entity::Membership::find()
         .join(
             JoinType::InnerJoin,
-            membership::Entity::belongs_to(user::Entity).from(Column::UserId).to(user::Column::Id).into(),
+            membership::Entity::belongs_to(user::Entity)
+                .from(Column::UserId)
+                .to(user::Column::Id)
+                .into(),
         )
         .filter(Column::WorkspaceId.eq(actor.workspace()));
     let search = search.trim().to_lowercase();
     if !search.is_empty() {
-        let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let pattern = format!(
+            "%{}%",
+            search
+                .replace('\\', "\\\\")
+                .replace('%', "\\%")
+                .replace('_', "\\_")
+        );
         let like = |column: user::Column| {
-            Expr::expr(sea_orm::sea_query::Func::lower(Expr::col((user::Entity, column))))
-                .like(sea_orm::sea_query::LikeExpr::new(pattern.clone()).escape('\\'))
+            Expr::expr(sea_orm::sea_query::Func::lower(Expr::col((
+                user::Entity,
+                column,
+            ))))
+            .like(sea_orm::sea_query::LikeExpr::new(pattern.clone()).escape('\\'))
         };
         let mut matches = Condition::any().add(like(user::Column::Name));
         if actor.may(Permission::SeeMemberEmails) {
@@ -81,8 +101,16 @@ pub async fn view(
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let may_invite = actor.may(Permission::InviteMembers);
-    let open = if may_invite { open_invitations(house, actor).await? } else { Vec::new() };
-    let next = if more { rows.last().map(|row| row.0) } else { None };
+    let open = if may_invite {
+        open_invitations(house, actor).await?
+    } else {
+        Vec::new()
+    };
+    let next = if more {
+        rows.last().map(|row| row.0)
+    } else {
+        None
+    };
     let members = rows
         .into_iter()
         .map(|(id, user, name, email, role, joined_at, last_active_at)| {
@@ -90,13 +118,19 @@ pub async fn view(
             MemberRow {
                 id,
                 name,
-                email: (is_self || actor.may(Permission::SeeMemberEmails)).then(|| email.to_string()),
+                email: (is_self || actor.may(Permission::SeeMemberEmails))
+                    .then(|| email.to_string()),
                 role,
                 joined_at,
                 last_active_at,
                 is_self,
-                may_administer: !is_self && actor.may(Permission::ManageMembers) && actor.role().can_administer(role),
-                open_invitations: open.iter().find(|(id, _)| *id == user).map_or(0, |&(_, n)| n.unsigned_abs()),
+                may_administer: !is_self
+                    && actor.may(Permission::ManageMembers)
+                    && actor.role().can_administer(role),
+                open_invitations: open
+                    .iter()
+                    .find(|(id, _)| *id == user)
+                    .map_or(0, |&(_, n)| n.unsigned_abs()),
             }
         })
         .collect();
@@ -105,8 +139,16 @@ pub async fn view(
         role: actor.role(),
         may_invite,
         status,
-        counts: if may_invite { invitations::counts(house, actor).await? } else { [0; 3] },
-        invitations: if may_invite { invitations::list(house, actor, status).await? } else { Vec::new() },
+        counts: if may_invite {
+            invitations::counts(house, actor).await?
+        } else {
+            [0; 3]
+        },
+        invitations: if may_invite {
+            invitations::list(house, actor, status).await?
+        } else {
+            Vec::new()
+        },
         members,
         member_count,
         next,
@@ -139,7 +181,14 @@ pub async fn export_csv(house: &House, actor: &Actor) -> Result<String, AppError
     let mut csv = String::from("Name,Email,Role,Joined,Last active\r\n");
     for (_, _, name, email, role, joined_at, last_active_at) in rows {
         let active = last_active_at.map(Timestamp::rfc3339).unwrap_or_default();
-        let fields = [&name, email.as_str(), role.label(), &joined_at.rfc3339(), &active].map(csv_field);
+        let fields = [
+            &name,
+            email.as_str(),
+            role.label(),
+            &joined_at.rfc3339(),
+            &active,
+        ]
+        .map(csv_field);
         csv += &(fields.join(",") + "\r\n");
     }
     Ok(csv)
@@ -147,7 +196,11 @@ pub async fn export_csv(house: &House, actor: &Actor) -> Result<String, AppError
 
 /// Quotes a field, and keeps a spreadsheet from taking a name for a formula.
 fn csv_field(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
@@ -162,7 +215,10 @@ async fn find_member(
         .one(tx)
         .await?
         .ok_or(AppError::NotFound)?;
-    let user = entity::User::find_by_id(member.user_id).one(tx).await?.ok_or(AppError::NotFound)?;
+    let user = entity::User::find_by_id(member.user_id)
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
     Ok((member, user))
 }
 
@@ -174,7 +230,9 @@ async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Result<(), AppEr
         .count(tx)
         .await?;
     if losing.is_owner() && owners == 1 {
-        return Err(AppError::Conflict("A workspace keeps at least one owner.".to_owned()));
+        return Err(AppError::Conflict(
+            "A workspace keeps at least one owner.".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -189,7 +247,12 @@ async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     Ok((tx, actor))
 }
 
-pub async fn change_role(house: &House, actor: &Actor, member: MembershipId, role: Role) -> Result<Done, AppError> {
+pub async fn change_role(
+    house: &House,
+    actor: &Actor,
+    member: MembershipId,
+    role: Role,
+) -> Result<Done, AppError> {
     let (mut tx, actor) = begin(house, actor).await?;
     let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
@@ -208,7 +271,9 @@ async fn set_role(
 ) -> Result<(String, Option<EventId>), AppError> {
     let (member, user) = find_member(tx, actor, member).await?;
     if !actor.role().can_administer(member.role) || !actor.role().may_grant(role) {
-        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+        return Err(AppError::Forbidden {
+            permission: Permission::OwnWorkspace,
+        });
     }
     if member.role == role {
         return Ok((user.name, None));
@@ -220,21 +285,32 @@ async fn set_role(
         .exec(tx)
         .await?;
     let data = json!({"member": member.id, "user": user.id, "name": user.name, "from": member.role, "to": role});
-    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRoleChanged, data).about(user.id);
+    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRoleChanged, data)
+        .about(user.id);
     let event = events::record(tx, actor, event).await?;
     tx.hint(Hint::user(user.id, Topic::Workspace));
     Ok((user.name, Some(event)))
 }
 
-pub async fn undo_change_role(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
+pub async fn undo_change_role(
+    house: &House,
+    actor: &Actor,
+    event: EventId,
+) -> Result<Done, AppError> {
     let (mut tx, actor) = begin(house, actor).await?;
-    let undone = events::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO).await?.data;
+    let undone = events::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO)
+        .await?
+        .data;
     let text = |key: &str| undone[key].as_str().unwrap_or_default();
     let member = text("member").parse().map_err(|_| AppError::NotFound)?;
-    let (from, to): (Role, Role) =
-        (text("from").parse().map_err(|_| AppError::NotFound)?, text("to").parse().map_err(|_| AppError::NotFound)?);
+    let (from, to): (Role, Role) = (
+        text("from").parse().map_err(|_| AppError::NotFound)?,
+        text("to").parse().map_err(|_| AppError::NotFound)?,
+    );
     if find_member(&tx, &actor, member).await?.0.role != to {
-        return Err(AppError::Conflict("The role was changed again meanwhile.".to_owned()));
+        return Err(AppError::Conflict(
+            "The role was changed again meanwhile.".to_owned(),
+        ));
     }
     let (name, _) = set_role(&mut tx, &actor, member, from).await?;
     tx.commit().await?;
@@ -245,43 +321,63 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
     let (mut tx, actor) = begin(house, actor).await?;
     let (member, user) = find_member(&tx, &actor, member).await?;
     if member.id == actor.membership() {
-        return Err(AppError::Conflict("To go yourself, use Leave workspace.".to_owned()));
+        return Err(AppError::Conflict(
+            "To go yourself, use Leave workspace.".to_owned(),
+        ));
     }
     if !actor.role().can_administer(member.role) {
-        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+        return Err(AppError::Forbidden {
+            permission: Permission::OwnWorkspace,
+        });
     }
     keep_an_owner(&tx, &actor, member.role).await?;
-    entity::Membership::delete_by_id(member.id).exec(&tx).await?;
+    entity::Membership::delete_by_id(member.id)
+        .exec(&tx)
+        .await?;
     let data = json!({
         "member": member.id, "user": user.id, "name": user.name, "email": user.email, "role": member.role,
         "joined_at": member.joined_at,
     });
-    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data).about(user.id);
+    let event =
+        NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data).about(user.id);
     let event = events::record(&mut tx, &actor, event).await?;
     tx.hint(Hint::user(user.id, Topic::Workspace));
     tx.commit().await?;
-    Ok(Done::said(format!("{} is removed", user.name)).with_undo("/fn/undo_remove_member", actor.workspace(), event))
+    Ok(Done::said(format!("{} is removed", user.name)).with_undo(
+        "/fn/undo_remove_member",
+        actor.workspace(),
+        event,
+    ))
 }
 
 /// Puts a removed member back as they were: same role, same day of joining.
 pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
     let (mut tx, actor) = begin(house, actor).await?;
-    let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO).await?.data;
+    let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
+        .await?
+        .data;
     let text = |key: &str| undone[key].as_str().unwrap_or_default();
     let gone = || AppError::NotFound;
     let member: MembershipId = text("member").parse().map_err(|_| gone())?;
     let user: UserId = text("user").parse().map_err(|_| gone())?;
     let role: Role = text("role").parse().map_err(|_| gone())?;
     if !actor.role().may_grant(role) {
-        return Err(AppError::Forbidden { permission: Permission::OwnWorkspace });
+        return Err(AppError::Forbidden {
+            permission: Permission::OwnWorkspace,
+        });
     }
-    let user = entity::User::find_by_id(user).one(&tx).await?.ok_or_else(gone)?;
+    let user = entity::User::find_by_id(user)
+        .one(&tx)
+        .await?
+        .ok_or_else(gone)?;
     entity::membership::ActiveModel {
         id: Set(member),
         workspace_id: Set(actor.workspace()),
         user_id: Set(user.id),
         role: Set(role),
-        joined_at: Set(Timestamp::from_millis(undone["joined_at"].as_i64().unwrap_or_default())),
+        joined_at: Set(Timestamp::from_millis(
+            undone["joined_at"].as_i64().unwrap_or_default(),
+        )),
         last_active_at: Set(None),
     }
     .insert(&tx)
@@ -294,7 +390,8 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         }
     })?;
     let data = json!({"member": member, "user": user.id, "name": user.name, "email": user.email, "role": role});
-    let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberJoined, data).about(user.id);
+    let event =
+        NewEvent::in_workspace(actor.workspace(), EventType::MemberJoined, data).about(user.id);
     events::record(&mut tx, &actor, event).await?;
     tx.hint(Hint::user(user.id, Topic::Workspace));
     tx.commit().await?;
@@ -307,7 +404,10 @@ mod tests {
 
     #[test]
     fn csv_quotes_and_defuses() {
-        assert_eq!(csv_field("Ada \"Countess\" Lovelace"), "\"Ada \"\"Countess\"\" Lovelace\"");
+        assert_eq!(
+            csv_field("Ada \"Countess\" Lovelace"),
+            "\"Ada \"\"Countess\"\" Lovelace\""
+        );
         assert_eq!(csv_field("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
     }
 }

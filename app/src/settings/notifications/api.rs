@@ -23,7 +23,13 @@ pub async fn load_matrix() -> Result<MatrixView, AppError> {
 pub async fn set_notification(switch: String, on: String) -> Result<bool, AppError> {
     let caller = caller()?;
     let switch: Switch = switch.parse().map_err(|()| AppError::Malformed)?;
-    store::set(caller.house(), &caller.person().await?, switch, on == "true").await?;
+    store::set(
+        caller.house(),
+        &caller.person().await?,
+        switch,
+        on == "true",
+    )
+    .await?;
     Ok(on == "true")
 }
 
@@ -38,7 +44,10 @@ pub async fn set_notifications(range: String, on: String) -> Result<Done, AppErr
         Range::Row(category) => category.label(),
         Range::Column(channel) => channel.label(),
     };
-    Ok(Done::said(format!("{what}: all {}", if on { "on" } else { "off" })))
+    Ok(Done::said(format!(
+        "{what}: all {}",
+        if on { "on" } else { "off" }
+    )))
 }
 
 /// What a mail's unsubscribe link is about, for its page: the name of the cell.
@@ -55,5 +64,8 @@ pub async fn unsubscribe(token: String) -> Result<Done, AppError> {
     let house = crate::session::house()?;
     let (user, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;
     store::write(&house, user, &[(switch, false)]).await?;
-    Ok(Done::said(format!("{} is off", super::page::cell_name(switch))))
+    Ok(Done::said(format!(
+        "{} is off",
+        super::page::cell_name(switch)
+    )))
 }

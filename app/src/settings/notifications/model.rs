@@ -27,10 +27,17 @@ impl FromStr for Switch {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         if let Ok(event) = text.parse::<EventType>() {
-            return if event.is_quiet() { Ok(Self::Quiet(event)) } else { Err(()) };
+            return if event.is_quiet() {
+                Ok(Self::Quiet(event))
+            } else {
+                Err(())
+            };
         }
         let (category, channel) = text.split_once('.').ok_or(())?;
-        Ok(Self::Cell(category.parse().map_err(|_| ())?, channel.parse().map_err(|_| ())?))
+        Ok(Self::Cell(
+            category.parse().map_err(|_| ())?,
+            channel.parse().map_err(|_| ())?,
+        ))
     }
 }
 
@@ -65,8 +72,14 @@ impl FromStr for Range {
 impl Range {
     pub fn cells(self) -> Vec<(Category, Channel)> {
         match self {
-            Self::Row(category) => Channel::ALL.into_iter().map(|channel| (category, channel)).collect(),
-            Self::Column(channel) => Category::ALL.into_iter().map(|category| (category, channel)).collect(),
+            Self::Row(category) => Channel::ALL
+                .into_iter()
+                .map(|channel| (category, channel))
+                .collect(),
+            Self::Column(channel) => Category::ALL
+                .into_iter()
+                .map(|category| (category, channel))
+                .collect(),
         }
     }
 }
@@ -100,9 +113,11 @@ pub struct MatrixView {
 impl MatrixView {
     pub fn is_on(&self, switch: Switch) -> bool {
         match switch {
-            Switch::Cell(category, channel) => {
-                self.rows.iter().find(|row| row.category == category).is_some_and(|row| row.is_on(channel))
-            }
+            Switch::Cell(category, channel) => self
+                .rows
+                .iter()
+                .find(|row| row.category == category)
+                .is_some_and(|row| row.is_on(channel)),
             Switch::Quiet(event) => self.quiet.iter().any(|&(other, on)| other == event && on),
         }
     }
@@ -119,10 +134,16 @@ mod tests {
                 let switch = Switch::Cell(category, channel);
                 assert_eq!(switch.to_string().parse(), Ok(switch));
             }
-            assert_eq!(Range::Row(category).to_string().parse(), Ok(Range::Row(category)));
+            assert_eq!(
+                Range::Row(category).to_string().parse(),
+                Ok(Range::Row(category))
+            );
         }
         for event in EventType::QUIET {
-            assert_eq!(Switch::Quiet(event).to_string().parse(), Ok(Switch::Quiet(event)));
+            assert_eq!(
+                Switch::Quiet(event).to_string().parse(),
+                Ok(Switch::Quiet(event))
+            );
         }
         assert_eq!("contact.created".parse::<Switch>(), Err(()));
         assert_eq!("security".parse::<Switch>(), Err(()));

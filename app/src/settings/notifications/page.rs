@@ -75,9 +75,15 @@ fn matrix(data: Data<MatrixView>) -> impl IntoView {
 }
 
 fn row(data: Data<MatrixView>, category: Category) -> impl IntoView {
-    let sent = move || data.with(|matrix| {
-        matrix.rows.iter().find(|row| row.category == category).map_or(0, |row| row.sent)
-    });
+    let sent = move || {
+        data.with(|matrix| {
+            matrix
+                .rows
+                .iter()
+                .find(|row| row.category == category)
+                .map_or(0, |row| row.sent)
+        })
+    };
     view! {
         <tr id=category.as_str()>
             <th scope="row">
@@ -115,7 +121,9 @@ fn all(range: Range, name: &'static str) -> impl IntoView {
 /// Where a mail's unsubscribe link leads: one button, no sign-in.
 #[component]
 pub fn UnsubscribePage() -> impl IntoView {
-    let token = StoredValue::new(use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()));
+    let token = StoredValue::new(
+        use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()),
+    );
     guarded(
         move || load_unsubscribe(token.get_value()),
         &[],

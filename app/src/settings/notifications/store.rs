@@ -20,7 +20,9 @@ pub struct Preferences(HashMap<(String, Channel), bool>);
 impl Preferences {
     pub fn is_on(&self, category: Category, channel: Channel) -> bool {
         let chosen = self.0.get(&(category.as_str().to_owned(), channel));
-        chosen.copied().unwrap_or_else(|| category.default_on(channel))
+        chosen
+            .copied()
+            .unwrap_or_else(|| category.default_on(channel))
     }
 
     /// Whether a quiet type was asked for. (Kept under the In-app channel; the cells decide how it is told.)
@@ -38,16 +40,26 @@ pub async fn preferences(
         .filter(Column::UserId.is_in(users.iter().copied()))
         .all(connection)
         .await?;
-    let mut found: HashMap<UserId, Preferences> = users.iter().map(|&user| (user, Preferences::default())).collect();
+    let mut found: HashMap<UserId, Preferences> = users
+        .iter()
+        .map(|&user| (user, Preferences::default()))
+        .collect();
     for row in rows {
-        found.entry(row.user_id).or_default().0.insert((row.topic, row.channel), row.enabled);
+        found
+            .entry(row.user_id)
+            .or_default()
+            .0
+            .insert((row.topic, row.channel), row.enabled);
     }
     Ok(found)
 }
 
 pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError> {
     let read = house.db().read();
-    let preferences = preferences(read, &[person.id()]).await?.remove(&person.id()).unwrap_or_default();
+    let preferences = preferences(read, &[person.id()])
+        .await?
+        .remove(&person.id())
+        .unwrap_or_default();
     let since = Timestamp::now().before(days(30));
     let sent: Vec<(Category, i64)> = entity::Notification::find()
         .filter(entity::notification::Column::UserId.eq(person.id()))
@@ -65,10 +77,16 @@ pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError
             category,
             in_app: preferences.is_on(category, Channel::InApp),
             email: preferences.is_on(category, Channel::Email),
-            sent: sent.iter().find(|(other, _)| *other == category).map_or(0, |&(_, n)| n.unsigned_abs()),
+            sent: sent
+                .iter()
+                .find(|(other, _)| *other == category)
+                .map_or(0, |&(_, n)| n.unsigned_abs()),
         })
         .collect();
-    let quiet = EventType::QUIET.into_iter().map(|event| (event, preferences.wants(event))).collect();
+    let quiet = EventType::QUIET
+        .into_iter()
+        .map(|event| (event, preferences.wants(event)))
+        .collect();
     Ok(MatrixView { rows, quiet })
 }
 
@@ -76,13 +94,25 @@ pub async fn set(house: &House, person: &Person, switch: Switch, on: bool) -> Re
     write(house, person.id(), &[(switch, on)]).await
 }
 
-pub async fn set_range(house: &House, person: &Person, range: Range, on: bool) -> Result<(), AppError> {
-    let cells: Vec<(Switch, bool)> =
-        range.cells().into_iter().map(|(category, channel)| (Switch::Cell(category, channel), on)).collect();
+pub async fn set_range(
+    house: &House,
+    person: &Person,
+    range: Range,
+    on: bool,
+) -> Result<(), AppError> {
+    let cells: Vec<(Switch, bool)> = range
+        .cells()
+        .into_iter()
+        .map(|(category, channel)| (Switch::Cell(category, channel), on))
+        .collect();
     write(house, person.id(), &cells).await
 }
 
-pub async fn write(house: &House, user: UserId, switches: &[(Switch, bool)]) -> Result<(), AppError> {
+pub async fn write(
+    house: &House,
+    user: UserId,
+    switches: &[(Switch, bool)],
+) -> Result<(), AppError> {
     let mut tx = house.db().begin().await?;
     let now = Timestamp::now();
     let rows = switches.iter().map(|&(switch, on)| {

@@ -1,6 +1,8 @@
 use leptos::prelude::*;
 
-use super::model::{DeleteForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm, WorkspaceView};
+use super::model::{
+    DeleteForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm, WorkspaceView,
+};
 use crate::domain::AppError;
 use crate::form::Done;
 
@@ -29,7 +31,12 @@ pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done,
 pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::undo_rename(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await
+    store::undo_rename(
+        caller.house(),
+        &actor,
+        event.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await
 }
 
 /// Whether an address can be had, while it is being typed.
@@ -37,7 +44,11 @@ pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<D
 pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
     let caller = caller()?;
     caller.person().await?;
-    let actor = if workspace.is_empty() { None } else { Some(caller.actor(&workspace).await?) };
+    let actor = if workspace.is_empty() {
+        None
+    } else {
+        Some(caller.actor(&workspace).await?)
+    };
     store::check_slug(caller.house(), actor.as_ref(), &slug).await
 }
 
@@ -55,7 +66,12 @@ pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<D
 pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let slug = store::undo_move(caller.house(), &actor, event.parse().map_err(|_| AppError::NotFound)?).await?;
+    let slug = store::undo_move(
+        caller.house(),
+        &actor,
+        event.parse().map_err(|_| AppError::NotFound)?,
+    )
+    .await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
     Ok(Done::said(format!("The workspace is at /w/{slug} again")))
 }
@@ -82,15 +98,35 @@ pub async fn leave_workspace(workspace: String) -> Result<Done, AppError> {
 pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let heir = form.member.parse().map_err(|_| AppError::field("member", "Choose a member"))?;
-    store::transfer(caller.house(), caller.info(), &actor, heir, &form.current_password).await
+    let heir = form
+        .member
+        .parse()
+        .map_err(|_| AppError::field("member", "Choose a member"))?;
+    store::transfer(
+        caller.house(),
+        caller.info(),
+        &actor,
+        heir,
+        &form.current_password,
+    )
+    .await
 }
 
 #[server]
 pub async fn delete_workspace(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    store::delete(caller.house(), caller.info(), &actor, &form.slug, &form.current_password).await?;
+    store::delete(
+        caller.house(),
+        caller.info(),
+        &actor,
+        &form.slug,
+        &form.current_password,
+    )
+    .await?;
     leptos_axum::redirect("/");
-    Ok(Done::said(format!("The workspace {} is deleted", actor.workspace_name())))
+    Ok(Done::said(format!(
+        "The workspace {} is deleted",
+        actor.workspace_name()
+    )))
 }

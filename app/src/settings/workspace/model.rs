@@ -68,5 +68,8 @@ pub enum SlugCheck {
     Free,
     Current,
     /// Cannot be had: why, and one that can.
-    No { reason: String, suggestion: Option<Slug> },
+    No {
+        reason: String,
+        suggestion: Option<Slug>,
+    },
 }

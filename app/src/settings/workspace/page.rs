@@ -5,8 +5,8 @@ use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
 
 use super::api::{
-    CreateWorkspace, DeleteWorkspace, LeaveWorkspace, RenameWorkspace, TransferOwnership, UpdateWorkspaceUrl, check_slug,
-    load_workspace,
+    CreateWorkspace, DeleteWorkspace, LeaveWorkspace, RenameWorkspace, TransferOwnership,
+    UpdateWorkspaceUrl, check_slug, load_workspace,
 };
 use super::model::{SlugCheck, WorkspaceView};
 use crate::domain::WorkspaceId;
@@ -130,17 +130,23 @@ fn SlugField(
             SlugCheck::No { reason, suggestion: Some(free) } => format!("{reason}. Free: {free}"),
             SlugCheck::No { reason, suggestion: None } => reason,
         })}</p>
-    }.into_any();
+    }
+    .into_any();
     view! { <Field name="slug" label=label before="/w/" value=value on_typed=on_typed remark=remark/> }
 }
 
 fn danger(data: Data<WorkspaceView>, id: WorkspaceId, slug: Signal<String>) -> impl IntoView {
     let ask = data.with_untracked(|workspace| workspace.ask_password);
-    let password = move || ask.then(|| view! {
+    let password = move || {
+        ask.then(|| view! {
         <Field name="current_password" label="Current Password" kind="password" autocomplete="current-password"/>
-    });
+    })
+    };
     let heirs = data.with_untracked(|workspace| workspace.heirs.clone());
-    let options: Vec<(String, String)> = heirs.into_iter().map(|(id, name)| (id.to_string(), name)).collect();
+    let options: Vec<(String, String)> = heirs
+        .into_iter()
+        .map(|(id, name)| (id.to_string(), name))
+        .collect();
     view! {
         <section class="card card-danger" aria-labelledby="danger-zone">
             <div class="card-header"><h2 class="card-title" id="danger-zone">"Danger Zone"</h2></div>
@@ -176,11 +182,15 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId, slug: Signal<String>) -> i
 /// `/new`: another workspace.
 #[component]
 pub fn NewWorkspacePage() -> impl IntoView {
-    guarded(crate::session::api::load_first_path, &[], |path: Data<String>| {
-        if path.get_untracked() == "/login" {
-            return view! { <leptos_router::components::Redirect path="/login?next=/new"/> }.into_any();
-        }
-        view! {
+    guarded(
+        crate::session::api::load_first_path,
+        &[],
+        |path: Data<String>| {
+            if path.get_untracked() == "/login" {
+                return view! { <leptos_router::components::Redirect path="/login?next=/new"/> }
+                    .into_any();
+            }
+            view! {
             <Title text="Create workspace"/>
             <main id="main" class="auth">
                 <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
@@ -195,5 +205,6 @@ pub fn NewWorkspacePage() -> impl IntoView {
                 </div>
             </main>
         }.into_any()
-    })
+        },
+    )
 }

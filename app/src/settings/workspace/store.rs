@@ -1,14 +1,17 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde_json::json;
 
 use super::model::{NewWorkspaceForm, SLUG_HOLD, SlugCheck, WorkspaceView};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity};
 use crate::domain::{
-    AppError, EventId, FieldErrors, MembershipId, Name, Permission, Role, Secret, Slug, SlugError, Timestamp, hours,
+    AppError, EventId, FieldErrors, MembershipId, Name, Permission, Role, Secret, Slug, SlugError,
+    Timestamp, hours,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::form::Done;
@@ -30,8 +33,13 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
         .all(read)
         .await?;
     let owns = actor.may(Permission::OwnWorkspace);
-    let members = entity::Membership::find().filter(entity::membership::Column::WorkspaceId.eq(actor.workspace()));
-    let owners = members.clone().filter(entity::membership::Column::Role.eq(Role::Owner)).count(read).await?;
+    let members = entity::Membership::find()
+        .filter(entity::membership::Column::WorkspaceId.eq(actor.workspace()));
+    let owners = members
+        .clone()
+        .filter(entity::membership::Column::Role.eq(Role::Owner))
+        .count(read)
+        .await?;
     Ok(WorkspaceView {
         id: actor.workspace(),
         name: actor.workspace_name().to_owned(),
@@ -43,7 +51,11 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
             .filter_map(|claim| Some((claim.slug, claim.released_at?.after(SLUG_HOLD))))
             .collect(),
         last_owner: owns && owners == 1,
-        heirs: if owns { heirs(house, actor).await? } else { Vec::new() },
+        heirs: if owns {
+            heirs(house, actor).await?
+        } else {
+            Vec::new()
+        },
         ask_password: !actor.person().is_fresh(),
         members: members.count(read).await?,
         contacts: entity::Contact::find()
@@ -58,7 +70,10 @@ async fn heirs(house: &House, actor: &Actor) -> Result<Vec<(MembershipId, String
     Ok(entity::Membership::find()
         .join(
             JoinType::InnerJoin,
-            membership::Entity::belongs_to(user::Entity).from(membership::Column::UserId).to(user::Column::Id).into(),
+            membership::Entity::belongs_to(user::Entity)
+                .from(membership::Column::UserId)
+                .to(user::Column::Id)
+                .into(),
         )
         .filter(membership::Column::WorkspaceId.eq(actor.workspace()))
         .filter(membership::Column::Id.ne(actor.membership()))
@@ -79,7 +94,13 @@ pub async fn rename(house: &House, actor: &Actor, name: Name) -> Result<Done, Ap
     let mut tx = house.db().begin().await?;
     let event = set_name(&mut tx, actor, actor.workspace_name(), name.as_str()).await?;
     tx.commit().await?;
-    Ok(Done::said("Changes saved").with_undo("/fn/undo_workspace_rename", actor.workspace(), event))
+    Ok(
+        Done::said("Changes saved").with_undo(
+            "/fn/undo_workspace_rename",
+            actor.workspace(),
+            event,
+        ),
+    )
 }
 
 async fn set_name(tx: &mut Tx, actor: &Actor, from: &str, to: &str) -> Result<EventId, AppError> {
@@ -91,7 +112,12 @@ async fn set_name(tx: &mut Tx, actor: &Actor, from: &str, to: &str) -> Result<Ev
         .exec(tx)
         .await?;
     let data = json!({"from": from, "to": to});
-    events::record(tx, actor, NewEvent::in_workspace(actor.workspace(), EventType::WorkspaceRenamed, data)).await
+    events::record(
+        tx,
+        actor,
+        NewEvent::in_workspace(actor.workspace(), EventType::WorkspaceRenamed, data),
+    )
+    .await
 }
 
 pub async fn undo_rename(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
@@ -100,7 +126,9 @@ pub async fn undo_rename(house: &House, actor: &Actor, event: EventId) -> Result
     let undone = events::undoable(&tx, actor, event, EventType::WorkspaceRenamed, UNDO).await?;
     let (from, to) = from_to(&undone.data);
     if actor.workspace_name() != to {
-        return Err(AppError::Conflict("The name was changed again meanwhile.".to_owned()));
+        return Err(AppError::Conflict(
+            "The name was changed again meanwhile.".to_owned(),
+        ));
     }
     set_name(&mut tx, actor, to, from).await?;
     tx.commit().await?;
@@ -108,11 +136,21 @@ pub async fn undo_rename(house: &House, actor: &Actor, event: EventId) -> Result
 }
 
 fn from_to(data: &serde_json::Value) -> (&str, &str) {
-    (data["from"].as_str().unwrap_or_default(), data["to"].as_str().unwrap_or_default())
+    (
+        data["from"].as_str().unwrap_or_default(),
+        data["to"].as_str().unwrap_or_default(),
+    )
 }
 
-pub async fn check_slug(house: &House, actor: Option<&Actor>, text: &str) -> Result<SlugCheck, AppError> {
-    let no = |reason: SlugError, suggestion| SlugCheck::No { reason: reason.to_string(), suggestion };
+pub async fn check_slug(
+    house: &House,
+    actor: Option<&Actor>,
+    text: &str,
+) -> Result<SlugCheck, AppError> {
+    let no = |reason: SlugError, suggestion| SlugCheck::No {
+        reason: reason.to_string(),
+        suggestion,
+    };
     let slug = match Slug::parse(text) {
         Ok(slug) => slug,
         Err(SlugError::Empty) => return Ok(no(SlugError::Empty, None)),
@@ -124,17 +162,24 @@ pub async fn check_slug(house: &House, actor: Option<&Actor>, text: &str) -> Res
     if actor.is_some_and(|actor| *actor.slug() == slug) {
         return Ok(SlugCheck::Current);
     }
-    let claim = entity::SlugClaim::find_by_id(slug.clone()).one(house.db().read()).await?;
+    let claim = entity::SlugClaim::find_by_id(slug.clone())
+        .one(house.db().read())
+        .await?;
     let free = claim.is_none_or(|claim| {
         let own = actor.is_some_and(|actor| claim.workspace_id == Some(actor.workspace()));
-        let lapsed = claim.released_at.is_some_and(|at| at < Timestamp::now().before(SLUG_HOLD));
+        let lapsed = claim
+            .released_at
+            .is_some_and(|at| at < Timestamp::now().before(SLUG_HOLD));
         own || lapsed
     });
     if free {
         return Ok(SlugCheck::Free);
     }
     let suggestion = sessions::free_slug(house.db().read(), &slug).await.ok();
-    Ok(SlugCheck::No { reason: "This URL is taken".to_owned(), suggestion })
+    Ok(SlugCheck::No {
+        reason: "This URL is taken".to_owned(),
+        suggestion,
+    })
 }
 
 pub async fn move_to(house: &House, actor: &Actor, slug: Slug) -> Result<Done, AppError> {
@@ -145,8 +190,10 @@ pub async fn move_to(house: &House, actor: &Actor, slug: Slug) -> Result<Done, A
     let mut tx = house.db().begin().await?;
     let event = set_slug(&mut tx, actor, &slug).await?;
     tx.commit().await?;
-    Ok(Done::said(format!("URL updated to /w/{slug}. The old one leads here for 90 days"))
-        .with_undo("/fn/undo_workspace_url", actor.workspace(), event))
+    Ok(Done::said(format!(
+        "URL updated to /w/{slug}. The old one leads here for 90 days"
+    ))
+    .with_undo("/fn/undo_workspace_url", actor.workspace(), event))
 }
 
 async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppError> {
@@ -154,7 +201,10 @@ async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppE
     sessions::lock_workspace(tx, actor.workspace()).await?;
     let from = sessions::actor_now(tx, actor).await?.slug().clone();
     entity::SlugClaim::update_many()
-        .col_expr(slug_claim::Column::ReleasedAt, Expr::value(Timestamp::now()))
+        .col_expr(
+            slug_claim::Column::ReleasedAt,
+            Expr::value(Timestamp::now()),
+        )
         .filter(slug_claim::Column::Slug.eq(from.clone()))
         .filter(slug_claim::Column::WorkspaceId.eq(actor.workspace()))
         .exec(tx)
@@ -167,7 +217,12 @@ async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppE
         .exec(tx)
         .await?;
     let data = json!({"from": from, "to": to});
-    events::record(tx, actor, NewEvent::in_workspace(actor.workspace(), EventType::WorkspaceUrlChanged, data)).await
+    events::record(
+        tx,
+        actor,
+        NewEvent::in_workspace(actor.workspace(), EventType::WorkspaceUrlChanged, data),
+    )
+    .await
 }
 
 pub async fn undo_move(house: &House, actor: &Actor, event: EventId) -> Result<Slug, AppError> {
@@ -176,7 +231,9 @@ pub async fn undo_move(house: &House, actor: &Actor, event: EventId) -> Result<S
     let undone = events::undoable(&tx, actor, event, EventType::WorkspaceUrlChanged, UNDO).await?;
     let (from, to) = from_to(&undone.data);
     if actor.slug().as_str() != to {
-        return Err(AppError::Conflict("The URL was changed again meanwhile.".to_owned()));
+        return Err(AppError::Conflict(
+            "The URL was changed again meanwhile.".to_owned(),
+        ));
     }
     let from = Slug::parse(from).map_err(|_| AppError::NotFound)?;
     set_slug(&mut tx, actor, &from).await?;
@@ -184,17 +241,24 @@ pub async fn undo_move(house: &House, actor: &Actor, event: EventId) -> Result<S
     Ok(from)
 }
 
-pub async fn create(house: &House, person: &Person, form: &NewWorkspaceForm) -> Result<Slug, AppError> {
+pub async fn create(
+    house: &House,
+    person: &Person,
+    form: &NewWorkspaceForm,
+) -> Result<Slug, AppError> {
     let mut errors = FieldErrors::new();
     let name = errors.check("name", Name::parse(&form.name));
     let wish = match form.slug.trim() {
         "" => None,
         text => errors.check("slug", Slug::parse(text)),
     };
-    let Some(name) = name.filter(|_| errors.is_empty()) else { return Err(AppError::Invalid(errors)) };
+    let Some(name) = name.filter(|_| errors.is_empty()) else {
+        return Err(AppError::Invalid(errors));
+    };
     let owner = Name::parse(person.name()).map_err(|_| AppError::Malformed)?;
     let mut tx = house.db().begin().await?;
-    let slug = sessions::found_workspace(&mut tx, person.id(), &owner, &name, wish.as_ref()).await?;
+    let slug =
+        sessions::found_workspace(&mut tx, person.id(), &owner, &name, wish.as_ref()).await?;
     tx.commit().await?;
     Ok(slug)
 }
@@ -215,16 +279,24 @@ pub async fn leave(house: &House, actor: &Actor) -> Result<(), AppError> {
     let actor = &sessions::actor_now(&tx, actor).await?;
     if actor.role().is_owner() && owners(&tx, actor).await? == 1 {
         return Err(AppError::Conflict(
-            "You are the only owner. Transfer the ownership or delete the workspace instead.".to_owned(),
+            "You are the only owner. Transfer the ownership or delete the workspace instead."
+                .to_owned(),
         ));
     }
-    entity::Membership::delete_by_id(actor.membership()).exec(&tx).await?;
+    entity::Membership::delete_by_id(actor.membership())
+        .exec(&tx)
+        .await?;
     let person = actor.person();
     let data = json!({
         "member": actor.membership(), "user": person.id(), "name": person.name(), "email": person.email(),
         "role": actor.role(), "left": true,
     });
-    events::record(&mut tx, actor, NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data)).await?;
+    events::record(
+        &mut tx,
+        actor,
+        NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data),
+    )
+    .await?;
     tx.hint(Hint::user(person.id(), Topic::Workspace));
     tx.commit().await?;
     Ok(())
@@ -251,10 +323,25 @@ pub async fn transfer(
         .one(&tx)
         .await?
         .ok_or_else(|| AppError::field("member", "Choose a member"))?;
-    let user = entity::User::find_by_id(member.user_id).one(&tx).await?.ok_or(AppError::NotFound)?;
+    let user = entity::User::find_by_id(member.user_id)
+        .one(&tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
     let steps = [
-        (member.id, user.id, user.name.as_str(), member.role, Role::Owner),
-        (actor.membership(), actor.person().id(), actor.person().name(), Role::Owner, Role::Admin),
+        (
+            member.id,
+            user.id,
+            user.name.as_str(),
+            member.role,
+            Role::Owner,
+        ),
+        (
+            actor.membership(),
+            actor.person().id(),
+            actor.person().name(),
+            Role::Owner,
+            Role::Admin,
+        ),
     ];
     for (id, user_id, name, from, to) in steps {
         entity::Membership::update_many()
@@ -263,12 +350,16 @@ pub async fn transfer(
             .exec(&tx)
             .await?;
         let data = json!({"member": id, "user": user_id, "name": name, "from": from, "to": to});
-        let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRoleChanged, data).about(user_id);
+        let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRoleChanged, data)
+            .about(user_id);
         events::record(&mut tx, actor, event).await?;
     }
     tx.hint(Hint::workspace(actor.workspace(), Topic::Workspace));
     tx.commit().await?;
-    Ok(Done::said(format!("{} is the owner now, and you are an admin", user.name)))
+    Ok(Done::said(format!(
+        "{} is the owner now, and you are an admin",
+        user.name
+    )))
 }
 
 /// Deletes a workspace with everything in it. Its members get a mail: their inbox of it goes too.
@@ -282,16 +373,24 @@ pub async fn delete(
     use entity::{membership, slug_claim, user};
     actor.require(Permission::OwnWorkspace)?;
     if typed_slug.trim() != actor.slug().as_str() {
-        return Err(AppError::field("slug", format!("Type {} to confirm", actor.slug())));
+        return Err(AppError::field(
+            "slug",
+            format!("Type {} to confirm", actor.slug()),
+        ));
     }
     sessions::confirm_identity(house, info, actor.person(), current_password).await?;
     let mut tx = house.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    sessions::actor_now(&tx, actor).await?.require(Permission::OwnWorkspace)?;
+    sessions::actor_now(&tx, actor)
+        .await?
+        .require(Permission::OwnWorkspace)?;
     let people = entity::User::find()
         .join(
             JoinType::InnerJoin,
-            user::Entity::belongs_to(membership::Entity).from(user::Column::Id).to(membership::Column::UserId).into(),
+            user::Entity::belongs_to(membership::Entity)
+                .from(user::Column::Id)
+                .to(membership::Column::UserId)
+                .into(),
         )
         .filter(membership::Column::WorkspaceId.eq(actor.workspace()))
         .all(&tx)
@@ -300,16 +399,30 @@ pub async fn delete(
         tx.hint(Hint::user(person.id, Topic::Workspace));
         if person.id != actor.person().id() {
             let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
-            mail::post(&mut tx, Addressee { email: person.email, user: Some(person.id) }, letter, None).await?;
+            mail::post(
+                &mut tx,
+                Addressee {
+                    email: person.email,
+                    user: Some(person.id),
+                },
+                letter,
+                None,
+            )
+            .await?;
         }
     }
     entity::SlugClaim::update_many()
-        .col_expr(slug_claim::Column::ReleasedAt, Expr::value(Timestamp::now()))
+        .col_expr(
+            slug_claim::Column::ReleasedAt,
+            Expr::value(Timestamp::now()),
+        )
         .filter(slug_claim::Column::WorkspaceId.eq(actor.workspace()))
         .filter(slug_claim::Column::ReleasedAt.is_null())
         .exec(&tx)
         .await?;
-    entity::Workspace::delete_by_id(actor.workspace()).exec(&tx).await?;
+    entity::Workspace::delete_by_id(actor.workspace())
+        .exec(&tx)
+        .await?;
     // The workspace's own log is gone with it; that it was deleted stands in its owner's.
     let data = json!({"workspace": actor.workspace(), "name": actor.workspace_name(), "slug": actor.slug()});
     let event = NewEvent::about_person(actor.person().id(), EventType::WorkspaceDeleted, data);

@@ -1,0 +1,121 @@
+// Account: who one is, how one signs in, and where.
+
+import { card, expect, expectSaid, followMail, password, person, press, signIn, test, visit } from "../support/test.ts";
+
+const ACCOUNT = "/w/acme/settings/account";
+
+test("the name is saved, and shown wherever it stands", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, ACCOUNT);
+  await expect(page).toHaveTitle(/^Account/);
+  await page.getByLabel("Name", { exact: true }).fill("Olivia Oaks");
+  await press(page, page.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, "Changes saved");
+  await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Olivia Oaks");
+
+  await visit(page, "/w/acme/settings/members");
+  await expect(page.getByRole("rowheader", { name: /Olivia Oaks/ })).toBeVisible();
+});
+
+test("a bad name is refused at its field and nothing typed is lost", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(422);
+  await signIn(page, person.olivia);
+  await visit(page, ACCOUNT);
+  await page.getByLabel("Name", { exact: true }).fill("   ");
+  await page.getByLabel("Email").fill("olivia@");
+  await press(page, page.getByRole("button", { name: "Save Changes" }));
+  await expect(page.getByLabel("Name", { exact: true })).toHaveAccessibleDescription(/Enter a name/);
+  await expect(page.getByLabel("Email")).toHaveAccessibleDescription(/like name@example.com/);
+  await expect(page.getByLabel("Email")).toHaveValue("olivia@");
+});
+
+test("a new address waits until it is confirmed from there", async ({ page, newVisitor }) => {
+  await signIn(page, person.mia);
+  await visit(page, ACCOUNT);
+  await page.getByLabel("Email").fill("mia@elsewhere.example");
+  await press(page, page.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, /We sent a link to mia@elsewhere.example/);
+  await expect(page.getByText("waits for its confirmation")).toBeVisible();
+  await press(page, page.getByRole("button", { name: "Resend" }));
+  await expectSaid(page, "A new mail with a link is on its way");
+
+  await followMail(page, "mia@elsewhere.example", "Confirm your new email address");
+  await press(page, page.getByRole("button", { name: "Confirm" }));
+  await page.waitForURL("**/login*");
+  await signIn(page, { email: "mia@elsewhere.example" });
+
+  // The old address was told, and can take it back even now.
+  const owner = await newVisitor();
+  await followMail(owner, person.mia.email, "Your email address is about to change");
+  await press(owner, owner.getByRole("button", { name: "Keep this address" }));
+  await owner.waitForURL("**/login*");
+  await signIn(owner, person.mia);
+  await page.goto(ACCOUNT);
+  await expect(page).toHaveURL(/\/login/);
+});
+
+test("a change of address can be cancelled", async ({ page }) => {
+  await signIn(page, person.cleo);
+  await visit(page, ACCOUNT);
+  await page.getByLabel("Email").fill("cleo@elsewhere.example");
+  await press(page, page.getByRole("button", { name: "Save Changes" }));
+  await press(page, page.getByRole("button", { name: "Cancel" }));
+  await expectSaid(page, "Your address stays as it was");
+  await expect(page.getByText("waits for its confirmation")).toBeHidden();
+});
+
+test("a password is changed, and everybody else is signed out", async ({ page, newVisitor, browserConsole }) => {
+  browserConsole.allowStatus(422);
+  const elsewhere = await newVisitor();
+  await signIn(elsewhere, person.adam);
+  await signIn(page, person.adam);
+  await visit(page, ACCOUNT);
+  const update = page.getByRole("button", { name: "Update Password" });
+
+  await page.getByLabel("New Password").fill("seven purple bicycles");
+  await page.getByLabel("Confirm Password").fill("eight purple bicycles");
+  await press(page, update);
+  await expect(page.getByLabel("Confirm Password")).toHaveAccessibleDescription("The two passwords differ");
+
+  await page.getByLabel("New Password").fill("password1234");
+  await page.getByLabel("Confirm Password").fill("password1234");
+  await press(page, update);
+  await expect(page.getByLabel("New Password")).toHaveAttribute("aria-invalid", "true");
+
+  await page.getByLabel("New Password").fill("seven purple bicycles");
+  await page.getByLabel("Confirm Password").fill("seven purple bicycles");
+  await press(page, update);
+  await expectSaid(page, "Password updated. 1 other session was ended");
+  await expect(page.getByLabel("New Password")).toHaveValue("");
+
+  await elsewhere.goto(ACCOUNT);
+  await expect(elsewhere).toHaveURL(/\/login/);
+  await elsewhere.goto("/login");
+  await elsewhere.getByLabel("Email").fill(person.adam.email);
+  await elsewhere.getByLabel("Password").fill(password);
+  await press(elsewhere, elsewhere.getByRole("button", { name: "Sign In" }));
+  await expect(elsewhere.getByText("Email or password is wrong")).toBeVisible();
+});
+
+test("sessions are listed and ended", async ({ page, newVisitor }) => {
+  const other = await newVisitor();
+  await signIn(other, person.greta);
+  const third = await newVisitor();
+  await signIn(third, person.greta);
+  await signIn(page, person.greta);
+  await visit(page, "/w/globex/settings/account");
+
+  const sessions = card(page, "Your sessions");
+  await expect(sessions.getByRole("listitem")).toHaveCount(3);
+  await expect(sessions.getByText("This device")).toHaveCount(1);
+  await expect(sessions.getByRole("listitem").first()).toContainText("Chrom");
+  await press(page, sessions.getByRole("button", { name: "End session" }).first());
+  await expectSaid(page, "Session ended");
+  await expect(sessions.getByRole("listitem")).toHaveCount(2);
+  await press(page, sessions.getByRole("button", { name: "End all others" }));
+  await expectSaid(page, "1 other session was ended");
+  for (const gone of [other, third]) {
+    await gone.goto("/w/globex");
+    await expect(gone).toHaveURL(/\/login/);
+  }
+});
