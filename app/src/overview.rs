@@ -20,7 +20,6 @@ pub struct Overview {
     pub contacts: u64,
     /// Sentence and moment, newest first.
     pub events: Vec<(String, Timestamp)>,
-    pub now: Timestamp,
 }
 
 #[server]
@@ -42,7 +41,6 @@ pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
                 )
             })
             .collect(),
-        now: Timestamp::now(),
     })
 }
 
@@ -68,11 +66,10 @@ fn overview(data: Data<Overview>) -> impl IntoView {
                 if view.events.is_empty() {
                     return view! { <Empty mark=Icon::Activity title="Nothing yet" text="Invite someone, and it appears here."/> }.into_any();
                 }
-                let now = view.now;
                 view! {
                     <ul class="divided-list event-list">
                         {view.events.iter().cloned().map(|(sentence, at)| view! {
-                            <li class="list-row"><span class="list-main">{sentence}</span><Time at now/></li>
+                            <li class="list-row"><span class="list-main">{sentence}</span><Time at/></li>
                         }).collect_view()}
                     </ul>
                 }.into_any()

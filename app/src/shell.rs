@@ -25,7 +25,7 @@ use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
     Avatar, CommandPalette, Data, Form, Hidden, Icon, Said, StatusRegion, Submit, guarded, icon,
-    provide_live, provide_unsaved_guard, search,
+    provide_clock, provide_live, provide_unsaved_guard, search,
 };
 
 /// The document around the application, as the server renders it.
@@ -58,6 +58,7 @@ pub fn App() -> impl IntoView {
     let flash = SharedValue::new(|| use_context::<Option<Flash>>().flatten()).into_inner();
     provide_context(flash);
     provide_context(Said::new());
+    provide_clock();
     provide_live();
     provide_unsaved_guard();
     // Tells whoever waits for it (tests, styles) that the page is alive.

@@ -6,7 +6,7 @@ use crate::domain::{NotificationId, Timestamp};
 /// How many notifications a page holds.
 pub const PAGE: u64 = 25;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InboxItem {
     pub id: NotificationId,
     pub event_type: EventType,
@@ -23,5 +23,4 @@ pub struct InboxPage {
     /// The address of the next page holds this.
     pub next: Option<NotificationId>,
     pub unread: u64,
-    pub now: Timestamp,
 }

@@ -6,9 +6,11 @@ use server_fn::ServerFn;
 use super::api::{MarkAllRead, MarkNotification, load_inbox};
 use super::model::{InboxItem, InboxPage};
 use crate::catalog::Category;
-use crate::domain::{Timestamp, WorkspaceId};
+use crate::domain::WorkspaceId;
 use crate::live::Topic;
-use crate::ui::{Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon};
+use crate::ui::{
+    Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
+};
 
 #[component]
 pub fn Inbox() -> impl IntoView {
@@ -40,7 +42,7 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
         };
         view! { <a class="tab" href=href aria-current=current>{label}</a> }
     };
-    let workspace = data.with_untracked(|page| page.workspace.to_string());
+    let workspace = data.with_untracked(|page| page.workspace);
     view! {
         <div class="filters">
             <nav class="tabs" aria-label="Notifications by type">
@@ -48,20 +50,16 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
                 {Category::ALL.map(|category| tab(category.as_str(), category.label())).collect_view()}
             </nav>
             <Form action=MarkAllRead::PATH class="inline-form">
-                <Hidden name="workspace" value=workspace/>
+                <Hidden name="workspace" value=workspace.to_string()/>
                 <Submit class="button button-small">"Mark all read"</Submit>
             </Form>
         </div>
-        {move || data.with(|page| {
-            if page.items.is_empty() {
-                return view! {
-                    <Empty mark=Icon::Inbox title="Nothing here" text="New notifications appear by themselves."/>
-                }.into_any();
-            }
-            let (now, workspace) = (page.now, page.workspace);
-            let items = page.items.iter().cloned().map(|item| row(item, workspace, slug, now)).collect_view();
-            view! { <ul class="inbox">{items}</ul> }.into_any()
+        {move || data.with(|page| page.items.is_empty()).then(|| view! {
+            <Empty mark=Icon::Inbox title="Nothing here" text="New notifications appear by themselves."/>
         })}
+        <ul class="inbox">
+            {rows(move || data.with(|page| page.items.clone()), move |item| row(item, workspace, slug))}
+        </ul>
         {move || data.with(|page| page.next).map(|next| view! {
             <p class="pager">
                 <a class="button" href=move || format!("?type={}&before={next}", category.get())>"Older"</a>
@@ -70,12 +68,7 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
     }
 }
 
-fn row(
-    item: InboxItem,
-    workspace: WorkspaceId,
-    slug: Memo<String>,
-    now: Timestamp,
-) -> impl IntoView {
+fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>) -> AnyView {
     let (wanted, label) = if item.read {
         ("false", "Mark unread")
     } else {
@@ -88,7 +81,7 @@ fn row(
                 <p>{(!item.read).then(|| view! { <span class="visually-hidden">"Unread: "</span> })}{item.sentence}</p>
                 <p class="inbox-meta">
                     <Badge tone="neutral">{category.label()}</Badge>
-                    <Time at=item.at now/>
+                    <Time at=item.at/>
                     <a href=move || format!("/w/{}/settings/notifications#{category}", slug.get())>"Why did I get this?"</a>
                 </p>
             </div>
@@ -102,4 +95,5 @@ fn row(
             </Form>
         </li>
     }
+    .into_any()
 }

@@ -82,7 +82,6 @@ pub async fn list(
         items,
         next,
         unread,
-        now: Timestamp::now(),
     })
 }
 

@@ -13,7 +13,6 @@ const LATEST: u64 = 50;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
     pub letters: Vec<LetterView>,
-    pub now: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +48,6 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
                 at: mail.created_at,
             })
             .collect(),
-        now: Timestamp::now(),
     })
 }
 
@@ -65,7 +63,7 @@ pub fn OutboxPage() -> impl IntoView {
 }
 
 fn outbox(data: Data<Outbox>) -> impl IntoView {
-    let Outbox { letters, now } = data.get_untracked();
+    let Outbox { letters } = data.get_untracked();
     if letters.is_empty() {
         return view! { <Empty mark=Icon::Mail title="No mail yet" text="Invite someone or ask for a new password."/> }.into_any();
     }
@@ -75,7 +73,7 @@ fn outbox(data: Data<Outbox>) -> impl IntoView {
             view! {
                 <article class="card mail">
                     <h2 class="card-title">{letter.subject}</h2>
-                    <p class="muted small">"To "{letter.to}" · "<Time at=letter.at now/></p>
+                    <p class="muted small">"To "{letter.to}" · "<Time at=letter.at/></p>
                     <pre class="mail-text">{linked(&letter.text)}</pre>
                 </article>
             }

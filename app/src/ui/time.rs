@@ -1,11 +1,50 @@
-//! Moments on screen: relative as text, exact in the tooltip; the tooltip in the reader's zone once the script runs.
+//! Moments on screen: relative as text, and kept so; exact in the tooltip, in the reader's zone once the script runs.
+
+use std::time::Duration;
 
 use leptos::prelude::*;
 
 use crate::domain::Timestamp;
 
+/// How often relative times are looked at again.
+const TICK: Duration = Duration::from_secs(20);
+
+/// What time it is on this page. It starts with the server's clock, so that the first texts agree on both sides, and
+/// goes on by the browser's.
+#[derive(Clone, Copy)]
+struct Clock(RwSignal<Timestamp>);
+
+/// Gives pages their clock.
+pub fn provide_clock() {
+    let start = SharedValue::new(now).into_inner();
+    let clock = Clock(RwSignal::new(start));
+    provide_context(clock);
+    Effect::new(move || {
+        let loaded = now();
+        let tick = move || {
+            clock.0.set(start.after(now().since(loaded)));
+        };
+        let _ = set_interval_with_handle(tick, TICK);
+    });
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(target_arch = "wasm32")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "JavaScript's clock is a double of whole milliseconds"
+)]
+fn now() -> Timestamp {
+    Timestamp::from_millis(js_sys::Date::now() as i64)
+}
+
 #[component]
-pub fn Time(at: Timestamp, now: Timestamp) -> impl IntoView {
+pub fn Time(at: Timestamp) -> impl IntoView {
+    let Clock(now) = expect_context();
     let element = NodeRef::<leptos::html::Time>::new();
     Effect::new(move || {
         if let Some(element) = element.get() {
@@ -18,5 +57,7 @@ pub fn Time(at: Timestamp, now: Timestamp) -> impl IntoView {
             let _ = element.set_attribute("title", &String::from(local));
         }
     });
-    view! { <time node_ref=element datetime=at.rfc3339() title=at.exact()>{at.relative_to(now)}</time> }
+    view! {
+        <time node_ref=element datetime=at.rfc3339() title=at.exact()>{move || at.relative_to(now.get())}</time>
+    }
 }

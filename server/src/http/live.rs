@@ -33,6 +33,8 @@ struct Stream {
     workspaces: Vec<WorkspaceId>,
     stop: CancellationToken,
     greeting: Option<&'static str>,
+    /// The session is over, and the browser has been told to look at everything anew.
+    over: bool,
 }
 
 pub async fn stream(
@@ -60,6 +62,7 @@ pub async fn stream(
         workspaces,
         stop: state.stop.clone(),
         greeting,
+        over: false,
     };
     let events = stream::unfold(first, |mut stream| async move {
         let text = stream.next().await?;
@@ -92,6 +95,9 @@ impl Stream {
             return Some(greeting);
         }
         loop {
+            if self.over {
+                return None;
+            }
             let heard = tokio::select! {
                 () = self.stop.cancelled() => return None,
                 heard = self.hints.recv() => Some(heard),
@@ -101,17 +107,22 @@ impl Stream {
                 Some(Ok(hint)) if self.concerns(hint) => {
                     // What changes who may listen is looked at before it is passed on.
                     if matches!(hint.topic, Topic::Account | Topic::Workspace) {
-                        self.look_again().await?;
+                        self.look_again().await;
                     }
-                    return Some(hint.topic.as_str());
+                    return Some(if self.over { ALL } else { hint.topic.as_str() });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(RecvError::Lagged(_))) => {
-                    self.look_again().await?;
+                    self.look_again().await;
                     return Some(ALL);
                 }
                 Some(Err(RecvError::Closed)) => return None,
-                None => self.look_again().await?,
+                None => {
+                    self.look_again().await;
+                    if self.over {
+                        return Some(ALL);
+                    }
+                }
             }
         }
     }
@@ -123,13 +134,10 @@ impl Stream {
         }
     }
 
-    async fn look_again(&mut self) -> Option<()> {
+    async fn look_again(&mut self) {
         match audience(&self.caller.house().clone(), &self.caller).await {
-            Ok((_, workspaces)) => {
-                self.workspaces = workspaces;
-                Some(())
-            }
-            Err(_) => None,
+            Ok((_, workspaces)) => self.workspaces = workspaces,
+            Err(_) => self.over = true,
         }
     }
 }

@@ -59,7 +59,6 @@ pub struct AccountView {
     /// Whether a sensitive change asks for the current password first.
     pub ask_password: bool,
     pub sessions: Vec<SessionView>,
-    pub now: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +67,7 @@ pub struct PendingEmail {
     pub expires_at: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionView {
     pub id: SessionId,
     pub browser: String,

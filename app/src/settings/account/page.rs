@@ -7,11 +7,10 @@ use super::api::{
     UpdatePassword, load_account,
 };
 use super::model::{AccountView, SessionView};
-use crate::domain::Timestamp;
 use crate::live::Topic;
 use crate::session::api::ResendConfirmation;
 use crate::ui::{
-    Badge, Card, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
+    Badge, Card, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
 };
 
 #[component]
@@ -37,7 +36,7 @@ fn account(data: Data<AccountView>) -> impl IntoView {
                         <p>
                             <strong>{pending.email.to_string()}</strong>" waits for its confirmation. "
                             "Until then you sign in with your present address. The link expires "
-                            <Time at=pending.expires_at now=data.with_untracked(|account| account.now)/>"."
+                            <Time at=pending.expires_at/>"."
                         </p>
                         <div class="row">
                             <Form action=ResendEmailChange::PATH class="inline-form">
@@ -80,10 +79,7 @@ fn account(data: Data<AccountView>) -> impl IntoView {
         </Card>
         <Card title="Your sessions" text="Browsers in which you are signed in.">
             <ul class="divided-list">
-                {move || data.with(|account| {
-                    let now = account.now;
-                    account.sessions.iter().cloned().map(|session| session_row(session, now)).collect_view()
-                })}
+                {rows(move || data.with(|account| account.sessions.clone()), session_row)}
             </ul>
             {move || data.with(|account| account.sessions.len() > 1).then(|| view! {
                 <Form action=EndOtherSessions::PATH class="card-footer">
@@ -108,7 +104,7 @@ fn unconfirmed() -> impl IntoView {
     }
 }
 
-fn session_row(session: SessionView, now: Timestamp) -> impl IntoView {
+fn session_row(session: SessionView) -> AnyView {
     view! {
         <li class="list-row">
             {icon(Icon::Monitor)}
@@ -117,7 +113,7 @@ fn session_row(session: SessionView, now: Timestamp) -> impl IntoView {
                     {session.browser.clone()}
                     {session.current.then(|| view! { " "<Badge tone="success">"This device"</Badge> })}
                 </p>
-                <p class="muted small">{session.address}" · last seen "<Time at=session.last_seen_at now/></p>
+                <p class="muted small">{session.address}" · last seen "<Time at=session.last_seen_at/></p>
             </div>
             {(!session.current).then(|| view! {
                 <Form action=EndSession::PATH class="inline-form" key=session.id.to_string()>
@@ -127,4 +123,5 @@ fn session_row(session: SessionView, now: Timestamp) -> impl IntoView {
             })}
         </li>
     }
+    .into_any()
 }

@@ -50,7 +50,6 @@ pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppErro
                 current: session.id == person.session(),
             })
             .collect(),
-        now: Timestamp::now(),
     })
 }
 

@@ -101,10 +101,9 @@ pub struct MembersView {
     pub member_count: u64,
     /// Where the next page of members begins.
     pub next: Option<MembershipId>,
-    pub now: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InvitationRow {
     pub id: InvitationId,
     pub email: String,
@@ -117,7 +116,7 @@ pub struct InvitationRow {
     pub link: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MemberRow {
     pub id: MembershipId,
     pub name: String,

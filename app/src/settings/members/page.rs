@@ -7,11 +7,11 @@ use super::api::{
     CancelInvitation, ChangeRole, InviteMembers, RemoveMember, ResendInvitation, load_members,
 };
 use super::model::{InvitationRow, MemberRow, MembersView, Status};
-use crate::domain::{Role, Timestamp, WorkspaceId};
+use crate::domain::{Role, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
     Avatar, Badge, Card, CopyLink, Data, Empty, Form, Hidden, Icon, PageHeader, Select, Submit,
-    TextArea, Time, guarded, icon, popover_id,
+    TextArea, Time, guarded, icon, popover_id, rows,
 };
 
 #[component]
@@ -35,7 +35,9 @@ pub fn MembersPage() -> impl IntoView {
 }
 
 fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) -> impl IntoView {
-    let may_invite = data.with_untracked(|view| view.may_invite);
+    let (may_invite, workspace, viewer) =
+        data.with_untracked(|view| (view.may_invite, view.workspace, view.role));
+    let nobody = Memo::new(move |_| data.with(|view| view.members.is_empty()));
     view! {
         {may_invite.then(|| view! { {invite(data)} {invitations(data)} })}
         <Card title="Member List">
@@ -57,12 +59,9 @@ fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) ->
                     </a>
                 })}
             </div>
-            {move || data.with(|view| {
-                if view.members.is_empty() {
-                    return view! { <Empty mark=Icon::Users title="Nobody found" text="No member's name or address holds this."/> }.into_any();
-                }
-                let (now, workspace, viewer) = (view.now, view.workspace, view.role);
-                let rows = view.members.iter().cloned().map(|row| member_row(row, workspace, viewer, now)).collect_view();
+            {move || if nobody.get() {
+                view! { <Empty mark=Icon::Users title="Nobody found" text="No member's name or address holds this."/> }.into_any()
+            } else {
                 view! {
                     <div class="table-wrap">
                         <table class="table table-stack">
@@ -71,11 +70,14 @@ fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) ->
                                 <th scope="col">"Name"</th><th scope="col">"Role"</th><th scope="col">"Joined"</th>
                                 <th scope="col">"Last active"</th><td></td>
                             </tr></thead>
-                            <tbody>{rows}</tbody>
+                            <tbody>{rows(
+                                move || data.with(|view| view.members.clone()),
+                                move |row| member_row(row, workspace, viewer),
+                            )}</tbody>
                         </table>
                     </div>
                 }.into_any()
-            })}
+            }}
             {move || data.with(|view| view.next).map(|next| view! {
                 <p class="pager"><a class="button" href=move || format!("?search={}&after={next}", search.get())>"Next page"</a></p>
             })}
@@ -109,6 +111,8 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
 }
 
 fn invitations(data: Data<MembersView>) -> impl IntoView {
+    let workspace = data.with_untracked(|view| view.workspace);
+    let shown = Memo::new(move |_| data.with(|view| (view.status, view.invitations.is_empty())));
     let tab = move |status: Status| {
         let count = move || {
             data.with(|view| {
@@ -129,17 +133,16 @@ fn invitations(data: Data<MembersView>) -> impl IntoView {
     view! {
         <Card title="Pending Invitations">
             <nav class="tabs" aria-label="Invitations by status">{Status::ALL.map(tab).collect_view()}</nav>
-            {move || data.with(|view| {
-                if view.invitations.is_empty() {
-                    let (title, text) = match view.status {
+            {move || {
+                let (status, empty) = shown.get();
+                if empty {
+                    let (title, text) = match status {
                         Status::Pending => ("No pending invitations", "Invite someone above: the link appears here."),
                         Status::Expired => ("No expired invitations", "Invitations expire after 7 days. Resend brings one back."),
                         Status::Accepted => ("No accepted invitations", "Who accepts is a member from then on."),
                     };
                     return view! { <Empty mark=Icon::Mail title text/> }.into_any();
                 }
-                let (now, status, workspace) = (view.now, view.status, view.workspace);
-                let rows = view.invitations.iter().cloned().map(|row| invitation_row(row, status, workspace, now)).collect_view();
                 let when = match status {
                     Status::Pending => "Expires",
                     Status::Expired => "Expired",
@@ -153,21 +156,19 @@ fn invitations(data: Data<MembersView>) -> impl IntoView {
                                 <th scope="col">"Email"</th><th scope="col">"Role"</th><th scope="col">"Invited by"</th>
                                 <th scope="col">{when}</th><td></td>
                             </tr></thead>
-                            <tbody>{rows}</tbody>
+                            <tbody>{rows(
+                                move || data.with(|view| view.invitations.clone()),
+                                move |row| invitation_row(row, status, workspace),
+                            )}</tbody>
                         </table>
                     </div>
                 }.into_any()
-            })}
+            }}
         </Card>
     }
 }
 
-fn invitation_row(
-    row: InvitationRow,
-    status: Status,
-    workspace: WorkspaceId,
-    now: Timestamp,
-) -> impl IntoView {
+fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId) -> AnyView {
     let id = row.id;
     let actions = row.link.map(|link| view! {
         <CopyLink link key=id.to_string() about=row.email.clone()/>
@@ -187,18 +188,14 @@ fn invitation_row(
             <th scope="row" data-label="Email">{row.email}</th>
             <td data-label="Role"><Badge tone="neutral">{row.role.label()}</Badge></td>
             <td data-label="Invited by">{row.invited_by}</td>
-            <td data-label="When"><Time at=row.at now/></td>
+            <td data-label="When"><Time at=row.at/></td>
             <td class="actions">{actions}</td>
         </tr>
     }
+    .into_any()
 }
 
-fn member_row(
-    row: MemberRow,
-    workspace: WorkspaceId,
-    viewer: Role,
-    now: Timestamp,
-) -> impl IntoView {
+fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> AnyView {
     let owner = row.role.is_owner().then(|| view! {
         <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
     });
@@ -218,14 +215,15 @@ fn member_row(
                 </span>
             </th>
             <td data-label="Role"><Badge tone=if row.role <= Role::Admin { "accent" } else { "neutral" }>{row.role.label()}</Badge></td>
-            <td data-label="Joined"><Time at=row.joined_at now/></td>
+            <td data-label="Joined"><Time at=row.joined_at/></td>
             <td data-label="Last active">{match row.last_active_at {
-                Some(at) => view! { <Time at now/> }.into_any(),
+                Some(at) => view! { <Time at/> }.into_any(),
                 None => "—".into_any(),
             }}</td>
             <td class="actions">{actions}</td>
         </tr>
     }
+    .into_any()
 }
 
 /// The two icon buttons of a row, each with the panel it opens. A popover opens without script too.

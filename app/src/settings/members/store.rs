@@ -152,7 +152,6 @@ pub async fn view(
         members,
         member_count,
         next,
-        now: Timestamp::now(),
     })
 }
 
