@@ -7,6 +7,7 @@
 
 #![recursion_limit = "512"]
 
+mod call;
 pub mod catalog;
 pub mod domain;
 mod failure;

@@ -51,7 +51,7 @@ pub fn OverviewPage() -> impl IntoView {
     view! {
         <Title text="Overview"/>
         <PageHeader title="Overview" lead="What happened in this workspace lately."/>
-        {guarded(move || load_overview(slug.get()), &[Topic::Workspace, Topic::Members, Topic::Contacts], overview)}
+        {guarded(move || LoadOverview { workspace: slug.get() }, &[Topic::Workspace, Topic::Members, Topic::Contacts], overview)}
     }
 }
 

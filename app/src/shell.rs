@@ -12,7 +12,7 @@ use crate::inbox::page::Inbox;
 use crate::live::Topic;
 use crate::outbox::OutboxPage;
 use crate::overview::OverviewPage;
-use crate::session::api::{SignOut, load_surroundings};
+use crate::session::api::{LoadSurroundings, SignOut};
 use crate::session::model::Surroundings;
 use crate::session::page::{
     ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage,
@@ -70,7 +70,7 @@ pub fn App() -> impl IntoView {
     let mode = SsrMode::Async;
     view! {
         <Title formatter=|title: String| if title.is_empty() { "Wheelhouse".to_owned() } else { format!("{title} · Wheelhouse") }/>
-        <a class="skip-link" href="#main">"Skip to content"</a>
+        <a class="skip-link" href="#main" rel="external">"Skip to content"</a>
         <Router>
             <Routes fallback=NotFoundPage>
                 <Route path=path!("/") view=HomePage ssr=mode.clone()/>
@@ -103,7 +103,9 @@ fn WorkspaceFrame() -> impl IntoView {
     let params = use_params_map();
     let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
     guarded(
-        move || load_surroundings(slug.get()),
+        move || LoadSurroundings {
+            workspace: slug.get(),
+        },
         &[Topic::Account, Topic::Workspace, Topic::Inbox],
         frame,
     )
@@ -151,22 +153,22 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                         </ul>
                     }).collect_view()}
                 </nav>
+                <div id="workspace-menu" class="menu" popover="auto">
+                    {move || data.with(|around| around.places.iter().map(|place| {
+                        let current = (place.id == around.here.id).then_some("true");
+                        view! {
+                            <a class="menu-item" href=format!("/w/{}", place.slug) aria-current=current>
+                                <Avatar name=place.name.clone() square=true/>
+                                <span>{place.name.clone()}</span>
+                                <span class="menu-note">{place.role.label()}</span>
+                            </a>
+                        }
+                    }).collect_view())}
+                    <hr/>
+                    <a class="menu-item" href=move || format!("/w/{}/settings/workspace", slug.get())>{icon(Icon::Settings)}"Workspace settings"</a>
+                    <a class="menu-item" href="/new">{icon(Icon::Plus)}"Create workspace"</a>
+                </div>
             </aside>
-            <div id="workspace-menu" class="menu" popover="auto">
-                {move || data.with(|around| around.places.iter().map(|place| {
-                    let current = (place.id == around.here.id).then_some("true");
-                    view! {
-                        <a class="menu-item" href=format!("/w/{}", place.slug) aria-current=current>
-                            <Avatar name=place.name.clone() square=true/>
-                            <span>{place.name.clone()}</span>
-                            <span class="menu-note">{place.role.label()}</span>
-                        </a>
-                    }
-                }).collect_view())}
-                <hr/>
-                <a class="menu-item" href=move || format!("/w/{}/settings/workspace", slug.get())>{icon(Icon::Settings)}"Workspace settings"</a>
-                <a class="menu-item" href="/new">{icon(Icon::Plus)}"Create workspace"</a>
-            </div>
             <div class="shell-main">
                 <header class="topbar">
                     <button type="button" class="icon-button nav-toggle" popovertarget="sidebar" aria-label="Menu">{icon(Icon::Menu)}</button>

@@ -15,7 +15,7 @@ test("notifications are read, filtered, and lead to the cell they came by", asyn
   await expect(page.getByRole("button", { name: "Mark unread" })).toHaveCount(1);
 
   await page.getByRole("link", { name: "Automations", exact: true }).click();
-  await page.waitForURL("**/inbox?type=automations");
+  await page.waitForURL(/\/inbox\?type=automations$/);
   await expect(items.first()).toContainText("Automations");
   await expect(items.filter({ hasNotText: "Automations" })).toHaveCount(0);
   await page.goBack();

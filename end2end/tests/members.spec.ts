@@ -4,7 +4,7 @@ import { card, expect, expectSaid, person, press, signIn, signOut, test, visit, 
 
 const PAGE = "/w/acme/settings/members";
 
-const invitation = (page: Page, email: string) => page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: email }) });
+const invitation = (page: Page, email: string) => card(page, "Pending Invitations").getByRole("row").filter({ has: page.getByRole("rowheader", { name: email }) });
 const member = (page: Page, name: string) => card(page, "Member List").getByRole("row").filter({ has: page.getByRole("rowheader", { name }) });
 
 async function invite(page: Page, email: string, role = "Member"): Promise<string> {
@@ -40,11 +40,11 @@ test("invitations are filtered by status, in the address", async ({ page }) => {
   await visit(page, PAGE);
   await expect(invitation(page, "ben@acme.example")).toBeVisible();
   await page.getByRole("link", { name: /^Expired/ }).click();
-  await page.waitForURL("**?status=expired");
+  await page.waitForURL(/\?status=expired$/);
   await expect(invitation(page, "fay@acme.example")).toBeVisible();
   await expect(invitation(page, "ben@acme.example")).toHaveCount(0);
   await page.getByRole("link", { name: /^Accepted/ }).click();
-  await page.waitForURL("**?status=accepted");
+  await page.waitForURL(/\?status=accepted$/);
   await expect(invitation(page, "mia@acme.example")).toBeVisible();
   await page.goBack();
   await expect(invitation(page, "fay@acme.example")).toBeVisible();
@@ -92,6 +92,18 @@ test("someone new accepts, and creates the account on the way", async ({ page, n
   await expect(invitation(page, "nina@acme.example")).toBeVisible();
 });
 
+test("someone signed in with another address is told, and can switch", async ({ page, newVisitor }) => {
+  await signIn(page, person.olivia);
+  const address = await invite(page, "otto@acme.example");
+  const greta = await newVisitor();
+  await signIn(greta, person.greta);
+  await visit(greta, address);
+  await expect(greta.getByText("The invitation is for another address")).toBeVisible();
+  await press(greta, greta.getByRole("button", { name: "Sign out and continue" }));
+  await expect(greta.getByRole("button", { name: "Accept Invitation" })).toBeVisible();
+  await expect(greta.getByLabel("Name")).toBeVisible();
+});
+
 test("someone who is signed in accepts with one click", async ({ page, newVisitor }) => {
   await signIn(page, person.olivia);
   const address = await invite(page, person.greta.email, "Admin");
@@ -104,18 +116,6 @@ test("someone who is signed in accepts with one click", async ({ page, newVisito
   // A second look at the same link explains itself.
   await visit(greta, address);
   await expect(greta.getByText("You are a member already")).toBeVisible();
-});
-
-test("someone signed in with another address is told, and can switch", async ({ page, newVisitor }) => {
-  await signIn(page, person.olivia);
-  const address = await invite(page, "otto@acme.example");
-  const mia = await newVisitor();
-  await signIn(mia, person.mia);
-  await visit(mia, address);
-  await expect(mia.getByText("The invitation is for another address")).toBeVisible();
-  await press(mia, mia.getByRole("button", { name: "Sign out and continue" }));
-  await expect(mia.getByRole("button", { name: "Accept Invitation" })).toBeVisible();
-  await expect(mia.getByLabel("Name")).toBeVisible();
 });
 
 test("a resent invitation has a new link, and the old one is dead", async ({ page, newVisitor, browserConsole }) => {
@@ -202,13 +202,13 @@ test("members are searched, and exported", async ({ page }) => {
   await visit(page, PAGE);
   await page.getByRole("searchbox", { name: "Search members" }).fill("archer");
   await press(page, page.getByRole("button", { name: "Search", exact: true }).last());
-  await page.waitForURL("**search=archer*");
+  await page.waitForURL(/search=archer/);
   await expect(member(page, person.adam.name)).toBeVisible();
   await expect(member(page, person.olivia.name)).toHaveCount(0);
 
   const answer = await page.request.get("/w/acme/members.csv");
   expect(answer.headers()["content-type"]).toContain("text/csv");
-  expect(await answer.text()).toContain("Adam Archer,adam@acme.example,admin");
+  expect(await answer.text()).toContain('"Adam Archer","adam@acme.example","Admin"');
 });
 
 test("a member sees the list and nothing to press; a client sees no addresses", async ({ page, newVisitor }) => {

@@ -3,7 +3,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
-use super::api::{MarkAllRead, MarkNotification, load_inbox};
+use super::api::{LoadInbox, MarkAllRead, MarkNotification};
 use super::model::{InboxItem, InboxPage};
 use crate::catalog::Category;
 use crate::domain::WorkspaceId;
@@ -25,7 +25,7 @@ pub fn Inbox() -> impl IntoView {
         <Title text="Inbox"/>
         <PageHeader title="Inbox" lead="What happened, as far as you asked to be told."/>
         {guarded(
-            move || load_inbox(slug.get(), category.get(), before.get()),
+            move || LoadInbox { workspace: slug.get(), category: category.get(), before: before.get() },
             &[Topic::Inbox],
             move |data| inbox(data, slug, category),
         )}

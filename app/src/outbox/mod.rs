@@ -57,7 +57,7 @@ pub fn OutboxPage() -> impl IntoView {
         <Title text="Outbox"/>
         <main id="main" class="page">
             <PageHeader title="Outbox" lead="Mail of this demo, newest first. Nothing leaves this machine."/>
-            {guarded(load_outbox, &[], outbox)}
+            {guarded(|| LoadOutbox {}, &[], outbox)}
         </main>
     }
 }

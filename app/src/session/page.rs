@@ -7,8 +7,8 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{
-    AcceptInvitation, ConfirmEmail, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp,
-    check_confirmation_link, check_reset_link, load_first_path, load_invitation,
+    AcceptInvitation, CheckConfirmationLink, CheckResetLink, ConfirmEmail, LoadFirstPath,
+    LoadInvitation, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp,
 };
 use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
@@ -33,7 +33,7 @@ fn Doorway(title: &'static str, children: Children) -> impl IntoView {
 #[component]
 pub fn HomePage() -> impl IntoView {
     guarded(
-        load_first_path,
+        || LoadFirstPath {},
         &[],
         |path: Data<String>| view! { <Redirect path=path.get_untracked()/> },
     )
@@ -99,7 +99,9 @@ fn token() -> String {
 pub fn ResetPasswordPage() -> impl IntoView {
     let token = StoredValue::new(token());
     guarded(
-        move || check_reset_link(Secret::from(token.get_value())),
+        move || CheckResetLink {
+            token: Secret::from(token.get_value()),
+        },
         &[],
         move |works: Data<bool>| {
             if works.get_untracked() {
@@ -133,7 +135,9 @@ pub fn ResetPasswordPage() -> impl IntoView {
 pub fn ConfirmEmailPage() -> impl IntoView {
     let token = StoredValue::new(token());
     guarded(
-        move || check_confirmation_link(Secret::from(token.get_value())),
+        move || CheckConfirmationLink {
+            token: Secret::from(token.get_value()),
+        },
         &[],
         move |kind: Data<LinkKind>| {
             let (title, text, button) = match kind.get_untracked() {
@@ -181,7 +185,9 @@ pub fn ConfirmEmailPage() -> impl IntoView {
 pub fn InvitePage() -> impl IntoView {
     let token = StoredValue::new(token());
     guarded(
-        move || load_invitation(Secret::from(token.get_value())),
+        move || LoadInvitation {
+            token: Secret::from(token.get_value()),
+        },
         &[],
         move |invitation: Data<InvitationView>| {
             invitation_page(invitation.get_untracked(), token.get_value())

@@ -79,8 +79,8 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
         }
     };
     view! {
-        <button type="button" class="palette-button script-only" on:click=move |_| open()>
-            {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd">"Ctrl K"</kbd>
+        <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open()>
+            {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">"Ctrl K"</kbd>
         </button>
         <dialog class="palette" node_ref=dialog aria-label="Go to">
             <input

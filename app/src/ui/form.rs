@@ -1,21 +1,22 @@
 //! Forms. One way to post, with script and without: what the browser would post by itself is what the script posts,
 //! to the same server function. Errors stand at their fields, and what was typed stays.
 
+use std::cell::Cell;
+
 use leptos::context::Provider;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::{use_location, use_navigate};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, RequestInit,
-    Response, UrlSearchParams,
+    FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, UrlSearchParams,
 };
 
 use super::guard::{Refresh, search};
 use super::icon::{Icon, icon};
 use super::status::Said;
+use crate::call::{post, read};
 use crate::domain::AppError;
 use crate::form::{Done, Flash, Outcome};
 
@@ -40,6 +41,27 @@ impl FormState {
         })
     }
 
+    fn invalid(self, name: &'static str) -> Signal<Option<&'static str>> {
+        Signal::derive(move || self.error(name).map(|_| "true"))
+    }
+
+    /// The ids of a field's hint and of its error.
+    fn description_ids(self, name: &str) -> (String, String) {
+        let id = self.id(name);
+        (format!("{id}-hint"), format!("{id}-error"))
+    }
+
+    /// What describes a field: its error while there is one, and its hint.
+    fn described_by(self, name: &'static str, has_hint: bool) -> Signal<Option<String>> {
+        let (hint, error) = self.description_ids(name);
+        Signal::derive(move || match (self.error(name).is_some(), has_hint) {
+            (true, true) => Some(format!("{error} {hint}")),
+            (true, false) => Some(error.clone()),
+            (false, true) => Some(hint.clone()),
+            (false, false) => None,
+        })
+    }
+
     /// What was typed before the page was loaded anew, without script.
     fn typed(self, name: &str) -> Option<String> {
         let posted = posted_name(name);
@@ -60,6 +82,17 @@ fn posted_name(name: &str) -> String {
 pub fn use_flash_outcome(action: &str, key: &str) -> Option<Outcome> {
     let flash = use_context::<Option<Flash>>().flatten()?;
     flash.is_for(action, key).then_some(flash.outcome)
+}
+
+thread_local! {
+    /// How many forms are on their way.
+    static POSTING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether a form is on its way, or has been answered with another page that is being fetched: then what becomes of
+/// this page is that form's to say.
+pub fn is_posting() -> bool {
+    POSTING.get() > 0
 }
 
 /// A form that posts to a server function's address.
@@ -131,9 +164,10 @@ pub fn Form(
             return;
         };
         state.busy.set(true);
+        POSTING.set(POSTING.get() + 1);
         let navigate = navigate.clone();
         spawn_local(async move {
-            let (outcome, redirect) = post(action, &body).await;
+            let (outcome, redirect) = send(action, &body).await;
             let _ = state.busy.try_set(false);
             if let Ok(done) = &outcome {
                 said.say(done.clone());
@@ -145,6 +179,7 @@ pub fn Form(
             match redirect {
                 Some(path) if reload => {
                     let _ = window().location().assign(&path);
+                    return;
                 }
                 Some(path) => navigate(&path, leptos_router::NavigateOptions::default()),
                 None => {
@@ -156,6 +191,7 @@ pub fn Form(
             if !good {
                 focus_first_error(&form);
             }
+            POSTING.set(POSTING.get() - 1);
         });
     };
 
@@ -249,16 +285,8 @@ pub fn Field(
         state.typed(name)
     };
     let shown = move || typed.clone().unwrap_or_else(|| value.get());
-    let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
-    let described = {
-        let (hint_id, error_id, has_hint) = (hint_id.clone(), error_id.clone(), hint.is_some());
-        move || match (state.error(name).is_some(), has_hint) {
-            (true, true) => Some(format!("{error_id} {hint_id}")),
-            (true, false) => Some(error_id.clone()),
-            (false, true) => Some(hint_id.clone()),
-            (false, false) => None,
-        }
-    };
+    let (hint_id, error_id) = state.description_ids(name);
+    let described = state.described_by(name, hint.is_some());
     let input = view! {
         <input
             class="input"
@@ -270,7 +298,7 @@ pub fn Field(
             autocapitalize=if kind == "text" { None } else { Some("none") }
             spellcheck=(kind != "text" || !before.is_empty()).then_some("false")
             disabled=disabled
-            aria-invalid=move || state.error(name).map(|_| "true")
+            aria-invalid=state.invalid(name)
             aria-describedby=described
             on:input:target=move |event| {
                 if let Some(on_typed) = on_typed {
@@ -305,8 +333,8 @@ pub fn TextArea(
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
     let id = state.id(name);
-    let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
-    let described = hint_id.clone();
+    let (hint_id, error_id) = state.description_ids(name);
+    let described = state.described_by(name, hint.is_some());
     view! {
         <div class="field">
             <label for=id.clone()>{label}</label>
@@ -317,7 +345,7 @@ pub fn TextArea(
                 rows=rows
                 autocomplete=autocomplete
                 spellcheck="false"
-                aria-invalid=move || state.error(name).map(|_| "true")
+                aria-invalid=state.invalid(name)
                 aria-describedby=described
             >{state.typed(name)}</textarea>
             {hint.map(|hint| view! { <p class="hint" id=hint_id>{hint}</p> })}
@@ -337,12 +365,13 @@ pub fn Select(
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
     let id = state.id(name);
-    let error_id = format!("{id}-error");
+    let (_, error_id) = state.description_ids(name);
+    let described = state.described_by(name, false);
     let selected = state.typed(name).unwrap_or(selected);
     view! {
         <div class="field">
             <label for=id.clone()>{label}</label>
-            <select class="select" id=id name=posted_name(name) aria-invalid=move || state.error(name).map(|_| "true")>
+            <select class="select" id=id name=posted_name(name) aria-invalid=state.invalid(name) aria-describedby=described>
                 {options.into_iter().map(|(value, text)| {
                     let chosen = value == selected;
                     view! { <option value=value selected=chosen>{text}</option> }
@@ -390,37 +419,12 @@ fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParam
 }
 
 /// Posts and reads the answer, and where it leads.
-async fn post(action: &str, body: &UrlSearchParams) -> (Outcome, Option<String>) {
-    match try_post(action, body).await {
-        Ok(answer) => answer,
-        Err(_) => (Err(AppError::Offline), None),
+async fn send(action: &str, body: &UrlSearchParams) -> (Outcome, Option<String>) {
+    match post(action, body).await {
+        Ok(posted) if posted.good => (read::<Done>(&posted.text), posted.location),
+        Ok(posted) => (Err(read(&posted.text).unwrap_or(AppError::Offline)), None),
+        Err(error) => (Err(error), None),
     }
-}
-
-async fn try_post(
-    action: &str,
-    body: &UrlSearchParams,
-) -> Result<(Outcome, Option<String>), JsValue> {
-    let init = RequestInit::new();
-    init.set_method("POST");
-    init.set_body(body);
-    let headers = web_sys::Headers::new()?;
-    headers.set("Accept", "application/json")?;
-    init.set_headers(&headers);
-    let response: Response = JsFuture::from(window().fetch_with_str_and_init(action, &init))
-        .await?
-        .dyn_into()?;
-    let redirect = response.headers().get("location")?;
-    let text = JsFuture::from(response.text()?)
-        .await?
-        .as_string()
-        .unwrap_or_default();
-    let outcome = if response.ok() {
-        serde_json::from_str::<Done>(&text).map_err(|_| AppError::Offline)
-    } else {
-        Err(serde_json::from_str(&text).unwrap_or(AppError::Offline))
-    };
-    Ok((outcome, redirect))
 }
 
 /// Makes what was saved the form's new resting state, so that it counts as untouched; passwords are emptied.

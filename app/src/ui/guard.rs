@@ -1,17 +1,21 @@
 //! Loading a page's data, and showing an error in its place with the right status.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::either::Either;
 use leptos::prelude::*;
+use leptos::server::codee::{Decoder, Encoder};
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::form::is_posting;
 use super::live::Live;
+use crate::call::{Answer, Call, Calling, ask, read};
 use crate::domain::AppError;
 use crate::live::Topic;
 
@@ -29,45 +33,58 @@ impl Refresh {
     }
 }
 
-/// Shows what `load` brings, by `view`. `load` is called again when a signal that it reads changes, when a live hint
-/// names one of `topics`, and when a form inside has been answered.
-pub fn guarded<T, Fut, IV>(
-    load: impl Fn() -> Fut + Clone + Send + Sync + 'static,
+/// Shows what a server function answers, by `view`. It is called again when a signal that its arguments were made from
+/// changes, when a live hint names one of `topics`, and when a form inside has been answered.
+pub fn guarded<F, IV>(
+    arguments: impl Fn() -> F + Send + Sync + 'static,
     topics: &'static [Topic],
-    view: impl Fn(Data<T>) -> IV + Clone + Send + Sync + 'static,
+    view: impl Fn(Data<F::Output>) -> IV + Send + Sync + 'static,
 ) -> AnyView
 where
-    T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, AppError>> + Send + 'static,
+    F: Call,
+    F::Output: Serialize + DeserializeOwned + Send + Sync + 'static,
     IV: IntoView + 'static,
 {
-    let first = OnceResource::new(untrack(&load));
-    let refresh = Refresh(RwSignal::new(0));
-    suspended(Box::new(move || {
-        let (load, view) = (load.clone(), view.clone());
-        Box::pin(async move {
-            let data = RwSignal::new(first.await?);
-            provide_context(refresh);
-            follow(data, load, topics, refresh);
-            Ok(view(data).into_any())
-        })
+    loaded(Arc::new(Page {
+        ask: Box::new(move || ask(arguments())),
+        topics,
+        show: Box::new(move |answer| {
+            let data = RwSignal::new(read::<F::Output>(answer)?);
+            let apply = move |answer: &str| {
+                if let Ok(value) = read(answer) {
+                    data.set(value);
+                }
+            };
+            Ok((view(data).into_any(), Box::new(apply)))
+        }),
     }))
 }
 
-/// A view that is on its way.
-type Coming = Pin<Box<dyn Future<Output = Result<AnyView, AppError>> + Send>>;
+/// A page whose data's type is left out of sight: what handles it is compiled once, not once for each page.
+struct Page {
+    ask: Box<dyn Fn() -> Calling + Send + Sync>,
+    topics: &'static [Topic],
+    show: Box<dyn Fn(&str) -> Result<(AnyView, Apply), AppError> + Send + Sync>,
+}
 
-/// The part of [`guarded`] that is the same for every page, and so is compiled once.
-fn suspended(view: Box<dyn Fn() -> Coming + Send + Sync>) -> AnyView {
+/// Takes a later answer.
+type Apply = Box<dyn Fn(&str)>;
+
+fn loaded(page: Arc<Page>) -> AnyView {
+    let first = OnceResource::<Answer, Verbatim>::new_with_options(untrack(|| (page.ask)()), false);
+    let refresh = Refresh(RwSignal::new(0));
     view! {
         <Suspense fallback=Skeleton>
             {move || {
-                let coming = view();
+                let page = page.clone();
                 Suspend::new(async move {
-                    match coming.await {
-                        Ok(view) => view,
-                        Err(error) => view! { <ErrorPage error/> }.into_any(),
-                    }
+                    let shown = first.await.and_then(|answer| {
+                        provide_context(refresh);
+                        let (view, apply) = (page.show)(&answer)?;
+                        follow(page, answer, apply, refresh);
+                        Ok(view)
+                    });
+                    shown.unwrap_or_else(|error| view! { <ErrorPage error/> }.into_any())
                 })
             }}
         </Suspense>
@@ -75,47 +92,73 @@ fn suspended(view: Box<dyn Fn() -> Coming + Send + Sync>) -> AnyView {
     .into_any()
 }
 
-fn follow<T, Fut>(
-    data: Data<T>,
-    load: impl Fn() -> Fut + 'static,
-    topics: &'static [Topic],
-    refresh: Refresh,
-) where
-    T: Clone + PartialEq + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, AppError>> + 'static,
-{
+fn follow(page: Arc<Page>, shown: String, apply: Apply, refresh: Refresh) {
     let live = use_context::<Live>();
     let latest = StoredValue::new(0_u32);
+    let (shown, apply) = (Rc::new(RefCell::new(shown)), Rc::new(apply));
     Effect::new(move |before: Option<()>| {
         // Calling it notes which signals it reads; the future itself does nothing until it is awaited.
-        let loading = load();
+        let asked = (page.ask)();
         refresh.0.track();
         if let Some(live) = live {
-            live.track(topics);
+            live.track(page.topics);
         }
         if before.is_none() {
             return;
         }
         let turn = latest.get_value() + 1;
         latest.set_value(turn);
+        let (shown, apply) = (shown.clone(), apply.clone());
         spawn_local(async move {
-            let result = loading.await;
+            let answer = asked.await;
             // An answer that was overtaken by a later question is dropped.
             if latest.try_get_value() != Some(turn) {
                 return;
             }
-            match result {
-                Ok(value) if data.with_untracked(|old| *old != value) => data.set(value),
+            match answer {
+                Ok(answer) if *shown.borrow() != answer => {
+                    apply(&answer);
+                    *shown.borrow_mut() = answer;
+                }
                 // Signed out, removed, deleted: the server knows what to show instead.
                 Err(
                     AppError::Unauthenticated | AppError::Forbidden { .. } | AppError::NotFound,
-                ) => {
+                ) if !is_posting() => {
                     let _ = window().location().reload();
                 }
                 Ok(_) | Err(_) => {}
             }
         });
     });
+}
+
+/// How an answer travels in the page: as it is, JSON, with a mark before an error.
+struct Verbatim;
+
+const MARK: char = '!';
+
+impl Encoder<Answer> for Verbatim {
+    type Error = serde_json::Error;
+    type Encoded = String;
+
+    fn encode(answer: &Answer) -> Result<String, serde_json::Error> {
+        match answer {
+            Ok(json) => Ok(json.clone()),
+            Err(error) => serde_json::to_string(error).map(|json| format!("{MARK}{json}")),
+        }
+    }
+}
+
+impl Decoder<Answer> for Verbatim {
+    type Error = serde_json::Error;
+    type Encoded = str;
+
+    fn decode(text: &str) -> Result<Answer, serde_json::Error> {
+        match text.strip_prefix(MARK) {
+            Some(json) => serde_json::from_str(json).map(Err),
+            None => Ok(Ok(text.to_owned())),
+        }
+    }
 }
 
 #[component]

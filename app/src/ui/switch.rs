@@ -6,8 +6,9 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::use_location;
 
 use super::guard::search;
+use crate::call::call;
 use crate::domain::AppError;
-use crate::settings::notifications::api::{SetNotification, set_notification};
+use crate::settings::notifications::api::SetNotification;
 use crate::settings::notifications::model::Switch as Which;
 use server_fn::ServerFn;
 
@@ -48,7 +49,8 @@ pub fn Switch(
             spawn_local(async move {
                 loop {
                     let wanted = shown.get_untracked();
-                    match set_notification(which.to_string(), wanted.to_string()).await {
+                    let (switch, on) = (which.to_string(), wanted.to_string());
+                    match call(SetNotification { switch, on }).await {
                         Ok(_) if shown.get_untracked() != wanted => {}
                         Ok(_) => break,
                         Err(error) => {

@@ -3,8 +3,8 @@ use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{
-    CancelEmailChange, EndOtherSessions, EndSession, ResendEmailChange, SaveProfile,
-    UpdatePassword, load_account,
+    CancelEmailChange, EndOtherSessions, EndSession, LoadAccount, ResendEmailChange, SaveProfile,
+    UpdatePassword,
 };
 use super::model::{AccountView, SessionView};
 use crate::live::Topic;
@@ -18,7 +18,7 @@ pub fn AccountPage() -> impl IntoView {
     view! {
         <Title text="Account"/>
         <PageHeader title="Account" lead="Your name, how you sign in, and where you are signed in."/>
-        {guarded(load_account, &[Topic::Account], account)}
+        {guarded(|| LoadAccount {}, &[Topic::Account], account)}
     }
 }
 

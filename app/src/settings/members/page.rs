@@ -4,7 +4,7 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{
-    CancelInvitation, ChangeRole, InviteMembers, RemoveMember, ResendInvitation, load_members,
+    CancelInvitation, ChangeRole, InviteMembers, LoadMembers, RemoveMember, ResendInvitation,
 };
 use super::model::{InvitationRow, MemberRow, MembersView, Status};
 use crate::domain::{Role, WorkspaceId};
@@ -27,7 +27,7 @@ pub fn MembersPage() -> impl IntoView {
         <Title text="Members"/>
         <PageHeader title="Members" lead="Who is in this workspace, and who is asked to be."/>
         {guarded(
-            move || load_members(slug.get(), status.get(), search.get(), after.get()),
+            move || LoadMembers { workspace: slug.get(), status: status.get(), search: search.get(), after: after.get() },
             &[Topic::Members, Topic::Workspace],
             move |data| members(data, slug, search),
         )}

@@ -3,7 +3,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
 
-use super::api::{SetNotifications, Unsubscribe, load_matrix, load_unsubscribe};
+use super::api::{LoadMatrix, LoadUnsubscribe, SetNotifications, Unsubscribe};
 use super::model::{MatrixView, Range, Switch as Which};
 use crate::catalog::{Category, Channel, EventType};
 use crate::live::Topic;
@@ -25,7 +25,7 @@ pub fn NotificationsPage() -> impl IntoView {
             title="Notifications"
             lead="Which events reach you, and how. Your choices hold in every workspace and are saved at once."
         />
-        {guarded(load_matrix, &[Topic::Preferences, Topic::Inbox], matrix)}
+        {guarded(|| LoadMatrix {}, &[Topic::Preferences, Topic::Inbox], matrix)}
     }
 }
 
@@ -125,7 +125,9 @@ pub fn UnsubscribePage() -> impl IntoView {
         use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()),
     );
     guarded(
-        move || load_unsubscribe(token.get_value()),
+        move || LoadUnsubscribe {
+            token: token.get_value(),
+        },
         &[],
         move |cell: Data<String>| {
             let cell = cell.get_untracked();

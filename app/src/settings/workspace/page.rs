@@ -5,10 +5,11 @@ use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
 
 use super::api::{
-    CreateWorkspace, DeleteWorkspace, LeaveWorkspace, RenameWorkspace, TransferOwnership,
-    UpdateWorkspaceUrl, check_slug, load_workspace,
+    CheckSlug, CreateWorkspace, DeleteWorkspace, LeaveWorkspace, LoadWorkspace, RenameWorkspace,
+    TransferOwnership, UpdateWorkspaceUrl,
 };
 use super::model::{SlugCheck, WorkspaceView};
+use crate::call::call;
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
 use crate::ui::{Card, Data, Field, Form, Hidden, PageHeader, Select, Submit, guarded};
@@ -20,7 +21,7 @@ pub fn WorkspacePage() -> impl IntoView {
     view! {
         <Title text="Workspace"/>
         <PageHeader title="Workspace Settings" lead="The workspace's name and its address."/>
-        {guarded(move || load_workspace(slug.get()), &[Topic::Workspace, Topic::Members], workspace)}
+        {guarded(move || LoadWorkspace { workspace: slug.get() }, &[Topic::Workspace, Topic::Members], workspace)}
     }
 }
 
@@ -114,7 +115,12 @@ fn SlugField(
                     return;
                 }
                 spawn_local(async move {
-                    let answer = check_slug(workspace.get_value(), text).await.ok();
+                    let answer = call(CheckSlug {
+                        workspace: workspace.get_value(),
+                        slug: text,
+                    })
+                    .await
+                    .ok();
                     if turn.try_get_value() == Some(this) {
                         check.set(answer);
                     }
@@ -183,7 +189,7 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId, slug: Signal<String>) -> i
 #[component]
 pub fn NewWorkspacePage() -> impl IntoView {
     guarded(
-        crate::session::api::load_first_path,
+        || crate::session::api::LoadFirstPath {},
         &[],
         |path: Data<String>| {
             if path.get_untracked() == "/login" {

@@ -1,0 +1,159 @@
+// For everyone: every page, light and dark, narrow and wide, as axe-core sees it; and by keyboard.
+
+import { expectAccessible } from "../support/axe.ts";
+import { expect, hydrated, person, signIn, test, visit } from "../support/test.ts";
+
+test.skip(({ scripts }) => !scripts, "axe-core is itself a script");
+
+const OUTSIDE = ["/login", "/signup", "/forgot-password", "/reset-password/none", "/confirm-email/none"];
+const INSIDE = [
+  "/w/acme",
+  "/w/acme/inbox",
+  "/w/acme/inbox?type=billing",
+  "/w/acme/settings/account",
+  "/w/acme/settings/notifications",
+  "/w/acme/settings/workspace",
+  "/w/acme/settings/members",
+  "/w/acme/settings/members?status=expired",
+  "/w/acme/settings/members?status=accepted",
+  "/w/acme/settings/members?search=nobody",
+  "/new",
+  "/outbox",
+];
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const width of [360, 1280]) {
+    test(`axe-core finds nothing: ${colorScheme}, ${width} pixels`, async ({ page }) => {
+      test.setTimeout(180_000);
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.setViewportSize({ width, height: 900 });
+      const look = async (address: string) =>
+        test.step(address, async () => {
+          await visit(page, address);
+          await expectAccessible(page);
+          const sideways = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          expect(sideways, "pixels to scroll sideways").toBeLessThanOrEqual(0);
+        });
+      for (const address of OUTSIDE) await look(address);
+      await signIn(page, person.olivia);
+      for (const address of INSIDE) await look(address);
+    });
+  }
+}
+
+test("axe-core finds nothing in menus, dialogs and errors", async ({ page, browserConsole }) => {
+  test.setTimeout(90_000);
+  browserConsole.allowStatus(404, 422);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await signIn(page, person.olivia);
+  for (const name of ["Switch Workspace", "Your menu"]) {
+    await page.getByRole("button", { name }).click();
+    await expectAccessible(page);
+    await page.keyboard.press("Escape");
+  }
+  await page.keyboard.press("Control+k");
+  await expect(page.getByRole("combobox", { name: "Go to page or action" })).toBeFocused();
+  await expectAccessible(page);
+  await page.keyboard.press("Escape");
+
+  await visit(page, "/w/acme/settings/members");
+  await page.getByRole("button", { name: "Send Invitation" }).click();
+  await expect(page.getByLabel("Email Address")).toBeFocused();
+  await expectAccessible(page);
+  for (const name of ["Change Role", "Remove"]) {
+    await page.getByRole("button", { name }).first().click();
+    await expectAccessible(page);
+    await page.keyboard.press("Escape");
+  }
+  await visit(page, "/w/acme/settings/nowhere");
+  await expectAccessible(page);
+});
+
+test("nothing is cut off or scrolls sideways at 320 pixels, as at 400 % zoom", async ({ page }) => {
+  await page.setViewportSize({ width: 320, height: 640 });
+  await signIn(page, person.olivia);
+  for (const address of INSIDE) {
+    await visit(page, address);
+    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    expect(sideways, `pixels to scroll sideways on ${address}`).toBeLessThanOrEqual(0);
+  }
+});
+
+test("the palette finds pages and actions by keyboard", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("memb");
+  await expect(page.getByRole("option", { name: /Members/ })).toBeVisible();
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/w/acme/settings/members*");
+  await expect(page).toHaveTitle(/^Members/);
+
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("change password");
+  await expect(page.getByRole("listbox").getByRole("option")).toHaveCount(1);
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/settings/account#change-password");
+});
+
+test("a keyboard reaches everything: skip link first, focus visible", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, "/w/acme/settings/account");
+  await page.keyboard.press("Tab");
+  const skip = page.getByRole("link", { name: "Skip to content" });
+  await expect(skip).toBeFocused();
+  await expect(skip).toBeInViewport();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  await expect(page.getByLabel("Name", { exact: true })).toBeFocused();
+});
+
+test("every page has its own title", async ({ page }) => {
+  await signIn(page, person.olivia);
+  const titles = new Set<string>();
+  const addresses = ["/w/acme", "/w/acme/inbox", ...["account", "notifications", "workspace", "members"].map((name) => `/w/acme/settings/${name}`)];
+  for (const address of addresses) {
+    await visit(page, address);
+    titles.add(await page.title());
+  }
+  expect(titles.size).toBe(addresses.length);
+});
+
+test("what is typed and not saved is not left without asking", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, "/w/acme/settings/account");
+  await page.getByLabel("Name", { exact: true }).fill("Half a na");
+
+  page.once("dialog", (dialog) => dialog.dismiss());
+  await page.getByRole("link", { name: "Members", exact: true }).click();
+  await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Half a na");
+  expect(new URL(page.url()).pathname).toBe("/w/acme/settings/account");
+
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.getByRole("link", { name: "Members", exact: true }).click();
+  await page.waitForURL("**/settings/members");
+});
+
+test("what was saved can be left without a question", async ({ page }) => {
+  await signIn(page, person.adam);
+  await visit(page, "/w/acme/settings/account");
+  await page.getByLabel("Name", { exact: true }).fill("Adam A. Archer");
+  await page.getByRole("button", { name: "Save Changes" }).click();
+  await expect(page.getByRole("status")).toHaveText("Changes saved");
+  page.once("dialog", (dialog) => {
+    throw new Error(`asked: ${dialog.message()}`);
+  });
+  await page.getByRole("link", { name: "Members", exact: true }).click();
+  await page.waitForURL("**/settings/members");
+});
+
+test("on a narrow screen the navigation opens by its button", async ({ page }) => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await signIn(page, person.olivia);
+  const members = page.getByRole("link", { name: "Members", exact: true });
+  await expect(members).toBeHidden();
+  await page.getByRole("button", { name: "Menu", exact: true }).click();
+  await members.click();
+  await page.waitForURL("**/settings/members");
+  await expect(members).toBeHidden();
+  await hydrated(page);
+});
