@@ -28,4 +28,5 @@ duration() {
 }
 
 # The program and the site beside it, as an operator gets them; --precompress writes each file's .br and .gz.
-build_release() { cargo leptos build --release --precompress; }
+# --split: a page of its own file of WASM, fetched when it is gone to.
+build_release() { cargo leptos build --release --split --precompress; }

@@ -29,7 +29,8 @@ test("a bad name is refused at its field and nothing typed is lost", async ({ pa
   await expect(page.getByLabel("Email")).toHaveValue("olivia@");
 });
 
-test("a new address waits until it is confirmed from there", async ({ page, newVisitor }) => {
+test("a new address waits until it is confirmed from there", async ({ page, newVisitor, browserConsole }) => {
+  browserConsole.allowStatus(401);
   await signIn(page, person.mia);
   await visit(page, ACCOUNT);
   await page.getByLabel("Email").fill("mia@elsewhere.example");
@@ -65,7 +66,7 @@ test("a change of address can be cancelled", async ({ page }) => {
 });
 
 test("a password is changed, and everybody else is signed out", async ({ page, newVisitor, browserConsole }) => {
-  browserConsole.allowStatus(422);
+  browserConsole.allowStatus(401, 422);
   const elsewhere = await newVisitor();
   await signIn(elsewhere, person.adam);
   await signIn(page, person.adam);
@@ -97,7 +98,8 @@ test("a password is changed, and everybody else is signed out", async ({ page, n
   await expect(elsewhere.getByText("Email or password is wrong")).toBeVisible();
 });
 
-test("sessions are listed and ended", async ({ page, newVisitor }) => {
+test("sessions are listed and ended", async ({ page, newVisitor, browserConsole }) => {
+  browserConsole.allowStatus(401);
   const other = await newVisitor();
   await signIn(other, person.greta);
   const third = await newVisitor();
@@ -115,7 +117,7 @@ test("sessions are listed and ended", async ({ page, newVisitor }) => {
   await press(page, sessions.getByRole("button", { name: "End all others" }));
   await expectSaid(page, "1 other session was ended");
   for (const gone of [other, third]) {
-    await gone.goto("/w/globex");
+    await gone.goto("/w/globex/inbox");
     await expect(gone).toHaveURL(/\/login/);
   }
 });

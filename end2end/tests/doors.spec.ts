@@ -77,7 +77,8 @@ test("nobody is led to another site", async ({ page }) => {
   expect(new URL(page.url()).hostname).toBe("127.0.0.1");
 });
 
-test("a forgotten password is replaced, once", async ({ page, newVisitor }) => {
+test("a forgotten password is replaced, once", async ({ page, newVisitor, browserConsole }) => {
+  browserConsole.allowStatus(401);
   const elsewhere = await newVisitor();
   await signIn(elsewhere, person.cleo);
 

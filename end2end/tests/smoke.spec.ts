@@ -17,7 +17,8 @@ test("the sign-in page can be used by everyone", async ({ page, scripts }) => {
 });
 
 for (const who of Object.values(person)) {
-  test(`${who.name} signs in and out`, async ({ page }) => {
+  test(`${who.name} signs in and out`, async ({ page, browserConsole }) => {
+    browserConsole.allowStatus(401);
     await signIn(page, who);
     const inside = page.url();
     await expect(page.getByRole("button", { name: "Your menu" })).toBeVisible();

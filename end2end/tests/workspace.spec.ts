@@ -93,7 +93,8 @@ test("a workspace is created, switched to, and deleted by its typed name", async
   expect(gone?.status()).toBe(404);
 });
 
-test("who may not edit sees what there is to see, and can leave", async ({ page }) => {
+test("who may not edit sees what there is to see, and can leave", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(404);
   await signIn(page, person.cleo);
   await visit(page, PAGE);
   await expect(page.getByText("Your workspace is accessible at /w/acme", { exact: true })).toBeVisible();

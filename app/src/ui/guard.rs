@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use leptos::either::Either;
 use leptos::prelude::*;
@@ -29,7 +30,8 @@ pub struct Refresh(RwSignal<u32>);
 
 impl Refresh {
     pub fn now(self) {
-        self.0.update(|n| *n += 1);
+        // Nobody is left to ask when the page is gone.
+        let _ = self.0.try_update(|n| *n += 1);
     }
 }
 
@@ -104,6 +106,11 @@ fn follow(page: Arc<Page>, shown: String, apply: Apply, refresh: Refresh) {
             live.track(page.topics);
         }
         if before.is_none() {
+            return;
+        }
+        // A form on its way may end this page, or the session: ask once it is known.
+        if is_posting() {
+            set_timeout(move || refresh.now(), Duration::from_millis(100));
             return;
         }
         let turn = latest.get_value() + 1;

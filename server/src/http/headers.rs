@@ -1,9 +1,12 @@
 //! Headers that every answer carries, or that every file does.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use leptos::nonce::Nonce;
 
 use super::AppState;
 
@@ -17,9 +20,29 @@ pub fn content_security_policy(nonce: &str) -> String {
     )
 }
 
-pub async fn security(State(state): State<AppState>, request: Request, next: Next) -> Response {
+/// Where a page that is being rendered leaves the policy that allows its own scripts.
+#[derive(Clone, Default)]
+pub struct PageNonce(Arc<OnceLock<HeaderValue>>);
+
+impl PageNonce {
+    pub fn set(&self, nonce: &Nonce) {
+        if let Ok(policy) = HeaderValue::from_str(&content_security_policy(nonce)) {
+            // The first one stands: a page is rendered once.
+            let _ = self.0.set(policy);
+        }
+    }
+}
+
+pub async fn security(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let nonce = PageNonce::default();
+    request.extensions_mut().insert(nonce.clone());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    // The page's own policy is set here and not through Leptos's response options, which under load were seen to
+    // lose a header now and then.
+    if let Some(policy) = nonce.0.get() {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+    }
     let mut set = |name: HeaderName, value: &'static str| {
         headers
             .entry(name)

@@ -10,13 +10,13 @@ use app::settings::notifications::store::{read_unsubscribe, write};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header, request::Parts};
+use axum::http::{StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
+use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use leptos_axum::ResponseOptions;
 
 use super::AppState;
-use super::headers::content_security_policy;
+use super::headers::PageNonce;
 
 /// Hands pages and server functions what the layers found out.
 pub fn provide() {
@@ -27,11 +27,8 @@ pub fn provide() {
         provide_context(caller.clone());
     }
     provide_context(parts.extensions.get::<Flash>().cloned());
-    if let (Some(nonce), Some(response)) =
-        (leptos::nonce::use_nonce(), use_context::<ResponseOptions>())
-        && let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce))
-    {
-        response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+    if let (Some(nonce), Some(page)) = (use_nonce(), parts.extensions.get::<PageNonce>()) {
+        page.set(&nonce);
     }
 }
 

@@ -77,6 +77,19 @@ pub async fn list(
         .collect())
 }
 
+/// Why nobody was invited: the reason once if it is the same for all, else one by one.
+fn refusals(lines: &[Line]) -> String {
+    let first = &lines[0].message;
+    if lines.iter().all(|line| line.message == *first) {
+        return first.clone();
+    }
+    let each: Vec<String> = lines
+        .iter()
+        .map(|line| format!("{}: {}", line.subject, line.message))
+        .collect();
+    each.join(". ")
+}
+
 /// Invites everyone in `text`, each with a result of their own: one bad address does not hold up the others.
 pub async fn invite(
     house: &House,
@@ -97,9 +110,6 @@ pub async fn invite(
             "email",
             format!("Invite at most {MOST_AT_ONCE} people at once"),
         ));
-    }
-    if let [Err((_, error))] = addresses.as_slice() {
-        return Err(AppError::field("email", error));
     }
     let mut results = Vec::new();
     for address in addresses {
@@ -130,6 +140,10 @@ pub async fn invite(
         [] => Err(AppError::field("email", "Enter an email address")),
         [only] if only.good => Ok(Done::said(format!("{} — {}", only.message, only.subject))),
         [only] => Err(AppError::field("email", &only.message)),
+        // Nothing was done, so nothing of what was typed may go.
+        several if several.iter().all(|line| !line.good) => {
+            Err(AppError::field("email", refusals(several)))
+        }
         several => {
             let sent = several.iter().filter(|line| line.good).count();
             let message = format!("{sent} of {} invitations sent", several.len());
