@@ -28,5 +28,4 @@ duration() {
 }
 
 # The program and the site beside it, as an operator gets them; --precompress writes each file's .br and .gz.
-# --split: a page of its own file of WASM, fetched when it is gone to.
-build_release() { cargo leptos build --release --split --precompress; }
+build_release() { cargo leptos build --release --precompress; }

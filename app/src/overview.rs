@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use leptos_router::{LazyRoute, lazy_route};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppError, Timestamp};
@@ -45,23 +44,14 @@ pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
     })
 }
 
-pub struct OverviewPage;
-
-#[lazy_route]
-impl LazyRoute for OverviewPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let params = use_params_map();
-        let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-        view! {
-            <Title text="Overview"/>
-            <PageHeader title="Overview" lead="What happened in this workspace lately."/>
-            {guarded(move || LoadOverview { workspace: slug.get() }, &[Topic::Workspace, Topic::Members, Topic::Contacts], overview)}
-        }
-        .into_any()
+#[component]
+pub fn OverviewPage() -> impl IntoView {
+    let params = use_params_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    view! {
+        <Title text="Overview"/>
+        <PageHeader title="Overview" lead="What happened in this workspace lately."/>
+        {guarded(move || LoadOverview { workspace: slug.get() }, &[Topic::Workspace, Topic::Members, Topic::Contacts], overview)}
     }
 }
 

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, Outlet, ParentRoute, Redirect, Route, Router, Routes};
 use leptos_router::hooks::{use_location, use_navigate, use_params_map};
-use leptos_router::{Lazy, NavigateOptions, SsrMode, path};
+use leptos_router::{NavigateOptions, SsrMode, path};
 use server_fn::ServerFn;
 
 use crate::form::Flash;
@@ -74,22 +74,22 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=NotFoundPage>
                 <Route path=path!("/") view=HomePage ssr=mode.clone()/>
-                <Route path=path!("/login") view={Lazy::<LoginPage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/signup") view={Lazy::<SignUpPage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/forgot-password") view={Lazy::<ForgotPasswordPage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/reset-password/:token") view={Lazy::<ResetPasswordPage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/confirm-email/:token") view={Lazy::<ConfirmEmailPage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/invite/:token") view={Lazy::<InvitePage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/unsubscribe/:token") view={Lazy::<UnsubscribePage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/new") view={Lazy::<NewWorkspacePage>::new()} ssr=mode.clone()/>
-                <Route path=path!("/outbox") view={Lazy::<OutboxPage>::new()} ssr=mode.clone()/>
+                <Route path=path!("/login") view=LoginPage ssr=mode.clone()/>
+                <Route path=path!("/signup") view=SignUpPage ssr=mode.clone()/>
+                <Route path=path!("/forgot-password") view=ForgotPasswordPage ssr=mode.clone()/>
+                <Route path=path!("/reset-password/:token") view=ResetPasswordPage ssr=mode.clone()/>
+                <Route path=path!("/confirm-email/:token") view=ConfirmEmailPage ssr=mode.clone()/>
+                <Route path=path!("/invite/:token") view=InvitePage ssr=mode.clone()/>
+                <Route path=path!("/unsubscribe/:token") view=UnsubscribePage ssr=mode.clone()/>
+                <Route path=path!("/new") view=NewWorkspacePage ssr=mode.clone()/>
+                <Route path=path!("/outbox") view=OutboxPage ssr=mode.clone()/>
                 <ParentRoute path=path!("/w/:slug") view=WorkspaceFrame ssr=mode.clone()>
-                    <Route path=path!("") view={Lazy::<OverviewPage>::new()} ssr=mode.clone()/>
-                    <Route path=path!("inbox") view={Lazy::<Inbox>::new()} ssr=mode.clone()/>
-                    <Route path=path!("settings/account") view={Lazy::<AccountPage>::new()} ssr=mode.clone()/>
-                    <Route path=path!("settings/notifications") view={Lazy::<NotificationsPage>::new()} ssr=mode.clone()/>
-                    <Route path=path!("settings/workspace") view={Lazy::<WorkspacePage>::new()} ssr=mode.clone()/>
-                    <Route path=path!("settings/members") view={Lazy::<MembersPage>::new()} ssr=mode/>
+                    <Route path=path!("") view=OverviewPage ssr=mode.clone()/>
+                    <Route path=path!("inbox") view=Inbox ssr=mode.clone()/>
+                    <Route path=path!("settings/account") view=AccountPage ssr=mode.clone()/>
+                    <Route path=path!("settings/notifications") view=NotificationsPage ssr=mode.clone()/>
+                    <Route path=path!("settings/workspace") view=WorkspacePage ssr=mode.clone()/>
+                    <Route path=path!("settings/members") view=MembersPage ssr=mode/>
                 </ParentRoute>
             </Routes>
             <StatusRegion/>

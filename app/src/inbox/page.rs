@@ -1,7 +1,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
-use leptos_router::{LazyRoute, lazy_route};
 use server_fn::ServerFn;
 
 use super::api::{LoadInbox, MarkAllRead, MarkNotification};
@@ -13,32 +12,23 @@ use crate::ui::{
     Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
 };
 
-pub struct Inbox;
-
-#[lazy_route]
-impl LazyRoute for Inbox {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let params = use_params_map();
-        let query = use_query_map();
-        let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-        let asked = move |name: &'static str| {
-            Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
-        };
-        let (category, before) = (asked("type"), asked("before"));
-        view! {
-            <Title text="Inbox"/>
-            <PageHeader title="Inbox" lead="What happened, as far as you asked to be told."/>
-            {guarded(
-                move || LoadInbox { workspace: slug.get(), category: category.get(), before: before.get() },
-                &[Topic::Inbox],
-                move |data| inbox(data, slug, category),
-            )}
-        }
-        .into_any()
+#[component]
+pub fn Inbox() -> impl IntoView {
+    let params = use_params_map();
+    let query = use_query_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let asked = move |name: &'static str| {
+        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
+    };
+    let (category, before) = (asked("type"), asked("before"));
+    view! {
+        <Title text="Inbox"/>
+        <PageHeader title="Inbox" lead="What happened, as far as you asked to be told."/>
+        {guarded(
+            move || LoadInbox { workspace: slug.get(), category: category.get(), before: before.get() },
+            &[Topic::Inbox],
+            move |data| inbox(data, slug, category),
+        )}
     }
 }
 

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{LazyRoute, lazy_route};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppError, MailId, Timestamp};
@@ -52,23 +51,14 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
     })
 }
 
-pub struct OutboxPage;
-
-#[lazy_route]
-impl LazyRoute for OutboxPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        view! {
-            <Title text="Outbox"/>
-            <main id="main" class="page">
-                <PageHeader title="Outbox" lead="Mail of this demo, newest first. Nothing leaves this machine."/>
-                {guarded(|| LoadOutbox {}, &[], outbox)}
-            </main>
-        }
-        .into_any()
+#[component]
+pub fn OutboxPage() -> impl IntoView {
+    view! {
+        <Title text="Outbox"/>
+        <main id="main" class="page">
+            <PageHeader title="Outbox" lead="Mail of this demo, newest first. Nothing leaves this machine."/>
+            {guarded(|| LoadOutbox {}, &[], outbox)}
+        </main>
     }
 }
 

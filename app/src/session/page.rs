@@ -4,7 +4,6 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::{use_params_map, use_query_map};
-use leptos_router::{LazyRoute, lazy_route};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -40,82 +39,54 @@ pub fn HomePage() -> impl IntoView {
     )
 }
 
-pub struct LoginPage;
-
-#[lazy_route]
-impl LazyRoute for LoginPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let query = use_query_map();
-        let next =
-            Signal::derive(move || query.with(|query| query.get("next").unwrap_or_default()));
-        view! {
-            <Doorway title="Sign in">
-                <Form action=SignIn::PATH reload=true>
-                    <Hidden name="form[next]" value=next/>
-                    <Field name="email" label="Email" kind="email" autocomplete="username"/>
-                    <Field name="password" label="Password" kind="password" autocomplete="current-password"/>
-                    <Submit class="button button-primary button-wide">"Sign In"</Submit>
-                </Form>
-                <p class="auth-foot"><a href="/forgot-password">"Forgot your password?"</a></p>
-                <p class="auth-foot">"New here? "<a href="/signup">"Create an account"</a></p>
-            </Doorway>
-        }
-        .into_any()
+#[component]
+pub fn LoginPage() -> impl IntoView {
+    let query = use_query_map();
+    let next = Signal::derive(move || query.with(|query| query.get("next").unwrap_or_default()));
+    view! {
+        <Doorway title="Sign in">
+            <Form action=SignIn::PATH reload=true>
+                <Hidden name="form[next]" value=next/>
+                <Field name="email" label="Email" kind="email" autocomplete="username"/>
+                <Field name="password" label="Password" kind="password" autocomplete="current-password"/>
+                <Submit class="button button-primary button-wide">"Sign In"</Submit>
+            </Form>
+            <p class="auth-foot"><a href="/forgot-password">"Forgot your password?"</a></p>
+            <p class="auth-foot">"New here? "<a href="/signup">"Create an account"</a></p>
+        </Doorway>
     }
 }
 
-pub struct SignUpPage;
-
-#[lazy_route]
-impl LazyRoute for SignUpPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        view! {
-            <Doorway title="Create your account">
-                <Form action=SignUp::PATH reload=true>
-                    <Field name="name" label="Name" autocomplete="name"/>
-                    <Field name="email" label="Email" kind="email" autocomplete="username"/>
-                    <Field
-                        name="password" label="Password" kind="password" autocomplete="new-password"
-                        hint="At least 12 characters. A few unrelated words are best"
-                    />
-                    <Field name="workspace" label="Workspace Name" autocomplete="organization"/>
-                    <Submit class="button button-primary button-wide">"Create Account"</Submit>
-                </Form>
-                <p class="auth-foot">"You have an account? "<a href="/login">"Sign in"</a></p>
-            </Doorway>
-        }
-        .into_any()
+#[component]
+pub fn SignUpPage() -> impl IntoView {
+    view! {
+        <Doorway title="Create your account">
+            <Form action=SignUp::PATH reload=true>
+                <Field name="name" label="Name" autocomplete="name"/>
+                <Field name="email" label="Email" kind="email" autocomplete="username"/>
+                <Field
+                    name="password" label="Password" kind="password" autocomplete="new-password"
+                    hint="At least 12 characters. A few unrelated words are best"
+                />
+                <Field name="workspace" label="Workspace Name" autocomplete="organization"/>
+                <Submit class="button button-primary button-wide">"Create Account"</Submit>
+            </Form>
+            <p class="auth-foot">"You have an account? "<a href="/login">"Sign in"</a></p>
+        </Doorway>
     }
 }
 
-pub struct ForgotPasswordPage;
-
-#[lazy_route]
-impl LazyRoute for ForgotPasswordPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        view! {
-            <Doorway title="Forgot your password?">
-                <p class="muted">"We send you a link to choose a new one."</p>
-                <Form action=RequestPasswordReset::PATH>
-                    <Field name="email" label="Email" kind="email" autocomplete="username"/>
-                    <Submit class="button button-primary button-wide">"Send Link"</Submit>
-                </Form>
-                <p class="auth-foot"><a href="/login">"Back to sign in"</a></p>
-            </Doorway>
-        }
-        .into_any()
+#[component]
+pub fn ForgotPasswordPage() -> impl IntoView {
+    view! {
+        <Doorway title="Forgot your password?">
+            <p class="muted">"We send you a link to choose a new one."</p>
+            <Form action=RequestPasswordReset::PATH>
+                <Field name="email" label="Email" kind="email" autocomplete="username"/>
+                <Submit class="button button-primary button-wide">"Send Link"</Submit>
+            </Form>
+            <p class="auth-foot"><a href="/login">"Back to sign in"</a></p>
+        </Doorway>
     }
 }
 
@@ -124,128 +95,104 @@ fn token() -> String {
     use_params_map().with_untracked(|params| params.get("token").unwrap_or_default())
 }
 
-pub struct ResetPasswordPage;
-
-#[lazy_route]
-impl LazyRoute for ResetPasswordPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let token = StoredValue::new(token());
-        guarded(
-            move || CheckResetLink {
-                token: Secret::from(token.get_value()),
-            },
-            &[],
-            move |works: Data<bool>| {
-                if works.get_untracked() {
-                    view! {
-                        <Doorway title="Choose a new password">
-                            <Form action=ResetPassword::PATH reload=true>
-                                <Hidden name="form[token]" value=token.get_value()/>
-                                <Field
-                                    name="password" label="New Password" kind="password" autocomplete="new-password"
-                                    hint="At least 12 characters. A few unrelated words are best"
-                                />
-                                <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
-                                <Submit class="button button-primary button-wide">"Update Password"</Submit>
-                            </Form>
-                        </Doorway>
-                    }.into_any()
-                } else {
-                    view! {
-                        <Doorway title="This link does not work">
-                            <p>"It was used already, or is older than an hour."</p>
-                            <p><a class="button" href="/forgot-password">"Send a new link"</a></p>
-                        </Doorway>
-                    }
-                    .into_any()
-                }
-            },
-        )
-    }
-}
-
-pub struct ConfirmEmailPage;
-
-#[lazy_route]
-impl LazyRoute for ConfirmEmailPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let token = StoredValue::new(token());
-        guarded(
-            move || CheckConfirmationLink {
-                token: Secret::from(token.get_value()),
-            },
-            &[],
-            move |kind: Data<LinkKind>| {
-                let (title, text, button) = match kind.get_untracked() {
-                    LinkKind::ConfirmAddress => (
-                        "Confirm your email address",
-                        "One click, and we know that it is yours.",
-                        "Confirm",
-                    ),
-                    LinkKind::ConfirmChange => (
-                        "Confirm your new email address",
-                        "From then on you sign in with it. Other sessions end, so you will sign in again.",
-                        "Confirm",
-                    ),
-                    LinkKind::KeepAddress => (
-                        "Keep your email address",
-                        "The change is taken back and every session of the account ends.",
-                        "Keep this address",
-                    ),
-                    LinkKind::Dead => (
-                        "This link does not work",
-                        "It was used already, or is too old.",
-                        "",
-                    ),
-                };
+#[component]
+pub fn ResetPasswordPage() -> impl IntoView {
+    let token = StoredValue::new(token());
+    guarded(
+        move || CheckResetLink {
+            token: Secret::from(token.get_value()),
+        },
+        &[],
+        move |works: Data<bool>| {
+            if works.get_untracked() {
                 view! {
-                    <Doorway title=title>
-                        <p>{text}</p>
-                        {if button.is_empty() {
-                            view! { <p><a class="button" href="/">"Go to Wheelhouse"</a></p> }.into_any()
-                        } else {
-                            view! {
-                                <Form action=ConfirmEmail::PATH reload=true>
-                                    <Hidden name="form[token]" value=token.get_value()/>
-                                    <Submit class="button button-primary button-wide">{button}</Submit>
-                                </Form>
-                            }.into_any()
-                        }}
+                    <Doorway title="Choose a new password">
+                        <Form action=ResetPassword::PATH reload=true>
+                            <Hidden name="form[token]" value=token.get_value()/>
+                            <Field
+                                name="password" label="New Password" kind="password" autocomplete="new-password"
+                                hint="At least 12 characters. A few unrelated words are best"
+                            />
+                            <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
+                            <Submit class="button button-primary button-wide">"Update Password"</Submit>
+                        </Form>
+                    </Doorway>
+                }.into_any()
+            } else {
+                view! {
+                    <Doorway title="This link does not work">
+                        <p>"It was used already, or is older than an hour."</p>
+                        <p><a class="button" href="/forgot-password">"Send a new link"</a></p>
                     </Doorway>
                 }
-            },
-        )
-    }
+                .into_any()
+            }
+        },
+    )
 }
 
-pub struct InvitePage;
+#[component]
+pub fn ConfirmEmailPage() -> impl IntoView {
+    let token = StoredValue::new(token());
+    guarded(
+        move || CheckConfirmationLink {
+            token: Secret::from(token.get_value()),
+        },
+        &[],
+        move |kind: Data<LinkKind>| {
+            let (title, text, button) = match kind.get_untracked() {
+                LinkKind::ConfirmAddress => (
+                    "Confirm your email address",
+                    "One click, and we know that it is yours.",
+                    "Confirm",
+                ),
+                LinkKind::ConfirmChange => (
+                    "Confirm your new email address",
+                    "From then on you sign in with it. Other sessions end, so you will sign in again.",
+                    "Confirm",
+                ),
+                LinkKind::KeepAddress => (
+                    "Keep your email address",
+                    "The change is taken back and every session of the account ends.",
+                    "Keep this address",
+                ),
+                LinkKind::Dead => (
+                    "This link does not work",
+                    "It was used already, or is too old.",
+                    "",
+                ),
+            };
+            view! {
+                <Doorway title=title>
+                    <p>{text}</p>
+                    {if button.is_empty() {
+                        view! { <p><a class="button" href="/">"Go to Wheelhouse"</a></p> }.into_any()
+                    } else {
+                        view! {
+                            <Form action=ConfirmEmail::PATH reload=true>
+                                <Hidden name="form[token]" value=token.get_value()/>
+                                <Submit class="button button-primary button-wide">{button}</Submit>
+                            </Form>
+                        }.into_any()
+                    }}
+                </Doorway>
+            }
+        },
+    )
+}
 
-#[lazy_route]
-impl LazyRoute for InvitePage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let token = StoredValue::new(token());
-        guarded(
-            move || LoadInvitation {
-                token: Secret::from(token.get_value()),
-            },
-            &[],
-            move |invitation: Data<InvitationView>| {
-                invitation_page(invitation.get_untracked(), token.get_value())
-            },
-        )
-    }
+#[component]
+pub fn InvitePage() -> impl IntoView {
+    let token = StoredValue::new(token());
+    guarded(
+        move || LoadInvitation {
+            token: Secret::from(token.get_value()),
+        },
+        &[],
+        move |invitation: Data<InvitationView>| {
+            invitation_page(invitation.get_untracked(), token.get_value())
+        },
+    )
 }
 
 fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {

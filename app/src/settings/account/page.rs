@@ -1,6 +1,5 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{LazyRoute, lazy_route};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -14,21 +13,12 @@ use crate::ui::{
     Badge, Card, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
 };
 
-pub struct AccountPage;
-
-#[lazy_route]
-impl LazyRoute for AccountPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        view! {
-            <Title text="Account"/>
-            <PageHeader title="Account" lead="Your name, how you sign in, and where you are signed in."/>
-            {guarded(|| LoadAccount {}, &[Topic::Account], account)}
-        }
-        .into_any()
+#[component]
+pub fn AccountPage() -> impl IntoView {
+    view! {
+        <Title text="Account"/>
+        <PageHeader title="Account" lead="Your name, how you sign in, and where you are signed in."/>
+        {guarded(|| LoadAccount {}, &[Topic::Account], account)}
     }
 }
 

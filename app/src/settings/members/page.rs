@@ -1,7 +1,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
-use leptos_router::{LazyRoute, lazy_route};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -15,32 +14,23 @@ use crate::ui::{
     TextArea, Time, guarded, icon, popover_id, rows,
 };
 
-pub struct MembersPage;
-
-#[lazy_route]
-impl LazyRoute for MembersPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let params = use_params_map();
-        let query = use_query_map();
-        let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-        let asked = move |name: &'static str| {
-            Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
-        };
-        let (status, search, after) = (asked("status"), asked("search"), asked("after"));
-        view! {
-            <Title text="Members"/>
-            <PageHeader title="Members" lead="Who is in this workspace, and who is asked to be."/>
-            {guarded(
-                move || LoadMembers { workspace: slug.get(), status: status.get(), search: search.get(), after: after.get() },
-                &[Topic::Members, Topic::Workspace],
-                move |data| members(data, slug, search),
-            )}
-        }
-        .into_any()
+#[component]
+pub fn MembersPage() -> impl IntoView {
+    let params = use_params_map();
+    let query = use_query_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let asked = move |name: &'static str| {
+        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
+    };
+    let (status, search, after) = (asked("status"), asked("search"), asked("after"));
+    view! {
+        <Title text="Members"/>
+        <PageHeader title="Members" lead="Who is in this workspace, and who is asked to be."/>
+        {guarded(
+            move || LoadMembers { workspace: slug.get(), status: status.get(), search: search.get(), after: after.get() },
+            &[Topic::Members, Topic::Workspace],
+            move |data| members(data, slug, search),
+        )}
     }
 }
 

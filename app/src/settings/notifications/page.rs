@@ -1,7 +1,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use leptos_router::{LazyRoute, lazy_route};
 use server_fn::ServerFn;
 
 use super::api::{LoadMatrix, LoadUnsubscribe, SetNotifications, Unsubscribe};
@@ -18,24 +17,15 @@ pub fn cell_name(which: Which) -> String {
     }
 }
 
-pub struct NotificationsPage;
-
-#[lazy_route]
-impl LazyRoute for NotificationsPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        view! {
-            <Title text="Notifications"/>
-            <PageHeader
-                title="Notifications"
-                lead="Which events reach you, and how. Your choices hold in every workspace and are saved at once."
-            />
-            {guarded(|| LoadMatrix {}, &[Topic::Preferences, Topic::Inbox], matrix)}
-        }
-        .into_any()
+#[component]
+pub fn NotificationsPage() -> impl IntoView {
+    view! {
+        <Title text="Notifications"/>
+        <PageHeader
+            title="Notifications"
+            lead="Which events reach you, and how. Your choices hold in every workspace and are saved at once."
+        />
+        {guarded(|| LoadMatrix {}, &[Topic::Preferences, Topic::Inbox], matrix)}
     }
 }
 
@@ -129,40 +119,32 @@ fn all(range: Range, name: &'static str) -> impl IntoView {
 }
 
 /// Where a mail's unsubscribe link leads: one button, no sign-in.
-pub struct UnsubscribePage;
-
-#[lazy_route]
-impl LazyRoute for UnsubscribePage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let token = StoredValue::new(
-            use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()),
-        );
-        guarded(
-            move || LoadUnsubscribe {
-                token: token.get_value(),
-            },
-            &[],
-            move |cell: Data<String>| {
-                let cell = cell.get_untracked();
-                view! {
-                    <Title text="Unsubscribe"/>
-                    <main id="main" class="auth">
-                        <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
-                        <div class="auth-card">
-                            <h1>"Unsubscribe"</h1>
-                            <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
-                            <Form action=Unsubscribe::PATH>
-                                <Hidden name="token" value=token.get_value()/>
-                                <Submit class="button button-primary button-wide">"Turn off"</Submit>
-                            </Form>
-                        </div>
-                    </main>
-                }
-            },
-        )
-    }
+#[component]
+pub fn UnsubscribePage() -> impl IntoView {
+    let token = StoredValue::new(
+        use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()),
+    );
+    guarded(
+        move || LoadUnsubscribe {
+            token: token.get_value(),
+        },
+        &[],
+        move |cell: Data<String>| {
+            let cell = cell.get_untracked();
+            view! {
+                <Title text="Unsubscribe"/>
+                <main id="main" class="auth">
+                    <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
+                    <div class="auth-card">
+                        <h1>"Unsubscribe"</h1>
+                        <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
+                        <Form action=Unsubscribe::PATH>
+                            <Hidden name="token" value=token.get_value()/>
+                            <Submit class="button button-primary button-wide">"Turn off"</Submit>
+                        </Form>
+                    </div>
+                </main>
+            }
+        },
+    )
 }

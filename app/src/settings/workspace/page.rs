@@ -2,7 +2,6 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use leptos_router::{LazyRoute, lazy_route};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -15,23 +14,14 @@ use crate::domain::WorkspaceId;
 use crate::live::Topic;
 use crate::ui::{Card, Data, Field, Form, Hidden, PageHeader, Select, Submit, guarded};
 
-pub struct WorkspacePage;
-
-#[lazy_route]
-impl LazyRoute for WorkspacePage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        let params = use_params_map();
-        let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-        view! {
-            <Title text="Workspace"/>
-            <PageHeader title="Workspace Settings" lead="The workspace's name and its address."/>
-            {guarded(move || LoadWorkspace { workspace: slug.get() }, &[Topic::Workspace, Topic::Members], workspace)}
-        }
-        .into_any()
+#[component]
+pub fn WorkspacePage() -> impl IntoView {
+    let params = use_params_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    view! {
+        <Title text="Workspace"/>
+        <PageHeader title="Workspace Settings" lead="The workspace's name and its address."/>
+        {guarded(move || LoadWorkspace { workspace: slug.get() }, &[Topic::Workspace, Topic::Members], workspace)}
     }
 }
 
@@ -196,39 +186,31 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId, slug: Signal<String>) -> i
 }
 
 /// `/new`: another workspace.
-pub struct NewWorkspacePage;
-
-#[lazy_route]
-impl LazyRoute for NewWorkspacePage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_this: Self) -> AnyView {
-        guarded(
-            || crate::session::api::LoadFirstPath {},
-            &[],
-            |path: Data<String>| {
-                if path.get_untracked() == "/login" {
-                    return view! { <leptos_router::components::Redirect path="/login?next=/new"/> }
-                        .into_any();
-                }
-                view! {
-                <Title text="Create workspace"/>
-                <main id="main" class="auth">
-                    <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
-                    <div class="auth-card">
-                        <h1>"Create workspace"</h1>
-                        <Form action=CreateWorkspace::PATH reload=true>
-                            <Field name="name" label="Workspace Name" autocomplete="organization"/>
-                            <SlugField workspace="" label="Slug (Workspace URL)"/>
-                            <p class="hint">"Leave it empty to have one made from the name."</p>
-                            <Submit class="button button-primary button-wide">"Create Workspace"</Submit>
-                        </Form>
-                    </div>
-                </main>
-            }.into_any()
-            },
-        )
-    }
+#[component]
+pub fn NewWorkspacePage() -> impl IntoView {
+    guarded(
+        || crate::session::api::LoadFirstPath {},
+        &[],
+        |path: Data<String>| {
+            if path.get_untracked() == "/login" {
+                return view! { <leptos_router::components::Redirect path="/login?next=/new"/> }
+                    .into_any();
+            }
+            view! {
+            <Title text="Create workspace"/>
+            <main id="main" class="auth">
+                <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
+                <div class="auth-card">
+                    <h1>"Create workspace"</h1>
+                    <Form action=CreateWorkspace::PATH reload=true>
+                        <Field name="name" label="Workspace Name" autocomplete="organization"/>
+                        <SlugField workspace="" label="Slug (Workspace URL)"/>
+                        <p class="hint">"Leave it empty to have one made from the name."</p>
+                        <Submit class="button button-primary button-wide">"Create Workspace"</Submit>
+                    </Form>
+                </div>
+            </main>
+        }.into_any()
+        },
+    )
 }
