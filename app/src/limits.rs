@@ -42,10 +42,10 @@ impl Limits {
         Self(Some(Kept {
             sign_in_pair: keyed(8, Duration::from_secs(20)),
             sign_in_address: keyed(30, Duration::from_secs(5)),
-            sign_in_account: keyed(40, Duration::from_secs(60)),
-            sign_up: keyed(10, Duration::from_secs(120)),
+            sign_in_account: keyed(40, Duration::from_mins(1)),
+            sign_up: keyed(10, Duration::from_mins(2)),
             mail_address: keyed(30, Duration::from_secs(30)),
-            mail_account: keyed(5, Duration::from_secs(120)),
+            mail_account: keyed(5, Duration::from_mins(2)),
             token: keyed(30, Duration::from_secs(5)),
         }))
     }

@@ -59,7 +59,7 @@ pub struct Options {
     /// Address to listen on [default: 127.0.0.1:3000]
     #[arg(long, global = true, env = "WHEELHOUSE_ADDR", hide_env_values = true)]
     pub addr: Option<String>,
-    /// `sqlite://path` or `postgres://…` [default: sqlite://data/wheelhouse.db, made if absent]
+    /// `sqlite://path` or `postgres://…` [default: <sqlite://data/wheelhouse.db>, made if absent]
     #[arg(
         long,
         global = true,

@@ -44,13 +44,13 @@ impl Email {
             return Err(EmailError::TooLong);
         }
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError::NotAnAddress)?;
-        let labels = domain.split('.');
+        let mut labels = domain.split('.');
         let valid = local.len() <= 64
             && local.split('.').all(is_atom)
             && domain.contains('.')
             && labels.clone().all(is_label)
             && labels
-                .last()
+                .next_back()
                 .is_some_and(|tld| !tld.bytes().all(|b| b.is_ascii_digit()));
         if valid {
             Ok(Self(text))

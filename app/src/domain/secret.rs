@@ -65,7 +65,7 @@ impl std::error::Error for PasswordError {}
 pub fn check_new_password(text: &str) -> Result<(), PasswordError> {
     match text.chars().count() {
         0 => Err(PasswordError::Empty),
-        ..SHORTEST_PASSWORD => Err(PasswordError::TooShort),
+        1..SHORTEST_PASSWORD => Err(PasswordError::TooShort),
         SHORTEST_PASSWORD..=LONGEST_PASSWORD => Ok(()),
         _ => Err(PasswordError::TooLong),
     }

@@ -279,9 +279,10 @@ pub async fn sign_in(
         return Err(wrong_credentials());
     }
     let user = user.ok_or_else(wrong_credentials)?;
-    let renewed = match house.passwords().is_outdated(&user.password_hash) {
-        true => Some(house.passwords().hash(password).await?),
-        false => None,
+    let renewed = if house.passwords().is_outdated(&user.password_hash) {
+        Some(house.passwords().hash(password).await?)
+    } else {
+        None
     };
     let mut tx = house.db().begin().await?;
     if let Some(hash) = renewed {
@@ -684,6 +685,10 @@ pub enum Accepting<'a> {
 }
 
 /// Accepts an invitation, once, and says where it leads and, for someone new, with which session.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one transaction, whose steps are read in their order"
+)]
 pub async fn accept_invitation(
     house: &House,
     info: &RequestInfo,

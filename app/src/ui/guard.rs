@@ -66,8 +66,11 @@ where
 struct Page {
     ask: Box<dyn Fn() -> Calling + Send + Sync>,
     topics: &'static [Topic],
-    show: Box<dyn Fn(&str) -> Result<(AnyView, Apply), AppError> + Send + Sync>,
+    show: Show,
 }
+
+/// Draws the first answer, and says how to take later ones.
+type Show = Box<dyn Fn(&str) -> Result<(AnyView, Apply), AppError> + Send + Sync>;
 
 /// Takes a later answer.
 type Apply = Box<dyn Fn(&str)>;

@@ -58,7 +58,7 @@ fn connect(live: Live) {
     let listen = move || listen(live, &channel);
     let locks = js_sys::Reflect::get(&window().navigator(), &"locks".into())
         .ok()
-        .filter(|locks| locks.is_object());
+        .filter(JsValue::is_object);
     let Some(locks) = locks else { return listen() };
     let held = Closure::once_into_js(move |_lock: JsValue| {
         listen();

@@ -16,6 +16,12 @@ const STANDS_WITH_UNDO: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy)]
 pub struct Said(RwSignal<Option<(u32, Done)>>);
 
+impl Default for Said {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Said {
     pub fn new() -> Self {
         let flash = use_context::<Option<Flash>>().flatten();

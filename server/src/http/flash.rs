@@ -21,7 +21,7 @@ use super::{AppState, LARGEST_BODY};
 /// Where server functions are, as .cargo/config.toml says.
 const FUNCTIONS: &str = "/fn/";
 const COOKIE: &str = "wheelhouse_flash";
-const LIFE: Duration = Duration::from_secs(120);
+const LIFE: Duration = Duration::from_mins(2);
 /// How many answers wait at most; the oldest give way.
 const MOST: usize = 2_000;
 /// Set by a server function that failed, with the error as its body.

@@ -27,7 +27,7 @@ pub async fn run(house: House, stop: CancellationToken) {
             Ok(true) if !stop.is_cancelled() => continue,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "an event could not be dispatched; it will be tried again")
+                tracing::warn!(%error, "an event could not be dispatched; it will be tried again");
             }
         }
         tokio::select! {

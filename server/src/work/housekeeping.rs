@@ -6,7 +6,7 @@ use app::house::House;
 use app::session::store;
 use tokio_util::sync::CancellationToken;
 
-const EVERY: Duration = Duration::from_secs(600);
+const EVERY: Duration = Duration::from_mins(10);
 
 pub async fn run(house: House, stop: CancellationToken) {
     loop {

@@ -19,7 +19,7 @@ use crate::config::Config;
 /// How many letters one claim takes.
 const BATCH: u64 = 10;
 /// How long a claim holds. A worker that takes longer has lost it, and changes nothing any more.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_mins(2);
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(5);
 /// Minutes before the next attempt; after the last one the letter has failed.
@@ -56,7 +56,7 @@ pub async fn run(house: House, post: Post, stop: CancellationToken) {
             Ok(1..) if !stop.is_cancelled() => continue,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "the outbox could not be read; it will be tried again")
+                tracing::warn!(%error, "the outbox could not be read; it will be tried again");
             }
         }
         tokio::select! {

@@ -172,7 +172,7 @@ impl Answer {
             .filter_map(|value| value.to_str().ok()?.split(';').next()?.split_once('='))
             .filter(|(key, _)| *key == name)
             .map(|(_, value)| value.to_owned())
-            .last()
+            .next_back()
     }
 }
 

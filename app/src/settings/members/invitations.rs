@@ -176,32 +176,29 @@ async fn invite_one(
         .one(&tx)
         .await?;
     let now = Timestamp::now();
-    let message = match open {
-        Some(open) => {
-            renew(&mut tx, house, actor, open, Some(role)).await?;
-            "Invitation sent again"
+    let message = if let Some(open) = open {
+        renew(&mut tx, house, actor, open, Some(role)).await?;
+        "Invitation sent again"
+    } else {
+        let invitation = entity::invitation::ActiveModel {
+            id: Set(InvitationId::new()),
+            workspace_id: Set(actor.workspace()),
+            email: Set(email.clone()),
+            role: Set(role),
+            invited_by: Set(Some(actor.person().id())),
+            generation: Set(1),
+            created_at: Set(now),
+            sent_at: Set(now),
+            expires_at: Set(now.after(INVITATION_LIFE)),
+            accepted_at: Set(None),
+            accepted_by: Set(None),
+            cancelled_at: Set(None),
         }
-        None => {
-            let invitation = entity::invitation::ActiveModel {
-                id: Set(InvitationId::new()),
-                workspace_id: Set(actor.workspace()),
-                email: Set(email.clone()),
-                role: Set(role),
-                invited_by: Set(Some(actor.person().id())),
-                generation: Set(1),
-                created_at: Set(now),
-                sent_at: Set(now),
-                expires_at: Set(now.after(INVITATION_LIFE)),
-                accepted_at: Set(None),
-                accepted_by: Set(None),
-                cancelled_at: Set(None),
-            }
-            .insert(&tx)
-            .await?;
-            send(&mut tx, house, actor, &invitation).await?;
-            note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
-            "Invitation sent"
-        }
+        .insert(&tx)
+        .await?;
+        send(&mut tx, house, actor, &invitation).await?;
+        note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
+        "Invitation sent"
     };
     tx.commit().await?;
     Ok(message.to_owned())
