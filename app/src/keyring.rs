@@ -4,6 +4,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chacha20poly1305::XChaCha20Poly1305;
+use chacha20poly1305::aead::{Aead, Payload};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -12,6 +14,7 @@ use crate::domain::Secret;
 
 /// Bytes of the server's key, and of every token made here (256 bits).
 pub const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
 
 /// The server's key. Everything that needs it derives a key of its own by purpose, so that a value made for one
 /// purpose is worth nothing for another.
@@ -65,12 +68,47 @@ impl Keyring {
             .into()
     }
 
+    /// Seals what must be read back (XChaCha20-Poly1305, a random nonce before the text). `context` says whose it is,
+    /// such as a row's id: sealed bytes that are moved to another row do not open there.
+    pub fn seal(&self, purpose: &str, context: &str, plain: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let sealed = self
+            .cipher(purpose)
+            .encrypt(&nonce.into(), payload(plain, context))
+            .expect("a text in memory is short enough to seal");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Opens what [`Keyring::seal`] made for the same purpose and context; nothing if it was made otherwise.
+    pub fn open(&self, purpose: &str, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        self.cipher(purpose)
+            .decrypt(&(*nonce).into(), payload(sealed, context))
+            .ok()
+    }
+
+    fn cipher(&self, purpose: &str) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.derive(purpose).into())
+    }
+
     fn mac(&self, purpose: &str) -> Hmac<Sha256> {
-        let mut derive =
-            Hmac::<Sha256>::new_from_slice(&self.master).expect("HMAC takes a key of any length");
-        derive.update(purpose.as_bytes());
-        Hmac::<Sha256>::new_from_slice(&derive.finalize().into_bytes())
+        Hmac::<Sha256>::new_from_slice(&self.derive(purpose))
             .expect("HMAC takes a key of any length")
+    }
+
+    fn derive(&self, purpose: &str) -> [u8; KEY_BYTES] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.master).expect("HMAC takes a key of any length");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn payload<'a>(text: &'a [u8], context: &'a str) -> Payload<'a, 'a> {
+    Payload {
+        msg: text,
+        aad: context.as_bytes(),
     }
 }
 
@@ -122,6 +160,25 @@ mod tests {
         assert!(!ring.is_tag("invitation", b"inv_1/2", &tag));
         assert!(!ring.is_tag("unsubscribe", b"inv_1/1", &tag));
         assert!(!Keyring::new([8; KEY_BYTES]).is_tag("invitation", b"inv_1/1", &tag));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_and_owner_alone() {
+        let ring = Keyring::new([7; KEY_BYTES]);
+        let sealed = ring.seal("webhook secret", "whk_1", b"whsec_x");
+        assert_eq!(
+            ring.open("webhook secret", "whk_1", &sealed).as_deref(),
+            Some(b"whsec_x".as_slice())
+        );
+        assert_eq!(ring.open("webhook secret", "whk_2", &sealed), None);
+        assert_eq!(ring.open("webhook headers", "whk_1", &sealed), None);
+        assert_eq!(ring.open("webhook secret", "whk_1", &sealed[1..]), None);
+        assert_eq!(ring.open("webhook secret", "whk_1", b"short"), None);
+        assert_ne!(
+            sealed,
+            ring.seal("webhook secret", "whk_1", b"whsec_x"),
+            "each seal has a nonce of its own"
+        );
     }
 
     #[test]

@@ -1,58 +1,7 @@
 //! Event types, the categories they are filed under, and the channels that carry them.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
+use super::named::named;
 use crate::domain::Permission;
-
-/// A text that names no such thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownName(String);
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no “{}”", self.0)
-    }
-}
-
-impl std::error::Error for UnknownName {}
-
-/// An enum whose values are known by a text: on the wire, in the database, in addresses.
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "ssr", derive(sea_orm::DeriveValueType))]
-        #[cfg_attr(feature = "ssr", sea_orm(value_type = "String"))]
-        pub enum $name {
-            $(#[serde(rename = $text)] $variant,)*
-        }
-
-        impl $name {
-            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$variant),*];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.into_iter().find(|value| value.as_str() == text).ok_or_else(|| UnknownName(text.to_owned()))
-            }
-        }
-    };
-}
 
 named! {
     /// A row of the notification matrix.
@@ -63,6 +12,23 @@ named! {
         Workspace = "workspace",
         Security = "security",
         Billing = "billing",
+    }
+}
+
+named! {
+    /// Production or development. Keys and what they touch are of one mode and never see the other.
+    Mode {
+        Live = "live",
+        Test = "test",
+    }
+}
+
+impl Mode {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Live => "Live",
+            Self::Test => "Test",
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use serde_json::json;
 
-use crate::catalog::EventType;
+use crate::catalog::{EventType, Mode};
 use crate::db::{Tx, entity};
 use crate::domain::{
     AppError, ContactId, Email, InvitationId, Name, Role, Secret, Slug, Timestamp, UserId,
@@ -294,7 +294,7 @@ async fn contact(
     entity::contact::ActiveModel {
         id: Set(id),
         workspace_id: Set(workspace),
-        mode: Set("live".to_owned()),
+        mode: Set(Mode::Live),
         name: Set(name.to_owned()),
         email: Set(Email::parse(&email).ok()),
         phone: Set(None),

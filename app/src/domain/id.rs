@@ -137,6 +137,16 @@ prefixed_id! {
     EmailChangeId = "emc";
     /// A link that works once.
     TokenId = "tok";
+    /// An API key.
+    ApiKeyId = "key";
+    /// A line of the request log.
+    ApiRequestId = "req";
+    /// A webhook endpoint.
+    WebhookId = "whk";
+    /// One event on its way to one webhook.
+    DeliveryId = "dlv";
+    /// One try to deliver.
+    AttemptId = "att";
 }
 
 #[cfg(test)]

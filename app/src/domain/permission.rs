@@ -14,6 +14,8 @@ pub enum Permission {
     SeeMemberEmails,
     ReadContacts,
     WriteContacts,
+    /// Report what happened in the product.
+    ReportEvents,
     /// See balance and usage.
     SeeCredits,
     SpendCredits,
@@ -40,11 +42,12 @@ impl Role {
 }
 
 impl Permission {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ReadWorkspace,
         Self::SeeMemberEmails,
         Self::ReadContacts,
         Self::WriteContacts,
+        Self::ReportEvents,
         Self::SeeCredits,
         Self::SpendCredits,
         Self::EditWorkspace,
@@ -61,9 +64,11 @@ impl Permission {
     const fn least(self) -> Role {
         match self {
             Self::ReadWorkspace | Self::ReadContacts => Role::Client,
-            Self::SeeMemberEmails | Self::WriteContacts | Self::SeeCredits | Self::SpendCredits => {
-                Role::Member
-            }
+            Self::SeeMemberEmails
+            | Self::WriteContacts
+            | Self::ReportEvents
+            | Self::SeeCredits
+            | Self::SpendCredits => Role::Member,
             Self::EditWorkspace
             | Self::InviteMembers
             | Self::ManageMembers
@@ -106,6 +111,7 @@ xxxx ReadWorkspace
 xxx. SeeMemberEmails
 xxxx ReadContacts
 xxx. WriteContacts
+xxx. ReportEvents
 xxx. SeeCredits
 xxx. SpendCredits
 xx.. EditWorkspace

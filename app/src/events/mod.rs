@@ -9,9 +9,9 @@ use sea_orm::{
 };
 use serde_json::Value;
 
-use crate::catalog::EventType;
+use crate::catalog::{EventType, Mode};
 use crate::db::{Tx, entity};
-use crate::domain::{AppError, EventId, Timestamp, UserId, WorkspaceId};
+use crate::domain::{ApiKeyId, AppError, EventId, Timestamp, UserId, WorkspaceId};
 use crate::live::{Hint, Topic};
 use crate::session::{Actor, Person};
 
@@ -29,6 +29,15 @@ impl Origin {
             kind: "system",
             id: None,
             name: "Wheelhouse".to_owned(),
+        }
+    }
+
+    /// A program, by the API key it uses.
+    pub fn key(id: ApiKeyId, name: &str) -> Self {
+        Self {
+            kind: "key",
+            id: Some(id.uuid()),
+            name: name.to_owned(),
         }
     }
 
@@ -60,6 +69,7 @@ pub struct NewEvent {
     event_type: EventType,
     workspace: Option<WorkspaceId>,
     about: Option<UserId>,
+    mode: Mode,
     data: Value,
 }
 
@@ -70,6 +80,7 @@ impl NewEvent {
             event_type,
             workspace: Some(workspace),
             about: None,
+            mode: Mode::Live,
             data,
         }
     }
@@ -80,8 +91,16 @@ impl NewEvent {
             event_type,
             workspace: None,
             about: Some(user),
+            mode: Mode::Live,
             data,
         }
+    }
+
+    /// Which world it happened in: an event of the test world notifies nobody.
+    #[must_use]
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
     }
 
     /// Also tells this person, whatever their part in it.
@@ -115,7 +134,7 @@ pub async fn record_at(
         workspace_id: Set(event.workspace),
         event_type: Set(event.event_type),
         category: Set(event.event_type.category()),
-        mode: Set("live".to_owned()),
+        mode: Set(event.mode),
         actor_kind: Set(origin.kind.to_owned()),
         actor_id: Set(origin.id),
         actor_name: Set(origin.name),
@@ -144,6 +163,8 @@ fn topics(event_type: EventType) -> &'static [Topic] {
         Some("member" | "invitation") => &[Topic::Members],
         Some("workspace") => &[Topic::Workspace],
         Some("contact") => &[Topic::Contacts],
+        Some("api_key") => &[Topic::ApiKeys],
+        Some("webhook") => &[Topic::Webhooks],
         _ => &[],
     }
 }

@@ -16,16 +16,25 @@ pub enum Topic {
     Members,
     /// A workspace's contacts.
     Contacts,
+    /// A workspace's API keys.
+    ApiKeys,
+    /// A workspace's webhooks.
+    Webhooks,
+    /// What becomes of deliveries.
+    Deliveries,
 }
 
 impl Topic {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Preferences,
         Self::Inbox,
         Self::Workspace,
         Self::Members,
         Self::Contacts,
+        Self::ApiKeys,
+        Self::Webhooks,
+        Self::Deliveries,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +45,9 @@ impl Topic {
             Self::Workspace => "workspace",
             Self::Members => "members",
             Self::Contacts => "contacts",
+            Self::ApiKeys => "api_keys",
+            Self::Webhooks => "webhooks",
+            Self::Deliveries => "deliveries",
         }
     }
 

@@ -10,6 +10,8 @@ mod actor;
 #[cfg(feature = "ssr")]
 mod caller;
 #[cfg(feature = "ssr")]
+mod key;
+#[cfg(feature = "ssr")]
 pub mod links;
 #[cfg(feature = "ssr")]
 pub mod store;
@@ -18,3 +20,5 @@ pub mod store;
 pub use actor::{Actor, Person};
 #[cfg(feature = "ssr")]
 pub use caller::{Caller, RequestInfo, Seen, caller, house};
+#[cfg(feature = "ssr")]
+pub use key::{Agent, KeyFacts, KeyHolder};

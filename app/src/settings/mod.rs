@@ -4,6 +4,7 @@
 pub mod account;
 pub mod members;
 pub mod notifications;
+pub mod webhooks;
 pub mod workspace;
 
 use crate::domain::{Permission, Role};

@@ -84,9 +84,15 @@ async fn check(kind: Kind) {
     db.migrate().await.unwrap();
     assert!(db.is_migrated().await.unwrap());
     for (table, expected) in [
+        of_entity(entity::ApiKey),
+        of_entity(entity::ApiKeyScopeUse),
+        of_entity(entity::ApiRequest),
         of_entity(entity::Contact),
+        of_entity(entity::Delivery),
+        of_entity(entity::DeliveryAttempt),
         of_entity(entity::EmailChange),
         of_entity(entity::Event),
+        of_entity(entity::IdempotencyKey),
         of_entity(entity::Invitation),
         of_entity(entity::Mail),
         of_entity(entity::Membership),
@@ -96,6 +102,8 @@ async fn check(kind: Kind) {
         of_entity(entity::SlugClaim),
         of_entity(entity::Token),
         of_entity(entity::User),
+        of_entity(entity::Webhook),
+        of_entity(entity::WebhookHour),
         of_entity(entity::Workspace),
     ] {
         assert_eq!(of_database(&db, &table).await, expected, "{table}");

@@ -49,7 +49,14 @@ fn domain_and_models_know_neither_pages_nor_tables() {
 
 #[test]
 fn sections_do_not_reach_into_each_other() {
-    let sections = ["account", "members", "notifications", "workspace"];
+    let sections = [
+        "account",
+        "api_keys",
+        "members",
+        "notifications",
+        "webhooks",
+        "workspace",
+    ];
     for (path, text) in sources() {
         let name = path.to_string_lossy().into_owned();
         let Some(own) = sections
@@ -77,7 +84,9 @@ fn every_section_is_complete() {
     for section in app::settings::SECTIONS {
         for file in ["mod.rs", "model.rs", "api.rs", "page.rs", "store.rs"] {
             assert!(
-                root.join(section.path).join(file).exists(),
+                root.join(section.path.replace('-', "_"))
+                    .join(file)
+                    .exists(),
                 "{}/{file}",
                 section.path
             );

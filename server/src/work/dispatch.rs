@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use app::catalog::{Category, Channel};
+use app::catalog::{Category, Channel, Mode};
 use app::db::{Tx, entity};
 use app::domain::{AppError, Email, NotificationId, Role, Timestamp, UserId, WorkspaceId};
 use app::events::describe;
@@ -62,7 +62,7 @@ async fn dispatch_next(house: &House) -> Result<bool, AppError> {
     else {
         return Ok(false);
     };
-    if event.mode == "live" {
+    if event.mode == Mode::Live {
         tell(&mut tx, house, &event).await?;
     }
     entity::Event::update_many()

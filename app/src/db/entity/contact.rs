@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::catalog::Mode;
 use crate::domain::{ContactId, Email, Timestamp, WorkspaceId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,7 +11,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: ContactId,
     pub workspace_id: WorkspaceId,
-    pub mode: String,
+    pub mode: Mode,
     pub name: String,
     pub email: Option<Email>,
     pub phone: Option<String>,

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::catalog::{Category, EventType};
+use crate::catalog::{Category, EventType, Mode};
 use crate::domain::{EventId, Timestamp, UserId, WorkspaceId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -14,7 +14,7 @@ pub struct Model {
     #[sea_orm(column_name = "type")]
     pub event_type: EventType,
     pub category: Category,
-    pub mode: String,
+    pub mode: Mode,
     pub actor_kind: String,
     pub actor_id: Option<Uuid>,
     pub actor_name: String,

@@ -1,9 +1,15 @@
 //! One file a table, columns in the order of the migration. Entities never leave the server: what a page shows is a
 //! view type of its section.
 
+pub mod api_key;
+pub mod api_key_scope_use;
+pub mod api_request;
 pub mod contact;
+pub mod delivery;
+pub mod delivery_attempt;
 pub mod email_change;
 pub mod event;
+pub mod idempotency_key;
 pub mod invitation;
 pub mod mail;
 pub mod membership;
@@ -13,11 +19,19 @@ pub mod session;
 pub mod slug_claim;
 pub mod token;
 pub mod user;
+pub mod webhook;
+pub mod webhook_hour;
 pub mod workspace;
 
+pub use api_key::Entity as ApiKey;
+pub use api_key_scope_use::Entity as ApiKeyScopeUse;
+pub use api_request::Entity as ApiRequest;
 pub use contact::Entity as Contact;
+pub use delivery::Entity as Delivery;
+pub use delivery_attempt::Entity as DeliveryAttempt;
 pub use email_change::Entity as EmailChange;
 pub use event::Entity as Event;
+pub use idempotency_key::Entity as IdempotencyKey;
 pub use invitation::Entity as Invitation;
 pub use mail::Entity as Mail;
 pub use membership::Entity as Membership;
@@ -27,6 +41,8 @@ pub use session::Entity as Session;
 pub use slug_claim::Entity as SlugClaim;
 pub use token::Entity as Token;
 pub use user::Entity as User;
+pub use webhook::Entity as Webhook;
+pub use webhook_hour::Entity as WebhookHour;
 pub use workspace::Entity as Workspace;
 
 /// Our keys are no numbers; sea-orm asks every key type all the same.
@@ -42,7 +58,12 @@ macro_rules! not_numbers {
 
 not_numbers!(
     crate::catalog::Channel,
+    crate::catalog::Scope,
+    crate::domain::ApiKeyId,
+    crate::domain::ApiRequestId,
+    crate::domain::AttemptId,
     crate::domain::ContactId,
+    crate::domain::DeliveryId,
     crate::domain::EmailChangeId,
     crate::domain::EventId,
     crate::domain::InvitationId,
@@ -53,5 +74,6 @@ not_numbers!(
     crate::domain::Slug,
     crate::domain::TokenId,
     crate::domain::UserId,
+    crate::domain::WebhookId,
     crate::domain::WorkspaceId,
 );

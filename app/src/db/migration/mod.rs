@@ -8,6 +8,8 @@ mod m0001_people;
 mod m0002_workspaces;
 mod m0003_events;
 mod m0004_contacts;
+mod m0005_api_keys;
+mod m0006_webhooks;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -22,6 +24,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_workspaces::Migration),
             Box::new(m0003_events::Migration),
             Box::new(m0004_contacts::Migration),
+            Box::new(m0005_api_keys::Migration),
+            Box::new(m0006_webhooks::Migration),
         ]
     }
 }

@@ -1,0 +1,21 @@
+//! When a key last made use of a scope.
+
+use sea_orm::entity::prelude::*;
+
+use crate::catalog::Scope;
+use crate::domain::{ApiKeyId, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "api_key_scope_uses")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key_id: ApiKeyId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub scope: Scope,
+    pub last_used_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

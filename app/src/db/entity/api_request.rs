@@ -1,0 +1,25 @@
+//! One line of a key's request log.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{ApiKeyId, ApiRequestId, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "api_requests")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ApiRequestId,
+    pub key_id: ApiKeyId,
+    pub at: Timestamp,
+    pub method: String,
+    /// The route's pattern with its parameters filled in, without the query.
+    pub path: String,
+    pub status: i32,
+    pub duration_us: i64,
+    pub address: String,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,23 @@
+//! The answer to a request that may be repeated, kept for a day.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{ApiKeyId, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "idempotency_keys")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key_id: ApiKeyId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub idempotency_key: String,
+    pub fingerprint: Vec<u8>,
+    pub status: Option<i32>,
+    pub body: Option<String>,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,113 @@
+//! The third proof beside [`Person`](super::Person) and [`Actor`]: a request that carries a valid API key. And who a
+//! store that people and programs share is asked by.
+
+use std::sync::Arc;
+
+use super::Actor;
+use crate::catalog::{Mode, Scope};
+use crate::domain::{ApiKeyId, AppError, Permission, Slug, WorkspaceId};
+use crate::events::Origin;
+
+/// A key that was shown, found, and holds: not revoked, not retired, not expired, from where it may be used.
+#[derive(Clone, Debug)]
+pub struct KeyHolder(Arc<KeyFacts>);
+
+/// What is known of a key.
+#[derive(Clone, Debug)]
+pub struct KeyFacts {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub mode: Mode,
+    pub scopes: Vec<Scope>,
+    pub workspace: WorkspaceId,
+    pub workspace_name: String,
+    pub workspace_slug: Slug,
+}
+
+impl KeyHolder {
+    /// Only the check of a key makes one: `settings::api_keys::store`.
+    pub(crate) fn new(facts: Arc<KeyFacts>) -> Self {
+        Self(facts)
+    }
+
+    pub fn facts(&self) -> &KeyFacts {
+        &self.0
+    }
+
+    pub fn has(&self, scope: Scope) -> bool {
+        self.0.scopes.contains(&scope)
+    }
+}
+
+/// Who asks: a person in a workspace, or a program with a key of one.
+#[derive(Clone, Debug)]
+pub enum Agent {
+    Person(Actor),
+    Key(KeyHolder),
+}
+
+impl Agent {
+    pub fn workspace(&self) -> WorkspaceId {
+        match self {
+            Self::Person(actor) => actor.workspace(),
+            Self::Key(key) => key.facts().workspace,
+        }
+    }
+
+    /// Which of the two worlds they see and change. People see the real one.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Person(_) => Mode::Live,
+            Self::Key(key) => key.facts().mode,
+        }
+    }
+
+    pub fn may(&self, permission: Permission) -> bool {
+        match self {
+            Self::Person(actor) => actor.may(permission),
+            Self::Key(key) => key
+                .facts()
+                .scopes
+                .iter()
+                .any(|scope| scope.grants(permission)),
+        }
+    }
+
+    /// The first line of every store function.
+    pub fn require(&self, permission: Permission) -> Result<(), AppError> {
+        if self.may(permission) {
+            Ok(())
+        } else {
+            Err(AppError::Forbidden { permission })
+        }
+    }
+
+    /// How the log and the pages call them.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Person(actor) => actor.person().name(),
+            Self::Key(key) => &key.facts().name,
+        }
+    }
+}
+
+impl From<Actor> for Agent {
+    fn from(actor: Actor) -> Self {
+        Self::Person(actor)
+    }
+}
+
+impl From<KeyHolder> for Agent {
+    fn from(key: KeyHolder) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl From<&Agent> for Origin {
+    fn from(agent: &Agent) -> Self {
+        match agent {
+            Agent::Person(actor) => actor.into(),
+            Agent::Key(key) => Self::key(key.facts().id, &key.facts().name),
+        }
+    }
+}
