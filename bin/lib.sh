@@ -6,7 +6,7 @@ cd "$root"
 
 # Tools that belong to this project alone live here: out of git, and out of the way of `cargo clean`.
 tools="$root/.tools"
-export PATH="$tools/bin:$tools/npm/node_modules/.bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+export PATH="$root/bin/link:$tools/bin:$tools/npm/node_modules/.bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
 # cargo-leptos makes the site in ./target, as Cargo.toml says; the program has to be there too.
 unset CARGO_TARGET_DIR
