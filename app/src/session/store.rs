@@ -91,14 +91,62 @@ async fn insert_user(
     }
     .insert(tx)
     .await;
-    match inserted {
-        Ok(_) => Ok(id),
-        Err(error) if is_unique_violation(&error) => Err(AppError::field(
+    let taken = || {
+        AppError::field(
             "email",
             "There is an account with this address already. Sign in instead",
-        )),
+        )
+    };
+    match inserted {
+        Ok(_) if links::is_held(tx, email, None).await? => Err(taken()),
+        Ok(_) => Ok(id),
+        Err(error) if is_unique_violation(&error) => Err(taken()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A person's row, held until the transaction ends: changes of how they sign in come one after the other. On SQLite
+/// the write transaction itself does that.
+pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, AppError> {
+    entity::User::find_by_id(user)
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// Holds the row of someone who is about to change how they sign in, and refuses if their session has ended since the
+/// request began.
+pub async fn lock_person(tx: &Tx, person: &Person) -> Result<entity::user::Model, AppError> {
+    let user = lock_user(tx, person.id()).await?;
+    let here = entity::Session::find_by_id(person.session())
+        .count(tx)
+        .await?;
+    if here == 0 {
+        return Err(AppError::Unauthenticated);
+    }
+    Ok(user)
+}
+
+/// Ends what else could still sign this person in, or move their address: every unused link, and a change of address
+/// that waits.
+pub async fn end_links(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
+    links::revoke_all(tx, user).await?;
+    end_waiting_change(tx, user).await?;
+    Ok(())
+}
+
+/// Ends the change of address that waits for its confirmation. `false`: none did.
+pub async fn end_waiting_change(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
+    use entity::email_change::Column;
+    let ended = entity::EmailChange::update_many()
+        .col_expr(Column::EndedAt, Expr::value(Timestamp::now()))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::ConfirmedAt.is_null())
+        .filter(Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(ended.rows_affected > 0)
 }
 
 /// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
@@ -457,6 +505,7 @@ pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Re
     let letter = letters::reset_password(house.site(), &user.name, token.expose());
     mail::post(
         &mut tx,
+        house,
         Addressee {
             email: user.email,
             user: Some(user.id),
@@ -469,7 +518,8 @@ pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Re
     Ok(())
 }
 
-/// Sets a new password by a link from a mail. Every session and every other link of the account ends.
+/// Sets a new password by a link from a mail. Every session and every other link of the account ends, and so does a
+/// change of address that waits: it may be a stranger's.
 pub async fn reset_password(
     house: &House,
     info: &RequestInfo,
@@ -492,11 +542,13 @@ pub async fn reset_password(
     judge_password(house, "password", password, &user.name, &user.email).await?;
     let hash = house.passwords().hash(password).await?;
     let mut tx = house.db().begin().await?;
+    lock_user(&tx, user.id).await?;
     links::redeem(&mut tx, Purpose::ResetPassword, token)
         .await?
         .ok_or_else(dead)?;
     set_password_hash(&mut tx, user.id, hash).await?;
     end_other_sessions(&mut tx, user.id, None).await?;
+    end_links(&mut tx, user.id).await?;
     // Whoever reads the mailbox has shown that it is theirs.
     mark_confirmed(&mut tx, user.id).await?;
     let event = NewEvent::about_person(
@@ -532,6 +584,7 @@ pub async fn send_confirmation(
     let letter = letters::confirm_address(house.site(), name, token.expose());
     mail::post(
         tx,
+        house,
         Addressee {
             email: email.clone(),
             user: Some(user),
@@ -894,7 +947,7 @@ pub async fn create_owner(
     Ok(())
 }
 
-/// Removes what no one can use any more: ended sessions and dead links.
+/// Removes what no one can use any more: ended sessions, dead links, changes of address that are over, old letters.
 pub async fn sweep(house: &House) -> Result<u64, AppError> {
     let now = Timestamp::now();
     let tx = house.db().begin().await?;
@@ -913,6 +966,24 @@ pub async fn sweep(house: &House) -> Result<u64, AppError> {
         .filter(entity::token::Column::ExpiresAt.lt(now.before(crate::domain::days(1))))
         .exec(&tx)
         .await?;
+    let changes = {
+        use entity::email_change::Column;
+        entity::EmailChange::delete_many()
+            .filter(
+                sea_orm::Condition::any()
+                    .add(Column::EndedAt.is_not_null())
+                    .add(Column::CreatedAt.lt(now.before(links::REVERT_LIFE))),
+            )
+            .exec(&tx)
+            .await?
+    };
+    let letters = entity::Mail::delete_many()
+        .filter(entity::mail::Column::CreatedAt.lt(now.before(mail::KEPT)))
+        .exec(&tx)
+        .await?;
     tx.commit().await?;
-    Ok(sessions.rows_affected + tokens.rows_affected)
+    Ok([sessions, tokens, changes, letters]
+        .iter()
+        .map(|removed| removed.rows_affected)
+        .sum())
 }

@@ -6,6 +6,7 @@ mod invitations;
 mod members;
 mod notifications;
 mod schema;
+mod secrets;
 mod session;
 mod support;
 mod tidy;

@@ -130,7 +130,10 @@ impl World {
             .await
             .unwrap()
             .into_iter()
-            .map(|mail| format!("{}\n{}", mail.subject, mail.body_text))
+            .map(|mail| {
+                let contents = app::mail::open(&self.house, &mail).expect("the letter opens");
+                format!("{}\n{}", mail.subject, contents.text)
+            })
             .collect()
     }
 

@@ -223,6 +223,7 @@ async fn send_mail(
     };
     mail::post(
         tx,
+        house,
         Addressee {
             email: listener.email,
             user: Some(listener.user),

@@ -110,7 +110,10 @@ async fn preferences_decide_and_mail_can_be_stopped_by_one_click() {
     );
     assert_eq!(sent[0].recipient.as_str(), "olivia@acme.example");
 
-    let url = sent[0].unsubscribe_url.clone().unwrap();
+    let url = app::mail::open(&server.house, &sent[0])
+        .unwrap()
+        .unsubscribe_url
+        .unwrap();
     let request = Request::post(url.strip_prefix("http://127.0.0.1:3000").unwrap())
         .header("content-type", "application/x-www-form-urlencoded")
         .body(axum::body::Body::from("List-Unsubscribe=One-Click"))

@@ -235,6 +235,7 @@ async fn send(
     });
     mail::post(
         tx,
+        house,
         Addressee {
             email: invitation.email.clone(),
             user: None,

@@ -401,6 +401,7 @@ pub async fn delete(
             let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
             mail::post(
                 &mut tx,
+                house,
                 Addressee {
                     email: person.email,
                     user: Some(person.id),
