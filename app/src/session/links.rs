@@ -35,9 +35,12 @@ impl Purpose {
     }
 }
 
-/// Makes a one-time link's token for this person. Earlier ones for the same purpose die.
+/// Makes a one-time link's token for this person. Earlier links to confirm an address die; those to choose a new
+/// password live on for their hour, since anyone can ask for another and must not kill the one just being followed.
 pub async fn issue(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<Secret, AppError> {
-    revoke(tx, purpose, user).await?;
+    if purpose == Purpose::ConfirmEmail {
+        revoke(tx, purpose, user).await?;
+    }
     let token = Token::generate();
     let now = Timestamp::now();
     entity::token::ActiveModel {

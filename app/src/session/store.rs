@@ -10,7 +10,7 @@ use serde_json::json;
 use super::actor::{Person, SESSION_LIFE};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
-use super::{Actor, RequestInfo};
+use super::{Actor, RequestInfo, networks};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
-use crate::keyring::Token;
+use crate::keyring::{Token, random_mark};
 use crate::live::{Hint, Topic};
 use crate::mail::{self, Addressee, letters};
 
@@ -149,6 +149,12 @@ pub async fn end_waiting_change(tx: &mut Tx, user: UserId) -> Result<bool, AppEr
     Ok(ended.rows_affected > 0)
 }
 
+/// How often a new workspace looks for a free address by number before it takes a random one: others may be taking the
+/// same number at the same moment.
+const NUMBERED_TRIES: u32 = 3;
+/// How often it looks at all. Random ones do not meet twice.
+const SLUG_TRIES: u32 = 6;
+
 /// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
 pub async fn found_workspace(
     tx: &mut Tx,
@@ -157,10 +163,25 @@ pub async fn found_workspace(
     name: &Name,
     wish: Option<&Slug>,
 ) -> Result<Slug, AppError> {
-    let slug = match wish {
-        Some(slug) => slug.clone(),
-        None => free_slug(tx, &Slug::suggest(name.as_str())).await?,
+    let (id, slug) = match wish {
+        Some(slug) => (place_workspace(tx, name, slug).await?, slug.clone()),
+        None => place_somewhere(tx, name).await?,
     };
+    insert_membership(tx, id, owner, Role::Owner).await?;
+    let origin = Origin::person(owner, owner_name.as_str());
+    let data = json!({"name": name.as_str(), "slug": slug.as_str()});
+    events::record(
+        tx,
+        origin,
+        NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
+    )
+    .await?;
+    tx.hint(Hint::user(owner, Topic::Workspace));
+    Ok(slug)
+}
+
+/// Puts a new workspace at an address, which it alone holds from then on.
+async fn place_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<WorkspaceId, AppError> {
     let now = Timestamp::now();
     let id = WorkspaceId::new();
     entity::workspace::ActiveModel {
@@ -173,18 +194,34 @@ pub async fn found_workspace(
     .insert(tx)
     .await
     .map_err(taken)?;
-    claim_slug(tx, id, &slug).await?;
-    insert_membership(tx, id, owner, Role::Owner).await?;
-    let origin = Origin::person(owner, owner_name.as_str());
-    let data = json!({"name": name.as_str(), "slug": slug.as_str()});
-    events::record(
-        tx,
-        origin,
-        NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
-    )
-    .await?;
-    tx.hint(Hint::user(owner, Topic::Workspace));
-    Ok(slug)
+    claim_slug(tx, id, slug).await?;
+    Ok(id)
+}
+
+/// Puts a new workspace at an address like its name. Someone may take the same one between looking and placing; so each
+/// try can be taken back alone, and another address is tried.
+async fn place_somewhere(tx: &mut Tx, name: &Name) -> Result<(WorkspaceId, Slug), AppError> {
+    let wish = Slug::suggest(name.as_str());
+    for attempt in 1.. {
+        let slug = if attempt <= NUMBERED_TRIES {
+            free_slug(tx, &wish).await?
+        } else {
+            wish.marked(random_mark())
+        };
+        tx.execute_unprepared("SAVEPOINT founding").await?;
+        match place_workspace(tx, name, &slug).await {
+            Ok(id) => {
+                tx.execute_unprepared("RELEASE SAVEPOINT founding").await?;
+                return Ok((id, slug));
+            }
+            Err(AppError::Invalid(_)) if attempt < SLUG_TRIES => {
+                tx.execute_unprepared("ROLLBACK TO SAVEPOINT founding")
+                    .await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("the last try returns")
 }
 
 fn taken(error: sea_orm::DbErr) -> AppError {
@@ -226,10 +263,13 @@ pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Res
     Ok(())
 }
 
-/// `wish`, or `wish` with the least number behind it that makes it free.
+/// How many numbered addresses are looked at for a free one.
+const MOST_NUMBERED: u32 = 60;
+
+/// `wish`, or `wish` with the least number behind it that makes it free, or with a random mark.
 pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result<Slug, AppError> {
     let candidates: Vec<Slug> = std::iter::once(wish.clone())
-        .chain((2..60).map(|n| wish.numbered(n)))
+        .chain((2..MOST_NUMBERED).map(|n| wish.numbered(n)))
         .collect();
     let held: Vec<Slug> = entity::SlugClaim::find()
         .filter(entity::slug_claim::Column::Slug.is_in(candidates.clone()))
@@ -238,15 +278,10 @@ pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result
         .into_iter()
         .map(|claim| claim.slug)
         .collect();
-    candidates
+    Ok(candidates
         .into_iter()
         .find(|candidate| !held.contains(candidate))
-        .ok_or_else(|| {
-            AppError::field(
-                "slug",
-                "Choose another URL: this one and many like it are taken",
-            )
-        })
+        .unwrap_or_else(|| wish.marked(random_mark())))
 }
 
 pub async fn insert_membership(
@@ -295,6 +330,7 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
     }
     .insert(tx)
     .await?;
+    networks::remember(tx, user, info.address).await?;
     tx.hint(Hint::user(user, Topic::Account));
     Ok(token.plain().clone())
 }
@@ -316,7 +352,7 @@ pub async fn sign_in(
     }
     let user = find_user(house, &email).await?;
     let known = match &user {
-        Some(user) => has_signed_in_from(house, user.id, info).await?,
+        Some(user) => networks::is_known(house.db(), user.id, info.address).await?,
         None => false,
     };
     house
@@ -333,6 +369,11 @@ pub async fn sign_in(
         None
     };
     let mut tx = house.db().begin().await?;
+    // What was verified must still be so: the password, or the address, may have been changed meanwhile.
+    let now = lock_user(&tx, user.id).await?;
+    if now.password_hash != user.password_hash || now.email != user.email {
+        return Err(wrong_credentials());
+    }
     if let Some(hash) = renewed {
         set_password_hash(&mut tx, user.id, hash).await?;
     }
@@ -352,20 +393,6 @@ async fn find_user(house: &House, email: &Email) -> Result<Option<entity::user::
         .filter(entity::user::Column::Email.eq(email.clone()))
         .one(house.db().read())
         .await?)
-}
-
-async fn has_signed_in_from(
-    house: &House,
-    user: UserId,
-    info: &RequestInfo,
-) -> Result<bool, AppError> {
-    use entity::session::Column;
-    let sessions = entity::Session::find()
-        .filter(Column::UserId.eq(user))
-        .filter(Column::Address.eq(info.address.to_canonical().to_string()))
-        .count(house.db().read())
-        .await?;
-    Ok(sessions > 0)
 }
 
 pub async fn set_password_hash(tx: &mut Tx, user: UserId, hash: String) -> Result<(), AppError> {
@@ -496,8 +523,13 @@ pub async fn end_other_sessions(
 /// Sends a link for a new password, if there is such an account. The answer is the same if there is not.
 pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
-    house.limits().mail(info.address, email.as_str())?;
-    let Some(user) = find_user(house, &email).await? else {
+    let user = find_user(house, &email).await?;
+    let known = match &user {
+        Some(user) => networks::is_known(house.db(), user.id, info.address).await?,
+        None => false,
+    };
+    house.limits().mail(info.address, email.as_str(), known)?;
+    let Some(user) = user else {
         return Ok(());
     };
     let mut tx = house.db().begin().await?;
@@ -606,7 +638,9 @@ pub async fn resend_confirmation(
             "Your address is confirmed already.".to_owned(),
         ));
     }
-    house.limits().mail(info.address, person.email().as_str())?;
+    house
+        .limits()
+        .mail(info.address, person.email().as_str(), true)?;
     let mut tx = house.db().begin().await?;
     send_confirmation(&mut tx, house, person.id(), person.name(), person.email()).await?;
     tx.commit().await?;
@@ -828,13 +862,15 @@ pub async fn accept_invitation(
             .col_expr(Column::AcceptedAt, Expr::value(now))
             .col_expr(Column::AcceptedBy, Expr::value(user))
             .filter(Column::Id.eq(invitation.id))
+            .filter(Column::Generation.eq(invitation.generation))
+            .filter(Column::ExpiresAt.gt(now))
             .filter(Column::AcceptedAt.is_null())
             .filter(Column::CancelledAt.is_null())
             .exec(&tx)
             .await?;
         if accepted.rows_affected != 1 {
             return Err(AppError::Conflict(
-                "This invitation was accepted already.".to_owned(),
+                "This invitation was accepted, replaced or cancelled already.".to_owned(),
             ));
         }
     }
@@ -981,9 +1017,11 @@ pub async fn sweep(house: &House) -> Result<u64, AppError> {
         .filter(entity::mail::Column::CreatedAt.lt(now.before(mail::KEPT)))
         .exec(&tx)
         .await?;
+    let networks = networks::sweep(&tx).await?;
     tx.commit().await?;
     Ok([sessions, tokens, changes, letters]
         .iter()
         .map(|removed| removed.rows_affected)
-        .sum())
+        .sum::<u64>()
+        + networks)
 }

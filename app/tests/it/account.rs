@@ -5,7 +5,7 @@ use app::session::store as sessions;
 use app::settings::account::model::PasswordForm;
 use app::settings::account::store;
 
-use crate::support::{ADAM, MIA, OLIVIA, World, both, info, token_in};
+use crate::support::{ADAM, MIA, OLIVIA, World, age_sign_ins, both, info, token_in};
 
 const GOOD: &str = "seven unrelated purple teapots";
 
@@ -234,13 +234,8 @@ both! {
     }
 
     async fn an_old_sign_in_is_asked_for_the_password(world) {
-        use app::db::entity::{Session, session::Column};
-        use sea_orm::{EntityTrait, sea_query::Expr};
         let cookie = world.cookie(OLIVIA).await;
-        let long_ago = app::domain::Timestamp::now().before(app::domain::minutes(16));
-        let tx = world.house.db().begin().await.unwrap();
-        Session::update_many().col_expr(Column::AuthenticatedAt, Expr::value(long_ago)).exec(&tx).await.unwrap();
-        tx.commit().await.unwrap();
+        age_sign_ins(world).await;
         let olivia = world.caller(Some(&cookie)).person().await.unwrap();
         let change = |current: &str| PasswordForm { password: GOOD.into(), confirm: GOOD.into(), current_password: current.into() };
         for wrong in ["", "not my password"] {

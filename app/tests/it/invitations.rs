@@ -1,5 +1,5 @@
 use app::catalog::EventType;
-use app::domain::{AppError, InvitationId, Role, Secret};
+use app::domain::{AppError, Email, InvitationId, Name, Role, Secret};
 use app::session::model::InvitationState;
 use app::session::store::{self as sessions, Accepting};
 use app::settings::members::invitations;
@@ -100,6 +100,77 @@ both! {
         assert!(accept_as_newcomer(world, &new).await.is_ok());
     }
 
+    async fn of_an_acceptance_and_a_resend_that_race_one_wins(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        for n in 0..6 {
+            let email = format!("race{n}@new.example");
+            let token = invite(world, &email, Role::Member).await;
+            let (id, _) = pending(world, &email).await;
+            let (accepted, resent) = tokio::join!(
+                accept_as_newcomer(world, &token),
+                invitations::resend(&world.house, &adam, id),
+            );
+            assert!(accepted.is_ok() != resent.is_ok(), "{accepted:?} {resent:?}");
+        }
+    }
+
+    async fn of_an_acceptance_and_a_new_invitation_that_race_one_wins(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        for n in 0..6 {
+            let email = format!("race{n}@new.example");
+            let token = invite(world, &email, Role::Member).await;
+            let (accepted, invited) = tokio::join!(
+                accept_as_newcomer(world, &token),
+                invitations::invite(&world.house, &adam, &email, Role::Client),
+            );
+            assert!(accepted.is_ok() != invited.is_ok(), "{accepted:?} {invited:?}");
+        }
+    }
+
+    async fn two_who_invite_one_person_at_once_make_one_invitation(world) {
+        let (adam, olivia) = (world.actor(ADAM, "acme").await, world.actor(OLIVIA, "acme").await);
+        let (a, b) = tokio::join!(
+            invitations::invite(&world.house, &adam, ZOE, Role::Member),
+            invitations::invite(&world.house, &olivia, ZOE, Role::Member),
+        );
+        assert!(a.is_ok() && b.is_ok(), "{a:?} {b:?}");
+        assert_eq!(world.events(EventType::MemberInvited).await, 1);
+        assert_eq!(world.events(EventType::InvitationResent).await, 1);
+    }
+
+    async fn whoever_has_not_confirmed_their_own_address_hands_the_link_over(world) {
+        let begun = sessions::sign_up(&world.house, &info(), app::session::model::SignUp {
+            name: Name::parse("Zoe Zimmer").unwrap(),
+            email: Email::parse(ZOE).unwrap(),
+            password: Secret::from(GOOD),
+            workspace: Name::parse("Zoe").unwrap(),
+        }).await.unwrap();
+        let zoe = world.caller(Some(&begun.cookie)).actor("zoe").await.unwrap();
+        let done = invitations::invite(&world.house, &zoe, MIA, Role::Member).await.unwrap();
+        assert!(done.message.contains("not mailed"), "{}", done.message);
+        assert!(world.letters_to(MIA).await.is_empty());
+        let view = store::view(&world.house, &zoe, Status::Pending, "", None).await.unwrap();
+        let done = invitations::resend(&world.house, &zoe, view.invitations[0].id).await.unwrap();
+        assert!(done.message.contains("not mailed"), "{}", done.message);
+        assert!(world.letters_to(MIA).await.is_empty());
+        let view = store::view(&world.house, &zoe, Status::Pending, "", None).await.unwrap();
+        let token = token_in(view.invitations[0].link.as_ref().unwrap(), "/invite/");
+        let mia = world.person(MIA).await;
+        sessions::accept_invitation(&world.house, &info(), Accepting::Person(&mia), &token).await.unwrap();
+    }
+
+    async fn one_mailbox_is_not_flooded(world) {
+        let house = world.house_with(app::passwords::Passwords::quick_for_tests(), app::limits::Limits::on());
+        let adam = world.actor(ADAM, "acme").await;
+        let mut refused = None;
+        for _ in 0..8 {
+            refused = invitations::invite(&house, &adam, ZOE, Role::Member).await.err();
+        }
+        assert!(matches!(refused, Some(AppError::Invalid(errors)) if errors.get("email").unwrap().contains("Too many attempts")));
+        assert_eq!(world.letters_to(ZOE).await.len(), 5);
+        assert!(invitations::invite(&house, &adam, "nina@new.example", Role::Member).await.is_ok());
+    }
+
     async fn a_cancelled_invitation_is_dead_until_it_is_taken_back(world) {
         let token = invite(world, ZOE, Role::Member).await;
         let (id, _) = pending(world, ZOE).await;
@@ -145,7 +216,7 @@ both! {
     async fn an_invitation_is_worth_no_more_than_its_inviter(world) {
         let token = invite(world, ZOE, Role::Member).await;
         let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
-        store::change_role(&world.house, &olivia, adam.membership(), Role::Client).await.unwrap();
+        store::change_role(&world.house, &info(), &olivia, adam.membership(), Role::Client, &Secret::default()).await.unwrap();
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
         store::remove(&world.house, &olivia, adam.membership()).await.unwrap();
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));

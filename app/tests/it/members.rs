@@ -1,12 +1,32 @@
 use app::catalog::EventType;
-use app::domain::{AppError, MembershipId, Role};
+use app::domain::{AppError, MembershipId, Role, Secret};
+use app::form::Done;
+use app::session::Actor;
 use app::settings::members::model::Status;
 use app::settings::members::store;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both};
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, age_sign_ins, both, info};
 
 async fn membership(world: &World, email: &str) -> MembershipId {
     world.actor(email, "acme").await.membership()
+}
+
+/// A change of role without the current password.
+async fn set_role(
+    world: &World,
+    actor: &Actor,
+    member: MembershipId,
+    role: Role,
+) -> Result<Done, AppError> {
+    store::change_role(
+        &world.house,
+        &info(),
+        actor,
+        member,
+        role,
+        &Secret::default(),
+    )
+    .await
 }
 
 async fn roles(world: &World) -> Vec<(String, Role)> {
@@ -45,7 +65,7 @@ both! {
     async fn a_role_change_counts_from_the_next_request_and_can_be_taken_back(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
         let mia = membership(world, MIA).await;
-        let undo = store::change_role(&world.house, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
+        let undo = set_role(world, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Admin);
         store::undo_change_role(&world.house, &olivia, undo.event).await.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Member);
@@ -53,13 +73,39 @@ both! {
         assert_eq!(world.events(EventType::MemberRoleChanged).await, 2);
     }
 
+    async fn making_or_unmaking_an_owner_takes_a_fresh_sign_in_or_the_password(world) {
+        let cookie = world.cookie(OLIVIA).await;
+        let (mia, adam) = (membership(world, MIA).await, world.actor(ADAM, "acme").await);
+        age_sign_ins(world).await;
+        let olivia = async || world.caller(Some(&cookie)).actor("acme").await.unwrap();
+        let change = async |to: Role, password: &str| {
+            store::change_role(&world.house, &info(), &olivia().await, mia, to, &Secret::from(password)).await
+        };
+        for wrong in ["", "not my password"] {
+            let refused = change(Role::Owner, wrong).await.unwrap_err();
+            assert!(matches!(refused, AppError::Invalid(errors) if errors.get("current_password").is_some()));
+        }
+        assert!(change(Role::Client, "").await.is_ok(), "other roles do not");
+        let undo = change(Role::Owner, app::db::seed::PASSWORD).await.unwrap().undo.unwrap();
+        store::undo_change_role(&world.house, &olivia().await, undo.event).await.unwrap();
+        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Client);
+
+        let undo = change(Role::Owner, "").await.unwrap().undo.unwrap();
+        age_sign_ins(world).await;
+        let refused = store::undo_change_role(&world.house, &olivia().await, undo.event).await;
+        assert!(matches!(refused, Err(AppError::Conflict(_))), "{refused:?}");
+        assert!(matches!(change(Role::Member, "").await, Err(AppError::Invalid(_))), "nor unmaking one");
+        let adam = set_role(world, &adam, mia, Role::Admin).await;
+        assert!(matches!(adam, Err(AppError::Forbidden { .. })), "whoever may not is not asked for a password");
+    }
+
     async fn an_admin_neither_makes_nor_touches_an_owner(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (olivia, mia) = (membership(world, OLIVIA).await, membership(world, MIA).await);
         for result in [
-            store::change_role(&world.house, &adam, olivia, Role::Client).await,
-            store::change_role(&world.house, &adam, mia, Role::Owner).await,
-            store::change_role(&world.house, &adam, adam.membership(), Role::Owner).await,
+            set_role(world, &adam, olivia, Role::Client).await,
+            set_role(world, &adam, mia, Role::Owner).await,
+            set_role(world, &adam, adam.membership(), Role::Owner).await,
             store::remove(&world.house, &adam, olivia).await,
         ] {
             assert!(matches!(result, Err(AppError::Forbidden { .. })), "{result:?}");
@@ -69,19 +115,19 @@ both! {
 
     async fn a_workspace_keeps_an_owner(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
-        let demote = store::change_role(&world.house, &olivia, olivia.membership(), Role::Admin).await;
+        let demote = set_role(world, &olivia, olivia.membership(), Role::Admin).await;
         assert!(matches!(demote, Err(AppError::Conflict(_))));
     }
 
     async fn two_owners_who_demote_each_other_leave_one(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
         let mia = membership(world, MIA).await;
-        store::change_role(&world.house, &olivia, mia, Role::Owner).await.unwrap();
+        set_role(world, &olivia, mia, Role::Owner).await.unwrap();
         let mia = world.actor(MIA, "acme").await;
         for _ in 0..5 {
             let (a, b) = (
-                store::change_role(&world.house, &olivia, mia.membership(), Role::Admin),
-                store::change_role(&world.house, &mia, olivia.membership(), Role::Admin),
+                set_role(world, &olivia, mia.membership(), Role::Admin),
+                set_role(world, &mia, olivia.membership(), Role::Admin),
             );
             let (a, b) = tokio::join!(a, b);
             assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
@@ -89,7 +135,7 @@ both! {
             assert_eq!(owners.iter().filter(|role| role.is_owner()).count(), 1);
             // Make both owners again, by whoever is left.
             let (left, other) = if a.is_ok() { (&olivia, &mia) } else { (&mia, &olivia) };
-            store::change_role(&world.house, left, other.membership(), Role::Owner).await.unwrap();
+            set_role(world, left, other.membership(), Role::Owner).await.unwrap();
         }
     }
 
@@ -108,7 +154,7 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let greta = world.actor(GRETA, "globex").await.membership();
         assert_eq!(store::remove(&world.house, &adam, greta).await.err(), Some(AppError::NotFound));
-        assert_eq!(store::change_role(&world.house, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
+        assert_eq!(set_role(world, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
     }
 
     async fn the_export_holds_every_member(world) {

@@ -2,7 +2,7 @@
 
 use app::catalog::{Category, Channel};
 use app::db::entity;
-use app::domain::{Name, Role};
+use app::domain::{Name, Role, Secret};
 use app::session::{Actor, Caller};
 use app::settings::members::store as members;
 use app::settings::notifications::model::Switch;
@@ -134,9 +134,16 @@ async fn a_repeat_is_harmless() {
     let server = quiet_server().await;
     let adam = actor(&server, "adam").await;
     let mia = actor(&server, "mia").await;
-    members::change_role(&server.house, &adam, mia.membership(), Role::Client)
-        .await
-        .unwrap();
+    members::change_role(
+        &server.house,
+        &info(),
+        &adam,
+        mia.membership(),
+        Role::Client,
+        &Secret::default(),
+    )
+    .await
+    .unwrap();
     for _ in 0..3 {
         dispatch_all(&server.house).await.unwrap();
         let tx = server.house.db().begin().await.unwrap();

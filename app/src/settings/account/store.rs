@@ -74,8 +74,10 @@ pub async fn save_profile(
     let moves = email != *person.email();
     if moves {
         sessions::confirm_identity(house, info, person, current_password).await?;
-        house.limits().mail(info.address, person.email().as_str())?;
-        house.limits().mail(info.address, email.as_str())?;
+        house
+            .limits()
+            .mail(info.address, person.email().as_str(), true)?;
+        house.limits().mail(info.address, email.as_str(), false)?;
     }
     let mut tx = house.db().begin().await?;
     let user = sessions::lock_person(&tx, person).await?;
@@ -177,7 +179,7 @@ pub async fn resend_change(
         .ok_or_else(nothing_waits)?;
     house
         .limits()
-        .mail(info.address, waiting.new_email.as_str())?;
+        .mail(info.address, waiting.new_email.as_str(), false)?;
     let mut tx = house.db().begin().await?;
     let user = sessions::lock_person(&tx, person).await?;
     let change = pending(&tx, user.id)

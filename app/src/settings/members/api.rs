@@ -43,10 +43,6 @@ pub async fn resend_invitation(workspace: String, invitation: String) -> Result<
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
-    caller
-        .house()
-        .limits()
-        .mail(caller.info().address, &invitation)?;
     invitations::resend(caller.house(), &actor, id).await
 }
 
@@ -83,7 +79,15 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
         .role
         .parse()
         .map_err(|error| AppError::field("role", error))?;
-    store::change_role(caller.house(), &actor, member, role).await
+    store::change_role(
+        caller.house(),
+        caller.info(),
+        &actor,
+        member,
+        role,
+        &form.current_password,
+    )
+    .await
 }
 
 #[server]

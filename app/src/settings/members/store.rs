@@ -10,12 +10,14 @@ use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
 use crate::catalog::EventType;
 use crate::db::entity::{self, membership::Column};
 use crate::db::{Tx, is_unique_violation};
-use crate::domain::{AppError, Email, EventId, MembershipId, Permission, Role, Timestamp, UserId};
+use crate::domain::{
+    AppError, Email, EventId, MembershipId, Permission, Role, Secret, Timestamp, UserId,
+};
 use crate::events::{self, NewEvent};
 use crate::form::Done;
 use crate::house::House;
 use crate::live::{Hint, Topic};
-use crate::session::{Actor, store as sessions};
+use crate::session::{Actor, RequestInfo, store as sessions};
 
 /// A member with their person, as queries bring them.
 type Found = (
@@ -246,14 +248,38 @@ async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     Ok((tx, actor))
 }
 
+/// Whether a change of role makes or unmakes an owner. Those want a fresh sign-in or the current password.
+fn is_about_ownership(from: Role, to: Role) -> bool {
+    from.is_owner() || to.is_owner()
+}
+
 pub async fn change_role(
     house: &House,
+    info: &RequestInfo,
     actor: &Actor,
     member: MembershipId,
     role: Role,
+    current_password: &Secret,
 ) -> Result<Done, AppError> {
+    actor.require(Permission::ManageMembers)?;
+    // A password takes long to check, so that is done before the transaction, which looks at the role again.
+    let from = entity::Membership::find_by_id(member)
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?
+        .role;
+    let proven = is_about_ownership(from, role);
+    if proven {
+        actor.require(Permission::OwnWorkspace)?;
+        sessions::confirm_identity(house, info, actor.person(), current_password).await?;
+    }
     let (mut tx, actor) = begin(house, actor).await?;
-    let (name, event) = set_role(&mut tx, &actor, member, role).await?;
+    let (name, event) = set_role(&mut tx, &actor, member, role, proven).await?;
+    if proven && !current_password.is_empty() {
+        // Taking it back with Undo needs no second asking.
+        sessions::refresh_session(&mut tx, actor.person().session()).await?;
+    }
     tx.commit().await?;
     let done = Done::said(format!("{name} is {} now", role.label()));
     Ok(match event {
@@ -267,6 +293,7 @@ async fn set_role(
     actor: &Actor,
     member: MembershipId,
     role: Role,
+    proven: bool,
 ) -> Result<(String, Option<EventId>), AppError> {
     let (member, user) = find_member(tx, actor, member).await?;
     if !actor.role().can_administer(member.role) || !actor.role().may_grant(role) {
@@ -276,6 +303,12 @@ async fn set_role(
     }
     if member.role == role {
         return Ok((user.name, None));
+    }
+    if is_about_ownership(member.role, role) && !proven {
+        return Err(AppError::Conflict(
+            "Changing who owns the workspace takes your current password. Use Change Role."
+                .to_owned(),
+        ));
     }
     keep_an_owner(tx, actor, member.role).await?;
     entity::Membership::update_many()
@@ -311,7 +344,7 @@ pub async fn undo_change_role(
             "The role was changed again meanwhile.".to_owned(),
         ));
     }
-    let (name, _) = set_role(&mut tx, &actor, member, from).await?;
+    let (name, _) = set_role(&mut tx, &actor, member, from, actor.person().is_fresh()).await?;
     tx.commit().await?;
     Ok(Done::said(format!("{name} is {} again", from.label())))
 }
