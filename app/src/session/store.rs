@@ -15,7 +15,7 @@ use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
     AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp,
-    UserId, WorkspaceId,
+    UserId, WorkspaceId, fold,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
@@ -84,6 +84,7 @@ async fn insert_user(
         id: Set(id),
         email: Set(email.clone()),
         name: Set(name.to_string()),
+        folded_name: Set(fold(name.as_str())),
         password_hash: Set(password_hash),
         email_confirmed_at: Set(confirmed_at),
         created_at: Set(now),
@@ -727,7 +728,11 @@ pub async fn view_invitation(
             slug: workspace.slug,
         }
     } else if invitation.accepted_at.is_some() {
-        return Err(AppError::NotFound);
+        // Whoever follows the link again later may just be signed out.
+        if visitor.is_some() {
+            return Err(AppError::NotFound);
+        }
+        InvitationState::Accepted
     } else if invitation.expires_at <= Timestamp::now() {
         InvitationState::Expired
     } else {

@@ -31,7 +31,7 @@ async fn set_role(
 
 async fn roles(world: &World) -> Vec<(String, Role)> {
     let olivia = world.actor(OLIVIA, "acme").await;
-    let view = store::view(&world.house, &olivia, Status::Pending, "", None)
+    let view = store::view(&world.house, &olivia, Status::Pending, "", None, None)
         .await
         .unwrap();
     view.members
@@ -45,17 +45,17 @@ both! {
         let names: Vec<String> = roles(world).await.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Olivia Owens", "Adam Archer", "Mia Moreno", "Cleo Chen"]);
         let cleo = world.actor(CLEO, "acme").await;
-        let view = store::view(&world.house, &cleo, Status::Pending, "", None).await.unwrap();
+        let view = store::view(&world.house, &cleo, Status::Pending, "", None, None).await.unwrap();
         let addresses: Vec<_> = view.members.iter().filter_map(|row| row.email.as_deref()).collect();
         assert_eq!(addresses, [CLEO]);
-        let by_address = store::view(&world.house, &cleo, Status::Pending, "olivia@", None).await.unwrap();
+        let by_address = store::view(&world.house, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
         assert!(by_address.members.is_empty(), "a search must not reveal what the list hides");
         assert!(matches!(store::export_csv(&world.house, &cleo).await, Err(AppError::Forbidden { .. })));
     }
 
     async fn search_finds_by_name_and_address_and_takes_wildcards_literally(world) {
         let adam = world.actor(ADAM, "acme").await;
-        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None).await.unwrap().member_count;
+        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
         assert_eq!(found("MOREN").await, 1);
         assert_eq!(found("@acme.example").await, 4);
         assert_eq!(found("%").await, 0);
@@ -150,6 +150,46 @@ both! {
         assert_eq!((after.membership(), after.role()), (before.membership(), before.role()));
     }
 
+    async fn a_removal_is_taken_back_once_and_only_while_nothing_came_after_it(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let mia = membership(world, MIA).await;
+        let before = row(world, mia).await;
+        let remove = async || store::remove(&world.house, &adam, mia).await.unwrap().undo.unwrap().event;
+        let removal = remove().await;
+        store::undo_remove(&world.house, &adam, removal).await.unwrap();
+        assert_eq!(row(world, mia).await, before, "role, joining and last visit");
+        let blind = store::undo_remove(&world.house, &adam, removal).await;
+        assert!(matches!(blind, Err(AppError::Conflict(_))), "{blind:?}");
+
+        let leaver = world.actor(MIA, "acme").await;
+        app::settings::workspace::store::leave(&world.house, &leaver).await.unwrap();
+        let blind = store::undo_remove(&world.house, &adam, removal).await;
+        assert!(matches!(blind, Err(AppError::Conflict(_))), "whoever left by themselves is not brought back: {blind:?}");
+        assert!(row(world, mia).await.is_none());
+    }
+
+    async fn one_is_found_by_a_name_in_any_script_and_nonsense_finds_nobody(world) {
+        let mia = world.person(MIA).await;
+        let name = app::domain::Name::parse("Ünal ØSTERGÅRD Ивáнова").unwrap();
+        let email = app::domain::Email::parse(MIA).unwrap();
+        app::settings::account::store::save_profile(&world.house, &info(), &mia, name, email, &Secret::default()).await.unwrap();
+        let adam = world.actor(ADAM, "acme").await;
+        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        for text in ["ünal", "ÜNAL", "østergård", "ИВ", "MIA@ACME"] {
+            assert_eq!(found(text).await, 1, "{text}");
+        }
+        for text in ["\0", "mi\0a", "m\u{7}", "x".repeat(255).as_str()] {
+            assert_eq!(found(text).await, 0, "{text:?}");
+        }
+    }
+
+    async fn a_reference_that_is_no_address_leads_nowhere(world) {
+        let caller = world.caller(Some(&world.cookie(MIA).await));
+        for text in ["ac\0me", "\0", "acme\n", "ACME", "", "ws_", "x".repeat(10_000).as_str()] {
+            assert_eq!(caller.actor(text).await.err(), Some(AppError::NotFound), "{text:?}");
+        }
+    }
+
     async fn members_of_another_workspace_do_not_exist(world) {
         let adam = world.actor(ADAM, "acme").await;
         let greta = world.actor(GRETA, "globex").await.membership();
@@ -165,6 +205,14 @@ both! {
         assert_eq!(lines[0], "Name,Email,Role,Joined,Last active");
         assert!(lines[1].starts_with("\"Olivia Owens\",\"olivia@acme.example\",\"Owner\",\""));
     }
+}
+
+async fn row(world: &World, id: MembershipId) -> Option<app::db::entity::membership::Model> {
+    use sea_orm::EntityTrait;
+    app::db::entity::Membership::find_by_id(id)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
 }
 
 async fn roles_of(world: &World) -> Vec<Role> {

@@ -8,7 +8,9 @@ use serde_json::json;
 use super::model::{AccountView, PasswordForm, PendingEmail, SessionView};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
-use crate::domain::{AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId};
+use crate::domain::{
+    AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, fold,
+};
 use crate::events::{self, NewEvent, Origin};
 use crate::form::Done;
 use crate::house::House;
@@ -85,6 +87,7 @@ pub async fn save_profile(
         use entity::user::Column;
         entity::User::update_many()
             .col_expr(Column::Name, Expr::value(name.to_string()))
+            .col_expr(Column::FoldedName, Expr::value(fold(name.as_str())))
             .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
             .filter(Column::Id.eq(person.id()))
             .exec(&tx)

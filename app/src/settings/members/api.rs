@@ -10,13 +10,14 @@ use {
     crate::session::caller,
 };
 
-/// `status`, `search` and `after` as they stand in the address.
+/// `status`, `search`, `after` (of members) and `before` (of invitations) as they stand in the address.
 #[server]
 pub async fn load_members(
     workspace: String,
     status: String,
     search: String,
     after: String,
+    before: String,
 ) -> Result<MembersView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -26,6 +27,7 @@ pub async fn load_members(
         Status::parse(&status),
         &search,
         after.parse().ok(),
+        before.parse().ok(),
     )
     .await
 }

@@ -43,23 +43,29 @@ pub async fn counts(house: &House, actor: &Actor) -> Result<[u64; 3], AppError> 
     Ok(counts)
 }
 
-/// The latest invitations of one status.
+/// A page of the invitations of one status, the latest first, beginning before `before`; and where the next begins.
 pub async fn list(
     house: &House,
     actor: &Actor,
     status: Status,
-) -> Result<Vec<InvitationRow>, AppError> {
-    let rows = entity::Invitation::find()
+    before: Option<InvitationId>,
+) -> Result<(Vec<InvitationRow>, Option<InvitationId>), AppError> {
+    let mut query = entity::Invitation::find()
         .filter(of_status(actor, status))
         .order_by_desc(Column::Id)
-        .limit(PAGE)
-        .all(house.db().read())
-        .await?;
+        .limit(PAGE + 1);
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before));
+    }
+    let mut rows = query.all(house.db().read()).await?;
+    let more = rows.len() as u64 > PAGE;
+    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|row| row.id);
     let inviters = entity::User::find()
         .filter(entity::user::Column::Id.is_in(rows.iter().filter_map(|row| row.invited_by)))
         .all(house.db().read())
         .await?;
-    Ok(rows
+    let rows = rows
         .into_iter()
         .map(|row| InvitationRow {
             id: row.id,
@@ -74,7 +80,8 @@ pub async fn list(
             link: (status != Status::Accepted)
                 .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
         })
-        .collect())
+        .collect();
+    Ok((rows, next))
 }
 
 /// Why nobody was invited: the reason once if it is the same for all, else one by one.

@@ -99,6 +99,8 @@ pub struct MembersView {
     /// How many invitations there are of each status, in the order of [`Status::ALL`].
     pub counts: [u64; 3],
     pub invitations: Vec<InvitationRow>,
+    /// Where the next page of invitations begins: before this one.
+    pub invitations_next: Option<InvitationId>,
     pub members: Vec<MemberRow>,
     pub member_count: u64,
     /// Where the next page of members begins.

@@ -11,13 +11,17 @@ use crate::catalog::EventType;
 use crate::db::entity::{self, membership::Column};
 use crate::db::{Tx, is_unique_violation};
 use crate::domain::{
-    AppError, Email, EventId, MembershipId, Permission, Role, Secret, Timestamp, UserId,
+    AppError, Email, EventId, InvitationId, MembershipId, Permission, Role, Secret, Timestamp,
+    UserId, fold,
 };
 use crate::events::{self, NewEvent};
 use crate::form::Done;
 use crate::house::House;
 use crate::live::{Hint, Topic};
 use crate::session::{Actor, RequestInfo, store as sessions};
+
+/// Longest text that is searched for, in characters. No name or address is longer.
+const LONGEST_SEARCH: usize = 254;
 
 /// A member with their person, as queries bring them.
 type Found = (
@@ -48,27 +52,12 @@ async fn find(
                 .into(),
         )
         .filter(Column::WorkspaceId.eq(actor.workspace()));
-    let search = search.trim().to_lowercase();
+    let search = fold(search.trim());
+    if search.chars().count() > LONGEST_SEARCH || search.chars().any(char::is_control) {
+        return Ok((Vec::new(), 0));
+    }
     if !search.is_empty() {
-        let pattern = format!(
-            "%{}%",
-            search
-                .replace('\\', "\\\\")
-                .replace('%', "\\%")
-                .replace('_', "\\_")
-        );
-        let like = |column: user::Column| {
-            Expr::expr(sea_orm::sea_query::Func::lower(Expr::col((
-                user::Entity,
-                column,
-            ))))
-            .like(sea_orm::sea_query::LikeExpr::new(pattern.clone()).escape('\\'))
-        };
-        let mut matches = Condition::any().add(like(user::Column::Name));
-        if actor.may(Permission::SeeMemberEmails) {
-            matches = matches.add(like(user::Column::Email));
-        }
-        query = query.filter(matches);
+        query = query.filter(holding(actor, &search));
     }
     let count = query.clone().count(house.db().read()).await?;
     if let Some(after) = after {
@@ -91,12 +80,32 @@ async fn find(
     Ok((rows, count))
 }
 
+/// Members whose name holds a folded text, or whose address does, for those who may see addresses.
+fn holding(actor: &Actor, folded: &str) -> Condition {
+    use entity::user;
+    let literal = folded
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    let like = |column: user::Column| {
+        Expr::col((user::Entity, column))
+            .like(sea_orm::sea_query::LikeExpr::new(format!("%{literal}%")).escape('\\'))
+    };
+    let matches = Condition::any().add(like(user::Column::FoldedName));
+    if actor.may(Permission::SeeMemberEmails) {
+        matches.add(like(user::Column::Email))
+    } else {
+        matches
+    }
+}
+
 pub async fn view(
     house: &House,
     actor: &Actor,
     status: Status,
     search: &str,
     after: Option<MembershipId>,
+    before: Option<InvitationId>,
 ) -> Result<MembersView, AppError> {
     actor.require(Permission::ReadWorkspace)?;
     let (mut rows, member_count) = find(house, actor, search, after, PAGE + 1).await?;
@@ -136,6 +145,11 @@ pub async fn view(
             }
         })
         .collect();
+    let (invitations, invitations_next) = if may_invite {
+        invitations::list(house, actor, status, before).await?
+    } else {
+        (Vec::new(), None)
+    };
     Ok(MembersView {
         workspace: actor.workspace(),
         role: actor.role(),
@@ -146,11 +160,8 @@ pub async fn view(
         } else {
             [0; 3]
         },
-        invitations: if may_invite {
-            invitations::list(house, actor, status).await?
-        } else {
-            Vec::new()
-        },
+        invitations,
+        invitations_next,
         members,
         member_count,
         next,
@@ -368,7 +379,7 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
         .await?;
     let data = json!({
         "member": member.id, "user": user.id, "name": user.name, "email": user.email, "role": member.role,
-        "joined_at": member.joined_at,
+        "joined_at": member.joined_at, "last_active_at": member.last_active_at,
     });
     let event =
         NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data).about(user.id);
@@ -382,7 +393,35 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
     ))
 }
 
-/// Puts a removed member back as they were: same role, same day of joining.
+/// Refuses to take a removal back once the person has come or gone again: what is undone would not be that removal.
+async fn nothing_since(
+    tx: &Tx,
+    actor: &Actor,
+    removal: EventId,
+    user: &entity::user::Model,
+) -> Result<(), AppError> {
+    use entity::event::Column;
+    let since = entity::Event::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::EventType.is_in([EventType::MemberJoined, EventType::MemberRemoved]))
+        .filter(Column::CreatedAt.gte(Timestamp::now().before(UNDO)))
+        .filter(Column::Id.gt(removal))
+        .all(tx)
+        .await?;
+    let id = user.id.to_string();
+    if since
+        .iter()
+        .any(|event| event.data["user"].as_str() == Some(&id))
+    {
+        return Err(AppError::Conflict(format!(
+            "{} has joined or left again meanwhile.",
+            user.name
+        )));
+    }
+    Ok(())
+}
+
+/// Puts a removed member back as they were: same role, same day of joining, same last visit.
 pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
     let (mut tx, actor) = begin(house, actor).await?;
     let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
@@ -402,6 +441,7 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         .one(&tx)
         .await?
         .ok_or_else(gone)?;
+    nothing_since(&tx, &actor, event, &user).await?;
     entity::membership::ActiveModel {
         id: Set(member),
         workspace_id: Set(actor.workspace()),
@@ -410,7 +450,9 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         joined_at: Set(Timestamp::from_millis(
             undone["joined_at"].as_i64().unwrap_or_default(),
         )),
-        last_active_at: Set(None),
+        last_active_at: Set(undone["last_active_at"]
+            .as_i64()
+            .map(Timestamp::from_millis)),
     }
     .insert(&tx)
     .await
