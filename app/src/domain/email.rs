@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn a_list_is_read_no_further_than_asked_for() {
-        let many: String = (0..20_000).map(|n| format!("p{n}@acme.example,")).collect();
-        assert_eq!(Email::parse_list(&many, 50).len(), 51);
+        let many: Vec<String> = (0..20_000).map(|n| format!("p{n}@acme.example")).collect();
+        assert_eq!(Email::parse_list(&many.join(","), 50).len(), 51);
         let same = "mia@acme.example,".repeat(15_000);
         assert_eq!(Email::parse_list(&same, 50).len(), 1);
     }

@@ -103,8 +103,8 @@ both! {
     async fn a_long_list_has_pages(world) {
         let adam = world.actor(ADAM, "acme").await;
         for batch in 0..2 {
-            let many: String = (0..40).map(|n| format!("p{batch}-{n}@new.example,")).collect();
-            invitations::invite(&world.house, &adam, &many, Role::Member).await.unwrap();
+            let many: Vec<String> = (0..40).map(|n| format!("p{batch}-{n}@new.example")).collect();
+            invitations::invite(&world.house, &adam, &many.join(","), Role::Member).await.unwrap();
         }
         let page = async |before| store::view(&world.house, &adam, Status::Pending, "", None, before).await.unwrap();
         let first = page(None).await;

@@ -118,7 +118,7 @@ both! {
         let [first, second] = letters.as_slice() else { panic!("two letters") };
         assert!(app::mail::open(&world.house, first).is_some());
         let mut moved = first.clone();
-        moved.body_text = second.body_text.clone();
+        moved.body_text.clone_from(&second.body_text);
         assert!(app::mail::open(&world.house, &moved).is_none());
     }
 
