@@ -25,7 +25,7 @@ struct Rooms {
 pub struct Site {
     /// Scheme, host and port, no slash at the end. Links and the Origin check are built from this, never from `Host`.
     pub public_url: String,
-    /// Whether mail leaves the house. Without it the outbox keeps everything.
+    /// Whether mail leaves the house. Without it letters wait in the outbox until they are swept away.
     pub sends_mail: bool,
     /// Whether this is the demo: its outbox can be read at `/outbox`.
     pub demo: bool,

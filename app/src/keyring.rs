@@ -141,6 +141,11 @@ pub fn hash_token(plain: &str) -> Vec<u8> {
     Sha256::digest(plain.as_bytes()).to_vec()
 }
 
+/// A random number, for names that must not meet rather than for secrets.
+pub fn random_mark() -> u32 {
+    getrandom::u32().expect("the operating system gives random bytes")
+}
+
 fn random() -> [u8; KEY_BYTES] {
     let mut bytes = [0; KEY_BYTES];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");

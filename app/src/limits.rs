@@ -12,7 +12,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use crate::domain::AppError;
+use crate::domain::{AppError, Email, UserId, WorkspaceId};
 
 /// The limits in force, or none for load tests.
 #[derive(Debug)]
@@ -26,7 +26,13 @@ struct Kept {
     sign_up: Keyed,
     mail_address: Keyed,
     mail_account: Keyed,
+    mail_pair: Keyed,
     token: Keyed,
+    invite_person: Keyed,
+    invite_workspace: Keyed,
+    invite_recipient: Keyed,
+    found: Keyed,
+    look: Keyed,
 }
 
 type Keyed = DefaultKeyedRateLimiter<String>;
@@ -46,7 +52,14 @@ impl Limits {
             sign_up: keyed(10, Duration::from_mins(2)),
             mail_address: keyed(30, Duration::from_secs(30)),
             mail_account: keyed(5, Duration::from_mins(2)),
+            mail_pair: keyed(5, Duration::from_mins(2)),
             token: keyed(30, Duration::from_secs(5)),
+            // 200 an hour: a whole company is invited in an afternoon.
+            invite_person: keyed(60, Duration::from_secs(18)),
+            invite_workspace: keyed(60, Duration::from_secs(18)),
+            invite_recipient: keyed(5, Duration::from_mins(10)),
+            found: keyed(20, Duration::from_mins(5)),
+            look: keyed(120, Duration::from_millis(500)),
         }))
     }
 
@@ -75,11 +88,44 @@ impl Limits {
             .map_or(Ok(()), |kept| check(&kept.sign_up, network(address)))
     }
 
-    /// A mail is about to be sent to `account` on somebody's word.
-    pub fn mail(&self, address: IpAddr, account: &str) -> Result<(), AppError> {
+    /// A mail is about to be sent to `account` on somebody's word. `known` as in [`Limits::sign_in`]: strangers who use
+    /// up the account's allowance do not keep its owner from asking for a new password.
+    pub fn mail(&self, address: IpAddr, account: &str, known: bool) -> Result<(), AppError> {
         let Some(kept) = &self.0 else { return Ok(()) };
-        check(&kept.mail_address, network(address))?;
-        check(&kept.mail_account, account.to_owned())
+        let network = network(address);
+        check(&kept.mail_address, network.clone())?;
+        if known {
+            check(&kept.mail_pair, format!("{network} {account}"))
+        } else {
+            check(&kept.mail_account, account.to_owned())
+        }
+    }
+
+    /// `person` is about to invite `recipient` to `workspace`, for the first time or again.
+    pub fn invite(
+        &self,
+        person: UserId,
+        workspace: WorkspaceId,
+        recipient: &Email,
+    ) -> Result<(), AppError> {
+        let Some(kept) = &self.0 else { return Ok(()) };
+        check(&kept.invite_recipient, recipient.to_string())?;
+        check(&kept.invite_person, person.to_string())?;
+        check(&kept.invite_workspace, workspace.to_string())
+    }
+
+    /// `person` is about to make another workspace.
+    pub fn found(&self, person: UserId) -> Result<(), AppError> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |kept| check(&kept.found, person.to_string()))
+    }
+
+    /// `person` asks whether an address can be had, as they do with every letter that they type.
+    pub fn look(&self, person: UserId) -> Result<(), AppError> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |kept| check(&kept.look, person.to_string()))
     }
 
     /// A token from a link is about to be tried.
@@ -99,7 +145,13 @@ impl Limits {
                 &kept.sign_up,
                 &kept.mail_address,
                 &kept.mail_account,
+                &kept.mail_pair,
                 &kept.token,
+                &kept.invite_person,
+                &kept.invite_workspace,
+                &kept.invite_recipient,
+                &kept.found,
+                &kept.look,
             ] {
                 limiter.retain_recent();
                 limiter.shrink_to_fit();
@@ -118,7 +170,7 @@ fn check(limiter: &Keyed, key: String) -> Result<(), AppError> {
 }
 
 /// What counts as one place: an IPv4 address, or the /64 that a household or server gets of IPv6.
-fn network(address: IpAddr) -> String {
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {
@@ -169,6 +221,64 @@ mod tests {
                 .is_err()
         );
         assert!(limits.sign_in(HOME, "olivia@acme.example", true).is_ok());
+    }
+
+    #[test]
+    fn a_stranger_does_not_use_up_the_reset_mail_of_someone_at_home() {
+        let limits = Limits::on();
+        while limits
+            .mail(elsewhere(1), "olivia@acme.example", false)
+            .is_ok()
+        {}
+        assert!(
+            limits
+                .mail(elsewhere(2), "olivia@acme.example", false)
+                .is_err()
+        );
+        assert!(limits.mail(HOME, "olivia@acme.example", true).is_ok());
+    }
+
+    #[test]
+    fn inviting_is_limited_by_person_workspace_and_recipient() {
+        let limits = Limits::on();
+        let (olivia, adam, acme, globex) = (
+            UserId::new(),
+            UserId::new(),
+            WorkspaceId::new(),
+            WorkspaceId::new(),
+        );
+        let address = |n: usize| Email::parse(&format!("p{n}@new.example")).unwrap();
+        let sent = (0..100)
+            .take_while(|&n| limits.invite(olivia, acme, &address(n)).is_ok())
+            .count();
+        assert!((60..70).contains(&sent), "{sent} at once");
+        assert!(
+            limits.invite(olivia, globex, &address(200)).is_err(),
+            "she did not stop being herself"
+        );
+        assert!(
+            limits.invite(adam, acme, &address(201)).is_err(),
+            "the workspace has sent enough"
+        );
+        let (greta, hank) = (UserId::new(), UserId::new());
+        let bothered = (0..10)
+            .take_while(|_| {
+                limits
+                    .invite(greta, WorkspaceId::new(), &address(300))
+                    .is_ok()
+            })
+            .count();
+        assert_eq!(bothered, 5);
+        assert!(
+            limits
+                .invite(hank, WorkspaceId::new(), &address(300))
+                .is_err()
+        );
+        assert!(
+            limits
+                .invite(hank, WorkspaceId::new(), &address(301))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,26 +85,46 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
     ))
 }
 
+/// Makes the folder and the file of an SQLite database for its owner's eyes alone: everybody's addresses stand in it.
+/// What is there already keeps the rights that the operator gave it.
 fn make_folder_of(database_url: &str) -> Result<()> {
     let Some(path) = database_url.strip_prefix("sqlite://") else {
         return Ok(());
     };
     let path = Path::new(path.split('?').next().unwrap_or(path));
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
-            .with_context(|| {
-                format!(
-                    "WHEELHOUSE_DATABASE_URL: cannot make the folder {}",
-                    folder.display()
-                )
-            }),
+    let explain = || {
+        format!(
+            "WHEELHOUSE_DATABASE_URL: cannot make the file {}",
+            path.display()
+        )
+    };
+    make_private_folder(path).with_context(explain)?;
+    // SQLite gives its journals the rights of the file. A path with escapes in it is left to SQLite to read and make.
+    let name = path.to_string_lossy();
+    if !name.contains('%') && name != ":memory:" {
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(explain)?;
+    }
+    Ok(())
+}
+
+/// Makes the folder that a file is to lie in, for its owner alone.
+fn make_private_folder(file: &Path) -> std::io::Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder),
         _ => Ok(()),
     }
 }
 
 /// The key seals what must be read back: it is made once, for the owner's eyes alone.
 fn read_or_make_key(path: &Path) -> Result<Keyring> {
-    use std::os::unix::fs::OpenOptionsExt;
     let explain = || {
         format!(
             "WHEELHOUSE_SECRET_KEY is not set, and the key file {} cannot be used",
@@ -114,12 +135,7 @@ fn read_or_make_key(path: &Path) -> Result<Keyring> {
         return Keyring::parse(&text)
             .map_err(|problem| anyhow::anyhow!("{}: {problem}", explain()));
     }
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(folder).with_context(explain)?;
-    }
+    make_private_folder(path).with_context(explain)?;
     let text = Keyring::generate();
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -255,4 +271,35 @@ pub async fn healthcheck(config: &Config) -> Result<()> {
         "not ready: {}",
         answer.lines().next().unwrap_or("no answer")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn rights(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn database_and_key_are_for_their_owner_alone() {
+        let root = std::env::temp_dir().join(format!("wheelhouse-rights-{}", std::process::id()));
+        let folder = root.join("data/deep");
+        let (database, key) = (folder.join("house.db"), folder.join("keys/secret.key"));
+        make_folder_of(&format!("sqlite://{}?mode=rwc", database.display())).unwrap();
+        read_or_make_key(&key).unwrap();
+        read_or_make_key(&key).unwrap();
+        for made in [root.as_path(), &folder, &folder.join("keys")] {
+            assert_eq!(rights(made), 0o700, "{}", made.display());
+        }
+        for made in [&database, &key] {
+            assert_eq!(rights(made), 0o600, "{}", made.display());
+        }
+        std::fs::write(&database, "kept").unwrap();
+        make_folder_of(&format!("sqlite://{}", database.display())).unwrap();
+        assert_eq!(std::fs::read_to_string(&database).unwrap(), "kept");
+        std::fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -11,7 +11,7 @@ use crate::catalog::{EventType, Mode};
 use crate::db::{Tx, entity};
 use crate::domain::{
     AppError, ContactId, Email, InvitationId, Name, Role, Secret, Slug, Timestamp, UserId,
-    WorkspaceId, days, hours,
+    WorkspaceId, days, fold, hours,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
@@ -58,6 +58,24 @@ fn people() -> Vec<DemoPerson> {
     ]
 }
 
+/// What happened in the demo, and when. It is told in the order of time once all of it is known.
+#[derive(Default)]
+struct Story(Vec<(Timestamp, Origin, NewEvent)>);
+
+impl Story {
+    fn add(&mut self, at: Timestamp, origin: Origin, event: NewEvent) {
+        self.0.push((at, origin, event));
+    }
+
+    async fn tell(mut self, tx: &mut Tx) -> Result<(), AppError> {
+        self.0.sort_by_key(|(at, ..)| *at);
+        for (at, origin, event) in self.0 {
+            events::record_at(tx, origin, event, at).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Fills an empty database; one with people in it stays as it is.
 pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     if entity::User::find().count(house.db().read()).await? > 0 {
@@ -65,22 +83,31 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     }
     let hash = house.passwords().hash(&Secret::from(PASSWORD)).await?;
     let mut tx = house.db().begin().await?;
+    let mut story = Story::default();
     let olivia = person(&mut tx, OLIVIA, &hash).await?;
     let adam = person(&mut tx, ADAM, &hash).await?;
     let mia = person(&mut tx, MIA, &hash).await?;
     let cleo = person(&mut tx, CLEO, &hash).await?;
     let greta = person(&mut tx, GRETA, &hash).await?;
 
-    let acme = workspace(&mut tx, olivia, OLIVIA.0, "Acme", "acme", 62).await?;
+    let acme = workspace(&mut tx, &mut story, (olivia, OLIVIA.0), "Acme", "acme", 62).await?;
     for (user, role, ago) in [
         (adam, Role::Admin, 55),
         (mia, Role::Member, 40),
         (cleo, Role::Client, 12),
     ] {
-        member(&mut tx, acme, user, role, ago).await?;
+        member(&mut tx, &mut story, acme, user, role, ago).await?;
     }
-    let globex = workspace(&mut tx, greta, GRETA.0, "Globex", "globex", 30).await?;
-    member(&mut tx, globex, adam, Role::Member, 20).await?;
+    let globex = workspace(
+        &mut tx,
+        &mut story,
+        (greta, GRETA.0),
+        "Globex",
+        "globex",
+        30,
+    )
+    .await?;
+    member(&mut tx, &mut story, globex, adam, Role::Member, 20).await?;
 
     for (index, (email, role, status)) in INVITATIONS.into_iter().enumerate() {
         invitation(&mut tx, acme, adam, email, role, status, index as u64).await?;
@@ -99,6 +126,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
         let workspace = if index % 4 == 3 { globex } else { acme };
         contact(
             &mut tx,
+            &mut story,
             workspace,
             name,
             company,
@@ -107,18 +135,11 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
         )
         .await?;
     }
-    history(
-        &mut tx,
-        acme,
-        [(olivia, OLIVIA.0), (adam, ADAM.0), (mia, MIA.0)],
-    )
-    .await?;
-    history(
-        &mut tx,
-        globex,
-        [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)],
-    )
-    .await?;
+    let acmes = [(olivia, OLIVIA.0), (adam, ADAM.0), (mia, MIA.0)];
+    history(&mut story, acme, ("Acme Trading", "Acme"), acmes);
+    let globexes = [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)];
+    history(&mut story, globex, ("Globex Ventures", "Globex"), globexes);
+    story.tell(&mut tx).await?;
     tx.commit().await?;
     Ok(people())
 }
@@ -130,6 +151,7 @@ async fn person(tx: &mut Tx, (name, email): (&str, &str), hash: &str) -> Result<
         id: Set(id),
         email: Set(Email::parse(email).map_err(|_| AppError::Malformed)?),
         name: Set(name.to_owned()),
+        folded_name: Set(fold(name)),
         password_hash: Set(hash.to_owned()),
         email_confirmed_at: Set(Some(joined)),
         created_at: Set(joined),
@@ -142,8 +164,8 @@ async fn person(tx: &mut Tx, (name, email): (&str, &str), hash: &str) -> Result<
 
 async fn workspace(
     tx: &mut Tx,
-    owner: UserId,
-    owner_name: &str,
+    story: &mut Story,
+    (owner, owner_name): (UserId, &str),
     name: &str,
     slug: &str,
     days_ago: u64,
@@ -168,16 +190,23 @@ async fn workspace(
         .filter(entity::membership::Column::WorkspaceId.eq(workspace.id))
         .exec(tx)
         .await?;
-    entity::Event::update_many()
-        .col_expr(entity::event::Column::CreatedAt, Expr::value(made))
+    // Its event is of today, and the story tells it of its own day.
+    entity::Event::delete_many()
         .filter(entity::event::Column::WorkspaceId.eq(workspace.id))
         .exec(tx)
         .await?;
+    let data = json!({"name": workspace.name, "slug": workspace.slug});
+    story.add(
+        made,
+        Origin::person(owner, owner_name.as_str()),
+        NewEvent::in_workspace(workspace.id, EventType::WorkspaceCreated, data),
+    );
     Ok(workspace.id)
 }
 
 async fn member(
     tx: &mut Tx,
+    story: &mut Story,
     workspace: WorkspaceId,
     user: UserId,
     role: Role,
@@ -200,7 +229,7 @@ async fn member(
         .ok_or(AppError::NotFound)?;
     let data = json!({"member": id, "user": user, "name": person.name, "email": person.email, "role": role});
     let event = NewEvent::in_workspace(workspace, EventType::MemberJoined, data);
-    events::record_at(tx, Origin::person(user, &person.name), event, joined).await?;
+    story.add(joined, Origin::person(user, &person.name), event);
     Ok(())
 }
 
@@ -242,7 +271,7 @@ async fn invitation(
     };
     let sent = now.before(age);
     entity::invitation::ActiveModel {
-        id: Set(InvitationId::new()),
+        id: Set(InvitationId::at(sent)),
         workspace_id: Set(workspace),
         email: Set(Email::parse(email).map_err(|_| AppError::Malformed)?),
         role: Set(role),
@@ -281,6 +310,7 @@ const CONTACTS: [(&str, &str, &str); 16] = [
 
 async fn contact(
     tx: &mut Tx,
+    story: &mut Story,
     workspace: WorkspaceId,
     name: &str,
     company: &str,
@@ -288,7 +318,7 @@ async fn contact(
     days_ago: u64,
 ) -> Result<(), AppError> {
     let at = Timestamp::now().before(days(days_ago));
-    let id = ContactId::new();
+    let id = ContactId::at(at);
     let first = Slug::suggest(name.split(' ').next().unwrap_or(name));
     let email = format!("{first}@{}.example", Slug::suggest(company));
     entity::contact::ActiveModel {
@@ -311,16 +341,18 @@ async fn contact(
         EventType::ContactCreated,
         json!({"id": id, "name": name, "stage": stage}),
     );
-    events::record_at(tx, Origin::system(), event, at).await?;
+    story.add(at, Origin::system(), event);
     Ok(())
 }
 
-/// Some weeks of what a workspace sees: automations at work, a contact that moves on, the house's own notices.
-async fn history(
-    tx: &mut Tx,
+/// Some weeks of what a workspace sees: automations at work, a contact that moves on, bills and credits, the house's own
+/// notices. `renamed`: what the workspace was called before, and since.
+fn history(
+    story: &mut Story,
     workspace: WorkspaceId,
+    renamed: (&str, &str),
     people: [(UserId, &str); 3],
-) -> Result<(), AppError> {
+) {
     let [first, second, third] = people.map(|(id, name)| Origin::person(id, name));
     let system = Origin::system;
     let steps: Vec<(u64, Origin, EventType, serde_json::Value)> = vec![
@@ -334,7 +366,14 @@ async fn history(
             21,
             first.clone(),
             EventType::WorkspaceRenamed,
-            json!({"from": "Old name", "to": "New name"}),
+            json!({"from": renamed.0, "to": renamed.1}),
+        ),
+        (20, system(), EventType::BillingPaymentSucceeded, json!({})),
+        (
+            19,
+            first,
+            EventType::CreditsPurchased,
+            json!({"credits": 500}),
         ),
         (
             18,
@@ -378,6 +417,7 @@ async fn history(
             EventType::AutomationCompleted,
             json!({"name": "Nightly enrichment"}),
         ),
+        (3, system(), EventType::CreditsLow, json!({"balance": 40})),
         (
             2,
             third,
@@ -395,13 +435,10 @@ async fn history(
         let at = Timestamp::now()
             .before(days(days_ago))
             .before(Duration::from_secs(days_ago * 977));
-        events::record_at(
-            tx,
+        story.add(
+            at,
             origin,
             NewEvent::in_workspace(workspace, event_type, data),
-            at,
-        )
-        .await?;
+        );
     }
-    Ok(())
 }

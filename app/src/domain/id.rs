@@ -45,6 +45,13 @@ fn decode(text: &str) -> Option<Uuid> {
     Some(Uuid::from_u128(value))
 }
 
+#[cfg(feature = "ssr")]
+fn uuid_at(moment: super::Timestamp) -> Uuid {
+    let since = std::time::Duration::from_millis(u64::try_from(moment.millis()).unwrap_or(0));
+    let moment = uuid::Timestamp::from_unix(uuid::NoContext, since.as_secs(), since.subsec_nanos());
+    Uuid::new_v7(moment)
+}
+
 macro_rules! prefixed_id {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -60,6 +67,12 @@ macro_rules! prefixed_id {
             #[expect(clippy::new_without_default, reason = "each is another: a default would promise sameness")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// A new id whose place in order is among those made at that moment.
+            #[cfg(feature = "ssr")]
+            pub fn at(moment: super::Timestamp) -> Self {
+                Self(uuid_at(moment))
             }
 
             pub const fn from_uuid(uuid: Uuid) -> Self {
@@ -207,6 +220,13 @@ mod tests {
         fn text_sorts_as_the_ids_do(a: u128, b: u128) {
             let (x, y) = (EventId::from_uuid(Uuid::from_u128(a)), EventId::from_uuid(Uuid::from_u128(b)));
             prop_assert_eq!(x.cmp(&y), x.to_string().cmp(&y.to_string()));
+        }
+
+        #[test]
+        #[cfg(feature = "ssr")]
+        fn ids_of_moments_sort_as_the_moments_do(a in 0_i64..4_102_444_800_000, later in 1_i64..10_000) {
+            let moment = super::super::Timestamp::from_millis;
+            prop_assert!(EventId::at(moment(a)) < EventId::at(moment(a + later)));
         }
 
         #[test]

@@ -16,6 +16,8 @@ pub use email::{Email, EmailError};
 pub use error::{AppError, FieldErrors};
 pub use id::*;
 pub use money::Money;
+#[cfg(feature = "ssr")]
+pub use name::fold;
 pub use name::{Name, NameError};
 pub use permission::Permission;
 pub use role::Role;

@@ -48,6 +48,13 @@ impl Name {
     }
 }
 
+/// A text as searches compare it: without regard to upper and lower case, in every script. What a database makes of
+/// that differs from one to the next.
+#[cfg(feature = "ssr")]
+pub fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -164,9 +164,18 @@ impl Slug {
     /// The same with a number behind it, within the longest length.
     #[must_use]
     pub fn numbered(&self, n: u32) -> Self {
-        let suffix = format!("-{n}");
-        let stem = &self.0[..self.0.len().min(LONGEST - suffix.len())];
-        Self(format!("{}{suffix}", stem.trim_end_matches('-')))
+        self.followed_by(&n.to_string())
+    }
+
+    /// The same with eight hexadecimal digits behind it, for when the numbers have run out.
+    #[must_use]
+    pub fn marked(&self, mark: u32) -> Self {
+        self.followed_by(&format!("{mark:08x}"))
+    }
+
+    fn followed_by(&self, suffix: &str) -> Self {
+        let stem = &self.0[..self.0.len().min(LONGEST - suffix.len() - 1)];
+        Self(format!("{}-{suffix}", stem.trim_end_matches('-')))
     }
 }
 
@@ -237,11 +246,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_suggestion_is_a_slug(name in ".*", n in 2_u32..100_000) {
+        fn every_suggestion_is_a_slug(name in ".*", n in 2_u32..100_000, mark: u32) {
             let slug = Slug::suggest(&name);
             prop_assert_eq!(Slug::parse(slug.as_str()).unwrap(), slug.clone());
             let numbered = slug.numbered(n);
             prop_assert_eq!(Slug::parse(numbered.as_str()).unwrap(), numbered.clone());
+            let marked = slug.marked(mark);
+            prop_assert_eq!(Slug::parse(marked.as_str()).unwrap(), marked.clone());
         }
 
         #[test]

@@ -117,18 +117,27 @@ pub async fn record(
     origin: impl Into<Origin>,
     event: NewEvent,
 ) -> Result<EventId, AppError> {
-    record_at(tx, origin, event, Timestamp::now()).await
+    write(tx, EventId::new(), origin.into(), event, Timestamp::now()).await
 }
 
-/// [`record`] for something that happened at another time, such as a day of the demo's past.
+/// [`record`] for something that happened at another time, such as a day of the demo's past. Its id is of that time
+/// too: logs are read in the order of ids.
 pub async fn record_at(
     tx: &mut Tx,
     origin: impl Into<Origin>,
     event: NewEvent,
     at: Timestamp,
 ) -> Result<EventId, AppError> {
-    let origin = origin.into();
-    let id = EventId::new();
+    write(tx, EventId::at(at), origin.into(), event, at).await
+}
+
+async fn write(
+    tx: &mut Tx,
+    id: EventId,
+    origin: Origin,
+    event: NewEvent,
+    at: Timestamp,
+) -> Result<EventId, AppError> {
     entity::event::ActiveModel {
         id: Set(id),
         workspace_id: Set(event.workspace),

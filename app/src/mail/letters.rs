@@ -54,6 +54,16 @@ pub fn address_changed(name: &str, new: &Email) -> Letter {
         .paragraph("If this was not you, use the link in our earlier mail to take it back.")
 }
 
+pub fn address_taken_back(name: &str, kept: &Email) -> Letter {
+    Letter::new("Your email address was changed back")
+        .paragraph(format!("Hello {name},"))
+        .paragraph(format!(
+            "the email address of your account is {} again: the change was taken back from there.",
+            kept.masked()
+        ))
+        .paragraph("If this was not you, ask whoever reads that mailbox.")
+}
+
 pub fn address_in_use(site: &Site, name: &str) -> Letter {
     Letter::new("Someone tried to use your email address")
         .paragraph(format!("Hello {name},"))

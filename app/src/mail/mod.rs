@@ -1,5 +1,8 @@
 //! The outbox. Mail is a row written in the transaction of the change that causes it; a worker of the server sends
 //! it afterwards, so that no mail leaves for a change that was taken back, and none is lost to a crash.
+//!
+//! Letters carry links that open accounts. They are sealed with the server's key while they wait and blanked once they
+//! have left, so that whoever reads the database or a backup of it finds no link that works.
 
 mod letter;
 pub mod letters;
@@ -9,7 +12,11 @@ use sea_orm::{ActiveModelTrait, Set};
 
 use crate::catalog::Category;
 use crate::db::{Tx, entity};
-use crate::domain::{AppError, Email, EventId, MailId, Timestamp, UserId};
+use crate::domain::{AppError, Email, EventId, MailId, Timestamp, UserId, days};
+use crate::house::House;
+
+/// How long a letter's row is kept, sent or not.
+pub const KEPT: std::time::Duration = days(30);
 
 /// Whom a letter is for.
 #[derive(Clone, Debug)]
@@ -30,6 +37,7 @@ pub struct Notice {
 /// Puts a letter into the outbox.
 pub async fn post(
     tx: &mut Tx,
+    house: &House,
     to: Addressee,
     letter: Letter,
     notice: Option<Notice>,
@@ -51,9 +59,9 @@ pub async fn post(
         category: Set(category),
         recipient: Set(to.email),
         subject: Set(letter.subject()),
-        body_text: Set(letter.text()),
-        body_html: Set(letter.html()),
-        unsubscribe_url: Set(unsubscribe_url),
+        body_text: Set(seal(house, id, Part::Text, &letter.text())),
+        body_html: Set(seal(house, id, Part::Html, &letter.html())),
+        unsubscribe_url: Set(unsubscribe_url.map(|url| seal(house, id, Part::Unsubscribe, &url))),
         created_at: Set(now),
         attempts: Set(0),
         next_attempt_at: Set(Some(now)),
@@ -66,4 +74,55 @@ pub async fn post(
     .insert(tx)
     .await?;
     Ok(id)
+}
+
+/// The parts of a letter that are sealed, each under a purpose of its own.
+#[derive(Clone, Copy)]
+enum Part {
+    Text,
+    Html,
+    Unsubscribe,
+}
+
+impl Part {
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Text => "mail text",
+            Self::Html => "mail html",
+            Self::Unsubscribe => "mail unsubscribe",
+        }
+    }
+}
+
+fn seal(house: &House, id: MailId, part: Part, text: &str) -> Vec<u8> {
+    house
+        .keyring()
+        .seal(part.purpose(), &id.to_string(), text.as_bytes())
+}
+
+/// What a letter says, read back from its row.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    pub text: String,
+    pub html: String,
+    pub unsubscribe_url: Option<String>,
+}
+
+/// Opens a letter. Nothing if it was blanked since, or sealed with another key.
+pub fn open(house: &House, mail: &entity::mail::Model) -> Option<Contents> {
+    let open = |part: Part, sealed: &[u8]| {
+        let plain = house
+            .keyring()
+            .open(part.purpose(), &mail.id.to_string(), sealed)?;
+        String::from_utf8(plain).ok()
+    };
+    let unsubscribe_url = match &mail.unsubscribe_url {
+        Some(sealed) => Some(open(Part::Unsubscribe, sealed)?),
+        None => None,
+    };
+    Some(Contents {
+        text: open(Part::Text, &mail.body_text)?,
+        html: open(Part::Html, &mail.body_html)?,
+        unsubscribe_url,
+    })
 }

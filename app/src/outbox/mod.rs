@@ -42,9 +42,11 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
             .into_iter()
             .map(|mail| LetterView {
                 id: mail.id,
+                text: crate::mail::open(&house, &mail)
+                    .map(|contents| contents.text)
+                    .unwrap_or_default(),
                 to: mail.recipient.to_string(),
                 subject: mail.subject,
-                text: mail.body_text,
                 at: mail.created_at,
             })
             .collect(),

@@ -12,6 +12,7 @@ use crate::domain::{
     WorkspaceId, days, minutes,
 };
 use crate::keyring::hash_token;
+use crate::settings::workspace::model::SLUG_HOLD;
 
 /// A session unused for this long has ended.
 pub const SESSION_IDLE: std::time::Duration = days(14);
@@ -114,24 +115,35 @@ struct MembershipRow {
 }
 
 impl Actor {
-    /// This person's place in the workspace that `reference` names: its id (`ws_…`), or an address that it has or
-    /// still holds. A workspace of others does not exist for them.
+    /// This person's place in the workspace that `reference` names: its id (`ws_…`), or an address that it has or let
+    /// go not too long ago. A workspace of others does not exist for them.
     pub(super) async fn find(
         db: &impl ConnectionTrait,
         person: &Person,
         reference: &str,
     ) -> Result<Self, AppError> {
         use entity::{membership, slug_claim, workspace};
-        let by_reference = match reference.parse::<WorkspaceId>() {
-            Ok(id) => Condition::all().add(workspace::Column::Id.eq(id)),
-            Err(_) => Condition::all().add(
-                workspace::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(
-                    entity::SlugClaim::find()
-                        .select_only()
-                        .column(slug_claim::Column::WorkspaceId)
-                        .filter(slug_claim::Column::Slug.eq(reference.to_owned())),
-                )),
-            ),
+        let by_reference = if let Ok(id) = reference.parse::<WorkspaceId>() {
+            workspace::Column::Id.eq(id)
+        } else {
+            let slug = Slug::parse(reference)
+                .ok()
+                .filter(|slug| slug.as_str() == reference)
+                .ok_or(AppError::NotFound)?;
+            workspace::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(
+                entity::SlugClaim::find()
+                    .select_only()
+                    .column(slug_claim::Column::WorkspaceId)
+                    .filter(slug_claim::Column::Slug.eq(slug))
+                    .filter(
+                        Condition::any()
+                            .add(slug_claim::Column::ReleasedAt.is_null())
+                            .add(
+                                slug_claim::Column::ReleasedAt
+                                    .gt(Timestamp::now().before(SLUG_HOLD)),
+                            ),
+                    ),
+            ))
         };
         let row = entity::Membership::find()
             .join(

@@ -4,15 +4,21 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
+};
 
 use crate::db::{Tx, entity};
-use crate::domain::{AppError, InvitationId, Secret, Timestamp, TokenId, UserId, hours};
+use crate::domain::{
+    AppError, Email, InvitationId, Secret, Timestamp, TokenId, UserId, days, hours,
+};
 use crate::house::House;
 use crate::keyring::{Token, hash_token};
 
 /// How long a link that confirms an address or resets a password works.
 pub const TOKEN_LIFE: Duration = hours(1);
+/// How long the old address can take a change of address back.
+pub const REVERT_LIFE: Duration = days(7);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -29,9 +35,12 @@ impl Purpose {
     }
 }
 
-/// Makes a one-time link's token for this person. Earlier ones for the same purpose die.
+/// Makes a one-time link's token for this person. Earlier links to confirm an address die; those to choose a new
+/// password live on for their hour, since anyone can ask for another and must not kill the one just being followed.
 pub async fn issue(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<Secret, AppError> {
-    revoke(tx, purpose, user).await?;
+    if purpose == Purpose::ConfirmEmail {
+        revoke(tx, purpose, user).await?;
+    }
     let token = Token::generate();
     let now = Timestamp::now();
     entity::token::ActiveModel {
@@ -48,8 +57,38 @@ pub async fn issue(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<Secret
     Ok(token.plain().clone())
 }
 
+/// Ends every unused link of this person, whatever it was for.
+pub async fn revoke_all(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
+    use entity::token::Column;
+    entity::Token::delete_many()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::UsedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whether an address that an account left can still take the change back. Until then it is nobody else's: whoever
+/// stole the account must not keep its owner out by signing up with the owner's address.
+pub async fn is_held(
+    connection: &impl ConnectionTrait,
+    email: &Email,
+    but_for: Option<UserId>,
+) -> Result<bool, AppError> {
+    use entity::email_change::Column;
+    let mut holding = entity::EmailChange::find()
+        .filter(Column::OldEmail.eq(email.clone()))
+        .filter(Column::ConfirmedAt.is_not_null())
+        .filter(Column::EndedAt.is_null())
+        .filter(Column::CreatedAt.gt(Timestamp::now().before(REVERT_LIFE)));
+    if let Some(user) = but_for {
+        holding = holding.filter(Column::UserId.ne(user));
+    }
+    Ok(holding.count(connection).await? > 0)
+}
+
 /// Ends every unused link of this person for this purpose.
-pub async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), AppError> {
+async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), AppError> {
     use entity::token::Column;
     entity::Token::delete_many()
         .filter(Column::UserId.eq(user))

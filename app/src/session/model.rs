@@ -130,6 +130,8 @@ pub enum InvitationState {
         slug: Slug,
     },
     Expired,
+    /// Accepted already, perhaps by the one who looks: nobody is signed in.
+    Accepted,
 }
 
 /// What a link from a mail is about, for the page that asks for the button.
@@ -205,6 +207,17 @@ mod tests {
             "/\t/evil.example",
         ] {
             assert_eq!(own_path(bad), "/", "{bad:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wherever_a_path_leads_it_is_inside(path in "[/\\\\ -~\\t\\r\\n\\PC]{0,12}") {
+            let led = own_path(&path);
+            proptest::prop_assert!(led == path || led == "/");
+            proptest::prop_assert!(led.starts_with('/'));
+            proptest::prop_assert!(!led[1..].starts_with(['/', '\\']));
+            proptest::prop_assert!(!led.contains(|c: char| c.is_control() || c.is_whitespace()));
         }
     }
 

@@ -244,6 +244,10 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
             <p>"You are a member already."</p>
             <p><a class="button button-primary button-wide" href=format!("/w/{slug}")>"Open the workspace"</a></p>
         }.into_any(),
+        InvitationState::Accepted => view! {
+            <p>"This invitation was accepted already. If it was you, sign in."</p>
+            <p><a class="button button-primary button-wide" href="/login">"Sign in"</a></p>
+        }.into_any(),
         InvitationState::Expired => view! { <p>"The invitation has expired. Ask for a new one."</p> }.into_any(),
     };
     view! { <Doorway title="You are invited">{intro}{step}</Doorway> }

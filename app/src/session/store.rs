@@ -10,16 +10,16 @@ use serde_json::json;
 use super::actor::{Person, SESSION_LIFE};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
-use super::{Actor, RequestInfo};
+use super::{Actor, RequestInfo, networks};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
     AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp,
-    UserId, WorkspaceId,
+    UserId, WorkspaceId, fold,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
-use crate::keyring::Token;
+use crate::keyring::{Token, random_mark};
 use crate::live::{Hint, Topic};
 use crate::mail::{self, Addressee, letters};
 
@@ -84,6 +84,7 @@ async fn insert_user(
         id: Set(id),
         email: Set(email.clone()),
         name: Set(name.to_string()),
+        folded_name: Set(fold(name.as_str())),
         password_hash: Set(password_hash),
         email_confirmed_at: Set(confirmed_at),
         created_at: Set(now),
@@ -91,15 +92,69 @@ async fn insert_user(
     }
     .insert(tx)
     .await;
-    match inserted {
-        Ok(_) => Ok(id),
-        Err(error) if is_unique_violation(&error) => Err(AppError::field(
+    let taken = || {
+        AppError::field(
             "email",
             "There is an account with this address already. Sign in instead",
-        )),
+        )
+    };
+    match inserted {
+        Ok(_) if links::is_held(tx, email, None).await? => Err(taken()),
+        Ok(_) => Ok(id),
+        Err(error) if is_unique_violation(&error) => Err(taken()),
         Err(error) => Err(error.into()),
     }
 }
+
+/// A person's row, held until the transaction ends: changes of how they sign in come one after the other. On SQLite
+/// the write transaction itself does that.
+pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, AppError> {
+    entity::User::find_by_id(user)
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// Holds the row of someone who is about to change how they sign in, and refuses if their session has ended since the
+/// request began.
+pub async fn lock_person(tx: &Tx, person: &Person) -> Result<entity::user::Model, AppError> {
+    let user = lock_user(tx, person.id()).await?;
+    let here = entity::Session::find_by_id(person.session())
+        .count(tx)
+        .await?;
+    if here == 0 {
+        return Err(AppError::Unauthenticated);
+    }
+    Ok(user)
+}
+
+/// Ends what else could still sign this person in, or move their address: every unused link, and a change of address
+/// that waits.
+pub async fn end_links(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
+    links::revoke_all(tx, user).await?;
+    end_waiting_change(tx, user).await?;
+    Ok(())
+}
+
+/// Ends the change of address that waits for its confirmation. `false`: none did.
+pub async fn end_waiting_change(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
+    use entity::email_change::Column;
+    let ended = entity::EmailChange::update_many()
+        .col_expr(Column::EndedAt, Expr::value(Timestamp::now()))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::ConfirmedAt.is_null())
+        .filter(Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(ended.rows_affected > 0)
+}
+
+/// How often a new workspace looks for a free address by number before it takes a random one: others may be taking the
+/// same number at the same moment.
+const NUMBERED_TRIES: u32 = 3;
+/// How often it looks at all. Random ones do not meet twice.
+const SLUG_TRIES: u32 = 6;
 
 /// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
 pub async fn found_workspace(
@@ -109,10 +164,25 @@ pub async fn found_workspace(
     name: &Name,
     wish: Option<&Slug>,
 ) -> Result<Slug, AppError> {
-    let slug = match wish {
-        Some(slug) => slug.clone(),
-        None => free_slug(tx, &Slug::suggest(name.as_str())).await?,
+    let (id, slug) = match wish {
+        Some(slug) => (place_workspace(tx, name, slug).await?, slug.clone()),
+        None => place_somewhere(tx, name).await?,
     };
+    insert_membership(tx, id, owner, Role::Owner).await?;
+    let origin = Origin::person(owner, owner_name.as_str());
+    let data = json!({"name": name.as_str(), "slug": slug.as_str()});
+    events::record(
+        tx,
+        origin,
+        NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
+    )
+    .await?;
+    tx.hint(Hint::user(owner, Topic::Workspace));
+    Ok(slug)
+}
+
+/// Puts a new workspace at an address, which it alone holds from then on.
+async fn place_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<WorkspaceId, AppError> {
     let now = Timestamp::now();
     let id = WorkspaceId::new();
     entity::workspace::ActiveModel {
@@ -125,18 +195,34 @@ pub async fn found_workspace(
     .insert(tx)
     .await
     .map_err(taken)?;
-    claim_slug(tx, id, &slug).await?;
-    insert_membership(tx, id, owner, Role::Owner).await?;
-    let origin = Origin::person(owner, owner_name.as_str());
-    let data = json!({"name": name.as_str(), "slug": slug.as_str()});
-    events::record(
-        tx,
-        origin,
-        NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
-    )
-    .await?;
-    tx.hint(Hint::user(owner, Topic::Workspace));
-    Ok(slug)
+    claim_slug(tx, id, slug).await?;
+    Ok(id)
+}
+
+/// Puts a new workspace at an address like its name. Someone may take the same one between looking and placing; so each
+/// try can be taken back alone, and another address is tried.
+async fn place_somewhere(tx: &mut Tx, name: &Name) -> Result<(WorkspaceId, Slug), AppError> {
+    let wish = Slug::suggest(name.as_str());
+    for attempt in 1.. {
+        let slug = if attempt <= NUMBERED_TRIES {
+            free_slug(tx, &wish).await?
+        } else {
+            wish.marked(random_mark())
+        };
+        tx.execute_unprepared("SAVEPOINT founding").await?;
+        match place_workspace(tx, name, &slug).await {
+            Ok(id) => {
+                tx.execute_unprepared("RELEASE SAVEPOINT founding").await?;
+                return Ok((id, slug));
+            }
+            Err(AppError::Invalid(_)) if attempt < SLUG_TRIES => {
+                tx.execute_unprepared("ROLLBACK TO SAVEPOINT founding")
+                    .await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("the last try returns")
 }
 
 fn taken(error: sea_orm::DbErr) -> AppError {
@@ -178,10 +264,13 @@ pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Res
     Ok(())
 }
 
-/// `wish`, or `wish` with the least number behind it that makes it free.
+/// How many numbered addresses are looked at for a free one.
+const MOST_NUMBERED: u32 = 60;
+
+/// `wish`, or `wish` with the least number behind it that makes it free, or with a random mark.
 pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result<Slug, AppError> {
     let candidates: Vec<Slug> = std::iter::once(wish.clone())
-        .chain((2..60).map(|n| wish.numbered(n)))
+        .chain((2..MOST_NUMBERED).map(|n| wish.numbered(n)))
         .collect();
     let held: Vec<Slug> = entity::SlugClaim::find()
         .filter(entity::slug_claim::Column::Slug.is_in(candidates.clone()))
@@ -190,15 +279,10 @@ pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result
         .into_iter()
         .map(|claim| claim.slug)
         .collect();
-    candidates
+    Ok(candidates
         .into_iter()
         .find(|candidate| !held.contains(candidate))
-        .ok_or_else(|| {
-            AppError::field(
-                "slug",
-                "Choose another URL: this one and many like it are taken",
-            )
-        })
+        .unwrap_or_else(|| wish.marked(random_mark())))
 }
 
 pub async fn insert_membership(
@@ -247,6 +331,7 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
     }
     .insert(tx)
     .await?;
+    networks::remember(tx, user, info.address).await?;
     tx.hint(Hint::user(user, Topic::Account));
     Ok(token.plain().clone())
 }
@@ -268,7 +353,7 @@ pub async fn sign_in(
     }
     let user = find_user(house, &email).await?;
     let known = match &user {
-        Some(user) => has_signed_in_from(house, user.id, info).await?,
+        Some(user) => networks::is_known(house.db(), user.id, info.address).await?,
         None => false,
     };
     house
@@ -285,6 +370,11 @@ pub async fn sign_in(
         None
     };
     let mut tx = house.db().begin().await?;
+    // What was verified must still be so: the password, or the address, may have been changed meanwhile.
+    let now = lock_user(&tx, user.id).await?;
+    if now.password_hash != user.password_hash || now.email != user.email {
+        return Err(wrong_credentials());
+    }
     if let Some(hash) = renewed {
         set_password_hash(&mut tx, user.id, hash).await?;
     }
@@ -304,20 +394,6 @@ async fn find_user(house: &House, email: &Email) -> Result<Option<entity::user::
         .filter(entity::user::Column::Email.eq(email.clone()))
         .one(house.db().read())
         .await?)
-}
-
-async fn has_signed_in_from(
-    house: &House,
-    user: UserId,
-    info: &RequestInfo,
-) -> Result<bool, AppError> {
-    use entity::session::Column;
-    let sessions = entity::Session::find()
-        .filter(Column::UserId.eq(user))
-        .filter(Column::Address.eq(info.address.to_canonical().to_string()))
-        .count(house.db().read())
-        .await?;
-    Ok(sessions > 0)
 }
 
 pub async fn set_password_hash(tx: &mut Tx, user: UserId, hash: String) -> Result<(), AppError> {
@@ -448,8 +524,13 @@ pub async fn end_other_sessions(
 /// Sends a link for a new password, if there is such an account. The answer is the same if there is not.
 pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
-    house.limits().mail(info.address, email.as_str())?;
-    let Some(user) = find_user(house, &email).await? else {
+    let user = find_user(house, &email).await?;
+    let known = match &user {
+        Some(user) => networks::is_known(house.db(), user.id, info.address).await?,
+        None => false,
+    };
+    house.limits().mail(info.address, email.as_str(), known)?;
+    let Some(user) = user else {
         return Ok(());
     };
     let mut tx = house.db().begin().await?;
@@ -457,6 +538,7 @@ pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Re
     let letter = letters::reset_password(house.site(), &user.name, token.expose());
     mail::post(
         &mut tx,
+        house,
         Addressee {
             email: user.email,
             user: Some(user.id),
@@ -469,7 +551,8 @@ pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Re
     Ok(())
 }
 
-/// Sets a new password by a link from a mail. Every session and every other link of the account ends.
+/// Sets a new password by a link from a mail. Every session and every other link of the account ends, and so does a
+/// change of address that waits: it may be a stranger's.
 pub async fn reset_password(
     house: &House,
     info: &RequestInfo,
@@ -492,11 +575,13 @@ pub async fn reset_password(
     judge_password(house, "password", password, &user.name, &user.email).await?;
     let hash = house.passwords().hash(password).await?;
     let mut tx = house.db().begin().await?;
+    lock_user(&tx, user.id).await?;
     links::redeem(&mut tx, Purpose::ResetPassword, token)
         .await?
         .ok_or_else(dead)?;
     set_password_hash(&mut tx, user.id, hash).await?;
     end_other_sessions(&mut tx, user.id, None).await?;
+    end_links(&mut tx, user.id).await?;
     // Whoever reads the mailbox has shown that it is theirs.
     mark_confirmed(&mut tx, user.id).await?;
     let event = NewEvent::about_person(
@@ -532,6 +617,7 @@ pub async fn send_confirmation(
     let letter = letters::confirm_address(house.site(), name, token.expose());
     mail::post(
         tx,
+        house,
         Addressee {
             email: email.clone(),
             user: Some(user),
@@ -553,7 +639,9 @@ pub async fn resend_confirmation(
             "Your address is confirmed already.".to_owned(),
         ));
     }
-    house.limits().mail(info.address, person.email().as_str())?;
+    house
+        .limits()
+        .mail(info.address, person.email().as_str(), true)?;
     let mut tx = house.db().begin().await?;
     send_confirmation(&mut tx, house, person.id(), person.name(), person.email()).await?;
     tx.commit().await?;
@@ -640,7 +728,11 @@ pub async fn view_invitation(
             slug: workspace.slug,
         }
     } else if invitation.accepted_at.is_some() {
-        return Err(AppError::NotFound);
+        // Whoever follows the link again later may just be signed out.
+        if visitor.is_some() {
+            return Err(AppError::NotFound);
+        }
+        InvitationState::Accepted
     } else if invitation.expires_at <= Timestamp::now() {
         InvitationState::Expired
     } else {
@@ -775,13 +867,15 @@ pub async fn accept_invitation(
             .col_expr(Column::AcceptedAt, Expr::value(now))
             .col_expr(Column::AcceptedBy, Expr::value(user))
             .filter(Column::Id.eq(invitation.id))
+            .filter(Column::Generation.eq(invitation.generation))
+            .filter(Column::ExpiresAt.gt(now))
             .filter(Column::AcceptedAt.is_null())
             .filter(Column::CancelledAt.is_null())
             .exec(&tx)
             .await?;
         if accepted.rows_affected != 1 {
             return Err(AppError::Conflict(
-                "This invitation was accepted already.".to_owned(),
+                "This invitation was accepted, replaced or cancelled already.".to_owned(),
             ));
         }
     }
@@ -894,7 +988,7 @@ pub async fn create_owner(
     Ok(())
 }
 
-/// Removes what no one can use any more: ended sessions and dead links.
+/// Removes what no one can use any more: ended sessions, dead links, changes of address that are over, old letters.
 pub async fn sweep(house: &House) -> Result<u64, AppError> {
     let now = Timestamp::now();
     let tx = house.db().begin().await?;
@@ -913,6 +1007,26 @@ pub async fn sweep(house: &House) -> Result<u64, AppError> {
         .filter(entity::token::Column::ExpiresAt.lt(now.before(crate::domain::days(1))))
         .exec(&tx)
         .await?;
+    let changes = {
+        use entity::email_change::Column;
+        entity::EmailChange::delete_many()
+            .filter(
+                sea_orm::Condition::any()
+                    .add(Column::EndedAt.is_not_null())
+                    .add(Column::CreatedAt.lt(now.before(links::REVERT_LIFE))),
+            )
+            .exec(&tx)
+            .await?
+    };
+    let letters = entity::Mail::delete_many()
+        .filter(entity::mail::Column::CreatedAt.lt(now.before(mail::KEPT)))
+        .exec(&tx)
+        .await?;
+    let networks = networks::sweep(&tx).await?;
     tx.commit().await?;
-    Ok(sessions.rows_affected + tokens.rows_affected)
+    Ok([sessions, tokens, changes, letters]
+        .iter()
+        .map(|removed| removed.rows_affected)
+        .sum::<u64>()
+        + networks)
 }

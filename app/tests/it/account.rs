@@ -5,7 +5,7 @@ use app::session::store as sessions;
 use app::settings::account::model::PasswordForm;
 use app::settings::account::store;
 
-use crate::support::{ADAM, MIA, OLIVIA, both, info, token_in};
+use crate::support::{ADAM, MIA, OLIVIA, World, age_sign_ins, both, info, token_in};
 
 const GOOD: &str = "seven unrelated purple teapots";
 
@@ -16,6 +16,51 @@ fn name(text: &str) -> Name {
 fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
 }
+
+/// Someone who is in the account behind `from` moves it to `to`. The links that the two mailboxes got: one to confirm
+/// it, one to take it back.
+async fn begin_move(world: &World, from: &str, to: &str) -> (Secret, Secret) {
+    let person = world.person(from).await;
+    let kept = name(person.name());
+    store::save_profile(
+        &world.house,
+        &info(),
+        &person,
+        kept,
+        email(to),
+        &Secret::default(),
+    )
+    .await
+    .unwrap();
+    let link = async |who: &str| {
+        let letters = world.letters_to(who).await;
+        let letter = letters
+            .iter()
+            .rfind(|letter| letter.contains("/confirm-email/"));
+        Secret::from(token_in(letter.unwrap(), "/confirm-email/"))
+    };
+    (link(to).await, link(from).await)
+}
+
+/// The same, confirmed at once. What is left is the link to take it back.
+async fn finish_move(world: &World, from: &str, to: &str) -> Secret {
+    let (confirm, revert) = begin_move(world, from, to).await;
+    store::follow_link(&world.house, &confirm).await.unwrap();
+    revert
+}
+
+async fn is_dead(world: &World, link: &Secret) -> bool {
+    let dead = store::link_kind(&world.house, link).await.unwrap() == LinkKind::Dead;
+    assert_eq!(
+        store::follow_link(&world.house, link).await.is_err(),
+        dead,
+        "what the page says of a link is what the link does"
+    );
+    dead
+}
+
+const MALLORY: &str = "mallory@evil.example";
+const MALLORY_TOO: &str = "mallory@worse.example";
 
 both! {
     async fn a_name_is_saved_at_once(world) {
@@ -57,6 +102,107 @@ both! {
         assert_eq!(store::link_kind(&world.house, &revert).await.unwrap(), LinkKind::Dead);
     }
 
+    async fn the_old_address_takes_the_account_back_however_often_it_was_moved_on(world) {
+        let mia = world.person(MIA).await.id();
+        let mias_link = finish_move(world, MIA, MALLORY).await;
+        let mallorys_link = finish_move(world, MALLORY, MALLORY_TOO).await;
+        sessions::request_reset(&world.house, &info(), MALLORY_TOO).await.unwrap();
+        let reset = Secret::from(token_in(world.letters_to(MALLORY_TOO).await.last().unwrap(), "/reset-password/"));
+        let cookie = world.cookie(MALLORY_TOO).await;
+        let (waiting, waiting_revert) = begin_move(world, MALLORY_TOO, "mallory@worst.example").await;
+
+        store::follow_link(&world.house, &mias_link).await.unwrap();
+        assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
+        assert!(sessions::reset_password(&world.house, &info(), &reset, &Secret::from(GOOD)).await.is_err());
+        for dead in [&mallorys_link, &waiting, &waiting_revert, &mias_link] {
+            assert!(is_dead(world, dead).await);
+        }
+        assert_eq!(world.person(MIA).await.id(), mia);
+        assert!(world.letters_to(MALLORY_TOO).await.last().unwrap().contains("changed back"));
+    }
+
+    async fn a_change_that_waits_dies_when_an_earlier_one_is_taken_back(world) {
+        let revert = finish_move(world, MIA, MALLORY).await;
+        let (waiting, _) = begin_move(world, MALLORY, MALLORY_TOO).await;
+        store::follow_link(&world.house, &revert).await.unwrap();
+        assert!(is_dead(world, &waiting).await);
+        assert!(world.person(MIA).await.is_confirmed());
+    }
+
+    async fn whom_the_account_belonged_to_before_keeps_their_link(world) {
+        let mia = world.person(MIA).await.id();
+        let mias_link = finish_move(world, MIA, MALLORY).await;
+        let mallorys_link = finish_move(world, MALLORY, MALLORY_TOO).await;
+        store::follow_link(&world.house, &mallorys_link).await.unwrap();
+        assert_eq!(world.person(MALLORY).await.id(), mia);
+        store::follow_link(&world.house, &mias_link).await.unwrap();
+        assert_eq!(world.person(MIA).await.id(), mia);
+    }
+
+    async fn nobody_takes_an_address_that_can_still_take_its_account_back(world) {
+        let mia = world.person(MIA).await.id();
+        let revert = finish_move(world, MIA, MALLORY).await;
+        let squat = app::session::model::SignUp {
+            name: name("Mallory"),
+            email: email(MIA),
+            password: GOOD.into(),
+            workspace: name("Mallory"),
+        };
+        assert!(matches!(sessions::sign_up(&world.house, &info(), squat).await.err(), Some(AppError::Invalid(_))));
+        let adam = world.person(ADAM).await;
+        store::save_profile(&world.house, &info(), &adam, name("Adam Archer"), email(MIA), &Secret::default()).await.unwrap();
+        assert!(!world.letters_to(MIA).await.last().unwrap().contains("/confirm-email/"));
+        store::follow_link(&world.house, &revert).await.unwrap();
+        assert_eq!(world.person(MIA).await.id(), mia);
+    }
+
+    async fn a_new_password_ends_a_change_that_waits(world) {
+        let (confirm, revert) = begin_move(world, MIA, MALLORY).await;
+        let mia = world.person(MIA).await;
+        let form = PasswordForm { password: GOOD.into(), confirm: GOOD.into(), current_password: Secret::default() };
+        store::update_password(&world.house, &info(), &mia, &form).await.unwrap();
+        assert!(is_dead(world, &confirm).await);
+        assert!(is_dead(world, &revert).await);
+    }
+
+    async fn a_reset_password_ends_a_change_that_waits_but_not_the_way_back_from_one(world) {
+        let (confirm, _) = begin_move(world, MIA, MALLORY).await;
+        let reset = async |who: &str| {
+            sessions::request_reset(&world.house, &info(), who).await.unwrap();
+            let token = token_in(world.letters_to(who).await.last().unwrap(), "/reset-password/");
+            sessions::reset_password(&world.house, &info(), &Secret::from(token), &Secret::from(GOOD)).await.unwrap();
+        };
+        reset(MIA).await;
+        assert!(is_dead(world, &confirm).await);
+
+        let revert = finish_move(world, ADAM, MALLORY).await;
+        reset(MALLORY).await;
+        store::follow_link(&world.house, &revert).await.unwrap();
+        assert!(sessions::sign_in(&world.house, &info(), ADAM, &Secret::from(GOOD)).await.is_ok(), "Adam has his account back");
+    }
+
+    async fn a_confirmation_that_races_the_way_back_leaves_the_old_address(world) {
+        let mia = world.person(MIA).await.id();
+        for _ in 0..8 {
+            let (confirm, revert) = begin_move(world, MIA, MALLORY).await;
+            let (confirmed, reverted) = tokio::join!(
+                store::follow_link(&world.house, &confirm),
+                store::follow_link(&world.house, &revert),
+            );
+            assert!(reverted.is_ok(), "{reverted:?} after {confirmed:?}");
+            assert_eq!(world.person(MIA).await.id(), mia);
+            assert!(is_dead(world, &confirm).await && is_dead(world, &revert).await);
+        }
+    }
+
+    async fn a_session_that_has_ended_begins_no_change(world) {
+        let mia = world.person(MIA).await;
+        sessions::sign_out(&world.house, &mia).await.unwrap();
+        let begun = store::save_profile(&world.house, &info(), &mia, name("Mia"), email(MALLORY), &Secret::default()).await;
+        assert_eq!(begun, Err(AppError::Unauthenticated));
+        assert!(world.letters_to(MALLORY).await.is_empty());
+    }
+
     async fn an_address_of_someone_else_is_neither_taken_nor_revealed(world) {
         let mia = world.person(MIA).await;
         let done = store::save_profile(&world.house, &info(), &mia, name("Mia Moreno"), email(ADAM), &Secret::default()).await;
@@ -88,13 +234,8 @@ both! {
     }
 
     async fn an_old_sign_in_is_asked_for_the_password(world) {
-        use app::db::entity::{Session, session::Column};
-        use sea_orm::{EntityTrait, sea_query::Expr};
         let cookie = world.cookie(OLIVIA).await;
-        let long_ago = app::domain::Timestamp::now().before(app::domain::minutes(16));
-        let tx = world.house.db().begin().await.unwrap();
-        Session::update_many().col_expr(Column::AuthenticatedAt, Expr::value(long_ago)).exec(&tx).await.unwrap();
-        tx.commit().await.unwrap();
+        age_sign_ins(world).await;
         let olivia = world.caller(Some(&cookie)).person().await.unwrap();
         let change = |current: &str| PasswordForm { password: GOOD.into(), confirm: GOOD.into(), current_password: current.into() };
         for wrong in ["", "not my password"] {

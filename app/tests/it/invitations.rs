@@ -1,10 +1,11 @@
 use app::catalog::EventType;
-use app::domain::{AppError, InvitationId, Role, Secret};
+use app::domain::{AppError, Email, InvitationId, Name, Role, Secret};
 use app::session::model::InvitationState;
 use app::session::store::{self as sessions, Accepting};
 use app::settings::members::invitations;
 use app::settings::members::model::Status;
 use app::settings::members::store;
+use sea_orm::prelude::Uuid;
 
 use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, info, token_in};
 
@@ -21,7 +22,7 @@ async fn invite(world: &World, email: &str, role: Role) -> String {
 
 async fn pending(world: &World, email: &str) -> (InvitationId, String) {
     let adam = world.actor(ADAM, "acme").await;
-    let view = store::view(&world.house, &adam, Status::Pending, "", None)
+    let view = store::view(&world.house, &adam, Status::Pending, "", None, None)
         .await
         .unwrap();
     let row = view
@@ -49,6 +50,37 @@ async fn accept_as_newcomer(
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_good_for_its_invitation_generation_and_way_alone() {
+    use app::session::links::{Carrier, InvitationLink, invitation_token};
+    let world = World::new(crate::support::Kind::Sqlite).await;
+    let house = &world.house;
+    let invitation = |value: u128| InvitationId::from_uuid(Uuid::from_u128(value));
+    proptest::proptest!(|(a: u128, b: u128, generation in 1_i32..1000, other in 1_i32..1000)| {
+        for carrier in [Carrier::Mail, Carrier::Hand] {
+            let token = invitation_token(house, invitation(a), generation, carrier);
+            let link = InvitationLink::parse(&token).unwrap();
+            proptest::prop_assert_eq!(link.id(), invitation(a));
+            proptest::prop_assert_eq!(link.verify(house, generation), Some(carrier));
+            proptest::prop_assert_eq!(link.verify(house, other).is_some(), other == generation);
+            let elsewhere = invitation_token(house, invitation(b), generation, carrier);
+            let mixed = format!("{}{}", &elsewhere[..26], &token[26..]);
+            let mixed = InvitationLink::parse(&mixed).unwrap();
+            proptest::prop_assert_eq!(mixed.verify(house, generation).is_some(), a == b);
+        }
+    });
+    proptest::proptest!(|(text in ".{0,80}", place in 0_usize..59, letter in "[A-Za-z0-9_-]")| {
+        let link = InvitationLink::parse(&text);
+        proptest::prop_assert!(link.is_none_or(|link| link.verify(house, 1).is_none()));
+        let good = invitation_token(house, invitation(7), 1, Carrier::Mail);
+        let mut bent = good.clone();
+        bent.replace_range(place..=place, &letter);
+        let opens = InvitationLink::parse(&bent)
+            .is_some_and(|link| link.id() == invitation(7) && link.verify(house, 1).is_some());
+        proptest::prop_assert_eq!(opens, bent == good);
+    });
+}
+
 both! {
     async fn someone_new_joins_by_a_link_from_a_mail(world) {
         let token = invite(world, ZOE, Role::Member).await;
@@ -61,6 +93,27 @@ both! {
         assert!(zoe.person().is_confirmed(), "whoever got the mail owns the mailbox");
         assert_eq!(world.events(EventType::MemberInvited).await, 1);
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
+        let later = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        assert_eq!(later.state, InvitationState::Accepted, "signed out, Zoe is told to sign in");
+        let greta = world.person(GRETA).await;
+        let other = sessions::view_invitation(&world.house, &info(), Some(&greta), &token).await;
+        assert_eq!(other.err(), Some(AppError::NotFound));
+    }
+
+    async fn a_long_list_has_pages(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        for batch in 0..2 {
+            let many: Vec<String> = (0..40).map(|n| format!("p{batch}-{n}@new.example")).collect();
+            invitations::invite(&world.house, &adam, &many.join(","), Role::Member).await.unwrap();
+        }
+        let page = async |before| store::view(&world.house, &adam, Status::Pending, "", None, before).await.unwrap();
+        let first = page(None).await;
+        assert_eq!((first.invitations.len(), first.counts[0]), (50, 83));
+        let second = page(first.invitations_next).await;
+        assert_eq!((second.invitations.len(), second.invitations_next), (33, None));
+        let all: std::collections::BTreeSet<_> = first.invitations.iter().chain(&second.invitations).map(|row| row.id).collect();
+        assert_eq!(all.len(), 83);
+        assert!(second.invitations.iter().any(|row| row.email == "ben@acme.example"), "the oldest come last");
     }
 
     async fn a_copied_link_lets_in_but_proves_no_mailbox(world) {
@@ -98,6 +151,77 @@ both! {
         let new = token_in(world.letters_to(ZOE).await.last().unwrap(), "/invite/");
         assert_ne!(old, new);
         assert!(accept_as_newcomer(world, &new).await.is_ok());
+    }
+
+    async fn of_an_acceptance_and_a_resend_that_race_one_wins(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        for n in 0..6 {
+            let email = format!("race{n}@new.example");
+            let token = invite(world, &email, Role::Member).await;
+            let (id, _) = pending(world, &email).await;
+            let (accepted, resent) = tokio::join!(
+                accept_as_newcomer(world, &token),
+                invitations::resend(&world.house, &adam, id),
+            );
+            assert!(accepted.is_ok() != resent.is_ok(), "{accepted:?} {resent:?}");
+        }
+    }
+
+    async fn of_an_acceptance_and_a_new_invitation_that_race_one_wins(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        for n in 0..6 {
+            let email = format!("race{n}@new.example");
+            let token = invite(world, &email, Role::Member).await;
+            let (accepted, invited) = tokio::join!(
+                accept_as_newcomer(world, &token),
+                invitations::invite(&world.house, &adam, &email, Role::Client),
+            );
+            assert!(accepted.is_ok() != invited.is_ok(), "{accepted:?} {invited:?}");
+        }
+    }
+
+    async fn two_who_invite_one_person_at_once_make_one_invitation(world) {
+        let (adam, olivia) = (world.actor(ADAM, "acme").await, world.actor(OLIVIA, "acme").await);
+        let (a, b) = tokio::join!(
+            invitations::invite(&world.house, &adam, ZOE, Role::Member),
+            invitations::invite(&world.house, &olivia, ZOE, Role::Member),
+        );
+        assert!(a.is_ok() && b.is_ok(), "{a:?} {b:?}");
+        assert_eq!(world.events(EventType::MemberInvited).await, 1);
+        assert_eq!(world.events(EventType::InvitationResent).await, 1);
+    }
+
+    async fn whoever_has_not_confirmed_their_own_address_hands_the_link_over(world) {
+        let begun = sessions::sign_up(&world.house, &info(), app::session::model::SignUp {
+            name: Name::parse("Zoe Zimmer").unwrap(),
+            email: Email::parse(ZOE).unwrap(),
+            password: Secret::from(GOOD),
+            workspace: Name::parse("Zoe").unwrap(),
+        }).await.unwrap();
+        let zoe = world.caller(Some(&begun.cookie)).actor("zoe").await.unwrap();
+        let done = invitations::invite(&world.house, &zoe, MIA, Role::Member).await.unwrap();
+        assert!(done.message.contains("not mailed"), "{}", done.message);
+        assert!(world.letters_to(MIA).await.is_empty());
+        let view = store::view(&world.house, &zoe, Status::Pending, "", None, None).await.unwrap();
+        let done = invitations::resend(&world.house, &zoe, view.invitations[0].id).await.unwrap();
+        assert!(done.message.contains("not mailed"), "{}", done.message);
+        assert!(world.letters_to(MIA).await.is_empty());
+        let view = store::view(&world.house, &zoe, Status::Pending, "", None, None).await.unwrap();
+        let token = token_in(view.invitations[0].link.as_ref().unwrap(), "/invite/");
+        let mia = world.person(MIA).await;
+        sessions::accept_invitation(&world.house, &info(), Accepting::Person(&mia), &token).await.unwrap();
+    }
+
+    async fn one_mailbox_is_not_flooded(world) {
+        let house = world.house_with(app::passwords::Passwords::quick_for_tests(), app::limits::Limits::on());
+        let adam = world.actor(ADAM, "acme").await;
+        let mut refused = None;
+        for _ in 0..8 {
+            refused = invitations::invite(&house, &adam, ZOE, Role::Member).await.err();
+        }
+        assert!(matches!(refused, Some(AppError::Invalid(errors)) if errors.get("email").unwrap().contains("Too many attempts")));
+        assert_eq!(world.letters_to(ZOE).await.len(), 5);
+        assert!(invitations::invite(&house, &adam, "nina@new.example", Role::Member).await.is_ok());
     }
 
     async fn a_cancelled_invitation_is_dead_until_it_is_taken_back(world) {
@@ -145,7 +269,7 @@ both! {
     async fn an_invitation_is_worth_no_more_than_its_inviter(world) {
         let token = invite(world, ZOE, Role::Member).await;
         let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
-        store::change_role(&world.house, &olivia, adam.membership(), Role::Client).await.unwrap();
+        store::change_role(&world.house, &info(), &olivia, adam.membership(), Role::Client, &Secret::default()).await.unwrap();
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
         store::remove(&world.house, &olivia, adam.membership()).await.unwrap();
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
@@ -179,7 +303,7 @@ both! {
             let actor = world.actor(who, "acme").await;
             let refused = invitations::invite(&world.house, &actor, ZOE, Role::Client).await;
             assert!(matches!(refused, Err(AppError::Forbidden { .. })));
-            let view = store::view(&world.house, &actor, Status::Pending, "", None).await.unwrap();
+            let view = store::view(&world.house, &actor, Status::Pending, "", None, None).await.unwrap();
             assert!(view.invitations.is_empty() && view.counts == [0; 3]);
         }
     }

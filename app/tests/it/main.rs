@@ -2,10 +2,12 @@
 //! `WHEELHOUSE_TEST_POSTGRES_URL` names; `bin/test` starts one. Without it those tests fail: none is skipped.
 
 mod account;
+mod demo;
 mod invitations;
 mod members;
 mod notifications;
 mod schema;
+mod secrets;
 mod session;
 mod support;
 mod tidy;

@@ -1,17 +1,37 @@
 use app::catalog::EventType;
-use app::domain::{AppError, MembershipId, Role};
+use app::domain::{AppError, MembershipId, Role, Secret};
+use app::form::Done;
+use app::session::Actor;
 use app::settings::members::model::Status;
 use app::settings::members::store;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both};
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, age_sign_ins, both, info};
 
 async fn membership(world: &World, email: &str) -> MembershipId {
     world.actor(email, "acme").await.membership()
 }
 
+/// A change of role without the current password.
+async fn set_role(
+    world: &World,
+    actor: &Actor,
+    member: MembershipId,
+    role: Role,
+) -> Result<Done, AppError> {
+    store::change_role(
+        &world.house,
+        &info(),
+        actor,
+        member,
+        role,
+        &Secret::default(),
+    )
+    .await
+}
+
 async fn roles(world: &World) -> Vec<(String, Role)> {
     let olivia = world.actor(OLIVIA, "acme").await;
-    let view = store::view(&world.house, &olivia, Status::Pending, "", None)
+    let view = store::view(&world.house, &olivia, Status::Pending, "", None, None)
         .await
         .unwrap();
     view.members
@@ -25,17 +45,17 @@ both! {
         let names: Vec<String> = roles(world).await.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Olivia Owens", "Adam Archer", "Mia Moreno", "Cleo Chen"]);
         let cleo = world.actor(CLEO, "acme").await;
-        let view = store::view(&world.house, &cleo, Status::Pending, "", None).await.unwrap();
+        let view = store::view(&world.house, &cleo, Status::Pending, "", None, None).await.unwrap();
         let addresses: Vec<_> = view.members.iter().filter_map(|row| row.email.as_deref()).collect();
         assert_eq!(addresses, [CLEO]);
-        let by_address = store::view(&world.house, &cleo, Status::Pending, "olivia@", None).await.unwrap();
+        let by_address = store::view(&world.house, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
         assert!(by_address.members.is_empty(), "a search must not reveal what the list hides");
         assert!(matches!(store::export_csv(&world.house, &cleo).await, Err(AppError::Forbidden { .. })));
     }
 
     async fn search_finds_by_name_and_address_and_takes_wildcards_literally(world) {
         let adam = world.actor(ADAM, "acme").await;
-        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None).await.unwrap().member_count;
+        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
         assert_eq!(found("MOREN").await, 1);
         assert_eq!(found("@acme.example").await, 4);
         assert_eq!(found("%").await, 0);
@@ -45,7 +65,7 @@ both! {
     async fn a_role_change_counts_from_the_next_request_and_can_be_taken_back(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
         let mia = membership(world, MIA).await;
-        let undo = store::change_role(&world.house, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
+        let undo = set_role(world, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Admin);
         store::undo_change_role(&world.house, &olivia, undo.event).await.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Member);
@@ -53,13 +73,39 @@ both! {
         assert_eq!(world.events(EventType::MemberRoleChanged).await, 2);
     }
 
+    async fn making_or_unmaking_an_owner_takes_a_fresh_sign_in_or_the_password(world) {
+        let cookie = world.cookie(OLIVIA).await;
+        let (mia, adam) = (membership(world, MIA).await, world.actor(ADAM, "acme").await);
+        age_sign_ins(world).await;
+        let olivia = async || world.caller(Some(&cookie)).actor("acme").await.unwrap();
+        let change = async |to: Role, password: &str| {
+            store::change_role(&world.house, &info(), &olivia().await, mia, to, &Secret::from(password)).await
+        };
+        for wrong in ["", "not my password"] {
+            let refused = change(Role::Owner, wrong).await.unwrap_err();
+            assert!(matches!(refused, AppError::Invalid(errors) if errors.get("current_password").is_some()));
+        }
+        assert!(change(Role::Client, "").await.is_ok(), "other roles do not");
+        let undo = change(Role::Owner, app::db::seed::PASSWORD).await.unwrap().undo.unwrap();
+        store::undo_change_role(&world.house, &olivia().await, undo.event).await.unwrap();
+        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Client);
+
+        let undo = change(Role::Owner, "").await.unwrap().undo.unwrap();
+        age_sign_ins(world).await;
+        let refused = store::undo_change_role(&world.house, &olivia().await, undo.event).await;
+        assert!(matches!(refused, Err(AppError::Conflict(_))), "{refused:?}");
+        assert!(matches!(change(Role::Member, "").await, Err(AppError::Invalid(_))), "nor unmaking one");
+        let adam = set_role(world, &adam, mia, Role::Admin).await;
+        assert!(matches!(adam, Err(AppError::Forbidden { .. })), "whoever may not is not asked for a password");
+    }
+
     async fn an_admin_neither_makes_nor_touches_an_owner(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (olivia, mia) = (membership(world, OLIVIA).await, membership(world, MIA).await);
         for result in [
-            store::change_role(&world.house, &adam, olivia, Role::Client).await,
-            store::change_role(&world.house, &adam, mia, Role::Owner).await,
-            store::change_role(&world.house, &adam, adam.membership(), Role::Owner).await,
+            set_role(world, &adam, olivia, Role::Client).await,
+            set_role(world, &adam, mia, Role::Owner).await,
+            set_role(world, &adam, adam.membership(), Role::Owner).await,
             store::remove(&world.house, &adam, olivia).await,
         ] {
             assert!(matches!(result, Err(AppError::Forbidden { .. })), "{result:?}");
@@ -69,19 +115,19 @@ both! {
 
     async fn a_workspace_keeps_an_owner(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
-        let demote = store::change_role(&world.house, &olivia, olivia.membership(), Role::Admin).await;
+        let demote = set_role(world, &olivia, olivia.membership(), Role::Admin).await;
         assert!(matches!(demote, Err(AppError::Conflict(_))));
     }
 
     async fn two_owners_who_demote_each_other_leave_one(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
         let mia = membership(world, MIA).await;
-        store::change_role(&world.house, &olivia, mia, Role::Owner).await.unwrap();
+        set_role(world, &olivia, mia, Role::Owner).await.unwrap();
         let mia = world.actor(MIA, "acme").await;
         for _ in 0..5 {
             let (a, b) = (
-                store::change_role(&world.house, &olivia, mia.membership(), Role::Admin),
-                store::change_role(&world.house, &mia, olivia.membership(), Role::Admin),
+                set_role(world, &olivia, mia.membership(), Role::Admin),
+                set_role(world, &mia, olivia.membership(), Role::Admin),
             );
             let (a, b) = tokio::join!(a, b);
             assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
@@ -89,7 +135,7 @@ both! {
             assert_eq!(owners.iter().filter(|role| role.is_owner()).count(), 1);
             // Make both owners again, by whoever is left.
             let (left, other) = if a.is_ok() { (&olivia, &mia) } else { (&mia, &olivia) };
-            store::change_role(&world.house, left, other.membership(), Role::Owner).await.unwrap();
+            set_role(world, left, other.membership(), Role::Owner).await.unwrap();
         }
     }
 
@@ -104,11 +150,51 @@ both! {
         assert_eq!((after.membership(), after.role()), (before.membership(), before.role()));
     }
 
+    async fn a_removal_is_taken_back_once_and_only_while_nothing_came_after_it(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let mia = membership(world, MIA).await;
+        let before = row(world, mia).await;
+        let remove = async || store::remove(&world.house, &adam, mia).await.unwrap().undo.unwrap().event;
+        let removal = remove().await;
+        store::undo_remove(&world.house, &adam, removal).await.unwrap();
+        assert_eq!(row(world, mia).await, before, "role, joining and last visit");
+        let blind = store::undo_remove(&world.house, &adam, removal).await;
+        assert!(matches!(blind, Err(AppError::Conflict(_))), "{blind:?}");
+
+        let leaver = world.actor(MIA, "acme").await;
+        app::settings::workspace::store::leave(&world.house, &leaver).await.unwrap();
+        let blind = store::undo_remove(&world.house, &adam, removal).await;
+        assert!(matches!(blind, Err(AppError::Conflict(_))), "whoever left by themselves is not brought back: {blind:?}");
+        assert!(row(world, mia).await.is_none());
+    }
+
+    async fn one_is_found_by_a_name_in_any_script_and_nonsense_finds_nobody(world) {
+        let mia = world.person(MIA).await;
+        let name = app::domain::Name::parse("Ünal ØSTERGÅRD Ивáнова").unwrap();
+        let email = app::domain::Email::parse(MIA).unwrap();
+        app::settings::account::store::save_profile(&world.house, &info(), &mia, name, email, &Secret::default()).await.unwrap();
+        let adam = world.actor(ADAM, "acme").await;
+        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        for text in ["ünal", "ÜNAL", "østergård", "ИВ", "MIA@ACME"] {
+            assert_eq!(found(text).await, 1, "{text}");
+        }
+        for text in ["\0", "mi\0a", "m\u{7}", "x".repeat(255).as_str()] {
+            assert_eq!(found(text).await, 0, "{text:?}");
+        }
+    }
+
+    async fn a_reference_that_is_no_address_leads_nowhere(world) {
+        let caller = world.caller(Some(&world.cookie(MIA).await));
+        for text in ["ac\0me", "\0", "acme\n", "ACME", "", "ws_", "x".repeat(10_000).as_str()] {
+            assert_eq!(caller.actor(text).await.err(), Some(AppError::NotFound), "{text:?}");
+        }
+    }
+
     async fn members_of_another_workspace_do_not_exist(world) {
         let adam = world.actor(ADAM, "acme").await;
         let greta = world.actor(GRETA, "globex").await.membership();
         assert_eq!(store::remove(&world.house, &adam, greta).await.err(), Some(AppError::NotFound));
-        assert_eq!(store::change_role(&world.house, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
+        assert_eq!(set_role(world, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
     }
 
     async fn the_export_holds_every_member(world) {
@@ -119,6 +205,14 @@ both! {
         assert_eq!(lines[0], "Name,Email,Role,Joined,Last active");
         assert!(lines[1].starts_with("\"Olivia Owens\",\"olivia@acme.example\",\"Owner\",\""));
     }
+}
+
+async fn row(world: &World, id: MembershipId) -> Option<app::db::entity::membership::Model> {
+    use sea_orm::EntityTrait;
+    app::db::entity::Membership::find_by_id(id)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
 }
 
 async fn roles_of(world: &World) -> Vec<Role> {

@@ -1,6 +1,11 @@
 use app::catalog::{Category, Channel, EventType};
+use app::db::entity::{Event, event, notification};
+use app::domain::{NotificationId, Timestamp};
+use app::mail::{Addressee, Letter, Notice, post};
 use app::settings::notifications::model::{Range, Switch};
 use app::settings::notifications::store;
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use crate::support::{ADAM, MIA, both};
 
@@ -27,6 +32,43 @@ both! {
         let quiet = Switch::Quiet(EventType::ContactUpdated);
         store::set(&world.house, &mia, quiet, true).await.unwrap();
         assert!(store::view(&world.house, &mia).await.unwrap().is_on(quiet));
+    }
+
+    async fn an_event_told_of_in_two_ways_counts_once(world) {
+        let mia = world.person(MIA).await;
+        let house = &world.house;
+        let mut tx = house.db().begin().await.unwrap();
+        let events = Event::find().filter(event::Column::EventType.eq(EventType::ContactCreated)).all(&tx).await.unwrap();
+        let tell = async |tx: &mut app::db::Tx, event: &event::Model, by_inbox: bool, by_mail: bool| {
+            if by_inbox {
+                notification::ActiveModel {
+                    id: Set(NotificationId::new()),
+                    user_id: Set(mia.id()),
+                    workspace_id: Set(event.workspace_id),
+                    event_id: Set(event.id),
+                    category: Set(event.category),
+                    created_at: Set(Timestamp::now()),
+                    read_at: Set(None),
+                }.insert(tx).await.unwrap();
+            }
+            if by_mail {
+                let to = Addressee { email: mia.email().clone(), user: Some(mia.id()) };
+                let notice = Notice { event: event.id, category: event.category, unsubscribe_url: "x".into() };
+                post(tx, house, to, Letter::new("x"), Some(notice)).await.unwrap();
+            }
+        };
+        tell(&mut tx, &events[0], true, true).await;
+        tell(&mut tx, &events[1], true, false).await;
+        tell(&mut tx, &events[2], false, true).await;
+        let letter = Addressee { email: mia.email().clone(), user: Some(mia.id()) };
+        post(&mut tx, house, letter, Letter::new("no notification"), None).await.unwrap();
+        tx.commit().await.unwrap();
+        let sent = async |person| {
+            let view = store::view(house, person).await.unwrap();
+            view.rows.iter().map(|row| (row.category, row.sent)).filter(|(_, sent)| *sent > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(sent(&mia).await, [(Category::Contacts, 3)]);
+        assert_eq!(sent(&world.person(ADAM).await).await, []);
     }
 
     async fn a_row_and_a_column_are_set_at_once(world) {

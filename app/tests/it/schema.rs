@@ -94,6 +94,7 @@ async fn check(kind: Kind) {
         of_entity(entity::Event),
         of_entity(entity::IdempotencyKey),
         of_entity(entity::Invitation),
+        of_entity(entity::KnownNetwork),
         of_entity(entity::Mail),
         of_entity(entity::Membership),
         of_entity(entity::Notification),

@@ -1,10 +1,13 @@
 use app::catalog::EventType;
-use app::domain::{AppError, Email, Name, Secret};
+use app::domain::{AppError, Email, Name, Secret, Timestamp, days, minutes};
+use app::limits::Limits;
+use app::passwords::Passwords;
 use app::session::model::SignUp;
 use app::session::store;
-use sea_orm::EntityTrait;
+use sea_orm::sea_query::Expr;
+use sea_orm::{EntityTrait, PaginatorTrait};
 
-use crate::support::{CLEO, OLIVIA, both, info, token_in};
+use crate::support::{CLEO, OLIVIA, World, both, info, info_from, token_in};
 
 const GOOD: &str = "seven unrelated purple teapots";
 
@@ -15,6 +18,25 @@ fn new_person(email: &str) -> SignUp {
         password: Secret::from(GOOD),
         workspace: Name::parse("Acme").unwrap(),
     }
+}
+
+/// Someone whose workspace has a name that suggests no address of its own.
+fn person_of_a_company(n: usize) -> SignUp {
+    SignUp {
+        email: Email::parse(&format!("person{n}@new.example")).unwrap(),
+        workspace: Name::parse("株式会社").unwrap(),
+        ..new_person("zoe@new.example")
+    }
+}
+
+async fn set_sessions(world: &World, column: app::db::entity::session::Column, at: Timestamp) {
+    let tx = world.house.db().begin().await.unwrap();
+    app::db::entity::Session::update_many()
+        .col_expr(column, Expr::value(at))
+        .exec(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
 }
 
 both! {
@@ -29,6 +51,26 @@ both! {
         assert!(store::confirm_address(&world.house, &token).await.unwrap());
         assert!(!store::confirm_address(&world.house, &token).await.unwrap(), "a link works once");
         assert!(world.caller(Some(&begun.cookie)).person().await.unwrap().is_confirmed());
+    }
+
+    async fn seventy_workspaces_of_one_name_find_seventy_urls(world) {
+        let mut paths = std::collections::BTreeSet::new();
+        for n in 0..70 {
+            let begun = store::sign_up(&world.house, &info(), person_of_a_company(n)).await.unwrap();
+            assert!(begun.path.starts_with("/w/my-workspace"), "{}", begun.path);
+            paths.insert(begun.path);
+        }
+        assert_eq!(paths.len(), 70);
+    }
+
+    async fn ten_who_sign_up_at_once_with_one_name_all_get_in(world) {
+        let mut racing = tokio::task::JoinSet::new();
+        for n in 0..10 {
+            let house = world.house.clone();
+            racing.spawn(async move { store::sign_up(&house, &info(), person_of_a_company(n)).await.map(|begun| begun.path) });
+        }
+        let paths: Result<std::collections::BTreeSet<String>, AppError> = racing.join_all().await.into_iter().collect();
+        assert_eq!(paths.unwrap().len(), 10);
     }
 
     async fn an_address_has_one_account(world) {
@@ -70,6 +112,116 @@ both! {
         ));
         assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
         assert!(store::sign_in(&world.house, &info(), OLIVIA, &Secret::from(GOOD)).await.is_ok());
+    }
+
+    async fn asking_for_another_reset_leaves_the_first_link_alive_and_using_one_ends_all(world) {
+        for _ in 0..2 {
+            store::request_reset(&world.house, &info(), OLIVIA).await.unwrap();
+        }
+        let links: Vec<Secret> = world.letters_to(OLIVIA).await.iter()
+            .map(|letter| Secret::from(token_in(letter, "/reset-password/")))
+            .collect();
+        store::reset_password(&world.house, &info(), &links[0], &Secret::from(GOOD)).await.unwrap();
+        let other = store::reset_password(&world.house, &info(), &links[1], &Secret::from(GOOD)).await;
+        assert!(matches!(other, Err(AppError::Conflict(_))));
+    }
+
+    async fn strangers_lock_nobody_out_of_where_they_have_signed_in(world) {
+        let house = world.house_with(Passwords::quick_for_tests(), Limits::on());
+        let person = world.person(OLIVIA).await;
+        store::sign_out(&house, &person).await.unwrap();
+        let refused = async |n: u8| store::sign_in(&house, &info_from(n), OLIVIA, &Secret::from("wrong")).await.err();
+        for n in 0..60 {
+            refused(n).await;
+        }
+        assert!(matches!(refused(200).await, Some(AppError::RateLimited { .. })), "the account's allowance is used up");
+        let password = Secret::from(app::db::seed::PASSWORD);
+        assert!(store::sign_in(&house, &info(), OLIVIA, &password).await.is_ok(), "but not at home, signed out as she is");
+        for n in 0..10 {
+            let _ = store::request_reset(&house, &info_from(n), OLIVIA).await;
+        }
+        assert!(store::request_reset(&house, &info_from(201), OLIVIA).await.is_err());
+        assert!(store::request_reset(&house, &info(), OLIVIA).await.is_ok());
+    }
+
+    async fn the_last_twenty_networks_are_remembered_for_half_a_year(world) {
+        use app::db::entity::{KnownNetwork, known_network::Column};
+        let password = Secret::from(app::db::seed::PASSWORD);
+        for n in 0..25 {
+            store::sign_in(&world.house, &info_from(n), OLIVIA, &password).await.unwrap();
+        }
+        let read = world.house.db().read();
+        assert_eq!(KnownNetwork::find().count(read).await.unwrap(), 20);
+        let tx = world.house.db().begin().await.unwrap();
+        let old = Timestamp::now().before(days(181));
+        KnownNetwork::update_many().col_expr(Column::LastSeenAt, Expr::value(old)).exec(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        store::sweep(&world.house).await.unwrap();
+        assert_eq!(KnownNetwork::find().count(read).await.unwrap(), 0);
+    }
+
+    async fn a_session_unused_for_two_weeks_has_ended(world) {
+        use app::db::entity::session::Column;
+        let cookie = world.cookie(OLIVIA).await;
+        let here = async || world.caller(Some(&cookie)).person().await.is_ok();
+        set_sessions(world, Column::LastSeenAt, Timestamp::now().before(days(14)).after(minutes(1))).await;
+        assert!(here().await);
+        set_sessions(world, Column::LastSeenAt, Timestamp::now().before(days(14))).await;
+        assert!(!here().await);
+        store::sweep(&world.house).await.unwrap();
+        assert_eq!(app::db::entity::Session::find().count(world.house.db().read()).await.unwrap(), 0);
+    }
+
+    async fn a_session_ends_after_ninety_days_however_much_it_is_used(world) {
+        use app::db::entity::session::Column;
+        let cookie = world.cookie(OLIVIA).await;
+        let session = app::db::entity::Session::find().one(world.house.db().read()).await.unwrap().unwrap();
+        assert_eq!(session.expires_at, session.created_at.after(days(90)));
+        let seen = world.caller(Some(&cookie));
+        seen.person().await.unwrap();
+        store::note_seen(&world.house, &seen.seen().await.unwrap()).await.unwrap();
+        let later = app::db::entity::Session::find().one(world.house.db().read()).await.unwrap().unwrap();
+        assert_eq!(later.expires_at, session.expires_at, "using it does not prolong it");
+        set_sessions(world, Column::ExpiresAt, Timestamp::now()).await;
+        assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
+    }
+
+    async fn a_weak_hash_is_made_anew_at_the_next_sign_in(world) {
+        let hash = async || {
+            let users = app::db::entity::User::find().all(world.house.db().read()).await.unwrap();
+            users.into_iter().find(|user| user.email.as_str() == OLIVIA).unwrap().password_hash
+        };
+        let weak = hash().await;
+        let house = world.house_with(Passwords::new(1), Limits::off());
+        let sign_in = async |password: &str| store::sign_in(&house, &info(), OLIVIA, &Secret::from(password)).await;
+        assert!(sign_in("wrong").await.is_err());
+        assert_eq!(hash().await, weak, "a wrong password changes nothing");
+        assert!(sign_in(app::db::seed::PASSWORD).await.is_ok());
+        let strong = hash().await;
+        assert!(house.passwords().is_outdated(&weak) && !house.passwords().is_outdated(&strong));
+        assert!(sign_in(app::db::seed::PASSWORD).await.is_ok());
+        assert_eq!(hash().await, strong, "once is enough");
+    }
+
+    async fn a_sign_in_that_races_a_new_password_leaves_no_session_of_the_old_one(world) {
+        use app::settings::account::{model::PasswordForm, store as account};
+        let mut old = app::db::seed::PASSWORD.to_owned();
+        for n in 0..6 {
+            let new = format!("{n} {GOOD}");
+            let here = store::sign_in(&world.house, &info(), OLIVIA, &Secret::from(old.as_str())).await.unwrap().cookie;
+            let olivia = world.caller(Some(&here)).person().await.unwrap();
+            let form = PasswordForm { password: new.as_str().into(), confirm: new.as_str().into(), current_password: Secret::default() };
+            let (old_password, from) = (Secret::from(old.as_str()), info());
+            let (changed, signed_in) = tokio::join!(
+                account::update_password(&world.house, &from, &olivia, &form),
+                store::sign_in(&world.house, &from, OLIVIA, &old_password),
+            );
+            changed.unwrap();
+            if let Ok(begun) = signed_in {
+                assert!(world.caller(Some(&begun.cookie)).person().await.is_err());
+            }
+            old = new;
+        }
     }
 
     async fn another_workspace_does_not_exist(world) {

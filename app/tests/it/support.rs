@@ -89,6 +89,17 @@ impl World {
         }
     }
 
+    /// The same house over the same database with other passwords and limits.
+    pub fn house_with(&self, passwords: Passwords, limits: Limits) -> House {
+        House::new(
+            self.house.db().clone(),
+            self.house.site().clone(),
+            self.house.keyring().clone(),
+            passwords,
+            limits,
+        )
+    }
+
     /// A request from a browser with this session cookie, or with none.
     pub fn caller(&self, cookie: Option<&Secret>) -> Caller {
         Caller::new(
@@ -130,7 +141,10 @@ impl World {
             .await
             .unwrap()
             .into_iter()
-            .map(|mail| format!("{}\n{}", mail.subject, mail.body_text))
+            .map(|mail| {
+                let contents = app::mail::open(&self.house, &mail).expect("the letter opens");
+                format!("{}\n{}", mail.subject, contents.text)
+            })
             .collect()
     }
 
@@ -143,6 +157,28 @@ impl World {
             .count(self.house.db().read())
             .await
             .unwrap()
+    }
+}
+
+/// Makes every sign-in too old for a sensitive change.
+pub async fn age_sign_ins(world: &World) {
+    use app::db::entity::{Session, session::Column};
+    use sea_orm::{EntityTrait, sea_query::Expr};
+    let long_ago = app::domain::Timestamp::now().before(app::domain::minutes(16));
+    let tx = world.house.db().begin().await.unwrap();
+    Session::update_many()
+        .col_expr(Column::AuthenticatedAt, Expr::value(long_ago))
+        .exec(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// A request from another place than [`info`]'s.
+pub fn info_from(last: u8) -> RequestInfo {
+    RequestInfo {
+        address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, last)),
+        ..info()
     }
 }
 

@@ -50,6 +50,8 @@ both! {
             .await
             .unwrap();
         tx.commit().await.unwrap();
+        let gone = world.caller(Some(&world.cookie(ADAM).await)).actor("acme").await;
+        assert_eq!(gone.err(), Some(AppError::NotFound), "it leads nowhere before anybody takes it");
         let greta = world.actor(GRETA, "globex").await;
         assert_eq!(store::check_slug(&world.house, Some(&greta), "acme").await.unwrap(), SlugCheck::Free);
         store::move_to(&world.house, &greta, slug("acme")).await.unwrap();

@@ -153,7 +153,8 @@ async fn put_into_inbox(
 ) -> Result<(), AppError> {
     use entity::notification::Column;
     let row = entity::notification::ActiveModel {
-        id: Set(NotificationId::new()),
+        // Inboxes are read in the order of ids: it is that of what happened, not of when this got to it.
+        id: Set(NotificationId::at(event.created_at)),
         user_id: Set(listener.user),
         workspace_id: Set(listener.workspace),
         event_id: Set(event.id),
@@ -223,6 +224,7 @@ async fn send_mail(
     };
     mail::post(
         tx,
+        house,
         Addressee {
             email: listener.email,
             user: Some(listener.user),

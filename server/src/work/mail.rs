@@ -11,7 +11,9 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -72,7 +74,7 @@ pub async fn send_due(house: &House, post: &Post) -> Result<usize, AppError> {
     let lease = Uuid::new_v4();
     let letters = claim(house, lease).await?;
     for letter in &letters {
-        let outcome = match message(post, letter) {
+        let outcome = match message(house, post, letter) {
             Ok(message) => match post.transport.send(message).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err((error.is_permanent(), error.to_string())),
@@ -146,7 +148,7 @@ async fn finish(
         .filter(Column::LeaseToken.eq(lease));
     match outcome {
         Ok(()) => {
-            update = update.col_expr(Column::SentAt, Expr::value(now));
+            update = blank(update).col_expr(Column::SentAt, Expr::value(now));
             tracing::info!(mail = %letter.id, attempts, "mail sent");
         }
         Err((permanent, error)) => {
@@ -161,7 +163,7 @@ async fn finish(
                     Column::NextAttemptAt,
                     Expr::value(now.after(app::domain::minutes(minutes))),
                 ),
-                None => update.col_expr(Column::FailedAt, Expr::value(now)),
+                None => blank(update).col_expr(Column::FailedAt, Expr::value(now)),
             };
         }
     }
@@ -173,7 +175,17 @@ async fn finish(
     Ok(())
 }
 
-fn message(post: &Post, letter: &entity::mail::Model) -> Result<Message> {
+/// Takes out what the letter said: nobody needs it any more, and its links may still work.
+fn blank(update: UpdateMany<entity::Mail>) -> UpdateMany<entity::Mail> {
+    update
+        .col_expr(Column::BodyText, Expr::value(Vec::<u8>::new()))
+        .col_expr(Column::BodyHtml, Expr::value(Vec::<u8>::new()))
+        .col_expr(Column::UnsubscribeUrl, Expr::value(None::<Vec<u8>>))
+}
+
+fn message(house: &House, post: &Post, letter: &entity::mail::Model) -> Result<Message> {
+    let contents =
+        app::mail::open(house, letter).context("the letter was sealed with another key")?;
     let to = Mailbox::new(None, letter.recipient.as_str().parse()?);
     let mut message = Message::builder()
         .from(post.from.clone())
@@ -184,14 +196,14 @@ fn message(post: &Post, letter: &entity::mail::Model) -> Result<Message> {
             letter.id,
             post.from.email.domain()
         )));
-    if let Some(url) = &letter.unsubscribe_url {
+    if let Some(url) = &contents.unsubscribe_url {
         message = message
             .header(ListUnsubscribe(format!("<{url}>")))
             .header(OneClick);
     }
     Ok(message.multipart(MultiPart::alternative_plain_html(
-        letter.body_text.clone(),
-        letter.body_html.clone(),
+        contents.text,
+        contents.html,
     ))?)
 }
 

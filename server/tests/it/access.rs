@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use app::catalog::{Category, Channel};
 use app::db::entity;
 use app::db::seed::PASSWORD;
-use app::domain::{EventId, InvitationId, MembershipId, NotificationId};
+use app::domain::{EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
 use app::session::links::{Carrier, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
@@ -172,6 +172,7 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
                 ("status", s("")),
                 ("search", s("")),
                 ("after", s("")),
+                ("before", s("")),
             ],
         ),
         ("load_outbox", vec![]),
@@ -365,6 +366,29 @@ impl Names {
             return Self::find(&before).await;
         }
         Self::find(server).await
+    }
+}
+
+/// A workspace is at `/w/…` today. Its address must not be the first word of any other of ours, so that it can stand
+/// alone one day, and so that nobody takes `/w/login` for what it is not.
+#[test]
+fn no_workspace_has_an_address_of_ours() {
+    let pages = leptos_axum::generate_route_list(app::shell::App);
+    let mut words: BTreeSet<String> = pages
+        .iter()
+        .map(|route| route.path().to_owned())
+        .chain(server_fn::axum::server_fn_paths().map(|(path, _)| path.to_owned()))
+        .chain(["/live", "/healthz", "/readyz", "/pkg", "/unsubscribe"].map(str::to_owned))
+        .filter_map(|path| path.split('/').nth(1).map(str::to_owned))
+        .collect();
+    words.retain(|word| !word.is_empty());
+    assert!(words.len() > 12, "{words:?}");
+    for word in words {
+        let refused = Slug::parse(&word);
+        assert!(
+            matches!(refused, Err(SlugError::Reserved | SlugError::TooShort)),
+            "{word}: {refused:?}"
+        );
     }
 }
 

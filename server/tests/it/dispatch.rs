@@ -2,7 +2,7 @@
 
 use app::catalog::{Category, Channel};
 use app::db::entity;
-use app::domain::{Name, Role};
+use app::domain::{Name, Role, Secret};
 use app::session::{Actor, Caller};
 use app::settings::members::store as members;
 use app::settings::notifications::model::Switch;
@@ -110,7 +110,10 @@ async fn preferences_decide_and_mail_can_be_stopped_by_one_click() {
     );
     assert_eq!(sent[0].recipient.as_str(), "olivia@acme.example");
 
-    let url = sent[0].unsubscribe_url.clone().unwrap();
+    let url = app::mail::open(&server.house, &sent[0])
+        .unwrap()
+        .unsubscribe_url
+        .unwrap();
     let request = Request::post(url.strip_prefix("http://127.0.0.1:3000").unwrap())
         .header("content-type", "application/x-www-form-urlencoded")
         .body(axum::body::Body::from("List-Unsubscribe=One-Click"))
@@ -131,9 +134,16 @@ async fn a_repeat_is_harmless() {
     let server = quiet_server().await;
     let adam = actor(&server, "adam").await;
     let mia = actor(&server, "mia").await;
-    members::change_role(&server.house, &adam, mia.membership(), Role::Client)
-        .await
-        .unwrap();
+    members::change_role(
+        &server.house,
+        &info(),
+        &adam,
+        mia.membership(),
+        Role::Client,
+        &Secret::default(),
+    )
+    .await
+    .unwrap();
     for _ in 0..3 {
         dispatch_all(&server.house).await.unwrap();
         let tx = server.house.db().begin().await.unwrap();

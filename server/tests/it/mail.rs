@@ -105,6 +105,7 @@ async fn put(server: &Server, to: &str, letter: Letter) {
     entity::Mail::delete_many().exec(&tx).await.unwrap();
     post(
         &mut tx,
+        &server.house,
         Addressee {
             email: to.parse().unwrap(),
             user: None,
@@ -158,7 +159,12 @@ async fn a_letter_arrives_whole_and_once() {
             .unwrap()
             .contains("Hello &lt;b&gt;Zoë&lt;/b&gt;,")
     );
-    assert!(only_mail(&server).await.sent_at.is_some());
+    let mail = only_mail(&server).await;
+    assert!(mail.sent_at.is_some());
+    assert!(
+        mail.body_text.is_empty() && mail.body_html.is_empty(),
+        "what was sent is not kept"
+    );
     assert_eq!(
         send_due(&server.house, &smtp.post()).await.unwrap(),
         0,
@@ -193,7 +199,7 @@ async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
     .await;
     send_due(&server.house, &smtp.post()).await.unwrap();
     let mail = only_mail(&server).await;
-    assert!(mail.failed_at.is_some());
+    assert!(mail.failed_at.is_some() && mail.body_text.is_empty());
     assert!(mail.last_error.unwrap().contains("550"));
 }
 

@@ -16,9 +16,10 @@ pub struct Model {
     pub category: Option<Category>,
     pub recipient: Email,
     pub subject: String,
-    pub body_text: String,
-    pub body_html: String,
-    pub unsubscribe_url: Option<String>,
+    /// This and the next two are sealed, and empty once the letter has left or failed for good.
+    pub body_text: Vec<u8>,
+    pub body_html: Vec<u8>,
+    pub unsubscribe_url: Option<Vec<u8>>,
     pub created_at: Timestamp,
     pub attempts: i32,
     pub next_attempt_at: Option<Timestamp>,

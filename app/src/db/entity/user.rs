@@ -12,6 +12,8 @@ pub struct Model {
     #[sea_orm(unique)]
     pub email: Email,
     pub name: String,
+    /// The name as searches compare it.
+    pub folded_name: String,
     pub password_hash: String,
     pub email_confirmed_at: Option<Timestamp>,
     pub created_at: Timestamp,

@@ -7,6 +7,8 @@ CREATE TABLE users (
     id {uuid} PRIMARY KEY,
     email text NOT NULL UNIQUE CHECK (email = lower(email) AND length(email) BETWEEN 3 AND 254),
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 80),
+    -- The name in lower case, for searches: SQLite would fold ASCII alone.
+    folded_name text NOT NULL,
     password_hash text NOT NULL,
     email_confirmed_at bigint,
     created_at bigint NOT NULL,

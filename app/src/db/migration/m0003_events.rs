@@ -31,6 +31,7 @@ CREATE TABLE notifications (
     UNIQUE (user_id, event_id)
 );
 CREATE INDEX notifications_by_user ON notifications (user_id, workspace_id, id);
+CREATE INDEX notifications_by_event ON notifications (event_id);
 CREATE INDEX notifications_unread ON notifications (user_id, workspace_id) WHERE read_at IS NULL;
 
 -- Only what differs from the default has a row. A topic is a category, or one of the quiet event types.
@@ -50,9 +51,10 @@ CREATE TABLE mails (
     category text,
     recipient text NOT NULL,
     subject text NOT NULL,
-    body_text text NOT NULL,
-    body_html text NOT NULL,
-    unsubscribe_url text,
+    -- Sealed with the server's key; blanked once the letter has left or failed for good.
+    body_text {bytes} NOT NULL,
+    body_html {bytes} NOT NULL,
+    unsubscribe_url {bytes},
     created_at bigint NOT NULL,
     attempts integer NOT NULL,
     next_attempt_at bigint,
@@ -63,6 +65,8 @@ CREATE TABLE mails (
     last_error text,
     UNIQUE (user_id, event_id)
 );
+CREATE INDEX mails_by_event ON mails (event_id);
+CREATE INDEX mails_by_age ON mails (created_at);
 CREATE INDEX mails_due ON mails (next_attempt_at) WHERE sent_at IS NULL AND failed_at IS NULL;
 "
 );

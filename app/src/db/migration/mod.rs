@@ -10,6 +10,7 @@ mod m0003_events;
 mod m0004_contacts;
 mod m0005_api_keys;
 mod m0006_webhooks;
+mod m0007_known_networks;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_contacts::Migration),
             Box::new(m0005_api_keys::Migration),
             Box::new(m0006_webhooks::Migration),
+            Box::new(m0007_known_networks::Migration),
         ]
     }
 }

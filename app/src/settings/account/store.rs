@@ -9,7 +9,7 @@ use super::model::{AccountView, PasswordForm, PendingEmail, SessionView};
 use crate::catalog::EventType;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
-    AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, days,
+    AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, fold,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::form::Done;
@@ -19,9 +19,6 @@ use crate::live::{Hint, Topic};
 use crate::mail::{self, Addressee, letters};
 use crate::session::model::{LinkKind, browser_label};
 use crate::session::{Person, RequestInfo, links, store as sessions};
-
-/// How long the old address can take a change back.
-const REVERT: std::time::Duration = days(7);
 
 pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppError> {
     let sessions = entity::Session::find()
@@ -79,21 +76,25 @@ pub async fn save_profile(
     let moves = email != *person.email();
     if moves {
         sessions::confirm_identity(house, info, person, current_password).await?;
-        house.limits().mail(info.address, person.email().as_str())?;
-        house.limits().mail(info.address, email.as_str())?;
+        house
+            .limits()
+            .mail(info.address, person.email().as_str(), true)?;
+        house.limits().mail(info.address, email.as_str(), false)?;
     }
     let mut tx = house.db().begin().await?;
+    let user = sessions::lock_person(&tx, person).await?;
     {
         use entity::user::Column;
         entity::User::update_many()
             .col_expr(Column::Name, Expr::value(name.to_string()))
+            .col_expr(Column::FoldedName, Expr::value(fold(name.as_str())))
             .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
             .filter(Column::Id.eq(person.id()))
             .exec(&tx)
             .await?;
     }
     if moves {
-        begin_change(&mut tx, house, person, name.as_str(), &email).await?;
+        begin_change(&mut tx, house, &user, name.as_str(), &email).await?;
     }
     tx.hint(Hint::user(person.id(), Topic::Account));
     tx.commit().await?;
@@ -111,17 +112,17 @@ pub async fn save_profile(
 async fn begin_change(
     tx: &mut Tx,
     house: &House,
-    person: &Person,
+    user: &entity::user::Model,
     name: &str,
     email: &Email,
 ) -> Result<(), AppError> {
-    end_pending(tx, person.id()).await?;
+    sessions::end_waiting_change(tx, user.id).await?;
     let (confirm, revert) = (Token::generate(), Token::generate());
     let now = Timestamp::now();
     entity::email_change::ActiveModel {
         id: Set(EmailChangeId::new()),
-        user_id: Set(person.id()),
-        old_email: Set(person.email().clone()),
+        user_id: Set(user.id),
+        old_email: Set(user.email.clone()),
         new_email: Set(email.clone()),
         confirm_hash: Set(confirm.hash()),
         revert_hash: Set(revert.hash()),
@@ -136,7 +137,8 @@ async fn begin_change(
         .filter(entity::user::Column::Email.eq(email.clone()))
         .count(tx)
         .await?
-        > 0;
+        > 0
+        || links::is_held(tx, email, Some(user.id)).await?;
     let letter = if taken {
         letters::address_in_use(house.site(), "there")
     } else {
@@ -144,6 +146,7 @@ async fn begin_change(
     };
     mail::post(
         tx,
+        house,
         Addressee {
             email: email.clone(),
             user: None,
@@ -155,9 +158,10 @@ async fn begin_change(
     let warning = letters::address_changes(house.site(), name, email, revert.plain().expose());
     mail::post(
         tx,
+        house,
         Addressee {
-            email: person.email().clone(),
-            user: Some(person.id()),
+            email: user.email.clone(),
+            user: Some(user.id),
         },
         warning,
         None,
@@ -166,34 +170,26 @@ async fn begin_change(
     Ok(())
 }
 
-async fn end_pending(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
-    use entity::email_change::Column;
-    let ended = entity::EmailChange::update_many()
-        .col_expr(Column::EndedAt, Expr::value(Timestamp::now()))
-        .filter(Column::UserId.eq(user))
-        .filter(Column::ConfirmedAt.is_null())
-        .filter(Column::EndedAt.is_null())
-        .exec(tx)
-        .await?;
-    Ok(ended.rows_affected > 0)
-}
-
 /// Begins the pending change anew: new links, another hour.
 pub async fn resend_change(
     house: &House,
     info: &RequestInfo,
     person: &Person,
 ) -> Result<(), AppError> {
-    let Some(change) = pending(house.db().read(), person.id()).await? else {
-        return Err(AppError::Conflict(
-            "No change of address is waiting.".to_owned(),
-        ));
-    };
+    let nothing_waits = || AppError::Conflict("No change of address is waiting.".to_owned());
+    let waiting = pending(house.db().read(), person.id())
+        .await?
+        .ok_or_else(nothing_waits)?;
     house
         .limits()
-        .mail(info.address, change.new_email.as_str())?;
+        .mail(info.address, waiting.new_email.as_str(), false)?;
     let mut tx = house.db().begin().await?;
-    begin_change(&mut tx, house, person, person.name(), &change.new_email).await?;
+    let user = sessions::lock_person(&tx, person).await?;
+    let change = pending(&tx, user.id)
+        .await?
+        .filter(|change| change.new_email == waiting.new_email)
+        .ok_or_else(nothing_waits)?;
+    begin_change(&mut tx, house, &user, &user.name, &change.new_email).await?;
     tx.hint(Hint::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(())
@@ -201,7 +197,7 @@ pub async fn resend_change(
 
 pub async fn cancel_change(house: &House, person: &Person) -> Result<(), AppError> {
     let mut tx = house.db().begin().await?;
-    if !end_pending(&mut tx, person.id()).await? {
+    if !sessions::end_waiting_change(&mut tx, person.id()).await? {
         return Err(AppError::Conflict(
             "No change of address is waiting.".to_owned(),
         ));
@@ -256,94 +252,145 @@ fn is_confirmable(change: &entity::email_change::Model) -> bool {
         && change.expires_at > Timestamp::now()
 }
 
+/// A change that waits can be refused, and one that was confirmed can be undone, until it is over.
 fn is_revertible(change: &entity::email_change::Model) -> bool {
-    // A change that was never confirmed and is over has nothing left to take back.
-    (change.confirmed_at.is_some() || change.ended_at.is_none())
-        && Timestamp::now().since(change.created_at) < REVERT
-        && !(change.confirmed_at.is_some() && change.ended_at.is_some())
+    change.ended_at.is_none() && Timestamp::now().since(change.created_at) < links::REVERT_LIFE
 }
 
-/// Confirms a change or takes it back. Either way every session and every reset link of the account ends: whoever
+/// Confirms a change or takes it back. Either way every session and every other link of the account ends: whoever
 /// signed in with the other address has to show again who they are.
 pub async fn follow_link(house: &House, token: &Secret) -> Result<&'static str, AppError> {
-    let dead = || AppError::Conflict("This link was used already or is too old.".to_owned());
     let mut tx = house.db().begin().await?;
-    let (change, leg) = find_change(&tx, token).await?.ok_or_else(dead)?;
-    let (from, to, message) = match leg {
-        Leg::Confirm if is_confirmable(&change) => (
-            &change.old_email,
-            &change.new_email,
-            "Your new email address is confirmed. Sign in again to go on",
-        ),
-        Leg::Revert if is_revertible(&change) => (
-            &change.new_email,
-            &change.old_email,
-            "Your address stays as it was. Change your password if this was not you",
-        ),
-        _ => return Err(dead()),
+    let (found, _) = find_change(&tx, token).await?.ok_or_else(dead_link)?;
+    // Of two links that are followed at once the second waits here, and sees what the first did.
+    let user = sessions::lock_user(&tx, found.user_id).await?;
+    let (change, leg) = find_change(&tx, token).await?.ok_or_else(dead_link)?;
+    let message = match leg {
+        Leg::Confirm if is_confirmable(&change) => {
+            confirm(&mut tx, house, &user, &change).await?;
+            "Your new email address is confirmed. Sign in again to go on"
+        }
+        Leg::Revert if is_revertible(&change) => {
+            take_back(&mut tx, house, &user, &change).await?;
+            "Your address stays as it was. Change your password if this was not you"
+        }
+        _ => return Err(dead_link()),
     };
-    let stamp = match leg {
-        Leg::Confirm => entity::email_change::Column::ConfirmedAt,
-        Leg::Revert => entity::email_change::Column::EndedAt,
-    };
-    entity::EmailChange::update_many()
-        .col_expr(stamp, Expr::value(Timestamp::now()))
-        .filter(entity::email_change::Column::Id.eq(change.id))
-        .exec(&tx)
-        .await?;
-    if matches!(leg, Leg::Confirm) || change.confirmed_at.is_some() {
-        move_address(&mut tx, change.user_id, from, to).await?;
-    }
-    sessions::end_other_sessions(&mut tx, change.user_id, None).await?;
-    links::revoke(&mut tx, links::Purpose::ResetPassword, change.user_id).await?;
+    sessions::end_other_sessions(&mut tx, user.id, None).await?;
+    sessions::end_links(&mut tx, user.id).await?;
     tx.commit().await?;
     Ok(message)
 }
 
-async fn move_address(tx: &mut Tx, user: UserId, from: &Email, to: &Email) -> Result<(), AppError> {
+fn dead_link() -> AppError {
+    AppError::Conflict("This link was used already or is too old.".to_owned())
+}
+
+async fn confirm(
+    tx: &mut Tx,
+    house: &House,
+    user: &entity::user::Model,
+    change: &entity::email_change::Model,
+) -> Result<(), AppError> {
+    use entity::email_change::Column;
+    let confirmed = entity::EmailChange::update_many()
+        .col_expr(Column::ConfirmedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(change.id))
+        .filter(Column::ConfirmedAt.is_null())
+        .filter(Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    if confirmed.rows_affected != 1 {
+        return Err(dead_link());
+    }
+    move_address(tx, user, &change.old_email, &change.new_email).await?;
+    let letter = letters::address_changed(&user.name, &change.new_email);
+    tell_former_address(tx, house, &change.old_email, letter).await
+}
+
+/// Gives the account back to the address that the change left, however often it was moved on since. Every later change
+/// ends with it, so that no link of those can move it again; earlier ones stay: whom the account belonged to before
+/// keeps their say.
+async fn take_back(
+    tx: &mut Tx,
+    house: &House,
+    user: &entity::user::Model,
+    change: &entity::email_change::Model,
+) -> Result<(), AppError> {
+    use entity::email_change::Column;
+    let ended = entity::EmailChange::update_many()
+        .col_expr(Column::EndedAt, Expr::value(Timestamp::now()))
+        .filter(Column::UserId.eq(user.id))
+        .filter(Column::CreatedAt.gte(change.created_at))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    if ended.rows_affected == 0 {
+        return Err(dead_link());
+    }
+    if change.confirmed_at.is_none() || user.email == change.old_email {
+        return Ok(());
+    }
+    move_address(tx, user, &user.email, &change.old_email).await?;
+    let letter = letters::address_taken_back(&user.name, &change.old_email);
+    tell_former_address(tx, house, &user.email, letter).await
+}
+
+async fn tell_former_address(
+    tx: &mut Tx,
+    house: &House,
+    former: &Email,
+    letter: mail::Letter,
+) -> Result<(), AppError> {
+    let to = Addressee {
+        email: former.clone(),
+        user: None,
+    };
+    mail::post(tx, house, to, letter, None).await?;
+    Ok(())
+}
+
+/// Moves an account from one address to another, unless it has left the first one already.
+async fn move_address(
+    tx: &mut Tx,
+    user: &entity::user::Model,
+    from: &Email,
+    to: &Email,
+) -> Result<(), AppError> {
     use entity::user::Column;
+    let taken = || AppError::Conflict("This address belongs to another account by now.".to_owned());
+    if links::is_held(tx, to, Some(user.id)).await? {
+        return Err(taken());
+    }
     let moved = entity::User::update_many()
         .col_expr(Column::Email, Expr::value(to.clone()))
         .col_expr(Column::EmailConfirmedAt, Expr::value(Timestamp::now()))
         .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
-        .filter(Column::Id.eq(user))
+        .filter(Column::Id.eq(user.id))
+        .filter(Column::Email.eq(from.clone()))
         .exec(tx)
         .await
         .map_err(|error| {
             if is_unique_violation(&error) {
-                AppError::Conflict("This address belongs to another account by now.".to_owned())
+                taken()
             } else {
                 error.into()
             }
         })?;
     if moved.rows_affected != 1 {
-        return Err(AppError::NotFound);
+        return Err(dead_link());
     }
-    let owner = entity::User::find_by_id(user)
-        .one(tx)
-        .await?
-        .ok_or(AppError::NotFound)?;
-    let letter = letters::address_changed(&owner.name, to);
-    mail::post(
-        tx,
-        Addressee {
-            email: from.clone(),
-            user: None,
-        },
-        letter,
-        None,
-    )
-    .await?;
     let event = NewEvent::about_person(
-        user,
+        user.id,
         EventType::SecurityEmailChanged,
         json!({"from": from, "to": to}),
     );
-    events::record(tx, Origin::person(user, &owner.name), event).await?;
+    events::record(tx, Origin::person(user.id, &user.name), event).await?;
     Ok(())
 }
 
-/// Sets a new password and ends every other session and every pending reset. Says how many sessions ended.
+/// Sets a new password and ends every other session, every link, and a change of address that waits. Says how many
+/// sessions ended.
 pub async fn update_password(
     house: &House,
     info: &RequestInfo,
@@ -361,10 +408,11 @@ pub async fn update_password(
     .await?;
     let hash = house.passwords().hash(&form.password).await?;
     let mut tx = house.db().begin().await?;
+    sessions::lock_person(&tx, person).await?;
     sessions::set_password_hash(&mut tx, person.id(), hash).await?;
     sessions::refresh_session(&mut tx, person.session()).await?;
     let ended = sessions::end_other_sessions(&mut tx, person.id(), Some(person.session())).await?;
-    links::revoke(&mut tx, links::Purpose::ResetPassword, person.id()).await?;
+    sessions::end_links(&mut tx, person.id()).await?;
     let event = NewEvent::about_person(
         person.id(),
         EventType::SecurityPasswordChanged,

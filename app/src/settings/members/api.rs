@@ -10,13 +10,14 @@ use {
     crate::session::caller,
 };
 
-/// `status`, `search` and `after` as they stand in the address.
+/// `status`, `search`, `after` (of members) and `before` (of invitations) as they stand in the address.
 #[server]
 pub async fn load_members(
     workspace: String,
     status: String,
     search: String,
     after: String,
+    before: String,
 ) -> Result<MembersView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -26,6 +27,7 @@ pub async fn load_members(
         Status::parse(&status),
         &search,
         after.parse().ok(),
+        before.parse().ok(),
     )
     .await
 }
@@ -43,10 +45,6 @@ pub async fn resend_invitation(workspace: String, invitation: String) -> Result<
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
-    caller
-        .house()
-        .limits()
-        .mail(caller.info().address, &invitation)?;
     invitations::resend(caller.house(), &actor, id).await
 }
 
@@ -83,7 +81,15 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
         .role
         .parse()
         .map_err(|error| AppError::field("role", error))?;
-    store::change_role(caller.house(), &actor, member, role).await
+    store::change_role(
+        caller.house(),
+        caller.info(),
+        &actor,
+        member,
+        role,
+        &form.current_password,
+    )
+    .await
 }
 
 #[server]

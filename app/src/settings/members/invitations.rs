@@ -43,23 +43,29 @@ pub async fn counts(house: &House, actor: &Actor) -> Result<[u64; 3], AppError> 
     Ok(counts)
 }
 
-/// The latest invitations of one status.
+/// A page of the invitations of one status, the latest first, beginning before `before`; and where the next begins.
 pub async fn list(
     house: &House,
     actor: &Actor,
     status: Status,
-) -> Result<Vec<InvitationRow>, AppError> {
-    let rows = entity::Invitation::find()
+    before: Option<InvitationId>,
+) -> Result<(Vec<InvitationRow>, Option<InvitationId>), AppError> {
+    let mut query = entity::Invitation::find()
         .filter(of_status(actor, status))
         .order_by_desc(Column::Id)
-        .limit(PAGE)
-        .all(house.db().read())
-        .await?;
+        .limit(PAGE + 1);
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before));
+    }
+    let mut rows = query.all(house.db().read()).await?;
+    let more = rows.len() as u64 > PAGE;
+    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|row| row.id);
     let inviters = entity::User::find()
         .filter(entity::user::Column::Id.is_in(rows.iter().filter_map(|row| row.invited_by)))
         .all(house.db().read())
         .await?;
-    Ok(rows
+    let rows = rows
         .into_iter()
         .map(|row| InvitationRow {
             id: row.id,
@@ -74,7 +80,8 @@ pub async fn list(
             link: (status != Status::Accepted)
                 .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
         })
-        .collect())
+        .collect();
+    Ok((rows, next))
 }
 
 /// Why nobody was invited: the reason once if it is the same for all, else one by one.
@@ -104,7 +111,7 @@ pub async fn invite(
             "You cannot invite someone to this role",
         ));
     }
-    let addresses = Email::parse_list(text);
+    let addresses = Email::parse_list(text, MOST_AT_ONCE);
     if addresses.len() > MOST_AT_ONCE {
         return Err(AppError::field(
             "email",
@@ -145,8 +152,13 @@ pub async fn invite(
             Err(AppError::field("email", refusals(several)))
         }
         several => {
-            let sent = several.iter().filter(|line| line.good).count();
-            let message = format!("{sent} of {} invitations sent", several.len());
+            let good = several.iter().filter(|line| line.good).count();
+            let done = if actor.person().is_confirmed() {
+                "sent"
+            } else {
+                "made, not mailed"
+            };
+            let message = format!("{good} of {} invitations {done}", several.len());
             Ok(Done {
                 message,
                 undo: None,
@@ -156,13 +168,36 @@ pub async fn invite(
     }
 }
 
+/// Begins a change of an invitation: one at a time with acceptances, and by someone who may still make it.
+async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
+    actor.require(Permission::InviteMembers)?;
+    let tx = house.db().begin().await?;
+    sessions::lock_workspace(&tx, actor.workspace()).await?;
+    let actor = sessions::actor_now(&tx, actor).await?;
+    actor.require(Permission::InviteMembers)?;
+    Ok((tx, actor))
+}
+
+/// What to tell someone whose own address is not confirmed: in their name no mail goes to others.
+const NOT_MAILED: &str =
+    "not mailed: confirm your own email address first, or copy the link and hand it over";
+
 async fn invite_one(
     house: &House,
     actor: &Actor,
     email: &Email,
     role: Role,
 ) -> Result<String, AppError> {
-    let mut tx = house.db().begin().await?;
+    house
+        .limits()
+        .invite(actor.person().id(), actor.workspace(), email)?;
+    let (mut tx, actor) = begin(house, actor).await?;
+    let actor = &actor;
+    if !actor.role().may_grant(role) {
+        return Err(AppError::Forbidden {
+            permission: Permission::OwnWorkspace,
+        });
+    }
     if is_member(&tx, actor, email).await? {
         return Err(AppError::Conflict(
             "This person is a member already".to_owned(),
@@ -176,9 +211,9 @@ async fn invite_one(
         .one(&tx)
         .await?;
     let now = Timestamp::now();
-    let message = if let Some(open) = open {
-        renew(&mut tx, house, actor, open, Some(role)).await?;
-        "Invitation sent again"
+    let (mailed, message) = if let Some(open) = open {
+        let mailed = renew(&mut tx, house, actor, open, Some(role)).await?;
+        (mailed, "Invitation sent again")
     } else {
         let invitation = entity::invitation::ActiveModel {
             id: Set(InvitationId::new()),
@@ -196,12 +231,16 @@ async fn invite_one(
         }
         .insert(&tx)
         .await?;
-        send(&mut tx, house, actor, &invitation).await?;
+        let mailed = send(&mut tx, house, actor, &invitation).await?;
         note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
-        "Invitation sent"
+        (mailed, "Invitation sent")
     };
     tx.commit().await?;
-    Ok(message.to_owned())
+    Ok(if mailed {
+        message.to_owned()
+    } else {
+        format!("Invitation made, {NOT_MAILED}")
+    })
 }
 
 async fn is_member(tx: &Tx, actor: &Actor, email: &Email) -> Result<bool, AppError> {
@@ -220,12 +259,16 @@ async fn is_member(tx: &Tx, actor: &Actor, email: &Email) -> Result<bool, AppErr
     Ok(memberships > 0)
 }
 
+/// Mails an invitation. `false`: it was left to its maker to hand the link over.
 async fn send(
     tx: &mut Tx,
     house: &House,
     actor: &Actor,
     invitation: &entity::invitation::Model,
-) -> Result<(), AppError> {
+) -> Result<bool, AppError> {
+    if !actor.person().is_confirmed() {
+        return Ok(false);
+    }
     let letter = letters::invitation(&letters::InvitationLetter {
         inviter: actor.person().name(),
         workspace: actor.workspace_name(),
@@ -235,6 +278,7 @@ async fn send(
     });
     mail::post(
         tx,
+        house,
         Addressee {
             email: invitation.email.clone(),
             user: None,
@@ -243,7 +287,7 @@ async fn send(
         None,
     )
     .await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn note(
@@ -269,7 +313,7 @@ async fn renew(
     actor: &Actor,
     invitation: entity::invitation::Model,
     role: Option<Role>,
-) -> Result<(), AppError> {
+) -> Result<bool, AppError> {
     let now = Timestamp::now();
     let mut renewed: entity::invitation::ActiveModel = invitation.clone().into();
     renewed.role = Set(role.unwrap_or(invitation.role));
@@ -278,9 +322,9 @@ async fn renew(
     renewed.sent_at = Set(now);
     renewed.expires_at = Set(now.after(INVITATION_LIFE));
     let renewed = renewed.update(tx).await?;
-    send(tx, house, actor, &renewed).await?;
+    let mailed = send(tx, house, actor, &renewed).await?;
     note(tx, actor, &renewed, EventType::InvitationResent).await?;
-    Ok(())
+    Ok(mailed)
 }
 
 /// An invitation of this workspace that was neither accepted nor cancelled.
@@ -309,25 +353,30 @@ async fn find_open(
 }
 
 pub async fn resend(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
-    actor.require(Permission::InviteMembers)?;
-    let mut tx = house.db().begin().await?;
+    let (mut tx, actor) = begin(house, actor).await?;
+    let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
+    house
+        .limits()
+        .invite(actor.person().id(), actor.workspace(), &invitation.email)?;
     if !actor.role().may_grant(invitation.role) {
         return Err(AppError::Forbidden {
             permission: Permission::OwnWorkspace,
         });
     }
     let email = invitation.email.clone();
-    renew(&mut tx, house, actor, invitation, None).await?;
+    let mailed = renew(&mut tx, house, actor, invitation, None).await?;
     tx.commit().await?;
-    Ok(Done::said(format!(
-        "Invitation for {email} sent again. The old link no longer works"
-    )))
+    Ok(Done::said(if mailed {
+        format!("Invitation for {email} sent again. The old link no longer works")
+    } else {
+        format!("Invitation for {email} renewed, {NOT_MAILED}. The old link no longer works")
+    }))
 }
 
 pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
-    actor.require(Permission::InviteMembers)?;
-    let mut tx = house.db().begin().await?;
+    let (mut tx, actor) = begin(house, actor).await?;
+    let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
     entity::Invitation::update_many()
         .col_expr(Column::CancelledAt, Expr::value(Timestamp::now()))
@@ -346,14 +395,13 @@ pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Do
 }
 
 pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
-    actor.require(Permission::InviteMembers)?;
-    let mut tx = house.db().begin().await?;
+    let (mut tx, actor) = begin(house, actor).await?;
+    let actor = &actor;
     let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
     let id: InvitationId = undone.data["invitation"]
         .as_str()
         .and_then(|id| id.parse().ok())
         .ok_or(AppError::NotFound)?;
-    sessions::lock_workspace(&tx, actor.workspace()).await?;
     let restored = entity::Invitation::update_many()
         .col_expr(Column::CancelledAt, Expr::value(None::<Timestamp>))
         .filter(Column::Id.eq(id))

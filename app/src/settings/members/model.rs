@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    FieldErrors, InvitationId, MembershipId, Role, Timestamp, WorkspaceId, days, minutes,
+    FieldErrors, InvitationId, MembershipId, Role, Secret, Timestamp, WorkspaceId, days, minutes,
 };
 
 /// How long an invitation can be accepted.
@@ -86,6 +86,8 @@ pub struct RoleForm {
     pub workspace: String,
     pub member: String,
     pub role: String,
+    /// Asked for where an owner is made or unmade, unless the sign-in is fresh.
+    pub current_password: Secret,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +99,8 @@ pub struct MembersView {
     /// How many invitations there are of each status, in the order of [`Status::ALL`].
     pub counts: [u64; 3],
     pub invitations: Vec<InvitationRow>,
+    /// Where the next page of invitations begins: before this one.
+    pub invitations_next: Option<InvitationId>,
     pub members: Vec<MemberRow>,
     pub member_count: u64,
     /// Where the next page of members begins.

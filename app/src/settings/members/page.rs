@@ -22,12 +22,15 @@ pub fn MembersPage() -> impl IntoView {
     let asked = move |name: &'static str| {
         Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
     };
-    let (status, search, after) = (asked("status"), asked("search"), asked("after"));
+    let (status, search) = (asked("status"), asked("search"));
+    let (after, before) = (asked("after"), asked("before"));
     view! {
         <Title text="Members"/>
         <PageHeader title="Members" lead="Who is in this workspace, and who is asked to be."/>
         {guarded(
-            move || LoadMembers { workspace: slug.get(), status: status.get(), search: search.get(), after: after.get() },
+            move || LoadMembers {
+                workspace: slug.get(), status: status.get(), search: search.get(), after: after.get(), before: before.get(),
+            },
             &[Topic::Members, Topic::Workspace],
             move |data| members(data, slug, search),
         )}

@@ -10,12 +10,18 @@ use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
 use crate::catalog::EventType;
 use crate::db::entity::{self, membership::Column};
 use crate::db::{Tx, is_unique_violation};
-use crate::domain::{AppError, Email, EventId, MembershipId, Permission, Role, Timestamp, UserId};
+use crate::domain::{
+    AppError, Email, EventId, InvitationId, MembershipId, Permission, Role, Secret, Timestamp,
+    UserId, fold,
+};
 use crate::events::{self, NewEvent};
 use crate::form::Done;
 use crate::house::House;
 use crate::live::{Hint, Topic};
-use crate::session::{Actor, store as sessions};
+use crate::session::{Actor, RequestInfo, store as sessions};
+
+/// Longest text that is searched for, in characters. No name or address is longer.
+const LONGEST_SEARCH: usize = 254;
 
 /// A member with their person, as queries bring them.
 type Found = (
@@ -46,27 +52,12 @@ async fn find(
                 .into(),
         )
         .filter(Column::WorkspaceId.eq(actor.workspace()));
-    let search = search.trim().to_lowercase();
+    let search = fold(search.trim());
+    if search.chars().count() > LONGEST_SEARCH || search.chars().any(char::is_control) {
+        return Ok((Vec::new(), 0));
+    }
     if !search.is_empty() {
-        let pattern = format!(
-            "%{}%",
-            search
-                .replace('\\', "\\\\")
-                .replace('%', "\\%")
-                .replace('_', "\\_")
-        );
-        let like = |column: user::Column| {
-            Expr::expr(sea_orm::sea_query::Func::lower(Expr::col((
-                user::Entity,
-                column,
-            ))))
-            .like(sea_orm::sea_query::LikeExpr::new(pattern.clone()).escape('\\'))
-        };
-        let mut matches = Condition::any().add(like(user::Column::Name));
-        if actor.may(Permission::SeeMemberEmails) {
-            matches = matches.add(like(user::Column::Email));
-        }
-        query = query.filter(matches);
+        query = query.filter(holding(actor, &search));
     }
     let count = query.clone().count(house.db().read()).await?;
     if let Some(after) = after {
@@ -89,12 +80,32 @@ async fn find(
     Ok((rows, count))
 }
 
+/// Members whose name holds a folded text, or whose address does, for those who may see addresses.
+fn holding(actor: &Actor, folded: &str) -> Condition {
+    use entity::user;
+    let literal = folded
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    let like = |column: user::Column| {
+        Expr::col((user::Entity, column))
+            .like(sea_orm::sea_query::LikeExpr::new(format!("%{literal}%")).escape('\\'))
+    };
+    let matches = Condition::any().add(like(user::Column::FoldedName));
+    if actor.may(Permission::SeeMemberEmails) {
+        matches.add(like(user::Column::Email))
+    } else {
+        matches
+    }
+}
+
 pub async fn view(
     house: &House,
     actor: &Actor,
     status: Status,
     search: &str,
     after: Option<MembershipId>,
+    before: Option<InvitationId>,
 ) -> Result<MembersView, AppError> {
     actor.require(Permission::ReadWorkspace)?;
     let (mut rows, member_count) = find(house, actor, search, after, PAGE + 1).await?;
@@ -134,6 +145,11 @@ pub async fn view(
             }
         })
         .collect();
+    let (invitations, invitations_next) = if may_invite {
+        invitations::list(house, actor, status, before).await?
+    } else {
+        (Vec::new(), None)
+    };
     Ok(MembersView {
         workspace: actor.workspace(),
         role: actor.role(),
@@ -144,11 +160,8 @@ pub async fn view(
         } else {
             [0; 3]
         },
-        invitations: if may_invite {
-            invitations::list(house, actor, status).await?
-        } else {
-            Vec::new()
-        },
+        invitations,
+        invitations_next,
         members,
         member_count,
         next,
@@ -246,14 +259,38 @@ async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     Ok((tx, actor))
 }
 
+/// Whether a change of role makes or unmakes an owner. Those want a fresh sign-in or the current password.
+fn is_about_ownership(from: Role, to: Role) -> bool {
+    from.is_owner() || to.is_owner()
+}
+
 pub async fn change_role(
     house: &House,
+    info: &RequestInfo,
     actor: &Actor,
     member: MembershipId,
     role: Role,
+    current_password: &Secret,
 ) -> Result<Done, AppError> {
+    actor.require(Permission::ManageMembers)?;
+    // A password takes long to check, so that is done before the transaction, which looks at the role again.
+    let from = entity::Membership::find_by_id(member)
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?
+        .role;
+    let proven = is_about_ownership(from, role);
+    if proven {
+        actor.require(Permission::OwnWorkspace)?;
+        sessions::confirm_identity(house, info, actor.person(), current_password).await?;
+    }
     let (mut tx, actor) = begin(house, actor).await?;
-    let (name, event) = set_role(&mut tx, &actor, member, role).await?;
+    let (name, event) = set_role(&mut tx, &actor, member, role, proven).await?;
+    if proven && !current_password.is_empty() {
+        // Taking it back with Undo needs no second asking.
+        sessions::refresh_session(&mut tx, actor.person().session()).await?;
+    }
     tx.commit().await?;
     let done = Done::said(format!("{name} is {} now", role.label()));
     Ok(match event {
@@ -267,6 +304,7 @@ async fn set_role(
     actor: &Actor,
     member: MembershipId,
     role: Role,
+    proven: bool,
 ) -> Result<(String, Option<EventId>), AppError> {
     let (member, user) = find_member(tx, actor, member).await?;
     if !actor.role().can_administer(member.role) || !actor.role().may_grant(role) {
@@ -276,6 +314,12 @@ async fn set_role(
     }
     if member.role == role {
         return Ok((user.name, None));
+    }
+    if is_about_ownership(member.role, role) && !proven {
+        return Err(AppError::Conflict(
+            "Changing who owns the workspace takes your current password. Use Change Role."
+                .to_owned(),
+        ));
     }
     keep_an_owner(tx, actor, member.role).await?;
     entity::Membership::update_many()
@@ -311,7 +355,7 @@ pub async fn undo_change_role(
             "The role was changed again meanwhile.".to_owned(),
         ));
     }
-    let (name, _) = set_role(&mut tx, &actor, member, from).await?;
+    let (name, _) = set_role(&mut tx, &actor, member, from, actor.person().is_fresh()).await?;
     tx.commit().await?;
     Ok(Done::said(format!("{name} is {} again", from.label())))
 }
@@ -335,7 +379,7 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
         .await?;
     let data = json!({
         "member": member.id, "user": user.id, "name": user.name, "email": user.email, "role": member.role,
-        "joined_at": member.joined_at,
+        "joined_at": member.joined_at, "last_active_at": member.last_active_at,
     });
     let event =
         NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data).about(user.id);
@@ -349,7 +393,35 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
     ))
 }
 
-/// Puts a removed member back as they were: same role, same day of joining.
+/// Refuses to take a removal back once the person has come or gone again: what is undone would not be that removal.
+async fn nothing_since(
+    tx: &Tx,
+    actor: &Actor,
+    removal: EventId,
+    user: &entity::user::Model,
+) -> Result<(), AppError> {
+    use entity::event::Column;
+    let since = entity::Event::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::EventType.is_in([EventType::MemberJoined, EventType::MemberRemoved]))
+        .filter(Column::CreatedAt.gte(Timestamp::now().before(UNDO)))
+        .filter(Column::Id.gt(removal))
+        .all(tx)
+        .await?;
+    let id = user.id.to_string();
+    if since
+        .iter()
+        .any(|event| event.data["user"].as_str() == Some(&id))
+    {
+        return Err(AppError::Conflict(format!(
+            "{} has joined or left again meanwhile.",
+            user.name
+        )));
+    }
+    Ok(())
+}
+
+/// Puts a removed member back as they were: same role, same day of joining, same last visit.
 pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
     let (mut tx, actor) = begin(house, actor).await?;
     let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
@@ -369,6 +441,7 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         .one(&tx)
         .await?
         .ok_or_else(gone)?;
+    nothing_since(&tx, &actor, event, &user).await?;
     entity::membership::ActiveModel {
         id: Set(member),
         workspace_id: Set(actor.workspace()),
@@ -377,7 +450,9 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         joined_at: Set(Timestamp::from_millis(
             undone["joined_at"].as_i64().unwrap_or_default(),
         )),
-        last_active_at: Set(None),
+        last_active_at: Set(undone["last_active_at"]
+            .as_i64()
+            .map(Timestamp::from_millis)),
     }
     .insert(&tx)
     .await

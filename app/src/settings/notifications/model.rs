@@ -90,7 +90,7 @@ pub struct Row {
     pub category: Category,
     pub in_app: bool,
     pub email: bool,
-    /// How many notifications of this kind the person got in the last 30 days.
+    /// Of how many events of this kind the person was told in the last 30 days, in whatever way.
     pub sent: u64,
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::sea_query::{Expr, OnConflict, Query, UnionType};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Set,
+};
 
 use super::model::{MatrixView, Range, Row, Switch};
 use crate::catalog::{Category, Channel, EventType};
@@ -60,17 +62,7 @@ pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError
         .await?
         .remove(&person.id())
         .unwrap_or_default();
-    let since = Timestamp::now().before(days(30));
-    let sent: Vec<(Category, i64)> = entity::Notification::find()
-        .filter(entity::notification::Column::UserId.eq(person.id()))
-        .filter(entity::notification::Column::CreatedAt.gt(since))
-        .select_only()
-        .column(entity::notification::Column::Category)
-        .column_as(entity::notification::Column::Id.count(), "sent")
-        .group_by(entity::notification::Column::Category)
-        .into_tuple()
-        .all(read)
-        .await?;
+    let sent = told_of(house, person.id()).await?;
     let rows = Category::ALL
         .into_iter()
         .map(|category| Row {
@@ -88,6 +80,38 @@ pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError
         .map(|event| (event, preferences.wants(event)))
         .collect();
     Ok(MatrixView { rows, quiet })
+}
+
+/// How many events of each category someone was told of lately, by inbox or mail; by both is once.
+async fn told_of(house: &House, user: UserId) -> Result<Vec<(Category, i64)>, AppError> {
+    use entity::{mail, notification};
+    let since = Timestamp::now().before(days(30));
+    let mut told = entity::Notification::find()
+        .select_only()
+        .column(notification::Column::Category)
+        .column(notification::Column::EventId)
+        .filter(notification::Column::UserId.eq(user))
+        .filter(notification::Column::CreatedAt.gt(since))
+        .into_query();
+    let mailed = entity::Mail::find()
+        .select_only()
+        .column(mail::Column::Category)
+        .column(mail::Column::EventId)
+        .filter(mail::Column::UserId.eq(user))
+        .filter(mail::Column::EventId.is_not_null())
+        .filter(mail::Column::CreatedAt.gt(since))
+        .into_query();
+    told.union(UnionType::Distinct, mailed);
+    let counts = Query::select()
+        .column(notification::Column::Category)
+        .expr_as(Expr::cust("COUNT(*)"), "sent")
+        .from_subquery(told, "told")
+        .group_by_col(notification::Column::Category)
+        .take();
+    let rows = house.db().read().query_all(&counts).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "category")?, row.try_get("", "sent")?)))
+        .collect()
 }
 
 pub async fn set(house: &House, person: &Person, switch: Switch, on: bool) -> Result<(), AppError> {

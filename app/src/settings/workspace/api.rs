@@ -43,7 +43,8 @@ pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<D
 #[server]
 pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
     let caller = caller()?;
-    caller.person().await?;
+    let person = caller.person().await?;
+    caller.house().limits().look(person.id())?;
     let actor = if workspace.is_empty() {
         None
     } else {

@@ -175,10 +175,10 @@ pub async fn check_slug(
     if free {
         return Ok(SlugCheck::Free);
     }
-    let suggestion = sessions::free_slug(house.db().read(), &slug).await.ok();
+    let suggestion = sessions::free_slug(house.db().read(), &slug).await?;
     Ok(SlugCheck::No {
         reason: "This URL is taken".to_owned(),
-        suggestion,
+        suggestion: Some(suggestion),
     })
 }
 
@@ -255,6 +255,7 @@ pub async fn create(
     let Some(name) = name.filter(|_| errors.is_empty()) else {
         return Err(AppError::Invalid(errors));
     };
+    house.limits().found(person.id())?;
     let owner = Name::parse(person.name()).map_err(|_| AppError::Malformed)?;
     let mut tx = house.db().begin().await?;
     let slug =
@@ -401,6 +402,7 @@ pub async fn delete(
             let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
             mail::post(
                 &mut tx,
+                house,
                 Addressee {
                     email: person.email,
                     user: Some(person.id),

@@ -1,0 +1,70 @@
+//! From where people sign in. Where someone has been before, what strangers use up elsewhere does not count, so that
+//! nobody can lock an owner out by guessing; it outlives the sessions, since whoever signs in again has none.
+
+use std::net::IpAddr;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+
+use crate::db::entity::{self, known_network::Column};
+use crate::db::{Db, Tx};
+use crate::domain::{AppError, Timestamp, UserId, days};
+use crate::limits::network;
+
+/// How many networks of one person are kept, the latest ones.
+const MOST: usize = 20;
+/// How long one is kept after the last sign-in from there.
+const KEPT: std::time::Duration = days(180);
+
+/// Notes that someone signed in from there.
+pub(super) async fn remember(tx: &mut Tx, user: UserId, address: IpAddr) -> Result<(), AppError> {
+    let row = entity::known_network::ActiveModel {
+        user_id: Set(user),
+        network: Set(network(address)),
+        last_seen_at: Set(Timestamp::now()),
+    };
+    entity::KnownNetwork::insert(row)
+        .on_conflict(
+            OnConflict::columns([Column::UserId, Column::Network])
+                .update_column(Column::LastSeenAt)
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
+    let known: Vec<String> = entity::KnownNetwork::find()
+        .filter(Column::UserId.eq(user))
+        .order_by_desc(Column::LastSeenAt)
+        .select_only()
+        .column(Column::Network)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    if let Some(forgotten) = known.get(MOST..).filter(|rest| !rest.is_empty()) {
+        entity::KnownNetwork::delete_many()
+            .filter(Column::UserId.eq(user))
+            .filter(Column::Network.is_in(forgotten))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether someone has signed in from there not too long ago.
+pub(super) async fn is_known(db: &Db, user: UserId, address: IpAddr) -> Result<bool, AppError> {
+    let known = entity::KnownNetwork::find_by_id((user, network(address)))
+        .filter(Column::LastSeenAt.gt(Timestamp::now().before(KEPT)))
+        .count(db.read())
+        .await?;
+    Ok(known > 0)
+}
+
+/// Forgets where nobody has signed in from for long. Says how many there were.
+pub(super) async fn sweep(tx: &Tx) -> Result<u64, AppError> {
+    let swept = entity::KnownNetwork::delete_many()
+        .filter(Column::LastSeenAt.lt(Timestamp::now().before(KEPT)))
+        .exec(tx)
+        .await?;
+    Ok(swept.rows_affected)
+}

@@ -1,0 +1,146 @@
+//! What a stolen database is worth: nothing that opens an account stands in it as it is.
+
+use app::domain::{Email, Name, Role, Secret};
+use app::session::model::SignUp;
+use app::session::store as sessions;
+use app::settings::account::store as account;
+use app::settings::members::invitations;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+use crate::support::{ADAM, MIA, OLIVIA, World, both, info, token_in};
+
+const ZOE: &str = "zoe@new.example";
+const NINA: &str = "nina@new.example";
+const NEW: &str = "mia@new.example";
+
+/// Every table with its columns, and whether each holds bytes.
+async fn columns(world: &World) -> Vec<(String, String, bool)> {
+    let db = world.house.db();
+    let sql = match db.backend() {
+        DbBackend::Postgres => {
+            "SELECT table_name, column_name, data_type = 'bytea' FROM information_schema.columns \
+             WHERE table_schema = 'public'"
+        }
+        _ => {
+            "SELECT tables.name, columns.name, columns.type = 'blob' FROM sqlite_master AS tables \
+             JOIN pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
+        }
+    };
+    let rows = db
+        .read()
+        .query_all_raw(Statement::from_string(db.backend(), sql))
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| {
+            (
+                row.try_get_by_index(0).unwrap(),
+                row.try_get_by_index(1).unwrap(),
+                row.try_get_by_index(2).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Everything that is written in the database, cell by cell, as bytes.
+async fn everything(world: &World) -> Vec<(String, Vec<u8>)> {
+    let db = world.house.db();
+    let mut cells = Vec::new();
+    for (table, column, bytes) in columns(world).await {
+        let value = match (db.backend(), bytes) {
+            (DbBackend::Postgres, true) => format!("\"{column}\""),
+            (DbBackend::Postgres, false) => format!("convert_to(\"{column}\"::text, 'UTF8')"),
+            _ => format!("CAST(\"{column}\" AS BLOB)"),
+        };
+        let sql = format!("SELECT {value} FROM \"{table}\"");
+        let rows = db
+            .read()
+            .query_all_raw(Statement::from_string(db.backend(), sql))
+            .await
+            .unwrap();
+        cells.extend(rows.iter().filter_map(|row| {
+            let value: Option<Vec<u8>> = row.try_get_by_index(0).unwrap();
+            Some((format!("{table}.{column}"), value?))
+        }));
+    }
+    cells
+}
+
+fn holds(cell: &[u8], text: &str) -> bool {
+    cell.windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+both! {
+    async fn no_link_and_no_cookie_stands_in_the_database(world) {
+        let house = &world.house;
+        let begun = sessions::sign_up(house, &info(), SignUp {
+            name: Name::parse("Zoe Zimmer").unwrap(),
+            email: Email::parse(ZOE).unwrap(),
+            password: Secret::from("seven unrelated purple teapots"),
+            workspace: Name::parse("Zoe").unwrap(),
+        }).await.unwrap();
+        sessions::request_reset(house, &info(), OLIVIA).await.unwrap();
+        let mia = world.person(MIA).await;
+        let name = Name::parse(mia.name()).unwrap();
+        account::save_profile(house, &info(), &mia, name, Email::parse(NEW).unwrap(), &Secret::default())
+            .await
+            .unwrap();
+        let adam = world.actor(ADAM, "acme").await;
+        invitations::invite(house, &adam, NINA, Role::Member).await.unwrap();
+
+        let mut secrets = vec![begun.cookie.expose().to_owned()];
+        for (who, path) in [
+            (ZOE, "/confirm-email/"),
+            (OLIVIA, "/reset-password/"),
+            (NEW, "/confirm-email/"),
+            (MIA, "/confirm-email/"),
+            (NINA, "/invite/"),
+        ] {
+            secrets.push(token_in(world.letters_to(who).await.last().unwrap(), path));
+        }
+        let cells = everything(world).await;
+        assert!(cells.iter().any(|(_, cell)| holds(cell, ZOE)), "the search itself works");
+        for secret in &secrets {
+            for (column, cell) in &cells {
+                assert!(!holds(cell, secret), "{column} holds {secret}");
+            }
+        }
+    }
+
+    async fn a_letter_opens_in_its_own_row_alone(world) {
+        use app::db::entity::Mail;
+        use sea_orm::EntityTrait;
+        for who in [OLIVIA, ADAM] {
+            sessions::request_reset(&world.house, &info(), who).await.unwrap();
+        }
+        let letters = Mail::find().all(world.house.db().read()).await.unwrap();
+        let [first, second] = letters.as_slice() else { panic!("two letters") };
+        assert!(app::mail::open(&world.house, first).is_some());
+        let mut moved = first.clone();
+        moved.body_text.clone_from(&second.body_text);
+        assert!(app::mail::open(&world.house, &moved).is_none());
+    }
+
+    async fn old_letters_and_changes_that_are_over_are_swept_away(world) {
+        use app::db::entity::{EmailChange, Mail, mail::Column};
+        use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
+        for who in [OLIVIA, ADAM] {
+            sessions::request_reset(&world.house, &info(), who).await.unwrap();
+        }
+        let tx = world.house.db().begin().await.unwrap();
+        let old = app::domain::Timestamp::now().before(app::domain::days(31));
+        Mail::update_many().col_expr(Column::CreatedAt, Expr::value(old)).filter(Column::Recipient.eq(OLIVIA)).exec(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let mia = world.person(MIA).await;
+        let name = Name::parse(mia.name()).unwrap();
+        account::save_profile(&world.house, &info(), &mia, name, Email::parse(NEW).unwrap(), &Secret::default()).await.unwrap();
+        sessions::sweep(&world.house).await.unwrap();
+        assert!(world.letters_to(OLIVIA).await.is_empty());
+        assert_eq!(world.letters_to(ADAM).await.len(), 1);
+        assert_eq!(EmailChange::find().count(world.house.db().read()).await.unwrap(), 1, "this one still waits");
+        account::cancel_change(&world.house, &mia).await.unwrap();
+        sessions::sweep(&world.house).await.unwrap();
+        assert_eq!(EmailChange::find().count(world.house.db().read()).await.unwrap(), 0);
+    }
+}
