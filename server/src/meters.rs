@@ -93,12 +93,20 @@ impl Meters {
     pub fn text(&self, now: Now) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut page = Page::default();
-        page.about("wheelhouse_http_requests_total", "counter", "Answers, by class of status.");
+        page.about(
+            "wheelhouse_http_requests_total",
+            "counter",
+            "Answers, by class of status.",
+        );
         for (class, count) in CLASSES.iter().zip(&self.0.answers) {
             page.line(&format!("{{class=\"{class}\"}}"), read(count));
         }
         self.latency(&mut page);
-        page.about("wheelhouse_mails_total", "counter", "Attempts to send a letter, by outcome.");
+        page.about(
+            "wheelhouse_mails_total",
+            "counter",
+            "Attempts to send a letter, by outcome.",
+        );
         for (outcome, count) in [
             ("sent", &self.0.mails_sent),
             ("put_off", &self.0.mails_put_off),
@@ -106,10 +114,26 @@ impl Meters {
         ] {
             page.line(&format!("{{outcome=\"{outcome}\"}}"), read(count));
         }
-        page.gauge("wheelhouse_events_waiting", "Events not yet dispatched.", now.events_waiting);
-        page.gauge("wheelhouse_mails_waiting", "Letters in the outbox, not sent and not failed.", now.mails_waiting);
-        page.gauge("wheelhouse_live_streams", "Open pages that listen for changes.", now.streams);
-        page.gauge("wheelhouse_connections", "Open connections.", self.0.connections.read());
+        page.gauge(
+            "wheelhouse_events_waiting",
+            "Events not yet dispatched.",
+            now.events_waiting,
+        );
+        page.gauge(
+            "wheelhouse_mails_waiting",
+            "Letters in the outbox, not sent and not failed.",
+            now.mails_waiting,
+        );
+        page.gauge(
+            "wheelhouse_live_streams",
+            "Open pages that listen for changes.",
+            now.streams,
+        );
+        page.gauge(
+            "wheelhouse_connections",
+            "Open connections.",
+            self.0.connections.read(),
+        );
         if let Some(bytes) = resident_bytes() {
             page.gauge("process_resident_memory_bytes", "Memory in use.", bytes);
         }
@@ -117,7 +141,11 @@ impl Meters {
     }
 
     fn latency(&self, page: &mut Page) {
-        page.about("wheelhouse_http_request_seconds", "histogram", "How long answers took.");
+        page.about(
+            "wheelhouse_http_request_seconds",
+            "histogram",
+            "How long answers took.",
+        );
         let mut sum = 0;
         for (index, counter) in self.0.took.iter().enumerate() {
             sum += counter.load(Ordering::Relaxed);
@@ -162,7 +190,9 @@ impl Page {
 /// What Linux says of this process; nothing elsewhere.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

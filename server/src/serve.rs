@@ -109,13 +109,14 @@ fn make_folder_of(database_url: &str) -> Result<(), ConfigError> {
     };
     let path = Path::new(path.split('?').next().unwrap_or(path));
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
-            .map_err(|error| {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|error| {
                 database(
                     &format!("cannot make the folder {}", folder.display()),
                     error,
                 )
-            }),
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -182,7 +182,10 @@ mod tests {
         assert!(near("::ffff:10.0.0.7", None, &[]));
         assert!(!near("203.0.113.9", None, &[]));
         assert!(!near("127.0.0.1", Some("203.0.113.9"), &[]));
-        assert!(!near("127.0.0.1", Some("10.0.0.7"), &[]), "anybody can say so");
+        assert!(
+            !near("127.0.0.1", Some("10.0.0.7"), &[]),
+            "anybody can say so"
+        );
         assert!(near("127.0.0.1", Some("10.0.0.7"), &["127.0.0.0/8"]));
         assert!(!near("127.0.0.1", Some("203.0.113.9"), &["127.0.0.0/8"]));
     }

@@ -116,13 +116,12 @@ impl Shelf {
     }
 
     fn make_room(&mut self, bytes: usize) {
-        let full = |shelf: &Self| {
-            shelf.kept.len() >= MOST || shelf.bytes + bytes > MOST_BYTES
-        };
+        let full = |shelf: &Self| shelf.kept.len() >= MOST || shelf.bytes + bytes > MOST_BYTES;
         if !full(self) {
             return;
         }
-        self.kept.retain(|_, waiting| waiting.since.elapsed() < LIFE);
+        self.kept
+            .retain(|_, waiting| waiting.since.elapsed() < LIFE);
         self.bytes = self.kept.values().map(|waiting| waiting.bytes).sum();
         while full(self) {
             let oldest = self.kept.iter().min_by_key(|(_, waiting)| waiting.since);

@@ -70,7 +70,13 @@ pub async fn serve(
                 None => break,
             },
         };
-        let attend = attend(stream, peer, router.clone(), limits.header_timeout, stop.clone());
+        let attend = attend(
+            stream,
+            peer,
+            router.clone(),
+            limits.header_timeout,
+            stop.clone(),
+        );
         let (cut, open) = (cut.clone(), open.enter());
         connections.spawn(async move {
             tokio::select! {

@@ -69,7 +69,10 @@ mod tests {
             ("sec-fetch-site", "same-origin"),
             ("origin", "https://evil.example")
         ]));
-        assert!(!own(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(!own(&[
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "null")
+        ]));
         assert!(!own(&[("sec-fetch-site", "")]));
         assert!(!own(&[("origin", "")]));
         assert!(!own(&[

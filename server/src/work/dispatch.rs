@@ -139,10 +139,7 @@ async fn ids(waiting: Select<entity::Event>, house: &House) -> Result<Vec<EventI
 }
 
 /// Dispatches these events, all or none; a panic on the way is a failure like another.
-async fn attempt(
-    house: &House,
-    waiting: Select<entity::Event>,
-) -> Result<Vec<EventId>, AppError> {
+async fn attempt(house: &House, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
     let house = house.clone();
     tokio::spawn(async move { dispatch(&house, waiting).await })
         .await
@@ -154,10 +151,7 @@ async fn attempt(
         })
 }
 
-async fn dispatch(
-    house: &House,
-    waiting: Select<entity::Event>,
-) -> Result<Vec<EventId>, AppError> {
+async fn dispatch(house: &House, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
     let mut tx = house.db().begin().await?;
     // On PostgreSQL another process may be at some of them: those are skipped.
     let events = waiting

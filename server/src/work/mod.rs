@@ -108,7 +108,10 @@ mod tests {
         let run: Run = Box::new(move || {
             let counted = counted.clone();
             Box::pin(async move {
-                assert!(counted.fetch_add(1, Ordering::Relaxed) >= 2, "stumbles twice");
+                assert!(
+                    counted.fetch_add(1, Ordering::Relaxed) >= 2,
+                    "stumbles twice"
+                );
             })
         });
         let pause = Duration::from_millis(1);

@@ -54,7 +54,8 @@ impl Route {
     /// Reads `smtp://user:password@host:587` or `smtps://…`. A password makes STARTTLS a must, unless the server is
     /// this machine; `?tls=` says otherwise: `required`, `opportunistic` or `none`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const FORM: &str = "must look like smtp://user:password@host:587 or smtps://user:password@host";
+        const FORM: &str =
+            "must look like smtp://user:password@host:587 or smtps://user:password@host";
         let url = Url::parse(text).map_err(|_| FORM)?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(FORM)?;
         let asked = url.query_pairs().find(|(key, _)| key == "tls");

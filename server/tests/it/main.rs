@@ -3,5 +3,9 @@
 mod access;
 mod dispatch;
 mod doors;
+mod live;
 mod mail;
+mod network;
+mod program;
+mod relay;
 mod support;
