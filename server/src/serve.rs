@@ -48,7 +48,8 @@ pub fn logs<W>(config: &Config, writer: W) -> Result<impl Subscriber + Send + Sy
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.log)
+    // Every start looks for migrations and would say at length that there are none.
+    let filter = EnvFilter::try_new(format!("sea_orm_migration=warn,{}", config.log))
         .map_err(|error| ConfigError::new("WHEELHOUSE_LOG", error))?;
     let lines = fmt::layer().with_writer(writer);
     let lines = if config.log_json {
@@ -69,11 +70,11 @@ pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
 
 /// Opens the database, brings it up to date, and puts the house together.
 pub async fn open(config: &Config, demo: bool) -> Result<House> {
+    make_folder_of(&config.database_url)?;
     let keyring = match &config.secret_key {
         KeySource::Given(keyring) => keyring.clone(),
         KeySource::File(path) => read_or_make_key(path)?,
     };
-    make_folder_of(&config.database_url)?;
     let db = Db::connect(&config.database_url)
         .await
         .map_err(|error| database("cannot open the database", error))?;

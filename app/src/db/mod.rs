@@ -69,6 +69,14 @@ impl Db {
 
     /// Whether every migration has been applied. Only looks: `get_pending_migrations` would make its table first.
     pub async fn is_migrated(&self) -> Result<bool, DbErr> {
+        let begun = match self.backend() {
+            DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
+            _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
+        };
+        let begun = Statement::from_string(self.backend(), begun);
+        if self.read.query_one_raw(begun).await?.is_none() {
+            return Ok(false);
+        }
         let applied = self
             .read
             .query_all_raw(Statement::from_string(

@@ -46,7 +46,7 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     good = data.login == b"wheelhouse" and data.password == b"open sesame"
-    return AuthResult(success=good)
+    return AuthResult(success=good, handled=False)
 
 # The controller wants to know its port beforehand.
 with socket.socket() as free:
@@ -313,13 +313,15 @@ both! {
         assert!(round.blocked);
         let mail = only_mail(server).await;
         assert!(mail.failed_at.is_none() && mail.attempts == 1);
-        assert!(mail.last_error.unwrap().contains("535"));
+        let error = mail.last_error.unwrap();
+        assert!(error.contains("535"), "{error}");
         // Without any the server says 530.
         due(server).await;
         send(server, &smtp.post()).await;
         let mail = only_mail(server).await;
         assert!(mail.failed_at.is_none() && mail.attempts == 2);
-        assert!(mail.last_error.unwrap().contains("530"));
+        let error = mail.last_error.unwrap();
+        assert!(error.contains("530"), "{error}");
 
         due(server).await;
         assert_eq!(send(server, &smtp.post_as("wheelhouse:open%20sesame@", sender)).await, DONE);

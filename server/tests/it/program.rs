@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use crate::support::Folder;
 
@@ -59,6 +59,8 @@ fn create_owner(folder: &Path, email: &str, password: &str) -> Output {
 struct Serving {
     child: Child,
     url: String,
+    /// Held open: it goes on talking.
+    _lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Serving {
@@ -73,14 +75,16 @@ impl Serving {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines
+            .by_ref()
             .map_while(Result::ok)
             .find(|line| line.starts_with("Wheelhouse is at "))
             .expect("it says where it is");
         Self {
             child,
             url: line["Wheelhouse is at ".len()..].to_owned(),
+            _lines: lines,
         }
     }
 }

@@ -296,12 +296,14 @@ impl Server {
         fields: &[(&str, String)],
         accept: &str,
     ) -> Answer {
+        let body = encode(fields);
         let request = Request::post(function)
+            .header(header::CONTENT_LENGTH, body.len())
             .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin")
             .header(header::COOKIE, self.session(who))
-            .body(Body::from(encode(fields)))
+            .body(Body::from(body))
             .unwrap();
         self.send(request).await
     }
