@@ -166,13 +166,13 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<ConfigError>() {
-            Some(error) => fail(error),
-            None => {
-                eprintln!("wheelhouse: {error:#}");
-                ExitCode::FAILURE
+        Err(error) => {
+            if let Some(error) = error.downcast_ref::<ConfigError>() {
+                return fail(error);
             }
-        },
+            eprintln!("wheelhouse: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -3,10 +3,6 @@
 
 #[path = "it/support.rs"]
 #[expect(dead_code, reason = "this test needs a part of what the others share")]
-#[expect(
-    unused_imports,
-    reason = "this test needs a part of what the others share"
-)]
 mod support;
 
 use std::io::Write;
@@ -57,26 +53,50 @@ async fn mailed(server: &Server, path: &str) -> String {
     text[start..].split_whitespace().next().unwrap().to_owned()
 }
 
+/// The secrets that were sent.
+struct Planted(Vec<String>);
+
+impl Planted {
+    fn plant(&mut self, secret: &str) -> String {
+        self.0.push(secret.to_owned());
+        secret.to_owned()
+    }
+}
+
+fn field(name: &'static str, value: &str) -> (&'static str, String) {
+    (name, value.to_owned())
+}
+
 /// Sends secrets wherever secrets go, rightly and wrongly, and says which they were.
 async fn use_secrets(server: &Server) -> Vec<String> {
-    let field = |name: &'static str, value: &str| (name, value.to_owned());
-    let mut secrets = vec![PASSWORD.to_owned()];
-    let mut planted = |secret: &str| {
-        secrets.push(secret.to_owned());
-        secret.to_owned()
-    };
+    let mut planted = Planted(vec![PASSWORD.to_owned()]);
     for cookie in server.cookies.values() {
-        planted(cookie.expose());
+        planted.plant(cookie.expose());
     }
+    sign_in_and_up(server, &mut planted).await;
+    reset(server, &mut planted).await;
+    accept(server, &mut planted).await;
+    confirm_by_password(server, &mut planted).await;
 
+    // What another site's page sends is refused with a line in the log.
+    let token = planted.plant("planted-token-of-a-forged-request");
+    let forged = http::Request::post(format!("/reset-password/{token}"))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    assert_eq!(server.send(forged).await.status, 403);
+    dispatch_all(&server.house).await.unwrap();
+    planted.0
+}
+
+async fn sign_in_and_up(server: &Server, planted: &mut Planted) {
     let signed_in = [
         field("form[email]", "mia@acme.example"),
         field("form[password]", PASSWORD),
     ];
     let answer = server.call("nobody", "/fn/sign_in", &signed_in).await;
     assert_eq!(answer.status, 200);
-    planted(&answer.cookie("wheelhouse_session").unwrap());
-    let wrong = planted("wrong planted password one");
+    planted.plant(&answer.cookie("wheelhouse_session").unwrap());
+    let wrong = planted.plant("wrong planted password one");
     let refused = [
         field("form[email]", "mia@acme.example"),
         field("form[password]", &wrong),
@@ -90,7 +110,7 @@ async fn use_secrets(server: &Server) -> Vec<String> {
         assert!(!answer.status.is_success());
     }
 
-    let new = planted("planted teapots of seven colours");
+    let new = planted.plant("planted teapots of seven colours");
     let fields = [
         field("form[name]", "Zoe"),
         field("form[email]", "zoe@new.example"),
@@ -99,8 +119,8 @@ async fn use_secrets(server: &Server) -> Vec<String> {
     ];
     let answer = server.call("nobody", "/fn/sign_up", &fields).await;
     assert_eq!(answer.status, 200);
-    planted(&answer.cookie("wheelhouse_session").unwrap());
-    let token = planted(&mailed(server, "/confirm-email/").await);
+    planted.plant(&answer.cookie("wheelhouse_session").unwrap());
+    let token = planted.plant(&mailed(server, "/confirm-email/").await);
     server
         .page("nobody", &format!("/confirm-email/{token}"))
         .await;
@@ -108,17 +128,19 @@ async fn use_secrets(server: &Server) -> Vec<String> {
     let answer = server.call("nobody", "/fn/confirm_email", &confirmed).await;
     assert_eq!(answer.status, 200);
     server.call("nobody", "/fn/confirm_email", &confirmed).await;
+}
 
+async fn reset(server: &Server, planted: &mut Planted) {
     let forgot = [field("form[email]", "cleo@acme.example")];
     server
         .call("nobody", "/fn/request_password_reset", &forgot)
         .await;
-    let token = planted(&mailed(server, "/reset-password/").await);
+    let token = planted.plant(&mailed(server, "/reset-password/").await);
     server
         .page("nobody", &format!("/reset-password/{token}"))
         .await;
-    let changed = planted("planted kettles of eight sizes");
-    let other = planted("planted mistyped kettles");
+    let changed = planted.plant("planted kettles of eight sizes");
+    let other = planted.plant("planted mistyped kettles");
     for confirm in [&other, &changed] {
         let fields = [
             field("form[token]", &token),
@@ -127,7 +149,9 @@ async fn use_secrets(server: &Server) -> Vec<String> {
         ];
         server.call("nobody", "/fn/reset_password", &fields).await;
     }
+}
 
+async fn accept(server: &Server, planted: &mut Planted) {
     let invitation = entity::Invitation::find()
         .filter(entity::invitation::Column::Email.eq("ben@acme.example"))
         .one(server.house.db().read())
@@ -135,7 +159,7 @@ async fn use_secrets(server: &Server) -> Vec<String> {
         .unwrap()
         .unwrap();
     let (id, generation) = (invitation.id, invitation.generation);
-    let token = planted(&invitation_token(
+    let token = planted.plant(&invitation_token(
         &server.house,
         id,
         generation,
@@ -147,16 +171,18 @@ async fn use_secrets(server: &Server) -> Vec<String> {
         field("form[name]", "Ben"),
         field(
             "form[password]",
-            &planted("planted samovars of nine cities"),
+            &planted.plant("planted samovars of nine cities"),
         ),
     ];
     let answer = server
         .call("nobody", "/fn/accept_invitation", &accepted)
         .await;
     assert_eq!(answer.status, 200);
-    planted(&answer.cookie("wheelhouse_session").unwrap());
+    planted.plant(&answer.cookie("wheelhouse_session").unwrap());
+}
 
-    let pressed = planted("planted current password");
+async fn confirm_by_password(server: &Server, planted: &mut Planted) {
+    let pressed = planted.plant("planted current password");
     let fields = [
         field("form[name]", "Adam"),
         field("form[email]", "adam@new.example"),
@@ -164,15 +190,6 @@ async fn use_secrets(server: &Server) -> Vec<String> {
     ];
     server.call("adam", "/fn/save_profile", &fields).await;
     server.submit("adam", "/fn/save_profile", &fields).await;
-
-    // What another site's page sends is refused with a line in the log.
-    let token = planted("planted-token-of-a-forged-request");
-    let forged = http::Request::post(format!("/reset-password/{token}"))
-        .body(axum::body::Body::empty())
-        .unwrap();
-    assert_eq!(server.send(forged).await.status, 403);
-    dispatch_all(&server.house).await.unwrap();
-    secrets
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,30 +72,30 @@ impl Flashes {
             return None;
         }
         let id = Token::generate().plain().expose().to_owned();
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.make_room(bytes);
-        shelf.bytes += bytes;
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.make_room(bytes);
+        all.bytes += bytes;
         let waiting = Waiting {
             since: Instant::now(),
             page,
             bytes,
             flash,
         };
-        shelf.kept.insert(id.clone(), waiting);
+        all.kept.insert(id.clone(), waiting);
         Some(id)
     }
 
     /// Hands an answer over to the page that it is for. Another page leaves it where it is.
     fn take(&self, id: &str, page: &str) -> Found {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match shelf.kept.get(id) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.kept.get(id) {
             None => Found::Nothing,
             Some(waiting) if waiting.since.elapsed() >= LIFE => {
-                shelf.remove(id);
+                all.remove(id);
                 Found::Nothing
             }
             Some(waiting) if waiting.page != page => Found::ForAnother,
-            Some(_) => shelf
+            Some(_) => all
                 .remove(id)
                 .map_or(Found::Nothing, |waiting| Found::Here(waiting.flash)),
         }

@@ -273,16 +273,13 @@ async fn finish(
                 .filter(|_| !lost);
             tracing::warn!(mail = %letter.id, attempts, error, again = wait.is_some(), "mail not sent");
             update = update.col_expr(Column::LastError, Expr::value(error));
-            match wait {
-                Some(&minutes) => {
-                    let next = now.after(app::domain::minutes(minutes));
-                    update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
-                    post.meters.mails_put_off()
-                }
-                None => {
-                    update = update.col_expr(Column::FailedAt, Expr::value(now));
-                    post.meters.mails_failed()
-                }
+            if let Some(&minutes) = wait {
+                let next = now.after(app::domain::minutes(minutes));
+                update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
+                post.meters.mails_put_off()
+            } else {
+                update = update.col_expr(Column::FailedAt, Expr::value(now));
+                post.meters.mails_failed()
             }
         }
     };

@@ -31,45 +31,56 @@ pub fn start(
     meters: &Meters,
     stop: &CancellationToken,
 ) {
-    let begin = |name, stop: &CancellationToken, run: Run| {
-        workers.spawn(supervise(name, stop.clone(), PAUSE, run));
+    let crew = Crew {
+        workers,
+        house,
+        stop,
     };
-    let (home, end) = (house.clone(), stop.clone());
-    begin(
-        "dispatcher",
-        stop,
-        Box::new(move || Box::pin(dispatch::run(home.clone(), end.clone()))),
-    );
-    let (home, end) = (house.clone(), stop.clone());
-    begin(
-        "housekeeping",
-        stop,
-        Box::new(move || Box::pin(housekeeping::run(home.clone(), end.clone()))),
-    );
+    crew.begin("dispatcher", dispatch::run);
+    crew.begin("housekeeping", housekeeping::run);
     if let Some(post) = mail::Post::new(config, meters) {
-        let (home, end) = (house.clone(), stop.clone());
-        begin(
-            "mail",
-            stop,
-            Box::new(move || Box::pin(mail::run(home.clone(), post.clone(), end.clone()))),
-        );
+        crew.begin("mail", move |house, stop| {
+            mail::run(house, post.clone(), stop)
+        });
     }
     if config.database_url.starts_with("postgres") {
-        let (home, url, end) = (house.clone(), config.database_url.clone(), stop.clone());
-        begin(
-            "relay",
-            stop,
-            Box::new(move || Box::pin(relay::run(home.clone(), url.clone(), end.clone()))),
-        );
+        let url = config.database_url.clone();
+        crew.begin("relay", move |house, stop| {
+            relay::run(house, url.clone(), stop)
+        });
     }
 }
 
-/// Begins a worker, as often as need be.
-type Run = Box<dyn Fn() -> futures::future::BoxFuture<'static, ()> + Send + Sync>;
+/// What every worker is given.
+struct Crew<'a> {
+    workers: &'a TaskTracker,
+    house: &'a House,
+    stop: &'a CancellationToken,
+}
+
+impl Crew<'_> {
+    fn begin<F, R>(&self, name: &'static str, run: F)
+    where
+        F: Fn(House, CancellationToken) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let (house, stop) = (self.house.clone(), self.stop.clone());
+        self.workers.spawn(async move {
+            supervise(name, &stop, PAUSE, || run(house.clone(), stop.clone())).await;
+        });
+    }
+}
 
 /// Runs a worker until it ends by itself. One that panics is started again after a pause: it would be missed, and
 /// nobody would notice.
-async fn supervise(name: &'static str, stop: CancellationToken, pause: Duration, run: Run) {
+async fn supervise<R>(
+    name: &'static str,
+    stop: &CancellationToken,
+    pause: Duration,
+    run: impl Fn() -> R,
+) where
+    R: Future<Output = ()> + Send + 'static,
+{
     while let Err(error) = tokio::spawn(run()).await {
         tracing::error!(worker = name, %error, "a worker panicked; it is started again");
         tokio::select! {
@@ -104,26 +115,25 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_panics_is_started_again() {
         let starts = Arc::new(AtomicU32::new(0));
-        let counted = starts.clone();
-        let run: Run = Box::new(move || {
-            let counted = counted.clone();
-            Box::pin(async move {
+        let run = || {
+            let starts = starts.clone();
+            async move {
                 assert!(
-                    counted.fetch_add(1, Ordering::Relaxed) >= 2,
+                    starts.fetch_add(1, Ordering::Relaxed) >= 2,
                     "stumbles twice"
                 );
-            })
-        });
-        let pause = Duration::from_millis(1);
-        supervise("test", CancellationToken::new(), pause, run).await;
+            }
+        };
+        let stop = CancellationToken::new();
+        supervise("test", &stop, Duration::from_millis(1), run).await;
         assert_eq!(starts.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]
     async fn a_worker_that_keeps_panicking_does_not_hold_up_the_end() {
         let stop = CancellationToken::new();
-        let run: Run = Box::new(|| Box::pin(async { panic!("always") }));
-        let supervised = supervise("test", stop.clone(), Duration::from_mins(1), run);
+        let run = || async { panic!("always") };
+        let supervised = supervise("test", &stop, Duration::from_mins(1), run);
         stop.cancel();
         tokio::time::timeout(Duration::from_secs(5), supervised)
             .await

@@ -14,7 +14,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use wheelhouse::work::dispatch::dispatch_all;
 
-use crate::support::{ORIGIN, Server, both, info};
+use crate::both::both;
+use crate::support::{ORIGIN, Server, info};
 
 /// Dispatches what the demo brought, and forgets what came of it.
 async fn quiet(server: &Server) {

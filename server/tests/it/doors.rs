@@ -5,7 +5,8 @@ use app::limits::Limits;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 
-use crate::support::{Kind, ORIGIN, Server, Template, both, encode, site};
+use crate::both::both;
+use crate::support::{Kind, ORIGIN, Server, Template, encode, site};
 
 fn sign_in_fields(password: &str) -> Vec<(&'static str, String)> {
     vec![

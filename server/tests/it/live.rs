@@ -15,7 +15,8 @@ use sea_orm::EntityTrait;
 use tower::ServiceExt;
 use wheelhouse::http;
 
-use crate::support::{Server, both, info};
+use crate::both::both;
+use crate::support::{Server, info};
 
 async fn actor(server: &Server, who: &str) -> Actor {
     let cookie = server.cookies[who].expose().to_owned();

@@ -16,7 +16,8 @@ use wheelhouse::config::Config;
 use wheelhouse::meters::Meters;
 use wheelhouse::work::mail::{Post, Round, WAITS, send_due};
 
-use crate::support::{Server, both};
+use crate::both::both;
+use crate::support::Server;
 
 /// Prints its port, then each letter that it is given, a line each; refuses recipients named `refused` for good, those
 /// named `later` for now, senders named `banned` for good, and any password but `open sesame`.
