@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::process::ExitCode;
 
-use app::domain::{Email, Name, Secret, Slug};
+use anyhow::{Context, Result, anyhow};
+use app::domain::{AppError, Email, Name, Secret, Slug};
 use app::session::store;
 use clap::{Args, Parser, Subcommand};
 
@@ -31,22 +32,27 @@ enum Command {
     /// Serve the pages, and do the work that changes cause.
     Serve {
         /// Fill an empty database with two workspaces of demo data.
-        #[arg(long)]
+        #[arg(
+            long,
+            env = "WHEELHOUSE_DEMO",
+            value_parser = clap::builder::BoolishValueParser::new(),
+            hide_env_values = true
+        )]
         demo: bool,
     },
     /// Bring the database's schema up to date.
     Migrate,
     /// Make an account with a workspace of its own. The password comes on standard input.
     CreateOwner {
-        #[arg(long)]
+        #[arg(long, env = "WHEELHOUSE_OWNER_EMAIL", hide_env_values = true)]
         email: String,
-        #[arg(long)]
+        #[arg(long, env = "WHEELHOUSE_OWNER_NAME", hide_env_values = true)]
         name: String,
         /// The workspace's name.
-        #[arg(long)]
+        #[arg(long, env = "WHEELHOUSE_OWNER_WORKSPACE", hide_env_values = true)]
         workspace: String,
         /// What stands in the workspace's address.
-        #[arg(long)]
+        #[arg(long, env = "WHEELHOUSE_OWNER_SLUG", hide_env_values = true)]
         slug: String,
     },
     /// Ask a running server whether it is ready; for a container's health check.
@@ -67,7 +73,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
-    /// What links, cookies and the Origin check are built from [default: http:// and the address]
+    /// What links, cookies and the Origin check are built from [default: http:// and the address, 127.0.0.1 for all]
     #[arg(
         long,
         global = true,
@@ -155,18 +161,15 @@ pub async fn run(cli: Cli) -> ExitCode {
             name,
             workspace,
             slug,
-        } => match create_owner(&config, &email, &name, &workspace, &slug).await {
-            Ok(()) => Ok(()),
-            Err(message) => {
-                eprintln!("wheelhouse: {message}");
-                return ExitCode::FAILURE;
-            }
-        },
+        } => create_owner(&config, &email, &name, &workspace, &slug).await,
         Command::Healthcheck => serve::healthcheck(&config).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(error) = error.downcast_ref::<ConfigError>() {
+                return fail(error);
+            }
             eprintln!("wheelhouse: {error:#}");
             ExitCode::FAILURE
         }
@@ -184,28 +187,32 @@ async fn create_owner(
     name: &str,
     workspace: &str,
     slug: &str,
-) -> Result<(), String> {
-    let name = Name::parse(name).map_err(|error| format!("--name: {error}"))?;
-    let email = Email::parse(email).map_err(|error| format!("--email: {error}"))?;
-    let workspace = Name::parse(workspace).map_err(|error| format!("--workspace: {error}"))?;
-    let slug = Slug::parse(slug).map_err(|error| format!("--slug: {error}"))?;
+) -> Result<()> {
+    let name =
+        Name::parse(name).map_err(|error| ConfigError::new("WHEELHOUSE_OWNER_NAME", error))?;
+    let email =
+        Email::parse(email).map_err(|error| ConfigError::new("WHEELHOUSE_OWNER_EMAIL", error))?;
+    let workspace = Name::parse(workspace)
+        .map_err(|error| ConfigError::new("WHEELHOUSE_OWNER_WORKSPACE", error))?;
+    let slug =
+        Slug::parse(slug).map_err(|error| ConfigError::new("WHEELHOUSE_OWNER_SLUG", error))?;
     let mut password = String::new();
     std::io::stdin()
         .read_to_string(&mut password)
-        .map_err(|error| format!("reading the password: {error}"))?;
+        .context("reading the password")?;
     let password = Secret::from(password.trim_end_matches(['\r', '\n']));
-    let house = serve::open(config, false)
-        .await
-        .map_err(|error| format!("{error:#}"))?;
+    let house = serve::open(config, false).await?;
     store::create_owner(&house, &name, &email, &password, &workspace, &slug)
         .await
         .map_err(|error| match error {
-            app::domain::AppError::Invalid(fields) => fields
-                .iter()
-                .map(|(field, message)| format!("{field}: {message}"))
-                .collect::<Vec<_>>()
-                .join("; "),
-            other => other.to_string(),
+            AppError::Invalid(fields) => {
+                let problems: Vec<String> = fields
+                    .iter()
+                    .map(|(field, message)| format!("{field}: {message}"))
+                    .collect();
+                anyhow!(problems.join("; "))
+            }
+            other => anyhow!(other.to_string()),
         })?;
     println!(
         "{name} <{email}> owns {workspace}: {}",

@@ -1,7 +1,7 @@
 //! Configuration, checked as a whole before anything starts. A bad value is one line that names its variable.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use app::keyring::Keyring;
@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use lettre::message::Mailbox;
 
 use crate::cli::Options;
+use crate::work::Route;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:3000";
 const DEFAULT_DATABASE: &str = "sqlite://data/wheelhouse.db";
@@ -21,7 +22,7 @@ pub struct Config {
     pub database_url: String,
     pub public_url: String,
     pub secret_key: KeySource,
-    pub smtp_url: Option<String>,
+    pub smtp: Option<Route>,
     pub mail_from: Mailbox,
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limit: bool,
@@ -48,7 +49,12 @@ impl ConfigError {
     pub fn new(variable: &'static str, problem: impl fmt::Display) -> Self {
         Self {
             variable,
-            problem: problem.to_string(),
+            // One line, whatever a library says.
+            problem: problem
+                .to_string()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 }
@@ -85,7 +91,7 @@ impl Config {
         }
         let public_url = match &options.public_url {
             Some(url) => public_url(url)?,
-            None => format!("http://{addr}"),
+            None => format!("http://{}", reachable(addr)),
         };
         let secret_key = match &options.secret_key {
             Some(text) => KeySource::Given(
@@ -94,15 +100,13 @@ impl Config {
             ),
             None => KeySource::File(key_file(&database_url)),
         };
-        let smtp_url = options.smtp_url.clone().filter(|url| !url.is_empty());
-        if let Some(url) = &smtp_url {
-            lettre::AsyncSmtpTransport::<lettre::Tokio1Executor>::from_url(url).map_err(|_| {
-                ConfigError::new(
-                    "WHEELHOUSE_SMTP_URL",
-                    "must look like smtp://user:password@host:587",
-                )
-            })?;
-        }
+        let smtp = options
+            .smtp_url
+            .as_deref()
+            .filter(|url| !url.is_empty())
+            .map(Route::parse)
+            .transpose()
+            .map_err(|problem| ConfigError::new("WHEELHOUSE_SMTP_URL", problem))?;
         let mail_from = options.mail_from.as_deref().unwrap_or(DEFAULT_SENDER);
         let mail_from = mail_from.parse().map_err(|_| {
             ConfigError::new(
@@ -133,7 +137,7 @@ impl Config {
             database_url,
             public_url,
             secret_key,
-            smtp_url,
+            smtp,
             mail_from,
             trusted_proxies,
             rate_limit: one_of(
@@ -142,7 +146,7 @@ impl Config {
                 "on",
                 "off",
             )?,
-            site_root: options.site_root.clone().map(PathBuf::from),
+            site_root: options.site_root.as_deref().map(site_root).transpose()?,
             log: options.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json: !one_of(
                 "WHEELHOUSE_LOG_FORMAT",
@@ -172,7 +176,25 @@ fn one_of(
     }
 }
 
-/// Scheme, host and port alone: cookies and the Origin check know no paths.
+/// An address that a browser on this machine can open: one that listens everywhere is no place to go to.
+pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    addr
+}
+
+fn site_root(text: &str) -> Result<PathBuf, ConfigError> {
+    let path = PathBuf::from(text);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    let problem = format!("there is no folder “{text}”");
+    Err(ConfigError::new("WHEELHOUSE_SITE_ROOT", problem))
+}
+
+/// Scheme, host and port alone: cookies and the Origin check know no paths. Written as browsers write an origin, small
+/// and without the port that goes without saying.
 fn public_url(text: &str) -> Result<String, ConfigError> {
     let error = || {
         ConfigError::new(
@@ -181,11 +203,16 @@ fn public_url(text: &str) -> Result<String, ConfigError> {
         )
     };
     let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| error())?;
-    match (uri.scheme_str(), uri.authority(), uri.path()) {
-        (Some(scheme @ ("http" | "https")), Some(authority), "/" | "")
-            if !authority.as_str().contains('@') =>
+    match (uri.scheme_str(), uri.authority(), uri.path(), uri.query()) {
+        (Some(scheme @ ("http" | "https")), Some(authority), "/" | "", None)
+            if !authority.as_str().contains('@') && !authority.host().is_empty() =>
         {
-            Ok(format!("{scheme}://{authority}"))
+            let host = authority.host().to_ascii_lowercase();
+            let usual = if scheme == "https" { 443 } else { 80 };
+            Ok(match authority.port_u16().filter(|port| *port != usual) {
+                Some(port) => format!("{scheme}://{host}:{port}"),
+                None => format!("{scheme}://{host}"),
+            })
         }
         _ => Err(error()),
     }
@@ -234,6 +261,36 @@ mod tests {
     }
 
     #[test]
+    fn the_public_url_is_written_as_browsers_write_an_origin() {
+        let read = |url: &str| {
+            let options = Options {
+                public_url: Some(url.into()),
+                ..options()
+            };
+            Config::read(&options).unwrap().public_url
+        };
+        assert_eq!(read("https://House.Example/"), "https://house.example");
+        assert_eq!(read("HTTPS://house.example:443"), "https://house.example");
+        assert_eq!(read("http://house.example:80"), "http://house.example");
+        assert_eq!(
+            read("https://house.example:8443"),
+            "https://house.example:8443"
+        );
+        assert_eq!(read("http://[::1]:3000"), "http://[::1]:3000");
+    }
+
+    #[test]
+    fn a_server_that_listens_everywhere_is_found_on_this_machine() {
+        let options = Options {
+            addr: Some("0.0.0.0:8080".into()),
+            ..options()
+        };
+        let config = Config::read(&options).unwrap();
+        assert_eq!(config.public_url, "http://127.0.0.1:8080");
+        assert_eq!(config.addr.to_string(), "0.0.0.0:8080");
+    }
+
+    #[test]
     fn a_bad_value_names_its_variable() {
         let bad = |change: fn(&mut Options)| {
             let mut options = options();
@@ -260,6 +317,18 @@ mod tests {
         assert_eq!(
             bad(|o| o.smtp_url = Some("http://x".into())),
             "WHEELHOUSE_SMTP_URL"
+        );
+        assert_eq!(
+            bad(|o| o.smtp_url = Some("smtp://u:p@mail.example?tls=none".into())),
+            "WHEELHOUSE_SMTP_URL"
+        );
+        assert_eq!(
+            bad(|o| o.site_root = Some("/no/such/folder".into())),
+            "WHEELHOUSE_SITE_ROOT"
+        );
+        assert_eq!(
+            bad(|o| o.public_url = Some("https://x.example?y".into())),
+            "WHEELHOUSE_PUBLIC_URL"
         );
         assert_eq!(
             bad(|o| o.mail_from = Some("nobody".into())),

@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,17 +11,22 @@ use anyhow::{Context, Result, bail};
 use app::db::{Db, seed};
 use app::house::{House, Site};
 use app::keyring::Keyring;
-use app::limits::Limits;
+use app::limits::Limits as RateLimits;
 use app::passwords::Passwords;
 use leptos::config::{LeptosOptions, get_config_from_str};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, layer::SubscriberExt};
 
-use crate::config::{Config, ConfigError, KeySource};
+use crate::config::{Config, ConfigError, KeySource, reachable};
+use crate::http::AppState;
+use crate::http::listen::{self, Limits};
+use crate::meters::Meters;
 use crate::{http, work};
 
 /// How many passwords may be hashed at once: 19 MiB each.
@@ -28,53 +34,63 @@ const HASHES_AT_ONCE: usize = 2;
 /// How long what is under way may take after the signal to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
-pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&config.log)
+/// Crates of ours. What others write below INFO may hold whatever passes through them: statements with their values,
+/// headers with cookies, the conversation with the mail server.
+const OURS: [&str; 2] = ["wheelhouse", "app"];
+
+/// What may be logged at all, whatever `WHEELHOUSE_LOG` asks for.
+fn may_be_logged(meta: &Metadata<'_>) -> bool {
+    let root = meta.target().split("::").next().unwrap_or_default();
+    *meta.level() <= Level::INFO || OURS.contains(&root)
+}
+
+/// Writes logs as this configuration wants them.
+pub fn logs<W>(config: &Config, writer: W) -> Result<impl Subscriber + Send + Sync, ConfigError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // Every start looks for migrations and would say at length that there are none.
+    let filter = EnvFilter::try_new(format!("sea_orm_migration=warn,{}", config.log))
         .map_err(|error| ConfigError::new("WHEELHOUSE_LOG", error))?;
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = if config.log_json {
-        registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(std::io::stderr),
-            )
-            .try_init()
+    let lines = fmt::layer().with_writer(writer);
+    let lines = if config.log_json {
+        lines.json().flatten_event(true).boxed()
     } else {
-        registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_target(false)
-                    .with_writer(std::io::stderr),
-            )
-            .try_init()
+        lines.with_target(false).boxed()
     };
+    Ok(tracing_subscriber::registry()
+        .with(filter)
+        .with(lines.with_filter(filter_fn(may_be_logged))))
+}
+
+pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
     // A second start in one process, as in tests, keeps the first one's logs.
-    let _ = started;
+    let _ = logs(config, std::io::stderr)?.try_init();
     Ok(())
 }
 
 /// Opens the database, brings it up to date, and puts the house together.
 pub async fn open(config: &Config, demo: bool) -> Result<House> {
+    make_folder_of(&config.database_url)?;
     let keyring = match &config.secret_key {
         KeySource::Given(keyring) => keyring.clone(),
         KeySource::File(path) => read_or_make_key(path)?,
     };
-    make_folder_of(&config.database_url)?;
     let db = Db::connect(&config.database_url)
         .await
-        .context("WHEELHOUSE_DATABASE_URL: cannot open the database")?;
-    db.migrate().await.context("migrating the database")?;
+        .map_err(|error| database("cannot open the database", error))?;
+    db.migrate()
+        .await
+        .map_err(|error| database("cannot bring the schema up to date", error))?;
     let site = Site {
         public_url: config.public_url.clone(),
-        sends_mail: config.smtp_url.is_some(),
+        sends_mail: config.smtp.is_some(),
         demo,
     };
     let limits = if config.rate_limit {
-        Limits::on()
+        RateLimits::on()
     } else {
-        Limits::off()
+        RateLimits::off()
     };
     Ok(House::new(
         db,
@@ -85,20 +101,19 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
     ))
 }
 
+fn database(what: &str, error: impl Display) -> ConfigError {
+    ConfigError::new("WHEELHOUSE_DATABASE_URL", format!("{what}: {error}"))
+}
+
 /// Makes the folder and the file of an SQLite database for its owner's eyes alone: everybody's addresses stand in it.
 /// What is there already keeps the rights that the operator gave it.
-fn make_folder_of(database_url: &str) -> Result<()> {
+fn make_folder_of(database_url: &str) -> Result<(), ConfigError> {
     let Some(path) = database_url.strip_prefix("sqlite://") else {
         return Ok(());
     };
     let path = Path::new(path.split('?').next().unwrap_or(path));
-    let explain = || {
-        format!(
-            "WHEELHOUSE_DATABASE_URL: cannot make the file {}",
-            path.display()
-        )
-    };
-    make_private_folder(path).with_context(explain)?;
+    let explain = |error| database(&format!("cannot make the file {}", path.display()), error);
+    make_private_folder(path).map_err(explain)?;
     // SQLite gives its journals the rights of the file. A path with escapes in it is left to SQLite to read and make.
     let name = path.to_string_lossy();
     if !name.contains('%') && name != ":memory:" {
@@ -107,7 +122,7 @@ fn make_folder_of(database_url: &str) -> Result<()> {
             .create(true)
             .mode(0o600)
             .open(path)
-            .with_context(explain)?;
+            .map_err(explain)?;
     }
     Ok(())
 }
@@ -124,28 +139,35 @@ fn make_private_folder(file: &Path) -> std::io::Result<()> {
 }
 
 /// The key seals what must be read back: it is made once, for the owner's eyes alone.
-fn read_or_make_key(path: &Path) -> Result<Keyring> {
-    let explain = || {
-        format!(
-            "WHEELHOUSE_SECRET_KEY is not set, and the key file {} cannot be used",
-            path.display()
+fn read_or_make_key(path: &Path) -> Result<Keyring, ConfigError> {
+    let explain = |problem: &dyn Display| {
+        ConfigError::new(
+            "WHEELHOUSE_SECRET_KEY",
+            format!(
+                "is not set, and the key file {} cannot be used: {problem}",
+                path.display()
+            ),
         )
     };
-    if let Ok(text) = std::fs::read_to_string(path) {
-        return Keyring::parse(&text)
-            .map_err(|problem| anyhow::anyhow!("{}: {problem}", explain()));
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Keyring::parse(&text).map_err(|problem| explain(&problem)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(explain(&error)),
     }
-    make_private_folder(path).with_context(explain)?;
     let text = Keyring::generate();
+    write_key(path, &text).map_err(|error| explain(&error))?;
+    Keyring::parse(&text).map_err(|problem| explain(&problem))
+}
+
+fn write_key(path: &Path, text: &str) -> std::io::Result<()> {
+    make_private_folder(path)?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-        .with_context(explain)?;
-    file.write_all(text.as_bytes()).with_context(explain)?;
-    file.sync_all().with_context(explain)?;
-    Keyring::parse(&text).map_err(anyhow::Error::msg)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Leptos's own options: the compiled-in file, what cargo-leptos says, and where the browser's files lie.
@@ -172,24 +194,24 @@ fn site_beside_program() -> Option<PathBuf> {
 pub async fn serve(config: Config, demo: bool) -> Result<()> {
     let house = open(&config, demo).await?;
     let people = if demo {
-        seed::demo(&house)
-            .await
-            .context("filling in the demo data")?
+        demo_people(&house).await?
     } else {
         Vec::new()
     };
     let options = leptos_options(&config)?;
-    let listener = TcpListener::bind(config.addr).await.with_context(|| {
-        format!(
-            "WHEELHOUSE_ADDR: cannot listen on {}; is another server running there?",
-            config.addr
-        )
+    let listener = TcpListener::bind(config.addr).await.map_err(|error| {
+        let problem = format!("cannot listen on {}: {error}", config.addr);
+        ConfigError::new("WHEELHOUSE_ADDR", problem)
     })?;
     let addr = listener.local_addr()?;
-    let stop = CancellationToken::new();
-    let workers = TaskTracker::new();
-    work::start(&workers, &house, &config, &stop)?;
-    let router = http::router(&house, options, &config, stop.clone());
+    let (stop, meters, workers) = (
+        CancellationToken::new(),
+        Meters::default(),
+        TaskTracker::new(),
+    );
+    work::start(&workers, &house, &config, &meters, &stop);
+    let state = AppState::new(&house, options, &config, meters.clone(), stop.clone());
+    let router = http::router(state);
     announce(&config, addr, &people);
 
     let signal_stop = stop.clone();
@@ -198,21 +220,12 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         tracing::info!("stopping: finishing what is under way");
         signal_stop.cancel();
     });
-    let graceful = stop.clone();
-    let server = axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move { graceful.cancelled().await });
-    let deadline = async {
-        stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+    let limits = Limits {
+        grace: GRACE,
+        ..Limits::default()
     };
-    tokio::select! {
-        result = server => result?,
-        () = deadline => tracing::warn!("some requests did not finish in time"),
-    }
-    stop.cancel();
+    let open = meters.connections().clone();
+    listen::serve(listener, router, limits, open, stop).await;
     workers.close();
     if tokio::time::timeout(GRACE, workers.wait()).await.is_err() {
         tracing::warn!("some workers did not finish in time; their leases will run out");
@@ -220,6 +233,17 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     house.db().clone().close().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Fills an empty database with the demo. One that other people live in is none: their mail would lie open at
+/// `/outbox`, and the sign-ins would be false.
+async fn demo_people(house: &House) -> Result<Vec<seed::DemoPerson>> {
+    if !seed::is_demo_or_empty(house).await? {
+        let problem = "this database holds people of its own, and a demo shows everybody's mail; name another \
+                       database by WHEELHOUSE_DATABASE_URL, or leave --demo away";
+        return Err(ConfigError::new("WHEELHOUSE_DEMO", problem).into());
+    }
+    seed::demo(house).await.context("filling in the demo data")
 }
 
 fn announce(config: &Config, addr: SocketAddr, people: &[seed::DemoPerson]) {
@@ -248,10 +272,7 @@ async fn wait_for_signal() {
 /// Asks `/readyz` of the server that this configuration describes.
 pub async fn healthcheck(config: &Config) -> Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut addr = config.addr;
-    if addr.ip().is_unspecified() {
-        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
+    let addr = reachable(config.addr);
     let ask = async {
         let mut stream = tokio::net::TcpStream::connect(addr).await?;
         let request = format!("GET /readyz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");

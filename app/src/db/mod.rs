@@ -25,6 +25,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// A PostgreSQL connection that lay idle longer is asked whether it still stands before it is used: after a restart of
+/// the database the dead ones are replaced instead of failing a request each. One that was just used is trusted, which
+/// saves every statement under load a round trip.
+const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// Handle to the database; cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ impl Db {
                 .max_connections(POSTGRES_CONNECTIONS)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .sqlx_logging(false);
-            options.test_before_acquire(false);
+            options.test_before_acquire_if_idle_for(TRUSTED_IDLE);
             let pool = Database::connect(options).await?;
             (pool.clone(), pool)
         };
@@ -63,11 +67,30 @@ impl Db {
         migration::Migrator::up(&self.write, None).await
     }
 
-    /// Whether every migration has been applied.
+    /// Whether every migration has been applied. Only looks: `get_pending_migrations` would make its table first.
     pub async fn is_migrated(&self) -> Result<bool, DbErr> {
-        Ok(migration::Migrator::get_pending_migrations(&self.read)
-            .await?
-            .is_empty())
+        let begun = match self.backend() {
+            DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
+            _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
+        };
+        let begun = Statement::from_string(self.backend(), begun);
+        if self.read.query_one_raw(begun).await?.is_none() {
+            return Ok(false);
+        }
+        let applied = self
+            .read
+            .query_all_raw(Statement::from_string(
+                self.backend(),
+                "SELECT version FROM seaql_migrations",
+            ))
+            .await?;
+        let applied: Vec<String> = applied
+            .iter()
+            .map(|row| row.try_get_by_index(0))
+            .collect::<Result<_, _>>()?;
+        Ok(migration::Migrator::migrations()
+            .iter()
+            .all(|step| applied.iter().any(|version| version == step.name())))
     }
 
     /// For queries outside a transaction.

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{broadcast, watch};
 
 use super::Topic;
 use crate::domain::{UserId, WorkspaceId};
@@ -40,12 +38,20 @@ impl Hint {
     }
 }
 
+/// What a listener hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Hint(Hint),
+    /// Hints were missed, and nobody knows whose: everybody looks at everything.
+    Everything,
+}
+
 /// Where hints meet listeners.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    listeners: broadcast::Sender<Hint>,
+    listeners: broadcast::Sender<Heard>,
     outgoing: broadcast::Sender<Hint>,
-    work: Arc<Notify>,
+    commits: watch::Sender<u64>,
 }
 
 impl Hub {
@@ -57,7 +63,7 @@ impl Hub {
         Self {
             listeners: broadcast::Sender::new(BACKLOG),
             outgoing: broadcast::Sender::new(BACKLOG),
-            work: Arc::new(Notify::new()),
+            commits: watch::Sender::new(0),
         }
     }
 
@@ -65,18 +71,23 @@ impl Hub {
     pub(crate) fn send_all(&self, hints: Vec<Hint>) {
         for hint in hints {
             // An error only says that nobody listens.
-            let _ = self.listeners.send(hint);
+            let _ = self.listeners.send(Heard::Hint(hint));
             let _ = self.outgoing.send(hint);
         }
-        self.work.notify_waiters();
+        self.commits.send_modify(|commits| *commits += 1);
     }
 
     /// Passes on what another process sent.
     pub fn receive(&self, hint: Hint) {
-        let _ = self.listeners.send(hint);
+        let _ = self.listeners.send(Heard::Hint(hint));
     }
 
-    pub fn listen(&self) -> broadcast::Receiver<Hint> {
+    /// Tells everybody to look again at everything: hints of another process may have been lost.
+    pub fn receive_everything(&self) {
+        let _ = self.listeners.send(Heard::Everything);
+    }
+
+    pub fn listen(&self) -> broadcast::Receiver<Heard> {
         self.listeners.subscribe()
     }
 
@@ -85,8 +96,30 @@ impl Hub {
         self.outgoing.subscribe()
     }
 
-    /// Resolves at the next commit: the workers' cue that something may wait for them.
-    pub async fn committed(&self) {
-        self.work.notified().await;
+    /// How many commits there were: the workers' cue that something may wait for them. A worker marks the number as
+    /// seen before it looks, so that a commit during the look changes it again and is not missed.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_between_the_look_and_the_wait_is_not_missed() {
+        let hub = Hub::new();
+        let mut commits = hub.commits();
+        commits.mark_unchanged();
+        // The worker looks and finds nothing; meanwhile someone commits; then the worker waits.
+        hub.send_all(Vec::new());
+        tokio::time::timeout(Duration::from_millis(50), commits.changed())
+            .await
+            .expect("the worker looks again at once")
+            .unwrap();
+        assert!(!commits.has_changed().unwrap(), "once a commit");
     }
 }

@@ -10,4 +10,4 @@ pub use topic::Topic;
 #[cfg(feature = "ssr")]
 mod hub;
 #[cfg(feature = "ssr")]
-pub use hub::{Audience, Hint, Hub};
+pub use hub::{Audience, Heard, Hint, Hub};

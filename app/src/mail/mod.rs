@@ -8,7 +8,8 @@ mod letter;
 pub mod letters;
 pub use letter::Letter;
 
-use sea_orm::{ActiveModelTrait, Set};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, EntityTrait, Set};
 
 use crate::catalog::Category;
 use crate::db::{Tx, entity};
@@ -34,6 +35,9 @@ pub struct Notice {
     pub unsubscribe_url: String,
 }
 
+/// How many letters one statement inserts: their columns are bound one by one, and a statement binds 32,766 at most.
+const ROWS: usize = 500;
+
 /// Puts a letter into the outbox.
 pub async fn post(
     tx: &mut Tx,
@@ -42,8 +46,42 @@ pub async fn post(
     letter: Letter,
     notice: Option<Notice>,
 ) -> Result<MailId, AppError> {
-    let now = Timestamp::now();
+    let row = row(house, to, &letter, notice);
+    Ok(row.insert(tx).await?.id)
+}
+
+/// Puts notifications into the outbox, many at once. Whoever was written to about an event is not written to again.
+pub async fn post_notices(
+    tx: &mut Tx,
+    house: &House,
+    notices: Vec<(Addressee, Letter, Notice)>,
+) -> Result<(), AppError> {
+    use entity::mail::Column;
+    let mut rows = notices
+        .into_iter()
+        .map(|(to, letter, notice)| row(house, to, &letter, Some(notice)))
+        .peekable();
+    while rows.peek().is_some() {
+        entity::Mail::insert_many(rows.by_ref().take(ROWS).collect::<Vec<_>>())
+            .on_conflict(
+                OnConflict::columns([Column::UserId, Column::EventId])
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+fn row(
+    house: &House,
+    to: Addressee,
+    letter: &Letter,
+    notice: Option<Notice>,
+) -> entity::mail::ActiveModel {
     let id = MailId::new();
+    let now = Timestamp::now();
     let (event, category, unsubscribe_url) = match notice {
         Some(notice) => (
             Some(notice.event),
@@ -71,9 +109,6 @@ pub async fn post(
         failed_at: Set(None),
         last_error: Set(None),
     }
-    .insert(tx)
-    .await?;
-    Ok(id)
 }
 
 /// The parts of a letter that are sealed, each under a purpose of its own.

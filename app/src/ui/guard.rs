@@ -220,6 +220,10 @@ fn set_status(error: &AppError) {
         axum::http::StatusCode::from_u16(error.status()),
     ) {
         response.set_status(status);
+        if let AppError::RateLimited { retry_after } = error {
+            let wait = axum::http::HeaderValue::from(*retry_after);
+            response.insert_header(axum::http::header::RETRY_AFTER, wait);
+        }
     }
 }
 

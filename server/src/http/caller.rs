@@ -98,6 +98,26 @@ fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     peer
 }
 
+/// Whether a request comes from this machine or a private network, as far as can be told: one that was forwarded by a
+/// proxy that is not trusted may come from anywhere.
+pub fn is_near(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> bool {
+    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+    let trusted = proxies
+        .iter()
+        .any(|network| network.contains(&peer.to_canonical()));
+    if !trusted && forwarded.iter().any(|name| headers.contains_key(*name)) {
+        return false;
+    }
+    match address(peer, headers, proxies).to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
 pub fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -145,6 +165,29 @@ mod tests {
             "198.51.100.7"
         );
         assert_eq!(seen("10.0.0.1", "nonsense", &["10.0.0.0/8"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn near_is_what_no_stranger_forwarded() {
+        let near = |peer: &str, forwarded: Option<&str>, proxies: &[&str]| {
+            let mut headers = HeaderMap::new();
+            if let Some(forwarded) = forwarded {
+                headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+            }
+            let proxies: Vec<IpNet> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+            is_near(peer.parse().unwrap(), &headers, &proxies)
+        };
+        assert!(near("127.0.0.1", None, &[]));
+        assert!(near("::1", None, &[]));
+        assert!(near("::ffff:10.0.0.7", None, &[]));
+        assert!(!near("203.0.113.9", None, &[]));
+        assert!(!near("127.0.0.1", Some("203.0.113.9"), &[]));
+        assert!(
+            !near("127.0.0.1", Some("10.0.0.7"), &[]),
+            "anybody can say so"
+        );
+        assert!(near("127.0.0.1", Some("10.0.0.7"), &["127.0.0.0/8"]));
+        assert!(!near("127.0.0.1", Some("203.0.113.9"), &["127.0.0.0/8"]));
     }
 
     #[test]

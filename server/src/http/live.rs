@@ -1,33 +1,88 @@
 //! `/live`: the stream of hints to one browser. It ends with the session, with the membership it speaks of, and with
 //! the server.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::domain::{AppError, UserId, WorkspaceId};
 use app::house::House;
-use app::live::{Audience, Hint, Topic};
+use app::live::{Audience, Heard, Hint, Topic};
 use app::session::{Caller, store};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::AppState;
 
-/// How often a silent stream looks whether its session still holds.
-const CHECK: Duration = Duration::from_secs(30);
+/// How often a stream looks whether its session still holds, unless told otherwise.
+pub const CHECK: Duration = Duration::from_secs(30);
+/// How many streams one person may have open: a stream for each of several browsers, or for each tab of one without
+/// locks. A stream costs a connection and a place among the listeners.
+const MOST: usize = 16;
+/// When one who has too many may ask again, in seconds.
+const AGAIN: u64 = 30;
 /// Said when hints may have been missed.
 const ALL: &str = "all";
 /// The id that every event carries: a browser that names it has been here before and may have missed something.
 const ID: &str = "live";
 
+/// The open streams of each person.
+#[derive(Clone, Debug, Default)]
+pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
+
+/// A place among the streams of a person; dropping it gives it back.
+struct Place {
+    streams: Streams,
+    user: UserId,
+}
+
+impl Streams {
+    /// How many are open in all.
+    pub fn open(&self) -> usize {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().sum()
+    }
+
+    fn enter(&self, user: UserId) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(user).or_insert(0);
+        if *count >= MOST {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            streams: self.clone(),
+            user,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let streams = &self.streams.0;
+        let mut open = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.user);
+            }
+        }
+    }
+}
+
 struct Stream {
-    hints: Receiver<Hint>,
+    hints: Receiver<Heard>,
+    /// When to look whether the session still holds, however much is heard meanwhile.
+    check: Interval,
+    _place: Place,
     caller: Caller,
     user: UserId,
     workspaces: Vec<WorkspaceId>,
@@ -50,6 +105,14 @@ pub async fn stream(
         Err(AppError::Unauthenticated) => return StatusCode::NO_CONTENT.into_response(),
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
+    let Some(place) = state.streams.enter(user) else {
+        let wait = [(header::RETRY_AFTER, AGAIN.to_string())];
+        return (StatusCode::TOO_MANY_REQUESTS, wait).into_response();
+    };
+    let mut check = tokio::time::interval(state.live_check);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once, and the session was just looked at.
+    check.tick().await;
     let greeting = Some(if headers.contains_key("last-event-id") {
         ALL
     } else {
@@ -57,6 +120,8 @@ pub async fn stream(
     });
     let first = Stream {
         hints,
+        check,
+        _place: place,
         caller,
         user,
         workspaces,
@@ -99,20 +164,22 @@ impl Stream {
                 return None;
             }
             let heard = tokio::select! {
+                // In this order: hints that follow each other closely do not keep the others waiting.
+                biased;
                 () = self.stop.cancelled() => return None,
+                _ = self.check.tick() => None,
                 heard = self.hints.recv() => Some(heard),
-                () = tokio::time::sleep(CHECK) => None,
             };
             match heard {
-                Some(Ok(hint)) if self.concerns(hint) => {
+                Some(Ok(Heard::Hint(hint))) if self.concerns(hint) => {
                     // What changes who may listen is looked at before it is passed on.
                     if matches!(hint.topic, Topic::Account | Topic::Workspace) {
                         self.look_again().await;
                     }
                     return Some(if self.over { ALL } else { hint.topic.as_str() });
                 }
-                Some(Ok(_)) => {}
-                Some(Err(RecvError::Lagged(_))) => {
+                Some(Ok(Heard::Hint(_))) => {}
+                Some(Ok(Heard::Everything) | Err(RecvError::Lagged(_))) => {
                     self.look_again().await;
                     return Some(ALL);
                 }

@@ -3,11 +3,13 @@
 
 use std::time::Instant;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
+
+use super::AppState;
 
 /// Paths whose second part is a secret.
 const SECRET: [&str; 4] = [
@@ -17,7 +19,7 @@ const SECRET: [&str; 4] = [
     "/unsubscribe/",
 ];
 
-pub async fn requests(request: Request, next: Next) -> Response {
+pub async fn requests(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().simple().to_string();
     let span = tracing::info_span!("request", id = %id);
     async move {
@@ -25,10 +27,9 @@ pub async fn requests(request: Request, next: Next) -> Response {
         let method = request.method().clone();
         let path = public_part(request.uri().path()).to_owned();
         let mut response = next.run(request).await;
-        let (status, ms) = (
-            response.status().as_u16(),
-            started.elapsed().as_secs_f64() * 1000.0,
-        );
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        state.meters.answered(status, took);
+        let ms = took.as_secs_f64() * 1000.0;
         tracing::info!(%method, path, status, ms = format_args!("{ms:.1}"), "answered");
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
@@ -39,7 +40,7 @@ pub async fn requests(request: Request, next: Next) -> Response {
     .await
 }
 
-fn public_part(path: &str) -> &str {
+pub fn public_part(path: &str) -> &str {
     SECRET
         .iter()
         .find(|prefix| path.starts_with(**prefix))

@@ -3,6 +3,7 @@
 mod caller;
 mod flash;
 mod headers;
+pub mod listen;
 mod live;
 mod log;
 mod origin;
@@ -16,7 +17,7 @@ use app::shell::shell;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, generate_route_list};
@@ -28,6 +29,7 @@ use tower_http::services::ServeDir;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::config::Config;
+use crate::meters::Meters;
 
 /// Nobody types more than this into a form.
 const LARGEST_BODY: usize = 256 * 1024;
@@ -41,57 +43,135 @@ pub struct AppState {
     pub flashes: flash::Flashes,
     pub proxies: Arc<[IpNet]>,
     pub presence: caller::Presence,
+    pub streams: live::Streams,
+    /// How often an open stream looks whether its session still holds.
+    pub live_check: Duration,
+    pub meters: Meters,
     pub stop: CancellationToken,
 }
 
+impl AppState {
+    pub fn new(
+        house: &House,
+        options: LeptosOptions,
+        config: &Config,
+        meters: Meters,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            house: house.clone(),
+            options,
+            flashes: flash::Flashes::default(),
+            proxies: config.trusted_proxies.clone().into(),
+            presence: caller::Presence::default(),
+            streams: live::Streams::default(),
+            live_check: live::CHECK,
+            meters,
+            stop,
+        }
+    }
+}
+
+/// Where a route stands: among the pages, where it is known who asks and other sites' requests are refused, or before
+/// all that, for programs that look after this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Pages,
+    Watch,
+}
+
+/// A route that is neither a page nor a server function.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub place: Place,
+    handler: fn() -> MethodRouter<AppState>,
+}
+
+/// Every route that is neither a page nor a server function. The access matrix of the tests goes by this list.
+pub const ROUTES: [Route; 6] = [
+    Route {
+        method: "POST",
+        path: "/unsubscribe/{token}",
+        place: Place::Pages,
+        handler: || post(pages::unsubscribe_by_one_click),
+    },
+    Route {
+        method: "GET",
+        path: "/w/{slug}/members.csv",
+        place: Place::Pages,
+        handler: || get(pages::members_csv),
+    },
+    Route {
+        method: "GET",
+        path: "/live",
+        place: Place::Pages,
+        handler: || get(live::stream),
+    },
+    Route {
+        method: "GET",
+        path: "/healthz",
+        place: Place::Watch,
+        handler: || get(pages::healthz),
+    },
+    Route {
+        method: "GET",
+        path: "/readyz",
+        place: Place::Watch,
+        handler: || get(pages::readyz),
+    },
+    Route {
+        method: "GET",
+        path: "/metrics",
+        place: Place::Watch,
+        handler: || get(pages::metrics),
+    },
+];
+
+fn routes(router: Router<AppState>, place: Place) -> Router<AppState> {
+    ROUTES
+        .iter()
+        .filter(|route| route.place == place)
+        .fold(router, |router, route| {
+            router.route(route.path, (route.handler)())
+        })
+}
+
 /// Every route, behind every layer.
-pub fn router(
-    house: &House,
-    options: LeptosOptions,
-    config: &Config,
-    stop: CancellationToken,
-) -> Router {
-    let state = AppState {
-        house: house.clone(),
-        options: options.clone(),
-        flashes: flash::Flashes::default(),
-        proxies: config.trusted_proxies.clone().into(),
-        presence: caller::Presence::default(),
-        stop,
-    };
+pub fn router(state: AppState) -> Router {
+    let options = state.options.clone();
     let pages = generate_route_list(app::shell::App);
     let site_root = options.site_root.to_string();
     let files = ServeDir::new(format!("{site_root}/{}", options.site_pkg_dir))
         .precompressed_br()
         .precompressed_gzip();
-    Router::new()
-        .leptos_routes_with_context(&state, pages, pages::provide, {
-            let options = options.clone();
-            move || shell(options.clone())
+    let package = format!("/{}", options.site_pkg_dir);
+    let router = Router::new()
+        .leptos_routes_with_context(&state, pages, pages::provide, move || {
+            shell(options.clone())
         })
         .fallback(leptos_axum::file_and_error_handler_with_context::<
             AppState,
             _,
-        >(pages::provide, shell))
-        .route(
-            "/unsubscribe/{token}",
-            post(pages::unsubscribe_by_one_click),
-        )
-        .route("/w/{slug}/members.csv", get(pages::members_csv))
-        .route("/live", get(live::stream))
+        >(pages::provide, shell));
+    let router = routes(router, Place::Pages)
         .layer(from_fn_with_state(state.clone(), flash::keep))
         .layer(from_fn_with_state(state.clone(), flash::hand_over))
         .layer(from_fn_with_state(state.clone(), origin::check))
         .layer(from_fn_with_state(state.clone(), caller::identify))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .nest_service(
-            &format!("/{}", options.site_pkg_dir),
+            &package,
             tower::ServiceBuilder::new()
                 .layer(from_fn(headers::immutable))
                 .service(files),
-        )
-        .route("/healthz", get(pages::healthz))
-        .route("/readyz", get(pages::readyz))
+        );
+    guarded(routes(router, Place::Watch), state)
+}
+
+/// The layers that stand before everything, whatever is asked for.
+pub fn guarded(router: Router<AppState>, state: AppState) -> Router {
+    router
         .layer(TimeoutLayer::with_status_code(
             http::StatusCode::REQUEST_TIMEOUT,
             SLOWEST_ANSWER,
@@ -100,6 +180,6 @@ pub fn router(
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(pages::panicked))
         .layer(from_fn_with_state(state.clone(), headers::security))
-        .layer(from_fn(log::requests))
+        .layer(from_fn_with_state(state.clone(), log::requests))
         .with_state(state)
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::AppState;
 use super::caller::text;
+use super::log::public_part;
 
 pub async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let reads = matches!(
@@ -19,7 +20,7 @@ pub async fn check(State(state): State<AppState>, request: Request, next: Next) 
         return next.run(request).await;
     }
     tracing::warn!(
-        path = request.uri().path(),
+        path = public_part(request.uri().path()),
         "refused: the request comes from another site"
     );
     (
@@ -30,11 +31,17 @@ pub async fn check(State(state): State<AppState>, request: Request, next: Next) 
 }
 
 /// Browsers say in Sec-Fetch-Site whether a request comes from the same origin; on plain http only some do, and then
-/// Origin has to be ours. A request with neither is no browser's form.
+/// Origin has to be ours. What is said has to be right, each of the two; a request with neither is no browser's form.
 fn is_own(headers: &HeaderMap, public_url: &str) -> bool {
-    match headers.get("sec-fetch-site") {
-        Some(site) => site == "same-origin",
-        None => text(headers, header::ORIGIN) == Some(public_url),
+    let site = headers
+        .get("sec-fetch-site")
+        .map(|site| site == "same-origin");
+    let origin = headers
+        .contains_key(header::ORIGIN)
+        .then(|| text(headers, header::ORIGIN) == Some(public_url));
+    match (site, origin) {
+        (None, None) => false,
+        (site, origin) => site.unwrap_or(true) && origin.unwrap_or(true),
     }
 }
 
@@ -53,7 +60,21 @@ mod tests {
         };
         assert!(own(&[("sec-fetch-site", "same-origin")]));
         assert!(own(&[("origin", "https://house.example")]));
+        assert!(own(&[
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "https://house.example")
+        ]));
         assert!(!own(&[]));
+        assert!(!own(&[
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "https://evil.example")
+        ]));
+        assert!(!own(&[
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "null")
+        ]));
+        assert!(!own(&[("sec-fetch-site", "")]));
+        assert!(!own(&[("origin", "")]));
         assert!(!own(&[
             ("sec-fetch-site", "cross-site"),
             ("origin", "https://house.example")

@@ -1,7 +1,9 @@
 //! Handlers: pages, server functions, and the few addresses that are neither.
 
 use std::any::Any;
+use std::net::SocketAddr;
 
+use app::db::entity;
 use app::domain::AppError;
 use app::form::Flash;
 use app::session::Caller;
@@ -9,14 +11,17 @@ use app::settings::members::store::export_csv;
 use app::settings::notifications::store::{read_unsubscribe, write};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header, request::Parts};
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 
-use super::AppState;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+
 use super::headers::PageNonce;
+use super::{AppState, caller};
+use crate::meters::Now;
 
 /// Hands pages and server functions what the layers found out.
 pub fn provide() {
@@ -92,6 +97,45 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
                 .into_response()
         }
     }
+}
+
+/// Counters for Prometheus. They hold nothing of anybody, but how busy a house is concerns its operator alone: only
+/// this machine and private networks are answered, and nobody who comes through a proxy that is not trusted.
+pub async fn metrics(
+    State(state): State<AppState>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Response {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+    if !peer.is_none_or(|peer| caller::is_near(peer, &headers, &state.proxies)) {
+        return answer(&AppError::NotFound);
+    }
+    match waiting(&state).await {
+        Ok(now) => {
+            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+            (kind, state.meters.text(now)).into_response()
+        }
+        Err(error) => answer(&error),
+    }
+}
+
+/// Partial indexes hold what waits, and nothing else: counting costs what waits.
+async fn waiting(state: &AppState) -> Result<Now, AppError> {
+    let read = state.house.db().read();
+    let events = entity::Event::find()
+        .filter(entity::event::Column::DispatchedAt.is_null())
+        .count(read)
+        .await?;
+    let mails = entity::Mail::find()
+        .filter(entity::mail::Column::SentAt.is_null())
+        .filter(entity::mail::Column::FailedAt.is_null())
+        .count(read)
+        .await?;
+    Ok(Now {
+        events_waiting: events,
+        mails_waiting: mails,
+        streams: state.streams.open() as u64,
+    })
 }
 
 fn answer(error: &AppError) -> Response {

@@ -1,237 +1,237 @@
-//! The dispatcher: takes each event once and writes, in one transaction, what follows from it: inbox rows and mail, to
-//! whom it concerns and as they prefer. Unique keys make a repeat harmless.
+//! The dispatcher: takes each event once and writes what follows from it, many events in one transaction. Unique keys
+//! make a repeat harmless. An event that cannot be dispatched is put aside for a while, and the others go on.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use app::catalog::{Category, Channel, Mode};
+use app::catalog::Mode;
 use app::db::{Tx, entity};
-use app::domain::{AppError, Email, NotificationId, Role, Timestamp, UserId, WorkspaceId};
-use app::events::describe;
+use app::domain::{AppError, EventId, Timestamp};
 use app::house::House;
-use app::live::{Hint, Topic};
-use app::mail::{self, Addressee, Notice, letters};
-use app::settings::notifications::model::Switch;
-use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use entity::event::Column;
+use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use tokio_util::sync::CancellationToken;
+
+use super::{cue, notify};
 
 /// How long to wait without a cue: for events of other processes, and after an error.
 const IDLE: Duration = Duration::from_secs(1);
+/// How many events one transaction takes: each of them would cost a commit of its own, which is what takes time.
+const BATCH: u64 = 100;
+/// How long an event that could not be dispatched is left alone, after the first failure, the second, and so on.
+const WAITS: [Duration; 6] = [
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(1),
+];
+/// How many events are put aside at most. Each is named in the question for the others, and SQLite takes 32,766 values.
+const MOST_ASIDE: usize = 10_000;
 
 pub async fn run(house: House, stop: CancellationToken) {
+    let mut dispatcher = Dispatcher::new(house.clone());
+    let mut commits = house.db().hub().commits();
     loop {
-        // Listen before looking, so that a commit in between is not missed.
-        let committed = house.db().hub().committed();
-        match dispatch_next(&house).await {
-            Ok(true) if !stop.is_cancelled() => continue,
+        commits.mark_unchanged();
+        match dispatcher.next_batch().await {
+            Ok(1..) if !stop.is_cancelled() => continue,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "an event could not be dispatched; it will be tried again");
+                tracing::warn!(%error, "events could not be dispatched; they will be tried again");
             }
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = committed => {}
-            () = tokio::time::sleep(IDLE) => {}
+        if !cue(&mut commits, tokio::time::sleep(IDLE), &stop).await {
+            return;
         }
     }
 }
 
-/// Dispatches every waiting event; what tests and the demo call instead of waiting.
+/// Dispatches every waiting event; what tests call instead of waiting.
 pub async fn dispatch_all(house: &House) -> Result<(), AppError> {
-    while dispatch_next(house).await? {}
+    let mut dispatcher = Dispatcher::new(house.clone());
+    while dispatcher.next_batch().await? > 0 {}
     Ok(())
 }
 
-/// Takes the oldest waiting event. `false`: none waits.
-async fn dispatch_next(house: &House) -> Result<bool, AppError> {
-    use entity::event::Column;
-    let waiting = entity::Event::find()
+/// What follows from a batch of events, in the transaction that marks them as dispatched. Every kind of consequence
+/// gets the whole batch, so that it can ask for what it needs once and write in bulk.
+async fn effects(
+    tx: &mut Tx,
+    house: &House,
+    events: &[entity::event::Model],
+) -> Result<(), AppError> {
+    let live: Vec<_> = events
+        .iter()
+        .filter(|event| event.mode == Mode::Live)
+        .collect();
+    notify::tell(tx, house, &live).await
+}
+
+struct Dispatcher {
+    house: House,
+    aside: Aside,
+}
+
+impl Dispatcher {
+    fn new(house: House) -> Self {
+        Self {
+            house,
+            aside: Aside::default(),
+        }
+    }
+
+    /// Takes the oldest waiting events and says how many. None: none waits.
+    async fn next_batch(&mut self) -> Result<usize, AppError> {
+        let aside = self.aside.at(Instant::now());
+        let waiting = waiting().filter(Column::Id.is_not_in(aside)).limit(BATCH);
+        // Most of the time nothing waits: look before taking SQLite's only write lock.
+        let ids = ids(waiting.clone(), &self.house).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        match attempt(&self.house, waiting).await {
+            Ok(taken) => {
+                self.aside.forget(&taken);
+                Ok(taken.len())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a batch of events could not be dispatched; trying each alone");
+                self.one_by_one(ids).await
+            }
+        }
+    }
+
+    /// One of them stands in the way of all: finds out which, and lets the others pass.
+    async fn one_by_one(&mut self, ids: Vec<EventId>) -> Result<usize, AppError> {
+        let count = ids.len();
+        for id in ids {
+            match attempt(&self.house, waiting().filter(Column::Id.eq(id))).await {
+                Ok(taken) => self.aside.forget(&taken),
+                Err(error) => {
+                    // The event is not to blame if the database is away.
+                    self.house.db().read().ping().await?;
+                    let wait = self.aside.put(id, Instant::now());
+                    tracing::error!(event = %id, %error, ?wait, "an event cannot be dispatched; it is put aside");
+                }
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn waiting() -> Select<entity::Event> {
+    entity::Event::find()
         .filter(Column::DispatchedAt.is_null())
-        .order_by_asc(Column::Id);
-    // Most of the time nothing waits: look before taking SQLite's only write lock.
-    if waiting.clone().one(house.db().read()).await?.is_none() {
-        return Ok(false);
-    }
+        .order_by_asc(Column::Id)
+}
+
+/// Only the ids: an event that cannot even be read is still told from the others.
+async fn ids(waiting: Select<entity::Event>, house: &House) -> Result<Vec<EventId>, AppError> {
+    Ok(waiting
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .all(house.db().read())
+        .await?)
+}
+
+/// Dispatches these events, all or none; a panic on the way is a failure like another.
+async fn attempt(house: &House, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
+    let house = house.clone();
+    tokio::spawn(async move { dispatch(&house, waiting).await })
+        .await
+        .unwrap_or_else(|panic| {
+            tracing::error!(%panic, "dispatching events panicked");
+            Err(AppError::Internal {
+                incident: "panic".to_owned(),
+            })
+        })
+}
+
+async fn dispatch(house: &House, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
     let mut tx = house.db().begin().await?;
-    let Some(event) = waiting
+    // On PostgreSQL another process may be at some of them: those are skipped.
+    let events = waiting
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .one(&tx)
-        .await?
-    else {
-        return Ok(false);
-    };
-    if event.mode == Mode::Live {
-        tell(&mut tx, house, &event).await?;
+        .all(&tx)
+        .await?;
+    let taken: Vec<EventId> = events.iter().map(|event| event.id).collect();
+    if taken.is_empty() {
+        return Ok(taken);
     }
+    effects(&mut tx, house, &events).await?;
     entity::Event::update_many()
         .col_expr(Column::DispatchedAt, Expr::value(Timestamp::now()))
-        .filter(Column::Id.eq(event.id))
+        .filter(Column::Id.is_in(taken.iter().copied()))
         .exec(&tx)
         .await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(taken)
 }
 
-/// Someone who is to be told.
-struct Listener {
-    user: UserId,
-    email: Email,
-    /// Where their inbox shows it; nothing for what concerns them everywhere, or for a workspace they are no more in.
-    workspace: Option<WorkspaceId>,
-}
+/// Events that could not be dispatched: how often they failed, and when they are tried again. Kept in memory: a new
+/// process tries them at once, which is right after a repair.
+#[derive(Default)]
+struct Aside(HashMap<EventId, (usize, Instant)>);
 
-async fn tell(tx: &mut Tx, house: &House, event: &entity::event::Model) -> Result<(), AppError> {
-    let listeners = listeners(tx, event).await?;
-    let users: Vec<UserId> = listeners.iter().map(|listener| listener.user).collect();
-    let preferences = preferences(tx, &users).await?;
-    let workspace = match event.workspace_id {
-        Some(id) => entity::Workspace::find_by_id(id).one(tx).await?,
-        None => None,
-    };
-    let nothing = Preferences::default();
-    for listener in listeners {
-        let wishes = preferences.get(&listener.user).unwrap_or(&nothing);
-        if !wishes.wants(event.event_type) {
-            continue;
-        }
-        if wishes.is_on(event.category, Channel::InApp) {
-            put_into_inbox(tx, &listener, event).await?;
-        }
-        if wishes.is_on(event.category, Channel::Email) {
-            send_mail(tx, house, listener, event, workspace.as_ref()).await?;
-        }
+impl Aside {
+    /// Which are to be left alone at this moment.
+    fn at(&self, now: Instant) -> Vec<EventId> {
+        self.0
+            .iter()
+            .filter(|(_, (_, until))| *until > now)
+            .map(|(id, _)| *id)
+            .collect()
     }
-    Ok(())
-}
 
-/// A Security event about a person tells that person, also when they did it. Other events tell every member who may
-/// see their subject, and whom they are about, except the one who did it.
-async fn listeners(tx: &Tx, event: &entity::event::Model) -> Result<Vec<Listener>, AppError> {
-    let mut found = Vec::new();
-    if let Some(workspace) = event.workspace_id {
-        use entity::membership::Column;
-        let members = entity::Membership::find()
-            .filter(Column::WorkspaceId.eq(workspace))
-            .all(tx)
-            .await?;
-        let allowed: Vec<UserId> = members
-            .into_iter()
-            .filter(|member| Role::may(member.role, event.event_type.required_permission()))
-            .map(|member| member.user_id)
-            .filter(|user| event.actor_id != Some(user.uuid()))
-            .collect();
-        let users = entity::User::find()
-            .filter(entity::user::Column::Id.is_in(allowed))
-            .all(tx)
-            .await?;
-        found.extend(users.into_iter().map(|user| Listener {
-            user: user.id,
-            email: user.email,
-            workspace: Some(workspace),
-        }));
+    fn put(&mut self, id: EventId, now: Instant) -> Duration {
+        if self.0.len() >= MOST_ASIDE && !self.0.contains_key(&id) {
+            let next = self.0.iter().min_by_key(|(_, (_, until))| *until);
+            if let Some(next) = next.map(|(id, _)| *id) {
+                self.0.remove(&next);
+            }
+        }
+        let (failures, until) = self.0.entry(id).or_insert((0, now));
+        let wait = WAITS[(*failures).min(WAITS.len() - 1)];
+        *failures += 1;
+        *until = now + wait;
+        wait
     }
-    if let Some(about) = event.about_user_id {
-        let own = event.category == Category::Security || event.actor_id != Some(about.uuid());
-        if own && !found.iter().any(|listener| listener.user == about) {
-            let user = entity::User::find_by_id(about).one(tx).await?;
-            found.extend(user.map(|user| Listener {
-                user: user.id,
-                email: user.email,
-                workspace: None,
-            }));
+
+    fn forget(&mut self, ids: &[EventId]) {
+        for id in ids {
+            self.0.remove(id);
         }
     }
-    Ok(found)
 }
 
-async fn put_into_inbox(
-    tx: &mut Tx,
-    listener: &Listener,
-    event: &entity::event::Model,
-) -> Result<(), AppError> {
-    use entity::notification::Column;
-    let row = entity::notification::ActiveModel {
-        // Inboxes are read in the order of ids: it is that of what happened, not of when this got to it.
-        id: Set(NotificationId::at(event.created_at)),
-        user_id: Set(listener.user),
-        workspace_id: Set(listener.workspace),
-        event_id: Set(event.id),
-        category: Set(event.category),
-        created_at: Set(event.created_at),
-        read_at: Set(None),
-    };
-    entity::Notification::insert(row)
-        .on_conflict(
-            OnConflict::columns([Column::UserId, Column::EventId])
-                .do_nothing()
-                .to_owned(),
-        )
-        .exec_without_returning(tx)
-        .await?;
-    tx.hint(Hint::user(listener.user, Topic::Inbox));
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn send_mail(
-    tx: &mut Tx,
-    house: &House,
-    listener: Listener,
-    event: &entity::event::Model,
-    workspace: Option<&entity::workspace::Model>,
-) -> Result<(), AppError> {
-    use entity::mail::Column;
-    let sent = entity::Mail::find()
-        .filter(Column::UserId.eq(listener.user))
-        .filter(Column::EventId.eq(event.id))
-        .one(tx)
-        .await?;
-    if sent.is_some() {
-        return Ok(());
+    #[test]
+    fn what_fails_again_waits_longer_and_is_tried_at_last() {
+        let (mut aside, now, id) = (Aside::default(), Instant::now(), EventId::new());
+        assert_eq!(aside.put(id, now), WAITS[0]);
+        assert_eq!(aside.at(now), [id]);
+        assert_eq!(aside.at(now + WAITS[0]), [], "it is tried again");
+        for wait in &WAITS[1..] {
+            assert_eq!(aside.put(id, now), *wait);
+        }
+        assert_eq!(aside.put(id, now), WAITS[5], "an hour, however often");
+        aside.forget(&[id]);
+        assert_eq!(aside.put(id, now), WAITS[0], "what passed begins anew");
     }
-    let site = house.site();
-    let place = workspace.filter(|_| listener.workspace.is_some());
-    let link = place.map_or_else(
-        || site.url("/"),
-        |place| site.url(&format!("/w/{}/inbox", place.slug)),
-    );
-    let settings = place.map_or_else(
-        || site.url("/"),
-        |place| {
-            site.url(&format!(
-                "/w/{}/settings/notifications#{}-email",
-                place.slug, event.category
-            ))
-        },
-    );
-    let sentence = describe(event.event_type, &event.actor_name, &event.data);
-    let letter = letters::notification(
-        &sentence,
-        event.category.label(),
-        place.map(|place| place.name.as_str()),
-        &link,
-        &settings,
-    );
-    let cell = Switch::Cell(event.category, Channel::Email);
-    let notice = Notice {
-        event: event.id,
-        category: event.category,
-        unsubscribe_url: site.url(&format!(
-            "/unsubscribe/{}",
-            unsubscribe_token(house, listener.user, cell)
-        )),
-    };
-    mail::post(
-        tx,
-        house,
-        Addressee {
-            email: listener.email,
-            user: Some(listener.user),
-        },
-        letter,
-        Some(notice),
-    )
-    .await?;
-    Ok(())
+
+    #[test]
+    fn what_is_put_aside_is_bounded() {
+        let (mut aside, now) = (Aside::default(), Instant::now());
+        for _ in 0..MOST_ASIDE + 5 {
+            aside.put(EventId::new(), now);
+        }
+        assert_eq!(aside.at(now).len(), MOST_ASIDE);
+    }
 }

@@ -1,89 +1,189 @@
 //! The mail worker: claims letters from the outbox by a lease, sends them by SMTP, and tries again with growing waits.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use app::db::entity::{self, mail::Column};
 use app::domain::{AppError, Timestamp};
 use app::house::House;
+use futures::{StreamExt, stream};
+use lettre::Message;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
 };
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::cue;
+use super::smtp::{Connection, Route, Trouble};
 use crate::config::Config;
+use crate::meters::Meters;
 
 /// How many letters one claim takes.
-const BATCH: u64 = 10;
+const BATCH: u64 = 20;
+/// How many connections carry them side by side.
+const CARRIERS: usize = 4;
 /// How long a claim holds. A worker that takes longer has lost it, and changes nothing any more.
 const LEASE: Duration = Duration::from_mins(2);
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one letter may take, with connecting.
+const LETTER_TIMEOUT: Duration = Duration::from_secs(30);
+/// When a batch begins no further letter: one begun then is done, and written down, before the lease is over.
+const LAST_START: Duration = Duration::from_secs(80);
 const IDLE: Duration = Duration::from_secs(5);
+/// How long the worker rests when the server cannot be reached or does not let us in.
+const BLOCKED: Duration = Duration::from_secs(30);
 /// Minutes before the next attempt; after the last one the letter has failed.
-const WAITS: [u64; 7] = [1, 5, 30, 120, 360, 720, 1440];
+pub const WAITS: [u64; 7] = [1, 5, 30, 120, 360, 720, 1440];
 
 /// The way out: an SMTP server and whom letters are from.
 #[derive(Clone)]
 pub struct Post {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    route: Route,
     from: Mailbox,
+    meters: Meters,
 }
 
 impl Post {
     /// Nothing without an SMTP server: then letters stay in the outbox.
-    pub fn new(config: &Config) -> Result<Option<Self>> {
-        let Some(url) = &config.smtp_url else {
-            return Ok(None);
-        };
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .context("WHEELHOUSE_SMTP_URL: not an address of an SMTP server")?
-            .timeout(Some(SEND_TIMEOUT))
-            .build();
-        Ok(Some(Self {
-            transport,
+    pub fn new(config: &Config, meters: &Meters) -> Option<Self> {
+        Some(Self {
+            route: config.smtp.clone()?,
             from: config.mail_from.clone(),
-        }))
+            meters: meters.clone(),
+        })
     }
 }
 
+/// What came of looking into the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// How many letters were tried.
+    pub tried: usize,
+    /// The server could not be reached, or did not let us in: the rest of the batch was given back untried.
+    pub blocked: bool,
+}
+
 pub async fn run(house: House, post: Post, stop: CancellationToken) {
+    let mut commits = house.db().hub().commits();
     loop {
-        let committed = house.db().hub().committed();
-        match send_due(&house, &post).await {
-            Ok(1..) if !stop.is_cancelled() => continue,
+        commits.mark_unchanged();
+        match send_due(&house, &post, &stop).await {
+            Ok(Round { blocked: true, .. }) => {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(BLOCKED) => continue,
+                }
+            }
+            Ok(Round { tried: 1.., .. }) if !stop.is_cancelled() => continue,
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "the outbox could not be read; it will be tried again");
             }
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = committed => {}
-            () = tokio::time::sleep(IDLE) => {}
+        if !cue(&mut commits, tokio::time::sleep(IDLE), &stop).await {
+            return;
         }
     }
 }
 
-/// Sends what is due and says how many letters were tried.
-pub async fn send_due(house: &House, post: &Post) -> Result<usize, AppError> {
+/// Sends what is due.
+pub async fn send_due(
+    house: &House,
+    post: &Post,
+    stop: &CancellationToken,
+) -> Result<Round, AppError> {
     let lease = Uuid::new_v4();
     let letters = claim(house, lease).await?;
-    for letter in &letters {
-        let outcome = match message(house, post, letter) {
-            Ok(message) => match post.transport.send(message).await {
-                Ok(_) => Ok(()),
-                Err(error) => Err((error.is_permanent(), error.to_string())),
-            },
-            Err(error) => Err((true, error.to_string())),
-        };
-        finish(house, lease, letter, outcome).await?;
+    if letters.is_empty() {
+        return Ok(Round {
+            tried: 0,
+            blocked: false,
+        });
     }
-    Ok(letters.len())
+    let batch = Batch {
+        house,
+        post,
+        stop,
+        lease,
+        began: Instant::now(),
+        tried: AtomicUsize::new(0),
+        blocked: AtomicBool::new(false),
+        letters: Mutex::new(letters.into_iter()),
+    };
+    let carriers = stream::iter((0..CARRIERS).map(|_| batch.carry()));
+    let ends: Vec<Result<(), AppError>> = carriers.buffer_unordered(CARRIERS).collect().await;
+    // Whatever was not tried is free again at once, for this worker's next round or for another.
+    release(house, lease).await?;
+    ends.into_iter().collect::<Result<(), AppError>>()?;
+    Ok(Round {
+        tried: batch.tried.into_inner(),
+        blocked: batch.blocked.into_inner(),
+    })
+}
+
+/// Letters under one lease, which several connections carry.
+struct Batch<'a> {
+    house: &'a House,
+    post: &'a Post,
+    stop: &'a CancellationToken,
+    lease: Uuid,
+    began: Instant,
+    tried: AtomicUsize,
+    blocked: AtomicBool,
+    letters: Mutex<std::vec::IntoIter<entity::mail::Model>>,
+}
+
+impl Batch<'_> {
+    /// Takes one letter after another, over one connection as long as it holds.
+    async fn carry(&self) -> Result<(), AppError> {
+        let mut connection = None;
+        while !self.is_over() {
+            let Some(letter) = self.letters.lock().await.next() else {
+                break;
+            };
+            self.tried.fetch_add(1, Ordering::Relaxed);
+            let sending = send(self.house, self.post, &mut connection, &letter);
+            let result = tokio::time::timeout(LETTER_TIMEOUT, sending)
+                .await
+                .unwrap_or_else(|_| Err(Trouble::Way("the SMTP server is too slow".to_owned())));
+            if let Err(Trouble::Way(_)) = result {
+                // In whatever state it is: it is not used again.
+                connection = None;
+                self.blocked.store(true, Ordering::Relaxed);
+            }
+            finish(self.house, self.post, self.lease, &letter, result).await?;
+        }
+        if let Some(connection) = connection {
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_cancelled()
+            || self.blocked.load(Ordering::Relaxed)
+            || self.began.elapsed() > LAST_START
+    }
+}
+
+async fn send(
+    house: &House,
+    post: &Post,
+    connection: &mut Option<Connection>,
+    letter: &entity::mail::Model,
+) -> Result<(), Trouble> {
+    let message =
+        message(house, post, letter).map_err(|error| Trouble::ForGood(error.to_string()))?;
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(post.route.connect().await?),
+    };
+    connection.carry(&message).await
 }
 
 /// Takes due letters for this worker alone: one statement under a write transaction, which on PostgreSQL skips rows
@@ -131,12 +231,26 @@ async fn claim(house: &House, lease: Uuid) -> Result<Vec<entity::mail::Model>, A
     Ok(letters)
 }
 
+/// Gives back what is still under this lease.
+async fn release(house: &House, lease: Uuid) -> Result<(), AppError> {
+    let tx = house.db().begin().await?;
+    entity::Mail::update_many()
+        .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
+        .filter(Column::LeaseToken.eq(lease))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Writes down what became of a letter, unless the lease was lost meanwhile.
 async fn finish(
     house: &House,
+    post: &Post,
     lease: Uuid,
     letter: &entity::mail::Model,
-    outcome: Result<(), (bool, String)>,
+    result: Result<(), Trouble>,
 ) -> Result<(), AppError> {
     let now = Timestamp::now();
     let attempts = letter.attempts + 1;
@@ -146,32 +260,39 @@ async fn finish(
         .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
         .filter(Column::Id.eq(letter.id))
         .filter(Column::LeaseToken.eq(lease));
-    match outcome {
+    let meter = match result {
         Ok(()) => {
             update = blank(update).col_expr(Column::SentAt, Expr::value(now));
             tracing::info!(mail = %letter.id, attempts, "mail sent");
+            post.meters.mails_sent()
         }
-        Err((permanent, error)) => {
+        Err(trouble) => {
+            let (lost, error) = match trouble {
+                Trouble::ForGood(error) => (true, error),
+                Trouble::Way(error) | Trouble::Later(error) => (false, error),
+            };
             let wait = usize::try_from(letter.attempts)
                 .ok()
                 .and_then(|tried| WAITS.get(tried))
-                .filter(|_| !permanent);
+                .filter(|_| !lost);
             tracing::warn!(mail = %letter.id, attempts, error, again = wait.is_some(), "mail not sent");
             update = update.col_expr(Column::LastError, Expr::value(error));
-            update = match wait {
-                Some(&minutes) => update.col_expr(
-                    Column::NextAttemptAt,
-                    Expr::value(now.after(app::domain::minutes(minutes))),
-                ),
-                None => blank(update).col_expr(Column::FailedAt, Expr::value(now)),
-            };
+            if let Some(&minutes) = wait {
+                let next = now.after(app::domain::minutes(minutes));
+                update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
+                post.meters.mails_put_off()
+            } else {
+                update = blank(update).col_expr(Column::FailedAt, Expr::value(now));
+                post.meters.mails_failed()
+            }
         }
-    }
+    };
     let tx = house.db().begin().await?;
     if update.exec(&tx).await?.rows_affected == 0 {
         tracing::warn!(mail = %letter.id, "the lease was lost; another worker answers for this letter");
     }
     tx.commit().await?;
+    meter.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 

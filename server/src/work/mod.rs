@@ -1,35 +1,142 @@
-//! The workers: what follows a change, after it. Each is a loop that a crash may end anywhere without harm.
+//! The workers: what follows a change, after it. Each is a loop that a crash may end anywhere without harm, and that is
+//! started again if it ends by a panic.
 
 pub mod dispatch;
 pub mod housekeeping;
 pub mod mail;
-mod relay;
+mod notify;
+pub mod relay;
+mod smtp;
 
-use anyhow::Result;
+use std::future::Future;
+use std::time::Duration;
+
 use app::house::House;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use smtp::Route;
+
 use crate::config::Config;
+use crate::meters::Meters;
+
+/// How long a worker rests after a panic: what it stumbled over is most likely still there.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts every worker; they end when `stop` is cancelled.
 pub fn start(
     workers: &TaskTracker,
     house: &House,
     config: &Config,
+    meters: &Meters,
     stop: &CancellationToken,
-) -> Result<()> {
-    workers.spawn(dispatch::run(house.clone(), stop.clone()));
-    workers.spawn(housekeeping::run(house.clone(), stop.clone()));
-    if let Some(post) = mail::Post::new(config)? {
-        workers.spawn(mail::run(house.clone(), post, stop.clone()));
+) {
+    let crew = Crew {
+        workers,
+        house,
+        stop,
+    };
+    crew.begin("dispatcher", dispatch::run);
+    crew.begin("housekeeping", housekeeping::run);
+    if let Some(post) = mail::Post::new(config, meters) {
+        crew.begin("mail", move |house, stop| {
+            mail::run(house, post.clone(), stop)
+        });
     }
     if config.database_url.starts_with("postgres") {
-        workers.spawn(relay::run(
-            house.clone(),
-            config.database_url.clone(),
-            stop.clone(),
-        ));
+        let url = config.database_url.clone();
+        crew.begin("relay", move |house, stop| {
+            relay::run(house, url.clone(), stop)
+        });
     }
-    Ok(())
+}
+
+/// What every worker is given.
+struct Crew<'a> {
+    workers: &'a TaskTracker,
+    house: &'a House,
+    stop: &'a CancellationToken,
+}
+
+impl Crew<'_> {
+    fn begin<F, R>(&self, name: &'static str, run: F)
+    where
+        F: Fn(House, CancellationToken) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let (house, stop) = (self.house.clone(), self.stop.clone());
+        self.workers.spawn(async move {
+            supervise(name, &stop, PAUSE, || run(house.clone(), stop.clone())).await;
+        });
+    }
+}
+
+/// Runs a worker until it ends by itself. One that panics is started again after a pause: it would be missed, and
+/// nobody would notice.
+async fn supervise<R>(
+    name: &'static str,
+    stop: &CancellationToken,
+    pause: Duration,
+    run: impl Fn() -> R,
+) where
+    R: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tokio::spawn(run()).await {
+        tracing::error!(worker = name, %error, "a worker panicked; it is started again");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Resolves when there may be something to do: after a commit of this process, or when `idle` is over, since other
+/// processes commit too. `false`: it is time to stop.
+async fn cue(
+    commits: &mut tokio::sync::watch::Receiver<u64>,
+    idle: impl Future<Output = ()>,
+    stop: &CancellationToken,
+) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => return false,
+        _ = commits.changed() => {}
+        () = idle => {}
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_panics_is_started_again() {
+        let starts = Arc::new(AtomicU32::new(0));
+        let run = || {
+            let starts = starts.clone();
+            async move {
+                assert!(
+                    starts.fetch_add(1, Ordering::Relaxed) >= 2,
+                    "stumbles twice"
+                );
+            }
+        };
+        let stop = CancellationToken::new();
+        supervise("test", &stop, Duration::from_millis(1), run).await;
+        assert_eq!(starts.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_keeps_panicking_does_not_hold_up_the_end() {
+        let stop = CancellationToken::new();
+        let run = || async { panic!("always") };
+        let supervised = supervise("test", &stop, Duration::from_mins(1), run);
+        stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), supervised)
+            .await
+            .expect("it ends at once");
+    }
 }

@@ -9,60 +9,107 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::sqlx::{self, PgPool};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 const CHANNEL: &str = "wheelhouse_live";
-const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(1);
+/// How many hints travel in one notification. PostgreSQL takes 8,000 bytes, and a hint is about 90.
+const TOGETHER: usize = 50;
 
-/// A hint and which process it is from, which has heard it already.
+/// What one process tells the others, and which one it is: it has heard it already.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     from: Uuid,
-    hint: Hint,
+    /// Nothing: hints were lost, and everybody has to look at everything.
+    hints: Option<Vec<Hint>>,
 }
 
 pub async fn run(house: House, url: String, stop: CancellationToken) {
     let me = Uuid::new_v4();
+    // Kept when the connection is not: hints of the meantime wait in it.
+    let mut outgoing = house.db().hub().outgoing();
+    let mut missed = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            result = relay(&house, &url, me) => {
+            result = relay(&house, &url, me, &mut outgoing, missed) => {
                 if let Err(error) = result {
                     tracing::warn!(%error, "live hints between processes are interrupted; trying again");
                 }
             }
         }
-        tokio::time::sleep(AGAIN).await;
+        missed = true;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
     }
 }
 
-async fn relay(house: &House, url: &str, me: Uuid) -> Result<(), sqlx::Error> {
-    let pool = PgPoolOptions::new().max_connections(2).connect(url).await?;
-    let mut listener = PgListener::connect_with(&pool).await?;
+async fn relay(
+    house: &House,
+    url: &str,
+    me: Uuid,
+    outgoing: &mut Receiver<Hint>,
+    missed: bool,
+) -> Result<(), sqlx::Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    let mut listener = PgListener::connect(url).await?;
+    // A lost connection is told and not mended in silence: what was said meanwhile is lost.
+    listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
-    let mut outgoing = house.db().hub().outgoing();
+    if missed {
+        house.db().hub().receive_everything();
+        send(&pool, me, None).await?;
+    }
     loop {
         tokio::select! {
-            heard = listener.recv() => {
-                if let Ok(wire) = serde_json::from_str::<Wire>(heard?.payload())
-                    && wire.from != me
-                {
-                    house.db().hub().receive(wire.hint);
-                }
+            heard = listener.try_recv() => {
+                let heard = heard?.ok_or(sqlx::Error::PoolClosed)?;
+                receive(house, me, heard.payload());
             }
             said = outgoing.recv() => match said {
-                Ok(hint) => send(&pool, &Wire { from: me, hint }).await?,
-                // Those who fell behind look again by themselves.
-                Err(RecvError::Lagged(_)) => {}
+                Ok(hint) => send(&pool, me, gather(hint, outgoing)).await?,
+                Err(RecvError::Lagged(_)) => send(&pool, me, None).await?,
                 Err(RecvError::Closed) => return Ok(()),
             }
         }
     }
 }
 
-async fn send(pool: &PgPool, wire: &Wire) -> Result<(), sqlx::Error> {
-    let payload = serde_json::to_string(wire).expect("a hint is JSON");
+/// A hint, and those that wait behind it; nothing if some of them were lost.
+fn gather(first: Hint, outgoing: &mut Receiver<Hint>) -> Option<Vec<Hint>> {
+    let mut hints = vec![first];
+    while hints.len() < TOGETHER {
+        match outgoing.try_recv() {
+            Ok(hint) => hints.push(hint),
+            Err(TryRecvError::Lagged(_)) => return None,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    Some(hints)
+}
+
+fn receive(house: &House, me: Uuid, payload: &str) {
+    match serde_json::from_str::<Wire>(payload) {
+        Ok(wire) if wire.from == me => {}
+        Ok(Wire {
+            hints: Some(hints), ..
+        }) => {
+            for hint in hints {
+                house.db().hub().receive(hint);
+            }
+        }
+        Ok(Wire { hints: None, .. }) => house.db().hub().receive_everything(),
+        // A process of another version speaks of what this one does not know.
+        Err(error) => tracing::debug!(%error, "a hint that is none"),
+    }
+}
+
+async fn send(pool: &PgPool, from: Uuid, hints: Option<Vec<Hint>>) -> Result<(), sqlx::Error> {
+    let payload = serde_json::to_string(&Wire { from, hints }).expect("a hint is JSON");
     sqlx::query("SELECT pg_notify($1, $2)")
         .bind(CHANNEL)
         .bind(payload)

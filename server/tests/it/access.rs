@@ -12,9 +12,10 @@ use app::session::links::{Carrier, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use wheelhouse::http::ROUTES;
 use wheelhouse::work::dispatch::dispatch_all;
 
-use crate::support::{Server, Template};
+use crate::support::{Kind, Server, Template, site};
 
 /// Nobody; Acme's client, member, admin and owner; the owner of another workspace; and who was removed from Acme.
 const CALLERS: [&str; 7] = [
@@ -280,8 +281,8 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
 }
 
 /// The demo with its events dispatched, and someone removed from Acme who is still signed in.
-async fn template() -> Template {
-    let mut template = Template::new().await;
+async fn template(kind: Kind) -> Template {
+    let mut template = Template::new(kind).await;
     let removed = template.cookies["mia"].clone();
     template.cookies.insert("removed", removed);
     template
@@ -310,7 +311,7 @@ async fn server(template: &Template, caller: &str) -> Server {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_server_function() {
-    let template = template().await;
+    let template = template(Kind::Sqlite).await;
     let listed = {
         let server = server(&template, "nobody").await;
         calls(&Names::find(&server).await)
@@ -394,7 +395,7 @@ fn no_workspace_has_an_address_of_ours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page() {
-    let template = template().await;
+    let template = template(Kind::Sqlite).await;
     let routes: BTreeSet<String> = leptos_axum::generate_route_list(app::shell::App)
         .iter()
         .map(|route| route.path().to_owned())
@@ -426,11 +427,15 @@ async fn every_page() {
         let _ = write!(table, " {caller:>7}");
     }
     table.push('\n');
-    for path in
-        pages
-            .iter()
-            .map(String::as_str)
-            .chain(["/w/{slug}/members.csv", "/live", "/no/such/page"])
+    let others = ROUTES
+        .iter()
+        .filter(|route| route.method == "GET")
+        .map(|route| route.path);
+    for path in pages
+        .iter()
+        .map(String::as_str)
+        .chain(others)
+        .chain(["/no/such/page"])
     {
         let _ = write!(table, "{path:<34}");
         for caller in CALLERS {
@@ -456,4 +461,196 @@ async fn every_page() {
         table.push('\n');
     }
     insta::assert_snapshot!("pages", table);
+}
+
+/// What is posted neither to a server function nor from a page of ours: by mail programs. No cookie matters there.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_other_post() {
+    let template = template(Kind::Sqlite).await;
+    let posts: Vec<&str> = ROUTES
+        .iter()
+        .filter(|route| route.method != "GET")
+        .map(|route| route.path)
+        .collect();
+    assert_eq!(
+        posts,
+        ["/unsubscribe/{token}"],
+        "every such route is called below"
+    );
+    for caller in CALLERS {
+        let server = server(&template, caller).await;
+        let token = Names::find_again(&server, &template, caller)
+            .await
+            .unsubscribe;
+        let forged = format!("{token}x");
+        for (token, status) in [(token, 200), ("nonsense".to_owned(), 404), (forged, 404)] {
+            let fields = [("List-Unsubscribe", "One-Click".to_owned())];
+            let path = format!("/unsubscribe/{token}");
+            let answer = server.call(caller, &path, &fields).await;
+            assert_eq!(answer.status, status, "{path} as {caller}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outbox_is_the_demos_alone() {
+    let template = template(Kind::Sqlite).await;
+    let house = app::house::Site {
+        demo: false,
+        ..site()
+    };
+    let server = template.copy_as(house, app::limits::Limits::off()).await;
+    for caller in ["nobody", "olivia"] {
+        assert_eq!(server.page(caller, "/outbox").await.status, 404, "{caller}");
+        let answer = server.call(caller, "/fn/load_outbox", &[]).await;
+        assert_eq!(answer.status, 404, "{caller}");
+    }
+}
+
+/// Olivia may do all this in Acme, and names Globex's things.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: what is named, and what names it"
+)]
+async fn anothers_things_are_not_found_through_ones_own_workspace() {
+    let server = server(&template(Kind::Sqlite).await, "olivia").await;
+    let read = server.house.db().read();
+    let workspace = async |slug: &str| {
+        entity::Workspace::find()
+            .filter(entity::workspace::Column::Slug.eq(slug))
+            .one(read)
+            .await
+            .unwrap()
+            .unwrap()
+            .id
+    };
+    let (acme, globex) = (workspace("acme").await, workspace("globex").await);
+    let invitation = entity::Invitation::find()
+        .filter(entity::invitation::Column::WorkspaceId.eq(globex))
+        .one(read)
+        .await
+        .unwrap()
+        .unwrap()
+        .id
+        .to_string();
+    let member = entity::Membership::find()
+        .filter(entity::membership::Column::WorkspaceId.eq(globex))
+        .filter(entity::membership::Column::Role.ne("owner"))
+        .one(read)
+        .await
+        .unwrap()
+        .unwrap()
+        .id
+        .to_string();
+    let notification = entity::Notification::find()
+        .filter(entity::notification::Column::WorkspaceId.eq(globex))
+        .one(read)
+        .await
+        .unwrap()
+        .unwrap()
+        .id
+        .to_string();
+    let event = entity::Event::find()
+        .filter(entity::event::Column::WorkspaceId.eq(globex))
+        .one(read)
+        .await
+        .unwrap()
+        .unwrap()
+        .id
+        .to_string();
+    let own = || ("workspace", acme.to_string());
+    let own_form = || ("form[workspace]", acme.to_string());
+    let calls: Vec<(&str, Fields)> = vec![
+        (
+            "cancel_invitation",
+            vec![own(), ("invitation", invitation.clone())],
+        ),
+        (
+            "resend_invitation",
+            vec![own(), ("invitation", invitation.clone())],
+        ),
+        ("remove_member", vec![own(), ("member", member.clone())]),
+        (
+            "change_role",
+            vec![
+                own_form(),
+                ("form[member]", member.clone()),
+                ("form[role]", "client".to_owned()),
+            ],
+        ),
+        (
+            "transfer_ownership",
+            vec![
+                own_form(),
+                ("form[member]", member.clone()),
+                ("form[current_password]", PASSWORD.to_owned()),
+            ],
+        ),
+        (
+            "mark_notification",
+            vec![
+                own(),
+                ("notification", notification.clone()),
+                ("read", "true".to_owned()),
+            ],
+        ),
+        (
+            "undo_cancel_invitation",
+            vec![own(), ("event", event.clone())],
+        ),
+        ("undo_change_role", vec![own(), ("event", event.clone())]),
+        ("undo_remove_member", vec![own(), ("event", event.clone())]),
+        (
+            "undo_workspace_rename",
+            vec![own(), ("event", event.clone())],
+        ),
+        ("undo_workspace_url", vec![own(), ("event", event.clone())]),
+    ];
+    for (name, fields) in calls {
+        let answer = server.call("olivia", &format!("/fn/{name}"), &fields).await;
+        // A form says it at the field where the member was chosen.
+        let status = if name == "transfer_ownership" {
+            422
+        } else {
+            404
+        };
+        assert_eq!(answer.status, status, "{name}: {}", answer.body);
+    }
+}
+
+/// The matrix runs on SQLite, for speed; that PostgreSQL answers the same is seen by one caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_answers_olivia_as_sqlite_does() {
+    let (sqlite, postgres) = (template(Kind::Sqlite).await, template(Kind::Postgres).await);
+    let count = calls(&Names::find(&server(&sqlite, "olivia").await).await).len();
+    for index in 0..count {
+        let mut statuses = Vec::new();
+        let mut called = "";
+        for template in [&sqlite, &postgres] {
+            let server = server(template, "olivia").await;
+            let (name, fields) = calls(&Names::find(&server).await).swap_remove(index);
+            let answer = server.call("olivia", &format!("/fn/{name}"), &fields).await;
+            assert_ne!(answer.status, 500, "{name}: {}", answer.body);
+            statuses.push(answer.status);
+            called = name;
+        }
+        assert_eq!(statuses[0], statuses[1], "{called}");
+    }
+}
+
+/// Nobody sends us more than a form holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_post_has_a_largest_body() {
+    let server = template(Kind::Sqlite).await.copy().await;
+    let functions = server_fn::axum::server_fn_paths().map(|(path, _)| path.to_owned());
+    let others = ROUTES
+        .iter()
+        .filter(|route| route.method != "GET")
+        .map(|route| route.path.replace("{token}", "nonsense"));
+    let large = [("form[name]", "x".repeat(300 * 1024))];
+    for path in functions.chain(others) {
+        let answer = server.call("olivia", &path, &large).await;
+        assert_eq!(answer.status, 413, "{path}");
+    }
 }

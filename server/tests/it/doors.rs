@@ -5,7 +5,8 @@ use app::limits::Limits;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 
-use crate::support::{Folder, ORIGIN, Server, encode, house, router};
+use crate::both::both;
+use crate::support::{Kind, ORIGIN, Server, Template, encode, site};
 
 fn sign_in_fields(password: &str) -> Vec<(&'static str, String)> {
     vec![
@@ -14,281 +15,265 @@ fn sign_in_fields(password: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_sites_page_changes_nothing() {
-    let server = Server::new().await;
-    let body = encode(&[
-        ("form[name]", "Mallory".into()),
-        ("form[email]", "mia@acme.example".into()),
-    ]);
-    let attempt = |headers: Vec<(&'static str, &'static str)>| {
-        let cookie = format!("wheelhouse_session={}", server.cookies["mia"].expose());
-        let mut request = Request::post("/fn/save_profile")
-            .header(header::COOKIE, cookie)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        for (name, value) in headers {
-            request = request.header(name, value);
+both! {
+    async fn another_sites_page_changes_nothing(server) {
+        let body = encode(&[
+            ("form[name]", "Mallory".into()),
+            ("form[email]", "mia@acme.example".into()),
+        ]);
+        let attempt = |headers: Vec<(&'static str, &'static str)>| {
+            let cookie = format!("wheelhouse_session={}", server.cookies["mia"].expose());
+            let mut request = Request::post("/fn/save_profile")
+                .header(header::COOKIE, cookie)
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            server.send(request.body(Body::from(body.clone())).unwrap())
+        };
+        assert_eq!(attempt(vec![]).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(
+            attempt(vec![("origin", "https://evil.example")])
+                .await
+                .status,
+            StatusCode::FORBIDDEN
+        );
+        assert_eq!(
+            attempt(vec![("sec-fetch-site", "cross-site"), ("origin", ORIGIN)])
+                .await
+                .status,
+            StatusCode::FORBIDDEN
+        );
+        assert_eq!(
+            attempt(vec![("sec-fetch-site", "same-site")]).await.status,
+            StatusCode::FORBIDDEN
+        );
+        assert_eq!(
+            attempt(vec![("origin", ORIGIN)]).await.status,
+            StatusCode::OK
+        );
+    }
+
+    async fn nothing_changes_by_get_and_only_forms_are_read(server) {
+        let get = server.page("mia", "/fn/sign_out").await;
+        assert!(get.status.is_client_error(), "{}", get.status);
+        assert_eq!(
+            server.call("mia", "/fn/load_account", &[]).await.status,
+            StatusCode::OK,
+            "still signed in"
+        );
+        for kind in [
+            "text/plain",
+            "application/json",
+            "multipart/form-data; boundary=x",
+        ] {
+            let request = Request::post("/fn/save_profile")
+                .header("sec-fetch-site", "same-origin")
+                .header(header::CONTENT_TYPE, kind)
+                .body(Body::from("form[name]=x"))
+                .unwrap();
+            assert_eq!(
+                server.send(request).await.status,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{kind}"
+            );
         }
-        server.send(request.body(Body::from(body.clone())).unwrap())
-    };
-    assert_eq!(attempt(vec![]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(
-        attempt(vec![("origin", "https://evil.example")])
-            .await
-            .status,
-        StatusCode::FORBIDDEN
-    );
-    assert_eq!(
-        attempt(vec![("sec-fetch-site", "cross-site"), ("origin", ORIGIN)])
-            .await
-            .status,
-        StatusCode::FORBIDDEN
-    );
-    assert_eq!(
-        attempt(vec![("sec-fetch-site", "same-site")]).await.status,
-        StatusCode::FORBIDDEN
-    );
-    assert_eq!(
-        attempt(vec![("origin", ORIGIN)]).await.status,
-        StatusCode::OK
-    );
-}
+    }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_changes_by_get_and_only_forms_are_read() {
-    let server = Server::new().await;
-    let get = server.page("mia", "/fn/sign_out").await;
-    assert!(get.status.is_client_error(), "{}", get.status);
-    assert_eq!(
-        server.call("mia", "/fn/load_account", &[]).await.status,
-        StatusCode::OK,
-        "still signed in"
-    );
-    for kind in [
-        "text/plain",
-        "application/json",
-        "multipart/form-data; boundary=x",
-    ] {
-        let request = Request::post("/fn/save_profile")
-            .header("sec-fetch-site", "same-origin")
-            .header(header::CONTENT_TYPE, kind)
-            .body(Body::from("form[name]=x"))
+    async fn bodies_are_limited_and_nonsense_is_a_bad_request(server) {
+        let large = vec![("form[name]", "x".repeat(300 * 1024))];
+        assert_eq!(
+            server.call("mia", "/fn/save_profile", &large).await.status,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
+        let twice = vec![("workspace", "a".to_owned()), ("workspace", "b".to_owned())];
+        assert_eq!(
+            server
+                .call("mia", "/fn/load_workspace", &twice)
+                .await
+                .status,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            server
+                .call("mia", "/fn/save_profile", &[("form", "abc".into())])
+                .await
+                .status,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            server.call("mia", "/fn/save_profile", &[]).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
+        assert!(
+            server
+                .call("mia", "/fn/no_such_function", &[])
+                .await
+                .status
+                .is_client_error()
+        );
+    }
+
+    async fn every_page_carries_its_headers(server) {
+        let page = server.page("olivia", "/w/acme/settings/account").await;
+        assert_eq!(page.status, StatusCode::OK);
+        let policy = page.header("content-security-policy");
+        for part in [
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "form-action 'self'",
+            "'strict-dynamic' 'nonce-",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        let nonce = policy
+            .split("'nonce-")
+            .nth(1)
+            .unwrap()
+            .split('\'')
+            .next()
             .unwrap();
-        assert_eq!(
-            server.send(request).await.status,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "{kind}"
+        assert!(
+            page.body.contains(&format!("nonce=\"{nonce}\"")),
+            "the page's scripts carry the nonce"
+        );
+        let again = server.page("olivia", "/w/acme/settings/account").await;
+        assert!(
+            !again.header("content-security-policy").contains(nonce),
+            "a nonce is used once"
+        );
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("referrer-policy"), "strict-origin");
+        assert_eq!(page.header("cache-control"), "no-store");
+        assert!(!page.header("x-request-id").is_empty());
+        assert!(
+            !page.body.contains(" style=\""),
+            "the policy forbids inline styles"
         );
     }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_are_limited_and_nonsense_is_a_bad_request() {
-    let server = Server::new().await;
-    let large = vec![("form[name]", "x".repeat(300 * 1024))];
-    assert_eq!(
-        server.call("mia", "/fn/save_profile", &large).await.status,
-        StatusCode::PAYLOAD_TOO_LARGE
-    );
-    let twice = vec![("workspace", "a".to_owned()), ("workspace", "b".to_owned())];
-    assert_eq!(
-        server
-            .call("mia", "/fn/load_workspace", &twice)
-            .await
-            .status,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(
-        server
-            .call("mia", "/fn/save_profile", &[("form", "abc".into())])
-            .await
-            .status,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(
-        server.call("mia", "/fn/save_profile", &[]).await.status,
-        StatusCode::UNPROCESSABLE_ENTITY
-    );
-    assert!(
-        server
-            .call("mia", "/fn/no_such_function", &[])
-            .await
-            .status
-            .is_client_error()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_carries_its_headers() {
-    let server = Server::new().await;
-    let page = server.page("olivia", "/w/acme/settings/account").await;
-    assert_eq!(page.status, StatusCode::OK);
-    let policy = page.header("content-security-policy");
-    for part in [
-        "object-src 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "form-action 'self'",
-        "'strict-dynamic' 'nonce-",
-    ] {
-        assert!(policy.contains(part), "{policy}");
-    }
-    let nonce = policy
-        .split("'nonce-")
-        .nth(1)
-        .unwrap()
-        .split('\'')
-        .next()
-        .unwrap();
-    assert!(
-        page.body.contains(&format!("nonce=\"{nonce}\"")),
-        "the page's scripts carry the nonce"
-    );
-    let again = server.page("olivia", "/w/acme/settings/account").await;
-    assert!(
-        !again.header("content-security-policy").contains(nonce),
-        "a nonce is used once"
-    );
-    assert_eq!(page.header("x-content-type-options"), "nosniff");
-    assert_eq!(page.header("referrer-policy"), "strict-origin");
-    assert_eq!(page.header("cache-control"), "no-store");
-    assert!(!page.header("x-request-id").is_empty());
-    assert!(
-        !page.body.contains(" style=\""),
-        "the policy forbids inline styles"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_cookie_is_for_the_server_alone() {
-    let server = Server::new().await;
-    let answer = server
-        .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
-        .await;
-    assert_eq!(answer.status, StatusCode::OK);
-    let cookie = answer
-        .headers
-        .get(header::SET_COOKIE)
-        .unwrap()
-        .to_str()
-        .unwrap();
-    assert!(
-        cookie.starts_with("wheelhouse_session=") && cookie.contains("; HttpOnly; SameSite=Lax"),
-        "{cookie}"
-    );
-    assert!(!cookie.contains("Secure"), "plain http");
-    assert!(
-        !answer
-            .body
-            .contains(&answer.cookie("wheelhouse_session").unwrap())
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_without_script_comes_back_with_its_errors_and_what_was_typed() {
-    let server = Server::new().await;
-    let path = "/w/acme/settings/account";
-    let fields = [
-        ("_back", path.to_owned()),
-        ("_form", String::new()),
-        ("form[name]", " ".to_owned()),
-        ("form[email]", "not an address".to_owned()),
-        ("form[current_password]", "my secret".to_owned()),
-    ];
-    let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-    assert_eq!(
-        (posted.status, posted.header("location")),
-        (StatusCode::SEE_OTHER, path)
-    );
-    let flash = format!(
-        "wheelhouse_flash={}",
-        posted.cookie("wheelhouse_flash").unwrap()
-    );
-    let page = server.page_with("mia", path, &flash).await;
-    assert!(
-        page.body.contains("Enter a name"),
-        "the error stands on the page"
-    );
-    assert!(
-        page.body
-            .contains("Enter an email address like name@example.com")
-    );
-    assert!(
-        page.body.contains("value=\"not an address\""),
-        "what was typed is still there"
-    );
-    assert!(!page.body.contains("my secret"), "a password is not");
-    assert_eq!(
-        page.cookie("wheelhouse_flash").as_deref(),
-        Some(""),
-        "and it is over"
-    );
-    let later = server.page_with("mia", path, &flash).await;
-    assert!(!later.body.contains("not an address"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_without_script_says_that_it_was_saved() {
-    let server = Server::new().await;
-    let path = "/w/acme/settings/account";
-    let fields = [
-        ("_back", path.to_owned()),
-        ("form[name]", "Mia M.".to_owned()),
-        ("form[email]", "mia@acme.example".to_owned()),
-    ];
-    let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-    let flash = format!(
-        "wheelhouse_flash={}",
-        posted.cookie("wheelhouse_flash").unwrap()
-    );
-    let page = server.page_with("mia", path, &flash).await;
-    assert!(page.body.contains("Changes saved"));
-    assert!(page.body.contains("value=\"Mia M.\""));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_sent_elsewhere() {
-    let server = Server::new().await;
-    for evil in [
-        "https://evil.example/x",
-        "//evil.example",
-        "/\\evil.example",
-        "/x\r\nSet-Cookie: a=b",
-        "javascript:alert(1)",
-    ] {
+    async fn a_session_cookie_is_for_the_server_alone(server) {
         let answer = server
-            .submit(
-                "mia",
-                "/fn/sign_out",
-                &[("_back", evil.into()), ("next", evil.into())],
-            )
+            .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
             .await;
-        assert_eq!(
-            (answer.status, answer.header("location")),
-            (StatusCode::SEE_OTHER, "/"),
-            "{evil}"
+        assert_eq!(answer.status, StatusCode::OK);
+        let cookie = answer
+            .headers
+            .get(header::SET_COOKIE)
+            .unwrap()
+            .to_str()
+            .unwrap();
+        assert!(
+            cookie.starts_with("wheelhouse_session=") && cookie.contains("; HttpOnly; SameSite=Lax"),
+            "{cookie}"
         );
-        let mut fields = sign_in_fields(PASSWORD);
-        fields.push(("form[next]", evil.into()));
-        let answer = server.submit("nobody", "/fn/sign_in", &fields).await;
-        assert_eq!(answer.header("location"), "/", "{evil}");
+        assert!(!cookie.contains("Secure"), "plain http");
+        assert!(
+            !answer
+                .body
+                .contains(&answer.cookie("wheelhouse_session").unwrap())
+        );
     }
-    let request = Request::post("/fn/mark_all_read")
-        .header(header::ACCEPT, "text/html")
-        .header("sec-fetch-site", "same-origin")
-        .header(header::REFERER, "https://evil.example/x")
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Body::from("workspace=acme"))
-        .unwrap();
-    assert_eq!(server.send(request).await.header("location"), "/");
+
+    async fn a_form_without_script_comes_back_with_its_errors_and_what_was_typed(server) {
+        let path = "/w/acme/settings/account";
+        let fields = [
+            ("_back", path.to_owned()),
+            ("_form", String::new()),
+            ("form[name]", " ".to_owned()),
+            ("form[email]", "not an address".to_owned()),
+            ("form[current_password]", "my secret".to_owned()),
+        ];
+        let posted = server.submit("mia", "/fn/save_profile", &fields).await;
+        assert_eq!(
+            (posted.status, posted.header("location")),
+            (StatusCode::SEE_OTHER, path)
+        );
+        let flash = format!(
+            "wheelhouse_flash={}",
+            posted.cookie("wheelhouse_flash").unwrap()
+        );
+        let page = server.page_with("mia", path, &flash).await;
+        assert!(
+            page.body.contains("Enter a name"),
+            "the error stands on the page"
+        );
+        assert!(
+            page.body
+                .contains("Enter an email address like name@example.com")
+        );
+        assert!(
+            page.body.contains("value=\"not an address\""),
+            "what was typed is still there"
+        );
+        assert!(!page.body.contains("my secret"), "a password is not");
+        assert_eq!(
+            page.cookie("wheelhouse_flash").as_deref(),
+            Some(""),
+            "and it is over"
+        );
+        let later = server.page_with("mia", path, &flash).await;
+        assert!(!later.body.contains("not an address"));
+    }
+
+    async fn a_form_without_script_says_that_it_was_saved(server) {
+        let path = "/w/acme/settings/account";
+        let fields = [
+            ("_back", path.to_owned()),
+            ("form[name]", "Mia M.".to_owned()),
+            ("form[email]", "mia@acme.example".to_owned()),
+        ];
+        let posted = server.submit("mia", "/fn/save_profile", &fields).await;
+        let flash = format!(
+            "wheelhouse_flash={}",
+            posted.cookie("wheelhouse_flash").unwrap()
+        );
+        let page = server.page_with("mia", path, &flash).await;
+        assert!(page.body.contains("Changes saved"));
+        assert!(page.body.contains("value=\"Mia M.\""));
+    }
+
+    async fn nobody_is_sent_elsewhere(server) {
+        for evil in [
+            "https://evil.example/x",
+            "//evil.example",
+            "/\\evil.example",
+            "/x\r\nSet-Cookie: a=b",
+            "javascript:alert(1)",
+        ] {
+            let answer = server
+                .submit(
+                    "mia",
+                    "/fn/sign_out",
+                    &[("_back", evil.into()), ("next", evil.into())],
+                )
+                .await;
+            assert_eq!(
+                (answer.status, answer.header("location")),
+                (StatusCode::SEE_OTHER, "/"),
+                "{evil}"
+            );
+            let mut fields = sign_in_fields(PASSWORD);
+            fields.push(("form[next]", evil.into()));
+            let answer = server.submit("nobody", "/fn/sign_in", &fields).await;
+            assert_eq!(answer.header("location"), "/", "{evil}");
+        }
+        let request = Request::post("/fn/mark_all_read")
+            .header(header::ACCEPT, "text/html")
+            .header("sec-fetch-site", "same-origin")
+            .header(header::REFERER, "https://evil.example/x")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from("workspace=acme"))
+            .unwrap();
+        assert_eq!(server.send(request).await.header("location"), "/");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down() {
-    let folder = Folder::new();
-    let house = house(&folder.path().join("limited.db"), Limits::on()).await;
-    app::db::seed::demo(&house).await.unwrap();
-    let router = router(&house);
+    let template = Template::new(Kind::Sqlite).await;
+    let server = template.copy_as(site(), Limits::on()).await;
     let mut statuses = Vec::new();
     for n in 0..12 {
         let request = Request::post("/fn/sign_in")
@@ -298,21 +283,169 @@ async fn guessing_is_slowed_down() {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(encode(&sign_in_fields("wrong"))))
             .unwrap();
-        let response = tower::ServiceExt::oneshot(router.clone(), request)
-            .await
-            .unwrap();
+        let answer = server.send(request).await;
         statuses.push((
-            response.status().as_u16(),
-            response.headers().contains_key(header::RETRY_AFTER),
+            answer.status.as_u16(),
+            answer.headers.contains_key(header::RETRY_AFTER),
         ));
     }
     assert_eq!(statuses[0], (422, false));
     assert_eq!(statuses[11], (429, true));
 }
 
+both! {
+    async fn the_process_says_how_it_is(server) {
+        assert_eq!(server.page("nobody", "/healthz").await.body, "ok");
+        assert_eq!(server.page("nobody", "/readyz").await.body, "ready");
+    }
+    async fn what_an_operator_watches(server) {
+        server.page("nobody", "/login").await;
+        let text = server.page("nobody", "/metrics").await.body;
+        for name in [
+            "wheelhouse_http_requests_total{class=\"2xx\"} ",
+            "wheelhouse_http_request_seconds_bucket{le=\"+Inf\"} ",
+            "wheelhouse_events_waiting ",
+            "wheelhouse_mails_waiting ",
+            "wheelhouse_live_streams 0",
+            "process_resident_memory_bytes ",
+        ] {
+            assert!(text.contains(name), "{name} in\n{text}");
+        }
+        assert!(!text.contains("acme"), "nothing of anybody");
+        let far = |headers: &[(&'static str, &'static str)]| {
+            let mut request = Request::get("/metrics");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            let peer: std::net::SocketAddr = "127.0.0.1:4000".parse().unwrap();
+            request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+            server.send(request)
+        };
+        assert_eq!(far(&[]).await.status, 200);
+        assert_eq!(far(&[("x-forwarded-for", "203.0.113.9")]).await.status, 404);
+    }
+
+    async fn a_form_that_was_answered_waits_for_its_own_page(server) {
+        let path = "/w/acme/settings/account";
+        let fields = [
+            ("_back", path.to_owned()),
+            ("form[name]", " ".to_owned()),
+            ("form[email]", "not an address".to_owned()),
+        ];
+        let posted = server.submit("mia", "/fn/save_profile", &fields).await;
+        let flash = format!(
+            "wheelhouse_flash={}",
+            posted.cookie("wheelhouse_flash").unwrap()
+        );
+        // Another tab is quicker.
+        let other = server.page_with("mia", "/w/acme/inbox", &flash).await;
+        assert!(!other.body.contains("not an address"));
+        assert_eq!(other.cookie("wheelhouse_flash"), None, "it is not taken away");
+        let page = server.page_with("mia", path, &flash).await;
+        assert!(page.body.contains("value=\"not an address\""));
+    }
+
+    async fn an_answer_goes_on_with_a_page_that_only_leads_on(server) {
+        let posted = server.submit("mia", "/fn/mark_all_read", &[("workspace", "acme".into())]).await;
+        assert_eq!(posted.header("location"), "/");
+        let cookie = |answer: &crate::support::Answer| {
+            format!("wheelhouse_flash={}", answer.cookie("wheelhouse_flash").unwrap())
+        };
+        let led = server.page_with("mia", "/", &cookie(&posted)).await;
+        assert!(led.status.is_redirection());
+        let there = led.header("location").to_owned();
+        let page = server.page_with("mia", &there, &cookie(&led)).await;
+        assert_eq!(page.cookie("wheelhouse_flash").as_deref(), Some(""), "it was handed over");
+    }
+}
+
+/// Settings that an operator who serves by https has.
+fn by_https() -> app::house::Site {
+    app::house::Site {
+        public_url: "https://house.example".into(),
+        ..site()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_process_says_how_it_is() {
-    let server = Server::new().await;
-    assert_eq!(server.page("nobody", "/healthz").await.body, "ok");
-    assert_eq!(server.page("nobody", "/readyz").await.body, "ready");
+async fn by_https_cookies_are_secure_and_bound_to_the_host() {
+    let template = Template::new(Kind::Sqlite).await;
+    let server = template.copy_as(by_https(), Limits::off()).await;
+    let answer = server
+        .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(
+        answer.header("strict-transport-security"),
+        "max-age=31536000"
+    );
+    let cookie = answer.header("set-cookie");
+    assert!(
+        cookie.starts_with("__Host-wheelhouse_session=") && cookie.contains("; Secure"),
+        "{cookie}"
+    );
+    assert!(cookie.contains("; Path=/;") && !cookie.contains("Domain"));
+    let page = server.page("mia", "/w/acme/inbox").await;
+    assert_eq!(page.status, StatusCode::OK, "and is read by that name");
+
+    let fields = [("_back", "/w/acme/settings/account".to_owned())];
+    let posted = server.submit("mia", "/fn/save_profile", &fields).await;
+    let flash = posted.header("set-cookie");
+    assert!(
+        flash.starts_with("__Host-wheelhouse_flash=") && flash.contains("; Secure"),
+        "{flash}"
+    );
+    let plain = Template::new(Kind::Sqlite).await.copy().await;
+    let page = plain.page("mia", "/login").await;
+    assert_eq!(page.header("strict-transport-security"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_asked_for_too_often_says_when_to_come_again() {
+    let template = Template::new(Kind::Sqlite).await;
+    let server = template.copy_as(site(), Limits::on()).await;
+    for _ in 0..500 {
+        let page = server.page("nobody", "/reset-password/nonsense").await;
+        if page.status == StatusCode::TOO_MANY_REQUESTS {
+            let wait: u64 = page.header("retry-after").parse().unwrap();
+            assert!(wait > 0);
+            return;
+        }
+    }
+    panic!("nobody was slowed down");
+}
+
+/// Statuses and cookies of pages travel through Leptos's response options: none may be lost when much is going on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn under_load_every_answer_has_its_status_and_its_cookie() {
+    let server = Server::new(Kind::Sqlite).await;
+    let fields = sign_in_fields(PASSWORD);
+    let sign_ins = (0..200).map(|_| async {
+        let answer = server.call("nobody", "/fn/sign_in", &fields).await;
+        (
+            answer.status.as_u16(),
+            answer.cookie("wheelhouse_session").is_some(),
+        )
+    });
+    let missing = (0..200).map(|n| {
+        let path = format!("/w/acme/no-such-page-{n}");
+        let server = &server;
+        async move { server.page("mia", &path).await.status.as_u16() }
+    });
+    let elsewhere = (0..200).map(|_| async {
+        let answer = server.page("nobody", "/w/acme/inbox").await;
+        (
+            answer.status.as_u16(),
+            answer.header("location").starts_with("/login?next="),
+        )
+    });
+    let (sign_ins, missing, elsewhere) = tokio::join!(
+        futures::future::join_all(sign_ins),
+        futures::future::join_all(missing),
+        futures::future::join_all(elsewhere)
+    );
+    assert!(sign_ins.iter().all(|answer| *answer == (200, true)));
+    assert!(missing.iter().all(|status| *status == 404));
+    assert!(elsewhere.iter().all(|answer| *answer == (302, true)));
 }

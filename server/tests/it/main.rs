@@ -1,7 +1,12 @@
 //! Tests of the program as a whole: requests through the real router and its layers, and the workers.
 
 mod access;
+mod both;
 mod dispatch;
 mod doors;
+mod live;
 mod mail;
+mod network;
+mod program;
+mod relay;
 mod support;

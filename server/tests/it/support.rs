@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use app::db::{Db, seed};
 use app::domain::Secret;
@@ -11,14 +10,19 @@ use app::house::{House, Site};
 use app::keyring::Keyring;
 use app::limits::Limits;
 use app::passwords::Passwords;
+use app::session::api::cookie_name;
 use app::session::{RequestInfo, store};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser;
+use sea_orm::ConnectionTrait;
+use sea_orm::prelude::Uuid;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use wheelhouse::config::Config;
+use wheelhouse::http::AppState;
+use wheelhouse::meters::Meters;
 use wheelhouse::{http, serve};
 
 pub const ORIGIN: &str = "http://127.0.0.1:3000";
@@ -40,18 +44,18 @@ pub fn config() -> Config {
     Config::read(&Flags::parse_from(["test"]).options).unwrap()
 }
 
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
 /// A folder that goes when its owner does.
 pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "wheelhouse-server-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = std::env::temp_dir().join(name);
+        let path = std::env::temp_dir().join(format!("wheelhouse-server-{}", Uuid::new_v4()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -67,16 +71,64 @@ impl Drop for Folder {
     }
 }
 
-pub async fn house(file: &Path, limits: Limits) -> House {
-    let db = Db::connect(&format!("sqlite://{}", file.display()))
-        .await
-        .unwrap();
-    db.migrate().await.unwrap();
-    let site = Site {
+/// A database of the test's own: a file in a folder, or one of the PostgreSQL server that the environment names.
+pub struct Database {
+    pub url: String,
+    folder: Option<Folder>,
+}
+
+impl Database {
+    /// Empty, or a copy of another, which nobody may have open.
+    pub async fn new(kind: Kind, copied: Option<&Self>) -> Self {
+        match kind {
+            Kind::Sqlite => {
+                let folder = Folder::new();
+                let file = folder.path().join("test.db");
+                if let Some(copied) = copied.and_then(|other| other.folder.as_ref()) {
+                    std::fs::copy(copied.path().join("test.db"), &file).unwrap();
+                }
+                Self {
+                    url: format!("sqlite://{}", file.display()),
+                    folder: Some(folder),
+                }
+            }
+            Kind::Postgres => {
+                let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL").expect(
+                    "WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server; bin/test starts one",
+                );
+                let name = format!("wheelhouse_{}", Uuid::new_v4().simple());
+                let template = copied.map_or_else(
+                    || "template1".to_owned(),
+                    |other| other.url.rsplit_once('/').unwrap().1.to_owned(),
+                );
+                let admin = sea_orm::Database::connect(server.as_str()).await.unwrap();
+                admin
+                    .execute_unprepared(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+                    .await
+                    .unwrap();
+                admin.close().await.unwrap();
+                let (base, _) = server.rsplit_once('/').unwrap();
+                Self {
+                    url: format!("{base}/{name}"),
+                    folder: None,
+                }
+            }
+        }
+    }
+}
+
+/// Where the tests' server stands: a demo on this machine.
+pub fn site() -> Site {
+    Site {
         public_url: ORIGIN.into(),
         sends_mail: false,
         demo: true,
-    };
+    }
+}
+
+pub async fn house(database: &Database, site: Site, limits: Limits) -> House {
+    let db = Db::connect(&database.url).await.unwrap();
+    db.migrate().await.unwrap();
     House::new(
         db,
         site,
@@ -86,12 +138,13 @@ pub async fn house(file: &Path, limits: Limits) -> House {
     )
 }
 
-pub fn router(house: &House) -> Router {
+pub fn state(house: &House) -> AppState {
     let config = config();
-    http::router(
+    AppState::new(
         house,
         serve::leptos_options(&config).unwrap(),
         &config,
+        Meters::default(),
         CancellationToken::new(),
     )
 }
@@ -103,16 +156,17 @@ pub fn info() -> RequestInfo {
     }
 }
 
-/// The demo with everybody signed in, in a database file that can be copied: each case of a matrix gets its own.
+/// The demo with everybody signed in, in a database that can be copied: each case of a matrix gets its own.
 pub struct Template {
-    folder: Folder,
+    kind: Kind,
+    database: Database,
     pub cookies: BTreeMap<&'static str, Secret>,
 }
 
 impl Template {
-    pub async fn new() -> Self {
-        let folder = Folder::new();
-        let house = house(&folder.path().join("template.db"), Limits::off()).await;
+    pub async fn new(kind: Kind) -> Self {
+        let database = Database::new(kind, None).await;
+        let house = house(&database, site(), Limits::off()).await;
         seed::demo(&house).await.unwrap();
         let mut cookies = BTreeMap::new();
         for (name, email) in PEOPLE {
@@ -122,22 +176,27 @@ impl Template {
             cookies.insert(name, begun.cookie);
         }
         house.db().clone().close().await.unwrap();
-        Self { folder, cookies }
+        Self {
+            kind,
+            database,
+            cookies,
+        }
     }
 
     pub async fn copy(&self) -> Server {
-        let folder = Folder::new();
-        std::fs::copy(
-            self.folder.path().join("template.db"),
-            folder.path().join("test.db"),
-        )
-        .unwrap();
-        let house = house(&folder.path().join("test.db"), Limits::off()).await;
+        self.copy_as(site(), Limits::off()).await
+    }
+
+    pub async fn copy_as(&self, site: Site, limits: Limits) -> Server {
+        let database = Database::new(self.kind, Some(&self.database)).await;
+        let house = house(&database, site, limits).await;
+        let state = state(&house);
         Server {
-            router: router(&house),
+            router: http::router(state.clone()),
+            state,
             house,
             cookies: self.cookies.clone(),
-            _folder: folder,
+            database,
         }
     }
 }
@@ -145,9 +204,10 @@ impl Template {
 /// A server that is asked without a network.
 pub struct Server {
     pub router: Router,
+    pub state: AppState,
     pub house: House,
     pub cookies: BTreeMap<&'static str, Secret>,
-    _folder: Folder,
+    pub database: Database,
 }
 
 pub struct Answer {
@@ -177,8 +237,8 @@ impl Answer {
 }
 
 impl Server {
-    pub async fn new() -> Self {
-        Template::new().await.copy().await
+    pub async fn new(kind: Kind) -> Self {
+        Template::new(kind).await.copy().await
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -195,7 +255,10 @@ impl Server {
     fn session(&self, who: &str) -> String {
         self.cookies
             .get(who)
-            .map(|cookie| format!("wheelhouse_session={}", cookie.expose()))
+            .map(|cookie| {
+                let https = self.house.site().is_https();
+                format!("{}={}", cookie_name(https), cookie.expose())
+            })
             .unwrap_or_default()
     }
 
@@ -233,12 +296,14 @@ impl Server {
         fields: &[(&str, String)],
         accept: &str,
     ) -> Answer {
+        let body = encode(fields);
         let request = Request::post(function)
+            .header(header::CONTENT_LENGTH, body.len())
             .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin")
             .header(header::COOKIE, self.session(who))
-            .body(Body::from(encode(fields)))
+            .body(Body::from(body))
             .unwrap();
         self.send(request).await
     }

@@ -1,0 +1,223 @@
+//! Who is told of an event, and how: rows in inboxes and letters in the outbox, as each person prefers.
+
+use std::collections::{HashMap, HashSet};
+
+use app::catalog::{Category, Channel};
+use app::db::{Tx, entity};
+use app::domain::{AppError, Email, NotificationId, Role, UserId, WorkspaceId};
+use app::events::describe;
+use app::house::House;
+use app::live::{Hint, Topic};
+use app::mail::{self, Addressee, Letter, Notice, letters};
+use app::settings::notifications::model::Switch;
+use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
+use entity::event::Model as Event;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
+/// How many values one statement binds at most in a list: SQLite takes 32,766 in all.
+const VALUES: usize = 5_000;
+/// How many rows one statement inserts, and how many are gathered before it does.
+const ROWS: usize = 500;
+
+/// Someone who is to be told.
+struct Listener<'a> {
+    user: UserId,
+    email: &'a Email,
+    /// Where their inbox shows it; nothing for what concerns them everywhere, or for a workspace they are no more in.
+    workspace: Option<WorkspaceId>,
+}
+
+/// Tells of these events.
+pub async fn tell(tx: &mut Tx, house: &House, events: &[&Event]) -> Result<(), AppError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let people = People::load(tx, events).await?;
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    for event in events {
+        for listener in people.listeners(event) {
+            let wishes = people.wishes(listener.user);
+            if !wishes.wants(event.event_type) {
+                continue;
+            }
+            if wishes.is_on(event.category, Channel::InApp) {
+                inbox.push(inbox_row(&listener, event));
+                tx.hint(Hint::user(listener.user, Topic::Inbox));
+            }
+            if wishes.is_on(event.category, Channel::Email) {
+                outbox.push(notice(house, &listener, event, &people));
+            }
+        }
+        // A large workspace fills the lists by one event: they are not kept longer than need be.
+        if inbox.len().max(outbox.len()) >= ROWS {
+            write(
+                tx,
+                house,
+                std::mem::take(&mut inbox),
+                std::mem::take(&mut outbox),
+            )
+            .await?;
+        }
+    }
+    write(tx, house, inbox, outbox).await
+}
+
+/// Everybody whom a batch of events may concern, asked for once.
+struct People {
+    members: HashMap<WorkspaceId, Vec<(UserId, Role)>>,
+    workspaces: HashMap<WorkspaceId, entity::workspace::Model>,
+    emails: HashMap<UserId, Email>,
+    preferences: HashMap<UserId, Preferences>,
+    nothing_chosen: Preferences,
+}
+
+impl People {
+    async fn load(tx: &Tx, events: &[&Event]) -> Result<Self, AppError> {
+        // A batch holds a hundred events: so many workspaces and people that they are about need no chunks.
+        let places: HashSet<WorkspaceId> = events.iter().filter_map(|e| e.workspace_id).collect();
+        let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.about_user_id).collect();
+        let workspaces = entity::Workspace::find()
+            .filter(entity::workspace::Column::Id.is_in(places.iter().copied()))
+            .all(tx)
+            .await?;
+        let mut members: HashMap<_, Vec<_>> = HashMap::new();
+        for member in entity::Membership::find()
+            .filter(entity::membership::Column::WorkspaceId.is_in(places))
+            .all(tx)
+            .await?
+        {
+            let place = members.entry(member.workspace_id).or_default();
+            place.push((member.user_id, member.role));
+            users.insert(member.user_id);
+        }
+        let users: Vec<UserId> = users.into_iter().collect();
+        let (mut emails, mut wishes) = (HashMap::new(), HashMap::new());
+        for users in users.chunks(VALUES) {
+            let found = entity::User::find()
+                .filter(entity::user::Column::Id.is_in(users.iter().copied()))
+                .all(tx)
+                .await?;
+            emails.extend(found.into_iter().map(|user| (user.id, user.email)));
+            wishes.extend(preferences(tx, users).await?);
+        }
+        Ok(Self {
+            members,
+            workspaces: workspaces.into_iter().map(|w| (w.id, w)).collect(),
+            emails,
+            preferences: wishes,
+            nothing_chosen: Preferences::default(),
+        })
+    }
+
+    fn wishes(&self, user: UserId) -> &Preferences {
+        self.preferences.get(&user).unwrap_or(&self.nothing_chosen)
+    }
+
+    /// A Security event about a person tells that person, also when they did it. Other events tell every member who may
+    /// see their subject, and whom they are about, except the one who did it.
+    fn listeners(&self, event: &Event) -> Vec<Listener<'_>> {
+        let did_it = |user: UserId| event.actor_id == Some(user.uuid());
+        let listener = |user: UserId, workspace| {
+            let email = self.emails.get(&user)?;
+            Some(Listener {
+                user,
+                email,
+                workspace,
+            })
+        };
+        let members = event
+            .workspace_id
+            .and_then(|place| self.members.get(&place))
+            .map_or(&[][..], Vec::as_slice);
+        let mut found: Vec<Listener<'_>> = members
+            .iter()
+            .filter(|(_, role)| role.may(event.event_type.required_permission()))
+            .filter(|(user, _)| !did_it(*user))
+            .filter_map(|(user, _)| listener(*user, event.workspace_id))
+            .collect();
+        if let Some(about) = event.about_user_id {
+            let own = event.category == Category::Security || !did_it(about);
+            if own && !found.iter().any(|listener| listener.user == about) {
+                found.extend(listener(about, None));
+            }
+        }
+        found
+    }
+}
+
+type InboxRow = entity::notification::ActiveModel;
+type OutboxRow = (Addressee, Letter, Notice);
+
+async fn write(
+    tx: &mut Tx,
+    house: &House,
+    inbox: Vec<InboxRow>,
+    outbox: Vec<OutboxRow>,
+) -> Result<(), AppError> {
+    use entity::notification::Column;
+    let mut inbox = inbox.into_iter().peekable();
+    while inbox.peek().is_some() {
+        entity::Notification::insert_many(inbox.by_ref().take(ROWS).collect::<Vec<_>>())
+            .on_conflict(
+                OnConflict::columns([Column::UserId, Column::EventId])
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+    }
+    mail::post_notices(tx, house, outbox).await
+}
+
+fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
+    InboxRow {
+        // Inboxes are read in the order of ids: it is that of what happened, not of when this got to it.
+        id: Set(NotificationId::at(event.created_at)),
+        user_id: Set(listener.user),
+        workspace_id: Set(listener.workspace),
+        event_id: Set(event.id),
+        category: Set(event.category),
+        created_at: Set(event.created_at),
+        read_at: Set(None),
+    }
+}
+
+fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People) -> OutboxRow {
+    let site = house.site();
+    let place = listener
+        .workspace
+        .and_then(|place| people.workspaces.get(&place));
+    let link = place.map_or_else(
+        || site.url("/"),
+        |place| site.url(&format!("/w/{}/inbox", place.slug)),
+    );
+    let settings = place.map_or_else(
+        || site.url("/"),
+        |place| {
+            site.url(&format!(
+                "/w/{}/settings/notifications#{}-email",
+                place.slug, event.category
+            ))
+        },
+    );
+    let letter = letters::notification(
+        &describe(event.event_type, &event.actor_name, &event.data),
+        event.category.label(),
+        place.map(|place| place.name.as_str()),
+        &link,
+        &settings,
+    );
+    let cell = Switch::Cell(event.category, Channel::Email);
+    let token = unsubscribe_token(house, listener.user, cell);
+    let to = Addressee {
+        email: listener.email.clone(),
+        user: Some(listener.user),
+    };
+    let notice = Notice {
+        event: event.id,
+        category: event.category,
+        unsubscribe_url: site.url(&format!("/unsubscribe/{token}")),
+    };
+    (to, letter, notice)
+}
