@@ -4,7 +4,7 @@ use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use super::icon::{Icon, icon};
@@ -37,18 +37,7 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     let query = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
     let shortcut_label = RwSignal::new("Ctrl K");
-    let found = Memo::new(move |_| {
-        let query = query.get().to_lowercase();
-        let words: Vec<&str> = query.split_whitespace().collect();
-        commands
-            .get()
-            .into_iter()
-            .filter(|command| {
-                let text = format!("{} {}", command.label, command.hint).to_lowercase();
-                words.iter().all(|word| text.contains(word))
-            })
-            .collect::<Vec<_>>()
-    });
+    let found = Memo::new(move |_| query.with(|query| matching(query, commands.get())));
     let nothing = Memo::new(move |_| found.with(Vec::is_empty));
     let open = move || {
         if let Some(dialog) = dialog.get_untracked()
@@ -81,38 +70,12 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
                 }
             }
             Target::File(path) => fetch_file(&path),
-            Target::Button(selector) => {
-                if let Ok(Some(button)) = document().query_selector(selector) {
-                    press(&button);
-                }
-            }
+            Target::Button(selector) => press(selector),
         }
     };
-    let shortcut = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
-        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
-            event.prevent_default();
-            open();
-        }
-    });
-    on_cleanup(move || shortcut.remove());
-    Effect::new(move || {
-        if window()
-            .navigator()
-            .platform()
-            .is_ok_and(|platform| platform.starts_with("Mac"))
-        {
-            shortcut_label.set("⌘K");
-        }
-    });
-    Effect::new(move || {
-        let id = option_id(chosen.get());
-        // Once it is drawn.
-        request_animation_frame(move || {
-            if let Some(option) = document().get_element_by_id(&id) {
-                show(&option);
-            }
-        });
-    });
+    on_shortcut(open);
+    name_shortcut(shortcut_label);
+    keep_in_sight(chosen);
     let on_key = {
         let go = go.clone();
         move |event: KeyboardEvent| {
@@ -168,28 +131,73 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     }
 }
 
+/// The commands whose words hold every word of the query.
+fn matching(query: &str, commands: Vec<Command>) -> Vec<Command> {
+    let query = query.to_lowercase();
+    let words: Vec<&str> = query.split_whitespace().collect();
+    commands
+        .into_iter()
+        .filter(|command| {
+            let text = format!("{} {}", command.label, command.hint).to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        })
+        .collect()
+}
+
+fn on_shortcut(open: impl Fn() + 'static) {
+    let shortcut = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
+        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+            event.prevent_default();
+            open();
+        }
+    });
+    on_cleanup(move || shortcut.remove());
+}
+
+/// The shortcut as it stands on the reader's own keyboard.
+fn name_shortcut(label: RwSignal<&'static str>) {
+    Effect::new(move || {
+        let platform = window().navigator().platform();
+        if platform.is_ok_and(|platform| platform.starts_with("Mac")) {
+            label.set("⌘K");
+        }
+    });
+}
+
 fn option_id(index: usize) -> String {
     format!("palette-{index}")
 }
 
-/// Scrolls no further than it takes to see all of it.
-fn show(option: &JsValue) {
-    let how = js_sys::Object::new();
-    let _ = js_sys::Reflect::set(&how, &"block".into(), &"nearest".into());
-    method(option, "scrollIntoView", &[how.into()]);
+/// Scrolls to what is chosen, no further than it takes to see all of it.
+fn keep_in_sight(chosen: RwSignal<usize>) {
+    Effect::new(move || {
+        let id = option_id(chosen.get());
+        // Once it is drawn.
+        request_animation_frame(move || {
+            if let Some(option) = document().get_element_by_id(&id) {
+                let how = js_sys::Object::new();
+                let _ = js_sys::Reflect::set(&how, &"block".into(), &"nearest".into());
+                method(&option, "scrollIntoView", &[how.into()]);
+            }
+        });
+    });
 }
 
-fn press(button: &web_sys::Element) {
-    if let Some(button) = button.dyn_ref::<HtmlElement>() {
+fn press(selector: &str) {
+    if let Ok(Some(button)) = document().query_selector(selector)
+        && let Some(button) = button.dyn_ref::<HtmlElement>()
+    {
         button.click();
     }
 }
 
 /// By a link, as going there would count as leaving the page.
 fn fetch_file(path: &str) {
-    if let Ok(link) = document().create_element("a") {
+    if let Ok(link) = document().create_element("a")
+        && let Some(link) = link.dyn_ref::<HtmlElement>()
+    {
         let _ = link.set_attribute("href", path);
         let _ = link.set_attribute("download", "");
-        press(&link);
+        link.click();
     }
 }

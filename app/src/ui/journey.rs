@@ -78,12 +78,11 @@ fn go_to(place: &str) -> bool {
     // A heading stands for the part that it names.
     let named = document.query_selector(&format!("[aria-labelledby=\"{place}\"]"));
     let part = named.ok().flatten().unwrap_or_else(|| target.clone());
-    match part.query_selector(CONTROLS) {
-        Ok(Some(control)) => focus(&control),
-        _ => {
-            let _ = target.set_attribute("tabindex", "-1");
-            focus(&target);
-        }
+    if let Ok(Some(control)) = part.query_selector(CONTROLS) {
+        focus(&control);
+    } else {
+        let _ = target.set_attribute("tabindex", "-1");
+        focus(&target);
     }
     true
 }

@@ -92,14 +92,14 @@ async fn take_turns(live: Live, channel: BroadcastChannel) {
     let mut wait = SHORTEST_WAIT;
     let mut missed = false;
     loop {
-        let line = Line {
+        let turn = Turn {
             live,
             channel: channel.clone(),
             missed,
         };
         let opened = match property(&window().navigator(), "locks") {
-            Some(locks) => with_lock(&locks, line).await,
-            None => with_lease(line).await,
+            Some(locks) => with_lock(&locks, turn).await,
+            None => with_lease(turn).await,
         };
         if opened {
             wait = SHORTEST_WAIT;
@@ -111,19 +111,19 @@ async fn take_turns(live: Live, channel: BroadcastChannel) {
 }
 
 /// Listens while the browser's lock is ours: one tab after the other, in the order of their asking.
-async fn with_lock(locks: &JsValue, line: Line) -> bool {
+async fn with_lock(locks: &JsValue, turn: Turn) -> bool {
     let asked = now();
     let opened = Rc::new(Cell::new(false));
     let answer = opened.clone();
-    let turn = Closure::once_into_js(move |_lock: JsValue| {
+    let listen = Closure::once_into_js(move |_lock: JsValue| {
         // The lock is held until this promise is kept.
         future_to_promise(async move {
             let late = now().since(asked) > LATE;
-            answer.set(line.listen(late, || true).await);
+            answer.set(turn.listen(late, || true).await);
             Ok(JsValue::UNDEFINED)
         })
     });
-    if let Some(promise) = method(locks, "request", &[NAME.into(), turn])
+    if let Some(promise) = method(locks, "request", &[NAME.into(), listen])
         && let Ok(promise) = promise.dyn_into::<js_sys::Promise>()
     {
         let _ = JsFuture::from(promise).await;
@@ -132,10 +132,10 @@ async fn with_lock(locks: &JsValue, line: Line) -> bool {
 }
 
 /// Listens while the lease in the shared storage is ours.
-async fn with_lease(line: Line) -> bool {
+async fn with_lease(turn: Turn) -> bool {
     let Some(storage) = Storage::open("localStorage") else {
         // No way to agree with other tabs: each for itself.
-        return line.listen(false, || true).await;
+        return turn.listen(false, || true).await;
     };
     let asked = now();
     let lease = Lease {
@@ -152,7 +152,7 @@ async fn with_lease(line: Line) -> bool {
         pause(LOOK).await;
     }
     let late = now().since(asked) > LATE;
-    let opened = line.listen(late, || lease.take()).await;
+    let opened = turn.listen(late, || lease.take()).await;
     lease.give_back();
     opened
 }
@@ -198,15 +198,15 @@ fn random() -> i64 {
     (js_sys::Math::random() * 9_007_199_254_740_992.0) as i64
 }
 
-/// The connection of a turn.
-struct Line {
+/// One turn of this tab at the connection.
+struct Turn {
     live: Live,
     channel: BroadcastChannel,
     /// Hints may have been missed since the page was loaded.
     missed: bool,
 }
 
-impl Line {
+impl Turn {
     /// Listens for all tabs until the connection is closed for good or `may` says no more. Says whether it was open
     /// at all. A connection that is merely interrupted is the browser's to open again.
     async fn listen(self, late: bool, may: impl Fn() -> bool) -> bool {
