@@ -9,6 +9,7 @@
 
 mod call;
 pub mod catalog;
+mod commands;
 pub mod domain;
 mod failure;
 pub mod form;

@@ -7,7 +7,7 @@ use leptos_router::hooks::{use_location, use_navigate, use_params_map};
 use leptos_router::{NavigateOptions, SsrMode, path};
 use server_fn::ServerFn;
 
-use crate::form::Flash;
+use crate::commands::commands;
 use crate::inbox::page::Inbox;
 use crate::live::Topic;
 use crate::outbox::OutboxPage;
@@ -24,8 +24,9 @@ use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
-    Avatar, CommandPalette, Data, Form, Hidden, Icon, Said, StatusRegion, Submit, guarded, icon,
-    provide_clock, provide_live, provide_unsaved_guard, search,
+    Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StatusRegion, Submit,
+    WithinMain, connect_live, guarded, icon, provide_clock, provide_flash, provide_live,
+    provide_refresh, search,
 };
 
 /// The document around the application, as the server renders it.
@@ -54,13 +55,11 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    // What a form without script left for this page; carried over so that the browser starts from the same.
-    let flash = SharedValue::new(|| use_context::<Option<Flash>>().flatten()).into_inner();
-    provide_context(flash);
+    provide_flash();
     provide_context(Said::new());
     provide_clock();
     provide_live();
-    provide_unsaved_guard();
+    provide_refresh();
     // Tells whoever waits for it (tests, styles) that the page is alive.
     Effect::new(|| {
         if let Some(root) = document().document_element() {
@@ -93,6 +92,7 @@ pub fn App() -> impl IntoView {
                 </ParentRoute>
             </Routes>
             <StatusRegion/>
+            <Journey/>
         </Router>
     }
 }
@@ -106,7 +106,12 @@ fn WorkspaceFrame() -> impl IntoView {
         move || LoadSurroundings {
             workspace: slug.get(),
         },
-        &[Topic::Account, Topic::Workspace, Topic::Inbox],
+        &[
+            Topic::Account,
+            Topic::Workspace,
+            Topic::Members,
+            Topic::Inbox,
+        ],
         frame,
     )
 }
@@ -118,6 +123,8 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
     let location = use_location();
     let commands = Signal::derive(move || data.with(commands));
     follow_address(slug);
+    connect_live();
+    provide_context(WithinMain);
     view! {
         {moved(slug)}
         <div class="shell">
@@ -243,54 +250,4 @@ fn follow_address(slug: Memo<String>) {
         }
         now
     });
-}
-
-/// Every page, and what can be done on it.
-fn commands(around: &Surroundings) -> Vec<crate::ui::Command> {
-    let base = format!("/w/{}", around.here.slug);
-    let to = |label: &str, hint, path: String| crate::ui::Command {
-        label: label.to_owned(),
-        hint,
-        path,
-    };
-    let mut commands = vec![
-        to("Overview", "Page", base.clone()),
-        to("Inbox", "Page", format!("{base}/inbox")),
-    ];
-    for section in SECTIONS
-        .iter()
-        .filter(|section| section.is_for(around.here.role))
-    {
-        commands.push(to(
-            section.label,
-            "Settings",
-            format!("{base}/settings/{}", section.path),
-        ));
-    }
-    let role = around.here.role;
-    if role.may(crate::domain::Permission::InviteMembers) {
-        commands.push(to(
-            "Invite a new member",
-            "Action",
-            format!("{base}/settings/members#invite-a-new-member"),
-        ));
-    }
-    commands.push(to(
-        "Change your password",
-        "Action",
-        format!("{base}/settings/account#change-password"),
-    ));
-    commands.push(to("Create workspace", "Action", "/new".to_owned()));
-    for place in around
-        .places
-        .iter()
-        .filter(|place| place.id != around.here.id)
-    {
-        commands.push(to(
-            &place.name,
-            "Switch workspace",
-            format!("/w/{}", place.slug),
-        ));
-    }
-    commands
 }

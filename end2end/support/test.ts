@@ -140,14 +140,15 @@ export function card(page: Page, title: string): Locator {
   return page.getByRole("region", { name: title, exact: true });
 }
 
-/** Goes where the newest mail to someone leads, as the demo's outbox shows it; waits for that mail. */
-export async function followMail(page: Page, to: string, subject: string | RegExp): Promise<void> {
+/** Goes where the newest mail to someone leads, as the demo's outbox shows it; waits for that mail. The first link, or
+ *  the one whose address matches. */
+export async function followMail(page: Page, to: string, subject: string | RegExp, link = /./): Promise<void> {
   const letter = () => page.getByRole("article").filter({ hasText: `To ${to} ` }).filter({ has: page.getByRole("heading", { name: subject }) }).first();
   await expect(async () => {
     await page.goto("/outbox");
     await expect(letter()).toBeVisible({ timeout: 500 });
   }).toPass();
-  await letter().getByRole("link").first().click();
+  await letter().getByRole("link", { name: link }).first().click();
   await page.waitForURL((url) => url.pathname !== "/outbox");
   await hydrated(page);
 }

@@ -37,6 +37,8 @@ test("a new address waits until it is confirmed from there", async ({ page, newV
   await press(page, page.getByRole("button", { name: "Save Changes" }));
   await expectSaid(page, /We sent a link to mia@elsewhere.example/);
   await expect(page.getByText("waits for its confirmation")).toBeVisible();
+  // The new address does not count yet, so it does not stand there as if it did.
+  await expect(page.getByLabel("Email")).toHaveValue(person.mia.email);
   await press(page, page.getByRole("button", { name: "Resend" }));
   await expectSaid(page, "A new mail with a link is on its way");
 
@@ -53,6 +55,25 @@ test("a new address waits until it is confirmed from there", async ({ page, newV
   await signIn(owner, person.mia);
   await page.goto(ACCOUNT);
   await expect(page).toHaveURL(/\/login/);
+});
+
+test("a field that the server asks for appears when it asks", async ({ page, scripts, browserConsole }) => {
+  test.skip(!scripts, "without scripts the page is loaded anew");
+  browserConsole.allowStatus(422);
+  await signIn(page, person.cleo);
+  await visit(page, ACCOUNT);
+  await expect(page.getByLabel("Current Password")).toHaveCount(0);
+  // As the server answers once the sign-in is old; no clock of ours can make it so.
+  await page.route("**/fn/update_password", (route) =>
+    route.fulfill({ status: 422, json: { invalid: { current_password: "Enter your current password to go on" } } }),
+  );
+  await page.getByLabel("New Password").fill("seven purple bicycles");
+  await page.getByLabel("Confirm Password").fill("seven purple bicycles");
+  await page.getByRole("button", { name: "Update Password" }).click();
+  await expect(page.getByLabel("Current Password")).toBeFocused();
+  await expect(page.getByLabel("Current Password")).toHaveAccessibleDescription(/Enter your current password/);
+  await page.getByLabel("New Password").fill("");
+  await page.getByLabel("Confirm Password").fill("");
 });
 
 test("a change of address can be cancelled", async ({ page }) => {

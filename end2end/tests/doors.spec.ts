@@ -1,6 +1,6 @@
 // The ways in: sign-up, sign-in with a page to come back to, a forgotten password.
 
-import { expect, expectSaid, followMail, person, press, signIn, signOut, test, visit } from "../support/test.ts";
+import { card, expect, expectSaid, followMail, person, press, signIn, signOut, test, visit } from "../support/test.ts";
 
 test("someone new signs up and confirms their address", async ({ page }) => {
   await visit(page, "/signup");
@@ -93,6 +93,7 @@ test("a forgotten password is replaced, once", async ({ page, newVisitor, browse
   await page.getByLabel("Confirm Password").fill("seven purple bicycles");
   await press(page, page.getByRole("button", { name: "Update Password" }));
   await page.waitForURL("**/login*");
+  await expectSaid(page, "Your password is changed. Sign in with it");
 
   await visit(page, link);
   await expect(page.getByRole("heading", { name: "This link does not work" })).toBeVisible();
@@ -102,6 +103,32 @@ test("a forgotten password is replaced, once", async ({ page, newVisitor, browse
   await expect(elsewhere).toHaveURL(/\/login/);
   await signIn(page, person.cleo, "seven purple bicycles");
   await signOut(page);
+});
+
+test("the page that follows says what was done", async ({ page }) => {
+  await signIn(page, person.adam);
+  await expectSaid(page, "You are signed in");
+  await signOut(page);
+  await expectSaid(page, "You are signed out");
+  // Once, and not again on the page after it.
+  await visit(page, "/signup");
+  await expect(page.getByRole("status")).toBeEmpty();
+});
+
+test("someone without a workspace can make one, or sign out", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(401, 404);
+  await signIn(page, person.mia);
+  await visit(page, "/w/acme/settings/workspace");
+  const danger = card(page, "Danger Zone");
+  await danger.getByText("Leave workspace").first().click();
+  await danger.getByLabel("Type the slug to leave").fill("acme");
+  await press(page, danger.getByRole("button", { name: "Leave workspace" }));
+  await page.waitForURL("**/new");
+  await expectSaid(page, "You left Acme");
+  await expect(page.getByRole("button", { name: "Create Workspace" })).toBeVisible();
+  await press(page, page.getByRole("button", { name: "Sign Out" }));
+  await page.waitForURL("**/login");
+  await expectSaid(page, "You are signed out");
 });
 
 test("an address that nobody has gets the same answer", async ({ page }) => {
@@ -116,6 +143,30 @@ test("a page that does not exist says so", async ({ page, browserConsole }) => {
   const answer = await page.goto("/no/such/page");
   expect(answer?.status()).toBe(404);
   await expect(page.getByRole("heading", { name: "Page not found" })).toBeVisible();
+});
+
+test("an error page has its title, its place for the skip link, and a way on", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(404);
+  await signIn(page, person.greta);
+  for (const address of ["/w/acme", "/invite/none", "/unsubscribe/none", "/no/such/page", "/w/globex/settings/none"]) {
+    await page.goto(address);
+    await expect(page).toHaveTitle(/^Page not found/);
+    await expect(page.getByRole("main")).toHaveCount(1);
+    await expect(page.getByRole("main").getByRole("heading", { name: "Page not found" })).toBeVisible();
+    await expect(page.getByRole("link", { name: "Go to your workspace" })).toBeVisible();
+  }
+});
+
+test("a page that could not be fetched can be tried again", async ({ page, scripts, browserConsole }) => {
+  test.skip(!scripts, "without scripts the browser itself says so");
+  browserConsole.allowMessage(/ERR_FAILED|Failed to load resource/);
+  await signIn(page, person.adam);
+  await page.route("**/fn/load_matrix", (route) => route.abort());
+  await page.getByRole("link", { name: "Notifications", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "No connection" })).toBeVisible();
+  await page.unrouteAll({ behavior: "wait" });
+  await page.getByRole("link", { name: "Try again" }).click();
+  await expect(page.getByRole("switch", { name: "Billing: Email" })).toBeVisible();
 });
 
 test("another's workspace is as good as none", async ({ page, browserConsole }) => {

@@ -41,33 +41,54 @@ for (const colorScheme of ["light", "dark"] as const) {
   }
 }
 
-test("axe-core finds nothing in menus, dialogs and errors", async ({ page, browserConsole }) => {
-  test.setTimeout(90_000);
-  browserConsole.allowStatus(404, 422);
-  await page.emulateMedia({ reducedMotion: "reduce" });
-  await signIn(page, person.olivia);
-  for (const name of ["Switch Workspace", "Your menu"]) {
-    await page.getByRole("button", { name }).click();
+for (const [colorScheme, width] of [["light", 1280], ["dark", 360]] as const) {
+  test(`axe-core finds nothing in menus, dialogs and errors: ${colorScheme}, ${width} pixels`, async ({ page, browserConsole }) => {
+    test.setTimeout(90_000);
+    browserConsole.allowStatus(404, 422);
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.setViewportSize({ width, height: 900 });
+    await signIn(page, person.olivia);
+    for (const name of ["Switch Workspace", "Your menu"]) {
+      if (width < 900 && name === "Switch Workspace") await page.getByRole("button", { name: "Menu", exact: true }).click();
+      await page.getByRole("button", { name }).click();
+      await expectAccessible(page);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Escape");
+    }
+    await page.keyboard.press("Control+k");
+    await expect(page.getByRole("combobox", { name: "Go to page or action" })).toBeFocused();
     await expectAccessible(page);
     await page.keyboard.press("Escape");
-  }
-  await page.keyboard.press("Control+k");
-  await expect(page.getByRole("combobox", { name: "Go to page or action" })).toBeFocused();
-  await expectAccessible(page);
-  await page.keyboard.press("Escape");
 
-  await visit(page, "/w/acme/settings/members");
-  await page.getByRole("button", { name: "Send Invitation" }).click();
-  await expect(page.getByLabel("Email Address")).toBeFocused();
-  await expectAccessible(page);
-  for (const name of ["Change Role", "Remove"]) {
-    await page.getByRole("button", { name }).first().click();
+    await visit(page, "/w/acme/settings/members");
+    await page.getByRole("button", { name: "Send Invitation" }).click();
+    await expect(page.getByLabel("Email Address")).toBeFocused();
     await expectAccessible(page);
-    await page.keyboard.press("Escape");
-  }
-  await visit(page, "/w/acme/settings/nowhere");
-  await expectAccessible(page);
-});
+    for (const name of ["Change Role", "Remove"]) {
+      await page.getByRole("button", { name }).first().click();
+      await expectAccessible(page);
+      await page.keyboard.press("Escape");
+    }
+    await visit(page, "/w/acme/settings/members");
+    const invitation = await page.locator("input[readonly]").first().getAttribute("value");
+    for (const address of ["/w/acme/settings/nowhere", "/w/globex", "/invite/none", "/unsubscribe/none", invitation!]) {
+      await visit(page, address);
+      await expectAccessible(page);
+    }
+  });
+}
+
+for (const who of [person.mia, person.cleo]) {
+  test(`axe-core finds nothing in what ${who.name} sees`, async ({ page }) => {
+    test.setTimeout(90_000);
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    await signIn(page, who);
+    for (const address of ["/w/acme", "/w/acme/inbox", "/w/acme/settings/workspace", "/w/acme/settings/members"]) {
+      await visit(page, address);
+      await expectAccessible(page);
+    }
+  });
+}
 
 test("nothing is cut off or scrolls sideways at 320 pixels, as at 400 % zoom", async ({ page }) => {
   await page.setViewportSize({ width: 320, height: 640 });
@@ -88,11 +109,61 @@ test("the palette finds pages and actions by keyboard", async ({ page }) => {
   await page.waitForURL("**/w/acme/settings/members*");
   await expect(page).toHaveTitle(/^Members/);
 
+  // What the address points to has the focus, wherever one came from.
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("invite");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Email Address")).toBeFocused();
+
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("no such thing");
+  await expect(page.getByText("Nothing found")).toBeVisible();
+  await expect(page.getByRole("combobox")).not.toHaveAttribute("aria-activedescendant");
+  await page.keyboard.press("Escape");
+
   await page.keyboard.press("Control+k");
   await page.keyboard.type("change password");
   await expect(page.getByRole("listbox").getByRole("option")).toHaveCount(1);
   await page.keyboard.press("Enter");
   await page.waitForURL("**/settings/account#change-password");
+  await expect(page.getByLabel("New Password")).toBeFocused();
+
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("delete");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Type the slug to confirm")).toBeFocused();
+
+  await page.keyboard.press("Control+k");
+  const download = page.waitForEvent("download");
+  await page.keyboard.type("export");
+  await page.keyboard.press("Enter");
+  expect((await download).suggestedFilename()).toBe("members.csv");
+
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("sign out");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/login");
+});
+
+test("the palette offers no more than the role may do", async ({ page }) => {
+  await signIn(page, person.cleo);
+  await page.keyboard.press("Control+k");
+  const options = page.getByRole("listbox").getByRole("option");
+  await expect(options.filter({ hasText: "Leave workspace" })).toHaveCount(1);
+  for (const label of ["Invite a new member", "Rename workspace", "Delete workspace", "Transfer ownership", "Export members"]) {
+    await expect(options.filter({ hasText: label })).toHaveCount(0);
+  }
+});
+
+test("the focus follows to the new page, and open menus close", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await page.getByRole("button", { name: "Your menu" }).click();
+  await page.getByRole("link", { name: "Your account" }).click();
+  await page.waitForURL("**/settings/account");
+  await expect(page.getByRole("link", { name: "Your account" })).toBeHidden();
+  await expect(page.getByRole("main")).toBeFocused();
+  await page.keyboard.press("Tab");
+  await expect(page.getByLabel("Name", { exact: true })).toBeFocused();
 });
 
 test("a keyboard reaches everything: skip link first, focus visible", async ({ page }) => {
@@ -131,6 +202,56 @@ test("what is typed and not saved is not left without asking", async ({ page }) 
   page.once("dialog", (dialog) => dialog.accept());
   await page.getByRole("link", { name: "Members", exact: true }).click();
   await page.waitForURL("**/settings/members");
+});
+
+test("unsaved text is asked about whichever way one leaves, and only then", async ({ page, context }) => {
+  await signIn(page, person.olivia);
+  await visit(page, "/w/acme");
+  await page.getByRole("link", { name: "Members", exact: true }).click();
+  await page.waitForURL("**/settings/members");
+  const field = page.getByLabel("Email Address");
+  await field.fill("half@typed");
+  const asked: string[] = [];
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.type());
+    return dialog.dismiss();
+  });
+
+  // Not for a filter of the same page, a place on it, another tab or a file.
+  await page.getByRole("link", { name: "Expired", exact: true }).click();
+  await page.waitForURL(/status=expired/);
+  const tab = context.waitForEvent("page");
+  await page.getByRole("link", { name: "Account", exact: true }).click({ modifiers: ["ControlOrMeta"] });
+  await (await tab).close();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Export CSV" }).click();
+  await download;
+  expect(asked).toEqual([]);
+  await expect(field).toHaveValue("half@typed");
+
+  // The palette.
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("inbox");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => asked.length).toBe(1);
+  // Back, past the filter.
+  await page.goBack();
+  await page.waitForURL(/members$/);
+  expect(asked.length).toBe(1);
+  await page.goBack();
+  await expect.poll(() => asked.length).toBe(2);
+  expect(new URL(page.url()).pathname).toBe("/w/acme/settings/members");
+  // Signing out, before it is done.
+  await page.getByRole("button", { name: "Your menu" }).click();
+  await page.getByRole("button", { name: "Sign Out" }).click();
+  await expect.poll(() => asked.length).toBe(3);
+  await page.keyboard.press("Escape");
+  expect(asked).toEqual(["confirm", "confirm", "confirm"]);
+  await expect(field).toHaveValue("half@typed");
+  // The page is not thought to be on its way out: it still follows.
+  await field.fill("");
+  await page.getByRole("link", { name: "Account", exact: true }).click();
+  await page.waitForURL("**/settings/account");
 });
 
 test("what was saved can be left without a question", async ({ page }) => {

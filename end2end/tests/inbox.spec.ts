@@ -2,7 +2,7 @@
 
 import { expect, expectSaid, person, press, signIn, test, visit } from "../support/test.ts";
 
-test("notifications are read, filtered, and lead to the cell they came by", async ({ page }) => {
+test("notifications are read, filtered, and lead to the cell they came by", async ({ page, scripts }) => {
   await signIn(page, person.olivia);
   await expect(page.getByRole("link", { name: /^Inbox, \d+ unread$/ })).toBeVisible();
   await visit(page, "/w/acme/inbox");
@@ -23,8 +23,11 @@ test("notifications are read, filtered, and lead to the cell they came by", asyn
   await expect(items.filter({ hasNotText: "Automations" }).first()).toBeVisible();
 
   await items.filter({ hasText: "Contacts" }).getByRole("link", { name: "Why did I get this?" }).first().click();
-  await page.waitForURL("**/settings/notifications#contacts");
-  await expect(page.getByRole("switch", { name: "Contacts: In-app" })).toBeInViewport();
+  await page.waitForURL("**/settings/notifications#contacts-in_app");
+  const cell = page.getByRole("switch", { name: "Contacts: In-app" });
+  await expect(cell).toBeInViewport();
+  if (scripts) await expect(cell).toBeFocused();
+  await expect(page.getByRole("row").filter({ has: cell })).not.toHaveCSS("background-color", "rgba(0, 0, 0, 0)");
 });
 
 test("all are read at once", async ({ page }) => {

@@ -39,11 +39,14 @@ test("invitations are filtered by status, in the address", async ({ page }) => {
   await signIn(page, person.adam);
   await visit(page, PAGE);
   await expect(invitation(page, "ben@acme.example")).toBeVisible();
-  await page.getByRole("link", { name: /^Expired/ }).click();
+  for (const name of ["Pending", "Expired", "Accepted"]) {
+    await expect(page.getByRole("link", { name, exact: true })).toHaveAccessibleDescription(/^\d+$/);
+  }
+  await page.getByRole("link", { name: "Expired", exact: true }).click();
   await page.waitForURL(/\?status=expired$/);
   await expect(invitation(page, "fay@acme.example")).toBeVisible();
   await expect(invitation(page, "ben@acme.example")).toHaveCount(0);
-  await page.getByRole("link", { name: /^Accepted/ }).click();
+  await page.getByRole("link", { name: "Accepted", exact: true }).click();
   await page.waitForURL(/\?status=accepted$/);
   await expect(invitation(page, "mia@acme.example")).toBeVisible();
   await page.goBack();
@@ -61,6 +64,8 @@ test("several are invited at once, each with its own result", async ({ page }) =
   await expect(results.filter({ hasText: "nonsense" })).toContainText("like name@example.com");
   await expect(results.filter({ hasText: "mia@acme.example" })).toContainText("member already");
   await expect(invitation(page, "yan@acme.example")).toBeVisible();
+  // What was refused is still there to be mended.
+  await expect(page.getByLabel("Email Address")).toHaveValue("nonsense, mia@acme.example");
 });
 
 test("nothing typed is lost when an address is wrong", async ({ page, browserConsole }) => {
@@ -157,6 +162,18 @@ test("the link is copied", async ({ page, scripts, context }) => {
   expect(copied).toContain("/invite/");
 });
 
+test("a refused clipboard opens the field with the link", async ({ page, scripts }) => {
+  test.skip(!scripts, "the clipboard takes a script");
+  await page.addInitScript(() => {
+    Clipboard.prototype.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+  });
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  await invitation(page, "emil@acme.example").getByRole("button", { name: "Copy Link" }).click();
+  await expect(invitation(page, "emil@acme.example").getByRole("textbox", { name: "Invitation link" })).toBeFocused();
+  await expectSaid(page, "Press Ctrl+C to copy the link");
+});
+
 test("without a script the link is there to be selected", async ({ page, scripts }) => {
   test.skip(scripts, "with scripts it is copied");
   await signIn(page, person.olivia);
@@ -169,11 +186,75 @@ test("a role is changed and taken back", async ({ page }) => {
   await signIn(page, person.olivia);
   await visit(page, PAGE);
   await member(page, person.cleo.name).getByRole("button", { name: "Change Role" }).click();
-  await member(page, person.cleo.name).getByLabel("New role").selectOption("member");
+  await member(page, person.cleo.name).getByLabel("Change to").selectOption("member");
   await press(page, member(page, person.cleo.name).getByRole("button", { name: "Save role" }));
   await expectSaid(page, "Cleo Chen is Member now");
   await press(page, page.getByRole("button", { name: "Undo" }));
   await expectSaid(page, "Cleo Chen is Client again");
+});
+
+test("a role that changes while a page is open changes what can be done there", async ({ page, newVisitor, scripts }) => {
+  test.skip(!scripts, "live behaviour takes a script");
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  const adam = await newVisitor();
+  await signIn(adam, person.adam);
+  await visit(adam, PAGE);
+  await expect(adam.getByRole("button", { name: "Send Invitation" })).toBeVisible();
+
+  const change = async (role: string) => {
+    await member(page, person.adam.name).getByRole("button", { name: "Change Role" }).click();
+    await member(page, person.adam.name).getByLabel("Change to").selectOption(role);
+    await member(page, person.adam.name).getByRole("button", { name: "Save role" }).click();
+    await expectSaid(page, /Adam Archer is/);
+  };
+  await change("client");
+  await expect(adam.getByRole("button", { name: "Send Invitation" })).toHaveCount(0);
+  await expect(adam.getByRole("link", { name: "Export CSV" })).toHaveCount(0);
+  await change("admin");
+  await expect(adam.getByRole("button", { name: "Send Invitation" })).toBeVisible();
+  await expect(adam.getByRole("link", { name: "Export CSV" })).toBeVisible();
+});
+
+test("an Undo that is refused says why, and stays to be read", async ({ page, scripts, browserConsole }) => {
+  test.skip(!scripts, "without scripts the page is loaded anew");
+  test.setTimeout(60_000);
+  browserConsole.allowStatus(409);
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  await member(page, person.cleo.name).getByRole("button", { name: "Change Role" }).click();
+  await member(page, person.cleo.name).getByLabel("Change to").selectOption("member");
+  await member(page, person.cleo.name).getByRole("button", { name: "Save role" }).click();
+  await expectSaid(page, "Cleo Chen is Member now");
+  await page.route("**/fn/undo_change_role", (route) => route.fulfill({ status: 409, json: { conflict: "The role was changed again meanwhile." } }));
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(page.getByRole("alert")).toContainText("changed again meanwhile");
+  await page.waitForTimeout(22_000);
+  await expect(page.getByRole("alert")).toBeVisible();
+  await page.unrouteAll({ behavior: "wait" });
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expectSaid(page, "Cleo Chen is Client again");
+});
+
+test("someone who has an account signs in first", async ({ page, newVisitor }) => {
+  await signIn(page, person.olivia);
+  const address = await invite(page, person.greta.email, "Client");
+  const greta = await newVisitor();
+  await visit(greta, address);
+  await expect(greta.getByText("There is an account with this address")).toBeVisible();
+  await press(greta, greta.getByRole("link", { name: "Sign in" }));
+  await greta.waitForURL(/\/login\?next=/);
+  await visit(page, PAGE);
+  await press(page, invitation(page, person.greta.email).getByRole("button", { name: "Cancel" }));
+});
+
+test("an expired invitation says so", async ({ page, newVisitor }) => {
+  await signIn(page, person.adam);
+  await visit(page, `${PAGE}?status=expired`);
+  const fay = await newVisitor();
+  await visit(fay, await link(page, "fay@acme.example"));
+  await expect(fay.getByText("The invitation has expired")).toBeVisible();
+  await expect(fay.getByRole("button", { name: "Accept Invitation" })).toHaveCount(0);
 });
 
 test("a member is removed, sees nothing more, and comes back by Undo", async ({ page, newVisitor, browserConsole }) => {
@@ -205,6 +286,16 @@ test("members are searched, and exported", async ({ page }) => {
   await page.waitForURL(/search=archer/);
   await expect(member(page, person.adam.name)).toBeVisible();
   await expect(member(page, person.olivia.name)).toHaveCount(0);
+
+  // A search and a filter stand in the address together, whatever is searched for.
+  await visit(page, `${PAGE}?search=${encodeURIComponent("a&b #1")}`);
+  await page.getByRole("link", { name: "Expired", exact: true }).click();
+  await page.waitForURL(/status=expired/);
+  expect(new URL(page.url()).searchParams.get("search")).toBe("a&b #1");
+  await page.getByRole("searchbox", { name: "Search members" }).fill("mia");
+  await press(page, page.getByRole("button", { name: "Search", exact: true }).last());
+  await page.waitForURL(/search=mia/);
+  expect(new URL(page.url()).searchParams.get("status")).toBe("expired");
 
   const answer = await page.request.get("/w/acme/members.csv");
   expect(answer.headers()["content-type"]).toContain("text/csv");

@@ -8,6 +8,7 @@ use super::model::{InboxItem, InboxPage};
 use crate::catalog::Category;
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
+use crate::settings::notifications::model::Switch;
 use crate::ui::{
     Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
 };
@@ -49,10 +50,12 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
                 {tab("", "All")}
                 {Category::ALL.map(|category| tab(category.as_str(), category.label())).collect_view()}
             </nav>
-            <Form action=MarkAllRead::PATH class="inline-form">
-                <Hidden name="workspace" value=workspace.to_string()/>
-                <Submit class="button button-small">"Mark all read"</Submit>
-            </Form>
+            <div id="mark-all-read">
+                <Form action=MarkAllRead::PATH class="inline-form">
+                    <Hidden name="workspace" value=workspace.to_string()/>
+                    <Submit class="button button-small">"Mark all read"</Submit>
+                </Form>
+            </div>
         </div>
         {move || data.with(|page| page.items.is_empty()).then(|| view! {
             <Empty mark=Icon::Inbox title="Nothing here" text="New notifications appear by themselves."/>
@@ -75,6 +78,7 @@ fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>) -> AnyView {
         ("true", "Mark read")
     };
     let category = item.category;
+    let switch = Switch::behind(item.event_type).place();
     view! {
         <li class="inbox-item" data-unread=(!item.read).to_string()>
             <div class="inbox-text">
@@ -82,7 +86,7 @@ fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>) -> AnyView {
                 <p class="inbox-meta">
                     <Badge tone="neutral">{category.label()}</Badge>
                     <Time at=item.at/>
-                    <a href=move || format!("/w/{}/settings/notifications#{category}", slug.get())>"Why did I get this?"</a>
+                    <a href=move || format!("/w/{}/settings/notifications#{switch}", slug.get())>"Why did I get this?"</a>
                 </p>
             </div>
             <Form action=MarkNotification::PATH class="inline-form" key=item.id.to_string()>

@@ -5,7 +5,7 @@ use leptos_meta::Title;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppError, MailId, Timestamp};
-use crate::ui::{Data, Empty, Icon, PageHeader, Time, guarded};
+use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded};
 
 #[cfg(feature = "ssr")]
 const LATEST: u64 = 50;
@@ -55,9 +55,10 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
 
 #[component]
 pub fn OutboxPage() -> impl IntoView {
+    provide_context(WithinMain);
     view! {
         <Title text="Outbox"/>
-        <main id="main" class="page">
+        <main id="main" class="page" tabindex="-1">
             <PageHeader title="Outbox" lead="Mail of this demo, newest first. Nothing leaves this machine."/>
             {guarded(|| LoadOutbox {}, &[], outbox)}
         </main>

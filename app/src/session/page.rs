@@ -1,7 +1,6 @@
 //! The pages of someone who is on the way in.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
@@ -12,22 +11,7 @@ use super::api::{
 };
 use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
-use crate::ui::{Data, Field, Form, Hidden, Submit, guarded};
-
-/// The frame of these pages: one column, one card, a way back.
-#[component]
-fn Doorway(title: &'static str, children: Children) -> impl IntoView {
-    view! {
-        <Title text=title/>
-        <main id="main" class="auth">
-            <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
-            <div class="auth-card">
-                <h1>{title}</h1>
-                {children()}
-            </div>
-        </main>
-    }
-}
+use crate::ui::{Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded};
 
 /// `/`: leads to where someone was last, or to the sign-in page.
 #[component]
@@ -219,8 +203,9 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
             </Form>
         }.into_any(),
         InvitationState::NewPerson => view! {
-            <Form action=AcceptInvitation::PATH reload=true>
+            <Form action=AcceptInvitation::PATH reload=true guard=true>
                 <Hidden name="form[token]" value=token/>
+                <Username value=email/>
                 <Field name="name" label="Name" autocomplete="name"/>
                 <Field
                     name="password" label="Password" kind="password" autocomplete="new-password"
@@ -256,8 +241,5 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
 /// Where no page is.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
-    view! {
-        <Title text="Page not found"/>
-        <main id="main" class="page"><crate::ui::ErrorPage error=AppError::NotFound/></main>
-    }
+    view! { <ErrorPage error=AppError::NotFound/> }
 }

@@ -4,15 +4,30 @@ use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 use super::icon::{Icon, icon};
+use super::script::method;
+use super::unsaved::{leads_away, may_leave};
 
-/// Something that can be gone to.
+/// Something that can be gone to or done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     pub label: String,
     pub hint: &'static str,
-    pub path: String,
+    pub target: Target,
+}
+
+/// What choosing a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Goes to a page, or to a place on it.
+    Page(String),
+    /// Fetches a file.
+    File(String),
+    /// Presses what this selector finds.
+    Button(&'static str),
 }
 
 #[component]
@@ -21,18 +36,9 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     let input = NodeRef::<html::Input>::new();
     let query = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
-    let found = Memo::new(move |_| {
-        let query = query.get().to_lowercase();
-        let words: Vec<&str> = query.split_whitespace().collect();
-        commands
-            .get()
-            .into_iter()
-            .filter(|command| {
-                let text = format!("{} {}", command.label, command.hint).to_lowercase();
-                words.iter().all(|word| text.contains(word))
-            })
-            .collect::<Vec<_>>()
-    });
+    let shortcut_label = RwSignal::new("Ctrl K");
+    let found = Memo::new(move |_| query.with(|query| matching(query, commands.get())));
+    let nothing = Memo::new(move |_| found.with(Vec::is_empty));
     let open = move || {
         if let Some(dialog) = dialog.get_untracked()
             && !dialog.open()
@@ -53,18 +59,23 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     };
     let navigate = use_navigate();
     let go = move |index: usize| {
-        if let Some(command) = found.get_untracked().get(index) {
-            close();
-            navigate(&command.path, leptos_router::NavigateOptions::default());
+        let Some(command) = found.with_untracked(|found| found.get(index).cloned()) else {
+            return;
+        };
+        close();
+        match command.target {
+            Target::Page(path) => {
+                if !leads_away(&path) || may_leave() {
+                    navigate(&path, leptos_router::NavigateOptions::default());
+                }
+            }
+            Target::File(path) => fetch_file(&path),
+            Target::Button(selector) => press(selector),
         }
     };
-    let shortcut = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
-        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
-            event.prevent_default();
-            open();
-        }
-    });
-    on_cleanup(move || shortcut.remove());
+    on_shortcut(open);
+    name_shortcut(shortcut_label);
+    keep_in_sight(chosen);
     let on_key = {
         let go = go.clone();
         move |event: KeyboardEvent| {
@@ -80,7 +91,7 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     };
     view! {
         <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open()>
-            {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">"Ctrl K"</kbd>
+            {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">{shortcut_label}</kbd>
         </button>
         <dialog class="palette" node_ref=dialog aria-label="Go to">
             <input
@@ -88,23 +99,23 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
                 class="input"
                 type="text"
                 role="combobox"
-                aria-expanded="true"
+                aria-expanded=move || (!nothing.get()).to_string()
                 aria-controls="palette-list"
-                aria-activedescendant=move || format!("palette-{}", chosen.get())
+                aria-activedescendant=move || (!nothing.get()).then(|| option_id(chosen.get()))
                 aria-label="Go to page or action"
                 placeholder="Go to page or action"
                 autocomplete="off"
                 on:input:target=move |event| { query.set(event.target().value()); chosen.set(0); }
                 on:keydown=on_key
             />
-            <ul class="palette-list" id="palette-list" role="listbox" aria-label="Pages and actions">
+            <ul class="palette-list" id="palette-list" role="listbox" aria-label="Pages and actions" hidden=move || nothing.get()>
                 {move || {
                     let go = go.clone();
                     found.get().into_iter().enumerate().map(move |(index, command)| {
                         let go = go.clone();
                         view! {
                             <li
-                                id=format!("palette-{index}")
+                                id=option_id(index)
                                 role="option"
                                 aria-selected=move || (chosen.get() == index).to_string()
                                 on:click=move |_| go(index)
@@ -115,6 +126,78 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
                     }).collect_view()
                 }}
             </ul>
+            <p class="palette-empty" aria-live="polite">{move || nothing.get().then_some("Nothing found")}</p>
         </dialog>
+    }
+}
+
+/// The commands whose words hold every word of the query.
+fn matching(query: &str, commands: Vec<Command>) -> Vec<Command> {
+    let query = query.to_lowercase();
+    let words: Vec<&str> = query.split_whitespace().collect();
+    commands
+        .into_iter()
+        .filter(|command| {
+            let text = format!("{} {}", command.label, command.hint).to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        })
+        .collect()
+}
+
+fn on_shortcut(open: impl Fn() + 'static) {
+    let shortcut = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
+        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+            event.prevent_default();
+            open();
+        }
+    });
+    on_cleanup(move || shortcut.remove());
+}
+
+/// The shortcut as it stands on the reader's own keyboard.
+fn name_shortcut(label: RwSignal<&'static str>) {
+    Effect::new(move || {
+        let platform = window().navigator().platform();
+        if platform.is_ok_and(|platform| platform.starts_with("Mac")) {
+            label.set("⌘K");
+        }
+    });
+}
+
+fn option_id(index: usize) -> String {
+    format!("palette-{index}")
+}
+
+/// Scrolls to what is chosen, no further than it takes to see all of it.
+fn keep_in_sight(chosen: RwSignal<usize>) {
+    Effect::new(move || {
+        let id = option_id(chosen.get());
+        // Once it is drawn.
+        request_animation_frame(move || {
+            if let Some(option) = document().get_element_by_id(&id) {
+                let how = js_sys::Object::new();
+                let _ = js_sys::Reflect::set(&how, &"block".into(), &"nearest".into());
+                method(&option, "scrollIntoView", &[how.into()]);
+            }
+        });
+    });
+}
+
+fn press(selector: &str) {
+    if let Ok(Some(button)) = document().query_selector(selector)
+        && let Some(button) = button.dyn_ref::<HtmlElement>()
+    {
+        button.click();
+    }
+}
+
+/// By a link, as going there would count as leaving the page.
+fn fetch_file(path: &str) {
+    if let Ok(link) = document().create_element("a")
+        && let Some(link) = link.dyn_ref::<HtmlElement>()
+    {
+        let _ = link.set_attribute("href", path);
+        let _ = link.set_attribute("download", "");
+        link.click();
     }
 }

@@ -1,5 +1,5 @@
-//! Copying a link. Where the clipboard may be used it is; elsewhere (plain http, no script) the link opens in a field
-//! to be selected by hand.
+//! Copying a link. Where the clipboard may be used it is; elsewhere (plain http, no script, a browser that refuses) the
+//! link opens in a field to be selected by hand.
 
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
@@ -8,6 +8,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::frame::popover_id;
 use super::icon::{Icon, icon};
+use super::script::method;
 use super::status::Said;
 
 #[component]
@@ -24,32 +25,36 @@ pub fn CopyLink(
     let said = expect_context::<Said>();
     let field = NodeRef::<leptos::html::Input>::new();
     let text = link.clone();
+    let panel = NodeRef::<leptos::html::Div>::new();
+    let by_hand = move || {
+        said.tell("Press Ctrl+C to copy the link");
+        request_animation_frame(move || {
+            if let Some(field) = field.try_get_untracked().flatten() {
+                let _ = field.focus();
+                field.select();
+            }
+        });
+    };
     let on_click = move |event: MouseEvent| {
-        if window().is_secure_context() {
-            event.prevent_default();
-            let promise = window().navigator().clipboard().write_text(&text);
-            spawn_local(async move {
-                said.tell(if JsFuture::from(promise).await.is_ok() {
-                    "Link copied"
-                } else {
-                    "The link could not be copied"
-                });
-            });
-        } else {
-            said.tell("Press Ctrl+C to copy the link");
-            request_animation_frame(move || {
-                if let Some(field) = field.get_untracked() {
-                    let _ = field.focus();
-                    field.select();
-                }
-            });
+        if !window().is_secure_context() {
+            return by_hand();
         }
+        event.prevent_default();
+        let promise = window().navigator().clipboard().write_text(&text);
+        spawn_local(async move {
+            if JsFuture::from(promise).await.is_ok() {
+                said.tell("Link copied");
+            } else if let Some(panel) = panel.try_get_untracked().flatten() {
+                method(&panel, "showPopover", &[]);
+                by_hand();
+            }
+        });
     };
     view! {
         <button type="button" class="icon-button" popovertarget=id.clone() aria-label="Copy Link" title="Copy Link" on:click=on_click>
             {icon(Icon::Copy)}
         </button>
-        <div class="dialog" popover="auto" id=id role="dialog" aria-label="Invitation link">
+        <div node_ref=panel class="dialog" popover="auto" id=id role="dialog" aria-label="Invitation link">
             <h3 class="dialog-title">"Invitation link"</h3>
             <p class="dialog-text">{format!("Hand it to {about}. It works once, for that address alone.")}</p>
             <input node_ref=field class="input" readonly=true value=link aria-label="Invitation link"/>

@@ -2,68 +2,115 @@
 //! to the same server function. Errors stand at their fields, and what was typed stays.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use leptos::context::Provider;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::{use_location, use_navigate};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use web_sys::{
     FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, UrlSearchParams,
 };
 
+use super::flash::flash_for;
 use super::guard::{Refresh, search};
 use super::icon::{Icon, icon};
-use super::status::Said;
+use super::script::method;
+use super::status::{Said, keep_for_next_page};
+use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use crate::call::{post, read};
-use crate::domain::AppError;
-use crate::form::{Done, Flash, Outcome};
+use crate::domain::{AppError, FieldErrors};
+use crate::form::{Done, Outcome};
+
+/// Another page that has not come after so long does not come any more.
+const LEFT_WITHIN: Duration = Duration::from_secs(20);
 
 /// What the fields of a form share.
 #[derive(Clone, Copy)]
-struct FormState {
+pub struct FormState {
     prefix: StoredValue<String>,
-    outcome: RwSignal<Option<Outcome>>,
-    busy: RwSignal<bool>,
+    pub outcome: RwSignal<Option<Outcome>>,
+    pub busy: RwSignal<bool>,
     typed: StoredValue<Vec<(String, String)>>,
+    /// The fields that show their own errors.
+    fields: StoredValue<Vec<&'static str>>,
 }
 
 impl FormState {
-    fn id(self, name: &str) -> String {
+    fn new(action: &str, key: &str) -> Self {
+        let flash = flash_for(action, key);
+        let prefix = format!("{}-{key}", action.trim_start_matches("/fn/"));
+        let outcome = flash.as_ref().map(|flash| flash.outcome.clone());
+        let typed = flash
+            .filter(|flash| flash.outcome.is_err())
+            .map(|flash| flash.typed)
+            .unwrap_or_default();
+        Self {
+            prefix: StoredValue::new(prefix.trim_end_matches('-').to_owned()),
+            outcome: RwSignal::new(outcome),
+            busy: RwSignal::new(false),
+            typed: StoredValue::new(typed),
+            fields: StoredValue::new(Vec::new()),
+        }
+    }
+
+    pub fn id(self, name: &str) -> String {
         self.prefix.with_value(|prefix| format!("{prefix}-{name}"))
     }
 
-    fn error(self, name: &str) -> Option<String> {
+    /// Says that a field of this name shows its errors itself. Says back whether it is the first with one: without
+    /// script that is where the page begins.
+    pub fn claim(self, name: &'static str) -> bool {
+        let wrong = |name: &str| untrack(|| self.error(name)).is_some();
+        let first = wrong(name)
+            && !self
+                .fields
+                .with_value(|fields| fields.iter().any(|other| wrong(other)));
+        self.fields.update_value(|fields| fields.push(name));
+        first
+    }
+
+    pub fn error(self, name: &str) -> Option<String> {
         self.outcome.with(|outcome| match outcome {
             Some(Err(AppError::Invalid(errors))) => errors.get(name).map(str::to_owned),
             _ => None,
         })
     }
 
-    fn invalid(self, name: &'static str) -> Signal<Option<&'static str>> {
+    /// What is wrong with fields that are not there.
+    fn unclaimed(self, errors: &FieldErrors) -> Option<String> {
+        self.fields.with_value(|fields| {
+            let texts: Vec<&str> = errors
+                .iter()
+                .filter(|(name, _)| !fields.contains(name))
+                .map(|(_, text)| text)
+                .collect();
+            (!texts.is_empty()).then(|| texts.join(". "))
+        })
+    }
+
+    pub fn invalid(self, name: &'static str) -> Signal<Option<&'static str>> {
         Signal::derive(move || self.error(name).map(|_| "true"))
     }
 
-    /// The ids of a field's hint and of its error.
-    fn description_ids(self, name: &str) -> (String, String) {
-        let id = self.id(name);
-        (format!("{id}-hint"), format!("{id}-error"))
-    }
-
-    /// What describes a field: its error while there is one, and its hint.
-    fn described_by(self, name: &'static str, has_hint: bool) -> Signal<Option<String>> {
-        let (hint, error) = self.description_ids(name);
-        Signal::derive(move || match (self.error(name).is_some(), has_hint) {
-            (true, true) => Some(format!("{error} {hint}")),
-            (true, false) => Some(error.clone()),
-            (false, true) => Some(hint.clone()),
-            (false, false) => None,
+    /// What describes a field: its error while there is one, and `rest`, the ids of what always does.
+    pub fn described_by(self, name: &'static str, rest: Vec<String>) -> Signal<Option<String>> {
+        let error = format!("{}-error", self.id(name));
+        Signal::derive(move || {
+            let ids: Vec<&str> = self
+                .error(name)
+                .map(|_| error.as_str())
+                .into_iter()
+                .chain(rest.iter().map(String::as_str))
+                .collect();
+            (!ids.is_empty()).then(|| ids.join(" "))
         })
     }
 
     /// What was typed before the page was loaded anew, without script.
-    fn typed(self, name: &str) -> Option<String> {
+    pub fn typed(self, name: &str) -> Option<String> {
         let posted = posted_name(name);
         self.typed.with_value(|typed| {
             typed
@@ -72,17 +119,30 @@ impl FormState {
                 .map(|(_, value)| value.clone())
         })
     }
+
+    /// Of several things that were asked for at once, those that were refused.
+    pub fn refused(self) -> Option<String> {
+        self.outcome.with(|outcome| match outcome {
+            Some(Ok(done)) => {
+                let refused: Vec<&str> = done
+                    .results
+                    .iter()
+                    .filter(|line| !line.good)
+                    .map(|line| line.subject.as_str())
+                    .collect();
+                (!refused.is_empty()).then(|| refused.join(", "))
+            }
+            _ => None,
+        })
+    }
 }
 
-fn posted_name(name: &str) -> String {
+pub fn posted_name(name: &str) -> String {
     format!("form[{name}]")
 }
 
-/// The answer that a form without script got, on the page that follows it.
-pub fn use_flash_outcome(action: &str, key: &str) -> Option<Outcome> {
-    let flash = use_context::<Option<Flash>>().flatten()?;
-    flash.is_for(action, key).then_some(flash.outcome)
-}
+/// Marks a field whose new value counts only later, such as an address that waits for its confirmation.
+pub const NOT_YET: &str = "data-not-yet";
 
 thread_local! {
     /// How many forms are on their way.
@@ -115,28 +175,7 @@ pub fn Form(
     clear: bool,
     children: Children,
 ) -> impl IntoView {
-    let flash = use_context::<Option<Flash>>()
-        .flatten()
-        .filter(|flash| flash.is_for(action, &key));
-    let prefix = format!("{}-{key}", action.trim_start_matches("/fn/"))
-        .trim_end_matches('-')
-        .to_owned();
-    let state = FormState {
-        prefix: StoredValue::new(prefix),
-        outcome: RwSignal::new(flash.as_ref().map(|flash| flash.outcome.clone())),
-        busy: RwSignal::new(false),
-        typed: StoredValue::new(
-            flash
-                .map(|flash| {
-                    if flash.outcome.is_ok() {
-                        Vec::new()
-                    } else {
-                        flash.typed
-                    }
-                })
-                .unwrap_or_default(),
-        ),
-    };
+    let state = FormState::new(action, &key);
     let location = use_location();
     let back = move || {
         format!(
@@ -163,22 +202,39 @@ pub fn Form(
         let Some(body) = body_of(&form, &event) else {
             return;
         };
+        // What leads elsewhere leaves behind what stands in other forms: asked before, as afterwards it is done.
+        if reload && !may_leave_but_for(Some(&form)) {
+            return;
+        }
         state.busy.set(true);
         POSTING.set(POSTING.get() + 1);
         let navigate = navigate.clone();
         spawn_local(async move {
-            let (outcome, redirect) = send(action, &body).await;
+            let Answer {
+                outcome,
+                text,
+                location,
+            } = send(action, &body).await;
             let _ = state.busy.try_set(false);
+            let good = outcome.is_ok();
+            let leaves = reload && location.is_some();
             if let Ok(done) = &outcome {
-                said.say(done.clone());
                 settle(&form, clear);
                 close_popover(&form);
+                if !leaves {
+                    said.say(done.clone());
+                }
             }
-            let good = outcome.is_ok();
             let _ = state.outcome.try_set(Some(outcome));
-            match redirect {
-                Some(path) if reload => {
-                    let _ = window().location().assign(&path);
+            match location {
+                Some(path) if leaves => {
+                    keep_for_next_page(&text);
+                    leave_for(&path);
+                    let here_still = || {
+                        stayed();
+                        POSTING.set(POSTING.get() - 1);
+                    };
+                    set_timeout(here_still, LEFT_WITHIN);
                     return;
                 }
                 Some(path) => navigate(&path, leptos_router::NavigateOptions::default()),
@@ -214,13 +270,15 @@ pub fn Form(
     }
 }
 
-/// What is wrong with the form as a whole, or what became of each thing it asked for.
+/// What is wrong with the form as a whole or with a field that it does not show, or what became of each thing it asked
+/// for.
 #[component]
 fn FormMessage(state: FormState) -> impl IntoView {
     let error = move || {
         state.outcome.with(|outcome| match outcome {
-            Some(Err(AppError::Invalid(_)) | Ok(_)) | None => None,
+            Some(Err(AppError::Invalid(errors))) => state.unclaimed(errors),
             Some(Err(error)) => Some(error.to_string()),
+            Some(Ok(_)) | None => None,
         })
     };
     let results = move || {
@@ -249,164 +307,6 @@ fn FormMessage(state: FormState) -> impl IntoView {
     }
 }
 
-/// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
-#[component]
-pub fn Hidden(name: &'static str, #[prop(into)] value: Signal<String>) -> impl IntoView {
-    view! { <input type="hidden" name=name value=move || value.get()/> }
-}
-
-/// A labelled text field with its hint and its error.
-#[component]
-pub fn Field(
-    name: &'static str,
-    label: &'static str,
-    #[prop(default = "text")] kind: &'static str,
-    /// What is stored. Another window's change shows as long as nothing was typed here.
-    #[prop(optional, into)]
-    value: Signal<String>,
-    #[prop(optional, into)] hint: Option<String>,
-    #[prop(default = "off")] autocomplete: &'static str,
-    /// Stands before the field, as `/w/` does before a slug.
-    #[prop(optional)]
-    before: &'static str,
-    #[prop(optional)] disabled: bool,
-    /// Called with what is being typed.
-    #[prop(optional, into)]
-    on_typed: Option<Callback<String>>,
-    /// Said below the field while typing.
-    #[prop(optional)]
-    remark: Option<AnyView>,
-) -> impl IntoView {
-    let state = expect_context::<FormState>();
-    let id = state.id(name);
-    let typed = if kind == "password" {
-        None
-    } else {
-        state.typed(name)
-    };
-    let shown = move || typed.clone().unwrap_or_else(|| value.get());
-    let (hint_id, error_id) = state.description_ids(name);
-    let described = state.described_by(name, hint.is_some());
-    let input = view! {
-        <input
-            class="input"
-            id=id.clone()
-            name=posted_name(name)
-            type=kind
-            value=shown
-            autocomplete=autocomplete
-            autocapitalize=if kind == "text" { None } else { Some("none") }
-            spellcheck=(kind != "text" || !before.is_empty()).then_some("false")
-            disabled=disabled
-            aria-invalid=state.invalid(name)
-            aria-describedby=described
-            on:input:target=move |event| {
-                if let Some(on_typed) = on_typed {
-                    on_typed.run(event.target().value());
-                }
-            }
-        />
-    };
-    view! {
-        <div class="field">
-            <label for=id>{label}</label>
-            {if before.is_empty() {
-                input.into_any()
-            } else {
-                view! { <div class="input-prefix"><span aria-hidden="true">{before}</span>{input}</div> }.into_any()
-            }}
-            {hint.map(|hint| view! { <p class="hint" id=hint_id>{hint}</p> })}
-            {remark}
-            <FieldError state name id=error_id/>
-        </div>
-    }
-}
-
-/// A labelled field of several lines.
-#[component]
-pub fn TextArea(
-    name: &'static str,
-    label: &'static str,
-    #[prop(optional, into)] hint: Option<String>,
-    #[prop(default = 1)] rows: u32,
-    #[prop(default = "off")] autocomplete: &'static str,
-) -> impl IntoView {
-    let state = expect_context::<FormState>();
-    let id = state.id(name);
-    let (hint_id, error_id) = state.description_ids(name);
-    let described = state.described_by(name, hint.is_some());
-    view! {
-        <div class="field">
-            <label for=id.clone()>{label}</label>
-            <textarea
-                class="input textarea"
-                id=id
-                name=posted_name(name)
-                rows=rows
-                autocomplete=autocomplete
-                spellcheck="false"
-                aria-invalid=state.invalid(name)
-                aria-describedby=described
-            >{state.typed(name)}</textarea>
-            {hint.map(|hint| view! { <p class="hint" id=hint_id>{hint}</p> })}
-            <FieldError state name id=error_id/>
-        </div>
-    }
-}
-
-/// A labelled choice. `options`: value and text.
-#[component]
-pub fn Select(
-    name: &'static str,
-    label: &'static str,
-    options: Vec<(String, String)>,
-    #[prop(optional, into)] selected: String,
-    #[prop(optional)] hint: Option<AnyView>,
-) -> impl IntoView {
-    let state = expect_context::<FormState>();
-    let id = state.id(name);
-    let (_, error_id) = state.description_ids(name);
-    let described = state.described_by(name, false);
-    let selected = state.typed(name).unwrap_or(selected);
-    view! {
-        <div class="field">
-            <label for=id.clone()>{label}</label>
-            <select class="select" id=id name=posted_name(name) aria-invalid=state.invalid(name) aria-describedby=described>
-                {options.into_iter().map(|(value, text)| {
-                    let chosen = value == selected;
-                    view! { <option value=value selected=chosen>{text}</option> }
-                }).collect_view()}
-            </select>
-            {hint}
-            <FieldError state name id=error_id/>
-        </div>
-    }
-}
-
-#[component]
-fn FieldError(state: FormState, name: &'static str, id: String) -> impl IntoView {
-    move || {
-        let id = id.clone();
-        state.error(name).map(|text| {
-            view! {
-                <p class="field-error" id=id>{icon(Icon::Warning)}<span>{text}</span></p>
-            }
-        })
-    }
-}
-
-/// The button that posts the form.
-#[component]
-pub fn Submit(
-    #[prop(default = "button button-primary")] class: &'static str,
-    children: Children,
-) -> impl IntoView {
-    let state = expect_context::<FormState>();
-    view! {
-        <button type="submit" class=class aria-busy=move || state.busy.get().then_some("true")>{children()}</button>
-    }
-}
-
 /// What the browser would post: the fields, and the button that was pressed.
 fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParams> {
     let data = FormData::new_with_form(form).ok()?;
@@ -418,16 +318,36 @@ fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParam
     UrlSearchParams::new_with_str_sequence_sequence(&data).ok()
 }
 
-/// Posts and reads the answer, and where it leads.
-async fn send(action: &str, body: &UrlSearchParams) -> (Outcome, Option<String>) {
+struct Answer {
+    outcome: Outcome,
+    /// The answer as it came.
+    text: String,
+    /// Where it leads.
+    location: Option<String>,
+}
+
+async fn send(action: &str, body: &UrlSearchParams) -> Answer {
     match post(action, body).await {
-        Ok(posted) if posted.good => (read::<Done>(&posted.text), posted.location),
-        Ok(posted) => (Err(read(&posted.text).unwrap_or(AppError::Offline)), None),
-        Err(error) => (Err(error), None),
+        Ok(posted) if posted.good => Answer {
+            outcome: read::<Done>(&posted.text),
+            text: posted.text,
+            location: posted.location,
+        },
+        Ok(posted) => failed(read(&posted.text).unwrap_or(AppError::Offline)),
+        Err(error) => failed(error),
     }
 }
 
-/// Makes what was saved the form's new resting state, so that it counts as untouched; passwords are emptied.
+fn failed(error: AppError) -> Answer {
+    Answer {
+        outcome: Err(error),
+        text: String::new(),
+        location: None,
+    }
+}
+
+/// Makes what was saved the form's new resting state, so that it counts as untouched. Passwords are emptied, and what
+/// does not count yet goes back to what is stored.
 fn settle(form: &HtmlFormElement, clear: bool) {
     if !clear {
         let elements = form.elements();
@@ -437,6 +357,7 @@ fn settle(form: &HtmlFormElement, clear: bool) {
             };
             if let Some(input) = element.dyn_ref::<HtmlInputElement>()
                 && input.type_() != "password"
+                && !input.has_attribute(NOT_YET)
             {
                 input.set_default_value(&input.value());
             } else if let Some(area) = element.dyn_ref::<HtmlTextAreaElement>() {
@@ -449,12 +370,9 @@ fn settle(form: &HtmlFormElement, clear: bool) {
 
 /// A form in a popover has done its work when it is accepted.
 fn close_popover(form: &HtmlFormElement) {
-    if let Ok(Some(popover)) = form.closest("[popover]")
-        && let Ok(hide) = js_sys::Reflect::get(&popover, &JsValue::from_str("hidePopover"))
-        && let Ok(hide) = hide.dyn_into::<js_sys::Function>()
-    {
+    if let Ok(Some(popover)) = form.closest("[popover]") {
         // Throws when it is closed already, which is as good.
-        let _ = hide.call0(&popover);
+        method(&popover, "hidePopover", &[]);
     }
 }
 

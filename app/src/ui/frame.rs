@@ -1,6 +1,7 @@
 //! The small pieces: headers, cards, badges, avatars, empty states.
 
 use leptos::prelude::*;
+use leptos_meta::Title;
 
 use super::icon::{Icon, icon};
 
@@ -23,6 +24,21 @@ pub fn PageHeader(
             </div>
             {children.map(|children| view! { <div class="page-actions">{children()}</div> })}
         </header>
+    }
+}
+
+/// The frame of the pages on the way in: one column, one card, a way back.
+#[component]
+pub fn Doorway(title: &'static str, children: Children) -> impl IntoView {
+    view! {
+        <Title text=title/>
+        <main id="main" class="auth" tabindex="-1">
+            <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
+            <div class="auth-card">
+                <h1>{title}</h1>
+                {children()}
+            </div>
+        </main>
     }
 }
 

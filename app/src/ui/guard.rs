@@ -9,12 +9,14 @@ use leptos::either::Either;
 use leptos::prelude::*;
 use leptos::server::codee::{Decoder, Encoder};
 use leptos::task::spawn_local;
+use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::form::is_posting;
+use super::journey::arrive;
 use super::live::Live;
 use crate::call::{Answer, Call, Calling, ask, read};
 use crate::domain::AppError;
@@ -24,9 +26,14 @@ use crate::live::Topic;
 /// so that nothing typed and no open menu is lost when another window changes something.
 pub type Data<T> = RwSignal<T>;
 
-/// Asks the guard around to load its data anew.
+/// Asks every guard on the page to load its data anew.
 #[derive(Clone, Copy)]
 pub struct Refresh(RwSignal<u32>);
+
+/// Gives the tree its [`Refresh`].
+pub fn provide_refresh() {
+    provide_context(Refresh(RwSignal::new(0)));
+}
 
 impl Refresh {
     pub fn now(self) {
@@ -36,7 +43,7 @@ impl Refresh {
 }
 
 /// Shows what a server function answers, by `view`. It is called again when a signal that its arguments were made from
-/// changes, when a live hint names one of `topics`, and when a form inside has been answered.
+/// changes, when a live hint names one of `topics`, and when a form on the page has been answered.
 pub fn guarded<F, IV>(
     arguments: impl Fn() -> F + Send + Sync + 'static,
     topics: &'static [Topic],
@@ -77,16 +84,14 @@ type Apply = Box<dyn Fn(&str)>;
 
 fn loaded(page: Arc<Page>) -> AnyView {
     let first = OnceResource::<Answer, Verbatim>::new_with_options(untrack(|| (page.ask)()), false);
-    let refresh = Refresh(RwSignal::new(0));
     view! {
         <Suspense fallback=Skeleton>
             {move || {
                 let page = page.clone();
                 Suspend::new(async move {
                     let shown = first.await.and_then(|answer| {
-                        provide_context(refresh);
                         let (view, apply) = (page.show)(&answer)?;
-                        follow(page, answer, apply, refresh);
+                        follow(page, answer, apply);
                         Ok(view)
                     });
                     shown.unwrap_or_else(|error| view! { <ErrorPage error/> }.into_any())
@@ -97,23 +102,37 @@ fn loaded(page: Arc<Page>) -> AnyView {
     .into_any()
 }
 
-fn follow(page: Arc<Page>, shown: String, apply: Apply, refresh: Refresh) {
+fn follow(page: Arc<Page>, shown: String, apply: Apply) {
     let live = use_context::<Live>();
+    let refresh = expect_context::<Refresh>();
+    let location = use_location();
+    let again = RwSignal::new(0_u32);
+    let waits = StoredValue::new(false);
     let latest = StoredValue::new(0_u32);
     let (shown, apply) = (Rc::new(RefCell::new(shown)), Rc::new(apply));
     Effect::new(move |before: Option<()>| {
         // Calling it notes which signals it reads; the future itself does nothing until it is awaited.
         let asked = (page.ask)();
         refresh.0.track();
+        again.track();
         if let Some(live) = live {
             live.track(page.topics);
         }
         if before.is_none() {
+            let hash = location.hash.get_untracked();
+            request_animation_frame(move || arrive(&hash));
             return;
         }
         // A form on its way may end this page, or the session: ask once it is known.
         if is_posting() {
-            set_timeout(move || refresh.now(), Duration::from_millis(100));
+            if !waits.get_value() {
+                waits.set_value(true);
+                let ask_again = move || {
+                    let _ = waits.try_set_value(false);
+                    let _ = again.try_update(|n| *n += 1);
+                };
+                set_timeout(ask_again, Duration::from_millis(100));
+            }
             return;
         }
         let turn = latest.get_value() + 1;
@@ -188,13 +207,7 @@ fn Skeleton() -> impl IntoView {
 #[component]
 pub fn ErrorPage(error: AppError) -> impl IntoView {
     if error == AppError::Unauthenticated {
-        let location = use_location();
-        let here = format!(
-            "{}{}",
-            location.pathname.get_untracked(),
-            search(&location.search.get_untracked())
-        );
-        let path = format!("/login?next={}", percent_encode(&here));
+        let path = format!("/login?next={}", percent_encode(&here()));
         // Replaced, so that Back does not lead into the redirect again.
         let options = NavigateOptions {
             replace: true,
@@ -203,14 +216,38 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
         return Either::Left(view! { <Redirect path options/> });
     }
     set_status(&error);
-    Either::Right(view! {
+    let again = matches!(error, AppError::Offline | AppError::Internal { .. }).then(|| {
+        let here = here();
+        view! { <a class="button button-primary" href=here rel="external">"Try again"</a> }
+    });
+    let page = view! {
+        <Title text=error.title()/>
         <div class="error-page">
             <p class="error-code" aria-hidden="true">{error.status()}</p>
             <h1>{error.title()}</h1>
             <p>{error.to_string()}</p>
-            <p class="error-actions"><a class="button" href="/">"Go to your workspace"</a></p>
+            <p class="error-actions">{again}<a class="button" href="/">"Go to your workspace"</a></p>
         </div>
+    };
+    Either::Right(if use_context::<WithinMain>().is_some() {
+        page.into_any()
+    } else {
+        view! { <main id="main" class="page" tabindex="-1">{page}</main> }.into_any()
     })
+}
+
+/// Told to what stands within a `<main>` already, so that an error there brings none of its own.
+#[derive(Clone, Copy)]
+pub struct WithinMain;
+
+/// The address that is shown, without its place on the page.
+fn here() -> String {
+    let location = use_location();
+    format!(
+        "{}{}",
+        location.pathname.get_untracked(),
+        search(&location.search.get_untracked())
+    )
 }
 
 #[cfg(feature = "ssr")]
@@ -239,7 +276,7 @@ pub fn search(query: &str) -> String {
 }
 
 /// Percent-encodes what a query value cannot hold; the same on both sides.
-fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {

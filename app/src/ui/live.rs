@@ -1,17 +1,39 @@
-//! The browser's end of live hints: one connection for all tabs of a browser. The tab that holds the lock listens and
-//! passes each hint on by a broadcast channel; when it closes, another takes over. Without locks (plain http on a
-//! host that is not this machine) every tab listens for itself.
+//! The browser's end of live hints: one connection for all tabs of a browser. One tab listens and passes each hint on by
+//! a broadcast channel. A lock says which; where the browser has no locks (plain http on a host that is not this
+//! machine), a lease in the storage that the tabs share. When the tab closes, or its connection does, another's turn
+//! has come.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{BroadcastChannel, EventSource, MessageEvent};
 
+use super::script::{Storage, method, property};
+use super::time::now;
+use crate::domain::Timestamp;
 use crate::live::Topic;
 
 const NAME: &str = "wheelhouse-live";
 /// Said when hints may have been missed: look at everything.
 const ALL: &str = "all";
+
+/// How long to wait before a closed connection is opened again: doubled each time that it did not open at all.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How often the tab that listens looks whether it still does, and renews its lease.
+const LOOK: Duration = Duration::from_secs(2);
+/// A lease that was not renewed for so long is anybody's: its tab is gone, or asleep.
+const LEASE: Duration = Duration::from_secs(5);
+/// Of two tabs that take a lease at once the later writer has it; by then both have written.
+const SETTLED: Duration = Duration::from_millis(200);
+/// A tab whose turn comes so long after it asked may have missed something in between.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Counters that rise with each hint; what reads one is run again.
 #[derive(Clone, Copy)]
@@ -36,53 +58,195 @@ impl Live {
     }
 }
 
-/// Gives pages their [`Live`], and in the browser connects it.
+/// Gives pages their [`Live`].
 pub fn provide_live() {
-    let live = Live(std::array::from_fn(|_| RwSignal::new(0)));
-    provide_context(live);
-    Effect::new(move || connect(live));
+    provide_context(Live(std::array::from_fn(|_| RwSignal::new(0))));
 }
 
-fn connect(live: Live) {
-    let Ok(channel) = BroadcastChannel::new(NAME) else {
-        return;
-    };
-    let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-        if let Some(text) = event.data().as_string() {
-            live.receive(&text);
+thread_local! {
+    static CONNECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Connects, once in a page's life. To be called where someone is signed in: nobody else has anything to hear.
+pub fn connect_live() {
+    let live = expect_context::<Live>();
+    Effect::new(move || {
+        if !CONNECTED.replace(true)
+            && let Ok(channel) = BroadcastChannel::new(NAME)
+        {
+            // What came by the channel is not passed on again: whoever said it said it to all.
+            let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+                if let Some(text) = event.data().as_string() {
+                    live.receive(&text);
+                }
+            });
+            channel.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+            heard.forget();
+            spawn_local(take_turns(live, channel));
         }
     });
-    channel.set_onmessage(Some(heard.as_ref().unchecked_ref()));
-    heard.forget();
+}
 
-    let listen = move || listen(live, &channel);
-    let locks = js_sys::Reflect::get(&window().navigator(), &"locks".into())
-        .ok()
-        .filter(JsValue::is_object);
-    let Some(locks) = locks else { return listen() };
-    let held = Closure::once_into_js(move |_lock: JsValue| {
-        listen();
-        // Never resolved: the lock is ours until the tab closes.
-        js_sys::Promise::new(&mut |_, _| {})
-    });
-    if let Ok(request) = js_sys::Reflect::get(&locks, &"request".into())
-        && let Ok(request) = request.dyn_into::<js_sys::Function>()
-    {
-        let _ = request.call2(&locks, &NAME.into(), &held);
+/// Waits for this tab's turn, listens as long as that lasts, and queues again.
+async fn take_turns(live: Live, channel: BroadcastChannel) {
+    let mut wait = SHORTEST_WAIT;
+    let mut missed = false;
+    loop {
+        let turn = Turn {
+            live,
+            channel: channel.clone(),
+            missed,
+        };
+        let opened = match property(&window().navigator(), "locks") {
+            Some(locks) => with_lock(&locks, turn).await,
+            None => with_lease(turn).await,
+        };
+        if opened {
+            wait = SHORTEST_WAIT;
+        }
+        pause(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+        missed = true;
     }
 }
 
-fn listen(live: Live, channel: &BroadcastChannel) {
-    let Ok(source) = EventSource::new("/live") else {
-        return;
-    };
-    let pass_on = channel.clone();
-    let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-        if let Some(text) = event.data().as_string() {
-            live.receive(&text);
-            let _ = pass_on.post_message(&event.data());
-        }
+/// Listens while the browser's lock is ours: one tab after the other, in the order of their asking.
+async fn with_lock(locks: &JsValue, turn: Turn) -> bool {
+    let asked = now();
+    let opened = Rc::new(Cell::new(false));
+    let answer = opened.clone();
+    let listen = Closure::once_into_js(move |_lock: JsValue| {
+        // The lock is held until this promise is kept.
+        future_to_promise(async move {
+            let late = now().since(asked) > LATE;
+            answer.set(turn.listen(late, || true).await);
+            Ok(JsValue::UNDEFINED)
+        })
     });
-    source.set_onmessage(Some(heard.as_ref().unchecked_ref()));
-    heard.forget();
+    if let Some(promise) = method(locks, "request", &[NAME.into(), listen])
+        && let Ok(promise) = promise.dyn_into::<js_sys::Promise>()
+    {
+        let _ = JsFuture::from(promise).await;
+    }
+    opened.get()
+}
+
+/// Listens while the lease in the shared storage is ours.
+async fn with_lease(turn: Turn) -> bool {
+    let Some(storage) = Storage::open("localStorage") else {
+        // No way to agree with other tabs: each for itself.
+        return turn.listen(false, || true).await;
+    };
+    let asked = now();
+    let lease = Lease {
+        storage,
+        tab: random(),
+    };
+    loop {
+        if lease.take() {
+            pause(SETTLED).await;
+            if lease.take() {
+                break;
+            }
+        }
+        pause(LOOK).await;
+    }
+    let late = now().since(asked) > LATE;
+    let opened = turn.listen(late, || lease.take()).await;
+    lease.give_back();
+    opened
+}
+
+/// Which tab may listen: its number, and when it last said so.
+struct Lease {
+    storage: Storage,
+    tab: i64,
+}
+
+impl Lease {
+    fn holder(&self) -> Option<(i64, Timestamp)> {
+        let text = self.storage.get(NAME)?;
+        let (tab, at) = text.split_once(' ')?;
+        Some((tab.parse().ok()?, Timestamp::from_millis(at.parse().ok()?)))
+    }
+
+    /// Takes or renews it, unless another tab has it.
+    fn take(&self) -> bool {
+        let now = now();
+        let free = self
+            .holder()
+            .is_none_or(|(tab, at)| tab == self.tab || now.since(at) > LEASE);
+        if free {
+            self.storage
+                .set(NAME, &format!("{} {}", self.tab, now.millis()));
+        }
+        free
+    }
+
+    fn give_back(&self) {
+        if self.holder().is_some_and(|(tab, _)| tab == self.tab) {
+            self.storage.remove(NAME);
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "any whole number does, and 2^53 of them tell tabs apart"
+)]
+fn random() -> i64 {
+    (js_sys::Math::random() * 9_007_199_254_740_992.0) as i64
+}
+
+/// One turn of this tab at the connection.
+struct Turn {
+    live: Live,
+    channel: BroadcastChannel,
+    /// Hints may have been missed since the page was loaded.
+    missed: bool,
+}
+
+impl Turn {
+    /// Listens for all tabs until the connection is closed for good or `may` says no more. Says whether it was open
+    /// at all. A connection that is merely interrupted is the browser's to open again.
+    async fn listen(self, late: bool, may: impl Fn() -> bool) -> bool {
+        let Ok(source) = EventSource::new("/live") else {
+            return false;
+        };
+        let live = self.live;
+        let pass_on = self.channel.clone();
+        let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(text) = event.data().as_string() {
+                live.receive(&text);
+                let _ = pass_on.post_message(&event.data());
+            }
+        });
+        source.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+        let opened = Rc::new(Cell::new(false));
+        let (first, missed, channel) = (opened.clone(), self.missed || late, self.channel);
+        let on_open = Closure::<dyn FnMut()>::new(move || {
+            if !first.replace(true) && missed {
+                live.receive(ALL);
+                let _ = channel.post_message(&ALL.into());
+            }
+        });
+        source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        while source.ready_state() != EventSource::CLOSED && may() {
+            pause(LOOK).await;
+        }
+        source.close();
+        opened.get()
+    }
+}
+
+async fn pause(time: Duration) {
+    let later = js_sys::Promise::new(&mut |resolve, _| {
+        set_timeout(
+            move || {
+                let _ = resolve.call0(&JsValue::UNDEFINED);
+            },
+            time,
+        );
+    });
+    let _ = JsFuture::from(later).await;
 }

@@ -4,17 +4,36 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
-use super::form::{Form, Hidden, Submit};
+use super::field::{Hidden, Submit};
+use super::flash::flash;
+use super::form::Form;
 use super::icon::{Icon, icon};
-use crate::form::{Done, Flash};
+use super::script::Storage;
+use crate::call::read;
+use crate::form::Done;
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
 const STANDS: Duration = Duration::from_secs(6);
 const STANDS_WITH_UNDO: Duration = Duration::from_secs(20);
+/// How long the region is empty before it says the same again: long enough to be noticed.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Where a message waits for the page that is being loaded.
+const KEPT: &str = "wheelhouse-said";
+/// No message is longer, as JSON.
+const LONGEST_KEPT: usize = 4_000;
+
+/// What keeps a message from going: an Undo on its way or refused, and someone who is about to press it.
+const HELD: &str =
+    ".status-region:is(:hover, :focus-within, :has(.form-error, [aria-busy=\"true\"]))";
 
 /// What the status region says.
 #[derive(Clone, Copy)]
-pub struct Said(RwSignal<Option<(u32, Done)>>);
+pub struct Said {
+    now: RwSignal<Option<Done>>,
+    /// Counts the messages, so that an old one's timer leaves a new one alone.
+    turn: StoredValue<u32>,
+}
 
 impl Default for Said {
     fn default() -> Self {
@@ -24,38 +43,77 @@ impl Default for Said {
 
 impl Said {
     pub fn new() -> Self {
-        let flash = use_context::<Option<Flash>>().flatten();
-        let done = flash.and_then(|flash| flash.outcome.ok());
-        Self(RwSignal::new(done.map(|done| (0, done))))
+        let done = flash().and_then(|flash| flash.outcome.ok());
+        Self {
+            now: RwSignal::new(done),
+            turn: StoredValue::new(0),
+        }
     }
 
     pub fn say(self, done: Done) {
-        let turn = self
-            .0
-            .with_untracked(|said| said.as_ref().map_or(1, |(turn, _)| turn + 1));
+        let turn = self.turn.get_value() + 1;
+        self.turn.set_value(turn);
         let stands = if done.undo.is_some() {
             STANDS_WITH_UNDO
         } else {
             STANDS
         };
-        self.0.set(Some((turn, done)));
-        set_timeout(
-            move || {
-                // Only if nothing was said since.
-                if self
-                    .0
-                    .try_with_untracked(|said| said.as_ref().map(|(turn, _)| *turn))
-                    == Some(Some(turn))
-                {
-                    self.0.set(None);
+        let said_already = self
+            .now
+            .with_untracked(|now| now.as_ref().is_some_and(|now| now.message == done.message));
+        if said_already {
+            // A text that does not change is not read out.
+            self.now.set(None);
+            let again = move || {
+                if self.turn.get_value() == turn {
+                    self.now.set(Some(done));
                 }
-            },
-            stands,
-        );
+            };
+            set_timeout(again, MOMENT);
+        } else {
+            self.now.set(Some(done));
+        }
+        self.expire(turn, stands);
     }
 
     pub fn tell(self, message: &str) {
         self.say(Done::said(message));
+    }
+
+    fn expire(self, turn: u32, stands: Duration) {
+        let over = move || {
+            if self.turn.get_value() != turn {
+                return;
+            }
+            if matches!(document().query_selector(HELD), Ok(Some(_))) {
+                self.expire(turn, STANDS);
+            } else {
+                self.now.set(None);
+            }
+        };
+        set_timeout(over, stands);
+    }
+
+    /// Says what the page before left to be said; what came with the page itself stands as long as any message.
+    fn begin(self) {
+        let kept = Storage::open("sessionStorage").and_then(|storage| {
+            let kept = storage.get(KEPT);
+            storage.remove(KEPT);
+            kept
+        });
+        match kept.and_then(|text| read::<Done>(&text).ok()) {
+            Some(done) => self.say(done),
+            None => self.expire(0, STANDS_WITH_UNDO),
+        }
+    }
+}
+
+/// Keeps an answer, as it came, for the page that it leads to.
+pub fn keep_for_next_page(done: &str) {
+    if done.len() <= LONGEST_KEPT
+        && let Some(storage) = Storage::open("sessionStorage")
+    {
+        storage.set(KEPT, done);
     }
 }
 
@@ -63,13 +121,14 @@ impl Said {
 #[component]
 pub fn StatusRegion() -> impl IntoView {
     let said = expect_context::<Said>();
+    Effect::new(move || said.begin());
     let message = move || {
-        said.0
-            .with(|said| said.as_ref().map(|(_, done)| done.message.clone()))
+        said.now
+            .with(|now| now.as_ref().map(|done| done.message.clone()))
     };
     let undo = move || {
-        said.0
-            .with(|said| said.as_ref().and_then(|(_, done)| done.undo.clone()))
+        said.now
+            .with(|now| now.as_ref().and_then(|done| done.undo.clone()))
     };
     view! {
         <div class="status-region" data-empty=move || message().is_none().to_string()>
@@ -83,6 +142,9 @@ pub fn StatusRegion() -> impl IntoView {
                         <Hidden name="event" value=undo.event.to_string()/>
                         <Submit class="toast-action">{icon(Icon::Undo)}"Undo"</Submit>
                     </Form>
+                    <button type="button" class="toast-close script-only" aria-label="Dismiss" on:click=move |_| said.now.set(None)>
+                        {icon(Icon::X)}
+                    </button>
                 })
             })}
         </div>

@@ -5,9 +5,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::use_location;
 
-use super::guard::search;
+use super::flash::use_flash_outcome;
+use super::guard::{Refresh, search};
 use crate::call::call;
-use crate::domain::AppError;
 use crate::settings::notifications::api::SetNotification;
 use crate::settings::notifications::model::Switch as Which;
 use server_fn::ServerFn;
@@ -22,19 +22,26 @@ pub fn Switch(
     /// What is stored, followed as long as nothing is being saved here.
     #[prop(into)]
     stored: Signal<bool>,
+    /// The element that says what the switch is for.
+    #[prop(optional, into)]
+    described_by: Option<String>,
 ) -> impl IntoView {
     let shown = ArcRwSignal::new(stored.get_untracked());
     let busy = ArcRwSignal::new(false);
-    let refused = ArcRwSignal::new(None::<AppError>);
+    let flash = use_flash_outcome(SetNotification::PATH, &which.to_string());
+    let refused = ArcRwSignal::new(flash.and_then(Result::err));
 
     let (follow_shown, follow_busy) = (shown.clone(), busy.clone());
-    Effect::new(move || {
+    Effect::new(move |before: Option<bool>| {
         let stored = stored.get();
-        if !follow_busy.get() {
+        // Only a new value moves the switch: the one that was loaded before a save here is older than what is shown.
+        if before.is_some_and(|before| before != stored) && !follow_busy.get_untracked() {
             follow_shown.set(stored);
         }
+        stored
     });
 
+    let refresh = use_context::<Refresh>();
     let save = {
         let (shown, busy, refused) = (shown.clone(), busy.clone(), refused.clone());
         move |event: SubmitEvent| {
@@ -60,8 +67,11 @@ pub fn Switch(
                         }
                     }
                 }
-                // What is stored arrives by the hint; until then what is shown stands.
                 busy.set(false);
+                // Until what is stored arrives, what is shown stands.
+                if let Some(refresh) = refresh {
+                    refresh.now();
+                }
             });
         }
     };
@@ -84,7 +94,7 @@ pub fn Switch(
             <input type="hidden" name="_back" value=back/>
             <input type="hidden" name="_form" value=which.to_string()/>
             <input type="hidden" name="switch" value=which.to_string()/>
-            <button class="switch" role="switch" name="on" value=wanted aria-checked=checked aria-label=name></button>
+            <button class="switch" role="switch" name="on" value=wanted aria-checked=checked aria-label=name aria-describedby=described_by></button>
             {move || refused.get().map(|error| view! { <p class="cell-error" role="alert">{error.to_string()}</p> })}
         </form>
     }

@@ -28,8 +28,9 @@ pub fn provide_clock() {
     });
 }
 
+/// The clock of the machine that this runs on.
 #[cfg(not(target_arch = "wasm32"))]
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
@@ -38,7 +39,7 @@ fn now() -> Timestamp {
     clippy::cast_possible_truncation,
     reason = "JavaScript's clock is a double of whole milliseconds"
 )]
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::from_millis(js_sys::Date::now() as i64)
 }
 

@@ -1,24 +1,63 @@
-//! Asks before text that was typed and not saved is left behind.
+//! Asks before text that was typed and not saved is left behind: by a link, by the palette, by Back and Forward, by a
+//! form that leads elsewhere, by closing the page. One question, asked in one place.
+
+use std::cell::Cell;
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
+use leptos_router::hooks::use_location;
 use wasm_bindgen::closure::Closure;
-use web_sys::{Element, Event, HtmlInputElement, HtmlTextAreaElement};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{
+    Element, Event, HtmlAnchorElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement,
+    MouseEvent,
+};
+
+use super::guard::search;
 
 const QUESTION: &str = "You have unsaved changes. Leave without saving?";
 
-/// Watches links and the closing of the page.
-pub fn provide_unsaved_guard() {
-    Effect::new(|| {
-        // Before the router: while the click goes down, not when it comes up.
-        let on_click = Closure::<dyn FnMut(Event)>::new(|event: Event| {
-            let target = event
-                .target()
-                .and_then(|target| target.dyn_into::<Element>().ok());
-            let link = target.and_then(|target| target.closest("a[href]").ok().flatten());
-            let Some(link) = link else { return };
-            let stays = link.has_attribute("download") || link.get_attribute("target").is_some();
-            if !stays && is_dirty() && !window().confirm_with_message(QUESTION).unwrap_or(true) {
+thread_local! {
+    /// The page is being left on purpose: who was asked once is not asked again.
+    static LEAVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the page may be left: nothing is unsaved, or the person says so.
+pub fn may_leave() -> bool {
+    may_leave_but_for(None)
+}
+
+/// The same, where one form is about to be posted: what stands in it is not left behind.
+pub fn may_leave_but_for(form: Option<&HtmlFormElement>) -> bool {
+    !is_dirty(form) || window().confirm_with_message(QUESTION).unwrap_or(true)
+}
+
+/// Loads another page, without a question.
+pub fn leave_for(path: &str) {
+    LEAVING.set(true);
+    let _ = window().location().assign(path);
+}
+
+/// The page is still there: questions are asked again.
+pub fn stayed() {
+    LEAVING.set(false);
+}
+
+/// Whether a path of our own is another page than the one that is shown: not another query, not a place on it.
+pub fn leads_away(path: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    window()
+        .location()
+        .pathname()
+        .is_ok_and(|here| here != path)
+}
+
+/// Watches links, the browser's Back and Forward, and the closing of the page. To be called within the router.
+pub fn watch_unsaved() {
+    let location = use_location();
+    Effect::new(move || {
+        // Before the router in both cases: while the event goes down, not when it comes up.
+        let on_click = Closure::<dyn FnMut(MouseEvent)>::new(|event: MouseEvent| {
+            if follows_link(&event) && !may_leave() {
                 event.prevent_default();
                 event.stop_immediate_propagation();
             }
@@ -30,8 +69,31 @@ pub fn provide_unsaved_guard() {
         );
         on_click.forget();
 
+        let on_travel = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            let path = location.pathname.get_untracked();
+            if !leads_away(&path) || may_leave() {
+                return;
+            }
+            event.stop_immediate_propagation();
+            // The address has moved already: it is put back on top.
+            let here = format!(
+                "{path}{}{}",
+                search(&location.search.get_untracked()),
+                location.hash.get_untracked()
+            );
+            if let Ok(history) = window().history() {
+                let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&here));
+            }
+        });
+        let _ = window().add_event_listener_with_callback_and_bool(
+            "popstate",
+            on_travel.as_ref().unchecked_ref(),
+            true,
+        );
+        on_travel.forget();
+
         let on_leave = Closure::<dyn FnMut(Event)>::new(|event: Event| {
-            if is_dirty() {
+            if !LEAVING.get() && is_dirty(None) {
                 event.prevent_default();
             }
         });
@@ -41,8 +103,36 @@ pub fn provide_unsaved_guard() {
     });
 }
 
-/// Whether a guarded form holds something other than what it was loaded with.
-fn is_dirty() -> bool {
+/// Whether a click makes the router show another page. What the browser opens elsewhere or loads itself is not meant:
+/// the first leaves nothing behind, and before the second the browser asks.
+fn follows_link(event: &MouseEvent) -> bool {
+    if event.button() != 0
+        || event.ctrl_key()
+        || event.meta_key()
+        || event.shift_key()
+        || event.alt_key()
+    {
+        return false;
+    }
+    let link = event
+        .target()
+        .and_then(|target| target.dyn_into::<Element>().ok())
+        .and_then(|target| target.closest("a[href]").ok().flatten())
+        .and_then(|link| link.dyn_into::<HtmlAnchorElement>().ok());
+    link.is_some_and(|link| {
+        link.target().is_empty()
+            && !link.has_attribute("download")
+            && link.rel() != "external"
+            && window()
+                .location()
+                .origin()
+                .is_ok_and(|origin| origin == link.origin())
+            && leads_away(&link.pathname())
+    })
+}
+
+/// Whether a guarded form, other than `but`, holds something other than what it was loaded with.
+fn is_dirty(but: Option<&HtmlFormElement>) -> bool {
     let Ok(fields) =
         document().query_selector_all("form[data-guard] :is(input:not([type=hidden]), textarea)")
     else {
@@ -52,10 +142,12 @@ fn is_dirty() -> bool {
         .filter_map(|index| fields.get(index))
         .any(|field| {
             if let Some(input) = field.dyn_ref::<HtmlInputElement>() {
-                input.value() != input.default_value()
+                input.form().as_ref() != but && input.value() != input.default_value()
             } else if let Some(area) = field.dyn_ref::<HtmlTextAreaElement>() {
-                area.default_value()
-                    .is_ok_and(|default| default != area.value())
+                area.form().as_ref() != but
+                    && area
+                        .default_value()
+                        .is_ok_and(|default| default != area.value())
             } else {
                 false
             }

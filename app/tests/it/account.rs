@@ -89,6 +89,18 @@ both! {
         assert_eq!(world.events(EventType::SecurityEmailChanged).await, 1);
     }
 
+    async fn an_address_that_waits_already_is_not_asked_for_again(world) {
+        let mia = world.person(MIA).await;
+        for wanted in ["Mia Moreno", "Mia M."] {
+            let new = email("mia@new.example");
+            store::save_profile(&world.house, &info(), &mia, name(wanted), new, &Secret::default()).await.unwrap();
+        }
+        assert_eq!(world.person(MIA).await.name(), "Mia M.");
+        assert_eq!(world.letters_to("mia@new.example").await.len(), 1, "the first link still holds");
+        let token = Secret::from(token_in(&world.letters_to("mia@new.example").await[0], "/confirm-email/"));
+        assert_eq!(store::link_kind(&world.house, &token).await.unwrap(), LinkKind::ConfirmChange);
+    }
+
     async fn the_old_address_takes_a_change_back_even_afterwards(world) {
         let mia = world.person(MIA).await;
         let new = email("mallory@evil.example");

@@ -162,7 +162,7 @@ both! {
         assert!(matches!(blind, Err(AppError::Conflict(_))), "{blind:?}");
 
         let leaver = world.actor(MIA, "acme").await;
-        app::settings::workspace::store::leave(&world.house, &leaver).await.unwrap();
+        app::settings::workspace::store::leave(&world.house, &leaver, "acme").await.unwrap();
         let blind = store::undo_remove(&world.house, &adam, removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "whoever left by themselves is not brought back: {blind:?}");
         assert!(row(world, mia).await.is_none());

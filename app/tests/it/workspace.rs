@@ -72,6 +72,15 @@ both! {
         assert_eq!(check, expected);
     }
 
+    async fn a_refused_url_comes_with_a_free_one(world) {
+        let greta = world.actor(GRETA, "globex").await;
+        let refused = store::move_to(&world.house, &greta, slug("acme")).await.unwrap_err();
+        let offered = store::with_free_slug(&world.house, Some(&greta), "acme", refused).await;
+        assert!(matches!(offered, AppError::Invalid(errors) if errors.get("slug") == Some("This URL is taken. Free: acme-2")));
+        let other = store::with_free_slug(&world.house, None, "acme", AppError::field("name", "Enter a name")).await;
+        assert_eq!(other, AppError::field("name", "Enter a name"), "what is not about the URL stays as it is");
+    }
+
     async fn of_two_who_want_one_url_one_gets_it(world) {
         let (adam, greta) = (world.actor(ADAM, "acme").await, world.actor(GRETA, "globex").await);
         let (a, b) = tokio::join!(
@@ -91,18 +100,23 @@ both! {
 
     async fn leaving_is_for_everyone_but_the_last_owner(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
-        assert!(matches!(store::leave(&world.house, &olivia).await, Err(AppError::Conflict(_))));
+        assert!(matches!(store::leave(&world.house, &olivia, "acme").await, Err(AppError::Conflict(_))));
         let cookie = world.cookie(CLEO).await;
         let cleo = world.caller(Some(&cookie)).actor("acme").await.unwrap();
-        store::leave(&world.house, &cleo).await.unwrap();
+        let untyped = store::leave(&world.house, &cleo, "").await.unwrap_err();
+        assert!(matches!(untyped, AppError::Invalid(errors) if errors.get("slug") == Some("Type acme to confirm")));
+        store::leave(&world.house, &cleo, "acme").await.unwrap();
         assert_eq!(world.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
     }
 
     async fn ownership_passes_in_one_step(world) {
         let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
-        let refused = store::transfer(&world.house, &info(), &adam, olivia.membership(), &Secret::default()).await;
+        let refused = store::transfer(&world.house, &info(), &adam, olivia.membership(), "acme", &Secret::default()).await;
         assert!(matches!(refused, Err(AppError::Forbidden { .. })));
-        store::transfer(&world.house, &info(), &olivia, adam.membership(), &Secret::default()).await.unwrap();
+        let untyped = store::transfer(&world.house, &info(), &olivia, adam.membership(), "", &Secret::default()).await;
+        assert!(matches!(untyped, Err(AppError::Invalid(errors)) if errors.get("slug").is_some()));
+        assert_eq!(world.actor(OLIVIA, "acme").await.role(), Role::Owner, "nothing was handed over");
+        store::transfer(&world.house, &info(), &olivia, adam.membership(), "acme", &Secret::default()).await.unwrap();
         assert_eq!(world.actor(ADAM, "acme").await.role(), Role::Owner);
         assert_eq!(world.actor(OLIVIA, "acme").await.role(), Role::Admin);
     }

@@ -157,7 +157,10 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
                 ("form[role]", s("member")),
             ],
         ),
-        ("leave_workspace", vec![workspace()]),
+        (
+            "leave_workspace",
+            vec![form_workspace(), ("form[slug]", s("acme"))],
+        ),
         ("load_account", vec![]),
         ("load_first_path", vec![]),
         (
@@ -257,6 +260,7 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             vec![
                 form_workspace(),
                 ("form[member]", names.cleo.to_string()),
+                ("form[slug]", s("acme")),
                 ("form[current_password]", s(PASSWORD)),
             ],
         ),

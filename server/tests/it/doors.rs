@@ -15,6 +15,21 @@ fn sign_in_fields(password: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The page that follows a form that was posted without script.
+async fn answer_to(
+    server: &Server,
+    action: &str,
+    path: &str,
+    fields: &[(&'static str, String)],
+) -> String {
+    let mut fields = fields.to_vec();
+    fields.push(("_back", path.to_owned()));
+    let posted = server.submit("mia", action, &fields).await;
+    let flash = posted.cookie("wheelhouse_flash").unwrap();
+    let flash = format!("wheelhouse_flash={flash}");
+    server.page_with("mia", path, &flash).await.body
+}
+
 both! {
     async fn another_sites_page_changes_nothing(server) {
         let body = encode(&[
@@ -207,6 +222,11 @@ both! {
             page.body.contains("value=\"not an address\""),
             "what was typed is still there"
         );
+        assert_eq!(
+            page.body.matches(" autofocus").count(),
+            1,
+            "the page begins at the first bad field"
+        );
         assert!(!page.body.contains("my secret"), "a password is not");
         assert_eq!(
             page.cookie("wheelhouse_flash").as_deref(),
@@ -215,6 +235,77 @@ both! {
         );
         let later = server.page_with("mia", path, &flash).await;
         assert!(!later.body.contains("not an address"));
+    }
+
+    async fn a_switch_without_script_says_what_became_of_it(server) {
+        let path = "/w/acme/settings/notifications";
+        let fields = |switch: &str| {
+            [
+                ("_form", switch.to_owned()),
+                ("switch", switch.to_owned()),
+                ("on", "false".to_owned()),
+            ]
+        };
+        let page = answer_to(
+            server,
+            "/fn/set_notification",
+            path,
+            &fields("billing.email"),
+        )
+        .await;
+        assert!(page.contains("Billing: Email is off"));
+    }
+
+    async fn what_is_wrong_with_a_field_is_said_there_and_where_there_is_none_by_the_form(server) {
+        let shown = answer_to(
+            server,
+            "/fn/save_profile",
+            "/w/acme/settings/account",
+            &[("form[name]", "Mia".into()), ("form[email]", "x".into())],
+        )
+        .await;
+        assert!(shown.contains("Enter an email address like name@example.com"));
+        assert!(!shown.contains("role=\"alert\""), "once");
+        // The form of an address that was given up has no field for it.
+        let fields = [
+            ("form[workspace]", "acme".to_owned()),
+            ("form[slug]", "acme-orbit".to_owned()),
+        ];
+        let moved = server
+            .submit("adam", "/fn/update_workspace_url", &fields)
+            .await;
+        assert_eq!(moved.header("location"), "/w/acme-orbit/settings/workspace");
+        let path = "/w/acme-orbit/settings/workspace";
+        let fields = [
+            ("_back", path.to_owned()),
+            ("_form", "acme".to_owned()),
+            ("form[workspace]", "acme-orbit".to_owned()),
+            ("form[slug]", "globex".to_owned()),
+        ];
+        let posted = server
+            .submit("adam", "/fn/update_workspace_url", &fields)
+            .await;
+        let flash = format!(
+            "wheelhouse_flash={}",
+            posted.cookie("wheelhouse_flash").unwrap()
+        );
+        let page = server.page_with("adam", path, &flash).await;
+        let alert = page.body.split("role=\"alert\"").nth(1).unwrap_or_default();
+        assert!(alert.contains("This URL is taken"), "{}", page.body);
+    }
+
+    async fn an_error_page_is_a_page_of_its_own(server) {
+        for path in [
+            "/w/acme",
+            "/invite/none",
+            "/unsubscribe/none",
+            "/no/such/page",
+        ] {
+            let page = server.page("greta", path).await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(page.body.matches("<main").count(), 1, "{path}");
+            assert!(page.body.contains("<title>Page not found"), "{path}");
+        }
     }
 
     async fn a_form_without_script_says_that_it_was_saved(server) {

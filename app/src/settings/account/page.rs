@@ -10,7 +10,8 @@ use super::model::{AccountView, SessionView};
 use crate::live::Topic;
 use crate::session::api::ResendConfirmation;
 use crate::ui::{
-    Badge, Card, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
+    Badge, Card, CurrentPassword, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time,
+    Username, guarded, icon, rows,
 };
 
 #[component]
@@ -51,30 +52,21 @@ fn account(data: Data<AccountView>) -> impl IntoView {
             })}
             <Form action=SaveProfile::PATH guard=true>
                 <Field name="name" label="Name" value=name autocomplete="name"/>
-                <Field name="email" label="Email" kind="email" value=email autocomplete="email"/>
-                {move || ask.get().then(|| view! {
-                    <Field
-                        name="current_password" label="Current Password" kind="password" autocomplete="current-password"
-                        hint="Only needed to change your email address"
-                    />
-                })}
+                <Field name="email" label="Email" kind="email" value=email autocomplete="email" not_yet=true/>
+                <CurrentPassword ask hint="Only needed to change your email address"/>
                 <div class="form-actions"><Submit>"Save Changes"</Submit></div>
             </Form>
         </Card>
         <Card title="Change Password" text="Every other session of yours ends when the password changes.">
             <Form action=UpdatePassword::PATH clear=true guard=true>
+                <Username value=email/>
                 <Field
                     name="password" label="New Password" kind="password" autocomplete="new-password"
                     hint="At least 12 characters. A few unrelated words are best"
                 />
                 <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
-                {move || ask.get().then(|| view! {
-                    <Field
-                        name="current_password" label="Current Password" kind="password" autocomplete="current-password"
-                        hint="Your sign-in is more than 15 minutes old"
-                    />
-                })}
-                <div class="form-actions"><Submit>"Update Password"</Submit></div>
+                <CurrentPassword ask/>
+                <div class="form-actions"><Submit class="button">"Update Password"</Submit></div>
             </Form>
         </Card>
         <Card title="Your sessions" text="Browsers in which you are signed in.">

@@ -64,7 +64,8 @@ async fn pending(
         .await?)
 }
 
-/// Saves the name at once; a changed address waits until it is confirmed from there.
+/// Saves the name at once; a changed address waits until it is confirmed from there. One that waits already goes on
+/// waiting.
 pub async fn save_profile(
     house: &House,
     info: &RequestInfo,
@@ -73,7 +74,10 @@ pub async fn save_profile(
     email: Email,
     current_password: &Secret,
 ) -> Result<Done, AppError> {
-    let moves = email != *person.email();
+    let moves = email != *person.email()
+        && pending(house.db().read(), person.id())
+            .await?
+            .is_none_or(|change| change.new_email != email);
     if moves {
         sessions::confirm_identity(house, info, person, current_password).await?;
         house

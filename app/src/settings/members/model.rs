@@ -95,6 +95,8 @@ pub struct MembersView {
     pub workspace: WorkspaceId,
     pub role: Role,
     pub may_invite: bool,
+    /// Whether invitations go out by mail; if not, their links are handed over by hand.
+    pub sends_mail: bool,
     pub status: Status,
     /// How many invitations there are of each status, in the order of [`Status::ALL`].
     pub counts: [u64; 3],

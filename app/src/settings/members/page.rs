@@ -7,11 +7,11 @@ use super::api::{
     CancelInvitation, ChangeRole, InviteMembers, LoadMembers, RemoveMember, ResendInvitation,
 };
 use super::model::{InvitationRow, MemberRow, MembersView, Status};
-use crate::domain::{Role, WorkspaceId};
+use crate::domain::{Permission, Role, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
-    Avatar, Badge, Card, CopyLink, Data, Empty, Form, Hidden, Icon, PageHeader, Select, Submit,
-    TextArea, Time, guarded, icon, popover_id, rows,
+    Avatar, Badge, Card, CopyLink, CurrentPassword, Data, Empty, Form, Hidden, Icon, PageHeader,
+    Select, Submit, TextArea, Time, guarded, icon, percent_encode, popover_id, rows,
 };
 
 #[component]
@@ -32,20 +32,47 @@ pub fn MembersPage() -> impl IntoView {
                 workspace: slug.get(), status: status.get(), search: search.get(), after: after.get(), before: before.get(),
             },
             &[Topic::Members, Topic::Workspace],
-            move |data| members(data, slug, search),
+            move |data| members(data, slug, Asked { status, search }),
         )}
     }
 }
 
-fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) -> impl IntoView {
-    let (may_invite, workspace, viewer) =
-        data.with_untracked(|view| (view.may_invite, view.workspace, view.role));
+/// What the address asks for.
+#[derive(Clone, Copy)]
+struct Asked {
+    status: Memo<String>,
+    search: Memo<String>,
+}
+
+impl Asked {
+    /// The page's address with another status or page of a list, the rest as it is. `from`: the parameter that pages a
+    /// list, and where its page begins.
+    fn address(self, status: &str, from: (&str, &str)) -> String {
+        let search = self.search.get();
+        let parts = [("status", status), ("search", search.as_str()), from]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", percent_encode(value)))
+            .collect::<Vec<_>>();
+        format!("?{}", parts.join("&"))
+    }
+}
+
+fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl IntoView {
+    let Asked { status, search } = asked;
+    let workspace = data.with_untracked(|view| view.workspace);
+    // A role can change while the page is open: with it what one may do here.
+    let may_invite = Memo::new(move |_| data.with(|view| view.may_invite));
+    let viewer = Memo::new(move |_| data.with(|view| view.role));
     let nobody = Memo::new(move |_| data.with(|view| view.members.is_empty()));
     view! {
-        {may_invite.then(|| view! { {invite(data)} {invitations(data)} })}
+        {move || may_invite.get().then(|| view! { {invite(data)} {invitations(data, asked)} })}
         <Card title="Member List">
             <div class="filters">
                 <form method="get" class="search" role="search">
+                    {move || Some(status.get()).filter(|status| !status.is_empty()).map(|status| view! {
+                        <input type="hidden" name="status" value=status/>
+                    })}
                     <input
                         class="input" type="search" name="search" aria-label="Search members" placeholder="Search members"
                         value=move || search.get() autocomplete="off"
@@ -56,7 +83,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) ->
                     1 => "1 member".to_owned(),
                     n => format!("{n} members"),
                 })}</p>
-                {data.with_untracked(|view| view.role <= Role::Member).then(|| view! {
+                {move || viewer.get().may(Permission::SeeMemberEmails).then(|| view! {
                     <a class="button" href=move || format!("/w/{}/members.csv", slug.get()) download rel="external">
                         {icon(Icon::Download)}"Export CSV"
                     </a>
@@ -82,7 +109,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, search: Memo<String>) ->
                 }.into_any()
             }}
             {move || data.with(|view| view.next).map(|next| view! {
-                <p class="pager"><a class="button" href=move || format!("?search={}&after={next}", search.get())>"Next page"</a></p>
+                <p class="pager"><a class="button" href=move || asked.address(&status.get(), ("after", &next.to_string()))>"Next page"</a></p>
             })}
         </Card>
     }
@@ -98,12 +125,17 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
             {Role::INVITABLE.map(|role| view! { <div><dt>{role.label()}</dt><dd>{role.description()}</dd></div> }).collect_view()}
         </dl>
     }.into_any();
+    let text = if data.with_untracked(|view| view.sends_mail) {
+        "The invitation goes out by mail, and its link can be copied below."
+    } else {
+        "No mail leaves this installation: copy the invitation's link below and hand it over."
+    };
     view! {
-        <Card title="Invite a New Member" text="The invitation goes out by mail, and its link can be copied below.">
+        <Card title="Invite a New Member" text=text>
             <Form action=InviteMembers::PATH clear=true guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
                 <div class="field-row">
-                    <TextArea name="email" label="Email Address" hint="One, or several as you paste them" autocomplete="off"/>
+                    <TextArea name="email" label="Email Address" hint="One, or several as you paste them" autocomplete="off" each=true/>
                     <Select name="role" label="Role" options=options selected="member"/>
                 </div>
                 {descriptions}
@@ -113,7 +145,7 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
     }
 }
 
-fn invitations(data: Data<MembersView>) -> impl IntoView {
+fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
     let workspace = data.with_untracked(|view| view.workspace);
     let shown = Memo::new(move |_| data.with(|view| (view.status, view.invitations.is_empty())));
     let tab = move |status: Status| {
@@ -127,9 +159,15 @@ fn invitations(data: Data<MembersView>) -> impl IntoView {
             })
         };
         let current = move || data.with(|view| view.status == status).then_some("page");
+        // The name of a tab is its label alone; how many there are describes it.
+        let count_id = format!("count-{}", status.as_str());
+        let described_by = count_id.clone();
         view! {
-            <a class="tab" href=format!("?status={}", status.as_str()) aria-current=current>
-                {status.label()}<span class="count">{count}</span>
+            <a
+                class="tab" href=move || asked.address(status.as_str(), ("", "")) aria-current=current
+                aria-describedby=described_by
+            >
+                {status.label()}<span class="count" id=count_id aria-hidden="true">{count}</span>
             </a>
         }
     };
@@ -167,6 +205,11 @@ fn invitations(data: Data<MembersView>) -> impl IntoView {
                     </div>
                 }.into_any()
             }}
+            {move || data.with(|view| view.invitations_next).map(|next| view! {
+                <p class="pager">
+                    <a class="button" href=move || asked.address(&asked.status.get(), ("before", &next.to_string()))>"Earlier invitations"</a>
+                </p>
+            })}
         </Card>
     }
 }
@@ -198,7 +241,7 @@ fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId) ->
     .into_any()
 }
 
-fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> AnyView {
+fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> AnyView {
     let owner = row.role.is_owner().then(|| view! {
         <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
     });
@@ -230,23 +273,25 @@ fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> AnyView {
 }
 
 /// The two icon buttons of a row, each with the panel it opens. A popover opens without script too.
-fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> impl IntoView {
+fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> impl IntoView {
     let id = row.id;
     let (role_panel, remove_panel) = (
         popover_id("role", &id.to_string()),
         popover_id("remove", &id.to_string()),
     );
     let (role_target, remove_target) = (role_panel.clone(), remove_panel.clone());
-    let options: Vec<(String, String)> = Role::ALL
-        .into_iter()
-        .filter(|role| viewer.may_grant(*role))
-        .map(|role| {
-            (
-                role.to_string(),
-                format!("{} — {}", role.label(), role.description()),
-            )
-        })
-        .collect();
+    let role = row.role;
+    let choice = move || {
+        let options = Role::ALL
+            .into_iter()
+            .filter(|role| viewer.get().may_grant(*role))
+            .map(|role| {
+                let text = format!("{} — {}", role.label(), role.description());
+                (role.to_string(), text)
+            })
+            .collect::<Vec<_>>();
+        view! { <Select name="role" label="Change to" options=options selected=role.to_string()/> }
+    };
     let stops = match row.open_invitations {
         0 => String::new(),
         1 => " One open invitation of theirs stops working.".to_owned(),
@@ -254,15 +299,16 @@ fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> impl Into
     };
     let name = row.name.clone();
     view! {
-        <button type="button" class="icon-button" popovertarget=role_target aria-label="Change Role" title="Change Role">
-            {icon(Icon::UserCog)}
+        <button type="button" class="icon-button" popovertarget=role_target title="Change Role">
+            {icon(Icon::UserCog)}<span class="visually-hidden">"Change Role"</span>
         </button>
-        <div class="dialog" popover="auto" id=role_panel role="dialog" aria-label=format!("Change the role of {name}")>
-            <h3 class="dialog-title">{format!("Change the role of {name}")}</h3>
+        <div class="dialog" popover="auto" id=role_panel role="dialog" aria-label=format!("What {name} may do")>
+            <h3 class="dialog-title">{format!("What {name} may do")}</h3>
             <Form action=ChangeRole::PATH key=id.to_string()>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
                 <Hidden name="form[member]" value=id.to_string()/>
-                <Select name="role" label="New role" options=options selected=row.role.to_string()/>
+                {choice}
+                <CurrentPassword hint="Needed where an owner is made or changed, as your sign-in is not fresh"/>
                 <div class="dialog-actions"><Submit>"Save role"</Submit></div>
             </Form>
         </div>

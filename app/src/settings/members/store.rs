@@ -154,6 +154,7 @@ pub async fn view(
         workspace: actor.workspace(),
         role: actor.role(),
         may_invite,
+        sends_mail: house.site().sends_mail,
         status,
         counts: if may_invite {
             invitations::counts(house, actor).await?

@@ -17,20 +17,18 @@ pub async fn load_matrix() -> Result<MatrixView, AppError> {
     store::view(caller.house(), &caller.person().await?).await
 }
 
-/// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself) and answers with
-/// the state that is stored.
+/// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself).
 #[server]
-pub async fn set_notification(switch: String, on: String) -> Result<bool, AppError> {
+pub async fn set_notification(switch: String, on: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let switch: Switch = switch.parse().map_err(|()| AppError::Malformed)?;
-    store::set(
-        caller.house(),
-        &caller.person().await?,
-        switch,
-        on == "true",
-    )
-    .await?;
-    Ok(on == "true")
+    let on = on == "true";
+    store::set(caller.house(), &caller.person().await?, switch, on).await?;
+    Ok(Done::said(format!(
+        "{} is {}",
+        super::page::cell_name(switch),
+        if on { "on" } else { "off" }
+    )))
 }
 
 /// Sets a whole row or column.

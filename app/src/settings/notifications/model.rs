@@ -13,6 +13,25 @@ pub enum Switch {
     Quiet(EventType),
 }
 
+impl Switch {
+    /// The switch by which an event came to the inbox.
+    pub fn behind(event: EventType) -> Self {
+        if event.is_quiet() {
+            Self::Quiet(event)
+        } else {
+            Self::Cell(event.category(), Channel::InApp)
+        }
+    }
+
+    /// Its place on the page, as an address names it: `security-email`, `contact.updated`.
+    pub fn place(self) -> String {
+        match self {
+            Self::Cell(category, channel) => format!("{category}-{channel}"),
+            Self::Quiet(event) => event.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Switch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -126,6 +145,18 @@ impl MatrixView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_came_by_its_types_switch_or_by_its_own() {
+        assert_eq!(
+            Switch::behind(EventType::MemberJoined).place(),
+            "workspace-in_app"
+        );
+        assert_eq!(
+            Switch::behind(EventType::ContactUpdated).place(),
+            "contact.updated"
+        );
+    }
 
     #[test]
     fn switches_and_ranges_read_back() {

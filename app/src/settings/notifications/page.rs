@@ -7,7 +7,7 @@ use super::api::{LoadMatrix, LoadUnsubscribe, SetNotifications, Unsubscribe};
 use super::model::{MatrixView, Range, Switch as Which};
 use crate::catalog::{Category, Channel, EventType};
 use crate::live::Topic;
-use crate::ui::{Card, Data, Form, Hidden, PageHeader, Submit, Switch, guarded};
+use crate::ui::{Card, Data, Doorway, Form, Hidden, PageHeader, Submit, Switch, guarded};
 
 /// How a switch is called: `Billing: Email`.
 pub fn cell_name(which: Which) -> String {
@@ -63,7 +63,7 @@ fn matrix(data: Data<MatrixView>) -> impl IntoView {
                     let which = Which::Quiet(event);
                     let stored = Signal::derive(move || data.with(|matrix| matrix.is_on(which)));
                     view! {
-                        <li class="list-row">
+                        <li class="list-row" id=which.place()>
                             <p class="list-main">{event.label()}" "<span class="muted small">{event.as_str()}</span></p>
                             <Switch which name=cell_name(which) stored/>
                         </li>
@@ -84,21 +84,25 @@ fn row(data: Data<MatrixView>, category: Category) -> impl IntoView {
                 .map_or(0, |row| row.sent)
         })
     };
+    let text_id = format!("{category}-text");
+    let describing = text_id.clone();
     view! {
         <tr id=category.as_str()>
-            <th scope="row">
+            <th scope="row" aria-describedby=text_id.clone()>
                 <span class="matrix-label">{category.label()}</span>
             </th>
             {Channel::ALL.into_iter().map(|channel| {
                 let which = Which::Cell(category, channel);
                 let stored = Signal::derive(move || data.with(|matrix| matrix.is_on(which)));
-                view! { <td id=format!("{category}-{channel}")><Switch which name=cell_name(which) stored/></td> }
+                view! {
+                    <td id=which.place()><Switch which name=cell_name(which) stored described_by=describing.clone()/></td>
+                }
             }).collect_view()}
             <td class="matrix-all">{all(Range::Row(category), category.label())}</td>
         </tr>
         <tr class="matrix-note">
             <td colspan="4">
-                <span class="matrix-text">{category.description()}</span>
+                <span class="matrix-text" id=text_id>{category.description()}</span>
                 <span class="muted small tabular">{move || match sent() {
                     0 => " · none in the last 30 days".to_owned(),
                     n => format!(" · {n} sent to you in the last 30 days"),
@@ -132,18 +136,13 @@ pub fn UnsubscribePage() -> impl IntoView {
         move |cell: Data<String>| {
             let cell = cell.get_untracked();
             view! {
-                <Title text="Unsubscribe"/>
-                <main id="main" class="auth">
-                    <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
-                    <div class="auth-card">
-                        <h1>"Unsubscribe"</h1>
-                        <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
-                        <Form action=Unsubscribe::PATH>
-                            <Hidden name="token" value=token.get_value()/>
-                            <Submit class="button button-primary button-wide">"Turn off"</Submit>
-                        </Form>
-                    </div>
-                </main>
+                <Doorway title="Unsubscribe">
+                    <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
+                    <Form action=Unsubscribe::PATH>
+                        <Hidden name="token" value=token.get_value()/>
+                        <Submit class="button button-primary button-wide">"Turn off"</Submit>
+                    </Form>
+                </Doorway>
             }
         },
     )

@@ -1,7 +1,8 @@
 use leptos::prelude::*;
 
 use super::model::{
-    DeleteForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm, WorkspaceView,
+    DeleteForm, LeaveForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm,
+    WorkspaceView,
 };
 use crate::domain::AppError;
 use crate::form::Done;
@@ -57,8 +58,19 @@ pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, Ap
 pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let slug = Slug::parse(&form.slug).map_err(|error| AppError::field("slug", error))?;
-    let done = store::move_to(caller.house(), &actor, slug.clone()).await?;
+    let moved = async {
+        let slug = Slug::parse(&form.slug).map_err(|error| AppError::field("slug", error))?;
+        let done = store::move_to(caller.house(), &actor, slug.clone()).await?;
+        Ok((slug, done))
+    };
+    let (slug, done) = match moved.await {
+        Ok(moved) => moved,
+        Err(error) => {
+            return Err(
+                store::with_free_slug(caller.house(), Some(&actor), &form.slug, error).await,
+            );
+        }
+    };
     leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
     Ok(done)
 }
@@ -81,16 +93,21 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done
 pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
-    let slug = store::create(caller.house(), &person, &form).await?;
+    let slug = match store::create(caller.house(), &person, &form).await {
+        Ok(slug) => slug,
+        Err(error) => {
+            return Err(store::with_free_slug(caller.house(), None, &form.slug, error).await);
+        }
+    };
     leptos_axum::redirect(&format!("/w/{slug}"));
     Ok(Done::said("Workspace created"))
 }
 
 #[server]
-pub async fn leave_workspace(workspace: String) -> Result<Done, AppError> {
+pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<Done, AppError> {
     let caller = caller()?;
-    let actor = caller.actor(&workspace).await?;
-    store::leave(caller.house(), &actor).await?;
+    let actor = caller.actor(&form.workspace).await?;
+    store::leave(caller.house(), &actor, &form.slug).await?;
     leptos_axum::redirect("/");
     Ok(Done::said(format!("You left {}", actor.workspace_name())))
 }
@@ -108,6 +125,7 @@ pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result
         caller.info(),
         &actor,
         heir,
+        &form.slug,
         &form.current_password,
     )
     .await

@@ -30,9 +30,17 @@ pub struct NewWorkspaceForm {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+pub struct LeaveForm {
+    pub workspace: String,
+    pub slug: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TransferForm {
     pub workspace: String,
     pub member: String,
+    pub slug: String,
     pub current_password: Secret,
 }
 

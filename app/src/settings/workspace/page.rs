@@ -1,8 +1,12 @@
+use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
+use leptos_router::components::Redirect;
 use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlInputElement};
 
 use super::api::{
     CheckSlug, CreateWorkspace, DeleteWorkspace, LeaveWorkspace, LoadWorkspace, RenameWorkspace,
@@ -12,7 +16,10 @@ use super::model::{SlugCheck, WorkspaceView};
 use crate::call::call;
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
-use crate::ui::{Card, Data, Field, Form, Hidden, PageHeader, Select, Submit, guarded};
+use crate::session::api::{LoadFirstPath, SignOut};
+use crate::ui::{
+    Card, CurrentPassword, Data, Doorway, Field, Form, Hidden, PageHeader, Select, Submit, guarded,
+};
 
 #[component]
 pub fn WorkspacePage() -> impl IntoView {
@@ -27,23 +34,10 @@ pub fn WorkspacePage() -> impl IntoView {
 
 fn workspace(data: Data<WorkspaceView>) -> impl IntoView {
     let id = data.with_untracked(|workspace| workspace.id);
-    let may_edit = data.with_untracked(|workspace| workspace.may_edit);
-    let slug = Signal::derive(move || data.with(|workspace| workspace.slug.to_string()));
+    let may_edit = Memo::new(move |_| data.with(|workspace| workspace.may_edit));
     view! {
-        {if may_edit { edit(data, id).into_any() } else { facts(data).into_any() }}
-        <Card title="Leave workspace" text="You lose access at once. Someone who may invite can ask you back.">
-            {move || if data.with(|workspace| workspace.last_owner) {
-                view! { <p class="muted">"You are the only owner. Transfer the ownership or delete the workspace instead."</p> }.into_any()
-            } else {
-                view! {
-                    <Form action=LeaveWorkspace::PATH reload=true>
-                        <Hidden name="workspace" value=id.to_string()/>
-                        <div class="form-actions"><Submit class="button">"Leave workspace"</Submit></div>
-                    </Form>
-                }.into_any()
-            }}
-        </Card>
-        {move || data.with(|workspace| workspace.role.is_owner()).then(|| danger(data, id, slug))}
+        {move || if may_edit.get() { edit(data, id).into_any() } else { facts(data).into_any() }}
+        {danger(data, id)}
     }
 }
 
@@ -75,18 +69,25 @@ fn edit(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
                 <Hidden name="form[workspace]" value=id.to_string()/>
                 <SlugField workspace=id.to_string() value=slug label="Slug (Workspace URL)"/>
                 <p class="hint">{move || format!("Your workspace is accessible at /w/{}", slug.get())}</p>
-                {move || {
-                    let former = data.with(|workspace| workspace.former.clone());
-                    (!former.is_empty()).then(|| view! {
-                        <ul class="hint-list">
-                            {former.into_iter().map(|(slug, until)| view! {
-                                <li>{format!("/w/{slug} leads here until {}", until.date())}</li>
-                            }).collect_view()}
-                        </ul>
-                    })
-                }}
                 <div class="form-actions"><Submit class="button">"Update URL"</Submit></div>
             </Form>
+            {move || {
+                let former = data.with(|workspace| workspace.former.clone());
+                (!former.is_empty()).then(|| view! {
+                    <ul class="hint-list">
+                        {former.into_iter().map(|(slug, until)| view! {
+                            <li class="row">
+                                {format!("/w/{slug} leads here until {}", until.date())}
+                                <Form action=UpdateWorkspaceUrl::PATH class="inline-form" key=slug.to_string()>
+                                    <Hidden name="form[workspace]" value=id.to_string()/>
+                                    <Hidden name="form[slug]" value=slug.to_string()/>
+                                    <Submit class="button-tiny">"Take back"</Submit>
+                                </Form>
+                            </li>
+                        }).collect_view()}
+                    </ul>
+                })
+            }}
         </Card>
     }
 }
@@ -129,88 +130,138 @@ fn SlugField(
             std::time::Duration::from_millis(200),
         );
     });
-    let remark = view! {
-        <p class="hint slug-check" aria-live="polite">{move || check.get().map(|check| match check {
-            SlugCheck::Free => "This URL is free".to_owned(),
-            SlugCheck::Current => "This is your URL already".to_owned(),
-            SlugCheck::No { reason, suggestion: Some(free) } => format!("{reason}. Free: {free}"),
-            SlugCheck::No { reason, suggestion: None } => reason,
-        })}</p>
-    }
-    .into_any();
-    view! { <Field name="slug" label=label before="/w/" value=value on_typed=on_typed remark=remark/> }
+    let take = move |event: MouseEvent, free: String| {
+        // The field beside the button.
+        let field = event
+            .target()
+            .and_then(|button| button.dyn_into::<Element>().ok())
+            .and_then(|button| button.closest(".field").ok().flatten())
+            .and_then(|field| field.query_selector("input").ok().flatten())
+            .and_then(|input| input.dyn_into::<HtmlInputElement>().ok());
+        if let Some(field) = field {
+            field.set_value(&free);
+            let _ = field.focus();
+            on_typed.run(free);
+        }
+    };
+    let remark = move || {
+        check.get().map(|check| match check {
+            SlugCheck::Free => "This URL is free".into_any(),
+            SlugCheck::Current => "This is your URL already".into_any(),
+            SlugCheck::No { reason, suggestion: None } => reason.into_any(),
+            SlugCheck::No { reason, suggestion: Some(free) } => {
+                let free = free.to_string();
+                let text = free.clone();
+                view! {
+                    {reason}". Free: "
+                    <button type="button" class="text-button" on:click=move |event| take(event, free.clone())>{text}</button>
+                }.into_any()
+            }
+        })
+    };
+    view! { <Field name="slug" label=label before="/w/" value=value on_typed=on_typed remark=remark.into_any()/> }
 }
 
-fn danger(data: Data<WorkspaceView>, id: WorkspaceId, slug: Signal<String>) -> impl IntoView {
-    let ask = data.with_untracked(|workspace| workspace.ask_password);
-    let password = move || {
-        ask.then(|| view! {
-        <Field name="current_password" label="Current Password" kind="password" autocomplete="current-password"/>
-    })
+/// What cannot be taken back: leaving for everybody, the rest for owners.
+fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
+    let owns = Memo::new(move |_| data.with(|workspace| workspace.role.is_owner()));
+    let last_owner = Memo::new(move |_| data.with(|workspace| workspace.last_owner));
+    let heirs = Memo::new(move |_| data.with(|workspace| workspace.heirs.clone()));
+    let ask = Signal::derive(move || data.with(|workspace| workspace.ask_password));
+    let typed = Signal::derive(move || data.with(|workspace| format!("It is {}", workspace.slug)));
+    let leave = move || {
+        if last_owner.get() {
+            return view! {
+                <div class="danger-item">
+                    <h3 class="danger-title" id="leave-workspace">"Leave workspace"</h3>
+                    <p class="card-text">
+                        "You are the only owner. Transfer the ownership or delete the workspace instead."
+                    </p>
+                </div>
+            }
+            .into_any();
+        }
+        view! {
+            <details class="danger-item" id="leave-workspace">
+                <summary>"Leave workspace"</summary>
+                <p class="card-text">"You lose access at once. Someone who may invite can ask you back."</p>
+                <Form action=LeaveWorkspace::PATH reload=true>
+                    <Hidden name="form[workspace]" value=id.to_string()/>
+                    <Field name="slug" label="Type the slug to leave" hint=typed/>
+                    <div class="form-actions"><Submit class="button button-danger">"Leave workspace"</Submit></div>
+                </Form>
+            </details>
+        }
+        .into_any()
     };
-    let heirs = data.with_untracked(|workspace| workspace.heirs.clone());
-    let options: Vec<(String, String)> = heirs
-        .into_iter()
-        .map(|(id, name)| (id.to_string(), name))
-        .collect();
-    view! {
-        <section class="card card-danger" aria-labelledby="danger-zone">
-            <div class="card-header"><h2 class="card-title" id="danger-zone">"Danger Zone"</h2></div>
-            {(!options.is_empty()).then(|| view! {
-                <details class="danger-item">
-                    <summary>"Transfer ownership"</summary>
-                    <p class="card-text">"The new owner gets every right, and you become an admin."</p>
-                    <Form action=TransferOwnership::PATH>
-                        <Hidden name="form[workspace]" value=id.to_string()/>
-                        <Select name="member" label="New owner" options=options.clone()/>
-                        {password()}
-                        <div class="form-actions"><Submit class="button button-danger">"Transfer ownership"</Submit></div>
-                    </Form>
-                </details>
-            })}
-            <h3 class="danger-title">"Delete Workspace"</h3>
-            <p class="card-text">
-                {move || data.with(|workspace| format!(
-                    "Removes the workspace and all its data, irreversibly: {} members, {} contacts, every invitation and event.",
-                    workspace.members, workspace.contacts,
-                ))}
-            </p>
-            <Form action=DeleteWorkspace::PATH reload=true>
-                <Hidden name="form[workspace]" value=id.to_string()/>
-                <Field name="slug" label="Type the slug to confirm" hint=format!("It is {}", slug.get_untracked())/>
-                {password()}
-                <div class="form-actions"><Submit class="button button-danger">"Delete Workspace"</Submit></div>
-            </Form>
-        </section>
-    }
+    let transfer = move || {
+        let heirs = heirs.get();
+        if heirs.is_empty() {
+            return None;
+        }
+        let nobody = (String::new(), "Choose a member".to_owned());
+        let options = heirs.into_iter().map(|(id, name)| (id.to_string(), name));
+        let options: Vec<(String, String)> = std::iter::once(nobody).chain(options).collect();
+        Some(view! {
+            <details class="danger-item" id="transfer-ownership">
+                <summary>"Transfer ownership"</summary>
+                <p class="card-text">"The new owner gets every right, and you become an admin."</p>
+                <Form action=TransferOwnership::PATH>
+                    <Hidden name="form[workspace]" value=id.to_string()/>
+                    <Select name="member" label="New owner" options=options/>
+                    <Field name="slug" label="Type the slug to transfer" hint=typed/>
+                    <CurrentPassword ask/>
+                    <div class="form-actions"><Submit class="button button-danger">"Transfer ownership"</Submit></div>
+                </Form>
+            </details>
+        })
+    };
+    let delete = move || {
+        owns.get().then(|| view! {
+            <section class="danger-item" aria-labelledby="delete-workspace">
+                <h3 class="danger-title" id="delete-workspace">"Delete Workspace"</h3>
+                <p class="card-text">
+                    {move || data.with(|workspace| format!(
+                        "Removes the workspace and all its data, irreversibly: {} members, {} contacts, every invitation and event.",
+                        workspace.members, workspace.contacts,
+                    ))}
+                </p>
+                <Form action=DeleteWorkspace::PATH reload=true>
+                    <Hidden name="form[workspace]" value=id.to_string()/>
+                    <Field name="slug" label="Type the slug to confirm" hint=typed/>
+                    <CurrentPassword ask/>
+                    <div class="form-actions"><Submit class="button button-danger">"Delete Workspace"</Submit></div>
+                </Form>
+            </section>
+        })
+    };
+    view! { <Card title="Danger Zone" danger=true>{leave}{transfer}{delete}</Card> }
 }
 
 /// `/new`: another workspace.
 #[component]
 pub fn NewWorkspacePage() -> impl IntoView {
     guarded(
-        || crate::session::api::LoadFirstPath {},
+        || LoadFirstPath {},
         &[],
         |path: Data<String>| {
             if path.get_untracked() == "/login" {
-                return view! { <leptos_router::components::Redirect path="/login?next=/new"/> }
-                    .into_any();
+                return view! { <Redirect path="/login?next=/new"/> }.into_any();
             }
             view! {
-            <Title text="Create workspace"/>
-            <main id="main" class="auth">
-                <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
-                <div class="auth-card">
-                    <h1>"Create workspace"</h1>
-                    <Form action=CreateWorkspace::PATH reload=true>
+                <Doorway title="Create workspace">
+                    <Form action=CreateWorkspace::PATH reload=true guard=true>
                         <Field name="name" label="Workspace Name" autocomplete="organization"/>
                         <SlugField workspace="" label="Slug (Workspace URL)"/>
                         <p class="hint">"Leave it empty to have one made from the name."</p>
                         <Submit class="button button-primary button-wide">"Create Workspace"</Submit>
                     </Form>
-                </div>
-            </main>
-        }.into_any()
+                    <Form action=SignOut::PATH class="auth-foot" reload=true>
+                        <Hidden name="next" value="/login".to_owned()/>
+                        <Submit class="text-button">"Sign Out"</Submit>
+                    </Form>
+                </Doorway>
+            }.into_any()
         },
     )
 }

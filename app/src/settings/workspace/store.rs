@@ -182,6 +182,34 @@ pub async fn check_slug(
     })
 }
 
+/// What is wrong with an address, with one that is free, as it is said while typing.
+pub async fn with_free_slug(
+    house: &House,
+    actor: Option<&Actor>,
+    typed: &str,
+    error: AppError,
+) -> AppError {
+    let AppError::Invalid(errors) = &error else {
+        return error;
+    };
+    if errors.get("slug").is_none() {
+        return error;
+    }
+    let Ok(SlugCheck::No {
+        reason,
+        suggestion: Some(free),
+    }) = check_slug(house, actor, typed).await
+    else {
+        return error;
+    };
+    let mut offering = FieldErrors::new();
+    offering.add("slug", format!("{reason}. Free: {free}"));
+    for (field, message) in errors.iter() {
+        offering.add(field, message);
+    }
+    AppError::Invalid(offering)
+}
+
 pub async fn move_to(house: &House, actor: &Actor, slug: Slug) -> Result<Done, AppError> {
     actor.require(Permission::EditWorkspace)?;
     if slug == *actor.slug() {
@@ -274,7 +302,18 @@ pub async fn owners(tx: &Tx, actor: &Actor) -> Result<u64, AppError> {
         .await?)
 }
 
-pub async fn leave(house: &House, actor: &Actor) -> Result<(), AppError> {
+/// What cannot be taken back wants the workspace's address, typed.
+fn confirm_by_slug(actor: &Actor, typed: &str) -> Result<(), AppError> {
+    if typed.trim() == actor.slug().as_str() {
+        Ok(())
+    } else {
+        let message = format!("Type {} to confirm", actor.slug());
+        Err(AppError::field("slug", message))
+    }
+}
+
+pub async fn leave(house: &House, actor: &Actor, typed_slug: &str) -> Result<(), AppError> {
+    confirm_by_slug(actor, typed_slug)?;
     let mut tx = house.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
     let actor = &sessions::actor_now(&tx, actor).await?;
@@ -309,10 +348,12 @@ pub async fn transfer(
     info: &RequestInfo,
     actor: &Actor,
     heir: MembershipId,
+    typed_slug: &str,
     current_password: &Secret,
 ) -> Result<Done, AppError> {
     use entity::membership::Column;
     actor.require(Permission::OwnWorkspace)?;
+    confirm_by_slug(actor, typed_slug)?;
     sessions::confirm_identity(house, info, actor.person(), current_password).await?;
     let mut tx = house.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
@@ -373,12 +414,7 @@ pub async fn delete(
 ) -> Result<(), AppError> {
     use entity::{membership, slug_claim, user};
     actor.require(Permission::OwnWorkspace)?;
-    if typed_slug.trim() != actor.slug().as_str() {
-        return Err(AppError::field(
-            "slug",
-            format!("Type {} to confirm", actor.slug()),
-        ));
-    }
+    confirm_by_slug(actor, typed_slug)?;
     sessions::confirm_identity(house, info, actor.person(), current_password).await?;
     let mut tx = house.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;

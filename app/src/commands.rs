@@ -1,0 +1,97 @@
+//! What the command palette offers: every page, and everything that can be done, as far as the role may.
+
+use crate::domain::Permission;
+use crate::session::model::Surroundings;
+use crate::settings::SECTIONS;
+use crate::ui::{Command, Target};
+
+/// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
+/// to do.
+const PLACES: [(&str, &str, Option<Permission>); 8] = [
+    (
+        "Invite a new member",
+        "members#invite-a-new-member",
+        Some(Permission::InviteMembers),
+    ),
+    ("Change your password", "account#change-password", None),
+    ("End other sessions", "account#your-sessions", None),
+    (
+        "Rename workspace",
+        "workspace#name",
+        Some(Permission::EditWorkspace),
+    ),
+    (
+        "Change workspace URL",
+        "workspace#url",
+        Some(Permission::EditWorkspace),
+    ),
+    ("Leave workspace", "workspace#leave-workspace", None),
+    (
+        "Transfer ownership",
+        "workspace#transfer-ownership",
+        Some(Permission::OwnWorkspace),
+    ),
+    (
+        "Delete workspace",
+        "workspace#delete-workspace",
+        Some(Permission::OwnWorkspace),
+    ),
+];
+
+pub fn commands(around: &Surroundings) -> Vec<Command> {
+    let base = format!("/w/{}", around.here.slug);
+    let role = around.here.role;
+    let may = |permission: Option<Permission>| permission.is_none_or(|it| role.may(it));
+    let mut commands = vec![
+        page("Overview", "Page", base.clone()),
+        page("Inbox", "Page", format!("{base}/inbox")),
+    ];
+    for section in SECTIONS.iter().filter(|section| section.is_for(role)) {
+        let path = format!("{base}/settings/{}", section.path);
+        commands.push(page(section.label, "Settings", path));
+    }
+    if around.demo {
+        commands.push(page("Outbox", "Demo", "/outbox".to_owned()));
+    }
+    for (label, place, permission) in PLACES {
+        if may(permission) {
+            commands.push(page(label, "Action", format!("{base}/settings/{place}")));
+        }
+    }
+    commands.push(page(
+        "Mark all notifications read",
+        "Action",
+        format!("{base}/inbox#mark-all-read"),
+    ));
+    if role.may(Permission::SeeMemberEmails) {
+        let target = Target::File(format!("{base}/members.csv"));
+        commands.push(command("Export members as CSV", "Action", target));
+    }
+    commands.push(page("Create workspace", "Action", "/new".to_owned()));
+    commands.push(command(
+        "Sign Out",
+        "Action",
+        Target::Button("#user-menu form button"),
+    ));
+    for place in around
+        .places
+        .iter()
+        .filter(|place| place.id != around.here.id)
+    {
+        let path = format!("/w/{}", place.slug);
+        commands.push(page(&place.name, "Switch workspace", path));
+    }
+    commands
+}
+
+fn page(label: &str, hint: &'static str, path: String) -> Command {
+    command(label, hint, Target::Page(path))
+}
+
+fn command(label: &str, hint: &'static str, target: Target) -> Command {
+    Command {
+        label: label.to_owned(),
+        hint,
+        target,
+    }
+}

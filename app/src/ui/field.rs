@@ -1,0 +1,236 @@
+//! What stands in a form: fields with their labels, hints and errors, and the button.
+
+use leptos::prelude::*;
+
+use super::form::{FormState, posted_name};
+use super::icon::{Icon, icon};
+
+/// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
+#[component]
+pub fn Hidden(name: &'static str, #[prop(into)] value: Signal<String>) -> impl IntoView {
+    view! { <input type="hidden" name=name value=move || value.get()/> }
+}
+
+/// A labelled text field with its hint and its error.
+#[component]
+pub fn Field(
+    name: &'static str,
+    label: &'static str,
+    #[prop(default = "text")] kind: &'static str,
+    /// What is stored. Another window's change shows as long as nothing was typed here.
+    #[prop(optional, into)]
+    value: Signal<String>,
+    #[prop(optional, into)] hint: Option<Signal<String>>,
+    #[prop(default = "off")] autocomplete: &'static str,
+    /// Saving does not make a new value count at once: the field goes back to what is stored.
+    #[prop(optional)]
+    not_yet: bool,
+    /// Stands before the field, as `/w/` does before a slug.
+    #[prop(optional)]
+    before: &'static str,
+    #[prop(optional)] disabled: bool,
+    /// Called with what is being typed.
+    #[prop(optional, into)]
+    on_typed: Option<Callback<String>>,
+    /// Said below the field while typing.
+    #[prop(optional)]
+    remark: Option<AnyView>,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let id = state.id(name);
+    let first_wrong = state.claim(name);
+    let typed = if kind == "password" {
+        None
+    } else {
+        state.typed(name)
+    };
+    let shown = move || typed.clone().unwrap_or_else(|| value.get());
+    let (hint_id, remark_id) = (format!("{id}-hint"), format!("{id}-remark"));
+    let mut describing = Vec::new();
+    if hint.is_some() {
+        describing.push(hint_id.clone());
+    }
+    if remark.is_some() {
+        describing.push(remark_id.clone());
+    }
+    let input = view! {
+        <input
+            class="input"
+            data-not-yet=not_yet.then_some("true")
+            id=id.clone()
+            name=posted_name(name)
+            type=kind
+            value=shown
+            autocomplete=autocomplete
+            autocapitalize=if kind == "text" { None } else { Some("none") }
+            spellcheck=(kind != "text" || !before.is_empty()).then_some("false")
+            disabled=disabled
+            autofocus=first_wrong
+            aria-invalid=state.invalid(name)
+            aria-describedby=state.described_by(name, describing)
+            on:input:target=move |event| {
+                if let Some(on_typed) = on_typed {
+                    on_typed.run(event.target().value());
+                }
+            }
+        />
+    };
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            {if before.is_empty() {
+                input.into_any()
+            } else {
+                view! { <div class="input-prefix"><span aria-hidden="true">{before}</span>{input}</div> }.into_any()
+            }}
+            {hint.map(|hint| view! { <p class="hint" id=hint_id>{move || hint.get()}</p> })}
+            {remark.map(|remark| view! { <div class="hint" id=remark_id aria-live="polite">{remark}</div> })}
+            <FieldError state name/>
+        </div>
+    }
+}
+
+/// A labelled field of several lines.
+#[component]
+pub fn TextArea(
+    name: &'static str,
+    label: &'static str,
+    #[prop(optional, into)] hint: Option<String>,
+    #[prop(default = 1)] rows: u32,
+    #[prop(default = "off")] autocomplete: &'static str,
+    /// Each of several entries has a result of its own: those that were refused stay.
+    #[prop(optional)]
+    each: bool,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let id = state.id(name);
+    let first_wrong = state.claim(name);
+    let hint_id = format!("{id}-hint");
+    let describing = hint.iter().map(|_| hint_id.clone()).collect();
+    let area = NodeRef::<leptos::html::Textarea>::new();
+    if each {
+        Effect::new(move || {
+            if let Some(refused) = state.refused()
+                && let Some(area) = area.get()
+            {
+                area.set_value(&refused);
+            }
+        });
+    }
+    let text = state
+        .typed(name)
+        .or_else(|| untrack(|| state.refused()).filter(|_| each));
+    view! {
+        <div class="field">
+            <label for=id.clone()>{label}</label>
+            <textarea
+                node_ref=area
+                class="input textarea"
+                id=id
+                name=posted_name(name)
+                rows=rows
+                autocomplete=autocomplete
+                spellcheck="false"
+                autofocus=first_wrong
+                aria-invalid=state.invalid(name)
+                aria-describedby=state.described_by(name, describing)
+            >{text}</textarea>
+            {hint.map(|hint| view! { <p class="hint" id=hint_id>{hint}</p> })}
+            <FieldError state name/>
+        </div>
+    }
+}
+
+/// A labelled choice. `options`: value and text.
+#[component]
+pub fn Select(
+    name: &'static str,
+    label: &'static str,
+    options: Vec<(String, String)>,
+    #[prop(optional, into)] selected: String,
+    #[prop(optional)] hint: Option<AnyView>,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let id = state.id(name);
+    let first_wrong = state.claim(name);
+    let selected = state.typed(name).unwrap_or(selected);
+    view! {
+        <div class="field">
+            <label for=id.clone()>{label}</label>
+            <select
+                class="select"
+                id=id
+                name=posted_name(name)
+                autofocus=first_wrong
+                aria-invalid=state.invalid(name)
+                aria-describedby=state.described_by(name, Vec::new())
+            >
+                {options.into_iter().map(|(value, text)| {
+                    let chosen = value == selected;
+                    view! { <option value=value selected=chosen>{text}</option> }
+                }).collect_view()}
+            </select>
+            {hint}
+            <FieldError state name/>
+        </div>
+    }
+}
+
+#[component]
+fn FieldError(state: FormState, name: &'static str) -> impl IntoView {
+    move || {
+        let id = format!("{}-error", state.id(name));
+        state.error(name).map(|text| {
+            view! {
+                <p class="field-error" id=id>{icon(Icon::Warning)}<span>{text}</span></p>
+            }
+        })
+    }
+}
+
+const CURRENT_PASSWORD: &str = "current_password";
+
+/// Asks for the current password where a fresh sign-in is needed: if the page knows that this one is old, or once the
+/// server says so. Then it stays until the form is accepted.
+#[component]
+pub fn CurrentPassword(
+    #[prop(optional, into)] ask: Signal<bool>,
+    #[prop(default = "Your sign-in is more than 15 minutes old")] hint: &'static str,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    // Also while it is not shown: it will be as soon as there is an error.
+    state.claim(CURRENT_PASSWORD);
+    let shown = Memo::new(move |before: Option<&bool>| {
+        ask.get()
+            || state.error(CURRENT_PASSWORD).is_some()
+            || (before == Some(&true)
+                && state
+                    .outcome
+                    .with(|outcome| matches!(outcome, Some(Err(_)))))
+    });
+    move || {
+        shown.get().then(|| view! {
+            <Field
+                name=CURRENT_PASSWORD label="Current Password" kind="password" autocomplete="current-password" hint=hint
+            />
+        })
+    }
+}
+
+/// Tells a password manager whose new password it is. Nobody sees it, and it is not posted.
+#[component]
+pub fn Username(#[prop(into)] value: Signal<String>) -> impl IntoView {
+    view! { <input type="text" autocomplete="username" value=move || value.get() readonly=true hidden=true/> }
+}
+
+/// The button that posts the form.
+#[component]
+pub fn Submit(
+    #[prop(default = "button button-primary")] class: &'static str,
+    children: Children,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    view! {
+        <button type="submit" class=class aria-busy=move || state.busy.get().then_some("true")>{children()}</button>
+    }
+}

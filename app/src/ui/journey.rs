@@ -1,0 +1,105 @@
+//! From one page to the next without loading: menus close, the focus follows, and a place on the page that the address
+//! names (`#change-password`) is gone to once it is there.
+
+use std::cell::Cell;
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
+
+use super::flash::forgetting_flash;
+use super::script::method;
+use super::unsaved::watch_unsaved;
+
+/// Marks the place that was gone to. (`:target` knows only of pages that were loaded.)
+const MARK: &str = "data-target";
+const CONTROLS: &str =
+    ":is(input:not([type=hidden], [hidden]), textarea, select, button, summary, a[href])";
+
+thread_local! {
+    /// A page was gone to, and the focus is not on it yet.
+    static ARRIVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Stands once within the router.
+#[component]
+pub fn Journey() -> impl IntoView {
+    watch_unsaved();
+    let location = use_location();
+    let forget_flash = forgetting_flash();
+    Effect::new(move |before: Option<String>| {
+        let path = location.pathname.get();
+        let hash = location.hash.get();
+        if before.is_some_and(|before| before != path) {
+            close_popovers();
+            forget_flash();
+            ARRIVING.set(true);
+        }
+        // After the page is drawn. What it has still to fetch arrives by itself, see the guard.
+        request_animation_frame(move || arrive(&hash));
+        path
+    });
+}
+
+/// Puts someone who has just come where the address points, or at the beginning of the page.
+pub fn arrive(hash: &str) {
+    let place = hash.trim_start_matches('#');
+    if !place.is_empty() && go_to(place) {
+        ARRIVING.set(false);
+    } else if ARRIVING.get()
+        && let Some(main) = document().get_element_by_id("main")
+    {
+        // Where the focus is on the page already, somebody is at work there.
+        if !main.contains(document().active_element().as_deref()) {
+            focus(&main);
+        }
+        ARRIVING.set(!place.is_empty());
+    }
+}
+
+fn go_to(place: &str) -> bool {
+    let document = document();
+    let Some(target) = document.get_element_by_id(place) else {
+        return false;
+    };
+    if let Ok(Some(before)) = document.query_selector(&format!("[{MARK}]")) {
+        let _ = before.remove_attribute(MARK);
+    }
+    let _ = target.set_attribute(MARK, "true");
+    if let Ok(Some(details)) = target.closest("details") {
+        let _ = details.set_attribute("open", "");
+    }
+    target.scroll_into_view();
+    if target.has_attribute("tabindex") {
+        focus(&target);
+        return true;
+    }
+    // A heading stands for the part that it names.
+    let named = document.query_selector(&format!("[aria-labelledby=\"{place}\"]"));
+    let part = named.ok().flatten().unwrap_or_else(|| target.clone());
+    if let Ok(Some(control)) = part.query_selector(CONTROLS) {
+        focus(&control);
+    } else {
+        let _ = target.set_attribute("tabindex", "-1");
+        focus(&target);
+    }
+    true
+}
+
+fn focus(element: &Element) {
+    if let Some(element) = element.dyn_ref::<HtmlElement>() {
+        let _ = element.focus();
+    }
+}
+
+fn close_popovers() {
+    let Ok(open) = document().query_selector_all(":popover-open") else {
+        return;
+    };
+    for index in 0..open.length() {
+        if let Some(popover) = open.get(index) {
+            method(&popover, "hidePopover", &[]);
+        }
+    }
+}
