@@ -4,13 +4,13 @@
 #[cfg(feature = "ssr")]
 use std::error::Error;
 
-use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
+use crate::call::CompactEncoding;
 use crate::domain::AppError;
 
 impl FromServerFnError for AppError {
-    type Encoder = JsonEncoding;
+    type Encoder = CompactEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {

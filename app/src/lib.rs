@@ -7,7 +7,7 @@
 
 #![recursion_limit = "512"]
 
-mod call;
+pub mod call;
 pub mod catalog;
 mod commands;
 pub mod domain;

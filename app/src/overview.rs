@@ -5,6 +5,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use serde::{Deserialize, Serialize};
 
+use crate::call::Compact;
 use crate::domain::{AppError, Timestamp};
 use crate::live::Topic;
 use crate::ui::{Card, Data, Empty, Icon, PageHeader, Time, guarded};
@@ -22,7 +23,7 @@ pub struct Overview {
     pub events: Vec<(String, Timestamp)>,
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
     let caller = crate::session::caller()?;
     let actor = caller.actor(&workspace).await?;

@@ -1,6 +1,7 @@
 use leptos::prelude::*;
 
 use super::model::InboxPage;
+use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
@@ -8,7 +9,7 @@ use crate::form::Done;
 use {super::store, crate::session::caller};
 
 /// `category` and `before` as they stand in the address; what is no category or id counts as none.
-#[server]
+#[server(output = Compact)]
 pub async fn load_inbox(
     workspace: String,
     category: String,
@@ -26,7 +27,7 @@ pub async fn load_inbox(
 }
 
 /// Marks one notification; `read` is `true` or `false`, the state that is wanted.
-#[server]
+#[server(output = Compact)]
 pub async fn mark_notification(
     workspace: String,
     notification: String,
@@ -44,7 +45,7 @@ pub async fn mark_notification(
     }))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn mark_all_read(workspace: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;

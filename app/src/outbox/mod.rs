@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use serde::{Deserialize, Serialize};
 
+use crate::call::Compact;
 use crate::domain::{AppError, MailId, Timestamp};
 use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded};
 
@@ -25,7 +26,7 @@ pub struct LetterView {
 }
 
 /// Anyone who reaches a demo may read its outbox: its mail is not anybody's. Elsewhere the page does not exist.
-#[server]
+#[server(output = Compact)]
 pub async fn load_outbox() -> Result<Outbox, AppError> {
     use sea_orm::{EntityTrait, QueryOrder, QuerySelect};
     let house = crate::session::house()?;

@@ -6,13 +6,14 @@ use super::model::{
     AcceptForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm, SignUpForm,
     Surroundings, TokenForm,
 };
+use crate::call::Compact;
 use crate::domain::{AppError, Secret};
 use crate::form::Done;
 
 #[cfg(feature = "ssr")]
 use super::{caller, store};
 
-#[server]
+#[server(output = Compact)]
 pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let begun = store::sign_up(
@@ -26,7 +27,7 @@ pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppErr
     Ok(Done::said("Welcome to Wheelhouse"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let begun = store::sign_in(caller.house(), caller.info(), &form.email, &form.password).await?;
@@ -40,7 +41,7 @@ pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppErr
     Ok(Done::said("You are signed in"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn sign_out(next: Option<String>) -> Result<Done, AppError> {
     let caller = caller()?;
     if let Some(person) = caller.visitor().await? {
@@ -51,7 +52,7 @@ pub async fn sign_out(next: Option<String>) -> Result<Done, AppError> {
     Ok(Done::said("You are signed out"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn request_password_reset(#[server(default)] form: ForgotForm) -> Result<Done, AppError> {
     let caller = caller()?;
     store::request_reset(caller.house(), caller.info(), &form.email).await?;
@@ -60,7 +61,7 @@ pub async fn request_password_reset(#[server(default)] form: ForgotForm) -> Resu
     ))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, AppError> {
     let caller = caller()?;
     if form.password != form.confirm {
@@ -73,7 +74,7 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, 
 }
 
 /// Whether a reset link still works, for its page.
-#[server]
+#[server(output = Compact)]
 pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
     let caller = caller()?;
     caller.house().limits().token(caller.info().address)?;
@@ -85,7 +86,7 @@ pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
 }
 
 /// What a link to `/confirm-email/…` is about.
-#[server]
+#[server(output = Compact)]
 pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
     let caller = caller()?;
     caller.house().limits().token(caller.info().address)?;
@@ -99,7 +100,7 @@ pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError
 }
 
 /// Confirms an address, confirms a changed one, or takes a change back, whichever the link is for.
-#[server]
+#[server(output = Compact)]
 pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, AppError> {
     let caller = caller()?;
     caller.house().limits().token(caller.info().address)?;
@@ -112,14 +113,14 @@ pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, A
     Ok(Done::said(message))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn resend_confirmation() -> Result<Done, AppError> {
     let caller = caller()?;
     store::resend_confirmation(caller.house(), caller.info(), &caller.person().await?).await?;
     Ok(Done::said("A new mail with a link is on its way"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
@@ -132,7 +133,7 @@ pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> 
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
@@ -158,7 +159,7 @@ pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Do
 }
 
 /// Who is here, where, and what is waiting: everything that stands around a workspace's pages.
-#[server]
+#[server(output = Compact)]
 pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -182,7 +183,7 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
 }
 
 /// Where `/` leads: the workspace used last, the page that makes one, or the sign-in page.
-#[server]
+#[server(output = Compact)]
 pub async fn load_first_path() -> Result<String, AppError> {
     let caller = caller()?;
     match caller.visitor().await? {

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::call::CompactEncoding;
 use crate::form::{Flash, Outcome};
 
 #[derive(Clone, Copy)]
@@ -9,7 +10,10 @@ struct Waiting(StoredValue<Option<Flash>>);
 
 /// Gives the tree the flash; carried over, so that the browser starts from the same as the server.
 pub fn provide_flash() {
-    let flash = SharedValue::new(|| use_context::<Option<Flash>>().flatten()).into_inner();
+    let flash = SharedValue::<_, CompactEncoding>::new_with_encoding(|| {
+        use_context::<Option<Flash>>().flatten()
+    })
+    .into_inner();
     provide_context(Waiting(StoredValue::new(flash)));
 }
 

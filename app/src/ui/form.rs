@@ -210,25 +210,22 @@ pub fn Form(
         POSTING.set(POSTING.get() + 1);
         let navigate = navigate.clone();
         spawn_local(async move {
-            let Answer {
-                outcome,
-                text,
-                location,
-            } = send(action, &body).await;
+            let Answer { outcome, location } = send(action, &body).await;
             let _ = state.busy.try_set(false);
             let good = outcome.is_ok();
             let leaves = reload && location.is_some();
             if let Ok(done) = &outcome {
                 settle(&form, clear);
                 close_popover(&form);
-                if !leaves {
+                if leaves {
+                    keep_for_next_page(&done.message);
+                } else {
                     said.say(done.clone());
                 }
             }
             let _ = state.outcome.try_set(Some(outcome));
             match location {
                 Some(path) if leaves => {
-                    keep_for_next_page(&text);
                     leave_for(&path);
                     let here_still = || {
                         stayed();
@@ -320,8 +317,6 @@ fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParam
 
 struct Answer {
     outcome: Outcome,
-    /// The answer as it came.
-    text: String,
     /// Where it leads.
     location: Option<String>,
 }
@@ -329,11 +324,10 @@ struct Answer {
 async fn send(action: &str, body: &UrlSearchParams) -> Answer {
     match post(action, body).await {
         Ok(posted) if posted.good => Answer {
-            outcome: read::<Done>(&posted.text),
-            text: posted.text,
+            outcome: read::<Done>(&posted.answer),
             location: posted.location,
         },
-        Ok(posted) => failed(read(&posted.text).unwrap_or(AppError::Offline)),
+        Ok(posted) => failed(read(&posted.answer).unwrap_or(AppError::Offline)),
         Err(error) => failed(error),
     }
 }
@@ -341,7 +335,6 @@ async fn send(action: &str, body: &UrlSearchParams) -> Answer {
 fn failed(error: AppError) -> Answer {
     Answer {
         outcome: Err(error),
-        text: String::new(),
         location: None,
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use leptos::either::Either;
 use leptos::prelude::*;
-use leptos::server::codee::{Decoder, Encoder};
 use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -18,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::form::is_posting;
 use super::journey::arrive;
 use super::live::Live;
-use crate::call::{Answer, Call, Calling, ask, read};
+use crate::call::{Answer, Call, Calling, CompactEncoding, ask, read};
 use crate::domain::AppError;
 use crate::live::Topic;
 
@@ -59,7 +58,7 @@ where
         topics,
         show: Box::new(move |answer| {
             let data = RwSignal::new(read::<F::Output>(answer)?);
-            let apply = move |answer: &str| {
+            let apply = move |answer: &[u8]| {
                 if let Ok(value) = read(answer) {
                     data.set(value);
                 }
@@ -77,13 +76,14 @@ struct Page {
 }
 
 /// Draws the first answer, and says how to take later ones.
-type Show = Box<dyn Fn(&str) -> Result<(AnyView, Apply), AppError> + Send + Sync>;
+type Show = Box<dyn Fn(&[u8]) -> Result<(AnyView, Apply), AppError> + Send + Sync>;
 
 /// Takes a later answer.
-type Apply = Box<dyn Fn(&str)>;
+type Apply = Box<dyn Fn(&[u8])>;
 
 fn loaded(page: Arc<Page>) -> AnyView {
-    let first = OnceResource::<Answer, Verbatim>::new_with_options(untrack(|| (page.ask)()), false);
+    let first =
+        OnceResource::<Answer, CompactEncoding>::new_with_options(untrack(|| (page.ask)()), false);
     view! {
         <Suspense fallback=Skeleton>
             {move || {
@@ -102,7 +102,7 @@ fn loaded(page: Arc<Page>) -> AnyView {
     .into_any()
 }
 
-fn follow(page: Arc<Page>, shown: String, apply: Apply) {
+fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
     let live = use_context::<Live>();
     let refresh = expect_context::<Refresh>();
     let location = use_location();
@@ -159,35 +159,6 @@ fn follow(page: Arc<Page>, shown: String, apply: Apply) {
             }
         });
     });
-}
-
-/// How an answer travels in the page: as it is, JSON, with a mark before an error.
-struct Verbatim;
-
-const MARK: char = '!';
-
-impl Encoder<Answer> for Verbatim {
-    type Error = serde_json::Error;
-    type Encoded = String;
-
-    fn encode(answer: &Answer) -> Result<String, serde_json::Error> {
-        match answer {
-            Ok(json) => Ok(json.clone()),
-            Err(error) => serde_json::to_string(error).map(|json| format!("{MARK}{json}")),
-        }
-    }
-}
-
-impl Decoder<Answer> for Verbatim {
-    type Error = serde_json::Error;
-    type Encoded = str;
-
-    fn decode(text: &str) -> Result<Answer, serde_json::Error> {
-        match text.strip_prefix(MARK) {
-            Some(json) => serde_json::from_str(json).map(Err),
-            None => Ok(Ok(text.to_owned())),
-        }
-    }
 }
 
 #[component]

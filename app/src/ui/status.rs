@@ -9,7 +9,6 @@ use super::flash::flash;
 use super::form::Form;
 use super::icon::{Icon, icon};
 use super::script::Storage;
-use crate::call::read;
 use crate::form::Done;
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
@@ -20,7 +19,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 /// Where a message waits for the page that is being loaded.
 const KEPT: &str = "wheelhouse-said";
-/// No message is longer, as JSON.
+/// No message is longer.
 const LONGEST_KEPT: usize = 4_000;
 
 /// What keeps a message from going: an Undo on its way or refused, and someone who is about to press it.
@@ -101,19 +100,19 @@ impl Said {
             storage.remove(KEPT);
             kept
         });
-        match kept.and_then(|text| read::<Done>(&text).ok()) {
-            Some(done) => self.say(done),
+        match kept {
+            Some(message) => self.tell(&message),
             None => self.expire(0, STANDS_WITH_UNDO),
         }
     }
 }
 
-/// Keeps an answer, as it came, for the page that it leads to.
-pub fn keep_for_next_page(done: &str) {
-    if done.len() <= LONGEST_KEPT
+/// Keeps what an answer says for the page that it leads to.
+pub fn keep_for_next_page(message: &str) {
+    if message.len() <= LONGEST_KEPT
         && let Some(storage) = Storage::open("sessionStorage")
     {
-        storage.set(KEPT, done);
+        storage.set(KEPT, message);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use app::call::read;
 use app::domain::AppError;
 use app::form::{Done, Flash, Outcome};
 use app::keyring::Token;
@@ -196,7 +197,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     };
     let failed = head.headers.remove(FAILED).is_some() || head.status.is_server_error();
     let error = failed.then(|| {
-        serde_json::from_slice::<AppError>(&answer).unwrap_or_else(|_| AppError::Internal {
+        read::<AppError>(&answer).unwrap_or_else(|_| AppError::Internal {
             incident: "unreadable".to_owned(),
         })
     });
@@ -237,7 +238,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     let target = asked.or(back).or(referer).unwrap_or("/").to_owned();
     let outcome: Outcome = match error {
         Some(error) => Err(error),
-        None => Ok(serde_json::from_slice::<Done>(&answer).unwrap_or_default()),
+        None => Ok(read::<Done>(&answer).unwrap_or_default()),
     };
     let key = field(FORM).unwrap_or_default().to_owned();
     let typed = fields

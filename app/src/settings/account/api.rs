@@ -1,19 +1,20 @@
 use leptos::prelude::*;
 
 use super::model::{AccountView, PasswordForm, ProfileForm};
+use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
 #[cfg(feature = "ssr")]
 use {super::store, crate::session::caller};
 
-#[server]
+#[server(output = Compact)]
 pub async fn load_account() -> Result<AccountView, AppError> {
     let caller = caller()?;
     store::view(caller.house(), &caller.person().await?).await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
@@ -29,21 +30,21 @@ pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, 
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn resend_email_change() -> Result<Done, AppError> {
     let caller = caller()?;
     store::resend_change(caller.house(), caller.info(), &caller.person().await?).await?;
     Ok(Done::said("A new mail with a link is on its way"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn cancel_email_change() -> Result<Done, AppError> {
     let caller = caller()?;
     store::cancel_change(caller.house(), &caller.person().await?).await?;
     Ok(Done::said("Your address stays as it was"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn update_password(#[server(default)] form: PasswordForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
@@ -56,7 +57,7 @@ pub async fn update_password(#[server(default)] form: PasswordForm) -> Result<Do
     }))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn end_session(session: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let session = session.parse().map_err(|_| AppError::NotFound)?;
@@ -64,7 +65,7 @@ pub async fn end_session(session: String) -> Result<Done, AppError> {
     Ok(Done::said("Session ended"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn end_other_sessions() -> Result<Done, AppError> {
     let caller = caller()?;
     let ended = store::end_others(caller.house(), &caller.person().await?).await?;

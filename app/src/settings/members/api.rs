@@ -1,6 +1,7 @@
 use leptos::prelude::*;
 
 use super::model::{InviteForm, MembersView, RoleForm};
+use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
@@ -11,7 +12,7 @@ use {
 };
 
 /// `status`, `search`, `after` (of members) and `before` (of invitations) as they stand in the address.
-#[server]
+#[server(output = Compact)]
 pub async fn load_members(
     workspace: String,
     status: String,
@@ -32,7 +33,7 @@ pub async fn load_members(
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -40,7 +41,7 @@ pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<Done,
     invitations::invite(caller.house(), &actor, &form.email, role).await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn resend_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -48,7 +49,7 @@ pub async fn resend_invitation(workspace: String, invitation: String) -> Result<
     invitations::resend(caller.house(), &actor, id).await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -60,7 +61,7 @@ pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -72,7 +73,7 @@ pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -92,7 +93,7 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -104,7 +105,7 @@ pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, 
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn remove_member(workspace: String, member: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -116,7 +117,7 @@ pub async fn remove_member(workspace: String, member: String) -> Result<Done, Ap
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn undo_remove_member(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;

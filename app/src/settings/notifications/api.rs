@@ -1,6 +1,7 @@
 use leptos::prelude::*;
 
 use super::model::MatrixView;
+use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
@@ -11,14 +12,14 @@ use {
     crate::session::caller,
 };
 
-#[server]
+#[server(output = Compact)]
 pub async fn load_matrix() -> Result<MatrixView, AppError> {
     let caller = caller()?;
     store::view(caller.house(), &caller.person().await?).await
 }
 
 /// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself).
-#[server]
+#[server(output = Compact)]
 pub async fn set_notification(switch: String, on: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let switch: Switch = switch.parse().map_err(|()| AppError::Malformed)?;
@@ -32,7 +33,7 @@ pub async fn set_notification(switch: String, on: String) -> Result<Done, AppErr
 }
 
 /// Sets a whole row or column.
-#[server]
+#[server(output = Compact)]
 pub async fn set_notifications(range: String, on: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let range: Range = range.parse().map_err(|()| AppError::Malformed)?;
@@ -49,7 +50,7 @@ pub async fn set_notifications(range: String, on: String) -> Result<Done, AppErr
 }
 
 /// What a mail's unsubscribe link is about, for its page: the name of the cell.
-#[server]
+#[server(output = Compact)]
 pub async fn load_unsubscribe(token: String) -> Result<String, AppError> {
     let house = crate::session::house()?;
     let (_, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;
@@ -57,7 +58,7 @@ pub async fn load_unsubscribe(token: String) -> Result<String, AppError> {
 }
 
 /// Turns off the one cell that a mail came from, without signing in: the link is the proof.
-#[server]
+#[server(output = Compact)]
 pub async fn unsubscribe(token: String) -> Result<Done, AppError> {
     let house = crate::session::house()?;
     let (user, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;

@@ -4,6 +4,7 @@ use super::model::{
     DeleteForm, LeaveForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm,
     WorkspaceView,
 };
+use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
@@ -14,13 +15,13 @@ use {
     crate::session::caller,
 };
 
-#[server]
+#[server(output = Compact)]
 pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, AppError> {
     let caller = caller()?;
     store::view(caller.house(), &caller.actor(&workspace).await?).await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -28,7 +29,7 @@ pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done,
     store::rename(caller.house(), &actor, name).await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -41,7 +42,7 @@ pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<D
 }
 
 /// Whether an address can be had, while it is being typed.
-#[server]
+#[server(output = Compact)]
 pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
@@ -54,7 +55,7 @@ pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, Ap
     store::check_slug(caller.house(), actor.as_ref(), &slug).await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -75,7 +76,7 @@ pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<D
     Ok(done)
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -89,7 +90,7 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done
     Ok(Done::said(format!("The workspace is at /w/{slug} again")))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
@@ -103,7 +104,7 @@ pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Resu
     Ok(Done::said("Workspace created"))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -112,7 +113,7 @@ pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<Done,
     Ok(Done::said(format!("You left {}", actor.workspace_name())))
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -131,7 +132,7 @@ pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result
     .await
 }
 
-#[server]
+#[server(output = Compact)]
 pub async fn delete_workspace(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
