@@ -2,6 +2,7 @@
 
 pub mod dispatch;
 pub mod housekeeping;
+pub mod keys;
 pub mod mail;
 mod relay;
 
@@ -21,6 +22,7 @@ pub fn start(
 ) -> Result<()> {
     workers.spawn(dispatch::run(house.clone(), stop.clone()));
     workers.spawn(housekeeping::run(house.clone(), stop.clone()));
+    workers.spawn(keys::run(house.clone(), stop.clone()));
     if let Some(post) = mail::Post::new(config)? {
         workers.spawn(mail::run(house.clone(), post, stop.clone()));
     }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use app::catalog::{Category, Channel};
 use app::db::entity;
 use app::db::seed::PASSWORD;
-use app::domain::{EventId, InvitationId, MembershipId, NotificationId};
+use app::domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId};
 use app::session::links::{Carrier, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
@@ -30,6 +30,8 @@ struct Names {
     notification: NotificationId,
     session: String,
     unsubscribe: String,
+    key: ApiKeyId,
+    rotating_key: ApiKeyId,
 }
 
 impl Names {
@@ -78,6 +80,15 @@ impl Names {
             .await
             .unwrap()
             .unwrap();
+        let key = async |filter: sea_orm::sea_query::SimpleExpr| {
+            entity::ApiKey::find()
+                .filter(filter)
+                .one(read)
+                .await
+                .unwrap()
+                .unwrap()
+                .id
+        };
         Self {
             workspace: workspace.id.to_string(),
             cleo: cleo.id,
@@ -95,6 +106,8 @@ impl Names {
                 mia,
                 Switch::Cell(Category::Security, Channel::Email),
             ),
+            key: key(entity::api_key::Column::Name.eq("Website form")).await,
+            rotating_key: key(entity::api_key::Column::ReplacedBy.is_not_null()).await,
         }
     }
 }
@@ -107,6 +120,7 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
     let s = str::to_owned;
     let workspace = || ("workspace", names.workspace.clone());
     let form_workspace = || ("form[workspace]", names.workspace.clone());
+    let key = || names.key.to_string();
     let unknown_event = || ("event", EventId::new().to_string());
     vec![
         (
@@ -135,6 +149,17 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ("check_slug", vec![workspace(), ("slug", s("new-place"))]),
         ("confirm_email", vec![("form[token]", s("x"))]),
         (
+            "create_api_key",
+            vec![
+                form_workspace(),
+                ("form[name]", s("Importer")),
+                ("form[mode]", s("live")),
+                ("form[scopes][]", s("contacts:read")),
+                ("form[scopes][]", s("contacts:write")),
+                ("form[current_password]", s(PASSWORD)),
+            ],
+        ),
+        (
             "create_workspace",
             vec![("form[name]", s("Another")), ("form[slug]", s(""))],
         ),
@@ -149,6 +174,10 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ("end_other_sessions", vec![]),
         ("end_session", vec![("session", names.session.clone())]),
         (
+            "finish_api_key_rotation",
+            vec![workspace(), ("key", names.rotating_key.to_string())],
+        ),
+        (
             "invite_members",
             vec![
                 form_workspace(),
@@ -158,6 +187,20 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ),
         ("leave_workspace", vec![workspace()]),
         ("load_account", vec![]),
+        (
+            "load_api_key",
+            vec![workspace(), ("key", key()), ("before", s(""))],
+        ),
+        (
+            "load_api_keys",
+            vec![
+                workspace(),
+                ("status", s("")),
+                ("mode", s("")),
+                ("search", s("")),
+                ("before", s("")),
+            ],
+        ),
         ("load_first_path", vec![]),
         (
             "load_inbox",
@@ -192,8 +235,24 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             ],
         ),
         (
+            "narrow_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[scopes][]", s("contacts:read")),
+            ],
+        ),
+        (
             "remove_member",
             vec![workspace(), ("member", names.cleo.to_string())],
+        ),
+        (
+            "rename_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[name]", s("Renamed")),
+            ],
         ),
         (
             "rename_workspace",
@@ -215,6 +274,23 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
                 ("form[token]", s("x")),
                 ("form[password]", s("x")),
                 ("form[confirm]", s("x")),
+            ],
+        ),
+        (
+            "revoke_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[name]", s("Website form")),
+            ],
+        ),
+        (
+            "rotate_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[grace]", s("day")),
+                ("form[current_password]", s(PASSWORD)),
             ],
         ),
         (
@@ -392,6 +468,8 @@ async fn every_page() {
         "/w/{slug}/settings/notifications",
         "/w/{slug}/settings/workspace",
         "/w/{slug}/settings/members",
+        "/w/{slug}/settings/api-keys",
+        "/w/{slug}/settings/api-keys/{key}",
     ]
     .map(str::to_owned)
     .into();
@@ -411,8 +489,13 @@ async fn every_page() {
         let _ = write!(table, "{path:<34}");
         for caller in CALLERS {
             let server = server(&template, caller).await;
+            let key = Names::find_again(&server, &template, caller)
+                .await
+                .key
+                .to_string();
             let path = path
                 .replace("{slug}", "acme")
+                .replace("{key}", &key)
                 .replace("{token}", "nonsense");
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {

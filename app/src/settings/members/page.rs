@@ -249,6 +249,10 @@ fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> impl Into
         1 => " One open invitation of theirs stops working.".to_owned(),
         n => format!(" {n} open invitations of theirs stop working."),
     };
+    let keys = (!row.keys_made.is_empty()).then(|| {
+        let made = row.keys_made.join(", ");
+        view! { <p class="dialog-text">"API keys that they made go on working: "<strong>{made}</strong></p> }
+    });
     let name = row.name.clone();
     view! {
         <button type="button" class="icon-button" popovertarget=role_target aria-label="Change Role" title="Change Role">
@@ -271,6 +275,7 @@ fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Role) -> impl Into
             <p class="dialog-text">
                 {format!("{name} loses access at once, in every open window. What they made stays.{stops}")}
             </p>
+            {keys}
             <Form action=RemoveMember::PATH key=id.to_string()>
                 <Hidden name="workspace" value=workspace.to_string()/>
                 <Hidden name="member" value=id.to_string()/>
