@@ -44,7 +44,8 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
         workspace: data.with_untracked(|view| view.workspace),
         ask: Signal::derive(move || data.with(|view| view.ask_password)),
     };
-    let row = Memo::new(move |_| data.with(|view| view.key.clone()));
+    // Without its last use, which changes while someone types into a dialog.
+    let row = Memo::new(move |_| data.with(|view| view.key.without_use()));
     let list =
         Signal::derive(move || data.with(|view| format!("/w/{}/settings/api-keys", view.slug)));
     view! {

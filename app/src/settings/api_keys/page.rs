@@ -34,12 +34,16 @@ pub fn ApiKeysPage() -> impl IntoView {
     view! {
         <Title text="API Keys"/>
         {guarded(
-            move || LoadApiKeys {
-                workspace: slug.get(),
-                status: asked.status.get(),
-                mode: asked.mode.get(),
-                search: asked.search.get(),
-                before: asked.before.get(),
+            move || {
+                // Back from making a key the list is another.
+                asked.new.track();
+                LoadApiKeys {
+                    workspace: slug.get(),
+                    status: asked.status.get(),
+                    mode: asked.mode.get(),
+                    search: asked.search.get(),
+                    before: asked.before.get(),
+                }
             },
             &[Topic::ApiKeys, Topic::Workspace],
             move |data| keys(data, asked),
@@ -120,8 +124,8 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
                                 <th scope="col">"Last used"</th><th scope="col">"Expires"</th><th scope="col">"Status"</th><td></td>
                             </tr></thead>
                             <tbody>{rows(
-                                move || data.with(|view| view.keys.clone()),
-                                move |row| key_row(row, around, list),
+                                move || data.with(|view| view.keys.iter().map(KeyRow::without_use).collect()),
+                                move |row| key_row(row, data, around, list),
                             )}</tbody>
                         </table>
                     </div>
@@ -192,8 +196,16 @@ fn first_steps(data: Data<KeysView>) -> AnyView {
     .into_any()
 }
 
-fn key_row(row: KeyRow, around: Around, list: Signal<String>) -> AnyView {
+/// A row is drawn anew when something changes that its buttons depend on. Its last use does so all the time, and has a
+/// signal of its own: a dialog that is open over the row stays so.
+fn key_row(row: KeyRow, data: Data<KeysView>, around: Around, list: Signal<String>) -> AnyView {
     let id = row.id;
+    let used = Memo::new(move |_| {
+        data.with(|view| {
+            let row = view.keys.iter().find(|row| row.id == id);
+            row.and_then(|row| row.last_used.clone())
+        })
+    });
     let buttons = actions(&row, around);
     let edit = row.status.works().then(|| {
         view! {
@@ -213,7 +225,7 @@ fn key_row(row: KeyRow, around: Around, list: Signal<String>) -> AnyView {
             </th>
             <td data-label="Scopes">{scope_tags(row.scopes)}</td>
             <td data-label="Created by">{row.created_by}<span class="muted small key-from"><Time at=row.created_at/></span></td>
-            <td data-label="Last used">{last_use(row.last_used)}</td>
+            <td data-label="Last used">{move || last_use(used.get())}</td>
             <td data-label="Expires">{match row.expires_at {
                 Some(at) => view! { <Time at/> }.into_any(),
                 None => "Never".into_any(),

@@ -410,9 +410,9 @@ mod tests {
         for bad in ["here", "203.0.113.0/33", "203.0.113", "*"] {
             assert_eq!(read(bad), None, "{bad}");
         }
-        let many: String = (0..=MOST_NETWORKS)
-            .map(|n| format!("192.0.2.{n} "))
+        let many: Vec<String> = (0..=MOST_NETWORKS)
+            .map(|n| format!("192.0.2.{n}"))
             .collect();
-        assert_eq!(read(&many), None);
+        assert_eq!(read(&many.join("\n")), None);
     }
 }

@@ -62,8 +62,8 @@ pub async fn list(house: &House, actor: &Actor, asked: &Asked) -> Result<KeysVie
         keys: keys
             .into_iter()
             .map(|key| {
-                let used = uses.get(&key.id);
-                row(key, used, now)
+                let scopes = uses.get(&key.id);
+                row(key, scopes, now)
             })
             .collect(),
     })
