@@ -7,7 +7,7 @@ use crate::ui::{Command, Target};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
-const PLACES: [(&str, &str, Option<Permission>); 8] = [
+const PLACES: [(&str, &str, Option<Permission>); 9] = [
     (
         "Invite a new member",
         "members#invite-a-new-member",
@@ -35,6 +35,11 @@ const PLACES: [(&str, &str, Option<Permission>); 8] = [
         "Delete workspace",
         "workspace#delete-workspace",
         Some(Permission::OwnWorkspace),
+    ),
+    (
+        "Create an API key",
+        "api-keys?new=1",
+        Some(Permission::ManageApiKeys),
     ),
 ];
 

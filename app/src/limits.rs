@@ -5,9 +5,11 @@
 //! Nobody can lock another out: what counts per account counts for strangers' addresses only (see
 //! [`Limits::sign_in`]).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -33,7 +35,13 @@ struct Kept {
     invite_recipient: Keyed,
     found: Keyed,
     look: Keyed,
+    unknown_key: Keyed,
+    /// Networks that tried too many unknown keys, and until when they are not listened to.
+    strangers: Mutex<HashMap<String, Instant>>,
 }
+
+/// How many such networks are remembered at most.
+const MOST_STRANGERS: usize = 10_000;
 
 type Keyed = DefaultKeyedRateLimiter<String>;
 
@@ -60,6 +68,8 @@ impl Limits {
             invite_recipient: keyed(5, Duration::from_mins(10)),
             found: keyed(20, Duration::from_mins(5)),
             look: keyed(120, Duration::from_millis(500)),
+            unknown_key: keyed(30, Duration::from_secs(2)),
+            strangers: Mutex::default(),
         }))
     }
 
@@ -135,6 +145,44 @@ impl Limits {
             .map_or(Ok(()), |kept| check(&kept.token, network(address)))
     }
 
+    /// An API key that is not remembered is about to be looked up. Only who tried too many unknown ones is refused, so
+    /// that programs with good keys are not counted at all.
+    pub fn may_try_key(&self, address: IpAddr) -> Result<(), AppError> {
+        let Some(kept) = &self.0 else { return Ok(()) };
+        let strangers = kept
+            .strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if strangers.is_empty() {
+            return Ok(());
+        }
+        let until = strangers.get(&network(address));
+        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+            Some(wait) => Err(AppError::RateLimited {
+                retry_after: wait.as_secs().saturating_add(1),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A well-written API key that nobody made here was tried.
+    pub fn unknown_key(&self, address: IpAddr) -> Result<(), AppError> {
+        let Some(kept) = &self.0 else { return Ok(()) };
+        let network = network(address);
+        let refused = check(&kept.unknown_key, network.clone());
+        if let Err(AppError::RateLimited { retry_after }) = &refused {
+            let until = Instant::now() + Duration::from_secs(*retry_after);
+            let mut strangers = kept
+                .strangers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if strangers.len() < MOST_STRANGERS {
+                strangers.insert(network, until);
+            }
+        }
+        refused
+    }
+
     /// Forgets whoever has not been seen for long enough to have their whole allowance back.
     pub fn forget_idle(&self) {
         if let Some(kept) = &self.0 {
@@ -152,10 +200,16 @@ impl Limits {
                 &kept.invite_recipient,
                 &kept.found,
                 &kept.look,
+                &kept.unknown_key,
             ] {
                 limiter.retain_recent();
                 limiter.shrink_to_fit();
             }
+            let now = Instant::now();
+            kept.strangers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|_, until| *until > now);
         }
     }
 }
@@ -279,6 +333,21 @@ mod tests {
                 .invite(hank, WorkspaceId::new(), &address(301))
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn who_tries_unknown_keys_waits_and_nobody_else_does() {
+        let limits = Limits::on();
+        let refused = (0..100).find_map(|_| limits.unknown_key(elsewhere(7)).err());
+        assert!(matches!(refused, Some(AppError::RateLimited { .. })));
+        assert!(limits.may_try_key(elsewhere(7)).is_err());
+        assert!(limits.may_try_key(HOME).is_ok());
+        for _ in 0..1_000 {
+            assert!(
+                limits.may_try_key(HOME).is_ok(),
+                "good keys are not counted"
+            );
+        }
     }
 
     #[test]

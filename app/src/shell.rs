@@ -19,6 +19,7 @@ use crate::session::page::{
     ResetPasswordPage, SignUpPage,
 };
 use crate::settings::account::page::AccountPage;
+use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
 use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
@@ -88,7 +89,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("settings/account") view=AccountPage ssr=mode.clone()/>
                     <Route path=path!("settings/notifications") view=NotificationsPage ssr=mode.clone()/>
                     <Route path=path!("settings/workspace") view=WorkspacePage ssr=mode.clone()/>
-                    <Route path=path!("settings/members") view=MembersPage ssr=mode/>
+                    <Route path=path!("settings/members") view=MembersPage ssr=mode.clone()/>
+                    <Route path=path!("settings/api-keys") view=ApiKeysPage ssr=mode.clone()/>
+                    <Route path=path!("settings/api-keys/:key") view=ApiKeyPage ssr=mode/>
                 </ParentRoute>
             </Routes>
             <StatusRegion/>
@@ -144,20 +147,24 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                             </A>
                         </li>
                     </ul>
-                    {Group::ALL.map(|group| view! {
-                        <h2 class="nav-heading">{group.label()}</h2>
-                        <ul>
-                            {move || SECTIONS.into_iter()
-                                .filter(|section| section.group == group && data.with(|around| section.is_for(around.here.role)))
-                                .map(|section| view! {
-                                    <li>
-                                        <A href=move || format!("/w/{}/settings/{}", slug.get(), section.path) attr:class="nav-link">
-                                            {icon(section.icon)}{section.label}
-                                        </A>
-                                    </li>
-                                })
-                                .collect_view()}
-                        </ul>
+                    {Group::ALL.map(|group| move || {
+                        let sections: Vec<_> = SECTIONS.into_iter()
+                            .filter(|section| section.group == group && data.with(|around| section.is_for(around.here.role)))
+                            .collect();
+                        (!sections.is_empty()).then(|| view! {
+                            <h2 class="nav-heading">{group.label()}</h2>
+                            <ul>
+                                {sections.into_iter()
+                                    .map(|section| view! {
+                                        <li>
+                                            <A href=move || format!("/w/{}/settings/{}", slug.get(), section.path) attr:class="nav-link">
+                                                {icon(section.icon)}{section.label}
+                                            </A>
+                                        </li>
+                                    })
+                                    .collect_view()}
+                            </ul>
+                        })
                     }).collect_view()}
                 </nav>
                 <div id="workspace-menu" class="menu" popover="auto">

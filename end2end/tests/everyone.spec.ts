@@ -17,6 +17,10 @@ const INSIDE = [
   "/w/acme/settings/members?status=expired",
   "/w/acme/settings/members?status=accepted",
   "/w/acme/settings/members?search=nobody",
+  "/w/acme/settings/api-keys",
+  "/w/acme/settings/api-keys?status=revoked",
+  "/w/acme/settings/api-keys?search=nobody",
+  "/w/acme/settings/api-keys?new=1",
   "/new",
   "/outbox",
 ];
@@ -181,7 +185,7 @@ test("a keyboard reaches everything: skip link first, focus visible", async ({ p
 test("every page has its own title", async ({ page }) => {
   await signIn(page, person.olivia);
   const titles = new Set<string>();
-  const addresses = ["/w/acme", "/w/acme/inbox", ...["account", "notifications", "workspace", "members"].map((name) => `/w/acme/settings/${name}`)];
+  const addresses = ["/w/acme", "/w/acme/inbox", ...["account", "notifications", "workspace", "members", "api-keys"].map((name) => `/w/acme/settings/${name}`)];
   for (const address of addresses) {
     await visit(page, address);
     titles.add(await page.title());

@@ -230,6 +230,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     if tokio::time::timeout(GRACE, workers.wait()).await.is_err() {
         tracing::warn!("some workers did not finish in time; their leases will run out");
     }
+    work::keys::finish(&house).await;
     house.db().clone().close().await?;
     tracing::info!("stopped");
     Ok(())

@@ -132,6 +132,7 @@ event_types! {
     SecurityEmailChanged = "security.email_changed", Security, ReadWorkspace, "Email address changed";
     SecuritySessionsEnded = "security.sessions_ended", Security, ReadWorkspace, "Sessions ended";
     ApiKeyCreated = "api_key.created", Security, ManageApiKeys, "API key created";
+    ApiKeyUpdated = "api_key.updated", Security, ManageApiKeys, "API key updated";
     ApiKeyRotated = "api_key.rotated", Security, ManageApiKeys, "API key rotated";
     ApiKeyRevoked = "api_key.revoked", Security, ManageApiKeys, "API key revoked";
     WebhookCreated = "webhook.created", Security, ManageWebhooks, "Webhook created";

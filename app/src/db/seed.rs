@@ -1,6 +1,8 @@
 //! The demo: two workspaces, Acme and Globex, with named people in every role, invitations in every status, contacts,
 //! and some weeks of events, so that no page is empty.
 
+mod keys;
+
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
@@ -154,6 +156,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     let globexes = [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)];
     history(&mut story, globex, ("Globex Ventures", "Globex"), globexes);
     story.tell(&mut tx).await?;
+    keys::keys(&mut tx, acme, (olivia, OLIVIA.0), (adam, ADAM.0)).await?;
     tx.commit().await?;
     Ok(people())
 }

@@ -119,6 +119,24 @@ impl Timestamp {
         }
     }
 
+    /// The first moment in UTC of a day as a date field writes it: `2026-11-23`.
+    pub fn of_day(text: &str) -> Option<Self> {
+        let mut parts = text.trim().splitn(3, '-').map(str::parse::<i64>);
+        let (year, month, day) = (
+            parts.next()?.ok()?,
+            parts.next()?.ok()?,
+            parts.next()?.ok()?,
+        );
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
+        {
+            return None;
+        }
+        let moment = Self(days_since_epoch(year, month, day) * 86_400_000);
+        // The 31st of February is some day of March; who wrote that meant another.
+        let (_, real_month, real_day) = moment.civil();
+        (i64::try_from(real_month) == Ok(month) && real_day == day).then_some(moment)
+    }
+
     /// Year, month from 1, day from 1, in the proleptic Gregorian calendar (Hinnant's days-to-civil algorithm).
     fn civil(self) -> (i64, usize, i64) {
         let day = self.0.div_euclid(86_400_000) + 719_468;
@@ -139,6 +157,16 @@ impl Timestamp {
             of_year - (153 * shifted + 2) / 5 + 1,
         )
     }
+}
+
+/// Hinnant's civil-to-days, the other way round of [`Timestamp::civil`].
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
+    era * 146_097 + of_era - 719_468
 }
 
 fn round(seconds: u64, unit: u64) -> u64 {
@@ -178,8 +206,31 @@ mod tests {
         assert_eq!(now.after(days(1)).relative_to(now), "tomorrow");
     }
 
+    #[test]
+    fn a_day_is_read_as_a_date_field_writes_it() {
+        let day = Timestamp::of_day("2026-11-23").unwrap();
+        assert_eq!(day.rfc3339(), "2026-11-23T00:00:00Z");
+        for text in [
+            "",
+            "2026-02-30",
+            "2026-13-01",
+            "23.11.2026",
+            "2026-11",
+            "soon",
+            "-1-1-1",
+        ] {
+            assert_eq!(Timestamp::of_day(text), None, "{text}");
+        }
+    }
+
     #[cfg(feature = "ssr")]
     proptest::proptest! {
+        #[test]
+        fn a_day_reads_back(day in 0_i64..2_000_000) {
+            let moment = Timestamp::from_millis(day * 86_400_000);
+            proptest::prop_assert_eq!(Timestamp::of_day(&moment.rfc3339()[..10]), Some(moment));
+        }
+
         #[test]
         fn agrees_with_the_time_crate(seconds in -62_135_596_800_i64..253_402_300_800) {
             let expected = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();

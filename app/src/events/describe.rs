@@ -61,6 +61,18 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
             text("to")
         ),
         EventType::ContactTagged => format!("{actor} tagged {} with {}", text("name"), text("tag")),
+        EventType::ApiKeyCreated if !text("name").is_empty() => {
+            format!("{actor} created the API key {}", text("name"))
+        }
+        EventType::ApiKeyUpdated if !text("name").is_empty() => {
+            format!("{actor} changed the API key {}", text("name"))
+        }
+        EventType::ApiKeyRotated if !text("name").is_empty() => {
+            format!("{actor} rotated the API key {}", text("name"))
+        }
+        EventType::ApiKeyRevoked if !text("name").is_empty() => {
+            format!("{actor} revoked the API key {}", text("name"))
+        }
         EventType::SystemAnnouncement
         | EventType::SystemMaintenanceScheduled
         | EventType::SystemIncident

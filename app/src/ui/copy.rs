@@ -11,6 +11,38 @@ use super::icon::{Icon, icon};
 use super::script::method;
 use super::status::Said;
 
+/// Puts `text` on the clipboard, and says `done`. Where that is not allowed it is selected in its field, to be copied by
+/// hand; `refused` is called first where a browser says no that should have said yes.
+pub fn copy(
+    text: &str,
+    field: NodeRef<leptos::html::Input>,
+    said: Said,
+    done: &'static str,
+    refused: impl Fn() + 'static,
+) {
+    let by_hand = move || {
+        said.tell("Press Ctrl+C to copy");
+        request_animation_frame(move || {
+            if let Some(field) = field.try_get_untracked().flatten() {
+                let _ = field.focus();
+                field.select();
+            }
+        });
+    };
+    if !window().is_secure_context() {
+        return by_hand();
+    }
+    let promise = window().navigator().clipboard().write_text(text);
+    spawn_local(async move {
+        if JsFuture::from(promise).await.is_ok() {
+            said.tell(done);
+        } else {
+            refused();
+            by_hand();
+        }
+    });
+}
+
 #[component]
 pub fn CopyLink(
     #[prop(into)] link: String,
@@ -24,31 +56,18 @@ pub fn CopyLink(
     let id = popover_id("link", &key);
     let said = expect_context::<Said>();
     let field = NodeRef::<leptos::html::Input>::new();
-    let text = link.clone();
+    let text = StoredValue::new(link.clone());
     let panel = NodeRef::<leptos::html::Div>::new();
-    let by_hand = move || {
-        said.tell("Press Ctrl+C to copy the link");
-        request_animation_frame(move || {
-            if let Some(field) = field.try_get_untracked().flatten() {
-                let _ = field.focus();
-                field.select();
-            }
-        });
-    };
     let on_click = move |event: MouseEvent| {
-        if !window().is_secure_context() {
-            return by_hand();
+        if window().is_secure_context() {
+            event.prevent_default();
         }
-        event.prevent_default();
-        let promise = window().navigator().clipboard().write_text(&text);
-        spawn_local(async move {
-            if JsFuture::from(promise).await.is_ok() {
-                said.tell("Link copied");
-            } else if let Some(panel) = panel.try_get_untracked().flatten() {
+        let refused = move || {
+            if let Some(panel) = panel.try_get_untracked().flatten() {
                 method(&panel, "showPopover", &[]);
-                by_hand();
             }
-        });
+        };
+        text.with_value(|text| copy(text, field, said, "Link copied", refused));
     };
     view! {
         <button type="button" class="icon-button" popovertarget=id.clone() aria-label="Copy Link" title="Copy Link" on:click=on_click>

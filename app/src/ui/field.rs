@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::form::{FormState, posted_name};
+use super::form::{FormState, posted_list_name, posted_name};
 use super::icon::{Icon, icon};
 
 /// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
@@ -174,6 +174,79 @@ pub fn Select(
             <FieldError state name/>
         </div>
     }
+}
+
+/// One of several boxes that post a list: `form[scopes][]`.
+#[component]
+pub fn Checkbox(
+    name: &'static str,
+    #[prop(into)] value: String,
+    label: &'static str,
+    #[prop(optional)] checked: bool,
+    /// Says whether it is checked whatever was posted, for buttons that check several.
+    #[prop(optional_no_strip)]
+    picked: Option<bool>,
+    #[prop(optional)] hint: Option<AnyView>,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let checked = picked
+        .or_else(|| state.checked(name, &value))
+        .unwrap_or(checked);
+    view! {
+        <div class="check">
+            <label>
+                <input
+                    type="checkbox" name=posted_list_name(name) value=value checked=checked
+                    aria-invalid=state.invalid(name) aria-describedby=state.described_by(name, Vec::new())
+                />
+                <span>{label}</span>
+            </label>
+            {hint}
+        </div>
+    }
+}
+
+/// A choice among a few, all to be seen. `options`: value, text, and what it means.
+#[component]
+pub fn Radios(
+    name: &'static str,
+    label: &'static str,
+    options: Vec<(&'static str, &'static str, &'static str)>,
+    selected: &'static str,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let selected = state.typed(name).unwrap_or_else(|| selected.to_owned());
+    let hint_id = format!("{}-hint", state.id(name));
+    state.claim(name);
+    view! {
+        <fieldset class="radios">
+            <legend>{label}</legend>
+            {options.into_iter().map(|(value, text, meaning)| {
+                let hint = format!("{hint_id}-{value}");
+                view! {
+                    <div class="check">
+                        <label>
+                            <input
+                                type="radio" name=posted_name(name) value=value checked=value == selected
+                                aria-invalid=state.invalid(name) aria-describedby=hint.clone()
+                            />
+                            <span>{text}</span>
+                        </label>
+                        <p class="hint" id=hint>{meaning}</p>
+                    </div>
+                }
+            }).collect_view()}
+            <FieldError state name/>
+        </fieldset>
+    }
+}
+
+/// What is wrong with a group of checkboxes.
+#[component]
+pub fn GroupError(name: &'static str) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    state.claim(name);
+    view! { <FieldError state name/> }
 }
 
 #[component]

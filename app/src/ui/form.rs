@@ -15,6 +15,7 @@ use web_sys::{
 };
 
 use super::flash::flash_for;
+use super::flash::use_flash_outcome;
 use super::guard::{Refresh, search};
 use super::icon::{Icon, icon};
 use super::script::method;
@@ -109,6 +110,15 @@ impl FormState {
         })
     }
 
+    /// Whether this checkbox was checked before the page was loaded anew, if the form was posted at all.
+    pub fn checked(self, name: &str, value: &str) -> Option<bool> {
+        let posted = posted_list_name(name);
+        self.typed.with_value(|typed| {
+            let mut boxes = typed.iter().filter(|(field, _)| *field == posted);
+            (!typed.is_empty()).then(|| boxes.any(|(_, checked)| checked == value))
+        })
+    }
+
     /// What was typed before the page was loaded anew, without script.
     pub fn typed(self, name: &str) -> Option<String> {
         let posted = posted_name(name);
@@ -143,6 +153,20 @@ pub fn posted_name(name: &str) -> String {
 
 /// Marks a field whose new value counts only later, such as an address that waits for its confirmation.
 pub const NOT_YET: &str = "data-not-yet";
+
+pub fn posted_list_name(name: &str) -> String {
+    format!("form[{name}][]")
+}
+
+/// Inside a form: what was typed into a field before the page was loaded anew, without script.
+pub fn use_typed(name: &str) -> Option<String> {
+    expect_context::<FormState>().typed(name)
+}
+
+/// Whether this form was just posted without script and refused.
+pub fn was_refused(action: &str, key: &str) -> bool {
+    use_flash_outcome(action, key).is_some_and(|outcome| outcome.is_err())
+}
 
 thread_local! {
     /// How many forms are on their way.
@@ -353,6 +377,7 @@ fn settle(form: &HtmlFormElement, clear: bool) {
                 && !input.has_attribute(NOT_YET)
             {
                 input.set_default_value(&input.value());
+                input.set_default_checked(input.checked());
             } else if let Some(area) = element.dyn_ref::<HtmlTextAreaElement>() {
                 let _ = area.set_default_value(&area.value());
             }

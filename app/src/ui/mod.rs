@@ -12,6 +12,7 @@ mod journey;
 mod live;
 mod rows;
 mod script;
+mod secret;
 mod status;
 mod switch;
 mod time;
@@ -19,15 +20,19 @@ mod unsaved;
 
 pub use command_palette::{Command, CommandPalette, Target};
 pub use copy::CopyLink;
-pub use field::{CurrentPassword, Field, Hidden, Select, Submit, TextArea, Username};
-pub use flash::provide_flash;
-pub use form::Form;
-pub use frame::{Avatar, Badge, Card, Doorway, Empty, PageHeader, popover_id};
+pub use field::{
+    Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, Submit, TextArea,
+    Username,
+};
+pub use flash::{provide_flash, use_flash_outcome};
+pub use form::{Form, use_typed, was_refused};
+pub use frame::{Avatar, Badge, Card, Dialog, Doorway, Empty, PageHeader, popover_id};
 pub use guard::{Data, ErrorPage, WithinMain, guarded, percent_encode, provide_refresh, search};
 pub use icon::{Icon, icon};
 pub use journey::Journey;
 pub use live::{Live, connect_live, provide_live};
 pub use rows::rows;
+pub use secret::{NewSecret, forget_secret_on_leaving};
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;
 pub use time::{Time, provide_clock};

@@ -9,6 +9,7 @@ use super::flash::flash;
 use super::form::Form;
 use super::icon::{Icon, icon};
 use super::script::Storage;
+use crate::domain::Secret;
 use crate::form::Done;
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
@@ -26,12 +27,14 @@ const LONGEST_KEPT: usize = 4_000;
 const HELD: &str =
     ".status-region:is(:hover, :focus-within, :has(.form-error, [aria-busy=\"true\"]))";
 
-/// What the status region says.
+/// What the status region says; and apart from it, because it does not go away by itself, what is shown once.
 #[derive(Clone, Copy)]
 pub struct Said {
     now: RwSignal<Option<Done>>,
     /// Counts the messages, so that an old one's timer leaves a new one alone.
     turn: StoredValue<u32>,
+    /// What was just made and is shown once, until it is put away.
+    secret: RwSignal<Option<Secret>>,
 }
 
 impl Default for Said {
@@ -42,14 +45,29 @@ impl Default for Said {
 
 impl Said {
     pub fn new() -> Self {
-        let done = flash().and_then(|flash| flash.outcome.ok());
+        let mut done = flash().and_then(|flash| flash.outcome.ok());
+        let secret = done.as_mut().and_then(|done| done.secret.take());
         Self {
             now: RwSignal::new(done),
             turn: StoredValue::new(0),
+            secret: RwSignal::new(secret),
         }
     }
 
-    pub fn say(self, done: Done) {
+    /// What is to be shown once, if there is something.
+    pub fn secret(self) -> Option<Secret> {
+        self.secret.get()
+    }
+
+    pub fn forget_secret(self) {
+        // Nobody is left to show it to when the application is gone.
+        let _ = self.secret.try_set(None);
+    }
+
+    pub fn say(self, mut done: Done) {
+        if let Some(secret) = done.secret.take() {
+            self.secret.set(Some(secret));
+        }
         let turn = self.turn.get_value() + 1;
         self.turn.set_value(turn);
         let stands = if done.undo.is_some() {

@@ -2,6 +2,7 @@
 //! `WHEELHOUSE_TEST_POSTGRES_URL` names; `bin/test` starts one. Without it those tests fail: none is skipped.
 
 mod account;
+mod api_keys;
 mod demo;
 mod invitations;
 mod members;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use app::house::House;
 use app::session::store;
+use app::settings::api_keys::usage;
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_mins(10);
@@ -18,6 +19,9 @@ pub async fn run(house: House, stop: CancellationToken) {
         // A failure is logged where it happens; the next round tries again.
         if let Ok(removed @ 1..) = store::sweep(&house).await {
             tracing::debug!(removed, "swept ended sessions and dead links");
+        }
+        if let Ok(removed @ 1..) = usage::sweep(&house).await {
+            tracing::debug!(removed, "swept old requests of API keys");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod dispatch;
 pub mod housekeeping;
+pub mod keys;
 pub mod mail;
 mod notify;
 pub mod relay;
@@ -38,6 +39,7 @@ pub fn start(
     };
     crew.begin("dispatcher", dispatch::run);
     crew.begin("housekeeping", housekeeping::run);
+    crew.begin("keys", keys::run);
     if let Some(post) = mail::Post::new(config, meters) {
         crew.begin("mail", move |house, stop| {
             mail::run(house, post.clone(), stop)

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use app::catalog::{Category, Channel};
 use app::db::entity;
 use app::db::seed::PASSWORD;
-use app::domain::{EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
+use app::domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
 use app::session::links::{Carrier, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
@@ -31,6 +31,8 @@ struct Names {
     notification: NotificationId,
     session: String,
     unsubscribe: String,
+    key: ApiKeyId,
+    rotating_key: ApiKeyId,
 }
 
 impl Names {
@@ -79,6 +81,15 @@ impl Names {
             .await
             .unwrap()
             .unwrap();
+        let key = async |filter: sea_orm::sea_query::SimpleExpr| {
+            entity::ApiKey::find()
+                .filter(filter)
+                .one(read)
+                .await
+                .unwrap()
+                .unwrap()
+                .id
+        };
         Self {
             workspace: workspace.id.to_string(),
             cleo: cleo.id,
@@ -96,6 +107,8 @@ impl Names {
                 mia,
                 Switch::Cell(Category::Security, Channel::Email),
             ),
+            key: key(entity::api_key::Column::Name.eq("Website form")).await,
+            rotating_key: key(entity::api_key::Column::ReplacedBy.is_not_null()).await,
         }
     }
 }
@@ -108,6 +121,7 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
     let s = str::to_owned;
     let workspace = || ("workspace", names.workspace.clone());
     let form_workspace = || ("form[workspace]", names.workspace.clone());
+    let key = || names.key.to_string();
     let unknown_event = || ("event", EventId::new().to_string());
     vec![
         (
@@ -136,6 +150,17 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ("check_slug", vec![workspace(), ("slug", s("new-place"))]),
         ("confirm_email", vec![("form[token]", s("x"))]),
         (
+            "create_api_key",
+            vec![
+                form_workspace(),
+                ("form[name]", s("Importer")),
+                ("form[mode]", s("live")),
+                ("form[scopes][]", s("contacts:read")),
+                ("form[scopes][]", s("contacts:write")),
+                ("form[current_password]", s(PASSWORD)),
+            ],
+        ),
+        (
             "create_workspace",
             vec![("form[name]", s("Another")), ("form[slug]", s(""))],
         ),
@@ -150,6 +175,10 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ("end_other_sessions", vec![]),
         ("end_session", vec![("session", names.session.clone())]),
         (
+            "finish_api_key_rotation",
+            vec![workspace(), ("key", names.rotating_key.to_string())],
+        ),
+        (
             "invite_members",
             vec![
                 form_workspace(),
@@ -162,6 +191,20 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             vec![form_workspace(), ("form[slug]", s("acme"))],
         ),
         ("load_account", vec![]),
+        (
+            "load_api_key",
+            vec![workspace(), ("key", key()), ("before", s(""))],
+        ),
+        (
+            "load_api_keys",
+            vec![
+                workspace(),
+                ("status", s("")),
+                ("mode", s("")),
+                ("search", s("")),
+                ("before", s("")),
+            ],
+        ),
         ("load_first_path", vec![]),
         (
             "load_inbox",
@@ -197,8 +240,24 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             ],
         ),
         (
+            "narrow_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[scopes][]", s("contacts:read")),
+            ],
+        ),
+        (
             "remove_member",
             vec![workspace(), ("member", names.cleo.to_string())],
+        ),
+        (
+            "rename_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[name]", s("Renamed")),
+            ],
         ),
         (
             "rename_workspace",
@@ -220,6 +279,23 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
                 ("form[token]", s("x")),
                 ("form[password]", s("x")),
                 ("form[confirm]", s("x")),
+            ],
+        ),
+        (
+            "revoke_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[name]", s("Website form")),
+            ],
+        ),
+        (
+            "rotate_api_key",
+            vec![
+                form_workspace(),
+                ("form[key]", key()),
+                ("form[grace]", s("day")),
+                ("form[current_password]", s(PASSWORD)),
             ],
         ),
         (
@@ -421,10 +497,16 @@ async fn every_page() {
         "/w/{slug}/settings/notifications",
         "/w/{slug}/settings/workspace",
         "/w/{slug}/settings/members",
+        "/w/{slug}/settings/api-keys",
+        "/w/{slug}/settings/api-keys/{key}",
     ]
     .map(str::to_owned)
     .into();
     assert_eq!(routes, pages, "every page stands in this table");
+    let key = {
+        let server = server(&template, "nobody").await;
+        Names::find(&server).await.key.to_string()
+    };
 
     let mut table = format!("{:<34}", "");
     for caller in CALLERS {
@@ -446,6 +528,7 @@ async fn every_page() {
             let server = server(&template, caller).await;
             let path = path
                 .replace("{slug}", "acme")
+                .replace("{key}", &key)
                 .replace("{token}", "nonsense");
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {

@@ -161,8 +161,8 @@ pub async fn invite(
             let message = format!("{good} of {} invitations {done}", several.len());
             Ok(Done {
                 message,
-                undo: None,
                 results,
+                ..Done::default()
             })
         }
     }

@@ -136,6 +136,8 @@ pub struct MemberRow {
     pub may_administer: bool,
     /// Invitations of theirs that stop working when they are removed.
     pub open_invitations: u64,
+    /// Names of API keys that they made and that go on working when they are removed.
+    pub keys_made: Vec<String>,
 }
 
 #[cfg(test)]

@@ -297,6 +297,10 @@ fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> imp
         1 => " One open invitation of theirs stops working.".to_owned(),
         n => format!(" {n} open invitations of theirs stop working."),
     };
+    let keys = (!row.keys_made.is_empty()).then(|| {
+        let made = row.keys_made.join(", ");
+        view! { <p class="dialog-text">"API keys that they made go on working: "<strong>{made}</strong></p> }
+    });
     let name = row.name.clone();
     view! {
         <button type="button" class="icon-button" popovertarget=role_target title="Change Role">
@@ -320,6 +324,7 @@ fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> imp
             <p class="dialog-text">
                 {format!("{name} loses access at once, in every open window. What they made stays.{stops}")}
             </p>
+            {keys}
             <Form action=RemoveMember::PATH key=id.to_string()>
                 <Hidden name="workspace" value=workspace.to_string()/>
                 <Hidden name="member" value=id.to_string()/>

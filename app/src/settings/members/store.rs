@@ -117,6 +117,11 @@ pub async fn view(
     } else {
         Vec::new()
     };
+    let keys = if actor.may(Permission::ManageApiKeys) {
+        keys_made(house, actor).await?
+    } else {
+        Vec::new()
+    };
     let next = if more {
         rows.last().map(|row| row.0)
     } else {
@@ -142,6 +147,11 @@ pub async fn view(
                     .iter()
                     .find(|(id, _)| *id == user)
                     .map_or(0, |&(_, n)| n.unsigned_abs()),
+                keys_made: keys
+                    .iter()
+                    .filter(|(maker, _)| *maker == user)
+                    .map(|(_, name)| name.clone())
+                    .collect(),
             }
         })
         .collect();
@@ -182,6 +192,26 @@ async fn open_invitations(house: &House, actor: &Actor) -> Result<Vec<(UserId, i
         .column(Column::InvitedBy)
         .column_as(Column::Id.count(), "open")
         .group_by(Column::InvitedBy)
+        .into_tuple()
+        .all(house.db().read())
+        .await?)
+}
+
+/// Who made which of the keys that still work: they outlive their maker's membership.
+async fn keys_made(house: &House, actor: &Actor) -> Result<Vec<(UserId, String)>, AppError> {
+    use entity::api_key::Column;
+    let now = Timestamp::now();
+    let not_over = |end: Column| Condition::any().add(end.is_null()).add(end.gt(now));
+    Ok(entity::ApiKey::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::CreatedBy.is_not_null())
+        .filter(Column::RevokedAt.is_null())
+        .filter(not_over(Column::ExpiresAt))
+        .filter(not_over(Column::RetiresAt))
+        .order_by_asc(Column::Name)
+        .select_only()
+        .column(Column::CreatedBy)
+        .column(Column::Name)
         .into_tuple()
         .all(house.db().read())
         .await?)

@@ -466,5 +466,6 @@ pub async fn delete(
     let event = NewEvent::about_person(actor.person().id(), EventType::WorkspaceDeleted, data);
     events::record(&mut tx, Origin::from(actor), event).await?;
     tx.commit().await?;
+    house.keys().forget_workspace(actor.workspace());
     Ok(())
 }

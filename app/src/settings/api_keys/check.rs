@@ -1,0 +1,384 @@
+//! Whether a key holds, for every request that brings one. What is known of a key is remembered for a moment, so that
+//! a busy program costs no query per request; never longer than [`HARD_LIFE`], so that a revocation counts on every
+//! node within that time, and at the next request on the one where it was made.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use sea_orm::prelude::Json;
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
+
+use super::token::{KeyHash, KeyToken};
+use super::usage::Usage;
+use crate::catalog::{Mode, Scope};
+use crate::db::entity;
+use crate::domain::{ApiKeyId, AppError, Slug, Timestamp, WorkspaceId};
+use crate::house::House;
+use crate::session::{KeyFacts, KeyHolder};
+
+/// After this long one request looks again, while the others go on with what is remembered.
+const SOFT_LIFE: Duration = Duration::from_secs(1);
+/// After this long what is remembered is not used any more.
+const HARD_LIFE: Duration = Duration::from_secs(2);
+/// How many keys are remembered at most; more are looked up each time.
+const MOST_REMEMBERED: usize = 20_000;
+
+/// Why a key is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRefusal {
+    /// Not written as a key is, or mistyped.
+    Malformed,
+    /// Well written, but nobody made it here, or its workspace is gone.
+    Unknown,
+    Revoked,
+    /// Past its date, or replaced by its successor.
+    Expired,
+    /// It holds, but not from this address.
+    AddressNotAllowed,
+    /// It could not be found out: our fault, or too many unknown keys from this address.
+    Internal(AppError),
+}
+
+impl fmt::Display for KeyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("This is not an API key, or not all of one."),
+            Self::Unknown => f.write_str("There is no such API key."),
+            Self::Revoked => f.write_str("This API key was revoked."),
+            Self::Expired => f.write_str("This API key has expired or was replaced."),
+            Self::AddressNotAllowed => {
+                f.write_str("This API key may not be used from this address.")
+            }
+            Self::Internal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for KeyRefusal {}
+
+impl From<AppError> for KeyRefusal {
+    fn from(error: AppError) -> Self {
+        Self::Internal(error)
+    }
+}
+
+/// The one way in for a program: whose key this is, if it holds right now and from this address. Writes nothing.
+pub async fn check(house: &House, token: &str, address: IpAddr) -> Result<KeyHolder, KeyRefusal> {
+    let token = KeyToken::parse(token).map_err(|_| KeyRefusal::Malformed)?;
+    let known = house.keys().find(house, token.hash(), address).await?;
+    known.admit(address, Timestamp::now())
+}
+
+/// A key and its workspace as the query brings them.
+#[derive(Debug, FromQueryResult)]
+struct Row {
+    id: ApiKeyId,
+    name: String,
+    mode: Mode,
+    scopes: Json,
+    allowed_networks: Json,
+    expires_at: Option<Timestamp>,
+    retires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    workspace: WorkspaceId,
+    workspace_name: String,
+    workspace_slug: Slug,
+}
+
+/// A key as far as checking needs it.
+#[derive(Debug)]
+struct Known {
+    facts: Arc<KeyFacts>,
+    networks: Vec<IpNet>,
+    revoked: bool,
+    /// The earlier of its expiry and, once rotated, its retirement.
+    ends_at: Option<Timestamp>,
+}
+
+impl Known {
+    fn new(row: Row) -> Result<Self, AppError> {
+        let ends = [row.expires_at, row.retires_at];
+        Ok(Self {
+            networks: read_networks(row.allowed_networks)?,
+            revoked: row.revoked_at.is_some(),
+            ends_at: ends.into_iter().flatten().min(),
+            facts: Arc::new(KeyFacts {
+                id: row.id,
+                name: row.name,
+                mode: row.mode,
+                scopes: read_scopes(row.scopes),
+                workspace: row.workspace,
+                workspace_name: row.workspace_name,
+                workspace_slug: row.workspace_slug,
+            }),
+        })
+    }
+
+    fn admit(&self, address: IpAddr, now: Timestamp) -> Result<KeyHolder, KeyRefusal> {
+        if self.revoked {
+            return Err(KeyRefusal::Revoked);
+        }
+        if self.ends_at.is_some_and(|end| end <= now) {
+            return Err(KeyRefusal::Expired);
+        }
+        // An IPv4 address may come in IPv6 clothes when the server listens on both.
+        let address = address.to_canonical();
+        let anywhere = self.networks.is_empty();
+        if !anywhere && !self.networks.iter().any(|net| net.contains(&address)) {
+            return Err(KeyRefusal::AddressNotAllowed);
+        }
+        Ok(KeyHolder::new(self.facts.clone()))
+    }
+}
+
+/// Scopes as their column holds them. One that this version does not know allows nothing.
+pub(super) fn read_scopes(column: Json) -> Vec<Scope> {
+    let names: Vec<String> = serde_json::from_value(column).unwrap_or_default();
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// Networks as their column holds them. One that cannot be read must not open the key to everywhere.
+fn read_networks(column: Json) -> Result<Vec<IpNet>, AppError> {
+    let texts: Vec<String> = serde_json::from_value(column)
+        .map_err(|error| crate::failure::internal("an API key's networks", &error))?;
+    let read = |text: &String| {
+        text.parse().map_err(|error: ipnet::AddrParseError| {
+            crate::failure::internal("an API key's network", &error)
+        })
+    };
+    texts.iter().map(read).collect()
+}
+
+/// The keys of a running house: what is remembered of them, and what they were used for since it was last written down.
+#[derive(Debug, Default)]
+pub struct Keys {
+    memory: Mutex<Memory>,
+    pub(super) usage: Usage,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    entries: HashMap<KeyHash, Entry>,
+    /// Rises with every change made here. What was read before the change is not remembered after it.
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    known: Arc<Known>,
+    /// When the reading began, so that a slow one does not live longer.
+    read_at: Instant,
+    /// Whether somebody is looking again just now.
+    renewing: bool,
+}
+
+impl Keys {
+    async fn find(
+        &self,
+        house: &House,
+        hash: KeyHash,
+        address: IpAddr,
+    ) -> Result<Arc<Known>, KeyRefusal> {
+        if let Some(known) = self.remembered(&hash, Instant::now()) {
+            return Ok(known);
+        }
+        house.limits().may_try_key(address)?;
+        let (read_at, generation) = (Instant::now(), self.memory().generation);
+        let Some(known) = read(house, hash).await? else {
+            house.limits().unknown_key(address)?;
+            return Err(KeyRefusal::Unknown);
+        };
+        let known = Arc::new(known);
+        self.remember(hash, known.clone(), read_at, generation);
+        Ok(known)
+    }
+
+    /// What may still be used. The first to come after the soft life gets nothing and looks again.
+    fn remembered(&self, hash: &KeyHash, now: Instant) -> Option<Arc<Known>> {
+        let mut memory = self.memory();
+        let entry = memory.entries.get_mut(hash)?;
+        let age = now.saturating_duration_since(entry.read_at);
+        if age >= HARD_LIFE || (age >= SOFT_LIFE && !entry.renewing) {
+            entry.renewing = true;
+            return None;
+        }
+        Some(entry.known.clone())
+    }
+
+    fn remember(&self, hash: KeyHash, known: Arc<Known>, read_at: Instant, generation: u64) {
+        let mut memory = self.memory();
+        if memory.generation != generation {
+            return;
+        }
+        if memory.entries.len() >= MOST_REMEMBERED && !memory.entries.contains_key(&hash) {
+            let now = Instant::now();
+            memory
+                .entries
+                .retain(|_, entry| now.saturating_duration_since(entry.read_at) < HARD_LIFE);
+            if memory.entries.len() >= MOST_REMEMBERED {
+                return;
+            }
+        }
+        let entry = Entry {
+            known,
+            read_at,
+            renewing: false,
+        };
+        memory.entries.insert(hash, entry);
+    }
+
+    /// Called after the commit of whatever changed a key: the next request looks it up.
+    pub fn forget(&self, key: ApiKeyId) {
+        self.forget_where(|facts| facts.id == key);
+    }
+
+    /// Called after a workspace was changed or deleted.
+    pub fn forget_workspace(&self, workspace: WorkspaceId) {
+        self.forget_where(|facts| facts.workspace == workspace);
+    }
+
+    fn forget_where(&self, gone: impl Fn(&KeyFacts) -> bool) {
+        let mut memory = self.memory();
+        memory.generation += 1;
+        memory.entries.retain(|_, entry| !gone(&entry.known.facts));
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(house: &House, hash: KeyHash) -> Result<Option<Known>, AppError> {
+    use entity::{api_key, workspace};
+    entity::ApiKey::find()
+        .join(
+            JoinType::InnerJoin,
+            api_key::Entity::belongs_to(workspace::Entity)
+                .from(api_key::Column::WorkspaceId)
+                .to(workspace::Column::Id)
+                .into(),
+        )
+        .filter(api_key::Column::TokenHash.eq(hash.to_vec()))
+        .select_only()
+        .columns([
+            api_key::Column::Id,
+            api_key::Column::Name,
+            api_key::Column::Mode,
+            api_key::Column::Scopes,
+            api_key::Column::AllowedNetworks,
+            api_key::Column::ExpiresAt,
+            api_key::Column::RetiresAt,
+            api_key::Column::RevokedAt,
+        ])
+        .column_as(workspace::Column::Id, "workspace")
+        .column_as(workspace::Column::Name, "workspace_name")
+        .column_as(workspace::Column::Slug, "workspace_slug")
+        .into_model::<Row>()
+        .one(house.db().read())
+        .await?
+        .map(Known::new)
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Mode;
+    use crate::domain::{Slug, minutes};
+
+    fn known(networks: &[&str]) -> Known {
+        Known {
+            facts: Arc::new(KeyFacts {
+                id: ApiKeyId::new(),
+                name: "Acme's importer".into(),
+                mode: Mode::Live,
+                scopes: vec![Scope::ContactsRead],
+                workspace: WorkspaceId::new(),
+                workspace_name: "Acme".into(),
+                workspace_slug: Slug::parse("acme").unwrap(),
+            }),
+            networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
+            revoked: false,
+            ends_at: None,
+        }
+    }
+
+    fn from(known: &Known, address: &str) -> Result<(), KeyRefusal> {
+        known
+            .admit(address.parse().unwrap(), Timestamp::now())
+            .map(|_| ())
+    }
+
+    #[test]
+    fn a_key_is_let_in_from_its_networks_alone() {
+        assert_eq!(from(&known(&[]), "198.51.100.9"), Ok(()));
+        let fenced = known(&["203.0.113.0/24", "2001:db8::/32"]);
+        for good in ["203.0.113.7", "::ffff:203.0.113.7", "2001:db8:1::1"] {
+            assert_eq!(from(&fenced, good), Ok(()), "{good}");
+        }
+        for bad in ["203.0.114.7", "::ffff:198.51.100.9", "2001:db9::1", "::1"] {
+            assert_eq!(
+                from(&fenced, bad),
+                Err(KeyRefusal::AddressNotAllowed),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_ends_on_the_moment() {
+        let now = Timestamp::now();
+        let mut key = known(&[]);
+        let home = "192.0.2.1".parse().unwrap();
+        key.ends_at = Some(now.after(minutes(1)));
+        assert!(key.admit(home, now).is_ok());
+        key.ends_at = Some(now);
+        assert_eq!(key.admit(home, now).err(), Some(KeyRefusal::Expired));
+        key.revoked = true;
+        assert_eq!(key.admit(home, now).err(), Some(KeyRefusal::Revoked));
+    }
+
+    #[test]
+    fn one_looks_again_after_a_second_and_all_after_two() {
+        let (keys, hash, start) = (Keys::default(), [1; 32], Instant::now());
+        keys.remember(hash, Arc::new(known(&[])), start, 0);
+        let held = |millis| {
+            keys.remembered(&hash, start + Duration::from_millis(millis))
+                .is_some()
+        };
+        assert!(held(0) && held(999));
+        assert!(!held(1_000), "the first to come looks again");
+        assert!(held(1_001) && held(1_999), "the others go on meanwhile");
+        assert!(!held(2_000) && !held(2_000));
+    }
+
+    #[test]
+    fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
+        let (keys, hash, now) = (Keys::default(), [1; 32], Instant::now());
+        let read = Arc::new(known(&[]));
+        let generation = keys.memory().generation;
+        keys.forget(read.facts.id);
+        keys.remember(hash, read, now, generation);
+        assert!(keys.remembered(&hash, now).is_none());
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_there_is_room_for() {
+        let (keys, now) = (Keys::default(), Instant::now());
+        let read = Arc::new(known(&[]));
+        let hash = |n: usize| {
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&n.to_le_bytes());
+            hash
+        };
+        for n in 0..MOST_REMEMBERED + 100 {
+            keys.remember(hash(n), read.clone(), now, 0);
+        }
+        assert_eq!(keys.memory().entries.len(), MOST_REMEMBERED);
+        assert!(keys.remembered(&hash(0), now).is_some());
+    }
+}

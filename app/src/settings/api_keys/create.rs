@@ -1,0 +1,136 @@
+//! Making a key: name, type, scopes, and how far it reaches in time and place.
+
+use leptos::ev::MouseEvent;
+use leptos::prelude::*;
+use server_fn::ServerFn;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlInputElement};
+
+use super::api::CreateApiKey;
+use super::model::{Expiry, KeysView, SELECT_ALL, SELECT_NONE, SELECT_READ, picked};
+use crate::catalog::{Mode, Scope, ScopeGroup};
+use crate::ui::{
+    Card, Checkbox, CurrentPassword, Data, Field, Form, GroupError, Hidden, Radios, Select, Submit,
+    TextArea, use_typed,
+};
+
+pub fn create(data: Data<KeysView>, list: Signal<String>) -> AnyView {
+    let workspace = data.with_untracked(|view| view.workspace.to_string());
+    let ask = Signal::derive(move || data.with(|view| view.ask_password));
+    let modes = vec![
+        (
+            Mode::Live.as_str(),
+            Mode::Live.label(),
+            "Works on real data",
+        ),
+        (
+            Mode::Test.as_str(),
+            Mode::Test.label(),
+            "For development: it sees and makes only test data",
+        ),
+    ];
+    let expiries: Vec<(String, String)> = Expiry::ALL
+        .map(|expiry| (expiry.to_string(), expiry.label().to_owned()))
+        .to_vec();
+    view! {
+        <Card title="New key" text="A key belongs to the workspace: it goes on working when the person who made it leaves.">
+            <Form action=CreateApiKey::PATH guard=true>
+                <Hidden name="form[workspace]" value=workspace/>
+                // What Enter presses: without it that would be the first of the buttons that only check boxes.
+                <button hidden></button>
+                <Field name="name" label="Name" hint="What uses it, such as “Website form”"/>
+                <Radios name="mode" label="Type" options=modes selected="live"/>
+                <Scopes/>
+                <div class="field-row key-limits">
+                    <TextArea
+                        name="networks" label="Allowed IP addresses" rows=2
+                        hint="Addresses or networks like 203.0.113.0/24, one a line. Empty: from everywhere"
+                    />
+                    <div class="field-column">
+                        <Select name="expiry" label="Expires" options=expiries selected="never"/>
+                        <div class="expiry-date"><Field name="expires_on" label="Last day" kind="date"/></div>
+                    </div>
+                </div>
+                <CurrentPassword ask/>
+                <div class="form-actions">
+                    <Submit>"Create Key"</Submit>
+                    <a class="button" href=move || list.get()>"Back to the list"</a>
+                </div>
+            </Form>
+        </Card>
+    }
+    .into_any()
+}
+
+/// The scopes by group, with buttons that check several. Without script such a button posts the form, and the page
+/// comes back with what was typed and those boxes checked.
+#[component]
+fn Scopes() -> impl IntoView {
+    let pressed = use_typed("select").unwrap_or_default();
+    let pressed = &pressed;
+    view! {
+        <fieldset class="scopes">
+            <legend>"Scopes"</legend>
+            <div class="row">
+                {pick("Select All", "", SELECT_ALL, "fieldset.scopes", Some(""))}
+                {pick("Read Only", "", SELECT_READ, "fieldset.scopes", Some(":read"))}
+                {pick("None", "", SELECT_NONE, "fieldset.scopes", None)}
+            </div>
+            <div class="scope-groups">
+                {ScopeGroup::ALL.map(|group| view! {
+                    <fieldset class="scope-group">
+                        <legend>{group.label()}</legend>
+                        {pick("All", group.label(), group.as_str(), "fieldset", Some(""))}
+                        {group.scopes().map(|scope| scope_box(scope, pressed)).collect_view()}
+                    </fieldset>
+                }).collect_view()}
+            </div>
+            <GroupError name="scopes"/>
+        </fieldset>
+    }
+}
+
+fn scope_box(scope: Scope, pressed: &str) -> impl IntoView + use<> {
+    view! {
+        <Checkbox name="scopes" value=scope.as_str() label=scope.label() picked=picked(pressed, scope)/>
+    }
+}
+
+/// A button that checks the boxes around it whose value ends in `ending`, or none. `of` says of which group, for those
+/// who do not see where it stands.
+fn pick(
+    text: &'static str,
+    of: &'static str,
+    value: &'static str,
+    around: &'static str,
+    ending: Option<&'static str>,
+) -> AnyView {
+    let on_click = move |event: MouseEvent| {
+        event.prevent_default();
+        check_boxes(&event, around, ending);
+    };
+    let name = (!of.is_empty()).then(|| format!("{text} of {of}"));
+    view! {
+        <button name="form[select]" value=value class="button button-small" aria-label=name on:click=on_click>{text}</button>
+    }
+    .into_any()
+}
+
+fn check_boxes(event: &MouseEvent, around: &str, ending: Option<&str>) {
+    let button = event
+        .current_target()
+        .and_then(|target| target.dyn_into::<Element>().ok());
+    let Some(Ok(Some(around))) = button.map(|button| button.closest(around)) else {
+        return;
+    };
+    let Ok(boxes) = around.query_selector_all("input[type=checkbox]") else {
+        return;
+    };
+    for index in 0..boxes.length() {
+        if let Some(node) = boxes.get(index)
+            && let Some(input) = node.dyn_ref::<HtmlInputElement>()
+        {
+            input.set_checked(ending.is_some_and(|ending| input.value().ends_with(ending)));
+        }
+    }
+}

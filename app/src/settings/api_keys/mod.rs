@@ -1,0 +1,21 @@
+//! Settings → API Keys: access keys for other people's programs. A key is Live or Test, has scopes, is shown once, can
+//! be rotated with some time for both, and revoked at once.
+
+pub mod api;
+pub mod model;
+pub mod page;
+
+mod create;
+mod key_page;
+mod panels;
+
+#[cfg(feature = "ssr")]
+pub mod check;
+#[cfg(feature = "ssr")]
+pub mod store;
+#[cfg(feature = "ssr")]
+pub mod token;
+#[cfg(feature = "ssr")]
+pub mod usage;
+#[cfg(feature = "ssr")]
+pub mod views;

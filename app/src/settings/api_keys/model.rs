@@ -1,0 +1,422 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Mode, Scope, named};
+use crate::domain::{
+    ApiKeyId, ApiRequestId, FieldErrors, Name, Secret, Slug, Timestamp, WorkspaceId, days, hours,
+};
+
+/// How many keys of a workspace may be neither revoked nor replaced.
+pub const MOST_KEYS: u64 = 100;
+/// How many addresses and networks a key can be fenced in with.
+pub const MOST_NETWORKS: usize = 50;
+/// A key that was not used for this long is pointed out.
+pub const UNUSED_AFTER: Duration = days(90);
+/// Scopes that were never used are pointed out once a key is this old: before, its program may not have come to them.
+pub const SETTLED_AFTER: Duration = days(30);
+/// How long a line of the request log is kept.
+pub const LOG_LIFE: Duration = days(7);
+/// How many keys a page of the list holds, and how many lines one of the request log.
+pub const PAGE: u64 = 25;
+pub const LOG_PAGE: u64 = 50;
+
+named! {
+    /// What has become of a key.
+    Status {
+        Active = "active",
+        /// It has a successor, and still works until it retires.
+        Rotating = "rotating",
+        /// Its successor took over.
+        Retired = "retired",
+        Expired = "expired",
+        Revoked = "revoked",
+    }
+}
+
+impl Status {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Rotating => "Rotating",
+            Self::Retired => "Rotated",
+            Self::Expired => "Expired",
+            Self::Revoked => "Revoked",
+        }
+    }
+
+    /// Whether a request with it is still let in.
+    pub const fn works(self) -> bool {
+        matches!(self, Self::Active | Self::Rotating)
+    }
+}
+
+named! {
+    /// The tabs above the list.
+    Filter {
+        All = "all",
+        Active = "active",
+        Expired = "expired",
+        Revoked = "revoked",
+    }
+}
+
+impl Filter {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::Active => "Active",
+            Self::Expired => "Expired",
+            Self::Revoked => "Revoked",
+        }
+    }
+
+    /// As it stands in the address; anything else is All.
+    pub fn read(text: &str) -> Self {
+        text.parse().unwrap_or(Self::All)
+    }
+}
+
+named! {
+    /// How long a rotated key goes on working beside its successor.
+    Grace {
+        Now = "now",
+        Hour = "hour",
+        Day = "day",
+        Week = "week",
+    }
+}
+
+impl Grace {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Now => "Stop the old key now",
+            Self::Hour => "Keep the old key for 1 hour",
+            Self::Day => "Keep the old key for 24 hours",
+            Self::Week => "Keep the old key for 7 days",
+        }
+    }
+
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::Now => Duration::ZERO,
+            Self::Hour => hours(1),
+            Self::Day => hours(24),
+            Self::Week => days(7),
+        }
+    }
+}
+
+named! {
+    /// How long a new key lives.
+    Expiry {
+        Never = "never",
+        Month = "30",
+        Quarter = "90",
+        Year = "365",
+        Date = "date",
+    }
+}
+
+impl Expiry {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Never => "Never",
+            Self::Month => "In 30 days",
+            Self::Quarter => "In 90 days",
+            Self::Year => "In 1 year",
+            Self::Date => "On a date",
+        }
+    }
+}
+
+/// The buttons that check several scopes at once, beside those of the groups.
+pub const SELECT_ALL: &str = "all";
+pub const SELECT_READ: &str = "read";
+pub const SELECT_NONE: &str = "none";
+
+/// What the button `select` makes of this scope's checkbox; nothing if it leaves it alone.
+pub fn picked(select: &str, scope: Scope) -> Option<bool> {
+    match select {
+        SELECT_ALL => Some(true),
+        SELECT_READ => Some(scope.is_read()),
+        SELECT_NONE => Some(false),
+        group => (scope.group().as_str() == group).then_some(true),
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CreateForm {
+    pub workspace: String,
+    pub name: String,
+    pub mode: String,
+    pub scopes: Vec<String>,
+    /// Which button was pressed instead of Create Key, without script: one that only checks scopes.
+    pub select: String,
+    pub expiry: String,
+    pub expires_on: String,
+    /// Addresses and networks, one a line.
+    pub networks: String,
+    pub current_password: Secret,
+}
+
+/// What a new key is to be; where it may be used from is read on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    pub name: Name,
+    pub mode: Mode,
+    pub scopes: Vec<Scope>,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl CreateForm {
+    pub fn parse(&self, now: Timestamp) -> Result<NewKey, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let name = errors.check("name", Name::parse(&self.name));
+        let mode = errors.check(
+            "mode",
+            self.mode.parse::<Mode>().map_err(|_| "Choose Live or Test"),
+        );
+        let scopes = errors.check("scopes", read_scopes(&self.scopes));
+        let expires_at = self.expires_at(now, &mut errors);
+        match (name, mode, scopes) {
+            (Some(name), Some(mode), Some(scopes)) if errors.is_empty() => Ok(NewKey {
+                name,
+                mode,
+                scopes,
+                expires_at,
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    fn expires_at(&self, now: Timestamp, errors: &mut FieldErrors) -> Option<Timestamp> {
+        let expiry = match self.expiry.as_str() {
+            "" => Expiry::Never,
+            text => errors.check("expiry", text.parse().map_err(|_| "Choose an expiry"))?,
+        };
+        match expiry {
+            Expiry::Never => None,
+            Expiry::Month => Some(now.after(days(30))),
+            Expiry::Quarter => Some(now.after(days(90))),
+            Expiry::Year => Some(now.after(days(365))),
+            Expiry::Date => {
+                // To the end of that day.
+                let end = Timestamp::of_day(&self.expires_on).map(|day| day.after(days(1)));
+                match end {
+                    Some(end) if end > now => Some(end),
+                    Some(_) => {
+                        errors.add("expires_on", "Choose a day that is not over");
+                        None
+                    }
+                    None => {
+                        errors.add("expires_on", "Enter a date, like 2030-12-31");
+                        None
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Scopes as checkboxes post them: each once, in the order of the catalogue, and at least one.
+pub fn read_scopes(names: &[String]) -> Result<Vec<Scope>, &'static str> {
+    if names.iter().any(|name| name.parse::<Scope>().is_err()) {
+        return Err("Choose among the scopes of the list");
+    }
+    let scopes: Vec<Scope> = Scope::ALL
+        .into_iter()
+        .filter(|scope| names.iter().any(|name| name == scope.as_str()))
+        .collect();
+    if scopes.is_empty() {
+        return Err("Choose at least one scope");
+    }
+    Ok(scopes)
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RotateForm {
+    pub workspace: String,
+    pub key: String,
+    pub grace: String,
+    pub current_password: Secret,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyNameForm {
+    pub workspace: String,
+    pub key: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScopesForm {
+    pub workspace: String,
+    pub key: String,
+    /// The scopes that the key keeps.
+    pub scopes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysView {
+    pub workspace: WorkspaceId,
+    pub slug: Slug,
+    /// Where the public API is, for examples that can be pasted.
+    pub api: String,
+    pub ask_password: bool,
+    pub filter: Filter,
+    /// How many keys there are behind each tab, in the order of [`Filter::ALL`].
+    pub counts: [u64; 4],
+    pub keys: Vec<KeyRow>,
+    /// Where the next page begins.
+    pub next: Option<ApiKeyId>,
+}
+
+/// A key as the list shows it. Not a word of its secret but the first and last characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyRow {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub mode: Mode,
+    pub start: String,
+    pub end: String,
+    pub scopes: Vec<Scope>,
+    pub created_by: String,
+    pub created_at: Timestamp,
+    pub last_used: Option<(Timestamp, String)>,
+    pub expires_at: Option<Timestamp>,
+    pub retires_at: Option<Timestamp>,
+    pub status: Status,
+    /// It works, and was not used for 90 days.
+    pub unused: bool,
+    /// How many of its scopes it never used, once it is old enough to tell.
+    pub idle_scopes: u32,
+}
+
+impl KeyRow {
+    /// The same row but for its last use.
+    #[must_use]
+    pub fn without_use(&self) -> Self {
+        Self {
+            last_used: None,
+            ..self.clone()
+        }
+    }
+
+    /// What can be shown of it: `wh_live_Ab12…x9Yz`.
+    pub fn hidden(&self) -> String {
+        format!("{}…{}", self.start, self.end)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    pub workspace: WorkspaceId,
+    pub slug: Slug,
+    pub api: String,
+    pub ask_password: bool,
+    pub key: KeyRow,
+    pub networks: Vec<String>,
+    pub revoked: Option<(Timestamp, String)>,
+    /// The key that took over, or the one that this took over from.
+    pub successor: Option<ApiKeyId>,
+    pub predecessor: Option<ApiKeyId>,
+    /// When each scope was last used.
+    pub scopes: Vec<(Scope, Option<Timestamp>)>,
+    pub requests: Vec<RequestRow>,
+    pub request_count: u64,
+    pub next: Option<ApiRequestId>,
+}
+
+/// A line of the request log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RequestRow {
+    pub id: ApiRequestId,
+    pub at: Timestamp,
+    pub method: String,
+    pub path: String,
+    pub status: i32,
+    pub duration_us: i64,
+    pub address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_435_200_000);
+
+    fn form() -> CreateForm {
+        CreateForm {
+            name: "Importer".into(),
+            mode: "live".into(),
+            scopes: vec!["contacts:write".into(), "contacts:read".into()],
+            ..CreateForm::default()
+        }
+    }
+
+    #[test]
+    fn a_key_wants_a_name_a_type_and_a_scope() {
+        let key = form().parse(NOW).unwrap();
+        assert_eq!(key.scopes, [Scope::ContactsRead, Scope::ContactsWrite]);
+        assert_eq!((key.mode, key.expires_at), (Mode::Live, None));
+        let errors = CreateForm::default().parse(NOW).unwrap_err();
+        for field in ["name", "mode", "scopes"] {
+            assert!(errors.get(field).is_some(), "{field}");
+        }
+        let mut unknown = form();
+        unknown.scopes.push("everything".into());
+        assert!(unknown.parse(NOW).unwrap_err().get("scopes").is_some());
+    }
+
+    #[test]
+    fn a_key_lives_for_some_days_or_to_the_end_of_one() {
+        let until = |expiry: &str, on: &str| {
+            CreateForm {
+                expiry: expiry.into(),
+                expires_on: on.into(),
+                ..form()
+            }
+            .parse(NOW)
+            .map(|key| key.expires_at.map(Timestamp::rfc3339))
+        };
+        assert_eq!(until("never", ""), Ok(None));
+        assert_eq!(until("30", ""), Ok(Some("2026-12-23T12:00:00Z".into())));
+        // Today is not over.
+        assert_eq!(
+            until("date", "2026-11-23"),
+            Ok(Some("2026-11-24T00:00:00Z".into()))
+        );
+        for bad in ["", "2026-11-22", "tomorrow"] {
+            assert!(
+                until("date", bad).unwrap_err().get("expires_on").is_some(),
+                "{bad}"
+            );
+        }
+        assert!(until("31", "").unwrap_err().get("expiry").is_some());
+    }
+
+    #[test]
+    fn buttons_select_all_one_group_or_what_reads() {
+        let count = |select: &str, what: Option<bool>| {
+            let all = Scope::ALL.into_iter();
+            all.filter(|scope| picked(select, *scope) == what).count()
+        };
+        assert_eq!(count(SELECT_ALL, Some(true)), Scope::ALL.len());
+        assert_eq!(count(SELECT_NONE, Some(false)), Scope::ALL.len());
+        assert_eq!(count("messaging", Some(true)), 4);
+        assert_eq!(
+            count("messaging", Some(false)),
+            0,
+            "other groups stay as they are"
+        );
+        assert_eq!(count("", None), Scope::ALL.len());
+        for scope in Scope::ALL {
+            assert_eq!(picked(SELECT_READ, scope), Some(scope.is_read()));
+        }
+    }
+}

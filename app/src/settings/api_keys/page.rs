@@ -1,0 +1,257 @@
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
+
+use super::api::LoadApiKeys;
+use super::create::create;
+pub use super::key_page::ApiKeyPage;
+use super::model::{Filter, KeyRow, KeysView};
+use super::panels::{Around, actions, last_use, mode_badge, scope_tags, status_badge};
+use crate::catalog::Mode;
+use crate::live::Topic;
+use crate::ui::{
+    Badge, Card, Data, Empty, Icon, NewSecret, PageHeader, Time, forget_secret_on_leaving, guarded,
+    icon, rows,
+};
+
+#[component]
+pub fn ApiKeysPage() -> impl IntoView {
+    let params = use_params_map();
+    let query = use_query_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let asked = move |name: &'static str| {
+        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
+    };
+    let asked = Query {
+        status: asked("status"),
+        mode: asked("mode"),
+        search: asked("search"),
+        before: asked("before"),
+        new: Memo::new(move |_| query.with(|query| query.get("new").is_some())),
+    };
+    forget_secret_on_leaving();
+    view! {
+        <Title text="API Keys"/>
+        {guarded(
+            move || {
+                // Back from making a key the list is another.
+                asked.new.track();
+                LoadApiKeys {
+                    workspace: slug.get(),
+                    status: asked.status.get(),
+                    mode: asked.mode.get(),
+                    search: asked.search.get(),
+                    before: asked.before.get(),
+                }
+            },
+            &[Topic::ApiKeys, Topic::Workspace],
+            move |data| keys(data, asked),
+        )}
+    }
+}
+
+/// What of the list is asked for in the address.
+#[derive(Clone, Copy)]
+struct Query {
+    status: Memo<String>,
+    mode: Memo<String>,
+    search: Memo<String>,
+    before: Memo<String>,
+    /// Whether a key is being made.
+    new: Memo<bool>,
+}
+
+fn keys(data: Data<KeysView>, asked: Query) -> impl IntoView {
+    let list =
+        Signal::derive(move || data.with(|view| format!("/w/{}/settings/api-keys", view.slug)));
+    view! {
+        <PageHeader title="API Keys" lead="Access for your own programs, each with its own scopes.">
+            <form method="get" action="/api/docs"><button class="button">{icon(Icon::Book)}"API Docs"</button></form>
+            {move || (!asked.new.get()).then(|| create_button(list))}
+        </PageHeader>
+        <NewSecret
+            label="API Key"
+            text="This is the only time that the whole key is shown. Keep it where your program finds it and nobody else does."
+            command=Callback::new(move |key: String| data.with_untracked(|view| curl(&view.api, &key)))
+        />
+        {move || if asked.new.get() { create(data, list) } else { table(data, asked, list) }}
+    }
+}
+
+/// A button and not a link, as the action that it is; it leads to `?new=1` with script and without.
+fn create_button(list: Signal<String>) -> impl IntoView {
+    let navigate = use_navigate();
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let path = format!("{}?new=1", list.get_untracked());
+        navigate(&path, leptos_router::NavigateOptions::default());
+    };
+    view! {
+        <form method="get" action=move || list.get() on:submit=on_submit>
+            <button class="button button-primary" name="new" value="1">{icon(Icon::Plus)}"Create API Key"</button>
+        </form>
+    }
+}
+
+/// A first call, ready to be pasted into a shell.
+pub fn curl(api: &str, key: &str) -> String {
+    format!("curl {api}/me \\\n  -H \"Authorization: Bearer {key}\"")
+}
+
+fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
+    let nothing = Memo::new(move |_| {
+        let sought = !asked.search.get().is_empty() || !asked.mode.get().is_empty();
+        data.with(|view| view.keys.is_empty())
+            .then(|| sought || data.with(|view| view.counts[0] > 0))
+    });
+    let around = Around {
+        workspace: data.with_untracked(|view| view.workspace),
+        ask: Signal::derive(move || data.with(|view| view.ask_password)),
+    };
+    view! {
+        <Card title="Keys">
+            {filters(data, asked, list)}
+            {move || match nothing.get() {
+                Some(true) => view! { <Empty mark=Icon::Key title="Nothing found" text="No key is like this. Look behind another tab."/> }.into_any(),
+                Some(false) => first_steps(data),
+                None => view! {
+                    <div class="table-wrap">
+                        <table class="table table-stack keys">
+                            <caption class="visually-hidden">"Keys"</caption>
+                            <thead><tr>
+                                <th scope="col">"Name"</th><th scope="col">"Scopes"</th><th scope="col">"Created by"</th>
+                                <th scope="col">"Last used"</th><th scope="col">"Expires"</th><th scope="col">"Status"</th><td></td>
+                            </tr></thead>
+                            <tbody>{rows(
+                                move || data.with(|view| view.keys.iter().map(KeyRow::without_use).collect()),
+                                move |row| key_row(row, data, around, list),
+                            )}</tbody>
+                        </table>
+                    </div>
+                }.into_any(),
+            }}
+            {move || data.with(|view| view.next).map(|next| view! {
+                <p class="pager">
+                    <a class="button" href=move || address(list, asked, Filter::read(&asked.status.get()), Some(next.to_string()))>"Next page"</a>
+                </p>
+            })}
+        </Card>
+    }
+    .into_any()
+}
+
+/// The list at this tab, with what is searched for.
+fn address(list: Signal<String>, asked: Query, filter: Filter, before: Option<String>) -> String {
+    let parts = [
+        ("status", filter.as_str().to_owned()),
+        ("mode", asked.mode.get()),
+        ("search", asked.search.get()),
+        ("before", before.unwrap_or_default()),
+    ];
+    let wanted: Vec<_> = parts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    let query = serde_urlencoded::to_string(wanted).unwrap_or_default();
+    format!("{}?{query}", list.get())
+}
+
+fn filters(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
+    let tab = move |(index, filter): (usize, Filter)| {
+        let current = move || data.with(|view| view.filter == filter).then_some("page");
+        view! {
+            <a class="tab" href=move || address(list, asked, filter, None) aria-current=current>
+                {filter.label()}<span class="count">{move || data.with(|view| view.counts[index])}</span>
+            </a>
+        }
+    };
+    let option = move |value: &'static str, text: &'static str| {
+        view! { <option value=value selected=move || asked.mode.get() == value>{text}</option> }
+    };
+    view! {
+        <nav class="tabs" aria-label="By status">{Filter::ALL.into_iter().enumerate().map(tab).collect_view()}</nav>
+        <form method="get" class="filters search" role="search" action=move || list.get()>
+            <input type="hidden" name="status" value=move || asked.status.get()/>
+            <input
+                class="input" type="search" name="search" aria-label="Search" placeholder="Search by name"
+                value=move || asked.search.get() autocomplete="off"
+            />
+            <select class="select" name="mode" aria-label="Live or test">
+                {option("", "Live and test")}
+                {Mode::ALL.map(|mode| option(mode.as_str(), mode.label())).collect_view()}
+            </select>
+            <button class="button">"Search"</button>
+        </form>
+    }
+    .into_any()
+}
+
+fn first_steps(data: Data<KeysView>) -> AnyView {
+    let example = data.with_untracked(|view| curl(&view.api, "wh_live_…"));
+    view! {
+        <Empty mark=Icon::Key title="No keys yet" text="Create one, and your program can call the API with it:"/>
+        <pre class="code">{example}</pre>
+    }
+    .into_any()
+}
+
+/// A row is drawn anew when something changes that its buttons depend on. Its last use does so all the time, and has a
+/// signal of its own: a dialog that is open over the row stays so.
+fn key_row(row: KeyRow, data: Data<KeysView>, around: Around, list: Signal<String>) -> AnyView {
+    let id = row.id;
+    let used = Memo::new(move |_| {
+        data.with(|view| {
+            let row = view.keys.iter().find(|row| row.id == id);
+            row.and_then(|row| row.last_used.clone())
+        })
+    });
+    let buttons = actions(&row, around);
+    let edit = row.status.works().then(|| {
+        view! {
+            <a class="icon-button" href=move || format!("{}/{id}#edit", list.get()) aria-label="Edit" title="Edit">
+                {icon(Icon::Pencil)}
+            </a>
+        }
+    });
+    let hidden = row.hidden();
+    let remarks = remarks(&row);
+    view! {
+        <tr data-status=row.status.as_str()>
+            <th scope="row" data-label="Name">
+                <a href=move || format!("{}/{id}", list.get())>{row.name}</a>" "{mode_badge(row.mode)}
+                <code class="key-hidden">{hidden}</code>
+                {remarks}
+            </th>
+            <td data-label="Scopes">{scope_tags(row.scopes)}</td>
+            <td data-label="Created by">{row.created_by}<span class="muted small key-from"><Time at=row.created_at/></span></td>
+            <td data-label="Last used">{move || last_use(used.get())}</td>
+            <td data-label="Expires">{match row.expires_at {
+                Some(at) => view! { <Time at/> }.into_any(),
+                None => "Never".into_any(),
+            }}</td>
+            <td data-label="Status">
+                {status_badge(row.status)}
+                {row.retires_at.filter(|_| row.status.works()).map(|at| view! {
+                    <span class="muted small key-from">"stops "<Time at/></span>
+                })}
+            </td>
+            <td class="actions">{edit}{buttons}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// What someone who tidies up should know of a key.
+pub fn remarks(row: &KeyRow) -> AnyView {
+    let idle = match row.idle_scopes {
+        0 => None,
+        1 => Some("1 scope never used".to_owned()),
+        n => Some(format!("{n} scopes never used")),
+    };
+    view! {
+        {row.unused.then(|| view! { <Badge tone="warning">"Not used for 90 days"</Badge> })}
+        {idle.map(|text| view! { <Badge tone="neutral">{text}</Badge> })}
+    }
+    .into_any()
+}

@@ -1,0 +1,145 @@
+//! What can be done to a key, in its row and on its own page; and how a key looks in both.
+
+use leptos::prelude::*;
+use server_fn::ServerFn;
+
+use super::api::{FinishApiKeyRotation, RevokeApiKey, RotateApiKey};
+use super::model::{Grace, KeyRow, Status};
+use crate::catalog::{Mode, Scope};
+use crate::domain::{Timestamp, WorkspaceId};
+use crate::ui::{
+    Badge, CurrentPassword, Dialog, Field, Form, Hidden, Icon, Select, Submit, Time, icon,
+    popover_id, was_refused,
+};
+
+/// Where the keys are and whether their changes want a password.
+#[derive(Clone, Copy)]
+pub struct Around {
+    pub workspace: WorkspaceId,
+    pub ask: Signal<bool>,
+}
+
+/// Live is the one that matters: it has the colour that stands out.
+pub fn mode_badge(mode: Mode) -> AnyView {
+    let tone = match mode {
+        Mode::Live => "success",
+        Mode::Test => "warning",
+    };
+    view! { <Badge tone>{mode.label()}</Badge> }.into_any()
+}
+
+pub fn status_badge(status: Status) -> AnyView {
+    let tone = match status {
+        Status::Active => "success",
+        Status::Rotating => "warning",
+        Status::Revoked => "danger",
+        Status::Retired | Status::Expired => "neutral",
+    };
+    view! { <Badge tone>{status.label()}</Badge> }.into_any()
+}
+
+/// When and from where a key was last used.
+pub fn last_use(used: Option<(Timestamp, String)>) -> AnyView {
+    match used {
+        Some((at, address)) => view! {
+            <Time at/><span class="muted small key-from">" from "{address}</span>
+        }
+        .into_any(),
+        None => "Never".into_any(),
+    }
+}
+
+/// The first scopes as tags; the others unfold.
+pub fn scope_tags(scopes: Vec<Scope>) -> AnyView {
+    const SHOWN: usize = 2;
+    let tag = |scope: Scope| view! { <li class="tag">{scope.label()}</li> };
+    let mut first = scopes;
+    let more = first.split_off(first.len().min(SHOWN));
+    let count = more.len();
+    view! {
+        <ul class="tags">{first.into_iter().map(tag).collect_view()}</ul>
+        {(count > 0).then(|| view! {
+            <details class="more-tags">
+                <summary>{format!("+{count} more")}</summary>
+                <ul class="tags">{more.into_iter().map(tag).collect_view()}</ul>
+            </details>
+        })}
+    }
+    .into_any()
+}
+
+/// The buttons of a key that still works.
+pub fn actions(row: &KeyRow, around: Around) -> AnyView {
+    match row.status {
+        Status::Active => (rotate(row, around), revoke(row, around)).into_any(),
+        Status::Rotating => (finish(row, around), revoke(row, around)).into_any(),
+        Status::Expired => revoke(row, around),
+        Status::Retired | Status::Revoked => ().into_any(),
+    }
+}
+
+fn rotate(row: &KeyRow, around: Around) -> AnyView {
+    let id = row.id.to_string();
+    let panel = popover_id("rotate", &id);
+    let open = was_refused(RotateApiKey::PATH, &id);
+    let title = format!("Rotate {}", row.name);
+    let grace: Vec<(String, String)> = Grace::ALL
+        .map(|grace| (grace.to_string(), grace.label().to_owned()))
+        .to_vec();
+    view! {
+        <button type="button" class="icon-button" popovertarget=panel.clone() aria-label="Rotate" title="Rotate">
+            {icon(Icon::RotateCw)}
+        </button>
+        <Dialog id=panel title open>
+            <p class="dialog-text">
+                "A new key with the same settings takes over. Put it where the old one is, then let the old one stop."
+            </p>
+            <Form action=RotateApiKey::PATH key=id.clone()>
+                <Hidden name="form[workspace]" value=around.workspace.to_string()/>
+                <Hidden name="form[key]" value=id.clone()/>
+                <Select name="grace" label="Old key" options=grace selected="day"/>
+                <CurrentPassword ask=around.ask/>
+                <div class="dialog-actions"><Submit>"Rotate Key"</Submit></div>
+            </Form>
+        </Dialog>
+    }
+    .into_any()
+}
+
+/// Ends a rotation before its time.
+pub fn finish(row: &KeyRow, around: Around) -> AnyView {
+    let id = row.id.to_string();
+    view! {
+        <Form action=FinishApiKeyRotation::PATH class="inline-form" key=id.clone()>
+            <Hidden name="workspace" value=around.workspace.to_string()/>
+            <Hidden name="key" value=id/>
+            <Submit class="button button-small">"Finish now"</Submit>
+        </Form>
+    }
+    .into_any()
+}
+
+fn revoke(row: &KeyRow, around: Around) -> AnyView {
+    let id = row.id.to_string();
+    let panel = popover_id("revoke", &id);
+    let open = was_refused(RevokeApiKey::PATH, &id);
+    let hint = format!("It is {}", row.name);
+    let title = format!("Revoke {}?", row.name);
+    view! {
+        <button type="button" class="icon-button" popovertarget=panel.clone() aria-label="Revoke" title="Revoke">
+            {icon(Icon::Ban)}
+        </button>
+        <Dialog id=panel title open>
+            <p class="dialog-text">
+                "Whatever uses this key is refused at once, and there is no way back. The key stays in the list for the record."
+            </p>
+            <Form action=RevokeApiKey::PATH key=id.clone()>
+                <Hidden name="form[workspace]" value=around.workspace.to_string()/>
+                <Hidden name="form[key]" value=id.clone()/>
+                <Field name="name" label="Type the name to confirm" hint/>
+                <div class="dialog-actions"><Submit class="button button-danger">"Revoke Key"</Submit></div>
+            </Form>
+        </Dialog>
+    }
+    .into_any()
+}

@@ -1,0 +1,418 @@
+//! Making, rotating, narrowing and revoking keys.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
+use serde_json::{Value, json};
+
+use super::check::read_scopes;
+use super::model::{Grace, MOST_KEYS, MOST_NETWORKS, NewKey};
+use super::token::KeyToken;
+use crate::catalog::{EventType, Scope};
+use crate::db::entity::api_key::{ActiveModel, Column, Model};
+use crate::db::{Tx, entity};
+use crate::domain::{ApiKeyId, AppError, Name, Permission, Secret, Timestamp};
+use crate::events::{self, NewEvent};
+use crate::form::Done;
+use crate::house::House;
+use crate::session::{Actor, RequestInfo, store as sessions};
+
+/// Begins a change to the workspace's keys: one at a time, and by someone who may still make it.
+async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
+    actor.require(Permission::ManageApiKeys)?;
+    let tx = house.db().begin().await?;
+    sessions::lock_workspace(&tx, actor.workspace()).await?;
+    let actor = sessions::actor_now(&tx, actor).await?;
+    actor.require(Permission::ManageApiKeys)?;
+    Ok((tx, actor))
+}
+
+/// A key of this workspace.
+async fn find(tx: &Tx, actor: &Actor, id: ApiKeyId) -> Result<Model, AppError> {
+    entity::ApiKey::find_by_id(id)
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// Refuses to change a key that works no more.
+fn must_work(key: &Model, now: Timestamp) -> Result<(), AppError> {
+    let over = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
+    let why = if key.revoked_at.is_some() {
+        "This key was revoked."
+    } else if over(key.retires_at) {
+        "This key was replaced by its successor."
+    } else if over(key.expires_at) {
+        "This key has expired. Create a new one."
+    } else {
+        return Ok(());
+    };
+    Err(AppError::Conflict(why.to_owned()))
+}
+
+/// Writes down what was done to a key, by whom and from where; never the key itself.
+async fn record(
+    tx: &mut Tx,
+    info: &RequestInfo,
+    actor: &Actor,
+    event_type: EventType,
+    key: (ApiKeyId, &str),
+    mut more: Value,
+) -> Result<(), AppError> {
+    more["key"] = json!(key.0);
+    more["name"] = json!(key.1);
+    more["address"] = json!(info.address.to_canonical());
+    let event = NewEvent::in_workspace(actor.workspace(), event_type, more);
+    events::record(tx, actor, event).await?;
+    Ok(())
+}
+
+/// Makes a key and hands it out, this once. A person gives no more than they have.
+pub async fn create(
+    house: &House,
+    info: &RequestInfo,
+    actor: &Actor,
+    wish: NewKey,
+    networks: Vec<IpNet>,
+    current_password: &Secret,
+) -> Result<Done, AppError> {
+    actor.require(Permission::ManageApiKeys)?;
+    sessions::confirm_identity(house, info, actor.person(), current_password).await?;
+    let (mut tx, actor) = begin(house, actor).await?;
+    if let Some(scope) = wish
+        .scopes
+        .iter()
+        .find(|scope| !actor.may(scope.permission()))
+    {
+        let message = format!("Your role does not allow you to give {}", scope.label());
+        return Err(AppError::field("scopes", message));
+    }
+    must_fit(&tx, &actor).await?;
+    let token = KeyToken::generate(wish.mode);
+    let now = Timestamp::now();
+    let id = ApiKeyId::new();
+    let row = ActiveModel {
+        id: Set(id),
+        name: Set(wish.name.to_string()),
+        scopes: Set(json!(wish.scopes)),
+        allowed_networks: Set(networks.iter().map(ToString::to_string).collect()),
+        expires_at: Set(wish.expires_at),
+        ..blank(&actor, &token, now)
+    };
+    row.insert(&tx).await?;
+    let data = json!({"mode": wish.mode, "scopes": wish.scopes, "expires_at": wish.expires_at.map(Timestamp::rfc3339)});
+    let named = (id, wish.name.as_str());
+    record(&mut tx, info, &actor, EventType::ApiKeyCreated, named, data).await?;
+    tx.commit().await?;
+    let said = format!(
+        "{} is created. Copy the key now: it is shown this once",
+        wish.name
+    );
+    Ok(Done::said(said).with_secret(token.secret().clone()))
+}
+
+/// A new key's row with all that no form decides.
+fn blank(actor: &Actor, token: &KeyToken, now: Timestamp) -> ActiveModel {
+    let (start, end) = token.shown();
+    ActiveModel {
+        workspace_id: Set(actor.workspace()),
+        mode: Set(token.mode()),
+        token_hash: Set(token.hash().to_vec()),
+        token_start: Set(start.to_owned()),
+        token_end: Set(end.to_owned()),
+        created_by: Set(Some(actor.person().id())),
+        created_by_name: Set(actor.person().name().to_owned()),
+        created_at: Set(now),
+        updated_at: Set(now),
+        last_used_at: Set(None),
+        last_used_address: Set(None),
+        replaced_by: Set(None),
+        retires_at: Set(None),
+        revoked_at: Set(None),
+        revoked_by_name: Set(None),
+        ..Default::default()
+    }
+}
+
+async fn must_fit(tx: &Tx, actor: &Actor) -> Result<(), AppError> {
+    let kept = entity::ApiKey::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::ReplacedBy.is_null())
+        .count(tx)
+        .await?;
+    if kept >= MOST_KEYS {
+        return Err(AppError::LimitReached(format!(
+            "A workspace has at most {MOST_KEYS} keys. Revoke one that nobody uses."
+        )));
+    }
+    Ok(())
+}
+
+/// Makes a successor with the same settings, and lets the old key work for the chosen time beside it.
+pub async fn rotate(
+    house: &House,
+    info: &RequestInfo,
+    actor: &Actor,
+    id: ApiKeyId,
+    grace: Grace,
+    current_password: &Secret,
+) -> Result<Done, AppError> {
+    actor.require(Permission::ManageApiKeys)?;
+    sessions::confirm_identity(house, info, actor.person(), current_password).await?;
+    let (mut tx, actor) = begin(house, actor).await?;
+    let old = find(&tx, &actor, id).await?;
+    let now = Timestamp::now();
+    must_work(&old, now)?;
+    if old.replaced_by.is_some() {
+        let message = "This key has a successor already. Rotate that one.";
+        return Err(AppError::Conflict(message.to_owned()));
+    }
+    let token = KeyToken::generate(old.mode);
+    let successor = ApiKeyId::new();
+    let row = ActiveModel {
+        id: Set(successor),
+        name: Set(old.name.clone()),
+        scopes: Set(old.scopes),
+        allowed_networks: Set(old.allowed_networks),
+        // As long as the old one had when it was made.
+        expires_at: Set(old
+            .expires_at
+            .map(|end| now.after(end.since(old.created_at)))),
+        ..blank(&actor, &token, now)
+    };
+    row.insert(&tx).await?;
+    let retires_at = now.after(grace.duration());
+    change(id)
+        .col_expr(Column::ReplacedBy, Expr::value(successor))
+        .col_expr(Column::RetiresAt, Expr::value(retires_at))
+        .exec(&tx)
+        .await?;
+    let data = json!({"successor": successor, "old_works_until": retires_at.rfc3339()});
+    let named = (id, old.name.as_str());
+    record(&mut tx, info, &actor, EventType::ApiKeyRotated, named, data).await?;
+    tx.commit().await?;
+    house.keys().forget(id);
+    let until = match grace {
+        Grace::Now => "The old key has stopped".to_owned(),
+        _ => format!("The old key works until {}", retires_at.exact()),
+    };
+    let said = format!(
+        "{} is rotated. {until}. Copy the new key now: it is shown this once",
+        old.name
+    );
+    Ok(Done::said(said).with_secret(token.secret().clone()))
+}
+
+fn change(id: ApiKeyId) -> sea_orm::UpdateMany<entity::ApiKey> {
+    entity::ApiKey::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(id))
+}
+
+/// Ends a rotation: the old key stops now.
+pub async fn finish_rotation(
+    house: &House,
+    info: &RequestInfo,
+    actor: &Actor,
+    id: ApiKeyId,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let old = find(&tx, &actor, id).await?;
+    let now = Timestamp::now();
+    must_work(&old, now)?;
+    if old.replaced_by.is_none() {
+        return Err(AppError::Conflict(
+            "This key is not being rotated.".to_owned(),
+        ));
+    }
+    change(id)
+        .col_expr(Column::RetiresAt, Expr::value(now))
+        .exec(&tx)
+        .await?;
+    let data = json!({"rotation": "finished"});
+    let named = (id, old.name.as_str());
+    record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
+    tx.commit().await?;
+    house.keys().forget(id);
+    Ok(Done::said(format!(
+        "The old key of {} has stopped",
+        old.name
+    )))
+}
+
+/// Ends a key at once and for good. It stays in the list for the record.
+pub async fn revoke(
+    house: &House,
+    info: &RequestInfo,
+    actor: &Actor,
+    id: ApiKeyId,
+    typed_name: &str,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let key = find(&tx, &actor, id).await?;
+    if key.revoked_at.is_some() {
+        return Err(AppError::Conflict(
+            "This key was revoked already.".to_owned(),
+        ));
+    }
+    if typed_name.trim() != key.name {
+        return Err(AppError::field(
+            "name",
+            format!("Type {} to confirm", key.name),
+        ));
+    }
+    change(id)
+        .col_expr(Column::RevokedAt, Expr::value(Timestamp::now()))
+        .col_expr(Column::RevokedByName, Expr::value(actor.person().name()))
+        .exec(&tx)
+        .await?;
+    let named = (id, key.name.as_str());
+    record(
+        &mut tx,
+        info,
+        &actor,
+        EventType::ApiKeyRevoked,
+        named,
+        json!({}),
+    )
+    .await?;
+    tx.commit().await?;
+    house.keys().forget(id);
+    Ok(Done::said(format!("{} is revoked", key.name)))
+}
+
+pub async fn rename(
+    house: &House,
+    info: &RequestInfo,
+    actor: &Actor,
+    id: ApiKeyId,
+    name: Name,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let key = find(&tx, &actor, id).await?;
+    must_work(&key, Timestamp::now())?;
+    if key.name == name.as_str() {
+        return Ok(Done::said("Changes saved"));
+    }
+    change(id)
+        .col_expr(Column::Name, Expr::value(name.as_str()))
+        .exec(&tx)
+        .await?;
+    let data = json!({"from": key.name});
+    let named = (id, name.as_str());
+    record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
+    tx.commit().await?;
+    house.keys().forget(id);
+    Ok(Done::said("Changes saved"))
+}
+
+/// Takes scopes from a key. There is no way to give it more: that takes a new key.
+pub async fn narrow(
+    house: &House,
+    info: &RequestInfo,
+    actor: &Actor,
+    id: ApiKeyId,
+    keep: Vec<Scope>,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(house, actor).await?;
+    let key = find(&tx, &actor, id).await?;
+    must_work(&key, Timestamp::now())?;
+    let had = read_scopes(key.scopes);
+    if keep.iter().any(|scope| !had.contains(scope)) {
+        let message = "A key gets no more scopes than it has. Create a new key instead";
+        return Err(AppError::field("scopes", message));
+    }
+    let removed: Vec<Scope> = had
+        .into_iter()
+        .filter(|scope| !keep.contains(scope))
+        .collect();
+    if removed.is_empty() {
+        return Ok(Done::said("Changes saved"));
+    }
+    change(id)
+        .col_expr(Column::Scopes, Expr::value(json!(keep)))
+        .exec(&tx)
+        .await?;
+    let data = json!({"removed_scopes": removed});
+    let named = (id, key.name.as_str());
+    record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
+    tx.commit().await?;
+    house.keys().forget(id);
+    Ok(Done::said(format!("{} has fewer scopes now", key.name)))
+}
+
+/// Addresses and networks as they are typed: separated by spaces, commas or lines, each an address or a network.
+pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
+    let mut networks = Vec::new();
+    for word in text
+        .split([' ', ',', ';', '\t', '\r', '\n'])
+        .filter(|word| !word.is_empty())
+    {
+        let network = word
+            .parse::<IpNet>()
+            .or_else(|_| word.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                let message = format!("“{word}” is no address or network like 203.0.113.0/24");
+                AppError::field("networks", message)
+            })?;
+        let network = plain(network).trunc();
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    if networks.len() > MOST_NETWORKS {
+        let message = format!("At most {MOST_NETWORKS} addresses and networks");
+        return Err(AppError::field("networks", message));
+    }
+    Ok(networks)
+}
+
+/// An IPv4 network in IPv6 clothes is compared as what it is.
+fn plain(network: IpNet) -> IpNet {
+    const CLOTHES: u8 = 96;
+    match network {
+        IpNet::V6(v6) if v6.prefix_len() >= CLOTHES => v6
+            .addr()
+            .to_ipv4_mapped()
+            .and_then(|v4| IpNet::new(v4.into(), v6.prefix_len() - CLOTHES).ok())
+            .unwrap_or(network),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_as_people_write_them() {
+        let read = |text: &str| {
+            let networks = read_networks(text).ok()?;
+            Some(
+                networks
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+        };
+        assert_eq!(read("").as_deref(), Some(""));
+        assert_eq!(
+            read("203.0.113.7\n198.51.100.9/24, 2001:db8::/32").as_deref(),
+            Some("203.0.113.7/32 198.51.100.0/24 2001:db8::/32")
+        );
+        assert_eq!(read("::ffff:192.0.2.1").as_deref(), Some("192.0.2.1/32"));
+        assert_eq!(read("192.0.2.1 192.0.2.1").as_deref(), Some("192.0.2.1/32"));
+        for bad in ["here", "203.0.113.0/33", "203.0.113", "*"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let many: Vec<String> = (0..=MOST_NETWORKS)
+            .map(|n| format!("192.0.2.{n}"))
+            .collect();
+        assert_eq!(read(&many.join("\n")), None);
+    }
+}

@@ -1,0 +1,33 @@
+//! Writes down what API keys were used for: the request log each second, and when and from where each key was last
+//! used at most once a minute. What is noted between two rounds waits in memory; a crash loses that and nothing else.
+
+use std::time::Duration;
+
+use app::house::House;
+use app::settings::api_keys::usage;
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+pub async fn run(house: House, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(EVERY))
+        .await
+        .is_some()
+    {
+        // What could not be written waits for the next round.
+        if let Err(error) = usage::flush_requests(&house).await {
+            tracing::warn!(%error, "the request log could not be written");
+        }
+        if let Err(error) = usage::flush_uses(&house).await {
+            tracing::warn!(%error, "the use of API keys could not be written down");
+        }
+    }
+}
+
+/// The last round, when no request is under way any more.
+pub async fn finish(house: &House) {
+    if let Err(error) = usage::flush_all(house).await {
+        tracing::warn!(%error, "the last use of API keys could not be written down");
+    }
+}
