@@ -6,6 +6,7 @@ use crate::db::Db;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
+use crate::settings::api_keys::usage::Keys;
 
 /// The running house.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ struct Rooms {
     keyring: Keyring,
     passwords: Passwords,
     limits: Limits,
+    keys: Keys,
 }
 
 /// Where this installation stands in the world.
@@ -50,6 +52,7 @@ impl House {
             keyring,
             passwords,
             limits,
+            keys: Keys::default(),
         }))
     }
 
@@ -71,5 +74,10 @@ impl House {
 
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// What is remembered of API keys.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
     }
 }

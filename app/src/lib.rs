@@ -9,6 +9,7 @@
 
 mod call;
 pub mod catalog;
+pub mod contacts;
 pub mod domain;
 mod failure;
 pub mod form;
@@ -35,3 +36,5 @@ pub mod limits;
 pub mod mail;
 #[cfg(feature = "ssr")]
 pub mod passwords;
+#[cfg(feature = "ssr")]
+pub mod rates;

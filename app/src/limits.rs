@@ -13,6 +13,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::AppError;
+use crate::rates::Rates;
 
 /// The limits in force, or none for load tests.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ struct Kept {
     mail_address: Keyed,
     mail_account: Keyed,
     token: Keyed,
+    api: Rates,
 }
 
 type Keyed = DefaultKeyedRateLimiter<String>;
@@ -47,6 +49,7 @@ impl Limits {
             mail_address: keyed(30, Duration::from_secs(30)),
             mail_account: keyed(5, Duration::from_mins(2)),
             token: keyed(30, Duration::from_secs(5)),
+            api: Rates::default(),
         }))
     }
 
@@ -89,9 +92,15 @@ impl Limits {
             .map_or(Ok(()), |kept| check(&kept.token, network(address)))
     }
 
+    /// The public API's own limits, unless limits are off.
+    pub fn api(&self) -> Option<&Rates> {
+        self.0.as_ref().map(|kept| &kept.api)
+    }
+
     /// Forgets whoever has not been seen for long enough to have their whole allowance back.
     pub fn forget_idle(&self) {
         if let Some(kept) = &self.0 {
+            kept.api.forget_idle();
             for limiter in [
                 &kept.sign_in_pair,
                 &kept.sign_in_address,
@@ -118,7 +127,7 @@ fn check(limiter: &Keyed, key: String) -> Result<(), AppError> {
 }
 
 /// What counts as one place: an IPv4 address, or the /64 that a household or server gets of IPv6.
-fn network(address: IpAddr) -> String {
+pub(crate) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {

@@ -49,6 +49,8 @@ enum Command {
         #[arg(long)]
         slug: String,
     },
+    /// Print the public API's OpenAPI document.
+    Openapi,
     /// Ask a running server whether it is ready; for a container's health check.
     Healthcheck,
 }
@@ -162,6 +164,10 @@ pub async fn run(cli: Cli) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         },
+        Command::Openapi => {
+            println!("{:#}", crate::api::document());
+            Ok(())
+        }
         Command::Healthcheck => serve::healthcheck(&config).await,
     };
     match result {

@@ -2,6 +2,7 @@
 //! for each.
 
 pub mod account;
+pub mod api_keys;
 pub mod members;
 pub mod notifications;
 pub mod webhooks;

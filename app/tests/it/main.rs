@@ -2,6 +2,7 @@
 //! `WHEELHOUSE_TEST_POSTGRES_URL` names; `bin/test` starts one. Without it those tests fail: none is skipped.
 
 mod account;
+mod contacts;
 mod invitations;
 mod members;
 mod notifications;

@@ -8,6 +8,9 @@ mod log;
 mod origin;
 mod pages;
 
+pub use caller::peer_address;
+pub use pages::panicked;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::services::ServeDir;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::api;
 use crate::config::Config;
 
 /// Nobody types more than this into a form.
@@ -98,7 +102,9 @@ pub fn router(
         ))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
-        .layer(CatchPanicLayer::custom(pages::panicked))
+        // With sizes and times of its own, and neither cookies nor forms.
+        .nest("/api", api::router(&state))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), headers::security))
         .layer(from_fn(log::requests))
         .with_state(state)

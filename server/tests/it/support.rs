@@ -16,6 +16,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser;
+use sea_orm::{ConnectionTrait, Database};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use wheelhouse::config::Config;
@@ -68,9 +69,26 @@ impl Drop for Folder {
 }
 
 pub async fn house(file: &Path, limits: Limits) -> House {
-    let db = Db::connect(&format!("sqlite://{}", file.display()))
+    house_at(&format!("sqlite://{}", file.display()), limits).await
+}
+
+/// A house in a new database of the PostgreSQL server that `bin/test` starts.
+pub async fn house_on_postgres(limits: Limits) -> House {
+    let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL")
+        .expect("WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server; bin/test starts one");
+    let name = format!("wheelhouse_{}", sea_orm::prelude::Uuid::new_v4().simple());
+    let admin = Database::connect(server.as_str()).await.unwrap();
+    admin
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
         .await
         .unwrap();
+    admin.close().await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    house_at(&format!("{base}/{name}"), limits).await
+}
+
+async fn house_at(url: &str, limits: Limits) -> House {
+    let db = Db::connect(url).await.unwrap();
     db.migrate().await.unwrap();
     let site = Site {
         public_url: ORIGIN.into(),
@@ -177,6 +195,15 @@ impl Answer {
 }
 
 impl Server {
+    pub fn of(house: House, folder: Folder) -> Self {
+        Self {
+            router: router(&house),
+            house,
+            cookies: BTreeMap::new(),
+            _folder: folder,
+        }
+    }
+
     pub async fn new() -> Self {
         Template::new().await.copy().await
     }
