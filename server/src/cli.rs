@@ -3,8 +3,10 @@
 use std::io::Read;
 use std::process::ExitCode;
 
-use app::domain::{Email, Name, Secret, Slug};
+use app::catalog::{Mode, Scope};
+use app::domain::{AppError, Email, Name, Secret, Slug};
 use app::session::store;
+use app::settings::api_keys::operator;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
@@ -48,6 +50,20 @@ enum Command {
         /// What stands in the workspace's address.
         #[arg(long)]
         slug: String,
+    },
+    /// Make an API key of a workspace and print it, this once.
+    CreateKey {
+        /// What stands in the workspace's address.
+        #[arg(long)]
+        workspace: String,
+        #[arg(long)]
+        name: String,
+        /// `live` or `test`.
+        #[arg(long = "type", default_value = "live")]
+        mode: String,
+        /// What it may do, as in `contacts:read,contacts:write`, or `all`.
+        #[arg(long, default_value = "all")]
+        scopes: String,
     },
     /// Print the public API's OpenAPI document.
     Openapi,
@@ -164,6 +180,18 @@ pub async fn run(cli: Cli) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         },
+        Command::CreateKey {
+            workspace,
+            name,
+            mode,
+            scopes,
+        } => match create_key(&config, &workspace, &name, &mode, &scopes).await {
+            Ok(()) => Ok(()),
+            Err(message) => {
+                eprintln!("wheelhouse: {message}");
+                return ExitCode::FAILURE;
+            }
+        },
         Command::Openapi => {
             println!("{:#}", crate::api::document());
             Ok(())
@@ -206,7 +234,7 @@ async fn create_owner(
     store::create_owner(&house, &name, &email, &password, &workspace, &slug)
         .await
         .map_err(|error| match error {
-            app::domain::AppError::Invalid(fields) => fields
+            AppError::Invalid(fields) => fields
                 .iter()
                 .map(|(field, message)| format!("{field}: {message}"))
                 .collect::<Vec<_>>()
@@ -217,5 +245,37 @@ async fn create_owner(
         "{name} <{email}> owns {workspace}: {}",
         house.site().url(&format!("/w/{slug}"))
     );
+    Ok(())
+}
+
+/// Prints the key and nothing else, so that a script can take it.
+async fn create_key(
+    config: &Config,
+    workspace: &str,
+    name: &str,
+    mode: &str,
+    scopes: &str,
+) -> Result<(), String> {
+    let slug = Slug::parse(workspace).map_err(|error| format!("--workspace: {error}"))?;
+    let name = Name::parse(name).map_err(|error| format!("--name: {error}"))?;
+    let mode: Mode = mode.parse().map_err(|error| format!("--type: {error}"))?;
+    let scopes: Vec<Scope> = match scopes {
+        "all" => Scope::ALL.to_vec(),
+        list => list
+            .split(',')
+            .map(|scope| scope.trim().parse())
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("--scopes: {error}"))?,
+    };
+    let house = serve::open(config, false)
+        .await
+        .map_err(|error| format!("{error:#}"))?;
+    let token = operator::create(&house, &slug, &name, mode, &scopes)
+        .await
+        .map_err(|error| match error {
+            AppError::NotFound => format!("--workspace: there is none at /w/{slug}"),
+            other => other.to_string(),
+        })?;
+    println!("{}", token.secret().expose());
     Ok(())
 }

@@ -77,7 +77,7 @@ fn render(document: &Value, public_url: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
-         <link rel=\"stylesheet\" href=\"/api/docs.css\"><script src=\"/api/docs.js\" defer></script></head>\
+         <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"/api/docs.css\"><script src=\"/api/docs.js\" defer></script></head>\
          <body><a class=\"skip\" href=\"#main\">Skip to content</a>\
          <header><h1>{title}</h1><p><a href=\"/\">Wheelhouse</a> · <a href=\"/api/openapi.json\">OpenAPI document</a></p></header>\
          <nav aria-label=\"Contents\"><ul>{menu}<li><a href=\"#problems\">Problems</a></li></ul></nav>\
@@ -139,11 +139,11 @@ fn render_operation(
         root = ROOT,
         path = escape(path),
         description = prose(text(&operation["description"])),
-        parameters = render_parameters(list(&operation["parameters"])),
+        parameters = render_parameters(&id, list(&operation["parameters"])),
         fields = body
-            .map(|schema| render_fields("Body", document, schema))
+            .map(|schema| render_fields("Body", &id, document, schema))
             .unwrap_or_default(),
-        answers = render_answers(document, operation["responses"].as_object()),
+        answers = render_answers(&id, document, operation["responses"].as_object()),
         curl = escape(&curl(public_url, method, path, sample.as_deref())),
         form = render_form(
             method,
@@ -171,7 +171,7 @@ fn curl(public_url: &str, method: &str, path: &str, sample: Option<&str>) -> Str
     lines.join(" \\\n  ")
 }
 
-fn render_parameters(parameters: &[Value]) -> String {
+fn render_parameters(of: &str, parameters: &[Value]) -> String {
     if parameters.is_empty() {
         return String::new();
     }
@@ -187,10 +187,10 @@ fn render_parameters(parameters: &[Value]) -> String {
             )
         })
         .collect();
-    table("Parameters", &rows)
+    table("Parameters", of, &rows)
 }
 
-fn render_fields(caption: &str, document: &Value, schema: &Value) -> String {
+fn render_fields(caption: &str, of: &str, document: &Value, schema: &Value) -> String {
     let schema = samples::resolve(document, schema);
     let required: Vec<&str> = list(&schema["required"]).iter().map(text).collect();
     let rows: String = schema["properties"]
@@ -207,11 +207,11 @@ fn render_fields(caption: &str, document: &Value, schema: &Value) -> String {
             )
         })
         .collect();
-    table(caption, &rows)
+    table(caption, of, &rows)
 }
 
 fn row(name: &str, kind: &str, required: bool, description: &str) -> String {
-    let required = if required { "required" } else { "optional" };
+    let required = if required { "yes" } else { "no" };
     format!(
         "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{required}</td><td>{}</td></tr>",
         escape(name),
@@ -220,10 +220,10 @@ fn row(name: &str, kind: &str, required: bool, description: &str) -> String {
     )
 }
 
-fn table(caption: &str, rows: &str) -> String {
+fn table(caption: &str, of: &str, rows: &str) -> String {
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table><caption>{caption}</caption>\
-         <thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Type</th><th scope=\"col\"></th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption} of {of}\"><table><caption>{caption}</caption>\
+         <thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Type</th><th scope=\"col\">Required</th>\
          <th scope=\"col\">Meaning</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
@@ -252,7 +252,7 @@ fn kind(schema: &Value) -> String {
 }
 
 /// The good answer with its fields, the others in a line.
-fn render_answers(document: &Value, responses: Option<&Map<String, Value>>) -> String {
+fn render_answers(of: &str, document: &Value, responses: Option<&Map<String, Value>>) -> String {
     let mut html = String::from("<h4>Answers</h4><ul class=\"answers\">");
     let mut fields = String::new();
     for (status, response) in responses.into_iter().flatten() {
@@ -263,7 +263,7 @@ fn render_answers(document: &Value, responses: Option<&Map<String, Value>>) -> S
             inline(text(&response["description"]))
         );
         if let Some(schema) = response.pointer("/content/application~1json/schema") {
-            fields = render_fields("Answer", document, schema);
+            fields = render_fields("Answer", of, document, schema);
         }
     }
     format!("{html}</ul>{fields}")

@@ -221,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn choices_are_written_as_they_are_sent() {
+        let choices = |name: &str| document()["components"]["schemas"][name]["enum"].clone();
+        assert_eq!(choices("Scope"), json!(app::catalog::Scope::ALL));
+        assert_eq!(choices("Mode"), json!(["live", "test"]));
+        assert_eq!(choices("Stage"), json!(app::contacts::model::Stage::ALL));
+        assert_eq!(choices("EventType"), json!(app::catalog::EventType::ALL));
+    }
+
+    #[test]
     fn the_document_under_snapshot() {
         let mut lines = String::new();
         for (method, path, operation) in operations() {

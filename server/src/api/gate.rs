@@ -45,14 +45,13 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
         duration: std::time::Duration::ZERO,
         address,
     };
-    let response = match verdict.retry_after {
-        Some(wait) => Problem::rate_limited(wait).into_response(),
-        None => {
-            state.house.keys().note_use(&key, None, address);
-            request.extensions_mut().insert(From(address));
-            request.extensions_mut().insert(key);
-            next.run(request).await
-        }
+    let response = if let Some(wait) = verdict.retry_after {
+        Problem::rate_limited(wait).into_response()
+    } else {
+        state.house.keys().note_use(&key, None, address);
+        request.extensions_mut().insert(From(address));
+        request.extensions_mut().insert(key);
+        next.run(request).await
     };
     state.house.keys().note_request(RequestLine {
         status: response.status().as_u16(),

@@ -23,7 +23,7 @@ mod samples;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -53,20 +53,24 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::authorize))
 }
 
-/// Everything below `/api`.
+/// The resources, behind the gate. To be nested at [`ROOT`] by the outermost router, whose own fallback would otherwise
+/// answer for the paths that do not exist here.
 pub fn router(state: &AppState) -> Router<AppState> {
     let (resources, _) = resources().split_for_parts();
-    let v1 = resources
+    resources
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(state.clone(), gate::admit))
-        .layer(axum::middleware::from_fn(gate::in_time))
-        .layer(CatchPanicLayer::custom(problem::panicked));
-    let reading = Router::new()
-        .route("/docs", get(docs::page))
-        .route("/docs.css", get(docs::style))
-        .route("/docs.js", get(docs::script))
-        .route("/openapi.json", get(docs::openapi))
-        .layer(CompressionLayer::new());
-    reading.nest("/v1", v1)
+        .layer(from_fn(gate::in_time))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+}
+
+/// What there is to read about it, for everybody.
+pub fn reading() -> Router<AppState> {
+    Router::new()
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs.css", get(docs::style))
+        .route("/api/docs.js", get(docs::script))
+        .route("/api/openapi.json", get(docs::openapi))
+        .layer(CompressionLayer::new())
 }

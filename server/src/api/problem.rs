@@ -69,7 +69,10 @@ kinds! {
 
 /// A problem on its way out.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Facts>);
+
+#[derive(Clone, Debug)]
+struct Facts {
     kind: Kind,
     detail: String,
     errors: Option<FieldErrors>,
@@ -79,13 +82,13 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             kind,
             detail: detail.into(),
             errors: None,
             required_scope: None,
             header: None,
-        }
+        }))
     }
 
     /// One field, or parameter, that does not hold to the rules.
@@ -119,7 +122,7 @@ impl Problem {
                 "Bearer realm=\"Wheelhouse API\", error=\"insufficient_scope\", scope=\"{scope}\""
             ),
         );
-        problem.required_scope = Some(scope);
+        problem.0.required_scope = Some(scope);
         problem
     }
 
@@ -133,7 +136,7 @@ impl Problem {
 
     #[must_use]
     fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
-        self.header = HeaderValue::from_str(value).ok().map(|value| (name, value));
+        self.0.header = HeaderValue::from_str(value).ok().map(|value| (name, value));
         self
     }
 }
@@ -142,7 +145,7 @@ impl From<FieldErrors> for Problem {
     fn from(errors: FieldErrors) -> Self {
         let fields: Vec<&str> = errors.iter().map(|(field, _)| field).collect();
         let mut problem = Self::new(INVALID, format!("To mend: {}.", fields.join(", ")));
-        problem.errors = Some(errors);
+        problem.0.errors = Some(errors);
         problem
     }
 }
@@ -190,23 +193,24 @@ impl From<KeyRefusal> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let facts = *self.0;
         let body = ProblemOut {
-            kind: format!("/api/docs#problem-{}", self.kind.name),
-            title: self.kind.title,
-            status: self.kind.status,
-            detail: self.detail,
-            errors: self.errors,
-            required_scope: self.required_scope,
+            kind: format!("/api/docs#problem-{}", facts.kind.name),
+            title: facts.kind.title,
+            status: facts.kind.status,
+            detail: facts.detail,
+            errors: facts.errors,
+            required_scope: facts.required_scope,
         };
         let status =
-            StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            StatusCode::from_u16(facts.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        headers.extend(self.header);
+        headers.extend(facts.header);
         response
     }
 }
@@ -244,7 +248,11 @@ mod tests {
 
     #[test]
     fn a_missing_permission_is_told_as_the_scope_that_would_give_it() {
-        let told = |permission| Problem::from(AppError::Forbidden { permission }).required_scope;
+        let told = |permission| {
+            Problem::from(AppError::Forbidden { permission })
+                .0
+                .required_scope
+        };
         assert_eq!(told(Permission::WriteContacts), Some(Scope::ContactsWrite));
         assert_eq!(told(Permission::SeeMemberEmails), Some(Scope::MembersRead));
         assert_eq!(told(Permission::ManageWebhooks), Some(Scope::WebhooksWrite));

@@ -103,7 +103,8 @@ pub fn router(
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
         // With sizes and times of its own, and neither cookies nor forms.
-        .nest("/api", api::router(&state))
+        .nest(api::ROOT, api::router(&state))
+        .merge(api::reading())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), headers::security))
         .layer(from_fn(log::requests))
