@@ -276,17 +276,15 @@ fn render_form(
     parameters: &[Value],
     sample: Option<&str>,
 ) -> String {
-    let fields: String = parameters
-        .iter()
-        .map(|parameter| {
-            let name = escape(text(&parameter["name"]));
-            format!(
-                "<label for=\"{id}-{name}\">{name}</label> <input id=\"{id}-{name}\" name=\"{name}\" data-in=\"{}\" \
+    let mut fields = String::new();
+    for parameter in parameters {
+        let name = escape(text(&parameter["name"]));
+        fields += &format!(
+            "<label for=\"{id}-{name}\">{name}</label> <input id=\"{id}-{name}\" name=\"{name}\" data-in=\"{}\" \
                  autocomplete=\"off\" spellcheck=\"false\">",
-                escape(text(&parameter["in"]))
-            )
-        })
-        .collect();
+            escape(text(&parameter["in"]))
+        );
+    }
     let body = sample.map(|sample| {
         format!(
             "<label for=\"{id}-body\">Body</label> <textarea id=\"{id}-body\" name=\"body\" rows=\"8\" \
@@ -305,18 +303,16 @@ fn render_form(
 
 /// What the `type` of a problem leads to.
 fn render_problems() -> String {
-    let kinds: String = KINDS
-        .iter()
-        .map(|kind| {
-            format!(
-                "<h3 id=\"problem-{}\"><code>{}</code> {}</h3>{}",
-                kind.name,
-                kind.status,
-                escape(kind.title),
-                prose(kind.help)
-            )
-        })
-        .collect();
+    let mut kinds = String::new();
+    for kind in KINDS {
+        kinds += &format!(
+            "<h3 id=\"problem-{}\"><code>{}</code> {}</h3>{}",
+            kind.name,
+            kind.status,
+            escape(kind.title),
+            prose(kind.help)
+        );
+    }
     format!(
         "<section aria-labelledby=\"problems\"><h2 id=\"problems\">Problems</h2>{kinds}</section>"
     )
@@ -332,10 +328,14 @@ fn list(value: &Value) -> &[Value] {
 
 /// Paragraphs, with `code` marked.
 fn prose(text: &str) -> String {
-    text.split("\n\n")
+    let mut html = String::new();
+    for paragraph in text
+        .split("\n\n")
         .filter(|paragraph| !paragraph.trim().is_empty())
-        .map(|paragraph| format!("<p>{}</p>", inline(paragraph)))
-        .collect()
+    {
+        html += &format!("<p>{}</p>", inline(paragraph));
+    }
+    html
 }
 
 fn inline(text: &str) -> String {

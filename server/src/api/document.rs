@@ -226,7 +226,10 @@ mod tests {
         assert_eq!(choices("Scope"), json!(app::catalog::Scope::ALL));
         assert_eq!(choices("Mode"), json!(["live", "test"]));
         assert_eq!(choices("Stage"), json!(app::contacts::model::Stage::ALL));
-        assert_eq!(choices("EventType"), json!(app::catalog::EventType::ALL));
+        assert_eq!(
+            choices("EventType"),
+            json!(app::catalog::EventType::ALL.as_slice())
+        );
     }
 
     #[test]

@@ -201,24 +201,31 @@ fn documented() -> BTreeMap<(String, String), Vec<String>> {
     found
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_documented_call_for_every_kind_of_key() {
-    let server = Server::new().await;
-    let house = &server.house;
-    let full = make_key(house, ACME).await;
-    let listed = calls(&full.token);
-    let documented = documented();
-    let known: BTreeSet<(&str, &str)> = documented
-        .keys()
-        .map(|(method, path)| (method.as_str(), path.as_str()))
+/// One of each kind, for a call that needs these scopes.
+async fn every_kind_of_key(house: &House, needed: &[Scope]) -> Vec<(&'static str, Key)> {
+    let all_but: Vec<Scope> = Scope::ALL
+        .into_iter()
+        .filter(|scope| !needed.contains(scope))
         .collect();
-    assert_eq!(
-        known,
-        listed.keys().copied().collect(),
-        "every documented call stands in this table"
-    );
-
-    let others = [
+    let no_key = |token: &str| Key {
+        id: ApiKeyId::new(),
+        token: token.to_owned(),
+    };
+    let wishes = [
+        (
+            "unscoped",
+            Wish {
+                scopes: &all_but,
+                ..ACME
+            },
+        ),
+        (
+            "scoped",
+            Wish {
+                scopes: needed,
+                ..ACME
+            },
+        ),
         (
             "test",
             Wish {
@@ -255,53 +262,57 @@ async fn every_documented_call_for_every_kind_of_key() {
             },
         ),
     ];
-    let mut table = format!("{:<24}", "");
-    for column in ["none", "garbage", "unscoped", "scoped"] {
-        let _ = write!(table, " {column:>9}");
+    let mut keys = vec![("none", no_key("")), ("garbage", no_key("wh_live_garbage"))];
+    for (name, wish) in wishes {
+        keys.push((name, make_key(house, wish).await));
     }
-    for (column, _) in others {
-        let _ = write!(table, " {column:>9}");
+    keys
+}
+
+/// A refusal says what it must: how to authenticate, which scope is missing.
+fn check_refusal(answer: &Answer, needed: &[Scope], call: &str) {
+    let problem = problem(answer);
+    match answer.status.as_u16() {
+        401 => assert!(
+            answer.header("www-authenticate").starts_with("Bearer"),
+            "{call}"
+        ),
+        403 => assert_eq!(problem["required_scope"], json!(needed[0]), "{call}"),
+        404 => assert!(call.contains("{id}"), "{call}"),
+        other => panic!("{other} for {call}: {problem}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_call_for_every_kind_of_key() {
+    let server = Server::new().await;
+    let house = &server.house;
+    let full = make_key(house, ACME).await;
+    let listed = calls(&full.token);
+    let documented = documented();
+    let known: BTreeSet<(&str, &str)> = documented
+        .keys()
+        .map(|(method, path)| (method.as_str(), path.as_str()))
+        .collect();
+    assert_eq!(
+        known,
+        listed.keys().copied().collect(),
+        "every documented call stands in this table"
+    );
+
+    let mut table = format!("{:<24}", "");
+    for (name, _) in every_kind_of_key(house, &[]).await {
+        let _ = write!(table, " {name:>9}");
     }
     table.push('\n');
     for ((method, path), body) in &listed {
-        let scopes: Vec<Scope> = documented[&((*method).to_owned(), (*path).to_owned())]
+        let needed: Vec<Scope> = documented[&((*method).to_owned(), (*path).to_owned())]
             .iter()
             .map(|scope| scope.parse().unwrap())
             .collect();
-        let rest: Vec<Scope> = Scope::ALL
-            .into_iter()
-            .filter(|scope| !scopes.contains(scope))
-            .collect();
-        let nothing = Key {
-            id: ApiKeyId::new(),
-            token: String::new(),
-        };
-        let garbage = Key {
-            token: "wh_live_garbage".into(),
-            ..nothing.clone()
-        };
-        let unscoped = make_key(
-            house,
-            Wish {
-                scopes: &rest,
-                ..ACME
-            },
-        )
-        .await;
-        let scoped = make_key(
-            house,
-            Wish {
-                scopes: &scopes,
-                ..ACME
-            },
-        )
-        .await;
-        let mut keys = vec![nothing, garbage, unscoped, scoped];
-        for (_, wish) in others {
-            keys.push(make_key(house, wish).await);
-        }
-        let _ = write!(table, "{:<24}", format!("{method} {path}"));
-        for (index, key) in keys.iter().enumerate() {
+        let name = format!("{method} {path}");
+        let _ = write!(table, "{name:<24}");
+        for (_, key) in every_kind_of_key(house, &needed).await {
             let contact = read(&ask(&server, &full, post("/contacts", grace())).await);
             let path = path.replace("{id}", contact["id"].as_str().unwrap());
             let call = Call {
@@ -310,16 +321,10 @@ async fn every_documented_call_for_every_kind_of_key() {
                 body: body.clone(),
                 headers: Vec::new(),
             };
-            let answer = ask(&server, key, call).await;
+            let answer = ask(&server, &key, call).await;
             let _ = write!(table, " {:>9}", answer.status.as_u16());
             if !answer.status.is_success() {
-                let problem = problem(&answer);
-                match answer.status.as_u16() {
-                    401 => assert!(answer.header("www-authenticate").starts_with("Bearer")),
-                    403 => assert_eq!(problem["required_scope"], json!(scopes[0])),
-                    404 => assert!(path.contains("con_")),
-                    other => panic!("{other} for key {index} of {method} {path}: {problem}"),
-                }
+                check_refusal(&answer, &needed, &name);
             }
         }
         table.push('\n');
