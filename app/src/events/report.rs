@@ -21,7 +21,7 @@ pub const LONGEST_SUBJECT: usize = 200;
 pub struct EventIn {
     /// A type of the categories System, Automations and Contacts.
     #[serde(rename = "type")]
-    #[schema(example = "automation.completed")]
+    #[schema(schema_with = reportable_types)]
     pub event_type: String,
     /// What there is to say about it: at most 64 kB as JSON. `name`, `detail` and `title` show in notifications.
     #[schema(example = json!({"name": "Welcome sequence", "detail": "12 messages sent"}))]
@@ -65,6 +65,23 @@ pub fn is_reportable(event_type: EventType) -> bool {
     )
 }
 
+/// The types that can be reported, for the documentation.
+fn reportable_types() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(reportable_names()))
+        .examples(["automation.completed"])
+        .description(Some("What happened."))
+        .build()
+}
+
+fn reportable_names() -> Vec<&'static str> {
+    let all = EventType::ALL
+        .into_iter()
+        .filter(|event| is_reportable(*event));
+    all.map(EventType::as_str).collect()
+}
+
 impl EventIn {
     pub fn parse(self) -> Result<Report, FieldErrors> {
         let mut errors = FieldErrors::new();
@@ -98,13 +115,7 @@ fn reportable(name: &str) -> Result<EventType, String> {
     let event_type: Option<EventType> = name.parse().ok();
     event_type
         .filter(|event| is_reportable(*event))
-        .ok_or_else(|| {
-            let all = EventType::ALL
-                .into_iter()
-                .filter(|event| is_reportable(*event));
-            let names: Vec<&str> = all.map(EventType::as_str).collect();
-            format!("Must be one of {}", names.join(", "))
-        })
+        .ok_or_else(|| format!("Must be one of {}", reportable_names().join(", ")))
 }
 
 fn holds_nul(value: &Value) -> bool {

@@ -16,6 +16,9 @@ pub fn of(document: &Value, schema: &Value) -> Value {
     if let Some(example) = schema.get("example") {
         return example.clone();
     }
+    if let Some(example) = schema["examples"].get(0) {
+        return example.clone();
+    }
     if let Some(first) = schema["enum"].get(0) {
         return first.clone();
     }
