@@ -10,6 +10,7 @@
 pub mod call;
 pub mod catalog;
 mod commands;
+pub mod contacts;
 pub mod domain;
 mod failure;
 pub mod form;
@@ -36,3 +37,5 @@ pub mod limits;
 pub mod mail;
 #[cfg(feature = "ssr")]
 pub mod passwords;
+#[cfg(feature = "ssr")]
+pub mod rates;

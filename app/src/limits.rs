@@ -15,6 +15,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::{AppError, Email, UserId, WorkspaceId};
+use crate::rates::Rates;
 
 /// The limits in force, or none for load tests.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ struct Kept {
     unknown_key: Keyed,
     /// Networks that tried too many unknown keys, and until when they are not listened to.
     strangers: Mutex<HashMap<String, Instant>>,
+    api: Rates,
 }
 
 /// How many such networks are remembered at most.
@@ -70,6 +72,7 @@ impl Limits {
             look: keyed(120, Duration::from_millis(500)),
             unknown_key: keyed(30, Duration::from_secs(2)),
             strangers: Mutex::default(),
+            api: Rates::default(),
         }))
     }
 
@@ -183,9 +186,15 @@ impl Limits {
         refused
     }
 
+    /// The public API's own limits, unless limits are off.
+    pub fn api(&self) -> Option<&Rates> {
+        self.0.as_ref().map(|kept| &kept.api)
+    }
+
     /// Forgets whoever has not been seen for long enough to have their whole allowance back.
     pub fn forget_idle(&self) {
         if let Some(kept) = &self.0 {
+            kept.api.forget_idle();
             for limiter in [
                 &kept.sign_in_pair,
                 &kept.sign_in_address,

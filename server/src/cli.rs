@@ -4,8 +4,10 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use app::catalog::{Mode, Scope};
 use app::domain::{AppError, Email, Name, Secret, Slug};
 use app::session::store;
+use app::settings::api_keys::operator;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
@@ -55,6 +57,22 @@ enum Command {
         #[arg(long, env = "WHEELHOUSE_OWNER_SLUG", hide_env_values = true)]
         slug: String,
     },
+    /// Make an API key of a workspace and print it, this once.
+    CreateKey {
+        /// What stands in the workspace's address.
+        #[arg(long)]
+        workspace: String,
+        #[arg(long)]
+        name: String,
+        /// `live` or `test`.
+        #[arg(long = "type", default_value = "live")]
+        mode: String,
+        /// What it may do, as in `contacts:read,contacts:write`, or `all`.
+        #[arg(long, default_value = "all")]
+        scopes: String,
+    },
+    /// Print the public API's OpenAPI document.
+    Openapi,
     /// Ask a running server whether it is ready; for a container's health check.
     Healthcheck,
 }
@@ -162,6 +180,16 @@ pub async fn run(cli: Cli) -> ExitCode {
             workspace,
             slug,
         } => create_owner(&config, &email, &name, &workspace, &slug).await,
+        Command::CreateKey {
+            workspace,
+            name,
+            mode,
+            scopes,
+        } => create_key(&config, &workspace, &name, &mode, &scopes).await,
+        Command::Openapi => {
+            println!("{:#}", crate::api::document());
+            Ok(())
+        }
         Command::Healthcheck => serve::healthcheck(&config).await,
     };
     match result {
@@ -218,5 +246,35 @@ async fn create_owner(
         "{name} <{email}> owns {workspace}: {}",
         house.site().url(&format!("/w/{slug}"))
     );
+    Ok(())
+}
+
+/// Prints the key and nothing else, so that a script can take it.
+async fn create_key(
+    config: &Config,
+    workspace: &str,
+    name: &str,
+    mode: &str,
+    scopes: &str,
+) -> Result<()> {
+    let slug = Slug::parse(workspace).map_err(|error| anyhow!("--workspace: {error}"))?;
+    let name = Name::parse(name).map_err(|error| anyhow!("--name: {error}"))?;
+    let mode: Mode = mode.parse().map_err(|error| anyhow!("--type: {error}"))?;
+    let scopes: Vec<Scope> = match scopes {
+        "all" => Scope::ALL.to_vec(),
+        list => list
+            .split(',')
+            .map(|scope| scope.trim().parse())
+            .collect::<Result<_, _>>()
+            .map_err(|error| anyhow!("--scopes: {error}"))?,
+    };
+    let house = serve::open(config, false).await?;
+    let token = operator::create(&house, &slug, &name, mode, &scopes)
+        .await
+        .map_err(|error| match error {
+            AppError::NotFound => anyhow!("--workspace: there is none at /w/{slug}"),
+            other => anyhow!(other.to_string()),
+        })?;
+    println!("{}", token.secret().expose());
     Ok(())
 }

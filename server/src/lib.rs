@@ -1,5 +1,6 @@
 //! The `wheelhouse` program: configuration, HTTP, and the workers that carry out what a change has caused.
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod http;

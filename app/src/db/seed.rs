@@ -10,6 +10,8 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use serde_json::json;
 
 use crate::catalog::{EventType, Mode};
+use crate::contacts::model::Stage;
+use crate::contacts::store::folded;
 use crate::db::{Tx, entity};
 use crate::domain::{
     AppError, ContactId, Email, InvitationId, Name, Role, Secret, Slug, Timestamp, UserId,
@@ -338,6 +340,7 @@ async fn contact(
     let id = ContactId::at(at);
     let first = Slug::suggest(name.split(' ').next().unwrap_or(name));
     let email = format!("{first}@{}.example", Slug::suggest(company));
+    let stage: Stage = stage.parse().map_err(|_| AppError::Malformed)?;
     entity::contact::ActiveModel {
         id: Set(id),
         workspace_id: Set(workspace),
@@ -346,8 +349,9 @@ async fn contact(
         email: Set(Email::parse(&email).ok()),
         phone: Set(None),
         company: Set(Some(company.to_owned())),
-        stage: Set(stage.to_owned()),
+        stage: Set(stage),
         tags: Set(json!(["demo"])),
+        search_text: Set(folded([Some(name), Some(&email), Some(company)])),
         created_at: Set(at),
         updated_at: Set(at),
     }
@@ -426,7 +430,7 @@ fn history(
             6,
             second,
             EventType::ContactTagged,
-            json!({"name": "Ana Álvarez", "tag": "priority"}),
+            json!({"name": "Ana Álvarez", "added": ["priority"]}),
         ),
         (
             4,

@@ -5,6 +5,11 @@ use crate::catalog::EventType;
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
     let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
+    let list = |key: &str| {
+        let texts = data.get(key).and_then(Value::as_array);
+        let texts = texts.into_iter().flatten().filter_map(Value::as_str);
+        texts.collect::<Vec<_>>().join(", ")
+    };
     let role = |key: &str| {
         text(key)
             .parse::<crate::domain::Role>()
@@ -60,7 +65,9 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
             text("from"),
             text("to")
         ),
-        EventType::ContactTagged => format!("{actor} tagged {} with {}", text("name"), text("tag")),
+        EventType::ContactTagged => {
+            format!("{actor} tagged {} with {}", text("name"), list("added"))
+        }
         EventType::ApiKeyCreated if !text("name").is_empty() => {
             format!("{actor} created the API key {}", text("name"))
         }

@@ -2,6 +2,7 @@
 //! audit log and live pages all follow from it.
 
 mod describe;
+pub mod report;
 pub use describe::describe;
 
 use sea_orm::{

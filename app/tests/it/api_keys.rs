@@ -425,7 +425,7 @@ both! {
                 idempotency_key: sea_orm::Set(key.to_owned()),
                 fingerprint: sea_orm::Set(vec![1; 32]),
                 status: sea_orm::Set(Some(201)),
-                body: sea_orm::Set(Some("{}".to_owned())),
+                body: sea_orm::Set(Some(b"{}".to_vec())),
                 created_at: sea_orm::Set(now.before(age)),
             };
             entity::IdempotencyKey::insert(row).exec_without_returning(&tx).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod account;
 mod api_keys;
+mod contacts;
 mod demo;
 mod invitations;
 mod members;

@@ -41,13 +41,8 @@ impl Presence {
 
 /// Puts a [`Caller`] into the request. Nothing is looked up until someone asks who it is.
 pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| peer.ip());
-    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let info = RequestInfo {
-        address: address(peer, request.headers(), &state.proxies),
+        address: peer_address(&request, &state.proxies),
         user_agent: text(request.headers(), header::USER_AGENT)
             .unwrap_or_default()
             .to_owned(),
@@ -68,6 +63,16 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
         tokio::spawn(async move { store::note_seen(&house, &seen).await });
     }
     response
+}
+
+/// Where a request comes from.
+pub fn peer_address(request: &Request, proxies: &[IpNet]) -> IpAddr {
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| peer.ip());
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    address(peer, request.headers(), proxies)
 }
 
 /// The peer's address, unless the peer is a trusted proxy: then the last address in X-Forwarded-For that is not one.

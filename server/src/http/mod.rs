@@ -9,6 +9,9 @@ mod log;
 mod origin;
 mod pages;
 
+pub use caller::peer_address;
+pub use pages::panicked;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::services::ServeDir;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::api;
 use crate::config::Config;
 use crate::meters::Meters;
 
@@ -178,7 +182,10 @@ pub fn guarded(router: Router<AppState>, state: AppState) -> Router {
         ))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
-        .layer(CatchPanicLayer::custom(pages::panicked))
+        // With sizes and times of its own, and neither cookies nor forms.
+        .nest(api::ROOT, api::router(&state))
+        .merge(api::reading())
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), headers::security))
         .layer(from_fn_with_state(state.clone(), log::requests))
         .with_state(state)

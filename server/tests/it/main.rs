@@ -1,6 +1,7 @@
 //! Tests of the program as a whole: requests through the real router and its layers, and the workers.
 
 mod access;
+mod api;
 mod api_keys;
 mod both;
 mod dispatch;

@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::catalog::Mode;
+use crate::contacts::model::Stage;
 use crate::domain::{ContactId, Email, Timestamp, WorkspaceId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -16,9 +17,10 @@ pub struct Model {
     pub email: Option<Email>,
     pub phone: Option<String>,
     pub company: Option<String>,
-    pub stage: String,
+    pub stage: Stage,
     #[sea_orm(column_type = "JsonBinary")]
     pub tags: Json,
+    pub search_text: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -13,7 +13,7 @@ pub struct Model {
     pub idempotency_key: String,
     pub fingerprint: Vec<u8>,
     pub status: Option<i32>,
-    pub body: Option<String>,
+    pub body: Option<Vec<u8>>,
     pub created_at: Timestamp,
 }
 

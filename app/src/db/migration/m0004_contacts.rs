@@ -13,6 +13,8 @@ CREATE TABLE contacts (
     company text,
     stage text NOT NULL CHECK (stage IN ('lead', 'contacted', 'qualified', 'won', 'lost')),
     tags {json} NOT NULL,
+    -- What a search looks through, its case folded by the program: what SQLite calls lower case ends with ASCII.
+    search_text text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
 );

@@ -57,7 +57,8 @@ CREATE TABLE idempotency_keys (
     -- SHA-256 of method, path and body: the same key with another request is a mistake.
     fingerprint {bytes} NOT NULL,
     status integer,
-    body text,
+    -- Sealed: the answer may hold a secret that is shown once.
+    body {bytes},
     created_at bigint NOT NULL,
     PRIMARY KEY (key_id, idempotency_key)
 );

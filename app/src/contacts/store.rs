@@ -1,0 +1,242 @@
+use sea_orm::sea_query::{Expr, LikeExpr};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set,
+};
+use serde_json::{Value, json};
+
+use super::model::{ContactOut, Draft, Stage, fold};
+use crate::catalog::EventType;
+use crate::db::entity::{self, contact::Column};
+use crate::db::{Db, Tx};
+use crate::domain::{AppError, ContactId, Permission, Timestamp};
+use crate::events::{self, NewEvent};
+use crate::session::Agent;
+
+/// Which contacts are wanted; an empty one wants all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Text that name, address, telephone number or company holds.
+    pub text: Option<String>,
+    /// Tags that it carries, all of them.
+    pub tags: Vec<String>,
+    /// Stages of which it is in one; none means any.
+    pub stages: Vec<Stage>,
+}
+
+/// The contacts of the agent's workspace and world. There is no other way to them.
+fn of(agent: &Agent) -> sea_orm::Select<entity::Contact> {
+    entity::Contact::find()
+        .filter(Column::WorkspaceId.eq(agent.workspace()))
+        .filter(Column::Mode.eq(agent.mode()))
+}
+
+/// Up to `limit` contacts, newest first, that were made before `before`.
+pub async fn list(
+    db: &Db,
+    agent: &Agent,
+    filter: &Filter,
+    before: Option<ContactId>,
+    limit: u64,
+) -> Result<Vec<ContactOut>, AppError> {
+    agent.require(Permission::ReadContacts)?;
+    let mut query = of(agent).order_by_desc(Column::Id).limit(limit);
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before));
+    }
+    if let Some(text) = &filter.text {
+        let pattern = LikeExpr::new(format!("%{}%", escape_like(&fold(text)))).escape('\\');
+        query = query.filter(Expr::col((entity::Contact, Column::SearchText)).like(pattern));
+    }
+    for tag in &filter.tags {
+        query = query.filter(carries(db.backend(), tag));
+    }
+    if !filter.stages.is_empty() {
+        query = query.filter(Column::Stage.is_in(filter.stages.iter().copied()));
+    }
+    let rows = query.all(db.read()).await?;
+    Ok(rows.into_iter().map(out).collect())
+}
+
+/// What stands for itself in LIKE though it has a meaning there.
+fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+}
+
+fn carries(backend: DbBackend, tag: &str) -> Expr {
+    match backend {
+        DbBackend::Postgres => Expr::cust_with_values("contacts.tags @> $1", [json!([tag])]),
+        _ => Expr::cust_with_values(
+            "EXISTS (SELECT 1 FROM json_each(contacts.tags) WHERE json_each.value = ?)",
+            [tag],
+        ),
+    }
+}
+
+pub async fn get(db: &Db, agent: &Agent, id: ContactId) -> Result<ContactOut, AppError> {
+    agent.require(Permission::ReadContacts)?;
+    of(agent)
+        .filter(Column::Id.eq(id))
+        .one(db.read())
+        .await?
+        .map(out)
+        .ok_or(AppError::NotFound)
+}
+
+pub async fn create(tx: &mut Tx, agent: &Agent, draft: Draft) -> Result<ContactOut, AppError> {
+    agent.require(Permission::WriteContacts)?;
+    let now = Timestamp::now();
+    let row = entity::contact::ActiveModel {
+        id: Set(ContactId::new()),
+        workspace_id: Set(agent.workspace()),
+        mode: Set(agent.mode()),
+        search_text: Set(search_text(&draft)),
+        name: Set(draft.name),
+        email: Set(draft.email),
+        phone: Set(draft.phone),
+        company: Set(draft.company),
+        stage: Set(draft.stage),
+        tags: Set(json!(draft.tags)),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    let contact = out(row.insert(tx).await?);
+    note(tx, agent, EventType::ContactCreated, facts(&contact)).await?;
+    Ok(contact)
+}
+
+/// Replaces the whole of a contact. What comes of it is told apart: that it was edited, and beside that the new stage and
+/// the new tags, for those who only care for these. A replacement that changes nothing leaves no trace.
+pub async fn replace(
+    tx: &mut Tx,
+    agent: &Agent,
+    id: ContactId,
+    draft: Draft,
+) -> Result<ContactOut, AppError> {
+    agent.require(Permission::WriteContacts)?;
+    let row = locked(tx, agent, id).await?;
+    let before = out(row.clone());
+    let changed = changed_fields(&before, &draft);
+    if changed.is_empty() {
+        return Ok(before);
+    }
+    let mut row = entity::contact::ActiveModel::from(row);
+    row.search_text = Set(search_text(&draft));
+    row.name = Set(draft.name);
+    row.email = Set(draft.email);
+    row.phone = Set(draft.phone);
+    row.company = Set(draft.company);
+    row.stage = Set(draft.stage);
+    row.tags = Set(json!(draft.tags));
+    row.updated_at = Set(Timestamp::now());
+    let contact = out(row.update(tx).await?);
+
+    let mut data = facts(&contact);
+    data["changed"] = json!(changed);
+    note(tx, agent, EventType::ContactUpdated, data).await?;
+    if before.stage != contact.stage {
+        let mut data = facts(&contact);
+        data["from"] = json!(before.stage);
+        data["to"] = json!(contact.stage);
+        note(tx, agent, EventType::ContactStageChanged, data).await?;
+    }
+    let added: Vec<&String> = contact
+        .tags
+        .iter()
+        .filter(|tag| !before.tags.contains(tag))
+        .collect();
+    if !added.is_empty() {
+        let mut data = facts(&contact);
+        data["added"] = json!(added);
+        note(tx, agent, EventType::ContactTagged, data).await?;
+    }
+    Ok(contact)
+}
+
+pub async fn delete(tx: &mut Tx, agent: &Agent, id: ContactId) -> Result<(), AppError> {
+    agent.require(Permission::WriteContacts)?;
+    let contact = out(locked(tx, agent, id).await?);
+    entity::Contact::delete_by_id(id).exec(tx).await?;
+    note(tx, agent, EventType::ContactDeleted, facts(&contact)).await
+}
+
+/// The contact, and nobody else changes it until this transaction ends.
+async fn locked(
+    tx: &impl ConnectionTrait,
+    agent: &Agent,
+    id: ContactId,
+) -> Result<entity::contact::Model, AppError> {
+    of(agent)
+        .filter(Column::Id.eq(id))
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+async fn note(
+    tx: &mut Tx,
+    agent: &Agent,
+    event_type: EventType,
+    data: Value,
+) -> Result<(), AppError> {
+    let event = NewEvent::in_workspace(agent.workspace(), event_type, data).in_mode(agent.mode());
+    events::record(tx, agent, event).await.map(|_| ())
+}
+
+/// What an event says of a contact: all of it but its times.
+fn facts(contact: &ContactOut) -> Value {
+    json!({
+        "id": contact.id, "name": contact.name, "email": contact.email, "phone": contact.phone,
+        "company": contact.company, "stage": contact.stage, "tags": contact.tags,
+    })
+}
+
+fn changed_fields(before: &ContactOut, after: &Draft) -> Vec<&'static str> {
+    [
+        ("name", before.name != after.name),
+        ("email", before.email != after.email),
+        ("phone", before.phone != after.phone),
+        ("company", before.company != after.company),
+        ("stage", before.stage != after.stage),
+        ("tags", before.tags != after.tags),
+    ]
+    .into_iter()
+    .filter_map(|(field, changed)| changed.then_some(field))
+    .collect()
+}
+
+/// What a search looks through. A line break between the parts, which no search text holds, keeps a match within one.
+fn search_text(draft: &Draft) -> String {
+    folded([
+        Some(draft.name.as_str()),
+        draft.email.as_ref().map(crate::domain::Email::as_str),
+        draft.phone.as_deref(),
+        draft.company.as_deref(),
+    ])
+}
+
+pub(crate) fn folded<const N: usize>(parts: [Option<&str>; N]) -> String {
+    parts
+        .into_iter()
+        .flatten()
+        .map(fold)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn out(row: entity::contact::Model) -> ContactOut {
+    ContactOut {
+        id: row.id,
+        name: row.name,
+        email: row.email,
+        phone: row.phone,
+        company: row.company,
+        stage: row.stage,
+        tags: serde_json::from_value(row.tags).unwrap_or_default(),
+        created_at: row.created_at.rfc3339(),
+        updated_at: row.updated_at.rfc3339(),
+    }
+}

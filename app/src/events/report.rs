@@ -1,0 +1,197 @@
+//! What the product reports of itself: its automations, its notices, what it did with contacts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::NewEvent;
+use crate::catalog::{Category, EventType, Mode};
+use crate::contacts::model::text;
+use crate::db::Tx;
+use crate::domain::{AppError, EventId, FieldErrors, Permission, Timestamp};
+use crate::session::Agent;
+
+/// Most that an event's data takes as JSON, in bytes.
+pub const LARGEST_DATA: usize = 64 * 1024;
+/// Longest subject, in characters.
+pub const LONGEST_SUBJECT: usize = 200;
+
+/// An event as the product reports it.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventIn {
+    /// A type of the categories System, Automations and Contacts.
+    #[serde(rename = "type")]
+    #[schema(schema_with = reportable_types)]
+    pub event_type: String,
+    /// What there is to say about it: at most 64 kB as JSON. `name`, `detail` and `title` show in notifications.
+    #[schema(example = json!({"name": "Welcome sequence", "detail": "12 messages sent"}))]
+    pub data: Map<String, Value>,
+    /// What or whom it is about, such as a contact's id or an email address. Kept as `subject` in the data.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "con_01h455vb4pex5vsknk084sn02q"
+    )]
+    pub subject: Option<String>,
+}
+
+/// An event as it was written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Reported {
+    #[schema(value_type = String, example = "evt_01h455vb4pex5vsknk084sn02q")]
+    pub id: EventId,
+    #[serde(rename = "type")]
+    pub event_type: EventType,
+    pub category: Category,
+    pub mode: Mode,
+    pub data: Map<String, Value>,
+    /// RFC 3339, in UTC.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+}
+
+/// A report that holds to the rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    event_type: EventType,
+    data: Map<String, Value>,
+}
+
+/// Whether the product may report events of this type; the others happen here.
+pub fn is_reportable(event_type: EventType) -> bool {
+    matches!(
+        event_type.category(),
+        Category::System | Category::Automations | Category::Contacts
+    )
+}
+
+/// The types that can be reported, for the documentation.
+fn reportable_types() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(reportable_names()))
+        .examples(["automation.completed"])
+        .description(Some("What happened."))
+        .build()
+}
+
+fn reportable_names() -> Vec<&'static str> {
+    let all = EventType::ALL
+        .into_iter()
+        .filter(|event| is_reportable(*event));
+    all.map(EventType::as_str).collect()
+}
+
+impl EventIn {
+    pub fn parse(self) -> Result<Report, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let event_type = errors.check("type", reportable(&self.event_type));
+        let mut data = self.data;
+        let subject = self.subject.map(|subject| text(&subject, LONGEST_SUBJECT));
+        if let Some(subject) = subject.and_then(|subject| errors.check("subject", subject)) {
+            data.insert("subject".to_owned(), subject.into());
+        }
+        let data = Value::Object(data);
+        if data.to_string().len() > LARGEST_DATA {
+            errors.add(
+                "data",
+                format!("Must take at most {LARGEST_DATA} bytes as JSON"),
+            );
+        }
+        // PostgreSQL keeps no such character in JSON.
+        if holds_nul(&data) {
+            errors.add("data", "Must not hold the character U+0000");
+        }
+        match (event_type, data) {
+            (Some(event_type), Value::Object(data)) if errors.is_empty() => {
+                Ok(Report { event_type, data })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+fn reportable(name: &str) -> Result<EventType, String> {
+    let event_type: Option<EventType> = name.parse().ok();
+    event_type
+        .filter(|event| is_reportable(*event))
+        .ok_or_else(|| format!("Must be one of {}", reportable_names().join(", ")))
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
+/// Writes down what the product reports, in the world of its key.
+pub async fn report(tx: &mut Tx, agent: &Agent, report: Report) -> Result<Reported, AppError> {
+    agent.require(Permission::ReportEvents)?;
+    let now = Timestamp::now();
+    let Report { event_type, data } = report;
+    let event = NewEvent::in_workspace(agent.workspace(), event_type, Value::Object(data.clone()))
+        .in_mode(agent.mode());
+    let id = super::record_at(tx, agent, event, now).await?;
+    Ok(Reported {
+        id,
+        event_type,
+        category: event_type.category(),
+        mode: agent.mode(),
+        data,
+        created_at: now.rfc3339(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of_type(event_type: &str, data: Value) -> EventIn {
+        EventIn {
+            event_type: event_type.to_owned(),
+            data: data.as_object().cloned().unwrap_or_default(),
+            subject: None,
+        }
+    }
+
+    #[test]
+    fn only_what_happens_in_the_product_can_be_reported() {
+        for event_type in EventType::ALL {
+            let own = matches!(
+                event_type.as_str().split('.').next(),
+                Some("system" | "automation" | "sequence" | "contact")
+            );
+            let parsed = of_type(event_type.as_str(), json!({})).parse();
+            assert_eq!(parsed.is_ok(), own, "{event_type}");
+        }
+        assert!(of_type("nonsense", json!({})).parse().is_err());
+    }
+
+    #[test]
+    fn a_subject_is_kept_with_the_data() {
+        let event = EventIn {
+            subject: Some(" grace@hanok.example ".into()),
+            ..of_type(
+                "sequence.replied",
+                json!({"name": "Welcome", "subject": "x"}),
+            )
+        };
+        let data = event.parse().unwrap().data;
+        assert_eq!(data["subject"], "grace@hanok.example");
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused() {
+        let large = json!({"text": "x".repeat(LARGEST_DATA)});
+        let errors = of_type("system.incident", large).parse().unwrap_err();
+        assert!(errors.get("data").is_some());
+        let nul = json!({"list": [{"a\u{0}": 1}]});
+        assert!(of_type("system.incident", nul).parse().is_err());
+    }
+}

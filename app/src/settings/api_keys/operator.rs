@@ -1,0 +1,63 @@
+//! A key made at the command line, by whoever runs the program: for the product's own services, and for tests.
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
+use serde_json::json;
+
+use super::token::KeyToken;
+use crate::catalog::{EventType, Mode, Scope};
+use crate::db::entity;
+use crate::domain::{ApiKeyId, AppError, Name, Slug, Timestamp};
+use crate::events::{self, NewEvent, Origin};
+use crate::house::House;
+
+/// Who stands as a key's maker where no person does.
+const OPERATOR: &str = "Operator";
+
+/// Makes a key of a workspace. The whole of it is in the answer and nowhere else.
+pub async fn create(
+    house: &House,
+    workspace: &Slug,
+    name: &Name,
+    mode: Mode,
+    scopes: &[Scope],
+) -> Result<KeyToken, AppError> {
+    let mut tx = house.db().begin().await?;
+    let workspace = entity::Workspace::find()
+        .filter(entity::workspace::Column::Slug.eq(workspace.clone()))
+        .one(&tx)
+        .await?
+        .ok_or(AppError::NotFound)?
+        .id;
+    let token = KeyToken::generate(mode);
+    let (start, end) = token.shown();
+    let (id, now) = (ApiKeyId::new(), Timestamp::now());
+    entity::api_key::ActiveModel {
+        id: Set(id),
+        workspace_id: Set(workspace),
+        mode: Set(mode),
+        name: Set(name.to_string()),
+        token_hash: Set(token.hash().to_vec()),
+        token_start: Set(start.to_owned()),
+        token_end: Set(end.to_owned()),
+        scopes: Set(json!(scopes)),
+        allowed_networks: Set(json!([])),
+        created_by: Set(None),
+        created_by_name: Set(OPERATOR.to_owned()),
+        created_at: Set(now),
+        updated_at: Set(now),
+        expires_at: Set(None),
+        last_used_at: Set(None),
+        last_used_address: Set(None),
+        replaced_by: Set(None),
+        retires_at: Set(None),
+        revoked_at: Set(None),
+        revoked_by_name: Set(None),
+    }
+    .insert(&tx)
+    .await?;
+    let data = json!({"key": id, "name": name, "mode": mode, "scopes": scopes});
+    let event = NewEvent::in_workspace(workspace, EventType::ApiKeyCreated, data);
+    events::record(&mut tx, Origin::system(), event).await?;
+    tx.commit().await?;
+    Ok(token)
+}

@@ -1,0 +1,154 @@
+//! Contacts: found by what they hold, and by nobody else.
+
+use app::catalog::EventType;
+use app::contacts::model::{ContactIn, ContactOut, Stage};
+use app::contacts::store::{self, Filter};
+use app::domain::{AppError, ContactId, Permission};
+use app::session::Agent;
+
+use crate::support::{CLEO, GRETA, MIA, World, both};
+
+async fn mia(world: &World) -> Agent {
+    world.actor(MIA, "acme").await.into()
+}
+
+fn contact(name: &str, company: &str, stage: &str, tags: &[&str]) -> ContactIn {
+    ContactIn {
+        name: name.into(),
+        company: Some(company.into()),
+        stage: Some(stage.into()),
+        tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
+        ..ContactIn::default()
+    }
+}
+
+async fn create(world: &World, agent: &Agent, contact: ContactIn) -> Result<ContactOut, AppError> {
+    let mut tx = world.house.db().begin().await?;
+    let made = store::create(&mut tx, agent, contact.parse().map_err(AppError::Invalid)?).await?;
+    tx.commit().await?;
+    Ok(made)
+}
+
+async fn found(world: &World, agent: &Agent, filter: Filter) -> Vec<String> {
+    let found = store::list(world.house.db(), agent, &filter, None, 100)
+        .await
+        .unwrap();
+    let mut names: Vec<String> = found.into_iter().map(|contact| contact.name).collect();
+    names.sort();
+    names
+}
+
+fn text(text: &str) -> Filter {
+    Filter {
+        text: Some(text.into()),
+        ..Filter::default()
+    }
+}
+
+fn tagged(tags: &[&str]) -> Filter {
+    Filter {
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..Filter::default()
+    }
+}
+
+both! {
+    async fn text_is_found_in_any_case_and_script(world) {
+        let mia = mia(world).await;
+        create(world, &mia, contact("Jürgen Öztürk", "Straßenbau GmbH", "lead", &[])).await.unwrap();
+        create(world, &mia, contact("Σοφία Δημητρίου", "Οδός ΑΕ", "lead", &[])).await.unwrap();
+        for (asked, name) in [
+            ("JÜRGEN ÖZ", "Jürgen Öztürk"),
+            ("strassenbau", "Jürgen Öztürk"),
+            ("ΣΟΦΊΑ", "Σοφία Δημητρίου"),
+            ("ΟΔΌΣ", "Σοφία Δημητρίου"),
+        ] {
+            assert_eq!(found(world, &mia, text(asked)).await, [name], "{asked}");
+        }
+        // A match lies within one field: the end of the name and the start of the company make none.
+        assert!(found(world, &mia, text("Öztürk Straßenbau")).await.is_empty());
+    }
+
+    async fn what_means_something_to_the_database_is_found_to_the_letter(world) {
+        let mia = mia(world).await;
+        create(world, &mia, contact("100% Juice", "A_B", "lead", &["50%", "a\"b", "o'hara", "[\"x\"]", "$1", "?"])).await.unwrap();
+        create(world, &mia, contact("1000 Juices", "AxB", "lead", &["50", "x"])).await.unwrap();
+        for asked in ["100%", "a_b", "0% J"] {
+            assert_eq!(found(world, &mia, text(asked)).await, ["100% Juice"], "{asked}");
+        }
+        assert!(found(world, &mia, text("\\")).await.is_empty());
+        assert!(found(world, &mia, text("' OR 1=1 --")).await.is_empty());
+        for tag in ["50%", "a\"b", "o'hara", "[\"x\"]", "$1", "?"] {
+            assert_eq!(found(world, &mia, tagged(&[tag])).await, ["100% Juice"], "{tag}");
+        }
+        assert_eq!(found(world, &mia, tagged(&["x"])).await, ["1000 Juices"]);
+        assert!(found(world, &mia, tagged(&["5"])).await.is_empty());
+    }
+
+    async fn all_tags_must_be_there_and_one_of_the_stages(world) {
+        let mia = mia(world).await;
+        create(world, &mia, contact("One", "C", "won", &["a", "b"])).await.unwrap();
+        create(world, &mia, contact("Two", "C", "lost", &["a"])).await.unwrap();
+        create(world, &mia, contact("Three", "C", "lead", &["b", "A"])).await.unwrap();
+        assert_eq!(found(world, &mia, tagged(&["a"])).await, ["One", "Two"]);
+        assert_eq!(found(world, &mia, tagged(&["a", "b"])).await, ["One"]);
+        let filter = Filter { stages: vec![Stage::Lost, Stage::Lead], ..tagged(&["a"]) };
+        assert_eq!(found(world, &mia, filter).await, ["Two"]);
+        let filter = Filter { stages: vec![Stage::Won], text: Some("one".into()), ..tagged(&["b"]) };
+        assert_eq!(found(world, &mia, filter).await, ["One"]);
+    }
+
+    async fn what_a_replacement_makes_searchable_is_the_new_text(world) {
+        let mia = mia(world).await;
+        let made = create(world, &mia, contact("Old Name", "Co", "lead", &[])).await.unwrap();
+        let mut tx = world.house.db().begin().await.unwrap();
+        let draft = contact("New Name", "Co", "lead", &[]).parse().unwrap();
+        store::replace(&mut tx, &mia, made.id, draft).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(found(world, &mia, text("old name")).await.is_empty());
+        assert_eq!(found(world, &mia, text("new name")).await, ["New Name"]);
+        assert_eq!(world.events(EventType::ContactUpdated).await, 1);
+    }
+
+    async fn cleo_may_look_and_not_touch(world) {
+        let cleo: Agent = world.actor(CLEO, "acme").await.into();
+        assert!(!found(world, &cleo, Filter::default()).await.is_empty());
+        let refused = create(world, &cleo, contact("X", "Y", "lead", &[])).await;
+        assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
+        let made = create(world, &mia(world).await, contact("X", "Y", "lead", &[])).await.unwrap();
+        let mut tx = world.house.db().begin().await.unwrap();
+        let refused = store::delete(&mut tx, &cleo, made.id).await;
+        assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
+        assert_eq!(world.events(EventType::ContactDeleted).await, 0);
+    }
+
+    async fn greta_finds_nothing_of_acmes(world) {
+        let greta: Agent = world.actor(GRETA, "globex").await.into();
+        let made = create(world, &mia(world).await, contact("Secret Lead", "Y", "lead", &["s"])).await.unwrap();
+        assert!(found(world, &greta, text("secret")).await.is_empty());
+        assert!(found(world, &greta, tagged(&["s"])).await.is_empty());
+        let db = world.house.db();
+        assert_eq!(store::get(db, &greta, made.id).await, Err(AppError::NotFound));
+        let mut tx = db.begin().await.unwrap();
+        let draft = contact("Mine", "Y", "lead", &[]).parse().unwrap();
+        assert_eq!(store::replace(&mut tx, &greta, made.id, draft).await, Err(AppError::NotFound));
+        assert_eq!(store::delete(&mut tx, &greta, made.id).await, Err(AppError::NotFound));
+        assert_eq!(store::delete(&mut tx, &greta, ContactId::new()).await, Err(AppError::NotFound));
+    }
+
+    async fn pages_follow_each_other_without_gap(world) {
+        let mia = mia(world).await;
+        let db = world.house.db();
+        let all = store::list(db, &mia, &Filter::default(), None, 100).await.unwrap();
+        let mut paged = Vec::new();
+        loop {
+            let before = paged.last().map(|contact: &ContactOut| contact.id);
+            let page = store::list(db, &mia, &Filter::default(), before, 3).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            paged.extend(page);
+        }
+        assert_eq!(paged, all);
+    }
+}

@@ -1,0 +1,195 @@
+//! `/contacts`.
+
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes out the trait for what it is given under `params`"
+)]
+
+use app::contacts::model::{ContactIn, ContactOut, LONGEST_SEARCH, LONGEST_TAG, Stage};
+use app::contacts::store::{self, Filter};
+use app::domain::ContactId;
+use app::house::House;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use utoipa::IntoParams;
+
+use super::idempotency::Claim;
+use super::input::{Named, Params, Posted, Sent};
+use super::need::{Allowed, ContactsRead, ContactsWrite};
+use super::page::{Page, PageParams, Slice};
+use super::problem::Problem;
+
+/// List contacts
+///
+/// Newest first.
+#[utoipa::path(
+    get, path = "/contacts", operation_id = "list_contacts", tag = "Contacts", params(PageParams), security(("key" = ["contacts:read"])),
+    responses((status = 200, description = "A page of contacts.", body = Page<ContactOut>))
+)]
+pub async fn list(
+    caller: Allowed<ContactsRead>,
+    State(house): State<House>,
+    params: Params,
+) -> Result<Json<Page<ContactOut>>, Problem> {
+    params.only(&["limit", "cursor"])?;
+    page(&house, caller, &params, &Filter::default()).await
+}
+
+/// What a search takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "names the parameters in the documentation; `Params` reads them"
+)]
+pub struct SearchParams {
+    /// Text that the name, email address, telephone number or company holds, in any case.
+    #[param(required = false, max_length = 200, example = "kim")]
+    q: String,
+    /// A tag that it carries, to the letter. Given several times: all of them.
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 50,
+        example = "priority"
+    )]
+    tag: String,
+    /// The stage that it is in. Given several times: any of them.
+    #[param(required = false, inline)]
+    stage: Stage,
+}
+
+/// Search contacts
+///
+/// Those that match everything that is given, newest first.
+#[utoipa::path(
+    get, path = "/contacts/search", operation_id = "search_contacts", tag = "Contacts", params(SearchParams, PageParams),
+    security(("key" = ["contacts:read"])),
+    responses((status = 200, description = "A page of matching contacts.", body = Page<ContactOut>))
+)]
+pub async fn search(
+    caller: Allowed<ContactsRead>,
+    State(house): State<House>,
+    params: Params,
+) -> Result<Json<Page<ContactOut>>, Problem> {
+    params.only(&["q", "tag", "stage", "limit", "cursor"])?;
+    let filter = filter(&params)?;
+    page(&house, caller, &params, &filter).await
+}
+
+fn filter(params: &Params) -> Result<Filter, Problem> {
+    let text = params
+        .one("q")?
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let stages = params
+        .all("stage")
+        .map(|stage| app::contacts::model::stage(Some(stage)));
+    Ok(Filter {
+        text: text
+            .map(|text| searchable("q", text, LONGEST_SEARCH))
+            .transpose()?,
+        tags: params
+            .all("tag")
+            .map(|tag| searchable("tag", tag, LONGEST_TAG))
+            .collect::<Result<_, _>>()?,
+        stages: stages
+            .collect::<Result<_, _>>()
+            .map_err(|problem| Problem::field("stage", problem))?,
+    })
+}
+
+fn searchable(field: &str, text: &str, longest: usize) -> Result<String, Problem> {
+    app::contacts::model::text(text, longest).map_err(|problem| Problem::field(field, problem))
+}
+
+async fn page(
+    house: &House,
+    caller: Allowed<ContactsRead>,
+    params: &Params,
+    filter: &Filter,
+) -> Result<Json<Page<ContactOut>>, Problem> {
+    let slice = Slice::<ContactId>::read(params)?;
+    let contacts = store::list(
+        house.db(),
+        &caller.agent,
+        filter,
+        slice.after,
+        slice.one_more(),
+    )
+    .await?;
+    Ok(slice.page(contacts, |contact| contact.id))
+}
+
+/// Create a contact
+#[utoipa::path(
+    post, path = "/contacts", operation_id = "create_contact", tag = "Contacts", request_body = ContactIn, security(("key" = ["contacts:write"])),
+    responses((status = 201, description = "The new contact.", body = ContactOut))
+)]
+pub async fn create(
+    caller: Allowed<ContactsWrite>,
+    State(house): State<House>,
+    Posted { input, once }: Posted<ContactIn>,
+) -> Result<Response, Problem> {
+    let draft = input.parse()?;
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let contact = store::create(open.tx(), &caller.agent, draft).await?;
+    open.keep(StatusCode::CREATED, &contact).await
+}
+
+/// Get a contact
+#[utoipa::path(
+    get, path = "/contacts/{id}", operation_id = "get_contact", tag = "Contacts", params(("id" = String, Path, description = "The contact's id.")),
+    security(("key" = ["contacts:read"])),
+    responses((status = 200, description = "The contact.", body = ContactOut))
+)]
+pub async fn show(
+    caller: Allowed<ContactsRead>,
+    State(house): State<House>,
+    Named(id): Named<ContactId>,
+) -> Result<Json<ContactOut>, Problem> {
+    Ok(Json(store::get(house.db(), &caller.agent, id).await?))
+}
+
+/// Replace a contact
+///
+/// The whole of it: what is left out is emptied, or gets its default.
+#[utoipa::path(
+    put, path = "/contacts/{id}", operation_id = "replace_contact", tag = "Contacts", request_body = ContactIn,
+    params(("id" = String, Path, description = "The contact's id.")), security(("key" = ["contacts:write"])),
+    responses((status = 200, description = "The contact as it is now.", body = ContactOut))
+)]
+pub async fn replace(
+    caller: Allowed<ContactsWrite>,
+    State(house): State<House>,
+    Named(id): Named<ContactId>,
+    Sent(input): Sent<ContactIn>,
+) -> Result<Json<ContactOut>, Problem> {
+    let draft = input.parse()?;
+    let mut tx = house.db().begin().await?;
+    let contact = store::replace(&mut tx, &caller.agent, id, draft).await?;
+    tx.commit().await?;
+    Ok(Json(contact))
+}
+
+/// Delete a contact
+#[utoipa::path(
+    delete, path = "/contacts/{id}", operation_id = "delete_contact", tag = "Contacts", params(("id" = String, Path, description = "The contact's id.")),
+    security(("key" = ["contacts:write"])),
+    responses((status = 204, description = "It is gone."))
+)]
+pub async fn delete(
+    caller: Allowed<ContactsWrite>,
+    State(house): State<House>,
+    Named(id): Named<ContactId>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = house.db().begin().await?;
+    store::delete(&mut tx, &caller.agent, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

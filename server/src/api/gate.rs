@@ -1,0 +1,125 @@
+//! What every request of the API passes: whose key it shows, whether it asks too often, and a line in the key's log.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use app::domain::Timestamp;
+use app::rates::{Rates, Verdict};
+use app::session::KeyHolder;
+use app::settings::api_keys::check::check;
+use app::settings::api_keys::usage::RequestLine;
+use axum::extract::{OriginalUri, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Problem, TOO_SLOW};
+use super::{SLOWEST_ANSWER, rate};
+use crate::http::{AppState, peer_address};
+
+/// Longest path that is kept in a key's log, in bytes.
+const LONGEST_LOGGED_PATH: usize = 200;
+
+/// Where the request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct From(pub IpAddr);
+
+/// Lets a request with a valid key pass, and notes what became of it.
+pub async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let address = peer_address(&request, &state.proxies);
+    let rates = state.house.limits().api();
+    let key = match find(&state, request.headers(), address).await {
+        Ok(key) => key,
+        Err(problem) => return turn_away(rates, address, problem),
+    };
+    let facts = key.facts();
+    let verdict = rates.map(|rates| rates.with_key(facts.id, facts.workspace));
+    let verdict = verdict.unwrap_or_default();
+    let line = RequestLine {
+        key: facts.id,
+        at: Timestamp::now(),
+        method: request.method().to_string(),
+        path: logged_path(&request),
+        status: 0,
+        duration: std::time::Duration::ZERO,
+        address,
+    };
+    let response = if let Some(wait) = verdict.retry_after {
+        Problem::rate_limited(wait).into_response()
+    } else {
+        state.house.keys().note_use(&key, None, address);
+        request.extensions_mut().insert(From(address));
+        request.extensions_mut().insert(key);
+        next.run(request).await
+    };
+    state.house.keys().note_request(RequestLine {
+        status: response.status().as_u16(),
+        duration: started.elapsed(),
+        ..line
+    });
+    rate::tell(&verdict, response)
+}
+
+/// Whose key the request shows.
+async fn find(
+    state: &AppState,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<KeyHolder, Problem> {
+    let token = bearer(headers).ok_or_else(Problem::no_key)?;
+    Ok(check(&state.house, token, address).await?)
+}
+
+fn turn_away(rates: Option<&Rates>, address: IpAddr, problem: Problem) -> Response {
+    let verdict = rates.map_or_else(Verdict::default, |rates| rates.without_key(address));
+    let problem = verdict.retry_after.map_or(problem, Problem::rate_limited);
+    rate::tell(&verdict, problem.into_response())
+}
+
+/// The key in `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn logged_path(request: &Request) -> String {
+    let path = request
+        .extensions()
+        .get::<OriginalUri>()
+        .map_or(request.uri().path(), |uri| uri.0.path());
+    let mut path = path.to_owned();
+    // A path is ASCII: everything else is percent-encoded.
+    path.truncate(LONGEST_LOGGED_PATH);
+    path
+}
+
+/// An answer that takes too long is an answer all the same.
+pub async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(SLOWEST_ANSWER, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(TOO_SLOW, "The answer took too long. Try again.").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_from_the_header_in_any_case_and_from_nothing_else() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(read("Bearer wh_live_x").as_deref(), Some("wh_live_x"));
+        assert_eq!(read("bearer  wh_live_x ").as_deref(), Some("wh_live_x"));
+        assert_eq!(read("Basic wh_live_x"), None);
+        assert_eq!(read("wh_live_x"), None);
+        assert_eq!(read("Bearer "), None);
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! What is posted twice is done once. A client that sends `Idempotency-Key` and hears nothing may send again: the first
+//! request's effect and the answer to it are one transaction, so that there is either both or neither, and whoever comes
+//! second, even at the same moment, gets the answer of the first.
+//!
+//! The claim is a row with the client's key in the transaction that does the work. On PostgreSQL a second claim waits for
+//! the first one's end, on SQLite the whole transaction does. A refusal takes the claim back with everything else: what
+//! is mended may be sent again under the same key.
+
+use std::time::Duration;
+
+use app::db::Tx;
+use app::db::entity::{self, idempotency_key::Column};
+use app::domain::{ApiKeyId, Timestamp, hours};
+use app::house::House;
+use app::session::KeyHolder;
+use axum::extract::OriginalUri;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::problem::{IDEMPOTENCY, Problem};
+
+/// The header that names a request.
+pub const HEADER: &str = "idempotency-key";
+/// Says that an answer is one given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Longest key, in bytes.
+pub const LONGEST: usize = 255;
+/// How long an answer is kept.
+const KEPT: Duration = hours(24);
+/// What answers are sealed for: one may hold a secret that is shown once.
+const PURPOSE: &str = "idempotent answer";
+
+/// A request that may have been made before.
+#[derive(Clone, Debug)]
+pub struct Once(Option<Mark>);
+
+/// By what it would be known again.
+#[derive(Clone, Debug)]
+struct Mark {
+    key: ApiKeyId,
+    name: String,
+    fingerprint: Vec<u8>,
+}
+
+/// What became of asking to do something once.
+pub enum Claim {
+    /// It was done before: this was the answer.
+    Answered(Response),
+    /// It is to be done now.
+    Open(Open),
+}
+
+/// Something being done, once. Dropped, nothing was.
+pub struct Open {
+    tx: Tx,
+    house: House,
+    mark: Option<Mark>,
+}
+
+impl Once {
+    pub fn read(parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all(HEADER).iter();
+        let Some(value) = values.next() else {
+            return Ok(Self(None));
+        };
+        let name = value.to_str().unwrap_or_default();
+        let good =
+            (1..=LONGEST).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+        if !good || values.next().is_some() {
+            return Err(Problem::field(
+                "Idempotency-Key",
+                format!("Must be one text of 1 to {LONGEST} visible ASCII characters"),
+            ));
+        }
+        let key = parts.extensions.get::<KeyHolder>();
+        let key = key.ok_or_else(Problem::no_key)?.facts().id;
+        Ok(Self(Some(Mark {
+            key,
+            name: name.to_owned(),
+            fingerprint: fingerprint(parts, body),
+        })))
+    }
+
+    /// Holds the client's key to this request, for one whose answer must not be an old one.
+    pub async fn only_for_this(self, house: &House) -> Result<(), Problem> {
+        let Some(mark) = self.0 else { return Ok(()) };
+        let tx = house.db().begin().await?;
+        if !mark.take(&tx).await? {
+            mark.first(&tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Begins the transaction in which it is done, or finds out that it was. The effect must go through
+    /// [`Open::tx`] alone: a second connection, asked for while others wait on this one, may never come.
+    pub async fn claim(self, house: &House) -> Result<Claim, Problem> {
+        let tx = house.db().begin().await?;
+        if let Some(mark) = &self.0
+            && !mark.take(&tx).await?
+        {
+            return mark.answer(&tx, house).await.map(Claim::Answered);
+        }
+        Ok(Claim::Open(Open {
+            tx,
+            house: house.clone(),
+            mark: self.0,
+        }))
+    }
+}
+
+/// Method, path and body: the same key with another of these is a mistake.
+fn fingerprint(parts: &Parts, body: &[u8]) -> Vec<u8> {
+    let uri = parts
+        .extensions
+        .get::<OriginalUri>()
+        .map_or(&parts.uri, |uri| &uri.0);
+    let mut hash = Sha256::new();
+    hash.update(parts.method.as_str());
+    hash.update([0]);
+    hash.update(uri.path());
+    hash.update([0]);
+    hash.update(body);
+    hash.finalize().to_vec()
+}
+
+impl Mark {
+    fn row(&self) -> sea_orm::Condition {
+        sea_orm::Condition::all()
+            .add(Column::KeyId.eq(self.key))
+            .add(Column::IdempotencyKey.eq(self.name.as_str()))
+    }
+
+    /// Whether this is the first of its name.
+    async fn take(&self, tx: &impl ConnectionTrait) -> Result<bool, Problem> {
+        let now = Timestamp::now();
+        entity::IdempotencyKey::delete_many()
+            .filter(self.row())
+            .filter(Column::CreatedAt.lt(now.before(KEPT)))
+            .exec(tx)
+            .await?;
+        let row = entity::idempotency_key::ActiveModel {
+            key_id: Set(self.key),
+            idempotency_key: Set(self.name.clone()),
+            fingerprint: Set(self.fingerprint.clone()),
+            status: Set(None),
+            body: Set(None),
+            created_at: Set(now),
+        };
+        let taken = entity::IdempotencyKey::insert(row)
+            .on_conflict(
+                OnConflict::columns([Column::KeyId, Column::IdempotencyKey])
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+        Ok(taken == 1)
+    }
+
+    /// The first of the name, which must have been the same request.
+    async fn first(
+        &self,
+        tx: &impl ConnectionTrait,
+    ) -> Result<entity::idempotency_key::Model, Problem> {
+        let row = entity::IdempotencyKey::find()
+            .filter(self.row())
+            .one(tx)
+            .await?
+            .ok_or_else(again)?;
+        if row.fingerprint != self.fingerprint {
+            return Err(Problem::new(
+                IDEMPOTENCY,
+                "This Idempotency-Key came with another request before. Make a new one for this.",
+            ));
+        }
+        Ok(row)
+    }
+
+    /// The answer that the first of the name got.
+    async fn answer(&self, tx: &impl ConnectionTrait, house: &House) -> Result<Response, Problem> {
+        let row = self.first(tx).await?;
+        let status = row
+            .status
+            .and_then(|status| u16::try_from(status).ok())
+            .and_then(|status| StatusCode::from_u16(status).ok());
+        let body = row
+            .body
+            .and_then(|sealed| house.keyring().open(PURPOSE, &self.context(), &sealed));
+        let (status, body) = status.zip(body).ok_or_else(again)?;
+        let mut response = json(status, body);
+        response
+            .headers_mut()
+            .insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(response)
+    }
+
+    fn context(&self) -> String {
+        format!("{}/{}", self.key, self.name)
+    }
+}
+
+impl Open {
+    /// The transaction in which it is done.
+    pub fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+
+    /// Keeps the answer with what was done, and gives it.
+    pub async fn keep<T: Serialize>(
+        self,
+        status: StatusCode,
+        body: &T,
+    ) -> Result<Response, Problem> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            Problem::new(super::problem::INTERNAL, "This is our fault, not yours.")
+        })?;
+        if let Some(mark) = &self.mark {
+            let sealed = self.house.keyring().seal(PURPOSE, &mark.context(), &body);
+            entity::IdempotencyKey::update_many()
+                .col_expr(Column::Status, Expr::value(i32::from(status.as_u16())))
+                .col_expr(Column::Body, Expr::value(sealed))
+                .filter(mark.row())
+                .exec(&self.tx)
+                .await?;
+        }
+        self.tx.commit().await?;
+        Ok(json(status, body))
+    }
+}
+
+fn again() -> Problem {
+    Problem::new(
+        IDEMPOTENCY,
+        "The first request is only just ending. Send again.",
+    )
+}
+
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

@@ -1,0 +1,241 @@
+//! What was sent: JSON bodies, parameters, ids in paths. Each refusal says where.
+
+use std::str::FromStr;
+
+use app::domain::FieldErrors;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::idempotency::Once;
+use super::problem::{MALFORMED, Problem, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
+use crate::http::AppState;
+
+/// Largest body, in bytes.
+pub const LARGEST_BODY: usize = 1024 * 1024;
+
+/// What was sent to be put in place of something.
+pub struct Sent<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read(body).await?;
+        parse(&parts.headers, &body).map(Self)
+    }
+}
+
+/// What was posted, and what makes sure that it is done once.
+pub struct Posted<T> {
+    pub input: T,
+    pub once: Once,
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Posted<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read(body).await?;
+        Ok(Self {
+            once: Once::read(&parts, &body)?,
+            input: parse(&parts.headers, &body)?,
+        })
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+        Problem::new(
+            TOO_LARGE,
+            format!("A body has at most {LARGEST_BODY} bytes."),
+        )
+    })
+}
+
+/// An empty body is `null`: enough where nothing need be said.
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+    if body.is_empty() {
+        return serde_json::from_value(serde_json::Value::Null)
+            .map_err(|_| Problem::new(MALFORMED, "The body is empty. Send a JSON object."));
+    }
+    if !is_json(headers) {
+        return Err(Problem::new(
+            UNSUPPORTED_MEDIA_TYPE,
+            "Send the body as Content-Type: application/json.",
+        ));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        refusal(&path, error.inner())
+    })?;
+    json.end().map_err(|error| refusal(".", &error))?;
+    Ok(value)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let essence = value
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim)
+        .unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// What is no JSON is a bad request, with line and column; what is JSON of another shape names the field.
+fn refusal(path: &str, error: &serde_json::Error) -> Problem {
+    let message = error.to_string();
+    if error.classify() != Category::Data {
+        return Problem::new(MALFORMED, format!("The body is no JSON: {message}."));
+    }
+    let message = message
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let mut errors = FieldErrors::new();
+    match message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        Some(field) if path == "." => errors.add(field, "Is required"),
+        Some(field) => errors.add(&format!("{path}.{field}"), "Is required"),
+        None if path == "." => errors.add("body", message),
+        None => errors.add(path, message),
+    }
+    errors.into()
+}
+
+/// The id in the path. What is no id names nothing.
+pub struct Named<I>(pub I);
+
+impl<I: FromStr> FromRequestParts<AppState> for Named<I> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::not_found())?;
+        text.parse().map(Self).map_err(|_| Problem::not_found())
+    }
+}
+
+/// The parameters behind the path's `?`.
+#[derive(Debug)]
+pub struct Params(Vec<(String, String)>);
+
+impl FromRequestParts<AppState> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let pairs = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default());
+        pairs
+            .map(Self)
+            .map_err(|_| Problem::new(MALFORMED, "The parameters cannot be read."))
+    }
+}
+
+impl Params {
+    /// Refuses what has no meaning here: a mistyped filter that is passed over finds too much.
+    pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        let mut errors = FieldErrors::new();
+        for (name, _) in &self.0 {
+            if !known.contains(&name.as_str()) {
+                errors.add(
+                    name,
+                    format!("There is no such parameter; there are {}", known.join(", ")),
+                );
+            }
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors.into())
+        }
+    }
+
+    /// A parameter that may be given once.
+    pub fn one<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, Problem> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Problem::field(name, "May be given once")),
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// A parameter that may be given several times.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::contacts::model::ContactIn;
+    use axum::response::IntoResponse;
+
+    async fn told(body: &str) -> (u16, serde_json::Value) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        let problem = parse::<ContactIn>(&headers, body.as_bytes()).unwrap_err();
+        let response = problem.into_response();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_no_json_is_told_with_its_place() {
+        let (status, problem) = told("{\"name\": \"x\",}").await;
+        assert_eq!(status, 400);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("line 1 column 14"), "{detail}");
+        assert_eq!(told("{} {}").await.0, 422, "what is missing comes first");
+        assert_eq!(told("").await.0, 400);
+        assert_eq!(told(&"[".repeat(500)).await.0, 422, "no list is a contact");
+    }
+
+    #[tokio::test]
+    async fn json_of_another_shape_names_the_field() {
+        for (body, field, message) in [
+            ("{}", "name", "Is required"),
+            (
+                "{\"name\": 5}",
+                "name",
+                "invalid type: integer `5`, expected a string",
+            ),
+            (
+                "{\"name\": \"x\", \"tags\": [\"a\", 7]}",
+                "tags[1]",
+                "invalid type: integer `7`, expected a string",
+            ),
+            (
+                "[]",
+                "body",
+                "invalid length 0, expected struct ContactIn with 6 elements",
+            ),
+        ] {
+            let (status, problem) = told(body).await;
+            assert_eq!(status, 422, "{body}");
+            assert_eq!(problem["errors"][field], message, "{body}: {problem}");
+        }
+        let (_, problem) = told("{\"name\": \"x\", \"nmae\": 1}").await;
+        assert!(
+            problem["errors"]["nmae"]
+                .as_str()
+                .is_some_and(|message| message.starts_with("unknown field `nmae`")),
+            "{problem}"
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! `/keys/verify` and `/authorize`: how the product asks about a key that it was shown. The one takes the key in the
+//! body, from a program that has a key of its own; the other takes the client's key as it came, for a proxy in front.
+
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes out the trait for what it is given under `params`"
+)]
+
+use std::net::IpAddr;
+
+use app::catalog::{Mode, Scope};
+use app::domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
+use app::house::House;
+use app::session::KeyHolder;
+use app::settings::api_keys::check::{KeyRefusal, check};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::input::{Params, Posted};
+use super::me::Me;
+use super::need::{Allowed, Holder, KeysVerify};
+use super::problem::Problem;
+
+/// A question about a key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyIn {
+    /// The key as it was shown.
+    #[schema(value_type = String)]
+    key: Secret,
+    /// A scope that it must have.
+    #[schema(value_type = Option<Scope>)]
+    scope: Option<String>,
+    /// The address that it was shown from, for keys that may be used from some networks only. Without it the address
+    /// that asks counts.
+    #[schema(example = "192.0.2.7")]
+    address: Option<String>,
+}
+
+/// Why a key may not do what it was asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not a key, or not all of one.
+    Malformed,
+    /// There is no such key in this workspace.
+    Unknown,
+    Revoked,
+    Expired,
+    AddressNotAllowed,
+    ScopeMissing,
+}
+
+/// The answer about a key. What it says beside `valid` and `reason` it says of keys that hold, also where the scope is
+/// missing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Verdict {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[schema(value_type = Option<String>, example = "key_01h455vb4pex5vsknk084sn02q")]
+    key_id: Option<ApiKeyId>,
+    #[schema(value_type = Option<String>, example = "ws_01h455vb4pex5vsknk084sn02q")]
+    workspace: Option<WorkspaceId>,
+    #[serde(rename = "type")]
+    mode: Option<Mode>,
+    scopes: Vec<Scope>,
+}
+
+/// What is asked, read.
+struct Question {
+    key: Secret,
+    scope: Option<Scope>,
+    address: Option<IpAddr>,
+}
+
+impl VerifyIn {
+    fn parse(self) -> Result<Question, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let scope = self.scope.map(|scope| scope.parse::<Scope>());
+        let scope = scope.and_then(|scope| errors.check("scope", scope));
+        let address = self.address.map(|address| address.parse::<IpAddr>());
+        let address = address.and_then(|address| errors.check("address", address));
+        if errors.is_empty() {
+            Ok(Question {
+                key: self.key,
+                scope,
+                address,
+            })
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+impl Verdict {
+    fn of_none(reason: Reason) -> Self {
+        Self {
+            valid: false,
+            reason: Some(reason),
+            key_id: None,
+            workspace: None,
+            mode: None,
+            scopes: Vec::new(),
+        }
+    }
+
+    fn of(key: &KeyHolder, scope: Option<Scope>) -> Self {
+        let facts = key.facts();
+        let reason = scope
+            .filter(|scope| !key.has(*scope))
+            .map(|_| Reason::ScopeMissing);
+        Self {
+            valid: reason.is_none(),
+            reason,
+            key_id: Some(facts.id),
+            workspace: Some(facts.workspace),
+            mode: Some(facts.mode),
+            scopes: facts.scopes.clone(),
+        }
+    }
+}
+
+/// Verify a key
+///
+/// Whether a key that was shown holds, and what it may do. A key of another workspace is unknown here. The answer is
+/// always today's, also to a repeated `Idempotency-Key`: a key that was revoked meanwhile is never answered as valid.
+#[utoipa::path(
+    post, path = "/keys/verify", operation_id = "verify_key", tag = "Keys", request_body = VerifyIn, security(("key" = ["keys:verify"])),
+    responses((status = 200, description = "What is to be said of the key.", body = Verdict))
+)]
+pub async fn verify(
+    caller: Allowed<KeysVerify>,
+    Holder { address, .. }: Holder,
+    State(house): State<House>,
+    Posted { input, once }: Posted<VerifyIn>,
+) -> Result<Json<Verdict>, Problem> {
+    let question = input.parse()?;
+    once.only_for_this(&house).await?;
+    let address = question.address.unwrap_or(address.0);
+    let key = match check(&house, question.key.expose(), address).await {
+        Ok(key) => key,
+        Err(refusal) => return refused(refusal).map(Json),
+    };
+    if key.facts().workspace != caller.agent.workspace() {
+        return Ok(Json(Verdict::of_none(Reason::Unknown)));
+    }
+    house.keys().note_use(
+        &key,
+        question.scope.filter(|scope| key.has(*scope)),
+        address,
+    );
+    Ok(Json(Verdict::of(&key, question.scope)))
+}
+
+/// Nothing is said of a key that does not hold but why: whoever shows the whole of it may know that much.
+fn refused(refusal: KeyRefusal) -> Result<Verdict, Problem> {
+    let reason = match refusal {
+        KeyRefusal::Malformed => Reason::Malformed,
+        KeyRefusal::Unknown => Reason::Unknown,
+        KeyRefusal::Revoked => Reason::Revoked,
+        KeyRefusal::Expired => Reason::Expired,
+        KeyRefusal::AddressNotAllowed => Reason::AddressNotAllowed,
+        KeyRefusal::Internal(error) => return Err(error.into()),
+    };
+    Ok(Verdict::of_none(reason))
+}
+
+/// What `/authorize` takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "names the parameters in the documentation; `Params` reads them"
+)]
+pub struct AuthorizeParams {
+    /// A scope that the key must have. Given several times: all of them.
+    #[param(required = false, inline)]
+    scope: Scope,
+}
+
+/// Authorize a request
+///
+/// For a proxy in front of the product, such as nginx with `auth_request`: send the client's own `Authorization` header
+/// here. 200 with the identity in `X-Wheelhouse-Key-Id`, `X-Wheelhouse-Workspace`, `X-Wheelhouse-Type` and
+/// `X-Wheelhouse-Scopes`, 401 without a valid key, 403 without the scope.
+#[utoipa::path(
+    get, path = "/authorize", operation_id = "authorize", tag = "Keys", params(AuthorizeParams), security(("key" = [])),
+    responses((status = 200, description = "The key may.", body = Me, headers(
+        ("X-Wheelhouse-Key-Id" = String, description = "The key's id."),
+        ("X-Wheelhouse-Workspace" = String, description = "Its workspace's id."),
+        ("X-Wheelhouse-Type" = String, description = "`live` or `test`."),
+        ("X-Wheelhouse-Scopes" = String, description = "Its scopes, separated by spaces."),
+    )))
+)]
+pub async fn authorize(
+    Holder { key, address }: Holder,
+    State(house): State<House>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&["scope"])?;
+    for scope in params.all("scope") {
+        let scope: Scope = scope
+            .parse()
+            .map_err(|problem| Problem::field("scope", problem))?;
+        if !key.has(scope) {
+            return Err(Problem::scope_missing(scope));
+        }
+        house.keys().note_use(&key, Some(scope), address.0);
+    }
+    let facts = key.facts();
+    let scopes: Vec<&str> = facts.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut response = Json(Me::from(facts)).into_response();
+    for (name, value) in [
+        ("x-wheelhouse-key-id", facts.id.to_string()),
+        ("x-wheelhouse-workspace", facts.workspace.to_string()),
+        ("x-wheelhouse-type", facts.mode.to_string()),
+        ("x-wheelhouse-scopes", scopes.join(" ")),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
+        }
+    }
+    Ok(response)
+}

@@ -1,0 +1,53 @@
+//! `/me`: what a program wants to know first.
+
+use app::catalog::{Mode, Scope};
+use app::domain::{ApiKeyId, Slug, WorkspaceId};
+use app::session::KeyFacts;
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::need::Holder;
+
+/// The key that a request shows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Me {
+    #[schema(value_type = String, example = "key_01h455vb4pex5vsknk084sn02q")]
+    key_id: ApiKeyId,
+    name: String,
+    #[serde(rename = "type")]
+    mode: Mode,
+    scopes: Vec<Scope>,
+    /// The workspace that the key belongs to.
+    #[schema(value_type = String, example = "ws_01h455vb4pex5vsknk084sn02q")]
+    workspace: WorkspaceId,
+    workspace_name: String,
+    /// What stands in the workspace's address: `/w/{slug}`.
+    #[schema(value_type = String, example = "acme")]
+    workspace_slug: Slug,
+}
+
+impl From<&KeyFacts> for Me {
+    fn from(facts: &KeyFacts) -> Self {
+        Self {
+            key_id: facts.id,
+            name: facts.name.clone(),
+            mode: facts.mode,
+            scopes: facts.scopes.clone(),
+            workspace: facts.workspace,
+            workspace_name: facts.workspace_name.clone(),
+            workspace_slug: facts.workspace_slug.clone(),
+        }
+    }
+}
+
+/// Show the key
+///
+/// Any valid key may ask about itself.
+#[utoipa::path(
+    get, path = "/me", operation_id = "get_me", tag = "Keys", security(("key" = [])),
+    responses((status = 200, description = "The key and its workspace.", body = Me))
+)]
+pub async fn show(Holder { key, .. }: Holder) -> Json<Me> {
+    Json(key.facts().into())
+}

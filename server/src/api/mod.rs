@@ -1,0 +1,76 @@
+//! The public API, version 1: other people's programs at the same stores as the pages, with a key for a sign-in. There
+//! are no cookies here and no origin check, and no other site's page may read an answer: CORS stays off.
+//!
+//! A request passes [`gate`] (key, limits, log); a handler names the scope it needs by its first argument, reads what was
+//! sent, and calls a store. What it documents is what is routed: both come from the same attribute.
+
+mod contacts;
+mod docs;
+mod document;
+mod events;
+mod gate;
+mod idempotency;
+mod input;
+mod keys;
+mod me;
+mod members;
+mod need;
+mod page;
+mod problem;
+mod rate;
+mod samples;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::AppState;
+
+pub use document::document;
+
+/// Where version 1 stands.
+pub const ROOT: &str = "/api/v1";
+/// Longest wait for an answer.
+const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
+
+/// Every resource of the API, with its description.
+fn resources() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(document::Base::openapi())
+        .routes(routes!(me::show))
+        .routes(routes!(contacts::list, contacts::create))
+        .routes(routes!(contacts::search))
+        .routes(routes!(contacts::show, contacts::replace, contacts::delete))
+        .routes(routes!(events::report))
+        .routes(routes!(members::list))
+        .routes(routes!(keys::verify))
+        .routes(routes!(keys::authorize))
+}
+
+/// The resources, behind the gate. To be nested at [`ROOT`] by the outermost router, whose own fallback would otherwise
+/// answer for the paths that do not exist here.
+pub fn router(state: &AppState) -> Router<AppState> {
+    let (resources, _) = resources().split_for_parts();
+    resources
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(state.clone(), gate::admit))
+        .layer(from_fn(gate::in_time))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+}
+
+/// What there is to read about it, for everybody.
+pub fn reading() -> Router<AppState> {
+    Router::new()
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs.css", get(docs::style))
+        .route("/api/docs.js", get(docs::script))
+        .route("/api/openapi.json", get(docs::openapi))
+        .layer(CompressionLayer::new())
+}

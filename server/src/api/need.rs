@@ -1,0 +1,76 @@
+//! The scope that a handler needs, as its first argument: `caller: Allowed<ContactsRead>`. It is looked at before
+//! anything that was sent is read.
+
+use std::marker::PhantomData;
+
+use app::catalog::Scope;
+use app::session::{Agent, KeyHolder};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::gate::From;
+use super::problem::Problem;
+use crate::http::AppState;
+
+/// A scope, as a type.
+pub trait Need {
+    const SCOPE: Scope;
+}
+
+macro_rules! needs {
+    ($($scope:ident),* $(,)?) => {$(
+        pub struct $scope;
+
+        impl Need for $scope {
+            const SCOPE: Scope = Scope::$scope;
+        }
+    )*};
+}
+
+needs!(
+    ContactsRead,
+    ContactsWrite,
+    EventsWrite,
+    KeysVerify,
+    MembersRead
+);
+
+/// A program whose key has the scope.
+pub struct Allowed<N: Need> {
+    pub agent: Agent,
+    need: PhantomData<N>,
+}
+
+impl<N: Need> FromRequestParts<AppState> for Allowed<N> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Holder { key, address } = Holder::from_request_parts(parts, state).await?;
+        if !key.has(N::SCOPE) {
+            return Err(Problem::scope_missing(N::SCOPE));
+        }
+        state.house.keys().note_use(&key, Some(N::SCOPE), address.0);
+        Ok(Self {
+            agent: key.into(),
+            need: PhantomData,
+        })
+    }
+}
+
+/// A program with any valid key, and where it asks from.
+pub struct Holder {
+    pub key: KeyHolder,
+    pub address: From,
+}
+
+impl FromRequestParts<AppState> for Holder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let key = parts.extensions.get::<KeyHolder>().cloned();
+        let address = parts.extensions.get::<From>().copied();
+        // The gate puts both there; a route that does not pass it lets nobody in.
+        let (key, address) = key.zip(address).ok_or_else(Problem::no_key)?;
+        Ok(Self { key, address })
+    }
+}

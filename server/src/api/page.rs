@@ -1,0 +1,119 @@
+//! Lists, a page at a time: `limit` and `cursor` in, `data` and `next_cursor` out.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::Json;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::input::Params;
+use super::problem::Problem;
+
+/// How many there are on a page unless told, and at most.
+const USUAL: u64 = 25;
+const MOST: u64 = 100;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Where the next page begins, to be sent as `cursor`; null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice<I> {
+    pub limit: u64,
+    /// The last of the page before.
+    pub after: Option<I>,
+}
+
+/// What every list takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "names the parameters in the documentation; `Params` reads them"
+)]
+pub struct PageParams {
+    /// How many at most.
+    #[param(minimum = 1, maximum = 100, default = 25, required = false)]
+    limit: u32,
+    /// `next_cursor` of the page before.
+    #[param(required = false)]
+    cursor: String,
+}
+
+impl<I: FromStr> Slice<I> {
+    pub fn read(params: &Params) -> Result<Self, Problem> {
+        let limit = match params.one("limit")? {
+            None => USUAL,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MOST).contains(limit))
+                .ok_or_else(|| {
+                    Problem::field("limit", format!("Must be a number from 1 to {MOST}"))
+                })?,
+        };
+        let after = params.one("cursor")?.map(|text| {
+            decode(text).ok_or_else(|| {
+                Problem::field("cursor", "Must be next_cursor of a page of this list")
+            })
+        });
+        Ok(Self {
+            limit,
+            after: after.transpose()?,
+        })
+    }
+
+    /// One more than the page holds: whether there is another page shows without counting.
+    pub fn one_more(&self) -> u64 {
+        self.limit + 1
+    }
+
+    /// The page out of up to [`Slice::one_more`] rows.
+    pub fn page<T, D: Display>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> D) -> Json<Page<T>> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| more);
+        Json(Page {
+            next_cursor: last.map(|row| URL_SAFE_NO_PAD.encode(id(row).to_string())),
+            data: rows,
+        })
+    }
+}
+
+fn decode<I: FromStr>(text: &str) -> Option<I> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    String::from_utf8(bytes).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::domain::{ContactId, MembershipId};
+
+    #[test]
+    fn a_cursor_leads_on_and_another_lists_does_not() {
+        let ids: Vec<ContactId> = (0..3).map(|_| ContactId::new()).collect();
+        let slice = Slice::<ContactId> {
+            limit: 2,
+            after: None,
+        };
+        let Json(page) = slice.page(ids.clone(), |id| *id);
+        assert_eq!(page.data, ids[..2]);
+        let cursor = page.next_cursor.unwrap();
+        assert_eq!(decode::<ContactId>(&cursor), Some(ids[1]));
+        assert_eq!(decode::<MembershipId>(&cursor), None);
+        assert_eq!(decode::<ContactId>("*"), None);
+
+        let Json(last) = slice.page(ids[..2].to_vec(), |id| *id);
+        assert_eq!(last.next_cursor, None);
+    }
+}

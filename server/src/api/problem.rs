@@ -1,0 +1,261 @@
+//! What goes wrong, as `application/problem+json` (RFC 9457).
+
+use std::any::Any;
+
+use app::catalog::Scope;
+use app::domain::{AppError, FieldErrors};
+use app::settings::api_keys::check::KeyRefusal;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A problem, as it is sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemOut {
+    /// Which kind of problem, as an address that describes it.
+    #[serde(rename = "type")]
+    #[schema(example = "/api/docs#problem-not-found")]
+    kind: String,
+    /// The kind in words; the same for every problem of the kind.
+    title: &'static str,
+    status: u16,
+    /// What is wrong this time, and what to do.
+    detail: String,
+    /// What is wrong with what was sent, by field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    errors: Option<FieldErrors>,
+    /// The scope that the key lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required_scope: Option<Scope>,
+}
+
+/// A kind of problem: the last part of its `type`, its title and status, and what the documentation says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub status: u16,
+    pub help: &'static str,
+}
+
+macro_rules! kinds {
+    ($($constant:ident = $name:literal, $status:literal, $title:literal, $help:literal;)*) => {
+        $(pub const $constant: Kind = Kind { name: $name, title: $title, status: $status, help: $help };)*
+        /// Every kind that there is, for the documentation.
+        pub const KINDS: &[Kind] = &[$($constant),*];
+    };
+}
+
+kinds! {
+    MALFORMED = "malformed", 400, "The request cannot be read", "The body is no JSON. `detail` says where it breaks off.";
+    UNAUTHENTICATED = "unauthenticated", 401, "A valid API key is needed", "There is no key in `Authorization: Bearer …`, or it is unknown, revoked, expired, or used from an address that it does not allow.";
+    FORBIDDEN = "forbidden", 403, "The key lacks a scope", "`required_scope` names the scope. Someone who manages the workspace's keys can make a key that has it.";
+    FROZEN = "frozen", 403, "The workspace is frozen", "Everything can be read and nothing changed until the workspace is paid for.";
+    NOT_FOUND = "not-found", 404, "There is no such thing", "No such path, or nothing of that id in this key's workspace and mode. What belongs to others does not exist for a key.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The method does not exist here", "`Allow` lists those that do.";
+    CONFLICT = "conflict", 409, "The state of things does not allow it", "`detail` says why.";
+    IDEMPOTENCY = "idempotency-key-reused", 409, "The idempotency key was used for another request", "A key stands for one request. Make a new one for each thing to be done.";
+    TOO_LARGE = "too-large", 413, "The body is too large", "A body has at most 1 MB.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "The body is not declared as JSON", "Send `Content-Type: application/json`.";
+    INVALID = "invalid", 422, "Something that was sent does not hold to the rules", "`errors` says what is wrong with each field or parameter.";
+    RATE_LIMITED = "rate-limited", 429, "Too many requests", "`Retry-After` says how many seconds to wait.";
+    INTERNAL = "internal", 500, "Something went wrong", "Our fault. `detail` has a number under which it can be found in the log.";
+    TOO_SLOW = "too-slow", 503, "The answer took too long", "Try again; with an idempotency key nothing happens twice.";
+}
+
+/// A problem on its way out.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Facts>);
+
+#[derive(Clone, Debug)]
+struct Facts {
+    kind: Kind,
+    detail: String,
+    errors: Option<FieldErrors>,
+    required_scope: Option<Scope>,
+    header: Option<(header::HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self(Box::new(Facts {
+            kind,
+            detail: detail.into(),
+            errors: None,
+            required_scope: None,
+            header: None,
+        }))
+    }
+
+    /// One field, or parameter, that does not hold to the rules.
+    pub fn field(name: &str, message: impl std::fmt::Display) -> Self {
+        let mut errors = FieldErrors::new();
+        errors.add(name, message);
+        errors.into()
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(NOT_FOUND, "This does not exist, or not any more.")
+    }
+
+    /// Whoever asks shows no key.
+    pub fn no_key() -> Self {
+        Self::new(
+            UNAUTHENTICATED,
+            "Send an API key in the header “Authorization: Bearer …”.",
+        )
+        .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"Wheelhouse API\"")
+    }
+
+    pub fn scope_missing(scope: Scope) -> Self {
+        let mut problem = Self::new(
+            FORBIDDEN,
+            format!("This needs a key with the scope {scope}."),
+        )
+        .with_header(
+            header::WWW_AUTHENTICATE,
+            &format!(
+                "Bearer realm=\"Wheelhouse API\", error=\"insufficient_scope\", scope=\"{scope}\""
+            ),
+        );
+        problem.0.required_scope = Some(scope);
+        problem
+    }
+
+    pub fn rate_limited(retry_after: u64) -> Self {
+        Self::new(
+            RATE_LIMITED,
+            format!("Try again in {retry_after} s, and ask less often."),
+        )
+        .with_header(header::RETRY_AFTER, &retry_after.to_string())
+    }
+
+    #[must_use]
+    fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
+        self.0.header = HeaderValue::from_str(value).ok().map(|value| (name, value));
+        self
+    }
+}
+
+impl From<FieldErrors> for Problem {
+    fn from(errors: FieldErrors) -> Self {
+        let fields: Vec<&str> = errors.iter().map(|(field, _)| field).collect();
+        let mut problem = Self::new(INVALID, format!("To mend: {}.", fields.join(", ")));
+        problem.0.errors = Some(errors);
+        problem
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AppError::Unauthenticated => Self::no_key(),
+            AppError::Forbidden { permission } => Scope::ALL
+                .into_iter()
+                .find(|scope| scope.grants(permission))
+                .map_or_else(
+                    || Self::new(FORBIDDEN, "No key may do this: it is left to people."),
+                    Self::scope_missing,
+                ),
+            AppError::NotFound => Self::not_found(),
+            AppError::Invalid(errors) => errors.into(),
+            AppError::Conflict(_) | AppError::LimitReached(_) => Self::new(CONFLICT, detail),
+            AppError::RateLimited { retry_after } => Self::rate_limited(retry_after),
+            AppError::Frozen => Self::new(FROZEN, detail),
+            AppError::Malformed => Self::new(MALFORMED, "The request cannot be read."),
+            AppError::Offline | AppError::Internal { .. } => Self::new(INTERNAL, detail),
+        }
+    }
+}
+
+impl From<sea_orm::DbErr> for Problem {
+    fn from(error: sea_orm::DbErr) -> Self {
+        AppError::from(error).into()
+    }
+}
+
+impl From<KeyRefusal> for Problem {
+    fn from(refusal: KeyRefusal) -> Self {
+        if let KeyRefusal::Internal(error) = refusal {
+            return error.into();
+        }
+        Self::new(UNAUTHENTICATED, refusal.to_string()).with_header(
+            header::WWW_AUTHENTICATE,
+            "Bearer realm=\"Wheelhouse API\", error=\"invalid_token\"",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let facts = *self.0;
+        let body = ProblemOut {
+            kind: format!("/api/docs#problem-{}", facts.kind.name),
+            title: facts.kind.title,
+            status: facts.kind.status,
+            detail: facts.detail,
+            errors: facts.errors,
+            required_scope: facts.required_scope,
+        };
+        let status =
+            StatusCode::from_u16(facts.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.extend(facts.header);
+        response
+    }
+}
+
+pub async fn no_such_path() -> Problem {
+    Problem::new(NOT_FOUND, "There is nothing at this path.")
+}
+
+pub async fn no_such_method() -> Problem {
+    Problem::new(
+        METHOD_NOT_ALLOWED,
+        "The header Allow lists the methods that exist here.",
+    )
+}
+
+/// A panic is one answer of 500, not the end of the process.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let _ = crate::http::panicked(panic);
+    Problem::new(INTERNAL, "This is our fault, not yours.").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::domain::Permission;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_and_a_status_that_says_failure() {
+        let mut names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KINDS.len());
+        assert!(KINDS.iter().all(|kind| (400..600).contains(&kind.status)));
+    }
+
+    #[test]
+    fn a_missing_permission_is_told_as_the_scope_that_would_give_it() {
+        let told = |permission| {
+            Problem::from(AppError::Forbidden { permission })
+                .0
+                .required_scope
+        };
+        assert_eq!(told(Permission::WriteContacts), Some(Scope::ContactsWrite));
+        assert_eq!(told(Permission::SeeMemberEmails), Some(Scope::MembersRead));
+        assert_eq!(told(Permission::ManageWebhooks), Some(Scope::WebhooksWrite));
+        assert_eq!(told(Permission::ManageApiKeys), None);
+    }
+}
