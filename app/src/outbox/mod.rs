@@ -21,6 +21,8 @@ pub struct LetterView {
     pub to: String,
     pub subject: String,
     pub text: String,
+    /// What a mail program makes its Unsubscribe button of.
+    pub unsubscribe: Option<String>,
     pub at: Timestamp,
 }
 
@@ -45,6 +47,7 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
                 to: mail.recipient.to_string(),
                 subject: mail.subject,
                 text: mail.body_text,
+                unsubscribe: mail.unsubscribe_url,
                 at: mail.created_at,
             })
             .collect(),
@@ -76,6 +79,7 @@ fn outbox(data: Data<Outbox>) -> impl IntoView {
                     <h2 class="card-title">{letter.subject}</h2>
                     <p class="muted small">"To "{letter.to}" · "<Time at=letter.at/></p>
                     <pre class="mail-text">{linked(&letter.text)}</pre>
+                    {letter.unsubscribe.map(|url| view! { <p class="small"><a href=url rel="external">"Unsubscribe"</a></p> })}
                 </article>
             }
         })

@@ -31,3 +31,4 @@ pub use rows::rows;
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;
 pub use time::{Time, provide_clock};
+pub use unsaved::provide_unsaved_guard;
