@@ -27,7 +27,7 @@ use crate::settings::{Group, SECTIONS};
 use crate::ui::{
     Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StatusRegion, Submit,
     WithinMain, connect_live, guarded, icon, provide_clock, provide_flash, provide_live,
-    provide_refresh, search,
+    provide_refresh, provide_unsaved_guard, search,
 };
 
 /// The document around the application, as the server renders it.
@@ -61,6 +61,7 @@ pub fn App() -> impl IntoView {
     provide_clock();
     provide_live();
     provide_refresh();
+    provide_unsaved_guard();
     // Tells whoever waits for it (tests, styles) that the page is alive.
     Effect::new(|| {
         if let Some(root) = document().document_element() {

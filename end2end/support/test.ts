@@ -140,9 +140,9 @@ export function card(page: Page, title: string): Locator {
   return page.getByRole("region", { name: title, exact: true });
 }
 
-/** Goes where the newest mail to someone leads, as the demo's outbox shows it; waits for that mail. The first link, or
- *  the one whose address matches. */
-export async function followMail(page: Page, to: string, subject: string | RegExp, link = /./): Promise<void> {
+/** Goes where the newest mail to someone leads, as the demo's outbox shows it; waits for that mail. By its
+ *  first link, or by the one of this name. */
+export async function followMail(page: Page, to: string, subject: string | RegExp, link: string | RegExp = /./): Promise<void> {
   const letter = () => page.getByRole("article").filter({ hasText: `To ${to} ` }).filter({ has: page.getByRole("heading", { name: subject }) }).first();
   await expect(async () => {
     await page.goto("/outbox");

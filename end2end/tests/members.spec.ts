@@ -109,6 +109,18 @@ test("someone signed in with another address is told, and can switch", async ({ 
   await expect(greta.getByLabel("Name")).toBeVisible();
 });
 
+test("someone who has an account signs in first", async ({ page, newVisitor }) => {
+  await signIn(page, person.olivia);
+  const address = await invite(page, person.greta.email, "Client");
+  const greta = await newVisitor();
+  await visit(greta, address);
+  await expect(greta.getByText("There is an account with this address")).toBeVisible();
+  await press(greta, greta.getByRole("link", { name: "Sign in" }));
+  await greta.waitForURL(/\/login\?next=/);
+  await visit(page, PAGE);
+  await press(page, invitation(page, person.greta.email).getByRole("button", { name: "Cancel" }));
+});
+
 test("someone who is signed in accepts with one click", async ({ page, newVisitor }) => {
   await signIn(page, person.olivia);
   const address = await invite(page, person.greta.email, "Admin");
@@ -234,18 +246,6 @@ test("an Undo that is refused says why, and stays to be read", async ({ page, sc
   await page.unrouteAll({ behavior: "wait" });
   await page.getByRole("button", { name: "Undo" }).click();
   await expectSaid(page, "Cleo Chen is Client again");
-});
-
-test("someone who has an account signs in first", async ({ page, newVisitor }) => {
-  await signIn(page, person.olivia);
-  const address = await invite(page, person.greta.email, "Client");
-  const greta = await newVisitor();
-  await visit(greta, address);
-  await expect(greta.getByText("There is an account with this address")).toBeVisible();
-  await press(greta, greta.getByRole("link", { name: "Sign in" }));
-  await greta.waitForURL(/\/login\?next=/);
-  await visit(page, PAGE);
-  await press(page, invitation(page, person.greta.email).getByRole("button", { name: "Cancel" }));
 });
 
 test("an expired invitation says so", async ({ page, newVisitor }) => {

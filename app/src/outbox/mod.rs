@@ -22,6 +22,8 @@ pub struct LetterView {
     pub to: String,
     pub subject: String,
     pub text: String,
+    /// What a mail program makes its Unsubscribe button of.
+    pub unsubscribe: Option<String>,
     pub at: Timestamp,
 }
 
@@ -41,14 +43,19 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
     Ok(Outbox {
         letters: letters
             .into_iter()
-            .map(|mail| LetterView {
-                id: mail.id,
-                text: crate::mail::open(&house, &mail)
-                    .map(|contents| contents.text)
-                    .unwrap_or_default(),
-                to: mail.recipient.to_string(),
-                subject: mail.subject,
-                at: mail.created_at,
+            .map(|mail| {
+                let contents = crate::mail::open(&house, &mail);
+                LetterView {
+                    id: mail.id,
+                    text: contents
+                        .as_ref()
+                        .map(|contents| contents.text.clone())
+                        .unwrap_or_default(),
+                    unsubscribe: contents.and_then(|contents| contents.unsubscribe_url),
+                    to: mail.recipient.to_string(),
+                    subject: mail.subject,
+                    at: mail.created_at,
+                }
             })
             .collect(),
     })
@@ -79,6 +86,7 @@ fn outbox(data: Data<Outbox>) -> impl IntoView {
                     <h2 class="card-title">{letter.subject}</h2>
                     <p class="muted small">"To "{letter.to}" · "<Time at=letter.at/></p>
                     <pre class="mail-text">{linked(&letter.text)}</pre>
+                    {letter.unsubscribe.map(|url| view! { <p class="small"><a href=url rel="external">"Unsubscribe"</a></p> })}
                 </article>
             }
         })

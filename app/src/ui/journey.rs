@@ -9,8 +9,9 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
 use super::flash::forgetting_flash;
+use super::guard::search;
 use super::script::method;
-use super::unsaved::watch_unsaved;
+use super::unsaved::shows;
 
 /// Marks the place that was gone to. (`:target` knows only of pages that were loaded.)
 const MARK: &str = "data-target";
@@ -25,8 +26,11 @@ thread_local! {
 /// Stands once within the router.
 #[component]
 pub fn Journey() -> impl IntoView {
-    watch_unsaved();
     let location = use_location();
+    Effect::new(move || {
+        let rest = format!("{}{}", search(&location.search.get()), location.hash.get());
+        shows(location.pathname.get(), rest);
+    });
     let forget_flash = forgetting_flash();
     Effect::new(move |before: Option<String>| {
         let path = location.pathname.get();

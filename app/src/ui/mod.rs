@@ -36,3 +36,4 @@ pub use secret::{NewSecret, forget_secret_on_leaving};
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;
 pub use time::{Time, provide_clock};
+pub use unsaved::provide_unsaved_guard;

@@ -1,10 +1,9 @@
 //! Asks before text that was typed and not saved is left behind: by a link, by the palette, by Back and Forward, by a
 //! form that leads elsewhere, by closing the page. One question, asked in one place.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -12,13 +11,14 @@ use web_sys::{
     MouseEvent,
 };
 
-use super::guard::search;
-
 const QUESTION: &str = "You have unsaved changes. Leave without saving?";
 
 thread_local! {
     /// The page is being left on purpose: who was asked once is not asked again.
     static LEAVING: Cell<bool> = const { Cell::new(false) };
+    /// The address of the page that is shown: its path, and the rest. By the time that one hears of Back the browser
+    /// names another.
+    static SHOWN: RefCell<(String, String)> = const { RefCell::new((String::new(), String::new())) };
 }
 
 /// Whether the page may be left: nothing is unsaved, or the person says so.
@@ -51,56 +51,58 @@ pub fn leads_away(path: &str) -> bool {
         .is_ok_and(|here| here != path)
 }
 
-/// Watches links, the browser's Back and Forward, and the closing of the page. To be called within the router.
-pub fn watch_unsaved() {
-    let location = use_location();
-    Effect::new(move || {
-        // Before the router in both cases: while the event goes down, not when it comes up.
-        let on_click = Closure::<dyn FnMut(MouseEvent)>::new(|event: MouseEvent| {
-            if follows_link(&event) && !may_leave() {
-                event.prevent_default();
-                event.stop_immediate_propagation();
-            }
-        });
-        let _ = document().add_event_listener_with_callback_and_bool(
-            "click",
-            on_click.as_ref().unchecked_ref(),
-            true,
-        );
-        on_click.forget();
+/// Notes which page is shown.
+pub fn shows(path: String, rest: String) {
+    SHOWN.replace((path, rest));
+}
 
-        let on_travel = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            let path = location.pathname.get_untracked();
-            if !leads_away(&path) || may_leave() {
-                return;
-            }
+/// Watches links, the browser's Back and Forward, and the closing of the page. To be called before the router is made:
+/// of Back the first to listen hears first.
+pub fn provide_unsaved_guard() {
+    if cfg!(target_arch = "wasm32") {
+        watch();
+    }
+}
+
+fn watch() {
+    // While the click goes down, not when it comes up to the router.
+    let on_click = Closure::<dyn FnMut(MouseEvent)>::new(|event: MouseEvent| {
+        if follows_link(&event) && !may_leave() {
+            event.prevent_default();
             event.stop_immediate_propagation();
-            // The address has moved already: it is put back on top.
-            let here = format!(
-                "{path}{}{}",
-                search(&location.search.get_untracked()),
-                location.hash.get_untracked()
-            );
-            if let Ok(history) = window().history() {
-                let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&here));
-            }
-        });
-        let _ = window().add_event_listener_with_callback_and_bool(
-            "popstate",
-            on_travel.as_ref().unchecked_ref(),
-            true,
-        );
-        on_travel.forget();
-
-        let on_leave = Closure::<dyn FnMut(Event)>::new(|event: Event| {
-            if !LEAVING.get() && is_dirty(None) {
-                event.prevent_default();
-            }
-        });
-        let _ = window()
-            .add_event_listener_with_callback("beforeunload", on_leave.as_ref().unchecked_ref());
-        on_leave.forget();
+        }
     });
+    let _ = document().add_event_listener_with_callback_and_bool(
+        "click",
+        on_click.as_ref().unchecked_ref(),
+        true,
+    );
+    on_click.forget();
+
+    let on_travel = Closure::<dyn FnMut(Event)>::new(|event: Event| {
+        let (path, rest) = SHOWN.with_borrow(Clone::clone);
+        if path.is_empty() || !leads_away(&path) || may_leave() {
+            return;
+        }
+        event.stop_immediate_propagation();
+        // The address has moved already: it is put back on top.
+        if let Ok(history) = window().history() {
+            let here = format!("{path}{rest}");
+            let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&here));
+        }
+    });
+    let _ =
+        window().add_event_listener_with_callback("popstate", on_travel.as_ref().unchecked_ref());
+    on_travel.forget();
+
+    let on_leave = Closure::<dyn FnMut(Event)>::new(|event: Event| {
+        if !LEAVING.get() && is_dirty(None) {
+            event.prevent_default();
+        }
+    });
+    let _ = window()
+        .add_event_listener_with_callback("beforeunload", on_leave.as_ref().unchecked_ref());
+    on_leave.forget();
 }
 
 /// Whether a click makes the router show another page. What the browser opens elsewhere or loads itself is not meant:
