@@ -79,7 +79,7 @@ pub fn Dialog(
         <div class="dialog" popover=(!open).then_some("auto") id=id role="dialog" aria-label=name>
             <h3 class="dialog-title">{title}</h3>
             {children()}
-            {open.then(|| view! { <p><a href=move || here.get() rel="external">"Close"</a></p> })}
+            {open.then(|| view! { <p class="dialog-actions"><a href=move || here.get() rel="external">"Close"</a></p> })}
         </div>
     }
 }

@@ -129,7 +129,6 @@ fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
     let name = Signal::derive(move || data.with(|view| view.key.name.clone()));
     let scopes = Memo::new(move |_| data.with(|view| view.scopes.clone()));
     view! {
-        <div id="edit"></div>
         <Card title="Edit" text="Where the key is used, nothing has to change for this.">
             <Form action=RenameApiKey::PATH guard=true>
                 <Hidden name="form[workspace]" value=around.workspace.to_string()/>

@@ -6,8 +6,8 @@ use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 use super::api::LoadApiKeys;
 use super::create::create;
 pub use super::key_page::ApiKeyPage;
-use super::model::{Filter, KeyRow, KeysView};
-use super::panels::{Around, actions, last_use, mode_badge, scope_tags, status_badge};
+use super::model::{Filter, KeyRow, KeysView, Status};
+use super::panels::{Around, actions, finish, last_use, mode_badge, scope_tags, status_badge};
 use crate::catalog::Mode;
 use crate::live::Topic;
 use crate::ui::{
@@ -121,7 +121,7 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
                             <caption class="visually-hidden">"Keys"</caption>
                             <thead><tr>
                                 <th scope="col">"Name"</th><th scope="col">"Scopes"</th><th scope="col">"Created by"</th>
-                                <th scope="col">"Last used"</th><th scope="col">"Expires"</th><th scope="col">"Status"</th><td></td>
+                                <th scope="col">"Last used"</th><th scope="col">"Status"</th><td></td>
                             </tr></thead>
                             <tbody>{rows(
                                 move || data.with(|view| view.keys.iter().map(KeyRow::without_use).collect()),
@@ -171,7 +171,7 @@ fn filters(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView 
     };
     view! {
         <nav class="tabs" aria-label="By status">{Filter::ALL.into_iter().enumerate().map(tab).collect_view()}</nav>
-        <form method="get" class="filters search" role="search" action=move || list.get()>
+        <form method="get" class="key-search" role="search" action=move || list.get()>
             <input type="hidden" name="status" value=move || asked.status.get()/>
             <input
                 class="input" type="search" name="search" aria-label="Search" placeholder="Search by name"
@@ -216,6 +216,7 @@ fn key_row(row: KeyRow, data: Data<KeysView>, around: Around, list: Signal<Strin
     });
     let hidden = row.hidden();
     let remarks = remarks(&row);
+    let ending = ending(&row, around);
     view! {
         <tr data-status=row.status.as_str()>
             <th scope="row" data-label="Name">
@@ -226,18 +227,25 @@ fn key_row(row: KeyRow, data: Data<KeysView>, around: Around, list: Signal<Strin
             <td data-label="Scopes">{scope_tags(row.scopes)}</td>
             <td data-label="Created by">{row.created_by}<span class="muted small key-from"><Time at=row.created_at/></span></td>
             <td data-label="Last used">{move || last_use(used.get())}</td>
-            <td data-label="Expires">{match row.expires_at {
-                Some(at) => view! { <Time at/> }.into_any(),
-                None => "Never".into_any(),
-            }}</td>
-            <td data-label="Status">
-                {status_badge(row.status)}
-                {row.retires_at.filter(|_| row.status.works()).map(|at| view! {
-                    <span class="muted small key-from">"stops "<Time at/></span>
-                })}
-            </td>
+            <td data-label="Status">{status_badge(row.status)}{ending}</td>
             <td class="actions">{edit}{buttons}</td>
         </tr>
+    }
+    .into_any()
+}
+
+/// When a key ends: by its date, or because it is being rotated, which can be ended now.
+fn ending(row: &KeyRow, around: Around) -> AnyView {
+    let (word, at) = match row.status {
+        Status::Rotating => ("stops ", row.retires_at),
+        Status::Active => ("expires ", row.expires_at),
+        Status::Expired => ("", row.expires_at),
+        Status::Retired => ("", row.retires_at),
+        Status::Revoked => ("", None),
+    };
+    view! {
+        {at.map(|at| view! { <span class="muted small key-from">{word}<Time at/></span> })}
+        {(row.status == Status::Rotating).then(|| finish(row, around))}
     }
     .into_any()
 }

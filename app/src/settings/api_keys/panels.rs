@@ -72,8 +72,7 @@ pub fn scope_tags(scopes: Vec<Scope>) -> AnyView {
 pub fn actions(row: &KeyRow, around: Around) -> AnyView {
     match row.status {
         Status::Active => (rotate(row, around), revoke(row, around)).into_any(),
-        Status::Rotating => (finish(row, around), revoke(row, around)).into_any(),
-        Status::Expired => revoke(row, around),
+        Status::Rotating | Status::Expired => revoke(row, around),
         Status::Retired | Status::Revoked => ().into_any(),
     }
 }
