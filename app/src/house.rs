@@ -1,11 +1,12 @@
 //! What every store and page needs of the running program: one handle, made at start, cheap to clone.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::db::Db;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
+use crate::settings::webhooks::address::Policy;
 
 /// The running house.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ struct Rooms {
     keyring: Keyring,
     passwords: Passwords,
     limits: Limits,
+    webhooks: OnceLock<Policy>,
 }
 
 /// Where this installation stands in the world.
@@ -50,6 +52,7 @@ impl House {
             keyring,
             passwords,
             limits,
+            webhooks: OnceLock::new(),
         }))
     }
 
@@ -71,5 +74,16 @@ impl House {
 
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Where webhooks may go.
+    pub fn webhooks(&self) -> &Policy {
+        self.0.webhooks.get_or_init(Policy::default)
+    }
+
+    /// Says where webhooks may go, once, before anybody asks.
+    pub fn set_webhooks(&self, policy: Policy) {
+        // A second answer would come too late for those who have the first.
+        let _ = self.0.webhooks.set(policy);
     }
 }

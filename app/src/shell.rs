@@ -21,6 +21,7 @@ use crate::session::page::{
 use crate::settings::account::page::AccountPage;
 use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
+use crate::settings::webhooks::page::{WebhookPage, WebhooksPage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
@@ -89,7 +90,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("settings/account") view=AccountPage ssr=mode.clone()/>
                     <Route path=path!("settings/notifications") view=NotificationsPage ssr=mode.clone()/>
                     <Route path=path!("settings/workspace") view=WorkspacePage ssr=mode.clone()/>
-                    <Route path=path!("settings/members") view=MembersPage ssr=mode/>
+                    <Route path=path!("settings/members") view=MembersPage ssr=mode.clone()/>
+                    <Route path=path!("settings/webhooks") view=WebhooksPage ssr=mode.clone()/>
+                    <Route path=path!("settings/webhooks/:webhook") view=WebhookPage ssr=mode/>
                 </ParentRoute>
             </Routes>
             <StatusRegion/>
@@ -137,20 +140,24 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                             </A>
                         </li>
                     </ul>
-                    {Group::ALL.map(|group| view! {
-                        <h2 class="nav-heading">{group.label()}</h2>
-                        <ul>
-                            {move || SECTIONS.into_iter()
-                                .filter(|section| section.group == group && data.with(|around| section.is_for(around.here.role)))
-                                .map(|section| view! {
-                                    <li>
-                                        <A href=move || format!("/w/{}/settings/{}", slug.get(), section.path) attr:class="nav-link">
-                                            {icon(section.icon)}{section.label}
-                                        </A>
-                                    </li>
-                                })
-                                .collect_view()}
-                        </ul>
+                    {Group::ALL.map(|group| move || {
+                        let sections: Vec<_> = SECTIONS.into_iter()
+                            .filter(|section| section.group == group && data.with(|around| section.is_for(around.here.role)))
+                            .collect();
+                        (!sections.is_empty()).then(|| view! {
+                            <h2 class="nav-heading">{group.label()}</h2>
+                            <ul>
+                                {sections.into_iter()
+                                    .map(|section| view! {
+                                        <li>
+                                            <A href=move || format!("/w/{}/settings/{}", slug.get(), section.path) attr:class="nav-link">
+                                                {icon(section.icon)}{section.label}
+                                            </A>
+                                        </li>
+                                    })
+                                    .collect_view()}
+                            </ul>
+                        })
                     }).collect_view()}
                 </nav>
                 <div id="workspace-menu" class="menu" popover="auto">
@@ -273,6 +280,13 @@ fn commands(around: &Surroundings) -> Vec<crate::ui::Command> {
             "Invite a new member",
             "Action",
             format!("{base}/settings/members#invite-a-new-member"),
+        ));
+    }
+    if role.may(crate::domain::Permission::ManageWebhooks) {
+        commands.push(to(
+            "Create a webhook",
+            "Action",
+            format!("{base}/settings/webhooks#create-webhook"),
         ));
     }
     commands.push(to(

@@ -11,6 +11,7 @@ use app::house::{House, Site};
 use app::keyring::Keyring;
 use app::limits::Limits;
 use app::passwords::Passwords;
+use app::settings::webhooks::address::Policy;
 use leptos::config::{LeptosOptions, get_config_from_str};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -75,13 +76,9 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
     } else {
         Limits::off()
     };
-    Ok(House::new(
-        db,
-        site,
-        keyring,
-        Passwords::new(HASHES_AT_ONCE),
-        limits,
-    ))
+    let house = House::new(db, site, keyring, Passwords::new(HASHES_AT_ONCE), limits);
+    house.set_webhooks(Policy::allowing(config.webhook_allow.clone()));
+    Ok(house)
 }
 
 fn make_folder_of(database_url: &str) -> Result<()> {

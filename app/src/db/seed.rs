@@ -17,6 +17,7 @@ use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
 use crate::session::store;
 use crate::settings::members::model::INVITATION_LIFE;
+use crate::settings::webhooks;
 
 /// Everybody's password in the demo.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -119,6 +120,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
         [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)],
     )
     .await?;
+    webhooks::seed::demo(&mut tx, house, acme).await?;
     tx.commit().await?;
     Ok(people())
 }

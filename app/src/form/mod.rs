@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AppError, EventId};
+use crate::domain::{AppError, EventId, Secret};
 
 /// That a change was made: what to say of it, and how to take it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,10 @@ pub struct Done {
     pub undo: Option<Undo>,
     /// What became of each, where several things were asked for at once.
     pub results: Vec<Line>,
+    /// Something that is shown this once and never again, such as a new API key.
+    pub secret: Option<Secret>,
+    /// Nothing was saved yet: what was typed stays where it is.
+    pub keep: bool,
 }
 
 /// A change that can be taken back for some seconds.
@@ -37,6 +41,12 @@ impl Done {
             message: message.into(),
             ..Self::default()
         }
+    }
+
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
     }
 
     #[must_use]

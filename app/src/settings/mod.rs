@@ -15,15 +15,17 @@ use crate::ui::Icon;
 pub enum Group {
     Personal,
     Workspace,
+    Developer,
 }
 
 impl Group {
-    pub const ALL: [Self; 2] = [Self::Personal, Self::Workspace];
+    pub const ALL: [Self; 3] = [Self::Personal, Self::Workspace, Self::Developer];
 
     pub const fn label(self) -> &'static str {
         match self {
             Self::Personal => "You",
             Self::Workspace => "Workspace",
+            Self::Developer => "DEVELOPER",
         }
     }
 }
@@ -48,7 +50,7 @@ impl Section {
 }
 
 /// Every section, in the order of the navigation.
-pub const SECTIONS: [Section; 4] = [
+pub const SECTIONS: [Section; 5] = [
     Section {
         path: "account",
         label: "Account",
@@ -76,5 +78,12 @@ pub const SECTIONS: [Section; 4] = [
         icon: Icon::Users,
         group: Group::Workspace,
         permission: Some(Permission::ReadWorkspace),
+    },
+    Section {
+        path: "webhooks",
+        label: "Webhooks",
+        icon: Icon::Zap,
+        group: Group::Developer,
+        permission: Some(Permission::ManageWebhooks),
     },
 ];

@@ -10,6 +10,28 @@ use super::frame::popover_id;
 use super::icon::{Icon, icon};
 use super::status::Said;
 
+/// Puts `text` on the clipboard where that is allowed, and says so; elsewhere selects it in its field.
+pub fn copy(text: &str, field: NodeRef<leptos::html::Input>, said: Said, done: &'static str) {
+    if window().is_secure_context() {
+        let promise = window().navigator().clipboard().write_text(text);
+        spawn_local(async move {
+            said.tell(if JsFuture::from(promise).await.is_ok() {
+                done
+            } else {
+                "It could not be copied"
+            });
+        });
+        return;
+    }
+    said.tell("Press Ctrl+C to copy");
+    request_animation_frame(move || {
+        if let Some(field) = field.get_untracked() {
+            let _ = field.focus();
+            field.select();
+        }
+    });
+}
+
 #[component]
 pub fn CopyLink(
     #[prop(into)] link: String,
@@ -23,27 +45,12 @@ pub fn CopyLink(
     let id = popover_id("link", &key);
     let said = expect_context::<Said>();
     let field = NodeRef::<leptos::html::Input>::new();
-    let text = link.clone();
+    let text = StoredValue::new(link.clone());
     let on_click = move |event: MouseEvent| {
         if window().is_secure_context() {
             event.prevent_default();
-            let promise = window().navigator().clipboard().write_text(&text);
-            spawn_local(async move {
-                said.tell(if JsFuture::from(promise).await.is_ok() {
-                    "Link copied"
-                } else {
-                    "The link could not be copied"
-                });
-            });
-        } else {
-            said.tell("Press Ctrl+C to copy the link");
-            request_animation_frame(move || {
-                if let Some(field) = field.get_untracked() {
-                    let _ = field.focus();
-                    field.select();
-                }
-            });
         }
+        text.with_value(|text| copy(text, field, said, "Link copied"));
     };
     view! {
         <button type="button" class="icon-button" popovertarget=id.clone() aria-label="Copy Link" title="Copy Link" on:click=on_click>

@@ -62,6 +62,15 @@ impl FormState {
         })
     }
 
+    /// Whether this checkbox was checked before the page was loaded anew, if the form was posted at all.
+    fn checked(self, name: &str, value: &str) -> Option<bool> {
+        let posted = posted_list_name(name);
+        self.typed.with_value(|typed| {
+            let mut boxes = typed.iter().filter(|(field, _)| *field == posted);
+            (!typed.is_empty()).then(|| boxes.any(|(_, checked)| checked == value))
+        })
+    }
+
     /// What was typed before the page was loaded anew, without script.
     fn typed(self, name: &str) -> Option<String> {
         let posted = posted_name(name);
@@ -76,6 +85,20 @@ impl FormState {
 
 fn posted_name(name: &str) -> String {
     format!("form[{name}]")
+}
+
+fn posted_list_name(name: &str) -> String {
+    format!("form[{name}][]")
+}
+
+/// Inside a form: what was typed into a field before the page was loaded anew, without script.
+pub fn use_typed(name: &str) -> Option<String> {
+    expect_context::<FormState>().typed(name)
+}
+
+/// Whether this form was just posted without script and refused.
+pub fn was_refused(action: &str, key: &str) -> bool {
+    use_flash_outcome(action, key).is_some_and(|outcome| outcome.is_err())
 }
 
 /// The answer that a form without script got, on the page that follows it.
@@ -128,7 +151,7 @@ pub fn Form(
         typed: StoredValue::new(
             flash
                 .map(|flash| {
-                    if flash.outcome.is_ok() {
+                    if flash.outcome.as_ref().is_ok_and(|done| !done.keep) {
                         Vec::new()
                     } else {
                         flash.typed
@@ -171,7 +194,9 @@ pub fn Form(
             let _ = state.busy.try_set(false);
             if let Ok(done) = &outcome {
                 said.say(done.clone());
-                settle(&form, clear);
+                if !done.keep {
+                    settle(&form, clear);
+                }
                 close_popover(&form);
             }
             let good = outcome.is_ok();
@@ -383,6 +408,99 @@ pub fn Select(
     }
 }
 
+/// The current password, for a change that wants a fresh sign-in: asked for when the sign-in is old, or has become so
+/// since the page was loaded.
+#[component]
+pub fn CurrentPassword(#[prop(into)] ask: Signal<bool>) -> impl IntoView {
+    const NAME: &str = "current_password";
+    let state = expect_context::<FormState>();
+    let shown = Memo::new(move |before: Option<&bool>| {
+        before == Some(&true) || ask.get() || state.error(NAME).is_some()
+    });
+    move || {
+        shown.get().then(|| view! {
+            <Field
+                name=NAME label="Current Password" kind="password" autocomplete="current-password"
+                hint="Your sign-in is more than 15 minutes old"
+            />
+        })
+    }
+}
+
+/// One of several boxes that post a list: `form[scopes][]`.
+#[component]
+pub fn Checkbox(
+    name: &'static str,
+    #[prop(into)] value: String,
+    label: &'static str,
+    #[prop(optional)] checked: bool,
+    /// Says whether it is checked whatever was posted, for buttons that check several.
+    #[prop(optional_no_strip)]
+    picked: Option<bool>,
+    #[prop(optional)] hint: Option<AnyView>,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let (_, error_id) = state.description_ids(name);
+    let checked = picked
+        .or_else(|| state.checked(name, &value))
+        .unwrap_or(checked);
+    let described = move || state.error(name).map(|_| error_id.clone());
+    view! {
+        <div class="check">
+            <label>
+                <input
+                    type="checkbox" name=posted_list_name(name) value=value checked=checked
+                    aria-invalid=state.invalid(name) aria-describedby=described
+                />
+                <span>{label}</span>
+            </label>
+            {hint}
+        </div>
+    }
+}
+
+/// A choice among a few, all to be seen. `options`: value, text, and what it means.
+#[component]
+pub fn Radios(
+    name: &'static str,
+    label: &'static str,
+    options: Vec<(&'static str, &'static str, &'static str)>,
+    selected: &'static str,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let selected = state.typed(name).unwrap_or_else(|| selected.to_owned());
+    let (hint_id, error_id) = state.description_ids(name);
+    view! {
+        <fieldset class="radios">
+            <legend>{label}</legend>
+            {options.into_iter().map(|(value, text, meaning)| {
+                let hint = format!("{hint_id}-{value}");
+                view! {
+                    <div class="check">
+                        <label>
+                            <input
+                                type="radio" name=posted_name(name) value=value checked=(value == selected)
+                                aria-invalid=state.invalid(name) aria-describedby=hint.clone()
+                            />
+                            <span>{text}</span>
+                        </label>
+                        <p class="hint" id=hint>{meaning}</p>
+                    </div>
+                }
+            }).collect_view()}
+            <FieldError state name id=error_id/>
+        </fieldset>
+    }
+}
+
+/// What is wrong with a group of checkboxes.
+#[component]
+pub fn GroupError(name: &'static str) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let (_, id) = state.description_ids(name);
+    view! { <FieldError state name id/> }
+}
+
 #[component]
 fn FieldError(state: FormState, name: &'static str, id: String) -> impl IntoView {
     move || {
@@ -439,6 +557,7 @@ fn settle(form: &HtmlFormElement, clear: bool) {
                 && input.type_() != "password"
             {
                 input.set_default_value(&input.value());
+                input.set_default_checked(input.checked());
             } else if let Some(area) = element.dyn_ref::<HtmlTextAreaElement>() {
                 let _ = area.set_default_value(&area.value());
             }

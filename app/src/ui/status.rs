@@ -6,15 +6,16 @@ use leptos::prelude::*;
 
 use super::form::{Form, Hidden, Submit};
 use super::icon::{Icon, icon};
+use crate::domain::Secret;
 use crate::form::{Done, Flash};
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
 const STANDS: Duration = Duration::from_secs(6);
 const STANDS_WITH_UNDO: Duration = Duration::from_secs(20);
 
-/// What the status region says.
+/// What the status region says; and apart from it, because it does not go away by itself, what is shown once.
 #[derive(Clone, Copy)]
-pub struct Said(RwSignal<Option<(u32, Done)>>);
+pub struct Said(RwSignal<Option<(u32, Done)>>, RwSignal<Option<Secret>>);
 
 impl Default for Said {
     fn default() -> Self {
@@ -26,10 +27,27 @@ impl Said {
     pub fn new() -> Self {
         let flash = use_context::<Option<Flash>>().flatten();
         let done = flash.and_then(|flash| flash.outcome.ok());
-        Self(RwSignal::new(done.map(|done| (0, done))))
+        let secret = done.as_ref().and_then(|done| done.secret.clone());
+        Self(
+            RwSignal::new(done.map(|done| (0, done))),
+            RwSignal::new(secret),
+        )
     }
 
-    pub fn say(self, done: Done) {
+    /// What is to be shown once, if there is something.
+    pub fn secret(self) -> Option<Secret> {
+        self.1.get()
+    }
+
+    pub fn forget_secret(self) {
+        // Nobody is left to show it to when the application is gone.
+        let _ = self.1.try_set(None);
+    }
+
+    pub fn say(self, mut done: Done) {
+        if let Some(secret) = done.secret.take() {
+            self.1.set(Some(secret));
+        }
         let turn = self
             .0
             .with_untracked(|said| said.as_ref().map_or(1, |(turn, _)| turn + 1));

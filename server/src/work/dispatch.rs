@@ -16,6 +16,8 @@ use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use tokio_util::sync::CancellationToken;
 
+use super::webhooks::fan_out::fan_out;
+
 /// How long to wait without a cue: for events of other processes, and after an error.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -65,6 +67,7 @@ async fn dispatch_next(house: &House) -> Result<bool, AppError> {
     if event.mode == Mode::Live {
         tell(&mut tx, house, &event).await?;
     }
+    fan_out(&mut tx, house, std::slice::from_ref(&event)).await?;
     entity::Event::update_many()
         .col_expr(Column::DispatchedAt, Expr::value(Timestamp::now()))
         .filter(Column::Id.eq(event.id))

@@ -6,6 +6,8 @@ use app::house::House;
 use app::session::store;
 use tokio_util::sync::CancellationToken;
 
+use super::webhooks::tidy::tidy;
+
 const EVERY: Duration = Duration::from_mins(10);
 
 pub async fn run(house: House, stop: CancellationToken) {
@@ -18,6 +20,9 @@ pub async fn run(house: House, stop: CancellationToken) {
         // A failure is logged where it happens; the next round tries again.
         if let Ok(removed @ 1..) = store::sweep(&house).await {
             tracing::debug!(removed, "swept ended sessions and dead links");
+        }
+        if let Ok(touched @ 1..) = tidy(&house).await {
+            tracing::debug!(touched, "forgot what is old of deliveries");
         }
     }
 }

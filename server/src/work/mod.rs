@@ -4,6 +4,9 @@ pub mod dispatch;
 pub mod housekeeping;
 pub mod mail;
 mod relay;
+pub mod webhooks;
+
+use std::sync::Arc;
 
 use anyhow::Result;
 use app::house::House;
@@ -24,6 +27,13 @@ pub fn start(
     if let Some(post) = mail::Post::new(config)? {
         workers.spawn(mail::run(house.clone(), post, stop.clone()));
     }
+    let courier =
+        webhooks::attempt::Courier::new(Arc::new(webhooks::dial::System), house.webhooks().clone());
+    let settings = webhooks::Settings {
+        courier,
+        waits: config.webhook_waits.clone().into(),
+    };
+    workers.spawn(webhooks::run(house.clone(), settings, stop.clone()));
     if config.database_url.starts_with("postgres") {
         workers.spawn(relay::run(
             house.clone(),

@@ -5,3 +5,4 @@ mod dispatch;
 mod doors;
 mod mail;
 mod support;
+mod webhooks;

@@ -149,8 +149,8 @@ pub async fn invite(
             let message = format!("{sent} of {} invitations sent", several.len());
             Ok(Done {
                 message,
-                undo: None,
                 results,
+                ..Done::default()
             })
         }
     }
