@@ -17,6 +17,7 @@ const INSIDE = [
   "/w/acme/settings/members?status=expired",
   "/w/acme/settings/members?status=accepted",
   "/w/acme/settings/members?search=nobody",
+  "/w/acme/settings/webhooks",
   "/new",
   "/outbox",
 ];

@@ -9,4 +9,5 @@ mod schema;
 mod session;
 mod support;
 mod tidy;
+mod webhooks;
 mod workspace;

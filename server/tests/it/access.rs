@@ -11,6 +11,7 @@ use app::domain::{EventId, InvitationId, MembershipId, NotificationId};
 use app::session::links::{Carrier, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
+use app::settings::webhooks::model::DeliveryStatus;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use wheelhouse::work::dispatch::dispatch_all;
 
@@ -30,6 +31,8 @@ struct Names {
     notification: NotificationId,
     session: String,
     unsubscribe: String,
+    webhook: String,
+    delivery: String,
 }
 
 impl Names {
@@ -78,7 +81,15 @@ impl Names {
             .await
             .unwrap()
             .unwrap();
+        let delivery = entity::Delivery::find()
+            .filter(entity::delivery::Column::Status.eq(DeliveryStatus::Failed))
+            .one(read)
+            .await
+            .unwrap()
+            .unwrap();
         Self {
+            webhook: delivery.webhook_id.to_string(),
+            delivery: delivery.id.to_string(),
             workspace: workspace.id.to_string(),
             cleo: cleo.id,
             invitation: invitation.id,
@@ -275,6 +286,84 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             "update_workspace_url",
             vec![form_workspace(), ("form[slug]", s("acme-corp"))],
         ),
+        (
+            "create_webhook",
+            vec![
+                form_workspace(),
+                ("form[url]", s("https://hooks.acme.example/new")),
+            ],
+        ),
+        (
+            "delete_webhook",
+            vec![
+                form_workspace(),
+                ("form[webhook]", names.webhook.clone()),
+                ("form[host]", s("hooks.acme.example")),
+            ],
+        ),
+        (
+            "load_webhook",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                ("status", s("")),
+                ("event_type", s("")),
+                ("hours", s("")),
+                ("before", s("")),
+                ("delivery", names.delivery.clone()),
+            ],
+        ),
+        ("load_webhooks", vec![workspace()]),
+        (
+            "recover_deliveries",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                ("hours", s("24")),
+            ],
+        ),
+        (
+            "resend_delivery",
+            vec![workspace(), ("delivery", names.delivery.clone())],
+        ),
+        (
+            "rotate_webhook_secret",
+            vec![form_workspace(), ("form[webhook]", names.webhook.clone())],
+        ),
+        (
+            "set_webhook_status",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                ("status", s("paused")),
+            ],
+        ),
+        (
+            "show_delivery_curl",
+            vec![form_workspace(), ("form[delivery]", names.delivery.clone())],
+        ),
+        (
+            "show_webhook_secret",
+            vec![form_workspace(), ("form[webhook]", names.webhook.clone())],
+        ),
+        (
+            "test_webhook",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                // Refused before anything is sent: this server has no sender, and the answer would be waited for.
+                ("event_type", s("no.such.type")),
+            ],
+        ),
+        (
+            "update_webhook",
+            vec![
+                form_workspace(),
+                ("form[webhook]", names.webhook.clone()),
+                ("form[url]", s("https://hooks.acme.example/wheelhouse")),
+                ("form[description]", s("Changed")),
+            ],
+        ),
     ]
 }
 
@@ -368,6 +457,15 @@ impl Names {
     }
 }
 
+async fn webhook_of_acme(server: &Server) -> String {
+    let webhook = entity::Webhook::find()
+        .one(server.house.db().read())
+        .await
+        .unwrap()
+        .unwrap();
+    webhook.id.to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page() {
     let template = template().await;
@@ -392,6 +490,8 @@ async fn every_page() {
         "/w/{slug}/settings/notifications",
         "/w/{slug}/settings/workspace",
         "/w/{slug}/settings/members",
+        "/w/{slug}/settings/webhooks",
+        "/w/{slug}/settings/webhooks/{webhook}",
     ]
     .map(str::to_owned)
     .into();
@@ -411,9 +511,11 @@ async fn every_page() {
         let _ = write!(table, "{path:<34}");
         for caller in CALLERS {
             let server = server(&template, caller).await;
+            let webhook = webhook_of_acme(&server).await;
             let path = path
                 .replace("{slug}", "acme")
-                .replace("{token}", "nonsense");
+                .replace("{token}", "nonsense")
+                .replace("{webhook}", &webhook);
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {
                 let _ = write!(table, " {:>7}", "stream");

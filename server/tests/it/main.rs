@@ -3,6 +3,7 @@
 mod access;
 mod dispatch;
 mod doors;
+mod kill;
 mod mail;
 mod support;
 mod webhooks;

@@ -21,7 +21,7 @@ use app::settings::webhooks::model::{DeliveryStatus, Operator, Status};
 use app::settings::webhooks::wire::{WebhookIn, WebhookPatch};
 use app::settings::webhooks::{deliveries, signing, store};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{self, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use sea_orm::prelude::Uuid;
@@ -242,7 +242,7 @@ impl Receiver {
         };
         let answering = receiver.clone();
         let app = axum::Router::new().fallback(
-            move |uri: axum::http::Uri, headers: HeaderMap, body: Bytes| async move {
+            move |uri: http::Uri, headers: HeaderMap, body: Bytes| async move {
                 answering.answer(uri.path(), headers, body)
             },
         );
@@ -267,7 +267,7 @@ impl Receiver {
             "/redirect" => (StatusCode::FOUND, [("location", "/ok")], "").into_response(),
             "/much" => {
                 let chunk = Bytes::from(vec![b'x'; 1024 * 1024]);
-                let gigabyte = std::iter::repeat_n(Ok::<_, std::io::Error>(chunk), 1024);
+                let gigabyte = (0..1024).map(move |_| Ok::<_, std::io::Error>(chunk.clone()));
                 Body::from_stream(futures::stream::iter(gigabyte)).into_response()
             }
             "/bomb" => {
@@ -610,6 +610,58 @@ both! {
         assert_eq!((old.status_code, &old.request_headers, &old.response_body), (Some(200), &None, &None));
         assert!(world.attempts(rows[2].id).await[0].response_body.is_some());
     }
+}
+
+/// What is sent is verified by libraries that are not ours, also during a rotation.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_libraries_of_others_verify_what_is_sent() {
+    let world = World::new(On::Sqlite).await;
+    let receiver = Receiver::start().await;
+    let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
+    let old = store::secret(&world.house, &world.olivia, id)
+        .await
+        .unwrap();
+    let mut tx = world.house.db().begin().await.unwrap();
+    let new = store::rotate_secret(&mut tx, &world.house, &world.olivia, id)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    world
+        .event(
+            EventType::ContactCreated,
+            Mode::Live,
+            json!({"name": "Zoë “Z” Núñez 🎈", "note": "a\nb\u{2028}"}),
+        )
+        .await;
+    dispatch_all(&world.house).await.unwrap();
+    send_due(&world.house, &settings(&[])).await.unwrap();
+    let (_, headers, body) = receiver.got().remove(0);
+    let headers: HashMap<&str, &str> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        .collect();
+    let sent = json!({
+        "secrets": [new.secret.unwrap().expose(), old.expose()],
+        "headers": headers,
+        "body": std::str::from_utf8(&body).unwrap(),
+    });
+    let python = std::env::var("WHEELHOUSE_TEST_PYTHON")
+        .expect("WHEELHOUSE_TEST_PYTHON names a Python; bin/setup --tests makes one");
+    let mut program = std::process::Command::new(python)
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/verify_webhook.py"
+        ))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = program.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, sent.to_string().as_bytes()).unwrap();
+    drop(stdin);
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "verified\n");
 }
 
 /// Asks once, with a deadline of a second, and says what came of it.
