@@ -479,7 +479,7 @@ pub fn Radios(
                     <div class="check">
                         <label>
                             <input
-                                type="radio" name=posted_name(name) value=value checked=(value == selected)
+                                type="radio" name=posted_name(name) value=value checked=value == selected
                                 aria-invalid=state.invalid(name) aria-describedby=hint.clone()
                             />
                             <span>{text}</span>

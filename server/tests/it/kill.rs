@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ struct Setting {
 
 /// What arrived: path and webhook-id, and how often.
 #[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<HashMap<(String, String), u32>>>);
+struct Receiver(Arc<Mutex<HashMap<(String, String), u32>>>, Arc<AtomicU32>);
 
 impl Receiver {
     async fn start(&self) -> String {
@@ -59,12 +60,13 @@ impl Receiver {
         let app = axum::Router::new().fallback(
             move |uri: axum::http::Uri, headers: HeaderMap| async move {
                 let id = headers["webhook-id"].to_str().unwrap().to_owned();
-                let count = {
-                    let mut got = receiver.0.lock().unwrap();
-                    let count = got.entry((uri.path().to_owned(), id)).or_default();
-                    *count += 1;
-                    got.len()
-                };
+                *receiver
+                    .0
+                    .lock()
+                    .unwrap()
+                    .entry((uri.path().to_owned(), id))
+                    .or_default() += 1;
+                let count = receiver.1.fetch_add(1, Ordering::Relaxed);
                 match uri.path() {
                     "/flaky" if count % 3 == 0 => return StatusCode::INTERNAL_SERVER_ERROR,
                     "/slow" => tokio::time::sleep(Duration::from_millis(60)).await,
@@ -187,7 +189,7 @@ impl Setting {
             .env("WHEELHOUSE_WEBHOOK_ALLOW", "127.0.0.0/8")
             .env(
                 "WHEELHOUSE_WEBHOOK_RETRY_SECONDS",
-                "0,0,0,1,1,1,1,1,1,1,1,1",
+                "0,0,0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
             )
             .env("WHEELHOUSE_LOG", "error")
             .stdout(Stdio::null())
@@ -206,17 +208,17 @@ impl Setting {
         id
     }
 
-    /// As if all leases had run out, and all waits were over.
-    async fn hurry(&self) {
+    /// As if all leases had run out, if `all`, and all waits were over.
+    async fn hurry(&self, all: bool) {
         use entity::delivery::Column;
         let tx = self.house.db().begin().await.unwrap();
-        entity::Delivery::update_many()
+        let mut waiting = entity::Delivery::update_many()
             .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
-            .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
-            .filter(Column::Status.eq(DeliveryStatus::Pending))
-            .exec(&tx)
-            .await
-            .unwrap();
+            .filter(Column::Status.eq(DeliveryStatus::Pending));
+        if !all {
+            waiting = waiting.filter(Column::LeaseToken.is_null());
+        }
+        waiting.exec(&tx).await.unwrap();
         entity::Webhook::update_many()
             .col_expr(
                 entity::webhook::Column::BlockedUntil,
@@ -263,10 +265,11 @@ async fn killed_at_any_moment(postgres: bool) {
         program.kill().unwrap();
         program.wait().unwrap();
         if round % 5 == 4 {
-            setting.hurry().await;
+            setting.hurry(true).await;
         }
     }
     // And then it is left in peace.
+    setting.hurry(true).await;
     let mut program = setting.spawn();
     let begun = Instant::now();
     while setting.pending().await > 0 {
@@ -275,8 +278,8 @@ async fn killed_at_any_moment(postgres: bool) {
             "{} are left",
             setting.pending().await
         );
-        setting.hurry().await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        setting.hurry(false).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     program.kill().unwrap();
     program.wait().unwrap();

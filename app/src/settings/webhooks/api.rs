@@ -227,7 +227,7 @@ pub async fn resend_delivery(workspace: String, delivery: String) -> Result<Done
     let agent = agent(&caller, &workspace).await?;
     let id = self::delivery(&delivery)?;
     let mut tx = caller.house().db().begin().await?;
-    store::resend(&mut tx, caller.house(), &agent, id).await?;
+    store::resend(&mut tx, &agent, id).await?;
     tx.commit().await?;
     Ok(Done::said("Sending again"))
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
 use super::model::{DeliveryStatus, PAGE, Status};
@@ -49,7 +49,7 @@ pub async fn deliveries(
     agent.require(Permission::ManageWebhooks)?;
     store::row(house.db().read(), agent.workspace(), id).await?;
     let (rows, next) = page(house, id, wanted, limit).await?;
-    let attempts = attempts(house, rows.iter().map(|row| row.id)).await?;
+    let attempts = attempts(house.db().read(), rows.iter().map(|row| row.id)).await?;
     let rows = rows.iter().map(|row| DeliveryOut::new(row, &attempts));
     Ok((rows.collect(), next))
 }
@@ -85,39 +85,41 @@ pub(super) async fn page(
 }
 
 pub(super) async fn attempts(
-    house: &House,
+    connection: &impl ConnectionTrait,
     deliveries: impl Iterator<Item = DeliveryId>,
 ) -> Result<Vec<delivery_attempt::Model>, AppError> {
     use delivery_attempt::Column;
     Ok(entity::DeliveryAttempt::find()
         .filter(Column::DeliveryId.is_in(deliveries))
         .order_by_asc(Column::Number)
-        .all(house.db().read())
+        .all(connection)
         .await?)
 }
 
 /// A delivery and its webhook, if both are of this workspace.
 async fn owned(
-    house: &House,
+    connection: &impl ConnectionTrait,
     workspace: WorkspaceId,
     id: DeliveryId,
 ) -> Result<(delivery::Model, webhook::Model), AppError> {
     let delivery = entity::Delivery::find_by_id(id)
-        .one(house.db().read())
+        .one(connection)
         .await?
         .ok_or(AppError::NotFound)?;
-    let webhook = store::row(house.db().read(), workspace, delivery.webhook_id).await?;
+    let webhook = store::row(connection, workspace, delivery.webhook_id).await?;
     Ok((delivery, webhook))
 }
 
-/// Which webhook a delivery belongs to.
-pub async fn webhook_of(
-    house: &House,
+/// A delivery with its attempts.
+pub async fn find(
+    connection: &impl ConnectionTrait,
     agent: &Agent,
     id: DeliveryId,
-) -> Result<WebhookId, AppError> {
+) -> Result<DeliveryOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    Ok(owned(house, agent.workspace(), id).await?.1.id)
+    let (delivery, _) = owned(connection, agent.workspace(), id).await?;
+    let attempts = attempts(connection, [id].into_iter()).await?;
+    Ok(DeliveryOut::new(&delivery, &attempts))
 }
 
 /// What a delivery sends: a sample's own text, or its event's envelope.
@@ -205,11 +207,11 @@ pub async fn outcome(
     let mut hints = house.db().hub().listen();
     let end = tokio::time::Instant::now() + within;
     loop {
-        let (delivery, _) = owned(house, agent.workspace(), id).await?;
+        let (delivery, _) = owned(house.db().read(), agent.workspace(), id).await?;
         let settled = delivery.status != DeliveryStatus::Pending
             || delivery.lease_token.is_none() && delivery.attempts > delivery.scheduled_from;
         if settled || tokio::time::Instant::now() >= end {
-            let attempts = attempts(house, [id].into_iter()).await?;
+            let attempts = attempts(house.db().read(), [id].into_iter()).await?;
             return Ok(DeliveryOut::new(&delivery, &attempts));
         }
         // Whatever the hint is about: looking is cheap, and it may be about several things.
@@ -218,14 +220,9 @@ pub async fn outcome(
 }
 
 /// Sends once more, at once, with the whole schedule of retries before it.
-pub async fn resend(
-    tx: &mut Tx,
-    house: &House,
-    agent: &Agent,
-    id: DeliveryId,
-) -> Result<(), AppError> {
+pub async fn resend(tx: &mut Tx, agent: &Agent, id: DeliveryId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let (delivery, webhook) = owned(house, agent.workspace(), id).await?;
+    let (delivery, webhook) = owned(tx, agent.workspace(), id).await?;
     if webhook.status != Status::Enabled && delivery.payload.is_none() {
         return Err(AppError::Conflict(
             "This webhook is not enabled. Enable it first, then resend.".to_owned(),
@@ -313,7 +310,7 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 /// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
 pub async fn curl(house: &House, agent: &Agent, id: DeliveryId) -> Result<String, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let (delivery, webhook) = owned(house, agent.workspace(), id).await?;
+    let (delivery, webhook) = owned(house.db().read(), agent.workspace(), id).await?;
     let body = payload(house, agent.workspace(), &delivery).await?;
     let secrets = signing::secrets(house, &webhook)?;
     let own = signing::own_headers(&secrets, delivery.event_id, Timestamp::now(), &body);

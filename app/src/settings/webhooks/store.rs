@@ -19,9 +19,7 @@ use super::{address, filter};
 use crate::catalog::{EventType, Mode};
 use crate::db::entity::webhook::{self, Column};
 use crate::db::{Tx, entity};
-use crate::domain::{
-    AppError, DeliveryId, FieldErrors, Permission, Secret, Timestamp, WebhookId, WorkspaceId,
-};
+use crate::domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
 use crate::form::{Done, Line};
 use crate::house::House;
@@ -399,6 +397,3 @@ pub(super) async fn unblock(tx: &Tx, id: WebhookId) -> Result<(), AppError> {
 pub(super) fn hint(tx: &mut Tx, workspace: WorkspaceId) {
     tx.hint(Hint::workspace(workspace, Topic::Deliveries));
 }
-
-/// What Test, Resend and their like say they did it to.
-pub type Sent = DeliveryId;

@@ -207,7 +207,7 @@ async fn open(
     let body = deliveries::payload(house, webhook.workspace_id, &row)
         .await
         .unwrap_or_default();
-    let attempts = deliveries::attempts(house, [id].into_iter()).await?;
+    let attempts = deliveries::attempts(house.db().read(), [id].into_iter()).await?;
     Ok(Some(DeliveryView {
         id,
         event: row.event_id.to_string(),

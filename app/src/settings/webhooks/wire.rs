@@ -106,6 +106,14 @@ pub struct WebhookPatch {
     pub status: Option<Status>,
 }
 
+/// What to test with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestIn {
+    /// The type of the sample.
+    pub event_type: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeliveryOut {
     pub id: DeliveryId,

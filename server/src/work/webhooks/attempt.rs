@@ -240,11 +240,6 @@ async fn read(mut body: Incoming) -> Result<String, &'static str> {
 /// What went wrong, by the deepest cause that we know.
 fn name(error: &legacy::Error) -> &'static str {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    let mut found = if error.is_connect() {
-        "connect_failed"
-    } else {
-        "connection_lost"
-    };
     while let Some(error) = cause {
         if let Some(dial) = error.downcast_ref::<DialError>() {
             return match dial {
@@ -256,15 +251,18 @@ fn name(error: &legacy::Error) -> &'static str {
         if error.is::<rustls::Error>() {
             return "tls_failed";
         }
-        // An io::Error hides what it carries from `source`.
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io
-                .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            found = "tls_failed";
-        }
-        cause = error.source();
+        // An io::Error keeps what it carries from `source`.
+        let carried = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        cause = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
     }
-    found
+    if error.is_connect() {
+        "connect_failed"
+    } else {
+        "connection_lost"
+    }
 }

@@ -24,6 +24,8 @@ const SLOW: u64 = 1_000;
 const FAILURES: i32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LAST_PAUSE: Duration = Duration::from_mins(10);
+/// How long an attempt is thought to take before there was one, in milliseconds.
+const AT_FIRST: u64 = 500;
 /// How long a delivery is put off that finds no room: at its endpoint, at one that is slow, or in the suspect lane.
 const NO_ROOM: Duration = Duration::from_millis(100);
 const NO_ROOM_FOR_LONG: Duration = Duration::from_secs(3);
@@ -169,7 +171,7 @@ impl<J> Endpoints<J> {
             ));
         };
         if endpoint.held() >= endpoint.room() {
-            let all = suspect || endpoint.takes >= SLOW;
+            let all = health.failures > 0 || endpoint.takes >= SLOW;
             let wait = if all { NO_ROOM_FOR_LONG } else { NO_ROOM };
             let until = now.after(jittered(wait));
             return Err((job, Later { until, all }));
@@ -209,7 +211,7 @@ impl<J> Endpoints<J> {
             limit: FIRST_LIMIT,
             running: 0,
             queue: VecDeque::new(),
-            takes: SLOW,
+            takes: AT_FIRST,
         });
         let held = endpoint.held();
         match (endpoint.health.is_suspect(), health.is_suspect()) {
@@ -346,7 +348,10 @@ mod tests {
     #[test]
     fn what_may_be_under_way_grows_with_success_and_shrinks_with_failure() {
         let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
-        assert_eq!(admitted(&mut endpoints, id, health(0, true), 100), 2 + 6);
+        assert_eq!(
+            admitted(&mut endpoints, id, health(0, true), 100),
+            2 + 2 * 6
+        );
         let mut running = 0;
         while endpoints.next().is_some() {
             running += 1;

@@ -38,6 +38,8 @@ const MOST_LEFT_OUT: usize = 1_000;
 const HINTS: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
 const ENOUGH: Duration = Duration::from_secs(20);
+/// Longer than anything is put off for want of room at a quick endpoint.
+const A_MOMENT: Duration = Duration::from_millis(150);
 /// How often writing down is tried before what is to be written is let go.
 const MOST_REFUSALS: u32 = 10;
 /// How long to wait after the database failed.
@@ -107,14 +109,23 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
 pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError> {
     let (results, mut ended) = mpsc::unbounded_channel();
     let mut sender = Sender::new(house.clone(), settings.clone(), results);
-    while sender.turn(true).await? || sender.endpoints.held() > 0 {
-        if sender.endpoints.held() > 0
-            && let Some((held, report)) = ended.recv().await
-        {
-            sender.take_back(held, report);
+    let mut quiet = false;
+    loop {
+        if sender.turn(true).await? {
+            quiet = false;
+        } else if sender.endpoints.held() > 0 {
+            if let Some((held, report)) = ended.recv().await {
+                sender.take_back(held, report);
+            }
+            quiet = false;
+        } else if quiet {
+            return Ok(());
+        } else {
+            // What found no room is due again in a moment.
+            tokio::time::sleep(A_MOMENT).await;
+            quiet = true;
         }
     }
-    Ok(())
 }
 
 impl Sender {

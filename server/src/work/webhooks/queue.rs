@@ -157,14 +157,14 @@ async fn with(
 
 /// Puts off what waits for these webhooks, a bounded number of them, so that what is due is what can be sent.
 pub async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Result<(), AppError> {
-    let now = Timestamp::now();
     for (id, until) in webhooks {
         let waiting = Query::select()
             .column(Column::Id)
             .from(entity::delivery::Entity)
             .and_where(Column::WebhookId.eq(*id))
             .and_where(Column::Status.eq(DeliveryStatus::Pending))
-            .and_where(Column::NextAttemptAt.lte(now))
+            .and_where(Column::NextAttemptAt.lt(*until))
+            .and_where(Column::LeaseToken.is_null())
             .and_where(Column::Payload.is_null())
             .limit(PUT_OFF)
             .take();
@@ -172,7 +172,7 @@ pub async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Resu
             .col_expr(Column::NextAttemptAt, Expr::value(*until))
             .filter(Column::Id.in_subquery(waiting))
             .filter(Column::Status.eq(DeliveryStatus::Pending))
-            .filter(Column::NextAttemptAt.lte(now))
+            .filter(Column::LeaseToken.is_null())
             .exec(tx)
             .await?;
     }
