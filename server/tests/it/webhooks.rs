@@ -871,7 +871,7 @@ async fn one_endpoint_among_many_dead_ones_is_served_as_if_alone() {
     let receiver = Receiver::start().await;
     let alive = world
         .webhook(&receiver.to("/ok"), |input| {
-            input.event_types = vec!["contact.tagged".into()]
+            input.event_types = vec!["contact.tagged".into()];
         })
         .await;
     let stop = CancellationToken::new();

@@ -30,8 +30,8 @@ const REFUSED_V4: [&str; 16] = [
     "224.0.0.0/3",      // multicast, reserved, broadcast
 ];
 
-/// Of IPv6 only global unicast (2000::/3) is public, and of that not these. Loopback, unique local, link-local,
-/// multicast, IPv4-compatible and NAT64 (64:ff9b::/96) lie outside of it.
+/// Of IPv6 only global unicast (`2000::/3`) is public, and of that not these. Loopback, unique local, link-local,
+/// multicast, IPv4-compatible and NAT64 (`64:ff9b::/96`) lie outside of it.
 const PUBLIC_V6: &str = "2000::/3";
 const REFUSED_V6: [&str; 5] = [
     "2001::/23",         // protocol assignments: Teredo, ORCHID, benchmarks

@@ -11,7 +11,7 @@ use {
     super::wire::{WebhookIn, WebhookPatch},
     super::{store, view},
     crate::catalog::EventType,
-    crate::domain::{DeliveryId, Secret, Timestamp, WebhookId, hours},
+    crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, hours},
     crate::session::{Agent, Caller, caller, store::confirm_identity},
     std::time::Duration,
 };
@@ -163,6 +163,7 @@ pub async fn test_webhook(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    agent.require(Permission::ManageWebhooks)?;
     let event_type: EventType = event_type.parse().map_err(|_| AppError::Malformed)?;
     let id = self::webhook(&webhook)?;
     let mut tx = caller.house().db().begin().await?;
@@ -210,7 +211,7 @@ async fn proven(form: &SecretForm) -> Result<(Caller, Agent), AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     // Who may not see it is told so before they are asked who they are.
-    actor.require(crate::domain::Permission::ManageWebhooks)?;
+    actor.require(Permission::ManageWebhooks)?;
     confirm_identity(
         caller.house(),
         caller.info(),

@@ -25,22 +25,24 @@ pub fn chart(title: &'static str, chart: &Chart) -> AnyView {
         "{title}: {total} attempts, {rate} successful, {} ms on average, {} ms at the slowest",
         chart.average, chart.slowest
     );
-    let bars: String = chart
-        .bars
-        .iter()
-        .enumerate()
-        .map(|(index, bar)| {
-            // Something is to be seen of every count that is not zero.
-            let high = |count: u64| if count == 0 { 0 } else { (count * HEIGHT / most).max(2) };
-            let (good, bad) = (high(bar.succeeded), high(bar.failed));
-            let x = index * STEP + 1;
-            format!(
-                r#"<rect class="bar-good" x="{x}" y="{}" width="{WIDTH}" height="{good}"/><rect class="bar-bad" x="{x}" y="{}" width="{WIDTH}" height="{bad}"/>"#,
-                (HEIGHT + 4).saturating_sub(good),
-                (HEIGHT + 4).saturating_sub(good + bad),
-            )
-        })
-        .collect();
+    let mut bars = String::new();
+    for (index, bar) in chart.bars.iter().enumerate() {
+        // Something is to be seen of every count that is not zero.
+        let high = |count: u64| {
+            if count == 0 {
+                0
+            } else {
+                (count * HEIGHT / most).max(2)
+            }
+        };
+        let (good, bad) = (high(bar.succeeded), high(bar.failed));
+        let x = index * STEP + 1;
+        bars += &format!(
+            r#"<rect class="bar-good" x="{x}" y="{}" width="{WIDTH}" height="{good}"/><rect class="bar-bad" x="{x}" y="{}" width="{WIDTH}" height="{bad}"/>"#,
+            (HEIGHT + 4).saturating_sub(good),
+            (HEIGHT + 4).saturating_sub(good + bad),
+        );
+    }
     let view_box = format!("0 0 {} {}", chart.bars.len() * STEP, HEIGHT + 4);
     let rows = chart
         .bars

@@ -13,7 +13,7 @@ use super::model::{
 };
 use crate::catalog::EventType;
 use crate::db::entity::{delivery, delivery_attempt, webhook};
-use crate::domain::{DeliveryId, EventId, FieldErrors, Secret, WebhookId};
+use crate::domain::{DeliveryId, EventId, FieldErrors, Secret, Timestamp, WebhookId};
 
 const LONGEST_HEADER_VALUE: usize = 1000;
 
@@ -158,7 +158,7 @@ impl DeliveryOut {
                     response_body: attempt.response_body.clone(),
                 })
                 .collect(),
-            next_attempt_at: row.next_attempt_at.map(|at| at.rfc3339()),
+            next_attempt_at: row.next_attempt_at.map(Timestamp::rfc3339),
         }
     }
 }

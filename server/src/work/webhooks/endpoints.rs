@@ -178,9 +178,9 @@ impl<J> Endpoints<J> {
         }
         endpoint.queue.push_back(job);
         if suspect {
-            self.suspect += 1
+            self.suspect += 1;
         } else {
-            self.healthy += 1
+            self.healthy += 1;
         }
         self.ready.push_back(id);
         Ok(())
@@ -193,9 +193,9 @@ impl<J> Endpoints<J> {
             endpoint.queue.push_front(job);
             endpoint.limit = endpoint.limit.max(endpoint.running + 1);
             if endpoint.health.is_suspect() {
-                self.suspect += 1
+                self.suspect += 1;
             } else {
-                self.healthy += 1
+                self.healthy += 1;
             }
             self.ready.push_front(id);
         }

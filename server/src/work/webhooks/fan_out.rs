@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use app::catalog::EventType;
+use app::db::entity::delivery::Column as Delivered;
 use app::db::{Tx, entity};
 use app::domain::{AppError, DeliveryId, Timestamp, WorkspaceId};
 use app::house::House;
@@ -71,10 +72,9 @@ pub async fn fan_out(
             told.insert(workspace);
         }
     }
-    use entity::delivery::Column;
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(ROWS));
-        let once = OnConflict::columns([Column::WebhookId, Column::EventId])
+        let once = OnConflict::columns([Delivered::WebhookId, Delivered::EventId])
             .do_nothing()
             .to_owned();
         entity::Delivery::insert_many(std::mem::replace(&mut rows, rest))

@@ -249,6 +249,9 @@ struct Tried<'a> {
     report: &'a Report,
 }
 
+/// How attempts end: lease, status, error, and when the next is made.
+type End = (Uuid, Option<u16>, Option<&'static str>, Option<Timestamp>);
+
 async fn finish<'a>(
     tx: &Tx,
     waits: &[Duration],
@@ -256,10 +259,7 @@ async fn finish<'a>(
 ) -> Result<Vec<Tried<'a>>, AppError> {
     let now = Timestamp::now();
     // What ends alike is written alike, in one statement.
-    let mut groups: BTreeMap<
-        (Uuid, Option<u16>, Option<&str>, Option<Timestamp>),
-        Vec<DeliveryId>,
-    > = BTreeMap::new();
+    let mut groups: BTreeMap<End, Vec<DeliveryId>> = BTreeMap::new();
     for (held, outcome) in done {
         if let Outcome::Tried(report) = outcome {
             let next = next_attempt(waits, held, report, now);
