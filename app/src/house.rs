@@ -1,12 +1,13 @@
 //! What every store and page needs of the running program: one handle, made at start, cheap to clone.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::db::Db;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::settings::api_keys::check::Keys;
+use crate::settings::webhooks::address::Policy;
 
 /// The running house.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ struct Rooms {
     passwords: Passwords,
     limits: Limits,
     keys: Keys,
+    webhooks: OnceLock<Policy>,
 }
 
 /// Where this installation stands in the world.
@@ -53,6 +55,7 @@ impl House {
             passwords,
             limits,
             keys: Keys::default(),
+            webhooks: OnceLock::new(),
         }))
     }
 
@@ -79,5 +82,16 @@ impl House {
     /// What is remembered of API keys, and what they were used for.
     pub fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// Where webhooks may go.
+    pub fn webhooks(&self) -> &Policy {
+        self.0.webhooks.get_or_init(Policy::default)
+    }
+
+    /// Says where webhooks may go, once, before anybody asks.
+    pub fn set_webhooks(&self, policy: Policy) {
+        // A second answer would come too late for those who have the first.
+        let _ = self.0.webhooks.set(policy);
     }
 }

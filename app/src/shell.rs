@@ -22,6 +22,7 @@ use crate::settings::account::page::AccountPage;
 use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
 use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
+use crate::settings::webhooks::page::{WebhookPage, WebhooksPage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
@@ -92,7 +93,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("settings/workspace") view=WorkspacePage ssr=mode.clone()/>
                     <Route path=path!("settings/members") view=MembersPage ssr=mode.clone()/>
                     <Route path=path!("settings/api-keys") view=ApiKeysPage ssr=mode.clone()/>
-                    <Route path=path!("settings/api-keys/:key") view=ApiKeyPage ssr=mode/>
+                    <Route path=path!("settings/api-keys/:key") view=ApiKeyPage ssr=mode.clone()/>
+                    <Route path=path!("settings/webhooks") view=WebhooksPage ssr=mode.clone()/>
+                    <Route path=path!("settings/webhooks/:webhook") view=WebhookPage ssr=mode/>
                 </ParentRoute>
             </Routes>
             <StatusRegion/>

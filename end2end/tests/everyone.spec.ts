@@ -21,6 +21,7 @@ const INSIDE = [
   "/w/acme/settings/api-keys?status=revoked",
   "/w/acme/settings/api-keys?search=nobody",
   "/w/acme/settings/api-keys?new=1",
+  "/w/acme/settings/webhooks",
   "/new",
   "/outbox",
 ];

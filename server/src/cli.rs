@@ -131,6 +131,22 @@ pub struct Options {
         hide_env_values = true
     )]
     pub trusted_proxies: Option<String>,
+    /// Networks (CIDR, comma-separated) to which webhooks may go though they are private [default: none]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_WEBHOOK_ALLOW",
+        hide_env_values = true
+    )]
+    pub webhook_allow: Option<String>,
+    /// Seconds between attempts to deliver [default: 5,300,1800,7200,18000,36000,36000]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_WEBHOOK_RETRY_SECONDS",
+        hide_env_values = true
+    )]
+    pub webhook_retry_seconds: Option<String>,
     /// `on`, or `off` for load tests [default: on]
     #[arg(
         long,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use app::keyring::Keyring;
 use http::Uri;
@@ -14,6 +15,7 @@ use crate::work::Route;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:3000";
 const DEFAULT_DATABASE: &str = "sqlite://data/wheelhouse.db";
+const DEFAULT_WAITS: &str = "5,300,1800,7200,18000,36000,36000";
 const DEFAULT_SENDER: &str = "Wheelhouse <no-reply@localhost>";
 
 #[derive(Debug)]
@@ -25,6 +27,10 @@ pub struct Config {
     pub smtp: Option<Route>,
     pub mail_from: Mailbox,
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks to which webhooks may go though they are not public.
+    pub webhook_allow: Vec<IpNet>,
+    /// The waits between attempts to deliver.
+    pub webhook_waits: Vec<Duration>,
     pub rate_limit: bool,
     pub site_root: Option<PathBuf>,
     pub log: String,
@@ -114,24 +120,13 @@ impl Config {
                 format!("“{mail_from}” is no sender, like {DEFAULT_SENDER}"),
             )
         })?;
-        let trusted_proxies = options
-            .trusted_proxies
-            .as_deref()
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-            .map(|text| {
-                text.parse::<IpNet>()
-                    .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-                    .map_err(|_| {
-                        ConfigError::new(
-                            "WHEELHOUSE_TRUSTED_PROXIES",
-                            format!("“{text}” is no network, like 10.0.0.0/8"),
-                        )
-                    })
-            })
-            .collect::<Result<_, _>>()?;
+        let trusted_proxies = networks(
+            "WHEELHOUSE_TRUSTED_PROXIES",
+            options.trusted_proxies.as_deref(),
+        )?;
+        let webhook_allow = networks("WHEELHOUSE_WEBHOOK_ALLOW", options.webhook_allow.as_deref())?;
+        let waits = options.webhook_retry_seconds.as_deref();
+        let webhook_waits = waits_between(waits.unwrap_or(DEFAULT_WAITS))?;
         Ok(Self {
             addr,
             database_url,
@@ -140,6 +135,8 @@ impl Config {
             smtp,
             mail_from,
             trusted_proxies,
+            webhook_allow,
+            webhook_waits,
             rate_limit: one_of(
                 "WHEELHOUSE_RATE_LIMIT",
                 options.rate_limit.as_deref(),
@@ -174,6 +171,40 @@ fn one_of(
             format!("“{value}” is neither {first} nor {second}"),
         )),
     }
+}
+
+/// Networks, or single addresses, with commas between.
+fn networks(variable: &'static str, text: Option<&str>) -> Result<Vec<IpNet>, ConfigError> {
+    text.unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            text.parse::<IpNet>()
+                .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+                .map_err(|_| {
+                    ConfigError::new(variable, format!("“{text}” is no network, like 10.0.0.0/8"))
+                })
+        })
+        .collect()
+}
+
+/// Seconds with commas between; none at all is one attempt.
+fn waits_between(text: &str) -> Result<Vec<Duration>, ConfigError> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            text.parse::<u32>()
+                .map(|seconds| Duration::from_secs(seconds.into()))
+                .map_err(|_| {
+                    ConfigError::new(
+                        "WHEELHOUSE_WEBHOOK_RETRY_SECONDS",
+                        format!("“{text}” is no number of seconds, as in {DEFAULT_WAITS}"),
+                    )
+                })
+        })
+        .collect()
 }
 
 /// An address that a browser on this machine can open: one that listens everywhere is no place to go to.
@@ -242,6 +273,8 @@ mod tests {
             smtp_url: None,
             mail_from: None,
             trusted_proxies: None,
+            webhook_allow: None,
+            webhook_retry_seconds: None,
             rate_limit: None,
             site_root: None,
             log: None,
@@ -255,6 +288,8 @@ mod tests {
         assert_eq!(config.addr.to_string(), "127.0.0.1:3000");
         assert_eq!(config.public_url, "http://127.0.0.1:3000");
         assert!(config.rate_limit && !config.log_json);
+        let waits: Vec<u64> = config.webhook_waits.iter().map(Duration::as_secs).collect();
+        assert_eq!(waits, [5, 300, 1800, 7200, 18_000, 36_000, 36_000]);
         assert!(
             matches!(config.secret_key, KeySource::File(path) if path == Path::new("data/secret.key"))
         );
@@ -337,6 +372,14 @@ mod tests {
         assert_eq!(
             bad(|o| o.trusted_proxies = Some("10.0.0.0/8,x".into())),
             "WHEELHOUSE_TRUSTED_PROXIES"
+        );
+        assert_eq!(
+            bad(|o| o.webhook_allow = Some("loopback".into())),
+            "WHEELHOUSE_WEBHOOK_ALLOW"
+        );
+        assert_eq!(
+            bad(|o| o.webhook_retry_seconds = Some("5,soon".into())),
+            "WHEELHOUSE_WEBHOOK_RETRY_SECONDS"
         );
         assert_eq!(
             bad(|o| o.rate_limit = Some("no".into())),

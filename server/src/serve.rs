@@ -13,6 +13,7 @@ use app::house::{House, Site};
 use app::keyring::Keyring;
 use app::limits::Limits as RateLimits;
 use app::passwords::Passwords;
+use app::settings::webhooks::address::Policy;
 use leptos::config::{LeptosOptions, get_config_from_str};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -92,13 +93,9 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
     } else {
         RateLimits::off()
     };
-    Ok(House::new(
-        db,
-        site,
-        keyring,
-        Passwords::new(HASHES_AT_ONCE),
-        limits,
-    ))
+    let house = House::new(db, site, keyring, Passwords::new(HASHES_AT_ONCE), limits);
+    house.set_webhooks(Policy::allowing(config.webhook_allow.clone()));
+    Ok(house)
 }
 
 fn database(what: &str, error: impl Display) -> ConfigError {

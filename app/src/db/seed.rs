@@ -21,6 +21,7 @@ use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
 use crate::session::store;
 use crate::settings::members::model::INVITATION_LIFE;
+use crate::settings::webhooks;
 
 /// Everybody's password in the demo.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -159,6 +160,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     history(&mut story, globex, ("Globex Ventures", "Globex"), globexes);
     story.tell(&mut tx).await?;
     keys::keys(&mut tx, acme, (olivia, OLIVIA.0), (adam, ADAM.0)).await?;
+    webhooks::seed::demo(&mut tx, house, acme).await?;
     tx.commit().await?;
     Ok(people())
 }

@@ -56,6 +56,14 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
             Some(n) => format!("{n} sessions of yours were ended"),
             None => "Sessions of yours were ended".to_owned(),
         },
+        EventType::WebhookCreated => format!("{actor} created a webhook to {}", text("url")),
+        EventType::WebhookUpdated => format!("{actor} changed the webhook to {}", text("url")),
+        EventType::WebhookDeleted => format!("{actor} deleted the webhook to {}", text("url")),
+        EventType::WebhookDisabled => format!(
+            "The webhook to {} was disabled: {}",
+            text("url"),
+            text("reason")
+        ),
         EventType::ContactCreated => format!("{actor} added the contact {}", text("name")),
         EventType::ContactUpdated => format!("{actor} edited the contact {}", text("name")),
         EventType::ContactDeleted => format!("{actor} deleted the contact {}", text("name")),

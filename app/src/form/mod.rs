@@ -14,6 +14,8 @@ pub struct Done {
     pub results: Vec<Line>,
     /// Something that is shown this once and never again, such as a new API key.
     pub secret: Option<Secret>,
+    /// Nothing was saved yet: what was typed stays where it is.
+    pub keep: bool,
 }
 
 /// A change that can be taken back for some seconds.

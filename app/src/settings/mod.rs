@@ -51,7 +51,7 @@ impl Section {
 }
 
 /// Every section, in the order of the navigation.
-pub const SECTIONS: [Section; 5] = [
+pub const SECTIONS: [Section; 6] = [
     Section {
         path: "account",
         label: "Account",
@@ -86,5 +86,12 @@ pub const SECTIONS: [Section; 5] = [
         icon: Icon::Key,
         group: Group::Developer,
         permission: Some(Permission::ManageApiKeys),
+    },
+    Section {
+        path: "webhooks",
+        label: "Webhooks",
+        icon: Icon::Zap,
+        group: Group::Developer,
+        permission: Some(Permission::ManageWebhooks),
     },
 ];

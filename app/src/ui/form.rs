@@ -45,7 +45,7 @@ impl FormState {
         let prefix = format!("{}-{key}", action.trim_start_matches("/fn/"));
         let outcome = flash.as_ref().map(|flash| flash.outcome.clone());
         let typed = flash
-            .filter(|flash| flash.outcome.is_err())
+            .filter(|flash| flash.outcome.as_ref().map_or(true, |done| done.keep))
             .map(|flash| flash.typed)
             .unwrap_or_default();
         Self {
@@ -239,7 +239,9 @@ pub fn Form(
             let good = outcome.is_ok();
             let leaves = reload && location.is_some();
             if let Ok(done) = &outcome {
-                settle(&form, clear);
+                if !done.keep {
+                    settle(&form, clear);
+                }
                 close_popover(&form);
                 if leaves {
                     keep_for_next_page(&done.message);

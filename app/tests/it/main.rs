@@ -13,4 +13,5 @@ mod secrets;
 mod session;
 mod support;
 mod tidy;
+mod webhooks;
 mod workspace;

@@ -13,6 +13,7 @@ use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use tokio_util::sync::CancellationToken;
 
+use super::webhooks::fan_out::fan_out;
 use super::{cue, notify};
 
 /// How long to wait without a cue: for events of other processes, and after an error.
@@ -67,7 +68,8 @@ async fn effects(
         .iter()
         .filter(|event| event.mode == Mode::Live)
         .collect();
-    notify::tell(tx, house, &live).await
+    notify::tell(tx, house, &live).await?;
+    fan_out(tx, house, events).await
 }
 
 struct Dispatcher {

@@ -7,6 +7,8 @@ use app::session::store;
 use app::settings::api_keys::usage;
 use tokio_util::sync::CancellationToken;
 
+use super::webhooks::tidy::tidy;
+
 const EVERY: Duration = Duration::from_mins(10);
 
 pub async fn run(house: House, stop: CancellationToken) {
@@ -22,6 +24,9 @@ pub async fn run(house: House, stop: CancellationToken) {
         }
         if let Ok(removed @ 1..) = usage::sweep(&house).await {
             tracing::debug!(removed, "swept old requests of API keys");
+        }
+        if let Ok(touched @ 1..) = tidy(&house).await {
+            tracing::debug!(touched, "forgot what is old of deliveries");
         }
     }
 }

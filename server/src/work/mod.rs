@@ -8,8 +8,10 @@ pub mod mail;
 mod notify;
 pub mod relay;
 mod smtp;
+pub mod webhooks;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::house::House;
@@ -45,6 +47,15 @@ pub fn start(
             mail::run(house, post.clone(), stop)
         });
     }
+    let courier =
+        webhooks::attempt::Courier::new(Arc::new(webhooks::dial::System), house.webhooks().clone());
+    let settings = webhooks::Settings {
+        courier,
+        waits: config.webhook_waits.clone().into(),
+    };
+    crew.begin("webhooks", move |house, stop| {
+        webhooks::run(house, settings.clone(), stop)
+    });
     if config.database_url.starts_with("postgres") {
         let url = config.database_url.clone();
         crew.begin("relay", move |house, stop| {

@@ -11,6 +11,7 @@ use app::domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId,
 use app::session::links::{Carrier, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
+use app::settings::webhooks::model::DeliveryStatus;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use wheelhouse::http::ROUTES;
 use wheelhouse::work::dispatch::dispatch_all;
@@ -33,6 +34,8 @@ struct Names {
     unsubscribe: String,
     key: ApiKeyId,
     rotating_key: ApiKeyId,
+    webhook: String,
+    delivery: String,
 }
 
 impl Names {
@@ -90,7 +93,15 @@ impl Names {
                 .unwrap()
                 .id
         };
+        let delivery = entity::Delivery::find()
+            .filter(entity::delivery::Column::Status.eq(DeliveryStatus::Failed))
+            .one(read)
+            .await
+            .unwrap()
+            .unwrap();
         Self {
+            webhook: delivery.webhook_id.to_string(),
+            delivery: delivery.id.to_string(),
             workspace: workspace.id.to_string(),
             cleo: cleo.id,
             invitation: invitation.id,
@@ -357,6 +368,84 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             "update_workspace_url",
             vec![form_workspace(), ("form[slug]", s("acme-corp"))],
         ),
+        (
+            "create_webhook",
+            vec![
+                form_workspace(),
+                ("form[url]", s("https://hooks.acme.example/new")),
+            ],
+        ),
+        (
+            "delete_webhook",
+            vec![
+                form_workspace(),
+                ("form[webhook]", names.webhook.clone()),
+                ("form[host]", s("hooks.acme.example")),
+            ],
+        ),
+        (
+            "load_webhook",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                ("status", s("")),
+                ("event_type", s("")),
+                ("hours", s("")),
+                ("before", s("")),
+                ("delivery", names.delivery.clone()),
+            ],
+        ),
+        ("load_webhooks", vec![workspace()]),
+        (
+            "recover_deliveries",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                ("hours", s("24")),
+            ],
+        ),
+        (
+            "resend_delivery",
+            vec![workspace(), ("delivery", names.delivery.clone())],
+        ),
+        (
+            "rotate_webhook_secret",
+            vec![form_workspace(), ("form[webhook]", names.webhook.clone())],
+        ),
+        (
+            "set_webhook_status",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                ("status", s("paused")),
+            ],
+        ),
+        (
+            "show_delivery_curl",
+            vec![form_workspace(), ("form[delivery]", names.delivery.clone())],
+        ),
+        (
+            "show_webhook_secret",
+            vec![form_workspace(), ("form[webhook]", names.webhook.clone())],
+        ),
+        (
+            "test_webhook",
+            vec![
+                workspace(),
+                ("webhook", names.webhook.clone()),
+                // Refused before anything is sent: this server has no sender, and the answer would be waited for.
+                ("event_type", s("no.such.type")),
+            ],
+        ),
+        (
+            "update_webhook",
+            vec![
+                form_workspace(),
+                ("form[webhook]", names.webhook.clone()),
+                ("form[url]", s("https://hooks.acme.example/wheelhouse")),
+                ("form[description]", s("Changed")),
+            ],
+        ),
     ]
 }
 
@@ -473,6 +562,15 @@ fn no_workspace_has_an_address_of_ours() {
     }
 }
 
+async fn webhook_of_acme(server: &Server) -> String {
+    let webhook = entity::Webhook::find()
+        .one(server.house.db().read())
+        .await
+        .unwrap()
+        .unwrap();
+    webhook.id.to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page() {
     let template = template(Kind::Sqlite).await;
@@ -499,6 +597,8 @@ async fn every_page() {
         "/w/{slug}/settings/members",
         "/w/{slug}/settings/api-keys",
         "/w/{slug}/settings/api-keys/{key}",
+        "/w/{slug}/settings/webhooks",
+        "/w/{slug}/settings/webhooks/{webhook}",
     ]
     .map(str::to_owned)
     .into();
@@ -526,10 +626,12 @@ async fn every_page() {
         let _ = write!(table, "{path:<34}");
         for caller in CALLERS {
             let server = server(&template, caller).await;
+            let webhook = webhook_of_acme(&server).await;
             let path = path
                 .replace("{slug}", "acme")
                 .replace("{key}", &key)
-                .replace("{token}", "nonsense");
+                .replace("{token}", "nonsense")
+                .replace("{webhook}", &webhook);
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {
                 let _ = write!(table, " {:>7}", "stream");

@@ -29,6 +29,7 @@ pub struct Model {
     pub failures: i32,
     pub failing_since: Option<Timestamp>,
     pub blocked_until: Option<Timestamp>,
+    pub last_success_at: Option<Timestamp>,
     pub created_by_name: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -25,6 +25,8 @@ CREATE TABLE webhooks (
     failures integer NOT NULL,
     failing_since bigint,
     blocked_until bigint,
+    -- When an attempt last succeeded, to the minute.
+    last_success_at bigint,
     created_by_name text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -55,7 +57,10 @@ CREATE TABLE deliveries (
     CHECK ((status = 'pending') = (next_attempt_at IS NOT NULL))
 );
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE status = 'pending';
+-- For putting off what waits for one webhook.
+CREATE INDEX deliveries_due_by_webhook ON deliveries (webhook_id, next_attempt_at) WHERE status = 'pending';
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
+CREATE INDEX deliveries_by_age ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE delivery_attempts (
     id {uuid} PRIMARY KEY,

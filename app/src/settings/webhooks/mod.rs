@@ -1,3 +1,25 @@
 //! Settings → Webhooks: events sent to other people's programs as they happen, signed, with every attempt to be seen.
 
+#[cfg(feature = "ssr")]
+pub mod address;
+pub mod api;
+mod chart;
+#[cfg(feature = "ssr")]
+pub mod deliveries;
+pub mod detail;
+#[cfg(feature = "ssr")]
+pub mod envelope;
+#[cfg(feature = "ssr")]
+pub mod filter;
 pub mod model;
+pub mod page;
+#[cfg(feature = "ssr")]
+pub mod seed;
+#[cfg(feature = "ssr")]
+pub mod signing;
+#[cfg(feature = "ssr")]
+pub mod store;
+#[cfg(feature = "ssr")]
+pub mod view;
+#[cfg(feature = "ssr")]
+pub mod wire;

@@ -1,0 +1,267 @@
+use leptos::prelude::*;
+
+use super::model::{DeleteForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
+use crate::call::Compact;
+use crate::domain::AppError;
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use {
+    super::deliveries::{self, Wanted},
+    super::model::Status,
+    super::wire::{WebhookIn, WebhookPatch},
+    super::{store, view},
+    crate::catalog::EventType,
+    crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, hours},
+    crate::session::{Agent, Caller, caller, store::confirm_identity},
+    std::time::Duration,
+};
+
+/// How long Test waits for the answer: the attempt's own deadline, and a little for the way there.
+#[cfg(feature = "ssr")]
+const TEST_WAIT: Duration = Duration::from_secs(20);
+
+#[cfg(feature = "ssr")]
+async fn agent(caller: &Caller, workspace: &str) -> Result<Agent, AppError> {
+    Ok(caller.actor(workspace).await?.into())
+}
+
+#[cfg(feature = "ssr")]
+fn webhook(text: &str) -> Result<WebhookId, AppError> {
+    text.parse().map_err(|_| AppError::NotFound)
+}
+
+#[cfg(feature = "ssr")]
+fn delivery(text: &str) -> Result<DeliveryId, AppError> {
+    text.parse().map_err(|_| AppError::NotFound)
+}
+
+#[server(output = Compact)]
+pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, AppError> {
+    let caller = caller()?;
+    view::list(caller.house(), &agent(&caller, &workspace).await?).await
+}
+
+/// `status`, `event_type`, `hours`, `before` and `delivery` as they stand in the address; what makes no sense counts as
+/// nothing.
+#[server(output = Compact)]
+pub async fn load_webhook(
+    workspace: String,
+    webhook: String,
+    status: String,
+    event_type: String,
+    hours: String,
+    before: String,
+    delivery: String,
+) -> Result<WebhookView, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let wanted = Wanted {
+        status: status.parse().ok(),
+        event_type: event_type.parse().ok(),
+        hours: hours.parse().ok(),
+        before: before.parse().ok(),
+    };
+    let id = self::webhook(&webhook)?;
+    view::detail(caller.house(), &actor, id, wanted, delivery.parse().ok()).await
+}
+
+#[server(output = Compact)]
+pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    let input = WebhookIn::from(&form);
+    if !form.dry_run.is_empty() {
+        return dry_run(&caller, &agent, &form).await;
+    }
+    let mut tx = caller.house().db().begin().await?;
+    let made = store::create(&mut tx, caller.house(), &agent, &input).await?;
+    tx.commit().await?;
+    leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{}", made.id));
+    Ok(Done::said("Webhook created"))
+}
+
+#[server(output = Compact)]
+pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let agent = agent(&caller, &form.workspace).await?;
+    if !form.dry_run.is_empty() {
+        return dry_run(&caller, &agent, &form).await;
+    }
+    let (id, patch) = (webhook(&form.webhook)?, WebhookPatch::from(&form));
+    let mut tx = caller.house().db().begin().await?;
+    let changed = store::update(&mut tx, caller.house(), &agent, id, &patch).await?;
+    tx.commit().await?;
+    Ok(Done::said(if changed.secret.is_some() {
+        "Changes saved. The new URL has a new secret"
+    } else {
+        "Changes saved"
+    }))
+}
+
+/// Tries what the form says on the last events, and changes nothing.
+#[cfg(feature = "ssr")]
+async fn dry_run(caller: &Caller, agent: &Agent, form: &WebhookForm) -> Result<Done, AppError> {
+    let patch = WebhookPatch::from(form);
+    let types = super::wire::parse_types(&form.event_types)
+        .map_err(|error| AppError::field("event_types", error))?;
+    let filters = super::wire::parse_filters(&patch.filters.unwrap_or_default())
+        .map_err(|error| AppError::field("filters", error))?;
+    let tests = patch.include_test_events.unwrap_or_default();
+    store::dry_run(caller.house(), agent, &types, &filters, tests).await
+}
+
+/// `status`: `enabled` or `paused`, the state that is wanted.
+#[server(output = Compact)]
+pub async fn set_webhook_status(
+    workspace: String,
+    webhook: String,
+    status: String,
+) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let agent = agent(&caller, &workspace).await?;
+    let status: Status = status.parse().map_err(|_| AppError::Malformed)?;
+    let patch = WebhookPatch {
+        status: Some(status),
+        ..WebhookPatch::default()
+    };
+    let id = self::webhook(&webhook)?;
+    let mut tx = caller.house().db().begin().await?;
+    store::update(&mut tx, caller.house(), &agent, id, &patch).await?;
+    tx.commit().await?;
+    Ok(Done::said(if status == Status::Enabled {
+        "Webhook enabled"
+    } else {
+        "Webhook paused"
+    }))
+}
+
+#[server(output = Compact)]
+pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    let id = webhook(&form.webhook)?;
+    let found = store::find(caller.house(), &agent, id).await?;
+    if form.host.trim() != view::host(&found.url) {
+        return Err(AppError::field("host", "This is not its host"));
+    }
+    let mut tx = caller.house().db().begin().await?;
+    store::remove(&mut tx, &agent, id).await?;
+    tx.commit().await?;
+    leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks"));
+    Ok(Done::said("Webhook deleted"))
+}
+
+/// Sends a sample, waits for what becomes of it, and opens it.
+#[server(output = Compact)]
+pub async fn test_webhook(
+    workspace: String,
+    webhook: String,
+    event_type: String,
+) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    agent.require(Permission::ManageWebhooks)?;
+    let event_type: EventType = event_type.parse().map_err(|_| AppError::Malformed)?;
+    let id = self::webhook(&webhook)?;
+    let mut tx = caller.house().db().begin().await?;
+    let sent = store::test(&mut tx, &agent, id, event_type).await?;
+    tx.commit().await?;
+    let outcome = deliveries::outcome(caller.house(), &agent, sent, TEST_WAIT).await?;
+    leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
+    Ok(Done::said(match outcome.attempts.last() {
+        None => "Test queued".to_owned(),
+        Some(attempt) => match (attempt.status_code, &attempt.error) {
+            (Some(code), None) => format!("Test delivered: {code}"),
+            (Some(code), Some(_)) => format!("Test failed: {code}"),
+            (None, error) => format!(
+                "Test failed: {}",
+                super::model::explain(error.as_deref().unwrap_or("failed"))
+            ),
+        },
+    }))
+}
+
+#[server(output = Compact)]
+pub async fn show_webhook_secret(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
+    let (caller, agent) = proven(&form).await?;
+    let secret = store::secret(caller.house(), &agent, webhook(&form.webhook)?).await?;
+    Ok(Done::said("The secret is shown this once").with_secret(secret))
+}
+
+#[server(output = Compact)]
+pub async fn rotate_webhook_secret(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
+    let (caller, agent) = proven(&form).await?;
+    let id = webhook(&form.webhook)?;
+    let mut tx = caller.house().db().begin().await?;
+    let rotated = store::rotate_secret(&mut tx, caller.house(), &agent, id).await?;
+    tx.commit().await?;
+    let done = Done::said("Secret rotated. The old one signs too for 24 hours");
+    Ok(match rotated.secret {
+        Some(secret) => done.with_secret(secret),
+        None => done,
+    })
+}
+
+/// Someone who has just proved who they are: what follows shows or changes a secret.
+#[cfg(feature = "ssr")]
+async fn proven(form: &SecretForm) -> Result<(Caller, Agent), AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    // Who may not see it is told so before they are asked who they are.
+    actor.require(Permission::ManageWebhooks)?;
+    confirm_identity(
+        caller.house(),
+        caller.info(),
+        actor.person(),
+        &form.current_password,
+    )
+    .await?;
+    Ok((caller, actor.into()))
+}
+
+#[server(output = Compact)]
+pub async fn resend_delivery(workspace: String, delivery: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let agent = agent(&caller, &workspace).await?;
+    let id = self::delivery(&delivery)?;
+    let mut tx = caller.house().db().begin().await?;
+    store::resend(&mut tx, &agent, id).await?;
+    tx.commit().await?;
+    Ok(Done::said("Sending again"))
+}
+
+/// `hours`: how far back.
+#[server(output = Compact)]
+pub async fn recover_deliveries(
+    workspace: String,
+    webhook: String,
+    hours: String,
+) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let agent = agent(&caller, &workspace).await?;
+    let id = self::webhook(&webhook)?;
+    let back: u64 = hours.parse().map_err(|_| AppError::Malformed)?;
+    let since = Timestamp::now().before(self::hours(back.min(24 * 365)));
+    let mut tx = caller.house().db().begin().await?;
+    let count = deliveries::recover(&mut tx, &agent, id, since).await?;
+    tx.commit().await?;
+    Ok(Done::said(match count {
+        0 => "Nothing has failed since then".to_owned(),
+        1 => "Sending 1 delivery again".to_owned(),
+        deliveries::MOST_RECOVERED => {
+            format!("Sending the oldest {count} again. Press it once more for the rest")
+        }
+        n => format!("Sending {n} deliveries again"),
+    }))
+}
+
+#[server(output = Compact)]
+pub async fn show_delivery_curl(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
+    let (caller, agent) = proven(&form).await?;
+    let command = deliveries::curl(caller.house(), &agent, delivery(&form.delivery)?).await?;
+    Ok(Done::said("Signed as of now").with_secret(Secret::from(command)))
+}

@@ -1,0 +1,345 @@
+//! Deliveries, as people and programs look at them and have them sent again.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
+};
+
+use super::model::{DeliveryStatus, PAGE, Status};
+use super::store::{self, hint};
+use super::wire::DeliveryOut;
+use super::{envelope, signing};
+use crate::catalog::EventType;
+use crate::db::entity::delivery::{self, Column};
+use crate::db::entity::{delivery_attempt, webhook};
+use crate::db::{Tx, entity};
+use crate::domain::{AppError, DeliveryId, EventId, Permission, Timestamp, WebhookId, WorkspaceId};
+use crate::house::House;
+use crate::session::Agent;
+
+/// How many samples may wait for one webhook.
+const MOST_TESTS: u64 = 10;
+/// How many deliveries Recover takes up at once.
+pub const MOST_RECOVERED: u64 = 10_000;
+/// How often to look for an outcome of which no hint came.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Which deliveries to show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    pub status: Option<DeliveryStatus>,
+    pub event_type: Option<EventType>,
+    /// Made in the last so many hours.
+    pub hours: Option<u64>,
+    /// Older than this one.
+    pub before: Option<DeliveryId>,
+}
+
+/// A page of deliveries, newest first, with their attempts, and where the next begins.
+pub async fn deliveries(
+    house: &House,
+    agent: &Agent,
+    id: WebhookId,
+    wanted: Wanted,
+    limit: u64,
+) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    store::row(house.db().read(), agent.workspace(), id).await?;
+    let (rows, next) = page(house, id, wanted, limit).await?;
+    let attempts = attempts(house.db().read(), rows.iter().map(|row| row.id)).await?;
+    let rows = rows.iter().map(|row| DeliveryOut::new(row, &attempts));
+    Ok((rows.collect(), next))
+}
+
+pub(super) async fn page(
+    house: &House,
+    id: WebhookId,
+    wanted: Wanted,
+    limit: u64,
+) -> Result<(Vec<delivery::Model>, Option<DeliveryId>), AppError> {
+    let mut query = entity::Delivery::find()
+        .filter(Column::WebhookId.eq(id))
+        .order_by_desc(Column::Id)
+        .limit(limit + 1);
+    if let Some(status) = wanted.status {
+        query = query.filter(Column::Status.eq(status));
+    }
+    if let Some(event_type) = wanted.event_type {
+        query = query.filter(Column::EventType.eq(event_type));
+    }
+    if let Some(hours) = wanted.hours {
+        let since = Timestamp::now().before(crate::domain::hours(hours));
+        query = query.filter(Column::CreatedAt.gte(since));
+    }
+    if let Some(before) = wanted.before {
+        query = query.filter(Column::Id.lt(before));
+    }
+    let mut rows = query.all(house.db().read()).await?;
+    let more = rows.len() as u64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    Ok((rows, next))
+}
+
+pub(super) async fn attempts(
+    connection: &impl ConnectionTrait,
+    deliveries: impl Iterator<Item = DeliveryId>,
+) -> Result<Vec<delivery_attempt::Model>, AppError> {
+    use delivery_attempt::Column;
+    Ok(entity::DeliveryAttempt::find()
+        .filter(Column::DeliveryId.is_in(deliveries))
+        .order_by_asc(Column::Number)
+        .all(connection)
+        .await?)
+}
+
+/// A delivery and its webhook, if both are of this workspace.
+async fn owned(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    id: DeliveryId,
+) -> Result<(delivery::Model, webhook::Model), AppError> {
+    let delivery = entity::Delivery::find_by_id(id)
+        .one(connection)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let webhook = store::row(connection, workspace, delivery.webhook_id).await?;
+    Ok((delivery, webhook))
+}
+
+/// A delivery with its attempts.
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    agent: &Agent,
+    id: DeliveryId,
+) -> Result<DeliveryOut, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let (delivery, _) = owned(connection, agent.workspace(), id).await?;
+    let attempts = attempts(connection, [id].into_iter()).await?;
+    Ok(DeliveryOut::new(&delivery, &attempts))
+}
+
+/// What a delivery sends: a sample's own text, or its event's envelope.
+pub(super) async fn payload(
+    house: &House,
+    workspace: WorkspaceId,
+    delivery: &delivery::Model,
+) -> Result<String, AppError> {
+    if let Some(payload) = &delivery.payload {
+        return Ok(payload.clone());
+    }
+    let event = entity::Event::find_by_id(delivery.event_id)
+        .filter(entity::event::Column::WorkspaceId.eq(workspace))
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    Ok(envelope::body(&event))
+}
+
+/// Sends a sample at once, by the same way as everything else. It works for a paused webhook too: that is how one
+/// finds out whether to go on. One attempt, no retries.
+pub async fn test(
+    tx: &mut Tx,
+    agent: &Agent,
+    id: WebhookId,
+    event_type: EventType,
+) -> Result<DeliveryId, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    store::locked(tx, agent.workspace(), id).await?;
+    let waiting = entity::Delivery::find()
+        .filter(Column::WebhookId.eq(id))
+        .filter(Column::Status.eq(DeliveryStatus::Pending))
+        .filter(Column::Payload.is_not_null())
+        .count(tx)
+        .await?;
+    if waiting >= MOST_TESTS {
+        return Err(AppError::RateLimited { retry_after: 15 });
+    }
+    let (delivery, event, now) = (DeliveryId::new(), EventId::new(), Timestamp::now());
+    delivery::ActiveModel {
+        payload: Set(Some(envelope::sample(agent.workspace(), event_type, event))),
+        ..new_delivery(delivery, id, event, event_type, now)
+    }
+    .insert(tx)
+    .await?;
+    hint(tx, agent.workspace());
+    Ok(delivery)
+}
+
+/// A delivery that is due at `at`.
+pub fn new_delivery(
+    id: DeliveryId,
+    webhook: WebhookId,
+    event: EventId,
+    event_type: EventType,
+    at: Timestamp,
+) -> delivery::ActiveModel {
+    delivery::ActiveModel {
+        id: Set(id),
+        webhook_id: Set(webhook),
+        event_id: Set(event),
+        event_type: Set(event_type),
+        payload: Set(None),
+        status: Set(DeliveryStatus::Pending),
+        attempts: Set(0),
+        scheduled_from: Set(0),
+        next_attempt_at: Set(Some(at)),
+        lease_token: Set(None),
+        lease_until: Set(None),
+        last_status_code: Set(None),
+        last_error: Set(None),
+        created_at: Set(Timestamp::now()),
+        finished_at: Set(None),
+    }
+}
+
+/// Waits until a delivery is no longer pending, or has been tried, for as long as `within`; then tells how it stands.
+pub async fn outcome(
+    house: &House,
+    agent: &Agent,
+    id: DeliveryId,
+    within: Duration,
+) -> Result<DeliveryOut, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let mut hints = house.db().hub().listen();
+    let end = tokio::time::Instant::now() + within;
+    loop {
+        let (delivery, _) = owned(house.db().read(), agent.workspace(), id).await?;
+        let settled = delivery.status != DeliveryStatus::Pending
+            || delivery.lease_token.is_none() && delivery.attempts > delivery.scheduled_from;
+        if settled || tokio::time::Instant::now() >= end {
+            let attempts = attempts(house.db().read(), [id].into_iter()).await?;
+            return Ok(DeliveryOut::new(&delivery, &attempts));
+        }
+        // Whatever the hint is about: looking is cheap, and it may be about several things.
+        let _ = tokio::time::timeout(LOOK_AGAIN, hints.recv()).await;
+    }
+}
+
+/// Sends once more, at once, with the whole schedule of retries before it.
+pub async fn resend(tx: &mut Tx, agent: &Agent, id: DeliveryId) -> Result<(), AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let (delivery, webhook) = owned(tx, agent.workspace(), id).await?;
+    if webhook.status != Status::Enabled && delivery.payload.is_none() {
+        return Err(AppError::Conflict(
+            "This webhook is not enabled. Enable it first, then resend.".to_owned(),
+        ));
+    }
+    let again = entity::Delivery::update_many()
+        .col_expr(Column::Status, Expr::value(DeliveryStatus::Pending))
+        .col_expr(Column::ScheduledFrom, Expr::col(Column::Attempts))
+        .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
+        .col_expr(Column::FinishedAt, Expr::value(None::<Timestamp>))
+        .filter(Column::Id.eq(id))
+        .filter(not_under_way())
+        .exec(tx)
+        .await?;
+    if again.rows_affected == 0 {
+        return Err(AppError::Conflict("It is being sent right now.".to_owned()));
+    }
+    store::unblock(tx, webhook.id).await?;
+    hint(tx, agent.workspace());
+    Ok(())
+}
+
+/// Takes up again what failed or was cancelled since `since`, oldest first, and says how many.
+pub async fn recover(
+    tx: &mut Tx,
+    agent: &Agent,
+    id: WebhookId,
+    since: Timestamp,
+) -> Result<u64, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let webhook = store::locked(tx, agent.workspace(), id).await?;
+    if webhook.status != Status::Enabled {
+        return Err(AppError::Conflict(
+            "This webhook is not enabled. Enable it first, then recover.".to_owned(),
+        ));
+    }
+    let lost = Query::select()
+        .column(Column::Id)
+        .from(delivery::Entity)
+        .and_where(Column::WebhookId.eq(id))
+        .and_where(Column::Status.is_in([DeliveryStatus::Failed, DeliveryStatus::Cancelled]))
+        .and_where(Column::CreatedAt.gte(since))
+        .and_where(Column::Payload.is_null())
+        .order_by(Column::Id, sea_orm::Order::Asc)
+        .limit(MOST_RECOVERED)
+        .take();
+    let done = entity::Delivery::update_many()
+        .col_expr(Column::Status, Expr::value(DeliveryStatus::Pending))
+        .col_expr(Column::ScheduledFrom, Expr::col(Column::Attempts))
+        .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
+        .col_expr(Column::FinishedAt, Expr::value(None::<Timestamp>))
+        .filter(Column::Id.in_subquery(lost))
+        .exec(tx)
+        .await?;
+    store::unblock(tx, id).await?;
+    hint(tx, agent.workspace());
+    Ok(done.rows_affected)
+}
+
+/// Not leased by a worker that may still be at it.
+fn not_under_way() -> Condition {
+    Condition::any()
+        .add(Column::LeaseUntil.is_null())
+        .add(Column::LeaseUntil.lt(Timestamp::now()))
+}
+
+/// What waits for a webhook that is enabled no more. A sample is not meant: somebody asked for it by itself.
+pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<(), AppError> {
+    entity::Delivery::update_many()
+        .col_expr(Column::Status, Expr::value(DeliveryStatus::Cancelled))
+        .col_expr(Column::NextAttemptAt, Expr::value(None::<Timestamp>))
+        .col_expr(Column::LeaseToken, Expr::value(None::<uuid::Uuid>))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
+        .col_expr(Column::FinishedAt, Expr::value(Timestamp::now()))
+        .filter(Column::WebhookId.eq(row.id))
+        .filter(Column::Status.eq(DeliveryStatus::Pending))
+        .filter(Column::Payload.is_null())
+        .filter(not_under_way())
+        .exec(tx)
+        .await?;
+    hint(tx, row.workspace_id);
+    Ok(())
+}
+
+/// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
+pub async fn curl(house: &House, agent: &Agent, id: DeliveryId) -> Result<String, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let (delivery, webhook) = owned(house.db().read(), agent.workspace(), id).await?;
+    let body = payload(house, agent.workspace(), &delivery).await?;
+    let secrets = signing::secrets(house, &webhook)?;
+    let own = signing::own_headers(&secrets, delivery.event_id, Timestamp::now(), &body);
+    let mut command = format!("curl -i {}", quoted(&webhook.url));
+    for (name, value) in own {
+        command += &format!(" -H {}", quoted(&format!("{name}: {value}")));
+    }
+    for header in signing::headers(house, &webhook)? {
+        let line = format!("{}: {}", header.name, header.value.expose());
+        command += &format!(" -H {}", quoted(&line));
+    }
+    command += &format!(" --data-raw {}", quoted(&body));
+    Ok(command)
+}
+
+/// In single quotes, as a shell takes literally.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// How many rows of the page a section shows.
+pub(super) const SHOWN: u64 = PAGE;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_what_is_quoted_as_it_is() {
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+}

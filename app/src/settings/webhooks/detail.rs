@@ -1,0 +1,459 @@
+//! One webhook: what it gets, how it fares, and every delivery with every attempt.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_params_map, use_query_map};
+use server_fn::ServerFn;
+
+use super::api::{
+    DeleteWebhook, LoadWebhook, RecoverDeliveries, ResendDelivery, RotateWebhookSecret,
+    SetWebhookStatus, ShowDeliveryCurl, ShowWebhookSecret, TestWebhook, UpdateWebhook,
+};
+use super::chart::chart;
+use super::model::{AttemptView, DeliveryRow, DeliveryStatus, DeliveryView, Status, WebhookView};
+use super::page::{Held, fields, status_badge, try_button};
+use crate::catalog::EventType;
+use crate::domain::{DeliveryId, WebhookId, WorkspaceId};
+use crate::live::Topic;
+use crate::ui::{
+    Badge, Card, CurrentPassword, Data, Empty, Field, Form, Hidden, Icon, NewSecret, PageHeader,
+    Said, Submit, Time, forget_secret_on_leaving, guarded, icon, rows,
+};
+
+#[component]
+pub fn WebhookPage() -> impl IntoView {
+    let (params, query) = (use_params_map(), use_query_map());
+    let part = move |name: &'static str| {
+        Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()))
+    };
+    let asked = move |name: &'static str| {
+        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
+    };
+    let (slug, id) = (part("slug"), part("webhook"));
+    let asked = Asked {
+        status: asked("status"),
+        event_type: asked("type"),
+        hours: asked("hours"),
+        before: asked("before"),
+        delivery: asked("delivery"),
+    };
+    forget_secret_on_leaving();
+    view! {
+        <Title text="Webhook"/>
+        <p class="crumb"><a href=move || format!("/w/{}/settings/webhooks", slug.get())>"Webhooks"</a></p>
+        <PageHeader title="Webhook" lead="What it gets, how it fares, and every attempt."/>
+        {guarded(
+            move || LoadWebhook {
+                workspace: slug.get(),
+                webhook: id.get(),
+                status: asked.status.get(),
+                event_type: asked.event_type.get(),
+                hours: asked.hours.get(),
+                before: asked.before.get(),
+                delivery: asked.delivery.get(),
+            },
+            &[Topic::Webhooks, Topic::Deliveries],
+            move |data| webhook(data, asked),
+        )}
+    }
+}
+
+/// What the address asks for.
+#[derive(Clone, Copy)]
+struct Asked {
+    status: Memo<String>,
+    event_type: Memo<String>,
+    hours: Memo<String>,
+    before: Memo<String>,
+    delivery: Memo<String>,
+}
+
+impl Asked {
+    /// The address of the list as it is filtered, with something changed in it.
+    fn with(self, name: &str, value: &str) -> String {
+        let mut address = String::from("?");
+        for (known, signal) in [
+            ("status", self.status),
+            ("type", self.event_type),
+            ("hours", self.hours),
+            ("before", self.before),
+            ("delivery", self.delivery),
+        ] {
+            // Another filter begins at the first page, and opens nothing.
+            let old = match known {
+                "before" if name != "delivery" => String::new(),
+                "delivery" => String::new(),
+                _ => signal.get(),
+            };
+            let value = if known == name { value } else { &old };
+            if !value.is_empty() {
+                address += &format!("{known}={value}&");
+            }
+        }
+        address.truncate(address.len() - 1);
+        if address.is_empty() {
+            "?".to_owned()
+        } else {
+            address
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Names {
+    workspace: WorkspaceId,
+    id: WebhookId,
+}
+
+impl Names {
+    /// The hidden fields that name the webhook to a function without a form struct.
+    fn plain(self) -> AnyView {
+        view! {
+            <Hidden name="workspace" value=self.workspace.to_string()/>
+            <Hidden name="webhook" value=self.id.to_string()/>
+        }
+        .into_any()
+    }
+
+    fn in_form(self) -> AnyView {
+        view! {
+            <Hidden name="form[workspace]" value=self.workspace.to_string()/>
+            <Hidden name="form[webhook]" value=self.id.to_string()/>
+        }
+        .into_any()
+    }
+}
+
+fn webhook(data: Data<WebhookView>, asked: Asked) -> impl IntoView {
+    let names = data.with_untracked(|view| Names {
+        workspace: view.workspace,
+        id: view.id,
+    });
+    let ask = Signal::derive(move || data.with(|view| view.ask_password));
+    view! {
+        {shown_once()}
+        {state(data, names)}
+        {deliveries(data, names, asked, ask)}
+        {settings(data, names)}
+        {secret(data, names, ask)}
+        {danger(data, names)}
+    }
+}
+
+/// A secret, or a command that holds a signature: shown to whoever has just asked for it.
+fn shown_once() -> impl IntoView {
+    let said = expect_context::<Said>();
+    let is_command = Memo::new(move |_| {
+        said.secret()
+            .is_some_and(|text| text.expose().starts_with("curl "))
+    });
+    move || {
+        if is_command.get() {
+            view! {
+                <NewSecret label="curl command" text="Signed as of now. Most receivers take it for five minutes."
+                    command=Callback::new(|text: String| text.replace(" -H ", " \\\n  -H ").replace(" --data-raw ", " \\\n  --data-raw "))/>
+            }.into_any()
+        } else {
+            view! {
+                <NewSecret label="Signing Secret" text="Your receiver checks signatures with it."
+                    command=Callback::new(|text: String| format!("WEBHOOK_SECRET={text}"))/>
+            }
+            .into_any()
+        }
+    }
+}
+
+fn state(data: Data<WebhookView>, names: Names) -> AnyView {
+    let status = Memo::new(move |_| data.with(|view| view.status));
+    let test_options = EventType::ALL
+        .map(
+            |event_type| view! { <option value=event_type.as_str()>{event_type.as_str()}</option> },
+        )
+        .collect_view();
+    let toggle = move || {
+        let (wanted, label) = match status.get() {
+            Status::Enabled => ("paused", "Pause"),
+            Status::Paused | Status::Disabled => ("enabled", "Enable"),
+        };
+        view! {
+            <Form action=SetWebhookStatus::PATH class="inline-form">
+                {names.plain()}
+                <Hidden name="status" value=wanted.to_owned()/>
+                <Submit class="button">{label}</Submit>
+            </Form>
+        }
+    };
+    view! {
+        <Card title="Endpoint">
+            <p class="endpoint"><code>{move || data.with(|view| view.url.clone())}</code>" "{move || status_badge(status.get())}</p>
+            {move || data.with(|view| (!view.description.is_empty()).then(|| view! { <p class="muted">{view.description.clone()}</p> }))}
+            {move || data.with(reason)}
+            <div class="row">
+                <Form action=TestWebhook::PATH class="inline-form">
+                    {names.plain()}
+                    <select class="select select-inline" name="event_type" aria-label="Event type of the test">{test_options}</select>
+                    <Submit class="button button-primary">"Test"</Submit>
+                </Form>
+                {toggle}
+            </div>
+            <div class="charts">
+                {move || data.with(|view| chart("Last 24 hours", &view.day))}
+                {move || data.with(|view| chart("Last 7 days", &view.week))}
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+/// Why nothing arrives, if nothing does.
+fn reason(view: &WebhookView) -> Option<AnyView> {
+    let by = view.status_by.clone().unwrap_or_default();
+    let at = view.status_at.map(|at| view! { " "<Time at/> });
+    match view.status {
+        Status::Paused => Some(view! {
+            <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"Paused by "{by}{at}". Nothing is sent until someone enables it."</p></div>
+        }.into_any()),
+        Status::Disabled => {
+            let why = view.status_reason.clone().unwrap_or_default();
+            Some(view! {
+                <div class="callout" data-tone="warning">{icon(Icon::Warning)}
+                    <p>"Disabled by "{by}{at}": "{why}". Mend the receiver, press Test, then Enable, then Recover."</p>
+                </div>
+            }.into_any())
+        }
+        Status::Enabled => view.blocked_until.map(|until| view! {
+            <div class="callout" data-tone="warning">{icon(Icon::Clock)}
+                <p>{view.failures}" attempts in a row failed. The next is made "<Time at=until/>"; what is due meanwhile waits."</p>
+            </div>
+        }.into_any()),
+    }
+}
+
+fn deliveries(data: Data<WebhookView>, names: Names, asked: Asked, ask: Signal<bool>) -> AnyView {
+    let none = Memo::new(move |_| data.with(|view| view.deliveries.is_empty()));
+    let opened = Memo::new(move |_| data.with(|view| view.opened.clone()));
+    let tab = move |value: &'static str, label: &'static str| {
+        let current = move || (asked.status.get() == value).then_some("page");
+        view! { <a class="tab" href=move || asked.with("status", value) aria-current=current>{label}</a> }
+    };
+    let option = |value: &'static str, label: &'static str, chosen: &str| {
+        let selected = value == chosen;
+        view! { <option value=value selected=selected>{label}</option> }
+    };
+    let types = move || {
+        let chosen = asked.event_type.get();
+        EventType::ALL
+            .map(|event_type| option(event_type.as_str(), event_type.as_str(), &chosen))
+            .collect_view()
+    };
+    let times = move || {
+        let chosen = asked.hours.get();
+        [
+            ("", "Any time"),
+            ("1", "Last hour"),
+            ("24", "Last 24 hours"),
+            ("168", "Last 7 days"),
+        ]
+        .map(|(value, label)| option(value, label, &chosen))
+        .collect_view()
+    };
+    view! {
+        <Card title="Deliveries">
+            <div class="filters">
+                <nav class="tabs" aria-label="Deliveries by status">
+                    {tab("", "All")}
+                    {DeliveryStatus::ALL.map(|status| tab(status.as_str(), status.label())).collect_view()}
+                </nav>
+                <form method="get" class="inline-form">
+                    <input type="hidden" name="status" value=move || asked.status.get()/>
+                    <select class="select select-inline" name="type" aria-label="Event type"><option value="">"Any type"</option>{types}</select>
+                    <select class="select select-inline" name="hours" aria-label="Time">{times}</select>
+                    <button class="button">"Filter"</button>
+                </form>
+                <Form action=RecoverDeliveries::PATH class="inline-form">
+                    {names.plain()}
+                    <select class="select select-inline" name="hours" aria-label="Recover since">
+                        <option value="1">"1 hour ago"</option><option value="24" selected=true>"24 hours ago"</option>
+                        <option value="168">"7 days ago"</option><option value="720">"30 days ago"</option>
+                    </select>
+                    <Submit class="button">"Recover all failed"</Submit>
+                </Form>
+            </div>
+            {move || opened.get().map(|delivery| delivery_panel(delivery, names, asked, ask))}
+            {move || if none.get() {
+                view! { <Empty mark=Icon::Zap title="No deliveries" text="They appear by themselves as events happen. Press Test to send one now."/> }.into_any()
+            } else {
+                view! {
+                    <div class="table-wrap">
+                        <table class="table table-stack">
+                            <caption class="visually-hidden">"Deliveries"</caption>
+                            <thead><tr>
+                                <th scope="col">"Event"</th><th scope="col">"Status"</th><th scope="col">"Answer"</th>
+                                <th scope="col">"Attempts"</th><th scope="col">"When"</th><td></td>
+                            </tr></thead>
+                            <tbody>{rows(move || data.with(|view| view.deliveries.clone()), move |row| delivery_row(row, names, asked))}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+            {move || data.with(|view| view.next).map(|next: DeliveryId| view! {
+                <p class="pager"><a class="button" href=move || asked.with("before", &next.to_string())>"Older"</a></p>
+            })}
+        </Card>
+    }
+    .into_any()
+}
+
+fn delivery_row(row: DeliveryRow, names: Names, asked: Asked) -> AnyView {
+    let id = row.id;
+    let href = move || format!("{}#delivery", asked.with("delivery", &id.to_string()));
+    let status = row.status;
+    view! {
+        <tr data-status=status.as_str()>
+            <th scope="row" data-label="Event">
+                <a href=href>{row.event_type.as_str()}</a>
+                {row.test.then(|| view! { " "<Badge tone="neutral">"Test"</Badge> })}
+            </th>
+            <td data-label="Status"><Badge tone=status.tone()>{status.label()}</Badge></td>
+            <td data-label="Answer">{row.last}</td>
+            <td data-label="Attempts" class="tabular">{row.attempts}</td>
+            <td data-label="When"><Time at=row.created_at/></td>
+            <td class="actions">{resend(id, names, "icon-button")}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn resend(id: DeliveryId, names: Names, class: &'static str) -> AnyView {
+    let as_icon = class == "icon-button";
+    view! {
+        <Form action=ResendDelivery::PATH class="inline-form" key=format!("{id}{}", if as_icon { "" } else { "-open" })>
+            <Hidden name="workspace" value=names.workspace.to_string()/>
+            <Hidden name="delivery" value=id.to_string()/>
+            <button class=class aria-label="Resend" title="Resend">
+                {icon(Icon::RotateCw)}{(!as_icon).then_some("Resend")}
+            </button>
+        </Form>
+    }
+    .into_any()
+}
+
+/// A delivery, opened: what is sent, and every attempt, newest first.
+fn delivery_panel(
+    delivery: DeliveryView,
+    names: Names,
+    asked: Asked,
+    ask: Signal<bool>,
+) -> AnyView {
+    let id = delivery.id;
+    let status = delivery.status;
+    let attempts = delivery.attempts.into_iter().map(attempt).collect_view();
+    view! {
+        <section class="delivery" id="delivery" aria-label="Delivery">
+            <div class="filters">
+                <h3 class="delivery-title">{delivery.event_type.as_str()}" "<Badge tone=status.tone()>{status.label()}</Badge></h3>
+                <div class="row">
+                    {resend(id, names, "button")}
+                    <a class="button" href=move || asked.with("delivery", "")>"Close"</a>
+                </div>
+            </div>
+            <dl class="facts">
+                <dt>"Delivery"</dt><dd><code>{id.to_string()}</code></dd>
+                <dt>"webhook-id"</dt><dd><code>{delivery.event}</code></dd>
+                {delivery.next_attempt_at.map(|at| view! { <dt>"Next attempt"</dt><dd><Time at/></dd> })}
+            </dl>
+            <ol class="timeline">{attempts}</ol>
+            <details><summary>"What is sent"</summary><pre class="code">{delivery.body}</pre></details>
+            <Form action=ShowDeliveryCurl::PATH class="inline-form">
+                <Hidden name="form[workspace]" value=names.workspace.to_string()/>
+                <Hidden name="form[delivery]" value=id.to_string()/>
+                <CurrentPassword ask=ask/>
+                <Submit class="button">"Copy as curl"</Submit>
+            </Form>
+        </section>
+    }
+    .into_any()
+}
+
+fn attempt(attempt: AttemptView) -> AnyView {
+    let block = |title: &'static str, text: Option<String>| {
+        text.filter(|text| !text.is_empty()).map(
+            |text| view! { <h4 class="attempt-part">{title}</h4><pre class="code">{text}</pre> },
+        )
+    };
+    let cleared = attempt.request_headers.is_none();
+    view! {
+        <li class="attempt" data-good=attempt.good.to_string()>
+            <details>
+                <summary>
+                    {icon(if attempt.good { Icon::CircleCheck } else { Icon::CircleX })}
+                    <span>"Attempt "{attempt.number}": "<strong>{attempt.outcome}</strong></span>
+                    <span class="muted small tabular">{attempt.duration_ms}" ms · "<Time at=attempt.at/></span>
+                </summary>
+                {cleared.then(|| view! { <p class="hint">"Headers and bodies are kept for 30 days."</p> })}
+                {block("Request headers", attempt.request_headers)}
+                {block("Response headers", attempt.response_headers)}
+                {block("Response body", attempt.response_body)}
+            </details>
+        </li>
+    }
+    .into_any()
+}
+
+fn settings(data: Data<WebhookView>, names: Names) -> AnyView {
+    let held = data.with_untracked(|view| Held {
+        url: Signal::derive(move || data.with(|view| view.url.clone())),
+        description: Signal::derive(move || data.with(|view| view.description.clone())),
+        types: view.event_types.clone(),
+        filters: view.filters.clone(),
+        headers: view.header_names.clone(),
+        test_events: view.include_test_events,
+    });
+    view! {
+        <Card title="Settings" text="Another URL gets another secret.">
+            <Form action=UpdateWebhook::PATH guard=true>
+                {names.in_form()}
+                {fields(held)}
+                <div class="form-actions"><Submit>"Save Changes"</Submit>{try_button()}</div>
+            </Form>
+        </Card>
+    }
+    .into_any()
+}
+
+fn secret(data: Data<WebhookView>, names: Names, ask: Signal<bool>) -> AnyView {
+    view! {
+        <Card title="Secret" text="Every delivery is signed with it, by Standard Webhooks.">
+            {move || data.with(|view| view.overlap_until).map(|until| view! {
+                <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"The secret before this one signs too; it stops "<Time at=until/>"."</p></div>
+            })}
+            <Form action=ShowWebhookSecret::PATH>
+                {names.in_form()}
+                <CurrentPassword ask=ask/>
+                <div class="form-actions"><Submit class="button">"Show Secret"</Submit></div>
+            </Form>
+            <Form action=RotateWebhookSecret::PATH>
+                {names.in_form()}
+                <CurrentPassword ask=ask/>
+                <div class="form-actions"><Submit class="button">"Rotate Secret"</Submit></div>
+            </Form>
+        </Card>
+    }
+    .into_any()
+}
+
+fn danger(data: Data<WebhookView>, names: Names) -> AnyView {
+    let host = data.with_untracked(|view| view.host.clone());
+    view! {
+        <section class="card card-danger" aria-labelledby="delete-webhook">
+            <h2 class="card-title" id="delete-webhook">"Delete Webhook"</h2>
+            <p class="card-text">"Nothing is sent any more, and every delivery and attempt is removed, irreversibly."</p>
+            <Form action=DeleteWebhook::PATH>
+                {names.in_form()}
+                <Field name="host" label="Type the host to confirm" hint=format!("It is {host}")/>
+                <div class="form-actions"><Submit class="button button-danger">"Delete Webhook"</Submit></div>
+            </Form>
+        </section>
+    }
+    .into_any()
+}

@@ -1,0 +1,250 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use server_fn::ServerFn;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlInputElement;
+
+use super::api::{CreateWebhook, LoadWebhooks};
+use super::chart::rate;
+use super::model::{
+    FILTER_ROWS, FilterForm, HEADER_ROWS, Operator, Status, WebhookRow, WebhooksView,
+};
+use crate::catalog::{Category, EventType};
+use crate::live::Topic;
+use crate::ui::{
+    Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, PageHeader, Submit,
+    Time, guarded, icon, rows, use_typed, was_refused,
+};
+
+pub use super::detail::WebhookPage;
+
+#[component]
+pub fn WebhooksPage() -> impl IntoView {
+    let params = use_params_map();
+    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    view! {
+        <Title text="Webhooks"/>
+        <PageHeader title="Webhooks" lead="Events sent to your own programs as they happen: a CRM, Clay, Zapier, Make."/>
+        {guarded(
+            move || LoadWebhooks { workspace: slug.get() },
+            &[Topic::Webhooks, Topic::Deliveries],
+            move |data| webhooks(data, slug),
+        )}
+    }
+}
+
+fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
+    let none = Memo::new(move |_| data.with(|view| view.webhooks.is_empty()));
+    let workspace = data.with_untracked(|view| view.workspace.to_string());
+    let open = none.get_untracked() || was_refused(CreateWebhook::PATH, "");
+    view! {
+        <Card title="Your webhooks">
+            {move || if none.get() {
+                view! { <Empty mark=Icon::Zap title="No webhooks yet" text="Create one below: give the URL of your receiver, choose what it gets, and press Test."/> }.into_any()
+            } else {
+                view! {
+                    <div class="table-wrap">
+                        <table class="table table-stack">
+                            <caption class="visually-hidden">"Webhooks"</caption>
+                            <thead><tr>
+                                <th scope="col">"URL"</th><th scope="col">"Events"</th><th scope="col">"Status"</th>
+                                <th scope="col">"Last 24 hours"</th><th scope="col">"Last success"</th>
+                            </tr></thead>
+                            <tbody>{rows(move || data.with(|view| view.webhooks.clone()), move |row| webhook_row(row, slug))}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+        </Card>
+        <details class="card fold" id="create-webhook" open=open>
+            <summary><span class="card-title">"New webhook"</span></summary>
+            <Form action=CreateWebhook::PATH guard=true>
+                <Hidden name="form[workspace]" value=workspace/>
+                {fields(Held::default())}
+                <div class="form-actions">
+                    <Submit>"Create Webhook"</Submit>
+                    {try_button()}
+                </div>
+            </Form>
+        </details>
+    }
+}
+
+fn webhook_row(row: WebhookRow, slug: Memo<String>) -> AnyView {
+    let id = row.id;
+    let href = move || format!("/w/{}/settings/webhooks/{id}", slug.get());
+    let total = row.succeeded + row.failed;
+    view! {
+        <tr>
+            <th scope="row" data-label="URL">
+                <a href=href>{row.url}</a>
+                {(!row.description.is_empty()).then(|| view! { <span class="muted small block">{row.description}</span> })}
+            </th>
+            <td data-label="Events">{row.types}</td>
+            <td data-label="Status">{status_badge(row.status)}</td>
+            <td data-label="24 hours" class="tabular">{rate(row.succeeded, total)}" of "{total}</td>
+            <td data-label="Last success">{match row.last_success_at {
+                Some(at) => view! { <Time at/> }.into_any(),
+                None => "—".into_any(),
+            }}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+pub(super) fn status_badge(status: Status) -> AnyView {
+    view! { <Badge tone=status.tone()>{status.label()}</Badge> }.into_any()
+}
+
+/// What the form holds to begin with.
+#[derive(Clone, Default)]
+pub(super) struct Held {
+    pub url: Signal<String>,
+    pub description: Signal<String>,
+    pub types: Vec<EventType>,
+    pub filters: Vec<FilterForm>,
+    pub headers: Vec<String>,
+    pub test_events: bool,
+}
+
+/// The button that tries types and filters on the last events and saves nothing.
+pub(super) fn try_button() -> AnyView {
+    view! { <button class="button" name="form[dry_run]" value="yes">"Try on the last events"</button> }
+        .into_any()
+}
+
+/// The fields of the form, the same for a new webhook and for one that is changed.
+pub(super) fn fields(held: Held) -> AnyView {
+    let types = Category::ALL
+        .map(|category| category_types(category, &held.types))
+        .collect_view();
+    let filters = (0..FILTER_ROWS.max(held.filters.len()))
+        .map(|index| filter_row(index, held.filters.get(index).cloned().unwrap_or_default()))
+        .collect_view();
+    let headers = (0..HEADER_ROWS.max(held.headers.len()))
+        .map(|index| header_row(index, held.headers.get(index).cloned().unwrap_or_default()))
+        .collect_view();
+    view! {
+        <Field name="url" label="URL" kind="url" value=held.url hint="https://… Private addresses are refused"/>
+        <Field name="description" label="Description" value=held.description hint="For you and your colleagues"/>
+        <fieldset class="group">
+            <legend>"Event types"</legend>
+            <p class="hint">"None chosen is all of them, also those to come."</p>
+            <div class="form-actions script-only">
+                <button type="button" class="button button-small" on:click=|event| check_all(&event, true)>"Select All"</button>
+                <button type="button" class="button button-small" on:click=|event| check_all(&event, false)>"Select None"</button>
+            </div>
+            <div class="type-groups">{types}</div>
+            <GroupError name="event_types"/>
+        </fieldset>
+        <fieldset class="group">
+            <legend>"Filters"</legend>
+            <p class="hint">"All of them must hold. A path walks the event, as in data.stage."</p>
+            {filters}
+            <GroupError name="filters"/>
+        </fieldset>
+        <details class="group" open=!held.headers.is_empty()>
+            <summary>"Headers of your own"</summary>
+            <p class="hint">"Sent with every delivery, kept sealed, never shown again. An empty value keeps what is stored."</p>
+            {headers}
+            <GroupError name="headers"/>
+        </details>
+        {test_events(held.test_events)}
+    }
+    .into_any()
+}
+
+fn category_types(category: Category, chosen: &[EventType]) -> AnyView {
+    let boxes = EventType::ALL
+        .into_iter()
+        .filter(|event_type| event_type.category() == category)
+        .map(|event_type| {
+            let checked = chosen.contains(&event_type);
+            view! { <Checkbox name="event_types" value=event_type.as_str() label=event_type.as_str() checked=checked/> }
+        })
+        .collect_view();
+    view! {
+        <fieldset class="type-group">
+            <legend>{category.label()}</legend>
+            {boxes}
+        </fieldset>
+    }
+    .into_any()
+}
+
+/// Checks or clears every box of the group around the button.
+fn check_all(event: &leptos::ev::MouseEvent, checked: bool) {
+    let button = event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    let Some(Ok(Some(group))) = button.map(|button| button.closest("fieldset")) else {
+        return;
+    };
+    let Ok(boxes) = group.query_selector_all("input[type=checkbox]") else {
+        return;
+    };
+    for index in 0..boxes.length() {
+        if let Some(item) = boxes
+            .item(index)
+            .and_then(|item| item.dyn_into::<HtmlInputElement>().ok())
+        {
+            item.set_checked(checked);
+        }
+    }
+}
+
+/// A field of a row: a list of things with fields has names like `form[filters][0][path]`.
+fn cell(list: &str, index: usize, field: &str, label: &str, value: &str, secret: bool) -> AnyView {
+    let name = format!("{list}][{index}][{field}");
+    let value = use_typed(&name).unwrap_or_else(|| value.to_owned());
+    let kind = if secret { "password" } else { "text" };
+    view! {
+        <input class="input" type=kind name=format!("form[{name}]") value=value aria-label=format!("{label} {}", index + 1)
+            placeholder=label.to_owned() autocomplete="off" spellcheck="false" autocapitalize="none"/>
+    }
+    .into_any()
+}
+
+fn filter_row(index: usize, row: FilterForm) -> AnyView {
+    let name = format!("filters][{index}][operator");
+    let chosen = use_typed(&name).unwrap_or(row.operator);
+    let options = Operator::ALL
+        .map(|operator| {
+            let selected = operator.as_str() == chosen;
+            view! { <option value=operator.as_str() selected=selected>{operator.as_str()}</option> }
+        })
+        .collect_view();
+    view! {
+        <div class="filter-row">
+            {cell("filters", index, "path", "Path", &row.path, false)}
+            <select class="select" name=format!("form[{name}]") aria-label=format!("Operator {}", index + 1)>{options}</select>
+            {cell("filters", index, "value", "Value", &row.value, false)}
+        </div>
+    }
+    .into_any()
+}
+
+fn header_row(index: usize, name: String) -> AnyView {
+    view! {
+        <div class="filter-row header-row">
+            {cell("headers", index, "name", "Header", &name, false)}
+            {cell("headers", index, "value", "Header value", "", true)}
+        </div>
+    }
+    .into_any()
+}
+
+fn test_events(checked: bool) -> AnyView {
+    let checked = use_typed("url").map_or(checked, |_| use_typed("include_test_events").is_some());
+    view! {
+        <div class="check">
+            <label>
+                <input type="checkbox" name="form[include_test_events]" value="on" checked=checked/>
+                <span>"Include test events"</span>
+            </label>
+            <p class="hint">{icon(Icon::Info)}"Events made with a test key are sent too, with mode test."</p>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,399 @@
+//! Webhooks, as people and programs make and change them. What runs in a caller's transaction takes it, so that the
+//! public API can keep its answer in the same one.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use serde_json::json;
+
+use super::envelope;
+use super::model::{DRY_RUN, MOST_WEBHOOKS, SECRET_OVERLAP, Status};
+use super::signing;
+use super::wire::{
+    WebhookIn, WebhookOut, WebhookPatch, parse_description, parse_filters, parse_headers,
+    parse_types,
+};
+use super::{address, filter};
+use crate::catalog::{EventType, Mode};
+use crate::db::entity::webhook::{self, Column};
+use crate::db::{Tx, entity};
+use crate::domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId, WorkspaceId};
+use crate::events::{self, NewEvent, Origin};
+use crate::form::{Done, Line};
+use crate::house::House;
+use crate::live::{Hint, Topic};
+use crate::session::Agent;
+
+pub use super::deliveries::{deliveries, resend, test};
+
+/// A page of webhooks, oldest first, and where the next begins.
+pub async fn list(
+    house: &House,
+    agent: &Agent,
+    after: Option<WebhookId>,
+    limit: u64,
+) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let mut query = of(agent.workspace())
+        .order_by_asc(Column::Id)
+        .limit(limit + 1);
+    if let Some(after) = after {
+        query = query.filter(Column::Id.gt(after));
+    }
+    let mut rows = query.all(house.db().read()).await?;
+    let more = rows.len() as u64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    Ok((rows.iter().map(WebhookOut::from).collect(), next))
+}
+
+pub async fn find(house: &House, agent: &Agent, id: WebhookId) -> Result<WebhookOut, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    row(house.db().read(), agent.workspace(), id)
+        .await
+        .map(|row| WebhookOut::from(&row))
+}
+
+fn of(workspace: WorkspaceId) -> sea_orm::Select<entity::Webhook> {
+    entity::Webhook::find().filter(Column::WorkspaceId.eq(workspace))
+}
+
+/// The only finder: another workspace's webhook does not exist.
+pub(super) async fn row(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    id: WebhookId,
+) -> Result<webhook::Model, AppError> {
+    of(workspace)
+        .filter(Column::Id.eq(id))
+        .one(connection)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// The same, held against others who would change it.
+pub(super) async fn locked(
+    tx: &Tx,
+    workspace: WorkspaceId,
+    id: WebhookId,
+) -> Result<webhook::Model, AppError> {
+    of(workspace)
+        .filter(Column::Id.eq(id))
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// Makes a webhook; the answer holds its secret.
+pub async fn create(
+    tx: &mut Tx,
+    house: &House,
+    agent: &Agent,
+    input: &WebhookIn,
+) -> Result<WebhookOut, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let draft = input.parse(house.webhooks()).map_err(AppError::Invalid)?;
+    if of(agent.workspace()).count(tx).await? >= MOST_WEBHOOKS {
+        return Err(AppError::LimitReached(format!(
+            "A workspace has at most {MOST_WEBHOOKS} webhooks. Delete one first."
+        )));
+    }
+    let (id, now) = (WebhookId::new(), Timestamp::now());
+    let secret = signing::new_secret();
+    let row = webhook::ActiveModel {
+        id: Set(id),
+        workspace_id: Set(agent.workspace()),
+        url: Set(draft.url),
+        description: Set(draft.description),
+        event_types: Set(json!(draft.event_types)),
+        filters: Set(json!(draft.filters)),
+        headers: Set(signing::seal_headers(house, id, &draft.headers)),
+        secret: Set(signing::seal_secret(house, id, &secret)),
+        previous_secret: Set(None),
+        previous_secret_until: Set(None),
+        include_test_events: Set(draft.include_test_events),
+        status: Set(Status::Enabled),
+        status_reason: Set(None),
+        status_by: Set(None),
+        status_at: Set(None),
+        failures: Set(0),
+        failing_since: Set(None),
+        blocked_until: Set(None),
+        last_success_at: Set(None),
+        created_by_name: Set(agent.name().to_owned()),
+        created_at: Set(now),
+        updated_at: Set(now),
+    }
+    .insert(tx)
+    .await?;
+    record(tx, agent, EventType::WebhookCreated, &row, json!({})).await?;
+    Ok(WebhookOut::from(&row).with_secret(Some(secret)))
+}
+
+async fn record(
+    tx: &mut Tx,
+    origin: impl Into<Origin>,
+    event_type: EventType,
+    row: &webhook::Model,
+    mut more: serde_json::Value,
+) -> Result<(), AppError> {
+    if let Some(fields) = more.as_object_mut() {
+        fields.insert("id".to_owned(), json!(row.id));
+        fields.insert("url".to_owned(), json!(row.url));
+    }
+    let event = NewEvent::in_workspace(row.workspace_id, event_type, more);
+    events::record(tx, origin, event).await?;
+    Ok(())
+}
+
+/// Changes what is given and leaves the rest. Another URL gets another secret, which is then in the answer: whoever
+/// listens there has no claim to the old one.
+pub async fn update(
+    tx: &mut Tx,
+    house: &House,
+    agent: &Agent,
+    id: WebhookId,
+    patch: &WebhookPatch,
+) -> Result<WebhookOut, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let before = locked(tx, agent.workspace(), id).await?;
+    let (mut row, mut errors) = (before.clone(), FieldErrors::new());
+    let mut changed: Vec<&str> = Vec::new();
+    let mut secret = None;
+    if let Some(text) = &patch.url
+        && let Some(url) = errors.check("url", address::parse_url(text, house.webhooks()))
+        && url != row.url
+    {
+        let new = signing::new_secret();
+        row.url = url;
+        row.secret = signing::seal_secret(house, id, &new);
+        (row.previous_secret, row.previous_secret_until) = (None, None);
+        (row.failures, row.failing_since, row.blocked_until) = (0, None, None);
+        row.last_success_at = None;
+        secret = Some(new);
+        changed.push("url");
+    }
+    if let Some(text) = &patch.description
+        && let Some(text) = errors.check("description", parse_description(text))
+        && text != row.description
+    {
+        row.description = text;
+        changed.push("description");
+    }
+    if let Some(types) = &patch.event_types
+        && let Some(types) = errors.check("event_types", parse_types(types))
+        && json!(types) != row.event_types
+    {
+        row.event_types = json!(types);
+        changed.push("event_types");
+    }
+    if let Some(filters) = &patch.filters
+        && let Some(filters) = errors.check("filters", parse_filters(filters))
+        && json!(filters) != row.filters
+    {
+        row.filters = json!(filters);
+        changed.push("filters");
+    }
+    if let Some(include) = patch.include_test_events
+        && include != row.include_test_events
+    {
+        row.include_test_events = include;
+        changed.push("include_test_events");
+    }
+    if let Some(headers) = &patch.headers {
+        let stored = signing::headers(house, &before)?;
+        let given = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_ref()));
+        if let Some(headers) = errors.check("headers", parse_headers(given, &stored))
+            && headers != stored
+        {
+            row.headers = signing::seal_headers(house, id, &headers);
+            changed.push("headers");
+        }
+    }
+    if let Some(status) = patch.status
+        && status != row.status
+    {
+        if status == Status::Disabled {
+            errors.add("status", "A webhook is enabled or paused");
+        } else {
+            set_status(tx, &mut row, status, agent.name(), None).await?;
+            changed.push("status");
+        }
+    }
+    if !errors.is_empty() {
+        return Err(AppError::Invalid(errors));
+    }
+    if !changed.is_empty() {
+        row.updated_at = Timestamp::now();
+        save(tx, &row).await?;
+        let more = json!({"changed": changed, "status": row.status});
+        record(tx, agent, EventType::WebhookUpdated, &row, more).await?;
+    }
+    Ok(WebhookOut::from(&row).with_secret(secret))
+}
+
+async fn save(tx: &Tx, row: &webhook::Model) -> Result<(), AppError> {
+    row.clone()
+        .into_active_model()
+        .reset_all()
+        .update(tx)
+        .await?;
+    Ok(())
+}
+
+/// Enabled again, a webhook begins with a clean slate. Otherwise what waits is cancelled, but for what is under way:
+/// that ends as it ends.
+async fn set_status(
+    tx: &mut Tx,
+    row: &mut webhook::Model,
+    status: Status,
+    by: &str,
+    reason: Option<&str>,
+) -> Result<(), AppError> {
+    row.status = status;
+    row.status_by = Some(by.to_owned());
+    row.status_reason = reason.map(str::to_owned);
+    row.status_at = Some(Timestamp::now());
+    if status == Status::Enabled {
+        (row.failures, row.failing_since, row.blocked_until) = (0, None, None);
+    } else {
+        super::deliveries::cancel_waiting(tx, row).await?;
+    }
+    Ok(())
+}
+
+/// Turned off by the house: it failed for too long, or its receiver says that it is gone. Owners and admins are told
+/// by the event.
+pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), AppError> {
+    let row = entity::Webhook::find_by_id(id)
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    let Some(mut row) = row.filter(|row| row.status == Status::Enabled) else {
+        return Ok(());
+    };
+    set_status(tx, &mut row, Status::Disabled, "Wheelhouse", Some(reason)).await?;
+    row.updated_at = Timestamp::now();
+    save(tx, &row).await?;
+    let more = json!({"reason": reason});
+    record(tx, Origin::system(), EventType::WebhookDisabled, &row, more).await?;
+    tracing::warn!(webhook = %id, reason, "webhook disabled");
+    Ok(())
+}
+
+pub async fn remove(tx: &mut Tx, agent: &Agent, id: WebhookId) -> Result<(), AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let row = locked(tx, agent.workspace(), id).await?;
+    entity::Webhook::delete_by_id(id).exec(tx).await?;
+    record(tx, agent, EventType::WebhookDeleted, &row, json!({})).await
+}
+
+/// A new secret. The one before signs beside it for [`SECRET_OVERLAP`], so that a receiver can change over in peace.
+pub async fn rotate_secret(
+    tx: &mut Tx,
+    house: &House,
+    agent: &Agent,
+    id: WebhookId,
+) -> Result<WebhookOut, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let mut row = locked(tx, agent.workspace(), id).await?;
+    let (secret, now) = (signing::new_secret(), Timestamp::now());
+    let sealed = signing::seal_secret(house, id, &secret);
+    row.previous_secret = Some(std::mem::replace(&mut row.secret, sealed));
+    row.previous_secret_until = Some(now.after(SECRET_OVERLAP));
+    row.updated_at = now;
+    save(tx, &row).await?;
+    let more = json!({"changed": ["secret"], "status": row.status});
+    record(tx, agent, EventType::WebhookUpdated, &row, more).await?;
+    Ok(WebhookOut::from(&row).with_secret(Some(secret)))
+}
+
+/// The present secret, for whoever has just proved who they are.
+pub async fn secret(house: &House, agent: &Agent, id: WebhookId) -> Result<Secret, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let row = row(house.db().read(), agent.workspace(), id).await?;
+    let secrets = signing::secrets(house, &row)?;
+    secrets.into_iter().next().ok_or(AppError::NotFound)
+}
+
+/// Which of the workspace's last events these types and filters would have let through, and why not the others.
+pub async fn dry_run(
+    house: &House,
+    agent: &Agent,
+    types: &[EventType],
+    filters: &[filter::Filter],
+    test_events: bool,
+) -> Result<Done, AppError> {
+    agent.require(Permission::ManageWebhooks)?;
+    let last = entity::Event::find()
+        .filter(entity::event::Column::WorkspaceId.eq(agent.workspace()))
+        .order_by_desc(entity::event::Column::Id)
+        .limit(DRY_RUN)
+        .all(house.db().read())
+        .await?;
+    let now = Timestamp::now();
+    let results: Vec<Line> = last
+        .iter()
+        .map(|event| {
+            let verdict = verdict(event, types, filters, test_events);
+            Line {
+                subject: format!(
+                    "{}, {}",
+                    event.event_type,
+                    event.created_at.relative_to(now)
+                ),
+                good: verdict.is_ok(),
+                message: verdict.err().unwrap_or_else(|| "would be sent".to_owned()),
+            }
+        })
+        .collect();
+    let good = results.iter().filter(|line| line.good).count();
+    Ok(Done {
+        message: format!(
+            "{good} of the last {} events would have been sent",
+            results.len()
+        ),
+        results,
+        keep: true,
+        ..Done::default()
+    })
+}
+
+/// Whether a webhook of these types and filters gets an event; if not, why.
+pub fn verdict(
+    event: &entity::event::Model,
+    types: &[EventType],
+    filters: &[filter::Filter],
+    test_events: bool,
+) -> Result<(), String> {
+    if event.mode == Mode::Test && !test_events {
+        return Err("it is a test event".to_owned());
+    }
+    if !types.is_empty() && !types.contains(&event.event_type) {
+        return Err("its type is not chosen".to_owned());
+    }
+    if filters.is_empty() {
+        return Ok(());
+    }
+    filter::verdict(filters, &envelope::value(event))
+}
+
+/// Lets what waits go at once though it failed before: someone has just asked for it.
+pub(super) async fn unblock(tx: &Tx, id: WebhookId) -> Result<(), AppError> {
+    entity::Webhook::update_many()
+        .col_expr(Column::BlockedUntil, Expr::value(None::<Timestamp>))
+        .filter(Column::Id.eq(id))
+        .filter(Column::BlockedUntil.is_not_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) fn hint(tx: &mut Tx, workspace: WorkspaceId) {
+    tx.hint(Hint::workspace(workspace, Topic::Deliveries));
+}

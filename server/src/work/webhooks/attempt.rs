@@ -1,0 +1,268 @@
+//! One attempt: a signed request, and as much of the answer as is kept. It ends at its deadline, whatever the receiver
+//! does, and its failures have names.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use app::domain::{EventId, Secret, Timestamp};
+use app::settings::webhooks::address::Policy;
+use app::settings::webhooks::model::Header;
+use app::settings::webhooks::signing;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header::HeaderName};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::{Map, Value};
+
+use super::dial::{DialError, Dialler, Resolve};
+
+/// From resolution to the last byte that is read.
+pub const DEADLINE: Duration = Duration::from_secs(15);
+/// How much of an answer is read.
+const MOST_READ: usize = 20_000;
+/// How much of its headers is kept, and taken at all.
+const MOST_HEADERS: usize = 100;
+const MOST_HEADER_BYTES: usize = 64 * 1024;
+const IDLE_CONNECTIONS: Duration = Duration::from_secs(30);
+const IDLE_PER_HOST: usize = 32;
+/// What stands for a value that is not shown.
+const MASKED: &str = "••••";
+
+/// What goes where.
+#[derive(Clone)]
+pub struct Shipment {
+    pub uri: Uri,
+    pub secrets: Arc<[Secret]>,
+    pub headers: Arc<[Header]>,
+    pub event: EventId,
+    pub body: Bytes,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub at: Timestamp,
+    pub duration: Duration,
+    pub status: Option<u16>,
+    /// Nothing is success.
+    pub error: Option<&'static str>,
+    /// What the receiver asks to wait, in seconds.
+    pub retry_after: Option<u64>,
+    pub request_headers: Value,
+    pub response_headers: Option<Value>,
+    pub response_body: Option<String>,
+}
+
+/// Sends shipments; cheap to clone.
+#[derive(Clone)]
+pub struct Courier {
+    client: Client<HttpsConnector<Dialler>, Full<Bytes>>,
+    deadline: Duration,
+}
+
+impl Courier {
+    pub fn new(resolver: Arc<dyn Resolve>, policy: Policy) -> Self {
+        Self::with_deadline(resolver, policy, DEADLINE)
+    }
+
+    pub fn with_deadline(resolver: Arc<dyn Resolve>, policy: Policy, deadline: Duration) -> Self {
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring knows TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(Dialler::new(resolver, policy));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_CONNECTIONS)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .http1_max_headers(MOST_HEADERS)
+            .http1_max_buf_size(MOST_HEADER_BYTES)
+            .http2_max_header_list_size(u32::try_from(MOST_HEADER_BYTES).unwrap_or(u32::MAX))
+            .build(connector);
+        Self { client, deadline }
+    }
+
+    pub async fn send(&self, shipment: &Shipment) -> Report {
+        let (at, begun) = (Timestamp::now(), Instant::now());
+        let body = std::str::from_utf8(&shipment.body).unwrap_or_default();
+        let own = signing::own_headers(&shipment.secrets, shipment.event, at, body);
+        let mut report = Report {
+            at,
+            duration: Duration::ZERO,
+            status: None,
+            error: None,
+            retry_after: None,
+            request_headers: shown(&own, &shipment.headers),
+            response_headers: None,
+            response_body: None,
+        };
+        let request = request(shipment, &own);
+        // The answer's head is written into the report before its body, so that a slow body does not hide it.
+        let end = tokio::time::timeout(self.deadline, self.ask(request, &mut report)).await;
+        report.error = match end {
+            Ok(Ok(())) => report.status.and_then(verdict),
+            Ok(Err(failure)) => Some(failure),
+            Err(_) if report.status.is_some() => Some("too_slow"),
+            Err(_) => Some("timeout"),
+        };
+        report.duration = begun.elapsed();
+        report
+    }
+
+    async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+        report: &mut Report,
+    ) -> Result<(), &'static str> {
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| name(&error))?;
+        let (head, body) = response.into_parts();
+        report.status = Some(head.status.as_u16());
+        report.response_headers = Some(readable(&head.headers));
+        report.retry_after = retry_after(head.status, &head.headers);
+        report.response_body = Some(read(body).await?);
+        Ok(())
+    }
+}
+
+/// What a status says of the attempt: nothing if it is a success.
+fn verdict(status: u16) -> Option<&'static str> {
+    match status {
+        200..=299 => None,
+        300..=399 => Some("redirected"),
+        410 => Some("gone"),
+        _ => Some("status"),
+    }
+}
+
+fn request(shipment: &Shipment, own: &[(&'static str, String)]) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(shipment.body.clone()));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = shipment.uri.clone();
+    let headers = request.headers_mut();
+    for header in shipment.headers.iter() {
+        if let (Ok(name), Ok(mut value)) = (
+            HeaderName::from_bytes(header.name.as_bytes()),
+            HeaderValue::from_str(header.value.expose()),
+        ) {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+    }
+    // Ours last, so that nothing stands in their place.
+    for (name, value) in own {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    request
+}
+
+/// The headers as the delivery log shows them: whatever a workspace sends along may be a password.
+fn shown(own: &[(&'static str, String)], custom: &[Header]) -> Value {
+    let own = own
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    let custom = custom
+        .iter()
+        .map(|header| (header.name.clone(), Value::from(MASKED)));
+    Value::Object(own.chain(custom).collect())
+}
+
+fn readable(headers: &HeaderMap) -> Value {
+    let mut map = Map::new();
+    for (name, value) in headers {
+        let text = String::from_utf8_lossy(value.as_bytes()).replace('\0', "\u{fffd}");
+        map.entry(name.as_str())
+            .and_modify(|known| {
+                if let Some(before) = known.as_str() {
+                    *known = Value::from(format!("{before}, {text}"));
+                }
+            })
+            .or_insert_with(|| Value::from(text));
+    }
+    Value::Object(map)
+}
+
+/// Seconds, for the two statuses that mean "later". The form with a date is not heeded: clocks differ.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
+    .then(|| {
+        headers
+            .get(http::header::RETRY_AFTER)?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    })
+    .flatten()
+}
+
+/// The first [`MOST_READ`] bytes. What comes after is not waited for, and as it comes compressed it stays.
+async fn read(mut body: Incoming) -> Result<String, &'static str> {
+    let mut bytes = Vec::new();
+    while bytes.len() < MOST_READ {
+        match body.frame().await {
+            None => break,
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    let room = MOST_READ - bytes.len();
+                    bytes.extend_from_slice(&data[..data.len().min(room)]);
+                }
+            }
+            Some(Err(_)) => return Err("connection_lost"),
+        }
+    }
+    // PostgreSQL's text holds no zero byte.
+    Ok(String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"))
+}
+
+/// What went wrong, by the deepest cause that we know.
+fn name(error: &legacy::Error) -> &'static str {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(dial) = error.downcast_ref::<DialError>() {
+            return match dial {
+                DialError::Unresolved => "dns_failed",
+                DialError::Refused => "address_refused",
+                DialError::Unreachable(_) => "connect_failed",
+            };
+        }
+        if error.is::<rustls::Error>() {
+            return "tls_failed";
+        }
+        // An io::Error keeps what it carries from `source`.
+        let carried = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        cause = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    if error.is_connect() {
+        "connect_failed"
+    } else {
+        "connection_lost"
+    }
+}

@@ -1,0 +1,135 @@
+//! The way out. A connection is made only to an address that was looked at after resolution: what a name says when it
+//! is checked and when it is dialled is the same, because it is asked once.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use app::settings::webhooks::address::Policy;
+use futures::future::BoxFuture;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// How long one of several addresses may take to answer, before the next is tried.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How many addresses of a name are tried.
+const MOST_ADDRESSES: usize = 4;
+
+/// Turns a name into addresses.
+pub trait Resolve: Send + Sync {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>>;
+}
+
+/// The system's own resolver.
+pub struct System;
+
+impl Resolve for System {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum DialError {
+    Unresolved,
+    Refused,
+    Unreachable(std::io::Error),
+}
+
+impl std::fmt::Display for DialError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unresolved => "the name could not be resolved",
+            Self::Refused => "the address is private or reserved",
+            Self::Unreachable(_) => "no connection",
+        })
+    }
+}
+
+impl std::error::Error for DialError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable(error) => Some(error),
+            Self::Unresolved | Self::Refused => None,
+        }
+    }
+}
+
+/// Connects to what may be connected to.
+#[derive(Clone)]
+pub struct Dialler {
+    resolver: Arc<dyn Resolve>,
+    policy: Policy,
+}
+
+impl Dialler {
+    pub fn new(resolver: Arc<dyn Resolve>, policy: Policy) -> Self {
+        Self { resolver, policy }
+    }
+
+    async fn dial(&self, uri: &Uri) -> Result<TcpStream, DialError> {
+        let host = uri.host().ok_or(DialError::Unresolved)?;
+        let port = uri
+            .port_u16()
+            .unwrap_or(if uri.scheme_str() == Some("https") {
+                443
+            } else {
+                80
+            });
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        let found = match literal.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => self
+                .resolver
+                .resolve(host, port)
+                .await
+                .map_err(|_| DialError::Unresolved)?,
+        };
+        if found.is_empty() {
+            return Err(DialError::Unresolved);
+        }
+        let mut failure = DialError::Refused;
+        let allowed = found
+            .into_iter()
+            .filter(|address| self.policy.permits(address.ip()));
+        for address in allowed.take(MOST_ADDRESSES) {
+            match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failure = DialError::Unreachable(error),
+                Err(_) => failure = DialError::Unreachable(std::io::ErrorKind::TimedOut.into()),
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl tower::Service<Uri> for Dialler {
+    type Response = TokioIo<TcpStream>;
+    type Error = DialError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let dialler = self.clone();
+        Box::pin(async move { dialler.dial(&uri).await.map(TokioIo::new) })
+    }
+}

@@ -1,0 +1,438 @@
+//! Who may be sent to now. Each endpoint has a number of attempts that may be under way at once, which grows with
+//! success; endpoints that fail, or have never answered well, share a lane of their own, so that however many there
+//! are, the others do not wait for them. After some failures in a row an endpoint's circuit is open: nothing is tried
+//! until its pause is over, and then one attempt alone.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use app::domain::{Timestamp, WebhookId};
+
+/// How many attempts to one endpoint may be under way: at first, and at most.
+const FIRST_LIMIT: usize = 2;
+const LAST_LIMIT: usize = 32;
+/// How many deliveries a lane holds, under way or about to be.
+pub const HEALTHY_LANE: usize = 1024;
+pub const SUSPECT_LANE: usize = 256;
+/// How many wait here for one healthy endpoint at most, and for how long as it looks, in milliseconds: what waits holds
+/// a lease.
+const MOST_QUEUED: usize = 224;
+const LONGEST_QUEUE: u64 = 3_000;
+/// An endpoint that takes longer, in milliseconds, is put off with all that waits for it when there is no room.
+const SLOW: u64 = 1_000;
+/// Failures in a row that open the circuit, its first pause, and its longest.
+const FAILURES: i32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LAST_PAUSE: Duration = Duration::from_mins(10);
+/// How long an attempt is thought to take before there was one, in milliseconds.
+const AT_FIRST: u64 = 500;
+/// How long a delivery is put off that finds no room: at its endpoint, at one that is slow, or in the suspect lane.
+const NO_ROOM: Duration = Duration::from_millis(100);
+const NO_ROOM_FOR_LONG: Duration = Duration::from_secs(3);
+const LANE_FULL: Duration = Duration::from_secs(8);
+/// How many idle endpoints are remembered.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// How an endpoint fares, as its row says.
+#[derive(Clone, Copy, Debug)]
+pub struct Health {
+    pub failures: i32,
+    pub blocked_until: Option<Timestamp>,
+    pub succeeded: bool,
+}
+
+impl Health {
+    fn is_suspect(&self) -> bool {
+        self.failures > 0 || !self.succeeded
+    }
+
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.blocked_until.is_some_and(|until| until > now)
+    }
+
+    /// After a pause: one attempt says whether to go on.
+    fn is_probing(&self) -> bool {
+        self.failures >= FAILURES
+    }
+}
+
+/// Until when nothing is tried after so many failures in a row.
+pub fn pause_after(failures: i32, now: Timestamp) -> Option<Timestamp> {
+    let doubled = u32::try_from(failures.checked_sub(FAILURES)?).ok()?.min(10);
+    Some(now.after((FIRST_PAUSE * (1 << doubled)).min(LAST_PAUSE)))
+}
+
+/// Why a delivery that was claimed is not taken in: not before `until`; and with it all that waits for the endpoint, if
+/// `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    pub until: Timestamp,
+    pub all: bool,
+}
+
+struct Endpoint<J> {
+    health: Health,
+    limit: usize,
+    running: usize,
+    queue: VecDeque<J>,
+    /// Milliseconds that an attempt takes of late.
+    takes: u64,
+}
+
+impl<J> Endpoint<J> {
+    fn held(&self) -> usize {
+        self.running + self.queue.len()
+    }
+
+    /// How many may be under way.
+    fn limit(&self) -> usize {
+        if self.health.is_probing() {
+            1
+        } else {
+            self.limit
+        }
+    }
+
+    /// How many may be held: under way, and waiting for their turn.
+    fn room(&self) -> usize {
+        if self.health.is_probing() {
+            return 1;
+        }
+        if self.health.is_suspect() {
+            return self.limit * 2;
+        }
+        let turns = usize::try_from(LONGEST_QUEUE / self.takes.max(1)).unwrap_or(usize::MAX);
+        self.limit
+            + self
+                .limit
+                .saturating_mul(turns)
+                .clamp(self.limit, MOST_QUEUED)
+    }
+}
+
+/// Every endpoint that something is held for, or was lately.
+pub struct Endpoints<J> {
+    known: HashMap<WebhookId, Endpoint<J>>,
+    healthy: usize,
+    suspect: usize,
+    ready: VecDeque<WebhookId>,
+}
+
+impl<J> Default for Endpoints<J> {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            healthy: 0,
+            suspect: 0,
+            ready: VecDeque::new(),
+        }
+    }
+}
+
+impl<J> Endpoints<J> {
+    /// How many deliveries are held in all.
+    pub fn held(&self) -> usize {
+        self.healthy + self.suspect
+    }
+
+    /// How many more can be taken in.
+    pub fn room(&self) -> usize {
+        (HEALTHY_LANE + SUSPECT_LANE).saturating_sub(self.held())
+    }
+
+    /// Takes a delivery in, or says when to try again.
+    pub fn admit(
+        &mut self,
+        id: WebhookId,
+        health: Health,
+        now: Timestamp,
+        job: J,
+    ) -> Result<(), (J, Later)> {
+        self.learn(id, health);
+        if let Some(until) = health.blocked_until.filter(|until| *until > now) {
+            return Err((job, Later { until, all: true }));
+        }
+        let suspect = health.is_suspect();
+        if suspect && self.suspect >= SUSPECT_LANE {
+            let until = now.after(jittered(LANE_FULL));
+            return Err((job, Later { until, all: true }));
+        }
+        if !suspect && self.healthy >= HEALTHY_LANE {
+            let until = now.after(NO_ROOM);
+            return Err((job, Later { until, all: false }));
+        }
+        let Some(endpoint) = self.known.get_mut(&id) else {
+            return Err((
+                job,
+                Later {
+                    until: now,
+                    all: false,
+                },
+            ));
+        };
+        if endpoint.held() >= endpoint.room() {
+            let all = health.failures > 0 || endpoint.takes >= SLOW;
+            let wait = if all { NO_ROOM_FOR_LONG } else { NO_ROOM };
+            let until = now.after(jittered(wait));
+            return Err((job, Later { until, all }));
+        }
+        endpoint.queue.push_back(job);
+        if suspect {
+            self.suspect += 1;
+        } else {
+            self.healthy += 1;
+        }
+        self.ready.push_back(id);
+        Ok(())
+    }
+
+    /// Takes in what somebody asked for by itself, whatever the endpoint's health and room.
+    pub fn admit_at_once(&mut self, id: WebhookId, health: Health, job: J) {
+        self.learn(id, health);
+        if let Some(endpoint) = self.known.get_mut(&id) {
+            endpoint.queue.push_front(job);
+            endpoint.limit = endpoint.limit.max(endpoint.running + 1);
+            if endpoint.health.is_suspect() {
+                self.suspect += 1;
+            } else {
+                self.healthy += 1;
+            }
+            self.ready.push_front(id);
+        }
+    }
+
+    /// Notes how an endpoint fares. What is held moves to the lane where it now belongs.
+    pub fn learn(&mut self, id: WebhookId, health: Health) {
+        if self.known.len() > MOST_REMEMBERED {
+            self.known.retain(|_, endpoint| endpoint.held() > 0);
+        }
+        let endpoint = self.known.entry(id).or_insert_with(|| Endpoint {
+            health,
+            limit: FIRST_LIMIT,
+            running: 0,
+            queue: VecDeque::new(),
+            takes: AT_FIRST,
+        });
+        let held = endpoint.held();
+        match (endpoint.health.is_suspect(), health.is_suspect()) {
+            (true, false) => {
+                self.suspect -= held;
+                self.healthy += held;
+            }
+            (false, true) => {
+                self.healthy -= held;
+                self.suspect += held;
+            }
+            _ => {}
+        }
+        endpoint.health = health;
+    }
+
+    /// The next delivery to send, in turn by endpoint.
+    pub fn next(&mut self) -> Option<J> {
+        for _ in 0..self.ready.len() {
+            let id = self.ready.pop_front()?;
+            let Some(endpoint) = self.known.get_mut(&id) else {
+                continue;
+            };
+            if endpoint.queue.is_empty() {
+                continue;
+            }
+            if endpoint.running >= endpoint.limit() {
+                // Whoever ends puts it back in line.
+                continue;
+            }
+            let job = endpoint.queue.pop_front()?;
+            endpoint.running += 1;
+            if !endpoint.queue.is_empty() {
+                self.ready.push_back(id);
+            }
+            return Some(job);
+        }
+        None
+    }
+
+    /// An attempt has ended.
+    pub fn ended(&mut self, id: WebhookId, good: bool, took: Duration) {
+        let Some(endpoint) = self.known.get_mut(&id) else {
+            return;
+        };
+        endpoint.running = endpoint.running.saturating_sub(1);
+        let took = u64::try_from(took.as_millis())
+            .unwrap_or(u64::MAX)
+            .min(60_000);
+        endpoint.takes = (endpoint.takes * 3 + took) / 4;
+        endpoint.limit = if good {
+            (endpoint.limit + 1).min(LAST_LIMIT)
+        } else {
+            (endpoint.limit / 2).max(FIRST_LIMIT)
+        };
+        if endpoint.health.is_suspect() {
+            self.suspect = self.suspect.saturating_sub(1);
+        } else {
+            self.healthy = self.healthy.saturating_sub(1);
+        }
+        if !endpoint.queue.is_empty() {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Gives up what is held and not under way, such as at the end, or when an endpoint's circuit opens.
+    pub fn give_up(&mut self, which: Option<WebhookId>) -> Vec<J> {
+        let mut jobs = Vec::new();
+        for (id, endpoint) in &mut self.known {
+            if which.is_some_and(|which| which != *id) {
+                continue;
+            }
+            let count = endpoint.queue.len();
+            if endpoint.health.is_suspect() {
+                self.suspect -= count;
+            } else {
+                self.healthy -= count;
+            }
+            jobs.extend(endpoint.queue.drain(..));
+        }
+        jobs
+    }
+
+    /// Endpoints of which nothing can be taken in now: not worth a claim.
+    pub fn full(&self, now: Timestamp, most: usize) -> Vec<WebhookId> {
+        let lane_full = self.suspect >= SUSPECT_LANE;
+        self.known
+            .iter()
+            .filter(|(_, endpoint)| {
+                endpoint.held() >= endpoint.room()
+                    || endpoint.health.is_open(now)
+                    || lane_full && endpoint.health.is_suspect()
+            })
+            .map(|(id, _)| *id)
+            .take(most)
+            .collect()
+    }
+}
+
+/// The duration, give or take a fifth, so that what failed together does not come back together.
+pub fn jittered(duration: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    let share = f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
+    duration.mul_f64(0.8 + 0.4 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const QUICK: Duration = Duration::from_millis(4);
+
+    fn health(failures: i32, succeeded: bool) -> Health {
+        Health {
+            failures,
+            blocked_until: None,
+            succeeded,
+        }
+    }
+
+    fn admitted(
+        endpoints: &mut Endpoints<u32>,
+        id: WebhookId,
+        health: Health,
+        count: u32,
+    ) -> usize {
+        (0..count)
+            .filter(|job| endpoints.admit(id, health, NOW, *job).is_ok())
+            .count()
+    }
+
+    #[test]
+    fn what_may_be_under_way_grows_with_success_and_shrinks_with_failure() {
+        let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
+        assert_eq!(
+            admitted(&mut endpoints, id, health(0, true), 100),
+            2 + 2 * 6
+        );
+        let mut running = 0;
+        while endpoints.next().is_some() {
+            running += 1;
+        }
+        assert_eq!(running, FIRST_LIMIT);
+        for _ in 0..100 {
+            endpoints.ended(id, true, QUICK);
+        }
+        assert_eq!(endpoints.known[&id].limit, LAST_LIMIT);
+        assert_eq!(endpoints.known[&id].room(), LAST_LIMIT + MOST_QUEUED);
+        for _ in 0..10 {
+            endpoints.ended(id, false, QUICK);
+        }
+        assert_eq!(endpoints.known[&id].limit, FIRST_LIMIT);
+    }
+
+    #[test]
+    fn a_thousand_suspects_leave_room_for_the_healthy() {
+        let mut endpoints = Endpoints::default();
+        let taken: usize = (0..1000)
+            .map(|_| admitted(&mut endpoints, WebhookId::new(), health(3, false), 2))
+            .sum();
+        assert_eq!(taken, SUSPECT_LANE);
+        let healthy = WebhookId::new();
+        assert_eq!(admitted(&mut endpoints, healthy, health(0, true), 4), 4);
+        assert!(endpoints.full(NOW, 2000).len() >= 999);
+        assert!(
+            !endpoints.full(NOW, 2000).contains(&healthy) || endpoints.known[&healthy].held() == 4
+        );
+    }
+
+    #[test]
+    fn an_open_circuit_takes_nothing_and_a_probe_is_alone() {
+        let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
+        let until = NOW.after(Duration::from_secs(30));
+        let open = Health {
+            blocked_until: Some(until),
+            ..health(5, true)
+        };
+        let (_, refused) = endpoints.admit(id, open, NOW, 1).unwrap_err();
+        assert_eq!(refused, Later { until, all: true });
+        let over = Health {
+            blocked_until: Some(NOW),
+            ..health(5, true)
+        };
+        assert_eq!(admitted(&mut endpoints, id, over, 5), 1);
+        assert_eq!(endpoints.next(), Some(0));
+        assert_eq!(endpoints.next(), None);
+        endpoints.ended(id, true, QUICK);
+        endpoints.learn(id, health(0, true));
+        assert_eq!(admitted(&mut endpoints, id, health(0, true), 5), 5);
+    }
+
+    #[test]
+    fn the_pause_grows_to_ten_minutes() {
+        let pause = |failures| pause_after(failures, NOW).map(|until| until.since(NOW).as_secs());
+        assert_eq!(pause(4), None);
+        assert_eq!(pause(5), Some(30));
+        assert_eq!(pause(6), Some(60));
+        assert_eq!(pause(9), Some(480));
+        assert_eq!(pause(10), Some(600));
+        assert_eq!(pause(i32::MAX), Some(600));
+    }
+
+    #[test]
+    fn lanes_count_right_when_an_endpoint_recovers() {
+        let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
+        assert_eq!(admitted(&mut endpoints, id, health(1, true), 3), 3);
+        endpoints.learn(id, health(0, true));
+        assert_eq!((endpoints.suspect, endpoints.healthy), (0, 3));
+        assert!(endpoints.next().is_some());
+        endpoints.ended(id, true, QUICK);
+        assert_eq!(endpoints.give_up(None).len(), 2);
+        assert_eq!(endpoints.held(), 0);
+    }
+
+    #[test]
+    fn jitter_is_a_fifth_at_most() {
+        for _ in 0..1000 {
+            let wait = jittered(Duration::from_secs(100)).as_secs_f64();
+            assert!((80.0..=120.0).contains(&wait), "{wait}");
+        }
+    }
+}

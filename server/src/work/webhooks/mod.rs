@@ -1,0 +1,359 @@
+//! The sender of webhooks: claims due deliveries in batches, sends them at once and side by side, and writes down in
+//! batches what became of them. A crash anywhere leaves leases that run out: a delivery may then be sent twice, under
+//! the same id, and never not at all.
+
+pub mod attempt;
+pub mod dial;
+mod endpoints;
+pub mod fan_out;
+mod queue;
+pub mod tidy;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use app::domain::{AppError, Secret, Timestamp, WebhookId, WorkspaceId};
+use app::house::House;
+use app::settings::webhooks::model::Header;
+use app::settings::webhooks::{envelope, signing};
+use http::Uri;
+use hyper::body::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use attempt::{Courier, Report, Shipment};
+use endpoints::{Endpoints, Later};
+use queue::{Claim, Held, Outcome};
+
+/// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
+const IDLE: Duration = Duration::from_millis(500);
+/// How many deliveries one claim takes.
+const BATCH: usize = 256;
+/// How many outcomes one transaction writes down.
+const MOST_SETTLED: usize = 256;
+/// How many endpoints a claim leaves out by name.
+const MOST_LEFT_OUT: usize = 1_000;
+/// How often at most open pages are told to look again.
+const HINTS: Duration = Duration::from_millis(300);
+/// How much of a lease must be left to begin an attempt.
+const ENOUGH: Duration = Duration::from_secs(20);
+/// Longer than anything is put off for want of room at a quick endpoint.
+const A_MOMENT: Duration = Duration::from_millis(150);
+/// How often writing down is tried before what is to be written is let go.
+const MOST_REFUSALS: u32 = 10;
+/// How long to wait after the database failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Everything the sender has to know beside the house.
+#[derive(Clone)]
+pub struct Settings {
+    pub courier: Courier,
+    /// The waits between attempts.
+    pub waits: Arc<[Duration]>,
+}
+
+/// A delivery that is held, with all that it takes to send it.
+struct Job {
+    held: Held,
+    lease_until: Timestamp,
+    shipment: Shipment,
+}
+
+struct Sender {
+    house: House,
+    settings: Settings,
+    endpoints: Endpoints<Job>,
+    done: Vec<(Held, Outcome)>,
+    put_off: BTreeMap<WebhookId, Timestamp>,
+    results: mpsc::UnboundedSender<(Held, Report)>,
+    hints: Hints,
+    /// How often in a row the database did not take what was to be written down.
+    refusals: u32,
+}
+
+pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
+    let (results, mut ended) = mpsc::unbounded_channel();
+    let mut sender = Sender::new(house.clone(), settings, results);
+    let mut commits = house.db().hub().commits();
+    loop {
+        // Before looking, so that a commit in between is not missed.
+        commits.mark_unchanged();
+        while let Ok((held, report)) = ended.try_recv() {
+            sender.take_back(held, report);
+        }
+        let busy = match sender.turn(!stop.is_cancelled()).await {
+            Ok(busy) => busy,
+            Err(error) => {
+                tracing::warn!(%error, "deliveries could not be claimed or written down; it will be tried again");
+                tokio::time::sleep(AFTER_FAILURE).await;
+                false
+            }
+        };
+        if stop.is_cancelled() && sender.endpoints.held() == 0 && sender.done.is_empty() {
+            return;
+        }
+        if busy {
+            continue;
+        }
+        tokio::select! {
+            // Once is enough: afterwards it would never wait for anything else.
+            () = stop.cancelled(), if !stop.is_cancelled() => {}
+            Some((held, report)) = ended.recv() => sender.take_back(held, report),
+            _ = commits.changed() => {}
+            () = tokio::time::sleep(IDLE) => {}
+        }
+    }
+}
+
+/// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
+pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError> {
+    let (results, mut ended) = mpsc::unbounded_channel();
+    let mut sender = Sender::new(house.clone(), settings.clone(), results);
+    let mut quiet = false;
+    loop {
+        if sender.turn(true).await? {
+            quiet = false;
+        } else if sender.endpoints.held() > 0 {
+            if let Some((held, report)) = ended.recv().await {
+                sender.take_back(held, report);
+            }
+            quiet = false;
+        } else if quiet {
+            return Ok(());
+        } else {
+            // What found no room is due again in a moment.
+            tokio::time::sleep(A_MOMENT).await;
+            quiet = true;
+        }
+    }
+}
+
+impl Sender {
+    fn new(
+        house: House,
+        settings: Settings,
+        results: mpsc::UnboundedSender<(Held, Report)>,
+    ) -> Self {
+        Self {
+            house,
+            settings,
+            endpoints: Endpoints::default(),
+            done: Vec::new(),
+            put_off: BTreeMap::new(),
+            results,
+            hints: Hints::default(),
+            refusals: 0,
+        }
+    }
+
+    /// An attempt has ended.
+    fn take_back(&mut self, held: Held, report: Report) {
+        self.endpoints
+            .ended(held.webhook, report.error.is_none(), report.duration);
+        self.done.push((held, Outcome::Tried(report)));
+        self.start();
+    }
+
+    /// Writes down what has ended, claims what is due, begins what may begin. Whether there may be more at once.
+    async fn turn(&mut self, more: bool) -> Result<bool, AppError> {
+        if !more {
+            for job in self.endpoints.give_up(None) {
+                self.done.push((job.held, Outcome::Later(Timestamp::now())));
+            }
+        }
+        let settled = self.settle().await?;
+        let claimed = more && self.claim().await?;
+        self.start();
+        // What the claim sent back is written down before the next one.
+        Ok(settled || claimed)
+    }
+
+    async fn settle(&mut self) -> Result<bool, AppError> {
+        for (held, _) in &self.done {
+            self.hints.waiting.insert(held.workspace);
+        }
+        let hinted = self.hints.take();
+        if self.done.is_empty() && self.put_off.is_empty() && hinted.is_empty() {
+            return Ok(false);
+        }
+        let batch = self.done.len().min(MOST_SETTLED);
+        let settled = queue::settle(
+            &self.house,
+            &self.settings.waits,
+            &self.done[..batch],
+            &self.put_off,
+            &hinted,
+        )
+        .await;
+        let fares = match settled {
+            Err(error) if self.refusals < MOST_REFUSALS => {
+                self.refusals += 1;
+                return Err(error);
+            }
+            Err(error) => {
+                // Perhaps one of them cannot be written at all. Their leases run out, and they are sent again.
+                tracing::error!(%error, batch, "what became of deliveries could not be written down");
+                HashMap::new()
+            }
+            Ok(fares) => fares,
+        };
+        self.refusals = 0;
+        self.done.drain(..batch);
+        self.put_off.clear();
+        let now = Timestamp::now();
+        for (id, health) in fares {
+            self.endpoints.learn(id, health);
+            if let Some(until) = health.blocked_until.filter(|until| *until > now) {
+                self.put_off.insert(id, until);
+                for job in self.endpoints.give_up(Some(id)) {
+                    let outcome = if job.held.test { now } else { until };
+                    self.done.push((job.held, Outcome::Later(outcome)));
+                }
+            }
+        }
+        Ok(batch > 0)
+    }
+
+    async fn claim(&mut self) -> Result<bool, AppError> {
+        let room = self.endpoints.room().min(BATCH);
+        if room == 0 {
+            return Ok(false);
+        }
+        let full = self.endpoints.full(Timestamp::now(), MOST_LEFT_OUT);
+        let Some(claim) = queue::claim(&self.house, room, &full).await? else {
+            return Ok(false);
+        };
+        let any = !claim.deliveries.is_empty();
+        self.admit(claim);
+        Ok(any)
+    }
+
+    fn admit(&mut self, claim: Claim) {
+        let now = Timestamp::now();
+        let mut bodies: HashMap<_, Bytes> = HashMap::new();
+        let mut targets: HashMap<WebhookId, Option<Target>> = HashMap::new();
+        for delivery in claim.deliveries {
+            let Some(row) = claim.webhooks.get(&delivery.webhook_id) else {
+                // Deleted meanwhile, and the delivery with it.
+                continue;
+            };
+            let held = Held {
+                id: delivery.id,
+                webhook: row.id,
+                workspace: row.workspace_id,
+                lease: claim.lease,
+                attempts: delivery.attempts,
+                scheduled_from: delivery.scheduled_from,
+                test: delivery.payload.is_some(),
+            };
+            if !held.test && !queue::is_open(row) {
+                self.done.push((held, Outcome::Cancelled));
+                continue;
+            }
+            let body = match (&delivery.payload, claim.events.get(&delivery.event_id)) {
+                (Some(payload), _) => Bytes::from(payload.clone()),
+                (None, Some(event)) => bodies
+                    .entry(event.id)
+                    .or_insert_with(|| Bytes::from(envelope::body(event)))
+                    .clone(),
+                (None, None) => {
+                    self.done.push((held, Outcome::Lost));
+                    continue;
+                }
+            };
+            let target = targets
+                .entry(row.id)
+                .or_insert_with(|| Target::of(&self.house, row));
+            let Some(target) = target else {
+                // Its secret does not open. An operator has to see to it: the log says so each time.
+                let later = now.after(Duration::from_mins(10));
+                self.done.push((held, Outcome::Later(later)));
+                continue;
+            };
+            let job = Job {
+                held,
+                lease_until: claim.until,
+                shipment: Shipment {
+                    uri: target.uri.clone(),
+                    secrets: target.secrets.clone(),
+                    headers: target.headers.clone(),
+                    event: delivery.event_id,
+                    body,
+                },
+            };
+            let health = queue::health(row);
+            if job.held.test {
+                self.endpoints.admit_at_once(row.id, health, job);
+            } else if let Err((job, Later { until, all })) =
+                self.endpoints.admit(row.id, health, now, job)
+            {
+                if all {
+                    self.put_off.insert(row.id, until);
+                }
+                self.done.push((job.held, Outcome::Later(until)));
+            }
+        }
+    }
+
+    /// Begins every attempt that may begin.
+    fn start(&mut self) {
+        while let Some(job) = self.endpoints.next() {
+            let left = job.lease_until.since(Timestamp::now());
+            if left < ENOUGH {
+                // It waited here too long, or the process slept. Whoever claims it next sends it.
+                self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
+                self.done.push((job.held, Outcome::Later(Timestamp::now())));
+                continue;
+            }
+            let (courier, results) = (self.settings.courier.clone(), self.results.clone());
+            tokio::spawn(async move {
+                let report = courier.send(&job.shipment).await;
+                // Nobody listens any more only when the program ends.
+                let _ = results.send((job.held, report));
+            });
+        }
+    }
+}
+
+/// What is the same for every delivery to a webhook.
+struct Target {
+    uri: Uri,
+    secrets: Arc<[Secret]>,
+    headers: Arc<[Header]>,
+}
+
+impl Target {
+    fn of(house: &House, row: &app::db::entity::webhook::Model) -> Option<Self> {
+        Some(Self {
+            uri: row.url.parse().ok()?,
+            secrets: signing::secrets(house, row).ok()?.into(),
+            headers: signing::headers(house, row).ok()?.into(),
+        })
+    }
+}
+
+/// Which workspaces' pages are to look again, and when they were last told.
+struct Hints {
+    waiting: HashSet<WorkspaceId>,
+    told: Instant,
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self {
+            waiting: HashSet::new(),
+            told: Instant::now(),
+        }
+    }
+}
+
+impl Hints {
+    fn take(&mut self) -> HashSet<WorkspaceId> {
+        if self.waiting.is_empty() || self.told.elapsed() < HINTS {
+            return HashSet::new();
+        }
+        self.told = Instant::now();
+        std::mem::take(&mut self.waiting)
+    }
+}

@@ -1,0 +1,90 @@
+//! What is forgotten of deliveries, in small batches, so that no other writer waits for long.
+
+use std::time::Duration;
+
+use app::db::entity::{self, delivery, delivery_attempt};
+use app::domain::{AppError, AttemptId, DeliveryId, Timestamp, days};
+use app::house::House;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::Value;
+
+/// Headers and bodies of attempts are kept so long; then only what they came to.
+pub const KEEP_BODIES: Duration = days(30);
+/// Deliveries that have ended are kept so long.
+pub const KEEP_DELIVERIES: Duration = days(90);
+/// And so long the hours that charts are drawn from.
+const KEEP_HOURS: Duration = days(90);
+const BATCH: u64 = 500;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Does all there is to do, and says how many rows it touched.
+pub async fn tidy(house: &House) -> Result<u64, AppError> {
+    let mut touched = 0;
+    loop {
+        let now = blank_bodies(house).await? + delete_old(house).await?;
+        touched += now;
+        if now == 0 {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let oldest = Timestamp::now().before(KEEP_HOURS).millis() / 3_600_000;
+    let tx = house.db().begin().await?;
+    entity::WebhookHour::delete_many()
+        .filter(entity::webhook_hour::Column::Hour.lt(oldest))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(touched)
+}
+
+async fn blank_bodies(house: &House) -> Result<u64, AppError> {
+    use delivery_attempt::Column;
+    let ids: Vec<AttemptId> = entity::DeliveryAttempt::find()
+        .filter(Column::RequestHeaders.is_not_null())
+        .filter(Column::At.lt(Timestamp::now().before(KEEP_BODIES)))
+        .order_by_asc(Column::At)
+        .limit(BATCH)
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let tx = house.db().begin().await?;
+    let blanked = entity::DeliveryAttempt::update_many()
+        .col_expr(Column::RequestHeaders, Expr::value(None::<Value>))
+        .col_expr(Column::ResponseHeaders, Expr::value(None::<Value>))
+        .col_expr(Column::ResponseBody, Expr::value(None::<String>))
+        .filter(Column::Id.is_in(ids))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(blanked.rows_affected)
+}
+
+async fn delete_old(house: &House) -> Result<u64, AppError> {
+    use delivery::Column;
+    let ids: Vec<DeliveryId> = entity::Delivery::find()
+        .filter(Column::FinishedAt.lt(Timestamp::now().before(KEEP_DELIVERIES)))
+        .order_by_asc(Column::FinishedAt)
+        .limit(BATCH)
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let tx = house.db().begin().await?;
+    let deleted = entity::Delivery::delete_many()
+        .filter(Column::Id.is_in(ids))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(deleted.rows_affected)
+}
