@@ -10,7 +10,10 @@ mod queue;
 pub mod tidy;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use app::domain::{AppError, Secret, Timestamp, WebhookId, WorkspaceId};
@@ -76,8 +79,10 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
     let (results, mut ended) = mpsc::unbounded_channel();
     let mut sender = Sender::new(house.clone(), settings, results);
     loop {
-        // Listen before looking, so that a commit in between is not missed.
-        let committed = house.db().hub().committed();
+        // Listen before looking, so that a commit in between is not missed: it listens once it has been asked.
+        let mut committed = pin!(house.db().hub().committed());
+        let heard =
+            poll_fn(|context| Poll::Ready(committed.as_mut().poll(context).is_ready())).await;
         while let Ok((held, report)) = ended.try_recv() {
             sender.take_back(held, report);
         }
@@ -92,14 +97,14 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
         if stop.is_cancelled() && sender.endpoints.held() == 0 && sender.done.is_empty() {
             return;
         }
-        if busy {
+        if busy || heard {
             continue;
         }
         tokio::select! {
             // Once is enough: afterwards it would never wait for anything else.
             () = stop.cancelled(), if !stop.is_cancelled() => {}
             Some((held, report)) = ended.recv() => sender.take_back(held, report),
-            () = committed => {}
+            () = &mut committed => {}
             () = tokio::time::sleep(IDLE) => {}
         }
     }
