@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Webhook as Standard } from "standardwebhooks";
 import { Webhook as Svix } from "svix";
-import { card, expect, expectSaid, person, press, signIn, test, visit, type Page } from "../support/test.ts";
+import { expect, expectSaid, person, press, signIn, test, visit, type Page } from "../support/test.ts";
 
 test.use({ environment: { WHEELHOUSE_WEBHOOK_ALLOW: "127.0.0.0/8", WHEELHOUSE_WEBHOOK_RETRY_SECONDS: "1,1" } });
 

@@ -133,15 +133,23 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
 
 /// The commands whose words hold every word of the query.
 fn matching(query: &str, commands: Vec<Command>) -> Vec<Command> {
-    let query = query.to_lowercase();
+    if query.is_empty() {
+        return commands;
+    }
+    let query = lower(query);
     let words: Vec<&str> = query.split_whitespace().collect();
     commands
         .into_iter()
         .filter(|command| {
-            let text = format!("{} {}", command.label, command.hint).to_lowercase();
+            let text = lower(&format!("{} {}", command.label, command.hint));
             words.iter().all(|word| text.contains(word))
         })
         .collect()
+}
+
+/// In lower case, by the browser's own tables: Rust's would have to be downloaded. Nobody types on the server.
+fn lower(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
 }
 
 fn on_shortcut(open: impl Fn() + 'static) {

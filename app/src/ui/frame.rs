@@ -51,7 +51,7 @@ pub fn Card(
     #[prop(optional)] danger: bool,
     children: Children,
 ) -> impl IntoView {
-    let id = title.to_lowercase().replace(' ', "-");
+    let id = title.to_ascii_lowercase().replace(' ', "-");
     let labelled_by = id.clone();
     view! {
         <section class="card" class:card-danger=danger aria-labelledby=labelled_by>
@@ -102,7 +102,7 @@ pub fn Avatar(#[prop(into)] name: String, #[prop(optional)] square: bool) -> imp
     }) % 8;
     view! {
         <span class="avatar" class:avatar-square=square data-hue=hue.to_string() aria-hidden="true">
-            {initials.to_uppercase()}
+            {initials}
         </span>
     }
 }
