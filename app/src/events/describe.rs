@@ -3,6 +3,7 @@ use serde_json::Value;
 use crate::catalog::EventType;
 
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
+#[expect(clippy::too_many_lines, reason = "a table: a sentence for each type")]
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
     let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
     let list = |key: &str| {

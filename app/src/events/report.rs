@@ -118,7 +118,8 @@ fn reportable(name: &str) -> Result<EventType, String> {
         .ok_or_else(|| format!("Must be one of {}", reportable_names().join(", ")))
 }
 
-fn holds_nul(value: &Value) -> bool {
+/// Whether a text anywhere in it has the character U+0000.
+pub(crate) fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),

@@ -91,7 +91,7 @@ fn render(document: &Value, public_url: &str) -> String {
 /// Shown by the script alone: without it there is nothing to try with.
 const KEY_FORM: &str = "<form id=\"key\" hidden><label for=\"api-key\">API key for trying calls</label> \
      <input id=\"api-key\" type=\"password\" autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"key-hint\">\
-     <p id=\"key-hint\">It stays in this page and is forgotten when you leave. A test key changes nothing real.</p></form>";
+     <p id=\"key-hint\">It stays in this page and is forgotten when you leave. A test key changes nothing real but webhooks.</p></form>";
 
 /// The operations of a tag, in the order of paths and methods.
 fn operations<'a>(
@@ -198,12 +198,14 @@ fn render_fields(caption: &str, of: &str, document: &Value, schema: &Value) -> S
         .into_iter()
         .flatten()
         .map(|(name, field)| {
+            let own = samples::other_than_null(field).unwrap_or(field);
             let field = samples::resolve(document, field);
+            let description = own.get("description").unwrap_or(&field["description"]);
             row(
                 name,
                 &kind(field),
                 required.contains(&name.as_str()),
-                text(&field["description"]),
+                text(description),
             )
         })
         .collect();
@@ -375,6 +377,10 @@ mod tests {
             assert!(html.contains(&format!("id=\"problem-{}\"", kind.name)));
         }
         assert!(html.contains("curl https://house.example/api/v1/contacts"));
+        assert!(
+            html.contains("<caption>Body</caption>") && html.contains("The type of the sample"),
+            "a body that may be left out is described too"
+        );
         assert!(
             !html.contains("style=\""),
             "the policy forbids inline styles"

@@ -16,7 +16,8 @@ use super::rate;
         title = "Wheelhouse API",
         version = "1",
         description = "JSON over HTTPS. Send an API key with every request, as `Authorization: Bearer wh_live_…`. \
-            A live key and a test key see worlds apart: what a test key makes, only test keys see, and it notifies nobody.\n\n\
+            A live key and a test key see worlds apart: what a test key makes, only test keys see, and it notifies nobody. \
+            Webhooks alone belong to both.\n\n\
             Lists come a page at a time: send `next_cursor` of one page as `cursor` for the next.\n\n\
             Every POST takes an `Idempotency-Key` of your own making. Sent again within 24 hours, the same request is not \
             done again and gets the answer of the first, with `Idempotency-Replayed: true`.\n\n\
@@ -29,6 +30,8 @@ use super::rate;
         (name = "Contacts", description = "Whom you sell to."),
         (name = "Events", description = "What happened in the product."),
         (name = "Members", description = "Who is in the workspace."),
+        (name = "Webhooks", description = "Events sent to your own programs, as they happen. A workspace has one set of webhooks, \
+            which live keys and test keys see and change alike."),
         (name = "Keys", description = "Which key is this, and may it do that?"),
     )
 )]
@@ -119,6 +122,8 @@ fn complete(method: &str, operation: &mut Value) {
     };
     let (in_path, in_query) = (takes("path", operation), takes("query", operation));
     let is_post = method == "post";
+    // Also where nothing need be said: what is sent all the same has to be in order.
+    let reads_body = has_body || is_post;
     let successes = operation["responses"].as_object_mut();
     for success in successes.into_iter().flat_map(Map::values_mut) {
         let mut headers = limits();
@@ -132,14 +137,14 @@ fn complete(method: &str, operation: &mut Value) {
         success["headers"] = Value::Object(headers);
     }
     for (status, applies) in [
-        (400, has_body),
+        (400, reads_body),
         (401, true),
         (403, true),
         (404, in_path),
         (409, is_post),
-        (413, has_body),
-        (415, has_body),
-        (422, has_body || in_query || is_post),
+        (413, reads_body),
+        (415, reads_body),
+        (422, reads_body || in_query),
         (429, true),
         (500, true),
         (503, true),
@@ -199,7 +204,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert!(ids.len() >= 11);
+        assert!(ids.len() >= 20);
     }
 
     #[test]
@@ -230,6 +235,22 @@ mod tests {
             choices("EventType"),
             json!(app::catalog::EventType::ALL.as_slice())
         );
+        let field = |name: &str, field: &str| {
+            document()["components"]["schemas"][name]["properties"][field].clone()
+        };
+        assert_eq!(
+            field("WebhookIn", "event_types")["items"],
+            reference("schemas", "EventType")
+        );
+        assert_eq!(
+            field("WebhookOut", "status")["enum"],
+            json!(["enabled", "paused", "disabled"])
+        );
+        assert_eq!(
+            field("WebhookPatch", "status")["enum"],
+            json!(["enabled", "paused"]),
+            "only the house disables"
+        );
     }
 
     #[test]
@@ -241,7 +262,7 @@ mod tests {
             let statuses: Vec<&String> =
                 operation["responses"].as_object().unwrap().keys().collect();
             lines += &format!(
-                "{method:<6} {path:<20} {:<15} {statuses:?}\n",
+                "{method:<6} {path:<28} {:<15} {statuses:?}\n",
                 scopes.join(" ")
             );
         }

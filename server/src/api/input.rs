@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -112,6 +113,11 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
     }
     errors.into()
 }
+
+/// The body of a POST with which there is nothing to say: none, or an object without fields.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// The id in the path. What is no id names nothing.
 pub struct Named<I>(pub I);

@@ -19,6 +19,7 @@ mod page;
 mod problem;
 mod rate;
 mod samples;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -49,6 +50,12 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(contacts::show, contacts::replace, contacts::delete))
         .routes(routes!(events::report))
         .routes(routes!(members::list))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::resend))
         .routes(routes!(keys::verify))
         .routes(routes!(keys::authorize))
 }

@@ -32,7 +32,8 @@ needs!(
     ContactsWrite,
     EventsWrite,
     KeysVerify,
-    MembersRead
+    MembersRead,
+    WebhooksWrite
 );
 
 /// A program whose key has the scope.

@@ -2,12 +2,21 @@
 
 use serde_json::{Map, Value, json};
 
-/// The schema that a reference leads to, or the schema itself.
+/// The schema that a reference leads to, or the schema itself; of one that may be null, the other.
 pub fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let schema = other_than_null(schema).unwrap_or(schema);
     let target = schema["$ref"].as_str();
     target
         .and_then(|target| document.pointer(target.trim_start_matches('#')))
         .unwrap_or(schema)
+}
+
+/// What a schema allows beside null, if that is all that it chooses between.
+pub fn other_than_null(schema: &Value) -> Option<&Value> {
+    match schema["oneOf"].as_array()?.as_slice() {
+        [other, null] | [null, other] if null["type"] == "null" => Some(other),
+        _ => None,
+    }
 }
 
 /// A value that the schema allows: its own example, or one made of its fields' examples.

@@ -96,15 +96,15 @@ impl Flashes {
                 Found::Nothing
             }
             Some(waiting) if waiting.page != page => Found::ForAnother,
-            Some(_) => all
-                .remove(id)
-                .map_or(Found::Nothing, |waiting| Found::Here(waiting.flash)),
+            Some(_) => all.remove(id).map_or(Found::Nothing, |waiting| {
+                Found::Here(Box::new(waiting.flash))
+            }),
         }
     }
 }
 
 enum Found {
-    Here(Flash),
+    Here(Box<Flash>),
     ForAnother,
     Nothing,
 }
@@ -280,7 +280,7 @@ pub async fn hand_over(
         return next.run(request).await;
     };
     let flash = match state.flashes.take(&id, request.uri().path()) {
-        Found::Here(flash) => flash,
+        Found::Here(flash) => *flash,
         Found::ForAnother => return next.run(request).await,
         Found::Nothing => {
             let mut response = next.run(request).await;
@@ -356,7 +356,7 @@ mod tests {
 
     fn taken(found: Found) -> Option<Flash> {
         match found {
-            Found::Here(flash) => Some(flash),
+            Found::Here(flash) => Some(*flash),
             Found::ForAnother | Found::Nothing => None,
         }
     }

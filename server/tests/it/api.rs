@@ -19,24 +19,24 @@ use crate::support::{Answer, Kind, Server, Template, site, state};
 
 /// A key, as some program holds it.
 #[derive(Clone, Debug)]
-struct Key {
-    id: ApiKeyId,
-    token: String,
+pub struct Key {
+    pub id: ApiKeyId,
+    pub token: String,
 }
 
 /// Who makes a key, and how it differs from a live one of Acme's that works.
 #[derive(Clone, Copy)]
-struct Wish<'a> {
-    workspace: &'a str,
-    mode: Mode,
-    scopes: &'a [Scope],
-    revoked: bool,
-    expired: bool,
-    networks: &'a [&'a str],
+pub struct Wish<'a> {
+    pub workspace: &'a str,
+    pub mode: Mode,
+    pub scopes: &'a [Scope],
+    pub revoked: bool,
+    pub expired: bool,
+    pub networks: &'a [&'a str],
 }
 
 const ALL: &[Scope] = &Scope::ALL;
-const ACME: Wish = Wish {
+pub const ACME: Wish = Wish {
     workspace: "acme",
     mode: Mode::Live,
     scopes: ALL,
@@ -45,7 +45,7 @@ const ACME: Wish = Wish {
     networks: &[],
 };
 
-async fn make_key(house: &House, wish: Wish<'_>) -> Key {
+pub async fn make_key(house: &House, wish: Wish<'_>) -> Key {
     let workspace = entity::Workspace::find()
         .filter(entity::workspace::Column::Slug.eq(wish.workspace))
         .one(house.db().read())
@@ -87,14 +87,14 @@ async fn make_key(house: &House, wish: Wish<'_>) -> Key {
 }
 
 /// What a program sends.
-struct Call<'a> {
-    method: &'a str,
-    path: &'a str,
-    body: Option<Value>,
-    headers: Vec<(&'a str, String)>,
+pub struct Call<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub body: Option<Value>,
+    pub headers: Vec<(&'a str, String)>,
 }
 
-fn get(path: &str) -> Call<'_> {
+pub fn get(path: &str) -> Call<'_> {
     Call {
         method: "GET",
         path,
@@ -103,7 +103,7 @@ fn get(path: &str) -> Call<'_> {
     }
 }
 
-fn post(path: &str, body: Value) -> Call<'_> {
+pub fn post(path: &str, body: Value) -> Call<'_> {
     Call {
         method: "POST",
         path,
@@ -113,7 +113,7 @@ fn post(path: &str, body: Value) -> Call<'_> {
 }
 
 impl Call<'_> {
-    fn once(mut self, name: &str) -> Self {
+    pub fn once(mut self, name: &str) -> Self {
         self.headers.push(("idempotency-key", name.to_owned()));
         self
     }
@@ -139,16 +139,16 @@ impl Call<'_> {
     }
 }
 
-async fn ask(server: &Server, key: &Key, call: Call<'_>) -> Answer {
+pub async fn ask(server: &Server, key: &Key, call: Call<'_>) -> Answer {
     server.send(call.request(&key.token)).await
 }
 
-fn read(answer: &Answer) -> Value {
+pub fn read(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("no JSON: {}", answer.body))
 }
 
 /// The problem in an answer, which is as RFC 9457 wants it.
-fn problem(answer: &Answer) -> Value {
+pub fn problem(answer: &Answer) -> Value {
     assert_eq!(
         answer.header("content-type"),
         "application/problem+json",
@@ -167,7 +167,14 @@ fn grace() -> Value {
     json!({"name": "Grace Kim", "email": "grace@hanok.example", "stage": "lead", "tags": ["vip"]})
 }
 
-/// A call of every documented operation that succeeds for a key that may. `{contact}` is a live contact of Acme's.
+/// A webhook that hears of won contacts.
+pub fn hook() -> Value {
+    json!({"url": "https://hooks.example.com/in", "event_types": ["contact.stage_changed"], "filters": [
+        {"path": "data.to", "operator": "equals", "value": "won"}
+    ]})
+}
+
+/// A call of every documented operation that succeeds for a key that may. [`subject`] knows whose id `{id}` is.
 fn calls(token: &str) -> BTreeMap<(&'static str, &'static str), Option<Value>> {
     BTreeMap::from([
         (("get", "/me"), None),
@@ -184,7 +191,35 @@ fn calls(token: &str) -> BTreeMap<(&'static str, &'static str), Option<Value>> {
         ),
         (("get", "/members"), None),
         (("post", "/keys/verify"), Some(json!({"key": token}))),
+        (("get", "/webhooks"), None),
+        (("post", "/webhooks"), Some(hook())),
+        (("get", "/webhooks/{id}"), None),
+        (
+            ("patch", "/webhooks/{id}"),
+            Some(json!({"status": "paused"})),
+        ),
+        (("delete", "/webhooks/{id}"), None),
+        (("post", "/webhooks/{id}/test"), None),
+        (("post", "/webhooks/{id}/rotate-secret"), None),
+        (("get", "/webhooks/{id}/deliveries"), None),
+        (("post", "/deliveries/{id}/resend"), None),
     ])
+}
+
+/// The id of something new of Acme's that a path is about: a live contact, a webhook, a delivery.
+async fn subject(server: &Server, key: &Key, path: &str) -> String {
+    let call = match path.split('/').nth(1) {
+        Some("contacts") => post("/contacts", grace()),
+        _ => post("/webhooks", hook()),
+    };
+    let made = read(&ask(server, key, call).await);
+    let id = made["id"].as_str().unwrap();
+    if !path.starts_with("/deliveries") {
+        return id.to_owned();
+    }
+    let test = format!("/webhooks/{id}/test");
+    let sent = read(&ask(server, key, post(&test, json!({}))).await);
+    sent["id"].as_str().unwrap().to_owned()
 }
 
 fn documented() -> BTreeMap<(String, String), Vec<String>> {
@@ -300,7 +335,7 @@ async fn every_documented_call_for_every_kind_of_key() {
         "every documented call stands in this table"
     );
 
-    let mut table = format!("{:<24}", "");
+    let mut table = format!("{:<33}", "");
     for (name, _) in every_kind_of_key(house, &[]).await {
         let _ = write!(table, " {name:>9}");
     }
@@ -311,10 +346,13 @@ async fn every_documented_call_for_every_kind_of_key() {
             .map(|scope| scope.parse().unwrap())
             .collect();
         let name = format!("{method} {path}");
-        let _ = write!(table, "{name:<24}");
+        let _ = write!(table, "{name:<33}");
         for (_, key) in every_kind_of_key(house, &needed).await {
-            let contact = read(&ask(&server, &full, post("/contacts", grace())).await);
-            let path = path.replace("{id}", contact["id"].as_str().unwrap());
+            let path = if path.contains("{id}") {
+                path.replace("{id}", &subject(&server, &full, path).await)
+            } else {
+                (*path).to_owned()
+            };
             let call = Call {
                 method: &method.to_uppercase(),
                 path: &path,

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod api_keys;
+mod api_webhooks;
 mod both;
 mod dispatch;
 mod doors;

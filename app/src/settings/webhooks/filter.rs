@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::model::Operator;
+use crate::events::report::holds_nul;
 
 /// How many filters a webhook has at most.
 pub const MOST_FILTERS: usize = 20;
@@ -14,14 +16,31 @@ const LONGEST_VALUE: usize = 1000;
 const SHOWN: usize = 60;
 
 /// One condition on the envelope of an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Walks the envelope by names, and by numbers through lists: `data.stage`, `data.tags.0`.
+    #[schema(min_length = 1, max_length = 200, example = "data.stage")]
     pub path: String,
+    #[schema(inline)]
     pub operator: Operator,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = comparable, required = false)]
     pub value: Option<Value>,
+}
+
+/// What a value can be, for the documentation.
+fn comparable() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![
+            Type::String,
+            Type::Number,
+            Type::Boolean,
+            Type::Array,
+        ]))
+        .examples(["won"])
+        .description(Some("What to compare with. `exists` does without."))
+        .build()
 }
 
 impl Filter {
@@ -32,6 +51,10 @@ impl Filter {
         }
         if self.path.chars().count() > LONGEST_PATH {
             return Err(format!("A path has at most {LONGEST_PATH} characters"));
+        }
+        // PostgreSQL keeps no such character in JSON.
+        if self.path.contains('\0') || self.value.as_ref().is_some_and(holds_nul) {
+            return Err("A filter must not hold the character U+0000".to_owned());
         }
         let size = self.value.as_ref().map_or(0, |value| text(value).len());
         if size > LONGEST_VALUE {
@@ -301,6 +324,8 @@ mod tests {
         for bad in [
             filter("", Operator::Equals, json!("x")),
             filter("data..x", Operator::Equals, json!("x")),
+            filter("data.\0", Operator::Equals, json!("x")),
+            filter("data.x", Operator::In, json!(["x", "\0"])),
             filter("data.x", Operator::Equals, json!({})),
             filter("data.x", Operator::Exists, json!("yes")),
             filter("data.x", Operator::In, json!([])),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::address::{Policy, parse_url};
 use super::filter::{Filter, MOST_FILTERS};
@@ -17,20 +18,28 @@ use crate::domain::{DeliveryId, EventId, FieldErrors, Secret, Timestamp, Webhook
 
 const LONGEST_HEADER_VALUE: usize = 1000;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A webhook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WebhookOut {
+    #[schema(value_type = String, example = "whk_01h455vb4pex5vsknk084sn02q")]
     pub id: WebhookId,
+    #[schema(example = "https://hooks.acme.example/wheelhouse")]
     pub url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     pub description: Option<String>,
     /// Empty is every type.
     pub event_types: Vec<EventType>,
     pub filters: Vec<Filter>,
+    #[schema(schema_with = statuses)]
     pub status: Status,
     pub include_test_events: bool,
+    /// RFC 3339, in UTC.
+    #[schema(format = DateTime)]
     pub created_at: String,
-    /// Only in the answer that made it.
+    /// Only in the answer that made it: to creating the webhook, to rotating the secret, to another URL.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
     pub secret: Option<Secret>,
 }
 
@@ -72,69 +81,150 @@ fn read<T: serde::de::DeserializeOwned + Default>(value: &Value) -> T {
 }
 
 /// A new webhook.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookIn {
+    /// Where events are posted to: `https://` or `http://`, at a public address.
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        example = "https://hooks.acme.example/wheelhouse"
+    )]
     pub url: String,
+    /// One line.
     #[serde(default)]
+    #[schema(max_length = 300, example = "Won deals to the warehouse")]
     pub description: Option<String>,
-    /// Names of event types; empty or absent is every type.
+    /// Empty or left out is every type, also those to come.
     #[serde(default)]
+    #[schema(value_type = Vec<EventType>, required = false, example = json!(["contact.stage_changed"]))]
     pub event_types: Vec<String>,
+    /// Conditions that must all hold for an event to be sent: at most 20.
     #[serde(default)]
+    #[schema(required = false, max_items = 20)]
     pub filters: Vec<Filter>,
+    /// Whether it also gets what test keys cause.
     #[serde(default)]
+    #[schema(required = false, default = false)]
     pub include_test_events: bool,
-    /// Headers of your own, by name. They are never shown again.
+    /// Headers of your own, by name: at most 10. They are never shown again.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>, required = false, example = json!({"x-api-key": "open sesame"}))]
     pub headers: BTreeMap<String, Secret>,
 }
 
 /// Changes to a webhook: what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookPatch {
     /// Another URL gets another secret.
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        example = "https://hooks.acme.example/wheelhouse"
+    )]
     pub url: Option<String>,
+    /// An empty text takes it away.
+    #[schema(max_length = 300, example = "Won deals to the warehouse")]
     pub description: Option<String>,
+    /// All of them; an empty list is every type.
+    #[schema(value_type = Option<Vec<EventType>>, example = json!(["contact.stage_changed"]))]
     pub event_types: Option<Vec<String>>,
+    /// All of them; an empty list lets everything pass.
+    #[schema(max_items = 20)]
     pub filters: Option<Vec<Filter>>,
     pub include_test_events: Option<bool>,
     /// All of them; `null` as a value keeps the one that is stored under this name.
+    #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"x-api-key": "open sesame"}))]
     pub headers: Option<BTreeMap<String, Option<Secret>>>,
-    /// `enabled` or `paused`.
+    #[schema(schema_with = settable_statuses)]
     pub status: Option<Status>,
 }
 
-/// What to test with.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TestIn {
-    /// The type of the sample.
-    pub event_type: String,
+/// The statuses that there are, for the documentation.
+fn statuses() -> Object {
+    choice(
+        &Status::ALL,
+        "`paused` by someone, `disabled` by the house after it failed for too long.",
+    )
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Those that a caller can ask for: only the house disables.
+fn settable_statuses() -> Object {
+    choice(
+        &[Status::Enabled, Status::Paused],
+        "Pauses it, or lets it go on, also after the house disabled it.",
+    )
+}
+
+fn choice(of: &[Status], description: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(of.iter().map(|status| status.as_str())))
+        .description(Some(description))
+        .build()
+}
+
+/// What to test with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestIn {
+    /// The type of the sample: `contact.created` if it is left out.
+    #[schema(value_type = Option<EventType>)]
+    pub event_type: Option<String>,
+}
+
+impl TestIn {
+    pub fn parse(&self) -> Result<EventType, FieldErrors> {
+        let Some(name) = &self.event_type else {
+            return Ok(EventType::ContactCreated);
+        };
+        let mut errors = FieldErrors::new();
+        errors.check("event_type", name.parse()).ok_or(errors)
+    }
+}
+
+/// An event on its way to a webhook, or there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeliveryOut {
+    #[schema(value_type = String, example = "dlv_01h455vb4pex5vsknk084sn02q")]
     pub id: DeliveryId,
+    /// The receiver gets it as `webhook-id`.
+    #[schema(value_type = String, example = "evt_01h455vb4pex5vsknk084sn02q")]
     pub event_id: EventId,
     pub event_type: EventType,
+    #[schema(inline)]
     pub status: DeliveryStatus,
+    /// Oldest first.
     pub attempts: Vec<AttemptOut>,
+    /// While it is pending. RFC 3339, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, format = DateTime)]
     pub next_attempt_at: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One attempt to deliver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttemptOut {
+    /// RFC 3339, in UTC.
+    #[schema(format = DateTime)]
     pub at: String,
+    /// What the receiver answered, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i32, required = false, example = 503)]
     pub status_code: Option<i32>,
+    /// Why it failed, such as `timeout` or `dns_failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "timeout")]
     pub error: Option<String>,
     pub duration_ms: i64,
+    /// Headers and the answer's body are cleared away after 30 days, and null from then on.
+    #[schema(value_type = Option<BTreeMap<String, String>>, required = true)]
     pub request_headers: Option<Value>,
+    #[schema(value_type = Option<BTreeMap<String, String>>, required = true)]
     pub response_headers: Option<Value>,
+    /// At most 20 kB of it.
+    #[schema(required = true)]
     pub response_body: Option<String>,
 }
 

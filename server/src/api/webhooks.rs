@@ -1,0 +1,202 @@
+//! `/webhooks` and `/deliveries`.
+
+use app::domain::{DeliveryId, WebhookId};
+use app::house::House;
+use app::settings::webhooks::deliveries::{self, Wanted};
+use app::settings::webhooks::store;
+use app::settings::webhooks::wire::{DeliveryOut, TestIn, WebhookIn, WebhookOut, WebhookPatch};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::idempotency::Claim;
+use super::input::{Named, Nothing, Params, Posted, Sent};
+use super::need::{Allowed, WebhooksWrite};
+use super::page::{Page, PageParams, Slice};
+use super::problem::Problem;
+
+/// List webhooks
+///
+/// Oldest first, without their secrets.
+#[utoipa::path(
+    get, path = "/webhooks", operation_id = "list_webhooks", tag = "Webhooks", params(PageParams), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "A page of webhooks.", body = Page<WebhookOut>))
+)]
+pub async fn list(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    params: Params,
+) -> Result<Json<Page<WebhookOut>>, Problem> {
+    params.only(&["limit", "cursor"])?;
+    let slice = Slice::<WebhookId>::read(&params)?;
+    let (rows, _) = store::list(&house, &caller.agent, slice.after, slice.one_more()).await?;
+    Ok(slice.page(rows, |webhook| webhook.id))
+}
+
+/// Create a webhook
+///
+/// The answer holds the secret that deliveries are signed with. It is not shown by the API again.
+#[utoipa::path(
+    post, path = "/webhooks", operation_id = "create_webhook", tag = "Webhooks", request_body = WebhookIn, security(("key" = ["webhooks:write"])),
+    responses((status = 201, description = "The new webhook, with its secret.", body = WebhookOut))
+)]
+pub async fn create(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Posted { input, once }: Posted<WebhookIn>,
+) -> Result<Response, Problem> {
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let webhook = store::create(open.tx(), &house, &caller.agent, &input).await?;
+    open.keep(StatusCode::CREATED, &webhook).await
+}
+
+/// Get a webhook
+#[utoipa::path(
+    get, path = "/webhooks/{id}", operation_id = "get_webhook", tag = "Webhooks", params(("id" = String, Path, description = "The webhook's id.")),
+    security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "The webhook.", body = WebhookOut))
+)]
+pub async fn show(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<WebhookId>,
+) -> Result<Json<WebhookOut>, Problem> {
+    Ok(Json(store::find(&house, &caller.agent, id).await?))
+}
+
+/// Change a webhook
+///
+/// What is left out stays. Another URL gets another secret, which is then in the answer.
+#[utoipa::path(
+    patch, path = "/webhooks/{id}", operation_id = "change_webhook", tag = "Webhooks", request_body = WebhookPatch,
+    params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "The webhook as it is now.", body = WebhookOut))
+)]
+pub async fn change(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<WebhookId>,
+    Sent(patch): Sent<WebhookPatch>,
+) -> Result<Json<WebhookOut>, Problem> {
+    let mut tx = house.db().begin().await?;
+    let webhook = store::update(&mut tx, &house, &caller.agent, id, &patch).await?;
+    tx.commit().await?;
+    Ok(Json(webhook))
+}
+
+/// Delete a webhook
+///
+/// With every delivery and attempt.
+#[utoipa::path(
+    delete, path = "/webhooks/{id}", operation_id = "delete_webhook", tag = "Webhooks", params(("id" = String, Path, description = "The webhook's id.")),
+    security(("key" = ["webhooks:write"])),
+    responses((status = 204, description = "It is gone."))
+)]
+pub async fn delete(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<WebhookId>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = house.db().begin().await?;
+    store::remove(&mut tx, &caller.agent, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Test a webhook
+///
+/// Sends a sample of a type at once, also to a webhook that is paused: one attempt, no retries. What becomes of it can
+/// be seen among the webhook's deliveries.
+#[utoipa::path(
+    post, path = "/webhooks/{id}/test", operation_id = "test_webhook", tag = "Webhooks", request_body = Option<TestIn>,
+    params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),
+    responses((status = 202, description = "The delivery, on its way.", body = DeliveryOut))
+)]
+pub async fn test(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<WebhookId>,
+    Posted { input, once }: Posted<Option<TestIn>>,
+) -> Result<Response, Problem> {
+    let event_type = input.unwrap_or_default().parse()?;
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let sent = store::test(open.tx(), &caller.agent, id, event_type).await?;
+    let delivery = deliveries::find(open.tx(), &caller.agent, sent).await?;
+    open.keep(StatusCode::ACCEPTED, &delivery).await
+}
+
+/// Rotate a webhook's secret
+///
+/// For 24 hours both secrets sign, so that a receiver can change over in peace. The answer holds the new one.
+#[utoipa::path(
+    post, path = "/webhooks/{id}/rotate-secret", operation_id = "rotate_webhook_secret", tag = "Webhooks",
+    params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "The webhook, with its new secret.", body = WebhookOut))
+)]
+pub async fn rotate_secret(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<WebhookId>,
+    Posted { once, .. }: Posted<Option<Nothing>>,
+) -> Result<Response, Problem> {
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let webhook = store::rotate_secret(open.tx(), &house, &caller.agent, id).await?;
+    open.keep(StatusCode::OK, &webhook).await
+}
+
+/// List a webhook's deliveries
+///
+/// Newest first, each with its attempts.
+#[utoipa::path(
+    get, path = "/webhooks/{id}/deliveries", operation_id = "list_deliveries", tag = "Webhooks",
+    params(("id" = String, Path, description = "The webhook's id."), PageParams), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryOut>))
+)]
+pub async fn deliveries(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<WebhookId>,
+    params: Params,
+) -> Result<Json<Page<DeliveryOut>>, Problem> {
+    params.only(&["limit", "cursor"])?;
+    let slice = Slice::<DeliveryId>::read(&params)?;
+    let wanted = Wanted {
+        before: slice.after,
+        ..Wanted::default()
+    };
+    let (rows, _) = store::deliveries(&house, &caller.agent, id, wanted, slice.one_more()).await?;
+    Ok(slice.page(rows, |delivery| delivery.id))
+}
+
+/// Resend a delivery
+///
+/// At once, with the whole schedule of retries before it.
+#[utoipa::path(
+    post, path = "/deliveries/{id}/resend", operation_id = "resend_delivery", tag = "Webhooks",
+    params(("id" = String, Path, description = "The delivery's id.")), security(("key" = ["webhooks:write"])),
+    responses((status = 202, description = "The delivery, on its way again.", body = DeliveryOut))
+)]
+pub async fn resend(
+    caller: Allowed<WebhooksWrite>,
+    State(house): State<House>,
+    Named(id): Named<DeliveryId>,
+    Posted { once, .. }: Posted<Option<Nothing>>,
+) -> Result<Response, Problem> {
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    store::resend(open.tx(), &caller.agent, id).await?;
+    let delivery = deliveries::find(open.tx(), &caller.agent, id).await?;
+    open.keep(StatusCode::ACCEPTED, &delivery).await
+}
