@@ -1,5 +1,6 @@
 // Account: who one is, how one signs in, and where.
 
+import { invalid } from "../support/answers.ts";
 import { card, expect, expectSaid, followMail, password, person, press, signIn, test, visit } from "../support/test.ts";
 
 const ACCOUNT = "/w/acme/settings/account";
@@ -64,9 +65,8 @@ test("a field that the server asks for appears when it asks", async ({ page, scr
   await visit(page, ACCOUNT);
   await expect(page.getByLabel("Current Password")).toHaveCount(0);
   // As the server answers once the sign-in is old; no clock of ours can make it so.
-  await page.route("**/fn/update_password", (route) =>
-    route.fulfill({ status: 422, json: { invalid: { current_password: "Enter your current password to go on" } } }),
-  );
+  const refusal = await invalid(page, "current_password", "Enter your current password to go on");
+  await page.route("**/fn/update_password", (route) => route.fulfill({ status: 422, body: refusal }));
   await page.getByLabel("New Password").fill("seven purple bicycles");
   await page.getByLabel("Confirm Password").fill("seven purple bicycles");
   await page.getByRole("button", { name: "Update Password" }).click();

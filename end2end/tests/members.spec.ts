@@ -1,5 +1,6 @@
 // Members: invitations from the first to the last step, roles, removals.
 
+import { conflict } from "../support/answers.ts";
 import { card, expect, expectSaid, person, press, signIn, signOut, test, visit, type Page } from "../support/test.ts";
 
 const PAGE = "/w/acme/settings/members";
@@ -183,7 +184,7 @@ test("a refused clipboard opens the field with the link", async ({ page, scripts
   await visit(page, PAGE);
   await invitation(page, "emil@acme.example").getByRole("button", { name: "Copy Link" }).click();
   await expect(invitation(page, "emil@acme.example").getByRole("textbox", { name: "Invitation link" })).toBeFocused();
-  await expectSaid(page, "Press Ctrl+C to copy the link");
+  await expectSaid(page, "Press Ctrl+C to copy");
 });
 
 test("without a script the link is there to be selected", async ({ page, scripts }) => {
@@ -238,7 +239,8 @@ test("an Undo that is refused says why, and stays to be read", async ({ page, sc
   await member(page, person.cleo.name).getByLabel("Change to").selectOption("member");
   await member(page, person.cleo.name).getByRole("button", { name: "Save role" }).click();
   await expectSaid(page, "Cleo Chen is Member now");
-  await page.route("**/fn/undo_change_role", (route) => route.fulfill({ status: 409, json: { conflict: "The role was changed again meanwhile." } }));
+  const refusal = await conflict(page, "The role was changed again meanwhile.");
+  await page.route("**/fn/undo_change_role", (route) => route.fulfill({ status: 409, body: refusal }));
   await page.getByRole("button", { name: "Undo" }).click();
   await expect(page.getByRole("alert")).toContainText("changed again meanwhile");
   await page.waitForTimeout(22_000);

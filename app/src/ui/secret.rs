@@ -27,8 +27,11 @@ pub fn NewSecret(
             let field = NodeRef::<leptos::html::Input>::new();
             Effect::new(move || {
                 if let Some(field) = field.get() {
-                    let _ = field.focus();
-                    field.select();
+                    // Once it is on the page, and the page that was left has given up the focus.
+                    request_animation_frame(move || {
+                        let _ = field.focus();
+                        field.select();
+                    });
                 }
             });
             let plain = secret.expose().to_owned();
