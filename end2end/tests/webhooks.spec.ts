@@ -35,7 +35,6 @@ test.afterAll(() => receiver.close());
 /** Makes a webhook that gets invitations, and ends on its page. */
 async function create(page: Page, path: string): Promise<void> {
   await visit(page, PAGE);
-  await page.locator("#create-webhook > summary").click();
   await page.getByLabel("URL", { exact: true }).fill(`${base}${path}`);
   await page.getByLabel("Description").fill(`For ${path}`);
   await page.getByRole("checkbox", { name: "member.invited" }).check();
@@ -56,10 +55,10 @@ test("the demo's webhooks are listed with how they fare", async ({ page }) => {
   await expect(deliveries(page).getByRole("row")).not.toHaveCount(1);
 });
 
-test("a bad URL is refused at its field, and what was typed stays", async ({ page }) => {
+test("a bad URL is refused at its field, and what was typed stays", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(422);
   await signIn(page, person.adam);
   await visit(page, PAGE);
-  await page.locator("#create-webhook > summary").click();
   await page.getByLabel("URL", { exact: true }).fill("http://169.254.169.254/latest/meta-data");
   await page.getByLabel("Description").fill("Curious");
   await page.getByRole("checkbox", { name: "contact.created" }).check();
@@ -72,7 +71,6 @@ test("a bad URL is refused at its field, and what was typed stays", async ({ pag
 test("filters are tried on the last events before anything is saved", async ({ page }) => {
   await signIn(page, person.adam);
   await visit(page, PAGE);
-  await page.locator("#create-webhook > summary").click();
   await page.getByRole("checkbox", { name: "contact.created" }).check();
   await page.getByLabel("Path 1").fill("data.stage");
   await page.getByLabel("Operator 1").selectOption("equals");
@@ -139,7 +137,8 @@ test("a failed delivery is seen, filtered, and sent again", async ({ page, newVi
   await expect.poll(count, { timeout: 20_000 }).toBeGreaterThan(3);
 });
 
-test("paused, enabled again, rotated, deleted", async ({ page }) => {
+test("paused, enabled again, rotated, deleted", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(422);
   await signIn(page, person.adam);
   await create(page, "/life");
   await press(page, page.getByRole("button", { name: "Pause" }));
@@ -159,7 +158,8 @@ test("paused, enabled again, rotated, deleted", async ({ page }) => {
   await expect(page.getByText("For /life")).toHaveCount(0);
 });
 
-test("who may not manage webhooks is told who can help", async ({ page }) => {
+test("who may not manage webhooks is told who can help", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(403);
   await signIn(page, person.mia);
   const response = await page.goto(PAGE);
   expect(response!.status()).toBe(403);

@@ -14,7 +14,7 @@ use crate::catalog::{Category, EventType};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, PageHeader, Submit,
-    Time, guarded, icon, rows, use_typed, was_refused,
+    Time, guarded, icon, rows, use_typed,
 };
 
 pub use super::detail::WebhookPage;
@@ -37,7 +37,6 @@ pub fn WebhooksPage() -> impl IntoView {
 fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
     let none = Memo::new(move |_| data.with(|view| view.webhooks.is_empty()));
     let workspace = data.with_untracked(|view| view.workspace.to_string());
-    let open = none.get_untracked() || was_refused(CreateWebhook::PATH, "");
     view! {
         <Card title="Your webhooks">
             {move || if none.get() {
@@ -57,7 +56,7 @@ fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
                 }.into_any()
             }}
         </Card>
-        <details class="card fold" id="create-webhook" open=open>
+        <details class="card fold" id="create-webhook" open=true>
             <summary><span class="card-title">"New webhook"</span></summary>
             <Form action=CreateWebhook::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
