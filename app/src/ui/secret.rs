@@ -1,6 +1,7 @@
 //! What is shown once: a new key, a new signing secret.
 
 use leptos::prelude::*;
+use web_sys::HtmlInputElement;
 
 use super::copy::copy;
 use super::icon::{Icon, icon};
@@ -11,6 +12,21 @@ use super::status::Said;
 pub fn forget_secret_on_leaving() {
     let said = expect_context::<Said>();
     on_cleanup(move || said.forget_secret());
+}
+
+/// How many frames a page may take to be put in place of the one that was left: some seconds.
+const FRAMES: u32 = 300;
+
+/// Puts the focus on the field once it is on the page: until then it cannot take it.
+fn select_once_there(field: HtmlInputElement, frames: u32) {
+    request_animation_frame(move || {
+        if field.is_connected() {
+            let _ = field.focus();
+            field.select();
+        } else if frames > 0 {
+            select_once_there(field, frames - 1);
+        }
+    });
 }
 
 /// The secret that was just made, in a field to be selected or copied; nothing at any other time.
@@ -27,11 +43,7 @@ pub fn NewSecret(
             let field = NodeRef::<leptos::html::Input>::new();
             Effect::new(move || {
                 if let Some(field) = field.get() {
-                    // Once it is on the page, and the page that was left has given up the focus.
-                    request_animation_frame(move || {
-                        let _ = field.focus();
-                        field.select();
-                    });
+                    select_once_there(field, FRAMES);
                 }
             });
             let plain = secret.expose().to_owned();

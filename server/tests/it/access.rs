@@ -637,7 +637,12 @@ async fn every_page() {
                 let _ = write!(table, " {:>7}", "stream");
                 continue;
             }
-            let answer = server.page(caller, &path).await;
+            let mut answer = server.page(caller, &path).await;
+            if answer.status == 408 {
+                // Rare, seen only beside the whole suite, and never explained: said aloud, and asked once more.
+                eprintln!("{path} as {caller} was not answered in time");
+                answer = server.page(caller, &path).await;
+            }
             let _ = write!(table, " {:>7}", answer.status.as_u16());
             if path.starts_with("/w/") {
                 match caller {
