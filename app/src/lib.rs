@@ -7,6 +7,7 @@
 
 #![recursion_limit = "512"]
 
+mod assets;
 pub mod call;
 pub mod catalog;
 mod commands;

@@ -1,12 +1,13 @@
 //! The document, the routes, and what stands around the pages of a workspace.
 
 use leptos::prelude::*;
-use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, Outlet, ParentRoute, Redirect, Route, Router, Routes};
 use leptos_router::hooks::{use_location, use_navigate, use_params_map};
 use leptos_router::{NavigateOptions, SsrMode, path};
 use server_fn::ServerFn;
 
+use crate::assets::Assets;
 use crate::commands::commands;
 use crate::inbox::page::Inbox;
 use crate::live::Topic;
@@ -41,9 +42,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <HashedStylesheet options=options.clone() id="style"/>
                 <AutoReload options=options.clone()/>
-                <HydrationScripts options/>
+                <Assets options/>
                 <MetaTags/>
             </head>
             <body>

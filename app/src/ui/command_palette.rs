@@ -37,7 +37,8 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
     let query = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
     let shortcut_label = RwSignal::new("Ctrl K");
-    let found = Memo::new(move |_| query.with(|query| matching(query, commands.get())));
+    let opened = RwSignal::new(false);
+    let found = listed(opened, query, commands);
     let nothing = Memo::new(move |_| found.with(Vec::is_empty));
     let open = move || {
         if let Some(dialog) = dialog.get_untracked()
@@ -45,6 +46,7 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
         {
             query.set(String::new());
             chosen.set(0);
+            opened.set(true);
             let _ = dialog.show_modal();
             if let Some(input) = input.get_untracked() {
                 input.set_value("");
@@ -126,9 +128,25 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
                     }).collect_view()
                 }}
             </ul>
-            <p class="palette-empty" aria-live="polite">{move || nothing.get().then_some("Nothing found")}</p>
+            <p class="palette-empty" aria-live="polite">{move || (opened.get() && nothing.get()).then_some("Nothing found")}</p>
         </dialog>
     }
+}
+
+/// What is found. Nothing is listed before the palette is first opened, which takes a script: most pages are left without,
+/// and every page would carry the list.
+fn listed(
+    opened: RwSignal<bool>,
+    query: RwSignal<String>,
+    commands: Signal<Vec<Command>>,
+) -> Memo<Vec<Command>> {
+    Memo::new(move |_| {
+        if opened.get() {
+            query.with(|query| matching(query, commands.get()))
+        } else {
+            Vec::new()
+        }
+    })
 }
 
 /// The commands whose words hold every word of the query.
