@@ -7,7 +7,6 @@
 
 #![recursion_limit = "512"]
 
-mod assets;
 pub mod call;
 pub mod catalog;
 mod commands;
@@ -19,6 +18,7 @@ pub mod inbox;
 pub mod live;
 pub mod outbox;
 pub mod overview;
+pub mod pages;
 pub mod session;
 pub mod settings;
 pub mod shell;

@@ -1,5 +1,6 @@
 //! Icons. The shapes are Lucide's (lucide.dev, ISC licence): 24 by 24, drawn with strokes in the text's colour.
 
+use super::view::view;
 use leptos::prelude::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

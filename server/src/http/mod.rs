@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::house::House;
+use app::pages::PAGES;
 use app::shell::shell;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -23,7 +24,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 use leptos::config::LeptosOptions;
-use leptos_axum::{LeptosRoutes, generate_route_list};
+use leptos_axum::{LeptosRoutes, render_app_async_with_context};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -158,15 +159,27 @@ fn routes(router: Router<AppState>, place: Place) -> Router<AppState> {
 /// Every route, behind every layer.
 pub fn router(state: AppState) -> Router {
     let options = state.options.clone();
-    let pages = generate_route_list(app::shell::App);
     let site_root = options.site_root.to_string();
     let files = ServeDir::new(format!("{site_root}/{}", options.site_pkg_dir))
         .precompressed_br()
         .precompressed_gzip();
     let package = format!("/{}", options.site_pkg_dir);
-    let router = Router::new()
-        .leptos_routes_with_context(&state, pages, pages::provide, move || {
-            shell((*options).clone())
+    let document = move || shell((*options).clone());
+    // The server functions; the pages are below.
+    let router = Router::new().leptos_routes_with_context(
+        &state,
+        Vec::new(),
+        pages::provide,
+        document.clone(),
+    );
+    let router = PAGES
+        .iter()
+        .fold(router, |router, page| {
+            let document = document.clone();
+            router.route(
+                page.path,
+                get(render_app_async_with_context(pages::provide, document)),
+            )
         })
         .fallback(leptos_axum::file_and_error_handler_with_context::<
             AppState,
