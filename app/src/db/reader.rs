@@ -71,8 +71,10 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     fn put_back(self) {
+        let mut kept = self.rack.lock();
+        // Looked at under the lock: what is put back after `close` took the rest away would never be closed.
         if self.kept.is_trusted() && !self.rack.pool.is_closed() {
-            self.rack.lock().push(self.kept);
+            kept.push(self.kept);
         }
     }
 }
