@@ -41,10 +41,11 @@ const LARGEST_BODY: usize = 256 * 1024;
 const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// What handlers and layers need.
-#[derive(Clone, FromRef)]
+#[derive(Clone)]
 pub struct AppState {
     pub house: House,
-    pub options: LeptosOptions,
+    /// Behind one pointer: every layer clones the state for every request.
+    pub options: Arc<LeptosOptions>,
     pub flashes: flash::Flashes,
     pub proxies: Arc<[IpNet]>,
     pub presence: caller::Presence,
@@ -65,7 +66,7 @@ impl AppState {
     ) -> Self {
         Self {
             house: house.clone(),
-            options,
+            options: options.into(),
             flashes: flash::Flashes::default(),
             proxies: config.trusted_proxies.clone().into(),
             presence: caller::Presence::default(),
@@ -74,6 +75,19 @@ impl AppState {
             meters,
             stop,
         }
+    }
+}
+
+impl FromRef<AppState> for House {
+    fn from_ref(state: &AppState) -> Self {
+        state.house.clone()
+    }
+}
+
+/// What Leptos's own handlers ask for.
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        (*state.options).clone()
     }
 }
 
@@ -150,7 +164,7 @@ pub fn router(state: AppState) -> Router {
         .precompressed_br()
         .precompressed_gzip();
     let package = format!("/{}", options.site_pkg_dir);
-    let document = move || shell(options.clone());
+    let document = move || shell((*options).clone());
     // The server functions; the pages are below.
     let router = Router::new().leptos_routes_with_context(
         &state,
