@@ -1,7 +1,7 @@
 use futures::channel::oneshot;
 use leptos::prelude::*;
-use leptos::tachys::reactive_graph::OwnedView;
 use leptos::server::codee::Encoder;
+use leptos::tachys::reactive_graph::OwnedView;
 
 use crate::call::{Answer, Calling, CompactEncoding};
 
