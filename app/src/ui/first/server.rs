@@ -1,6 +1,7 @@
 use futures::channel::oneshot;
 use leptos::prelude::*;
 use leptos::server::codee::Encoder;
+use leptos::tachys::reactive_graph::OwnedView;
 
 use crate::call::{Answer, Calling, CompactEncoding};
 
@@ -22,7 +23,8 @@ pub fn first_answer(
     Suspend::new(async move {
         let answer = asked.await;
         let _ = write.send(CompactEncoding::encode(&answer).unwrap_or_default());
-        draw(answer)
+        // It is written out later, when nothing else says whose contexts are its own.
+        OwnedView::new(draw(answer))
     })
     .into_any()
 }
