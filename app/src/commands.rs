@@ -1,5 +1,10 @@
 //! What the command palette offers: every page, and everything that can be done, as far as the role may.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "what `wasm_split` writes fails where a file cannot be fetched, and only in the browser"
+)]
+
 use leptos::prelude::*;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
@@ -10,7 +15,7 @@ use crate::ui::{Command, Data, PaletteDialog, Target, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
-const PLACES: [(&str, &str, Option<Permission>); 9] = [
+const PLACES: [(&str, &str, Option<Permission>); 10] = [
     (
         "Invite a new member",
         "members#invite-a-new-member",
@@ -43,6 +48,11 @@ const PLACES: [(&str, &str, Option<Permission>); 9] = [
         "Create an API key",
         "api-keys?new=1",
         Some(Permission::ManageApiKeys),
+    ),
+    (
+        "See what features cost",
+        "credits#credit-cost-by-feature",
+        Some(Permission::SeeCredits),
     ),
 ];
 
@@ -86,6 +96,10 @@ fn commands(around: &Surroundings) -> Vec<Command> {
     if role.may(Permission::SeeMemberEmails) {
         let target = Target::File(format!("{base}/members.csv"));
         commands.push(command("Export members as CSV", "Action", target));
+    }
+    if role.may(Permission::SeeCredits) {
+        let target = Target::File(format!("{base}/credits.csv"));
+        commands.push(command("Export credits as CSV", "Action", target));
     }
     commands.push(page("Create workspace", "Action", "/new".to_owned()));
     commands.push(command(

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::catalog::Catalog;
 use crate::db::Db;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
@@ -22,6 +23,7 @@ struct Rooms {
     limits: Limits,
     keys: Keys,
     webhooks: OnceLock<Policy>,
+    catalog: OnceLock<Catalog>,
 }
 
 /// Where this installation stands in the world.
@@ -56,6 +58,7 @@ impl House {
             limits,
             keys: Keys::default(),
             webhooks: OnceLock::new(),
+            catalog: OnceLock::new(),
         }))
     }
 
@@ -93,5 +96,16 @@ impl House {
     pub fn set_webhooks(&self, policy: Policy) {
         // A second answer would come too late for those who have the first.
         let _ = self.0.webhooks.set(policy);
+    }
+
+    /// What is sold here.
+    pub fn catalog(&self) -> &Catalog {
+        self.0.catalog.get_or_init(Catalog::built_in)
+    }
+
+    /// Says what is sold here, once, before anybody asks.
+    pub fn set_catalog(&self, catalog: Catalog) {
+        // A second answer would come too late for those who have the first.
+        let _ = self.0.catalog.set(catalog);
     }
 }

@@ -25,6 +25,8 @@ pub mod shell;
 pub mod ui;
 
 #[cfg(feature = "ssr")]
+mod csv;
+#[cfg(feature = "ssr")]
 pub mod db;
 #[cfg(feature = "ssr")]
 pub mod events;

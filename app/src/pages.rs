@@ -16,6 +16,7 @@ use crate::session::page::{
 };
 use crate::settings::account::page::AccountPage;
 use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
+use crate::settings::credits::page::CreditsPage;
 use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
 use crate::settings::webhooks::page::{WebhookPage, WebhooksPage};
@@ -73,6 +74,7 @@ pub static PAGES: &[Page] = &[
     page!("/w/{slug}/settings/notifications", NotificationsPage),
     page!("/w/{slug}/settings/workspace", WorkspacePage, workspace in workspace),
     page!("/w/{slug}/settings/members", MembersPage, members in members),
+    page!("/w/{slug}/settings/credits", CreditsPage, credits in credits),
     page!("/w/{slug}/settings/api-keys", ApiKeysPage, api_keys in api_keys),
     page!("/w/{slug}/settings/api-keys/{key}", ApiKeyPage, api_key in api_keys),
     page!("/w/{slug}/settings/webhooks", WebhooksPage, webhooks in webhooks),
@@ -129,13 +131,12 @@ impl Shown {
         let opened = (page.open)();
         later(
             async move {
-                match opened.await {
-                    Ok(view) => view,
+                if let Ok(view) = opened.await {
+                    view
+                } else {
                     // The program was updated meanwhile, or the network is away: the server knows what to show.
-                    Err(_) => {
-                        let _ = window().location().reload();
-                        PageSkeleton().into_any()
-                    }
+                    let _ = window().location().reload();
+                    PageSkeleton().into_any()
                 }
             },
             || PageSkeleton().into_any(),

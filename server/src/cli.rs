@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use app::catalog::{Mode, Scope};
-use app::domain::{AppError, Email, Name, Secret, Slug};
+use app::domain::{AppError, CreditEntryId, Email, Name, Secret, Slug};
 use app::session::store;
 use app::settings::api_keys::operator;
+use app::settings::credits;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
@@ -70,6 +71,17 @@ enum Command {
         /// What it may do, as in `contacts:read,contacts:write`, or `all`.
         #[arg(long, default_value = "all")]
         scopes: String,
+    },
+    /// Prove every balance of credits from the ledger's lines; status 1 if one does not add up.
+    VerifyLedger,
+    /// Give back what was spent, or part of it.
+    RefundCredits {
+        /// The line of the ledger, `cen_…`.
+        #[arg(long)]
+        entry: String,
+        /// How many credits [default: all that were not given back yet]
+        #[arg(long)]
+        credits: Option<u32>,
     },
     /// Print the public API's OpenAPI document.
     Openapi,
@@ -155,6 +167,14 @@ pub struct Options {
         hide_env_values = true
     )]
     pub rate_limit: Option<String>,
+    /// A catalog.toml with plans, packages and costs of your own [default: the built-in one]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_CATALOG",
+        hide_env_values = true
+    )]
+    pub catalog: Option<String>,
     /// Folder of the browser's files [default: `site` beside the program, else target/site]
     #[arg(
         long,
@@ -202,6 +222,8 @@ pub async fn run(cli: Cli) -> ExitCode {
             mode,
             scopes,
         } => create_key(&config, &workspace, &name, &mode, &scopes).await,
+        Command::VerifyLedger => verify_ledger(&config).await,
+        Command::RefundCredits { entry, credits } => refund(&config, &entry, credits).await,
         Command::Openapi => {
             println!("{:#}", crate::api::document());
             Ok(())
@@ -292,5 +314,38 @@ async fn create_key(
             other => anyhow!(other.to_string()),
         })?;
     println!("{}", token.secret().expose());
+    Ok(())
+}
+
+async fn verify_ledger(config: &Config) -> Result<()> {
+    let house = serve::open(config, false).await?;
+    let faults = credits::verify::verify(house.db().read()).await;
+    let faults = faults.map_err(|error| anyhow!(error.to_string()))?;
+    for fault in &faults {
+        println!("{fault}");
+    }
+    if faults.is_empty() {
+        println!("Every balance is what its lines say.");
+        return Ok(());
+    }
+    bail!("the ledger does not add up");
+}
+
+async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()> {
+    let id: CreditEntryId = entry.parse().map_err(|error| anyhow!("--entry: {error}"))?;
+    let house = serve::open(config, false).await?;
+    let mut tx = house.db().begin().await?;
+    let entry =
+        credits::store::refund(&mut tx, id, credits)
+            .await
+            .map_err(|error| match error {
+                AppError::NotFound => anyhow!("--entry: nothing was spent by this line"),
+                other => anyhow!(other.to_string()),
+            })?;
+    tx.commit().await?;
+    println!(
+        "{} credits given back; {} are there now.",
+        entry.amount, entry.balance
+    );
     Ok(())
 }

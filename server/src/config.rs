@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use app::catalog::Catalog;
 use app::keyring::Keyring;
 use http::Uri;
 use ipnet::IpNet;
@@ -32,6 +33,8 @@ pub struct Config {
     /// The waits between attempts to deliver.
     pub webhook_waits: Vec<Duration>,
     pub rate_limit: bool,
+    /// What is sold.
+    pub catalog: Catalog,
     pub site_root: Option<PathBuf>,
     pub log: String,
     pub log_json: bool,
@@ -143,6 +146,10 @@ impl Config {
                 "on",
                 "off",
             )?,
+            catalog: options
+                .catalog
+                .as_deref()
+                .map_or_else(|| Ok(Catalog::built_in()), catalog)?,
             site_root: options.site_root.as_deref().map(site_root).transpose()?,
             log: options.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json: !one_of(
@@ -215,6 +222,13 @@ pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
     addr
 }
 
+fn catalog(path: &str) -> Result<Catalog, ConfigError> {
+    let error = |problem: &dyn fmt::Display| ConfigError::new("WHEELHOUSE_CATALOG", problem);
+    let text = std::fs::read_to_string(path)
+        .map_err(|problem| error(&format!("the file “{path}” cannot be read: {problem}")))?;
+    Catalog::parse(&text).map_err(|problem| error(&problem))
+}
+
 fn site_root(text: &str) -> Result<PathBuf, ConfigError> {
     let path = PathBuf::from(text);
     if path.is_dir() {
@@ -276,6 +290,7 @@ mod tests {
             webhook_allow: None,
             webhook_retry_seconds: None,
             rate_limit: None,
+            catalog: None,
             site_root: None,
             log: None,
             log_format: None,
@@ -380,6 +395,10 @@ mod tests {
         assert_eq!(
             bad(|o| o.webhook_retry_seconds = Some("5,soon".into())),
             "WHEELHOUSE_WEBHOOK_RETRY_SECONDS"
+        );
+        assert_eq!(
+            bad(|o| o.catalog = Some("/no/such/file.toml".into())),
+            "WHEELHOUSE_CATALOG"
         );
         assert_eq!(
             bad(|o| o.rate_limit = Some("no".into())),

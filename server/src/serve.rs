@@ -94,6 +94,7 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
         RateLimits::off()
     };
     let house = House::new(db, site, keyring, Passwords::new(HASHES_AT_ONCE), limits);
+    house.set_catalog(config.catalog.clone());
     house.set_webhooks(Policy::allowing(config.webhook_allow.clone()));
     Ok(house)
 }

@@ -149,11 +149,21 @@ event_types! {
     CreditsGranted = "credits.granted", Billing, SeeCredits, "Credits granted";
     CreditsSpent = "credits.spent", Billing, SeeCredits, "Credits spent";
     CreditsLow = "credits.low", Billing, SeeCredits, "Credits running low";
+    CreditsReserved = "credits.reserved", Billing, SeeCredits, "Credits reserved";
+    CreditsReleased = "credits.released", Billing, SeeCredits, "Credits released";
+    CreditsRefunded = "credits.refunded", Billing, SeeCredits, "Credits refunded";
+    CreditsExpired = "credits.expired", Billing, SeeCredits, "Credits expired";
 }
 
 impl EventType {
     /// Too frequent to tell of, unless someone asks to be told.
-    pub const QUIET: [Self; 2] = [Self::ContactUpdated, Self::CreditsSpent];
+    pub const QUIET: [Self; 5] = [
+        Self::ContactUpdated,
+        Self::CreditsSpent,
+        Self::CreditsReserved,
+        Self::CreditsReleased,
+        Self::CreditsExpired,
+    ];
 
     pub fn is_quiet(self) -> bool {
         Self::QUIET.contains(&self)

@@ -9,7 +9,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use serde_json::json;
 
-use crate::catalog::{EventType, Mode};
+use crate::catalog::{Catalog, EventType, Mode};
 use crate::contacts::model::Stage;
 use crate::contacts::store::folded;
 use crate::db::{Tx, entity};
@@ -20,8 +20,7 @@ use crate::domain::{
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
 use crate::session::store;
-use crate::settings::members::model::INVITATION_LIFE;
-use crate::settings::webhooks;
+use crate::settings::{credits, webhooks};
 
 /// Everybody's password in the demo.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -109,7 +108,17 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     let cleo = person(&mut tx, CLEO, &hash).await?;
     let greta = person(&mut tx, GRETA, &hash).await?;
 
-    let acme = workspace(&mut tx, &mut story, (olivia, OLIVIA.0), "Acme", "acme", 62).await?;
+    let catalog = house.catalog();
+    let acme = workspace(
+        &mut tx,
+        catalog,
+        &mut story,
+        (olivia, OLIVIA.0),
+        "Acme",
+        "acme",
+        62,
+    )
+    .await?;
     for (user, role, ago) in [
         (adam, Role::Admin, 55),
         (mia, Role::Member, 40),
@@ -119,6 +128,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     }
     let globex = workspace(
         &mut tx,
+        catalog,
         &mut story,
         (greta, GRETA.0),
         "Globex",
@@ -128,19 +138,12 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     .await?;
     member(&mut tx, &mut story, globex, adam, Role::Member, 20).await?;
 
-    for (index, (email, role, status)) in INVITATIONS.into_iter().enumerate() {
-        invitation(&mut tx, acme, adam, email, role, status, index as u64).await?;
+    let life = catalog.invitation_life();
+    for (index, invited) in INVITATIONS.into_iter().enumerate() {
+        invitation(&mut tx, acme, adam, invited, index as u64, life).await?;
     }
-    invitation(
-        &mut tx,
-        globex,
-        greta,
-        "hank@globex.example",
-        Role::Admin,
-        Pending,
-        1,
-    )
-    .await?;
+    let hank = ("hank@globex.example", Role::Admin, Pending);
+    invitation(&mut tx, globex, greta, hank, 1, life).await?;
     for (index, (name, company, stage)) in CONTACTS.into_iter().enumerate() {
         let workspace = if index % 4 == 3 { globex } else { acme };
         contact(
@@ -159,6 +162,8 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     let globexes = [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)];
     history(&mut story, globex, ("Globex Ventures", "Globex"), globexes);
     story.tell(&mut tx).await?;
+    credits::seed::busy(&mut tx, catalog, acme, acmes).await?;
+    credits::seed::calm(&mut tx, catalog, globex).await?;
     keys::keys(&mut tx, acme, (olivia, OLIVIA.0), (adam, ADAM.0)).await?;
     webhooks::seed::demo(&mut tx, house, acme).await?;
     tx.commit().await?;
@@ -185,6 +190,7 @@ async fn person(tx: &mut Tx, (name, email): (&str, &str), hash: &str) -> Result<
 
 async fn workspace(
     tx: &mut Tx,
+    catalog: &Catalog,
     story: &mut Story,
     (owner, owner_name): (UserId, &str),
     name: &str,
@@ -194,7 +200,7 @@ async fn workspace(
     let name = Name::parse(name).map_err(|_| AppError::Malformed)?;
     let owner_name = Name::parse(owner_name).map_err(|_| AppError::Malformed)?;
     let slug = Slug::parse(slug).map_err(|_| AppError::Malformed)?;
-    store::found_workspace(tx, owner, &owner_name, &name, Some(&slug)).await?;
+    store::found_workspace(tx, catalog, owner, &owner_name, &name, Some(&slug)).await?;
     let made = Timestamp::now().before(days(days_ago));
     let workspace = entity::Workspace::find()
         .filter(entity::workspace::Column::Slug.eq(slug))
@@ -278,10 +284,9 @@ async fn invitation(
     tx: &mut Tx,
     workspace: WorkspaceId,
     inviter: UserId,
-    email: &str,
-    role: Role,
-    fate: Fate,
+    (email, role, fate): (&str, Role, Fate),
     index: u64,
+    life: Duration,
 ) -> Result<(), AppError> {
     let now = Timestamp::now();
     let age = match fate {
@@ -300,7 +305,7 @@ async fn invitation(
         generation: Set(1),
         created_at: Set(sent),
         sent_at: Set(sent),
-        expires_at: Set(sent.after(INVITATION_LIFE)),
+        expires_at: Set(sent.after(life)),
         accepted_at: Set((fate == Accepted).then(|| sent.after(hours(7)))),
         accepted_by: Set(None),
         cancelled_at: Set((fate == Cancelled).then_some(now)),
@@ -387,17 +392,11 @@ fn history(
         ),
         (
             21,
-            first.clone(),
+            first,
             EventType::WorkspaceRenamed,
             json!({"from": renamed.0, "to": renamed.1}),
         ),
         (20, system(), EventType::BillingPaymentSucceeded, json!({})),
-        (
-            19,
-            first,
-            EventType::CreditsPurchased,
-            json!({"credits": 500}),
-        ),
         (
             18,
             second.clone(),
@@ -440,7 +439,6 @@ fn history(
             EventType::AutomationCompleted,
             json!({"name": "Nightly enrichment"}),
         ),
-        (3, system(), EventType::CreditsLow, json!({"balance": 40})),
         (
             2,
             third,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Permission;
+use super::{Permission, grouped};
 
 /// What is wrong with a form, by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub enum AppError {
     Conflict(String),
     /// The plan does not include more of it.
     LimitReached(String),
+    /// There are fewer credits than this costs.
+    CreditsShort { needed: i64, balance: i64 },
     /// Tried too often; `retry_after` in seconds.
     RateLimited { retry_after: u64 },
     /// The workspace is frozen: only billing, leaving and one's own account can change.
@@ -85,6 +87,7 @@ impl AppError {
         match self {
             Self::Malformed => 400,
             Self::Unauthenticated => 401,
+            Self::CreditsShort { .. } => 402,
             Self::Forbidden { .. } | Self::Frozen => 403,
             Self::NotFound => 404,
             Self::Conflict(_) | Self::LimitReached(_) => 409,
@@ -104,6 +107,7 @@ impl AppError {
             Self::Invalid(_) => "Something needs your attention",
             Self::Conflict(_) => "This has changed meanwhile",
             Self::LimitReached(_) => "Limit reached",
+            Self::CreditsShort { .. } => "Not enough credits",
             Self::RateLimited { .. } => "Too many attempts",
             Self::Frozen => "This workspace is frozen",
             Self::Malformed => "Bad request",
@@ -127,6 +131,12 @@ impl fmt::Display for AppError {
             Self::NotFound => f.write_str("This does not exist, or not any more."),
             Self::Invalid(_) => f.write_str("Some fields need your attention."),
             Self::Conflict(message) | Self::LimitReached(message) => f.write_str(message),
+            Self::CreditsShort { needed, balance } => write!(
+                f,
+                "This costs {} credits, and there are {}.",
+                grouped(*needed),
+                grouped(*balance)
+            ),
             Self::RateLimited { retry_after } => match retry_after {
                 0..=1 => f.write_str("Too many attempts. Try again in a second."),
                 2..=90 => write!(f, "Too many attempts. Try again in {retry_after} seconds."),

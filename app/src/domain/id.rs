@@ -160,6 +160,12 @@ prefixed_id! {
     DeliveryId = "dlv";
     /// One try to deliver.
     AttemptId = "att";
+    /// Credits that came in at once.
+    CreditGrantId = "cgr";
+    /// A line of the credits' ledger.
+    CreditEntryId = "cen";
+    /// Credits set aside for something that is under way.
+    CreditHoldId = "hold";
 }
 
 #[cfg(test)]

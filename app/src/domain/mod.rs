@@ -15,7 +15,7 @@ mod timestamp;
 pub use email::{Email, EmailError};
 pub use error::{AppError, FieldErrors};
 pub use id::*;
-pub use money::Money;
+pub use money::{Money, grouped};
 #[cfg(feature = "ssr")]
 pub use name::fold;
 pub use name::{Name, NameError};

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use crate::catalog::EventType;
+use crate::domain::grouped;
 
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
 #[expect(clippy::too_many_lines, reason = "a table: a sentence for each type")]
@@ -11,6 +12,7 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         let texts = texts.into_iter().flatten().filter_map(Value::as_str);
         texts.collect::<Vec<_>>().join(", ")
     };
+    let number = |key: &str| data.get(key).and_then(Value::as_i64).unwrap_or_default();
     let role = |key: &str| {
         text(key)
             .parse::<crate::domain::Role>()
@@ -88,6 +90,33 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::ApiKeyRevoked if !text("name").is_empty() => {
             format!("{actor} revoked the API key {}", text("name"))
+        }
+        EventType::CreditsPurchased if number("credits") > 0 => {
+            format!("{actor} bought {} credits", grouped(number("credits")))
+        }
+        EventType::CreditsGranted if number("credits") > 0 => {
+            let credits = grouped(number("credits"));
+            format!("{credits} credits of the plan {} came in", text("name"))
+        }
+        EventType::CreditsSpent if number("credits") > 0 => {
+            format!("{actor} spent {} credits", grouped(number("credits")))
+        }
+        EventType::CreditsReserved if number("credits") > 0 => {
+            format!("{actor} reserved {} credits", grouped(number("credits")))
+        }
+        EventType::CreditsReleased | EventType::CreditsRefunded | EventType::CreditsExpired
+            if number("credits") > 0 =>
+        {
+            let credits = grouped(number("credits"));
+            let what = match event_type {
+                EventType::CreditsReleased => "released",
+                EventType::CreditsRefunded => "refunded",
+                _ => "expired with their period",
+            };
+            format!("{credits} credits {what}")
+        }
+        EventType::CreditsLow if data.get("balance").is_some() => {
+            format!("Only {} credits are left", grouped(number("balance")))
         }
         EventType::SystemAnnouncement
         | EventType::SystemMaintenanceScheduled

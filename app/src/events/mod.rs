@@ -42,6 +42,11 @@ impl Origin {
         }
     }
 
+    /// Kind, id and name, for a log of a section's own.
+    pub(crate) fn parts(&self) -> (&'static str, Option<uuid::Uuid>, &str) {
+        (self.kind, self.id, &self.name)
+    }
+
     /// A person by id, for changes made before there is a session: sign-up, a link from a mail.
     pub fn person(id: UserId, name: &str) -> Self {
         Self {
@@ -175,6 +180,7 @@ fn topics(event_type: EventType) -> &'static [Topic] {
         Some("contact") => &[Topic::Contacts],
         Some("api_key") => &[Topic::ApiKeys],
         Some("webhook") => &[Topic::Webhooks],
+        Some("credits") => &[Topic::Credits],
         _ => &[],
     }
 }

@@ -22,10 +22,12 @@ pub enum Topic {
     Webhooks,
     /// What becomes of deliveries.
     Deliveries,
+    /// A workspace's credits.
+    Credits,
 }
 
 impl Topic {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Preferences,
         Self::Inbox,
@@ -35,6 +37,7 @@ impl Topic {
         Self::ApiKeys,
         Self::Webhooks,
         Self::Deliveries,
+        Self::Credits,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Topic {
             Self::ApiKeys => "api_keys",
             Self::Webhooks => "webhooks",
             Self::Deliveries => "deliveries",
+            Self::Credits => "credits",
         }
     }
 

@@ -11,7 +11,7 @@ use super::actor::{Person, SESSION_LIFE};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
 use super::{Actor, RequestInfo, networks};
-use crate::catalog::EventType;
+use crate::catalog::{Catalog, EventType};
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
     AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp,
@@ -22,6 +22,7 @@ use crate::house::House;
 use crate::keyring::{Token, random_mark};
 use crate::live::{Hint, Topic};
 use crate::mail::{self, Addressee, letters};
+use crate::settings::credits::store as credits;
 
 /// Longest User-Agent that is kept, in bytes.
 const LONGEST_USER_AGENT: usize = 300;
@@ -46,7 +47,15 @@ pub async fn sign_up(house: &House, info: &RequestInfo, form: SignUp) -> Result<
     let hash = house.passwords().hash(&form.password).await?;
     let mut tx = house.db().begin().await?;
     let user = insert_user(&mut tx, &form.name, &form.email, hash, None).await?;
-    let slug = found_workspace(&mut tx, user, &form.name, &form.workspace, None).await?;
+    let slug = found_workspace(
+        &mut tx,
+        house.catalog(),
+        user,
+        &form.name,
+        &form.workspace,
+        None,
+    )
+    .await?;
     send_confirmation(&mut tx, house, user, form.name.as_str(), &form.email).await?;
     let cookie = open_session(&mut tx, info, user).await?;
     tx.commit().await?;
@@ -159,6 +168,7 @@ const SLUG_TRIES: u32 = 6;
 /// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
 pub async fn found_workspace(
     tx: &mut Tx,
+    catalog: &Catalog,
     owner: UserId,
     owner_name: &Name,
     name: &Name,
@@ -173,10 +183,11 @@ pub async fn found_workspace(
     let data = json!({"name": name.as_str(), "slug": slug.as_str()});
     events::record(
         tx,
-        origin,
+        origin.clone(),
         NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
     )
     .await?;
+    credits::open_trial(tx, catalog, id, &origin).await?;
     tx.hint(Hint::user(owner, Topic::Workspace));
     Ok(slug)
 }
@@ -983,7 +994,7 @@ pub async fn create_owner(
     let hash = house.passwords().hash(password).await?;
     let mut tx = house.db().begin().await?;
     let user = insert_user(&mut tx, name, email, hash, Some(Timestamp::now())).await?;
-    found_workspace(&mut tx, user, name, workspace, Some(slug)).await?;
+    found_workspace(&mut tx, house.catalog(), user, name, workspace, Some(slug)).await?;
     tx.commit().await?;
     Ok(())
 }

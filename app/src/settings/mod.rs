@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod api_keys;
+pub mod credits;
 pub mod members;
 pub mod notifications;
 pub mod webhooks;
@@ -51,7 +52,7 @@ impl Section {
 }
 
 /// Every section, in the order of the navigation.
-pub const SECTIONS: [Section; 6] = [
+pub const SECTIONS: [Section; 7] = [
     Section {
         path: "account",
         label: "Account",
@@ -79,6 +80,13 @@ pub const SECTIONS: [Section; 6] = [
         icon: Icon::Users,
         group: Group::Workspace,
         permission: Some(Permission::ReadWorkspace),
+    },
+    Section {
+        path: "credits",
+        label: "Credits",
+        icon: Icon::Coins,
+        group: Group::Workspace,
+        permission: Some(Permission::SeeCredits),
     },
     Section {
         path: "api-keys",

@@ -41,6 +41,7 @@ pub enum Icon {
     Home,
     Zap,
     CreditCard,
+    Coins,
     Contact,
     Server,
     Key,
@@ -140,6 +141,9 @@ impl Icon {
             }
             Self::Zap => {
                 r#"<path d="M15.914 4a1.5 1.5 0 00-2.474-1.561l-9 9A1.5 1.5 0 005.5 14h4.002a.5.5 0 01.471.666L8.086 20a1.5 1.5 0 002.475 1.56l9-9A1.5 1.5 0 0018.5 10h-3.997a.5.5 0 01-.472-.667z"/>"#
+            }
+            Self::Coins => {
+                r#"<circle cx="8" cy="8" r="6"/><path d="M18.09 10.37A6 6 0 1 1 10.34 18"/><path d="M7 6h1v4"/><path d="m16.71 13.88.7.71-2.82 2.82"/>"#
             }
             Self::CreditCard => {
                 r#"<rect width="20" height="14" x="2" y="5" rx="2"/><line x1="2" x2="22" y1="10" y2="10"/><path d="M6 14h2"/>"#

@@ -5,6 +5,8 @@ mod account;
 mod api_keys;
 mod connections;
 mod contacts;
+mod credits;
+mod credits_model;
 mod demo;
 mod invitations;
 mod members;

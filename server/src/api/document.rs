@@ -28,6 +28,7 @@ use super::rate;
     components(schemas(ProblemOut)),
     tags(
         (name = "Contacts", description = "Whom you sell to."),
+        (name = "Credits", description = "What there is to spend, and spending it. A test key has credits of its own."),
         (name = "Events", description = "What happened in the product."),
         (name = "Members", description = "Who is in the workspace."),
         (name = "Webhooks", description = "Events sent to your own programs, as they happen. A workspace has one set of webhooks, \
@@ -58,10 +59,11 @@ fn build() -> Value {
         "Idempotency-Replayed": header("`true`: this is the answer of the first request with this key."),
         "WWW-Authenticate": header("How to authenticate (RFC 6750)."),
     });
-    let responses: Map<String, Value> = [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503]
-        .into_iter()
-        .map(|status| (format!("Problem{status}"), problem(status)))
-        .collect();
+    let responses: Map<String, Value> =
+        [400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503]
+            .into_iter()
+            .map(|status| (format!("Problem{status}"), problem(status)))
+            .collect();
     components["responses"] = Value::Object(responses);
     let paths = document["paths"].as_object_mut();
     for path in paths.into_iter().flat_map(Map::values_mut) {
@@ -122,6 +124,7 @@ fn complete(method: &str, operation: &mut Value) {
     };
     let (in_path, in_query) = (takes("path", operation), takes("query", operation));
     let is_post = method == "post";
+    let costs = operation["responses"].get("402").is_some();
     // Also where nothing need be said: what is sent all the same has to be in order.
     let reads_body = has_body || is_post;
     let successes = operation["responses"].as_object_mut();
@@ -139,6 +142,7 @@ fn complete(method: &str, operation: &mut Value) {
     for (status, applies) in [
         (400, reads_body),
         (401, true),
+        (402, costs),
         (403, true),
         (404, in_path),
         (409, is_post),

@@ -86,6 +86,11 @@ impl Once {
         })))
     }
 
+    /// What stands for this request in a ledger, which remembers it longer than answers are kept.
+    pub fn name(&self) -> Option<String> {
+        self.0.as_ref().map(Mark::context)
+    }
+
     /// Holds the client's key to this request, for one whose answer must not be an old one.
     pub async fn only_for_this(self, house: &House) -> Result<(), Problem> {
         let Some(mark) = self.0 else { return Ok(()) };

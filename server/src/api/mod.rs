@@ -5,6 +5,7 @@
 //! sent, and calls a store. What it documents is what is routed: both come from the same attribute.
 
 mod contacts;
+mod credits;
 mod docs;
 mod document;
 mod events;
@@ -48,6 +49,12 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::search))
         .routes(routes!(contacts::show, contacts::replace, contacts::delete))
+        .routes(routes!(credits::show))
+        .routes(routes!(credits::entries))
+        .routes(routes!(credits::spend))
+        .routes(routes!(credits::reserve))
+        .routes(routes!(credits::capture))
+        .routes(routes!(credits::release))
         .routes(routes!(events::report))
         .routes(routes!(members::list))
         .routes(routes!(webhooks::list, webhooks::create))

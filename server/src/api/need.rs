@@ -30,6 +30,8 @@ macro_rules! needs {
 needs!(
     ContactsRead,
     ContactsWrite,
+    CreditsRead,
+    CreditsWrite,
     EventsWrite,
     KeysVerify,
     MembersRead,

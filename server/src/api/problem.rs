@@ -53,6 +53,7 @@ macro_rules! kinds {
 kinds! {
     MALFORMED = "malformed", 400, "The request cannot be read", "The body is no JSON. `detail` says where it breaks off.";
     UNAUTHENTICATED = "unauthenticated", 401, "A valid API key is needed", "There is no key in `Authorization: Bearer …`, or it is unknown, revoked, expired, or used from an address that it does not allow.";
+    CREDITS_SHORT = "credits-short", 402, "There are not enough credits", "Nothing was spent. `detail` says what it costs and what there is; more can be bought under Settings → Credits.";
     FORBIDDEN = "forbidden", 403, "The key lacks a scope", "`required_scope` names the scope. Someone who manages the workspace's keys can make a key that has it.";
     FROZEN = "frozen", 403, "The workspace is frozen", "Everything can be read and nothing changed until the workspace is paid for.";
     NOT_FOUND = "not-found", 404, "There is no such thing", "No such path, or nothing of that id in this key's workspace and mode. What belongs to others does not exist for a key.";
@@ -165,6 +166,7 @@ impl From<AppError> for Problem {
             AppError::NotFound => Self::not_found(),
             AppError::Invalid(errors) => errors.into(),
             AppError::Conflict(_) | AppError::LimitReached(_) => Self::new(CONFLICT, detail),
+            AppError::CreditsShort { .. } => Self::new(CREDITS_SHORT, detail),
             AppError::RateLimited { retry_after } => Self::rate_limited(retry_after),
             AppError::Frozen => Self::new(FROZEN, detail),
             AppError::Malformed => Self::new(MALFORMED, "The request cannot be read."),

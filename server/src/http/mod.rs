@@ -108,7 +108,7 @@ pub struct Route {
 }
 
 /// Every route that is neither a page nor a server function. The access matrix of the tests goes by this list.
-pub const ROUTES: [Route; 6] = [
+pub const ROUTES: [Route; 7] = [
     Route {
         method: "POST",
         path: "/unsubscribe/{token}",
@@ -120,6 +120,12 @@ pub const ROUTES: [Route; 6] = [
         path: "/w/{slug}/members.csv",
         place: Place::Pages,
         handler: || get(pages::members_csv),
+    },
+    Route {
+        method: "GET",
+        path: "/w/{slug}/credits.csv",
+        place: Place::Pages,
+        handler: || get(pages::credits_csv),
     },
     Route {
         method: "GET",

@@ -7,6 +7,7 @@ use app::db::entity;
 use app::domain::AppError;
 use app::form::Flash;
 use app::session::Caller;
+use app::settings::credits;
 use app::settings::members::store::export_csv;
 use app::settings::notifications::store::{read_unsubscribe, write};
 use axum::Extension;
@@ -59,14 +60,28 @@ pub async fn members_csv(
         let actor = caller.actor(&slug).await?;
         export_csv(caller.house(), &actor).await
     };
-    match csv.await {
+    file("members.csv", csv.await)
+}
+
+pub async fn credits_csv(
+    Extension(caller): Extension<Caller>,
+    Path(slug): Path<String>,
+) -> Response {
+    let csv = async {
+        let actor = caller.actor(&slug).await?;
+        credits::view::export_csv(caller.house(), &actor.into()).await
+    };
+    file("credits.csv", csv.await)
+}
+
+/// A table to keep.
+fn file(name: &str, csv: Result<String, AppError>) -> Response {
+    match csv {
         Ok(csv) => {
+            let disposition = format!("attachment; filename=\"{name}\"");
             let headers = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-                (
-                    header::CONTENT_DISPOSITION,
-                    "attachment; filename=\"members.csv\"",
-                ),
+                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+                (header::CONTENT_DISPOSITION, disposition),
             ];
             (headers, csv).into_response()
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use app::house::House;
 use app::session::store;
 use app::settings::api_keys::usage;
+use app::settings::credits;
 use tokio_util::sync::CancellationToken;
 
 use super::webhooks::tidy::tidy;
@@ -24,6 +25,9 @@ pub async fn run(house: House, stop: CancellationToken) {
         }
         if let Ok(removed @ 1..) = usage::sweep(&house).await {
             tracing::debug!(removed, "swept old requests of API keys");
+        }
+        if let Ok(books @ 1..) = credits::store::sweep(&house).await {
+            tracing::debug!(books, "let credits expire, or gave them back");
         }
         if let Ok(touched @ 1..) = tidy(&house).await {
             tracing::debug!(touched, "forgot what is old of deliveries");

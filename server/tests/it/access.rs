@@ -398,6 +398,10 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ),
         ("load_webhooks", vec![workspace()]),
         (
+            "load_credits",
+            vec![workspace(), ("kind", s("")), ("before", s(""))],
+        ),
+        (
             "recover_deliveries",
             vec![
                 workspace(),

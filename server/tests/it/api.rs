@@ -167,6 +167,11 @@ fn grace() -> Value {
     json!({"name": "Grace Kim", "email": "grace@hanok.example", "stage": "lead", "tags": ["vip"]})
 }
 
+/// The cheapest use of credits.
+fn answer() -> Value {
+    json!({"feature": "quick_answer"})
+}
+
 /// A webhook that hears of won contacts.
 pub fn hook() -> Value {
     json!({"url": "https://hooks.example.com/in", "event_types": ["contact.stage_changed"], "filters": [
@@ -190,6 +195,12 @@ fn calls(token: &str) -> BTreeMap<(&'static str, &'static str), Option<Value>> {
             Some(json!({"type": "automation.completed", "data": {"name": "Welcome"}})),
         ),
         (("get", "/members"), None),
+        (("get", "/credits"), None),
+        (("get", "/credits/entries"), None),
+        (("post", "/credits/spend"), Some(answer())),
+        (("post", "/credits/holds"), Some(answer())),
+        (("post", "/credits/holds/{id}/capture"), None),
+        (("post", "/credits/holds/{id}/release"), None),
         (("post", "/keys/verify"), Some(json!({"key": token}))),
         (("get", "/webhooks"), None),
         (("post", "/webhooks"), Some(hook())),
@@ -206,10 +217,11 @@ fn calls(token: &str) -> BTreeMap<(&'static str, &'static str), Option<Value>> {
     ])
 }
 
-/// The id of something new of Acme's that a path is about: a live contact, a webhook, a delivery.
+/// The id of something new of Acme's that a path is about: a live contact, a hold, a webhook, a delivery.
 async fn subject(server: &Server, key: &Key, path: &str) -> String {
     let call = match path.split('/').nth(1) {
         Some("contacts") => post("/contacts", grace()),
+        Some("credits") => post("/credits/holds", answer()),
         _ => post("/webhooks", hook()),
     };
     let made = read(&ask(server, key, call).await);

@@ -2,9 +2,11 @@
 
 mod access;
 mod api;
+mod api_credits;
 mod api_keys;
 mod api_webhooks;
 mod both;
+mod credits;
 mod dispatch;
 mod doors;
 mod kill;

@@ -158,6 +158,21 @@ fn what_cannot_be_used_is_named_in_one_line() {
         "WHEELHOUSE_DATABASE_URL",
         &format!("sqlite://{}", file.display()),
     );
+    let catalog = folder.path().join("catalog.toml");
+    run("WHEELHOUSE_CATALOG", catalog.to_str().unwrap());
+    let sold = include_str!("../../../app/src/catalog/catalog.toml");
+    std::fs::write(&catalog, sold.replacen("price = 9900", "price = \"99\"", 1)).unwrap();
+    let output = wheelhouse(folder.path())
+        .arg("migrate")
+        .env("WHEELHOUSE_CATALOG", &catalog)
+        .output()
+        .unwrap();
+    refuses(&output, "WHEELHOUSE_CATALOG");
+    assert!(
+        said(&output).1.contains("plan 2, price"),
+        "{}",
+        said(&output).1
+    );
     std::fs::create_dir_all(folder.path().join("data")).unwrap();
     std::fs::write(folder.path().join("data/secret.key"), "no key").unwrap();
     let output = wheelhouse(folder.path()).arg("migrate").output().unwrap();
@@ -187,6 +202,21 @@ fn a_served_demo_is_healthy_and_a_house_of_ones_own_is_no_demo() {
             .unwrap();
         assert_eq!(health.status.code(), Some(0), "{}", said(&health).1);
     }
+    let proof = wheelhouse(folder.path())
+        .arg("verify-ledger")
+        .output()
+        .unwrap();
+    assert_eq!(proof.status.code(), Some(0), "{}", said(&proof).1);
+    assert_eq!(proof.stdout, b"Every balance is what its lines say.\n");
+    let none = wheelhouse(folder.path())
+        .args([
+            "refund-credits",
+            "--entry",
+            "cen_01h455vb4pex5vsknk084sn02q",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(none.status.code(), Some(1), "{}", said(&none).1);
 
     let own = Folder::new();
     create_owner(

@@ -5,6 +5,12 @@ pub mod api_key;
 pub mod api_key_scope_use;
 pub mod api_request;
 pub mod contact;
+pub mod credit_account;
+pub mod credit_day;
+pub mod credit_entry;
+pub mod credit_grant;
+pub mod credit_hold;
+pub mod credit_part;
 pub mod delivery;
 pub mod delivery_attempt;
 pub mod email_change;
@@ -28,6 +34,12 @@ pub use api_key::Entity as ApiKey;
 pub use api_key_scope_use::Entity as ApiKeyScopeUse;
 pub use api_request::Entity as ApiRequest;
 pub use contact::Entity as Contact;
+pub use credit_account::Entity as CreditAccount;
+pub use credit_day::Entity as CreditDay;
+pub use credit_entry::Entity as CreditEntry;
+pub use credit_grant::Entity as CreditGrant;
+pub use credit_hold::Entity as CreditHold;
+pub use credit_part::Entity as CreditPart;
 pub use delivery::Entity as Delivery;
 pub use delivery_attempt::Entity as DeliveryAttempt;
 pub use email_change::Entity as EmailChange;
@@ -60,11 +72,15 @@ macro_rules! not_numbers {
 
 not_numbers!(
     crate::catalog::Channel,
+    crate::catalog::Mode,
     crate::catalog::Scope,
     crate::domain::ApiKeyId,
     crate::domain::ApiRequestId,
     crate::domain::AttemptId,
     crate::domain::ContactId,
+    crate::domain::CreditEntryId,
+    crate::domain::CreditGrantId,
+    crate::domain::CreditHoldId,
     crate::domain::DeliveryId,
     crate::domain::EmailChangeId,
     crate::domain::EventId,

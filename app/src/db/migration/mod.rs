@@ -11,6 +11,7 @@ mod m0004_contacts;
 mod m0005_api_keys;
 mod m0006_webhooks;
 mod m0007_known_networks;
+mod m0008_credits;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_api_keys::Migration),
             Box::new(m0006_webhooks::Migration),
             Box::new(m0007_known_networks::Migration),
+            Box::new(m0008_credits::Migration),
         ]
     }
 }

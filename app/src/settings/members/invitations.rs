@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::model::{INVITATION_LIFE, InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
+use super::model::{InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
 use crate::catalog::EventType;
 use crate::db::entity::{self, invitation::Column};
 use crate::db::{Tx, is_unique_violation};
@@ -275,7 +275,7 @@ async fn invite_one(
             generation: Set(1),
             created_at: Set(now),
             sent_at: Set(now),
-            expires_at: Set(now.after(INVITATION_LIFE)),
+            expires_at: Set(now.after(house.catalog().invitation_life())),
             accepted_at: Set(None),
             accepted_by: Set(None),
             cancelled_at: Set(None),
@@ -325,7 +325,7 @@ async fn send(
         workspace: actor.workspace_name(),
         role: invitation.role,
         link: &links::invitation_url(house, invitation.id, invitation.generation, Carrier::Mail),
-        days: INVITATION_LIFE.as_secs() / 86_400,
+        days: house.catalog().invitation_days.into(),
     });
     mail::post(
         tx,
@@ -371,7 +371,7 @@ async fn renew(
     renewed.invited_by = Set(Some(actor.person().id()));
     renewed.generation = Set(invitation.generation + 1);
     renewed.sent_at = Set(now);
-    renewed.expires_at = Set(now.after(INVITATION_LIFE));
+    renewed.expires_at = Set(now.after(house.catalog().invitation_life()));
     let renewed = renewed.update(tx).await?;
     let mailed = send(tx, house, actor, &renewed).await?;
     note(tx, actor, &renewed, EventType::InvitationResent).await?;

@@ -3,11 +3,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    FieldErrors, InvitationId, MembershipId, Role, Secret, Timestamp, WorkspaceId, days, minutes,
+    FieldErrors, InvitationId, MembershipId, Role, Secret, Timestamp, WorkspaceId, minutes,
 };
 
-/// How long an invitation can be accepted.
-pub const INVITATION_LIFE: Duration = days(7);
 /// How long a role change, a removal or a cancelled invitation can be taken back.
 pub const UNDO: Duration = minutes(5);
 /// How many people can be invited at once.

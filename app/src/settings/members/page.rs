@@ -174,7 +174,7 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
                 if empty {
                     let (title, text) = match status {
                         Status::Pending => ("No pending invitations", "Invite someone above: the link appears here."),
-                        Status::Expired => ("No expired invitations", "Invitations expire after 7 days. Resend brings one back."),
+                        Status::Expired => ("No expired invitations", "An invitation that nobody accepts in time expires. Resend brings one back."),
                         Status::Accepted => ("No accepted invitations", "Who accepts is a member from then on."),
                     };
                     return view! { <Empty mark=Icon::Mail title text/> }.into_any();

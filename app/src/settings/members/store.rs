@@ -8,6 +8,7 @@ use serde_json::json;
 use super::invitations::{self, Tally};
 use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
 use crate::catalog::EventType;
+use crate::csv;
 use crate::db::entity::{self, membership::Column};
 use crate::db::{Tx, is_unique_violation};
 use crate::domain::{
@@ -212,20 +213,10 @@ pub async fn export_csv(house: &House, actor: &Actor) -> Result<String, AppError
             &joined_at.rfc3339(),
             &active,
         ]
-        .map(csv_field);
+        .map(csv::field);
         csv += &(fields.join(",") + "\r\n");
     }
     Ok(csv)
-}
-
-/// Quotes a field, and keeps a spreadsheet from taking a name for a formula.
-fn csv_field(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        "'"
-    } else {
-        ""
-    };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
 /// A member of this workspace and their name.
@@ -482,18 +473,4 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
     tx.hint(Hint::user(user.id, Topic::Workspace));
     tx.commit().await?;
     Ok(Done::said(format!("{} is a member again", user.name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::csv_field;
-
-    #[test]
-    fn csv_quotes_and_defuses() {
-        assert_eq!(
-            csv_field("Ada \"Countess\" Lovelace"),
-            "\"Ada \"\"Countess\"\" Lovelace\""
-        );
-        assert_eq!(csv_field("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
-    }
 }

@@ -286,8 +286,15 @@ pub async fn create(
     house.limits().found(person.id())?;
     let owner = Name::parse(person.name()).map_err(|_| AppError::Malformed)?;
     let mut tx = house.db().begin().await?;
-    let slug =
-        sessions::found_workspace(&mut tx, person.id(), &owner, &name, wish.as_ref()).await?;
+    let slug = sessions::found_workspace(
+        &mut tx,
+        house.catalog(),
+        person.id(),
+        &owner,
+        &name,
+        wish.as_ref(),
+    )
+    .await?;
     tx.commit().await?;
     Ok(slug)
 }

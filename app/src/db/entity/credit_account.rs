@@ -1,0 +1,22 @@
+//! A book of credits: a workspace's, live or test.
+
+use sea_orm::entity::prelude::*;
+
+use crate::catalog::Mode;
+use crate::domain::WorkspaceId;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "credit_accounts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub workspace_id: WorkspaceId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub mode: Mode,
+    pub balance: i64,
+    pub entries: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

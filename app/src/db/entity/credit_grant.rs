@@ -1,0 +1,26 @@
+//! Credits that came in at once, and what is left of them.
+
+use sea_orm::entity::prelude::*;
+
+use crate::catalog::Mode;
+use crate::domain::{CreditGrantId, Timestamp, WorkspaceId};
+use crate::settings::credits::model::GrantKind;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "credit_grants")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: CreditGrantId,
+    pub workspace_id: WorkspaceId,
+    pub mode: Mode,
+    pub kind: GrantKind,
+    pub amount: i64,
+    pub remaining: i64,
+    pub expires_at: Option<Timestamp>,
+    pub granted_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

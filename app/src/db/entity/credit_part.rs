@@ -1,0 +1,20 @@
+//! How much of a line is of which grant.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{CreditEntryId, CreditGrantId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "credit_parts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub entry_id: CreditEntryId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub grant_id: CreditGrantId,
+    pub amount: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,183 @@
+//! Credits set aside for something that is under way: what it will cost is sure to be there, and what it did not cost
+//! comes back.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
+use serde_json::json;
+
+use super::ledger::{Book, Line, Parts, broken, first_of};
+use super::model::{EntryKind, HoldStatus};
+use super::wire::{HoldOut, Use};
+use crate::catalog::EventType;
+use crate::db::Tx;
+use crate::db::entity::{self, credit_entry, credit_hold};
+use crate::domain::{AppError, CreditHoldId, Permission};
+use crate::events::Origin;
+use crate::session::Agent;
+
+/// Sets credits aside for so long. Unless captured or released before, they come back then.
+pub async fn reserve(
+    tx: &mut Tx,
+    agent: &Agent,
+    wanted: &Use,
+    lasting: Duration,
+) -> Result<HoldOut, AppError> {
+    agent.require(Permission::SpendCredits)?;
+    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let before = book.balance;
+    let parts = book.allocate(wanted.credits()).await?;
+    let hold = credit_hold::ActiveModel {
+        id: Set(CreditHoldId::new()),
+        workspace_id: Set(book.workspace),
+        mode: Set(book.mode),
+        feature: Set(wanted.feature.clone()),
+        quantity: Set(wanted.quantity),
+        reserved: Set(wanted.credits()),
+        captured: Set(0),
+        reference: Set(wanted.reference.clone()),
+        status: Set(HoldStatus::Held),
+        expires_at: Set(book.at().after(lasting)),
+        created_at: Set(book.at()),
+        finished_at: Set(None),
+    }
+    .insert(book.tx)
+    .await?;
+    let line = Line {
+        feature: Some(&hold.feature),
+        quantity: Some(hold.quantity),
+        reference: hold.reference.as_deref(),
+        hold: Some(hold.id),
+        ..Line::new(EntryKind::Hold)
+    };
+    let entry = book.write(&agent.into(), line, &parts).await?;
+    let data = json!({
+        "entry": entry.id, "hold": hold.id, "feature": hold.feature, "credits": hold.reserved, "balance": entry.balance,
+    });
+    book.note(agent.into(), EventType::CreditsReserved, data)
+        .await?;
+    book.warn(before).await?;
+    Ok(HoldOut::of(hold, book.balance))
+}
+
+/// Spends what was set aside, or the part of it that was used; the rest comes back.
+pub async fn capture(
+    tx: &mut Tx,
+    agent: &Agent,
+    id: CreditHoldId,
+    quantity: Option<i64>,
+) -> Result<HoldOut, AppError> {
+    agent.require(Permission::SpendCredits)?;
+    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let hold = standing(&mut book, id).await?;
+    let quantity = quantity.unwrap_or(hold.quantity);
+    if !(1..=hold.quantity).contains(&quantity) {
+        return Err(AppError::field(
+            "quantity",
+            format!("Must be from 1 to {}, as reserved", hold.quantity),
+        ));
+    }
+    // At the price of the moment at which it was set aside.
+    let credits = hold.reserved / hold.quantity * quantity;
+    let back = book.give_back(&hold, &agent.into()).await?;
+    let parts: Vec<_> = first_of(back, credits)
+        .into_iter()
+        .map(|(grant, part)| (grant, -part))
+        .collect();
+    let line = Line {
+        feature: Some(&hold.feature),
+        quantity: Some(quantity),
+        reference: hold.reference.as_deref(),
+        hold: Some(hold.id),
+        ..Line::new(EntryKind::Spend)
+    };
+    book.spend(&agent.into(), line, &parts).await?;
+    let hold = book.finish(&hold, HoldStatus::Captured, credits).await?;
+    book.settle().await?;
+    Ok(HoldOut::of(hold, book.balance))
+}
+
+/// Gives back all that was set aside.
+pub async fn release(tx: &mut Tx, agent: &Agent, id: CreditHoldId) -> Result<HoldOut, AppError> {
+    agent.require(Permission::SpendCredits)?;
+    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let hold = standing(&mut book, id).await?;
+    book.give_back(&hold, &agent.into()).await?;
+    let hold = book.finish(&hold, HoldStatus::Released, 0).await?;
+    book.settle().await?;
+    Ok(HoldOut::of(hold, book.balance))
+}
+
+/// A hold of this book that has not ended.
+async fn standing(book: &mut Book<'_>, id: CreditHoldId) -> Result<credit_hold::Model, AppError> {
+    let hold = entity::CreditHold::find_by_id(id)
+        .filter(credit_hold::Column::WorkspaceId.eq(book.workspace))
+        .filter(credit_hold::Column::Mode.eq(book.mode))
+        .one(book.tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    match hold.status {
+        HoldStatus::Held => Ok(hold),
+        ended => Err(AppError::Conflict(format!("This hold is {ended} already."))),
+    }
+}
+
+impl Book<'_> {
+    /// Puts back what was set aside, into the grants that it was taken from; answers what it was.
+    pub async fn give_back(
+        &mut self,
+        hold: &credit_hold::Model,
+        origin: &Origin,
+    ) -> Result<Parts, AppError> {
+        let entry = entity::CreditEntry::find()
+            .filter(credit_entry::Column::HoldId.eq(hold.id))
+            .filter(credit_entry::Column::Kind.eq(EntryKind::Hold))
+            .one(self.tx)
+            .await?
+            .ok_or_else(|| broken("a hold without its line"))?;
+        let taken = self.parts(entry.id).await?;
+        let back: Parts = taken.into_iter().map(|(id, part)| (id, -part)).collect();
+        let line = Line {
+            feature: Some(&hold.feature),
+            quantity: Some(hold.quantity),
+            reference: hold.reference.as_deref(),
+            hold: Some(hold.id),
+            ..Line::new(EntryKind::Release)
+        };
+        let entry = self.write(origin, line, &back).await?;
+        let data = json!({
+            "entry": entry.id, "hold": hold.id, "feature": hold.feature, "credits": entry.amount, "balance": entry.balance,
+        });
+        self.note(origin.clone(), EventType::CreditsReleased, data)
+            .await?;
+        Ok(back)
+    }
+
+    /// Ends a hold, which must still stand.
+    pub async fn finish(
+        &mut self,
+        hold: &credit_hold::Model,
+        status: HoldStatus,
+        captured: i64,
+    ) -> Result<credit_hold::Model, AppError> {
+        use credit_hold::Column;
+        let ended = entity::CreditHold::update_many()
+            .col_expr(Column::Status, Expr::value(status))
+            .col_expr(Column::Captured, Expr::value(captured))
+            .col_expr(Column::FinishedAt, Expr::value(self.at()))
+            .filter(Column::Id.eq(hold.id))
+            .filter(Column::Status.eq(HoldStatus::Held))
+            .exec(self.tx)
+            .await?;
+        if ended.rows_affected != 1 {
+            return Err(broken("a hold ended twice"));
+        }
+        Ok(credit_hold::Model {
+            status,
+            captured,
+            finished_at: Some(self.at()),
+            ..hold.clone()
+        })
+    }
+}

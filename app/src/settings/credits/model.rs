@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{CreditPackage, Feature, named};
+use crate::domain::{CreditEntryId, Timestamp, days, grouped, hours, minutes};
+
+/// How often one call uses a feature at most.
+pub const MOST_AT_ONCE: u32 = 10_000;
+/// Longest reference, in characters.
+pub const LONGEST_REFERENCE: usize = 200;
+/// How long credits stay set aside unless told, and at most.
+pub const HOLD_LIFE: Duration = minutes(15);
+pub const LONGEST_HOLD: Duration = hours(24);
+/// Credits run low when less than one part in so many is left of what the plan gave.
+pub const LOW_PART: i64 = 10;
+
+named! {
+    /// What a line of the ledger says.
+    EntryKind {
+        /// The plan's credits came in.
+        Grant = "grant",
+        Purchase = "purchase",
+        Spend = "spend",
+        Refund = "refund",
+        Expiry = "expiry",
+        /// Set aside.
+        Hold = "hold",
+        /// No longer set aside; what was captured follows as a spend.
+        Release = "release",
+    }
+}
+
+impl EntryKind {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Grant => "Granted",
+            Self::Purchase => "Purchased",
+            Self::Spend => "Spent",
+            Self::Refund => "Refunded",
+            Self::Expiry => "Expired",
+            Self::Hold => "Reserved",
+            Self::Release => "Released",
+        }
+    }
+}
+
+named! {
+    /// Where credits come from.
+    GrantKind {
+        /// They expire when the plan's next come.
+        Plan = "plan",
+        /// They do not expire.
+        Purchased = "purchased",
+    }
+}
+
+named! {
+    /// What became of credits that were set aside.
+    HoldStatus {
+        Held = "held",
+        Captured = "captured",
+        Released = "released",
+        Expired = "expired",
+    }
+}
+
+/// How many lines of the ledger the page shows at once.
+pub const PAGE: u64 = 25;
+/// How many days the chart shows, and how many tell how long the balance lasts.
+pub const CHART_DAYS: i64 = 30;
+pub const PACE_DAYS: i64 = 14;
+/// How many features the page names when it says what the balance buys.
+pub const BUYS: usize = 3;
+
+/// The page of a workspace's credits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditsView {
+    pub plan: i64,
+    pub purchased: i64,
+    pub renews_at: Option<Timestamp>,
+    /// How long it lasts at the pace of the last days; nothing where nothing was used.
+    pub lasts: Option<Lasts>,
+    /// What it buys of the features that are used most.
+    pub buys: Vec<String>,
+    pub features: Vec<Feature>,
+    pub packages: Vec<(CreditPackage, Option<u32>)>,
+    /// The last days, oldest first.
+    pub days: Vec<Day>,
+    /// Of which kind the lines are; nothing for all.
+    pub kind: Option<EntryKind>,
+    pub entries: Vec<EntryRow>,
+    pub next: Option<CreditEntryId>,
+}
+
+impl CreditsView {
+    pub fn balance(&self) -> i64 {
+        self.plan + self.purchased
+    }
+}
+
+/// Until when the balance lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lasts {
+    Until(Timestamp),
+    MoreThanAYear,
+}
+
+/// What was used on a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    pub at: Timestamp,
+    pub credits: i64,
+}
+
+/// A line of the ledger, as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EntryRow {
+    pub id: CreditEntryId,
+    pub kind: EntryKind,
+    /// What for: a feature and how often, a plan.
+    pub what: String,
+    pub reference: Option<String>,
+    pub amount: i64,
+    pub balance: i64,
+    pub who: String,
+    pub at: Timestamp,
+}
+
+/// `480 Suggest Replies`: how many uses of a feature that is.
+pub fn times(count: i64, name: &str) -> String {
+    let number = grouped(count);
+    // What is no noun, or is one that has no plural, is not bent.
+    if count == 1 || name.ends_with('s') {
+        return format!("{number} {name}");
+    }
+    if name.contains('&') || name.ends_with(|c: char| c.is_uppercase()) {
+        return format!("{number} × {name}");
+    }
+    match name.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {name}s"),
+    }
+}
+
+/// How long a balance lasts when so much was used in the last [`PACE_DAYS`] days.
+pub fn lasts(balance: i64, used: i64, now: Timestamp) -> Option<Lasts> {
+    if used <= 0 || balance <= 0 {
+        return None;
+    }
+    let left = u64::try_from(balance * PACE_DAYS / used).unwrap_or(u64::MAX);
+    Some(if left > 365 {
+        Lasts::MoreThanAYear
+    } else {
+        Lasts::Until(now.after(days(left)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_balance_buys_reads_as_a_person_says_it() {
+        for (count, name, text) in [
+            (480, "Suggest Reply", "480 Suggest Replies"),
+            (1000, "Quick Answer", "1,000 Quick Answers"),
+            (1, "Quick Answer", "1 Quick Answer"),
+            (12, "Analyze & Suggest", "12 × Analyze & Suggest"),
+            (12, "General AI", "12 × General AI"),
+            (12, "Contact Insights", "12 Contact Insights"),
+            (12, "Relay", "12 Relays"),
+        ] {
+            assert_eq!(times(count, name), text);
+        }
+    }
+
+    #[test]
+    fn a_balance_lasts_as_long_as_the_pace_says() {
+        let now = Timestamp::from_millis(1_764_000_000_000);
+        assert_eq!(lasts(100, 0, now), None);
+        assert_eq!(lasts(0, 10, now), None);
+        // 280 in 14 days is 20 a day.
+        assert_eq!(lasts(100, 280, now), Some(Lasts::Until(now.after(days(5)))));
+        assert_eq!(lasts(100_000, 280, now), Some(Lasts::MoreThanAYear));
+    }
+}

@@ -1,0 +1,223 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::api::LoadCredits;
+use super::chart::chart;
+use super::model::{CreditsView, EntryKind, EntryRow, Lasts};
+use crate::domain::grouped;
+use crate::live::Topic;
+use crate::ui::{
+    Badge, Card, Data, Empty, Icon, PageHeader, Time, guarded, icon, rows, use_asked, use_slug,
+    view,
+};
+
+#[component]
+pub fn CreditsPage() -> impl IntoView {
+    let (slug, kind, before) = (use_slug(), use_asked("kind"), use_asked("before"));
+    view! {
+        <Title text="Credits"/>
+        <PageHeader title="Credits" lead="What the workspace has to spend on the product's AI features, and what it was spent on."/>
+        {guarded(
+            move || LoadCredits { workspace: slug.get(), kind: kind.get(), before: before.get() },
+            &[Topic::Credits],
+            move |data| credits(data, slug, kind),
+        )}
+    }
+}
+
+fn credits(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> impl IntoView {
+    view! {
+        {balance(data)}
+        {packages(data)}
+        {costs(data)}
+        <Card title="Usage" text="Credits spent each day, in UTC.">
+            {move || data.with(|view| chart(&view.days))}
+        </Card>
+        {ledger(data, slug, kind)}
+    }
+}
+
+fn balance(data: Data<CreditsView>) -> AnyView {
+    let plan = move || {
+        data.with(|view| {
+            let renewed = view.renews_at.map(|at| {
+                view! { <span class="muted small block">"Until "{at.date()}" ("<Time at/>"), then renewed with the plan"</span> }
+            });
+            view! { <strong class="tabular">{grouped(view.plan)}</strong>{renewed} }
+        })
+    };
+    let lasts = move || {
+        data.with(|view| match view.lasts {
+            Some(Lasts::Until(at)) => Some(format!("lasts until about {}", at.date())),
+            Some(Lasts::MoreThanAYear) => Some("lasts for more than a year".to_owned()),
+            None => None,
+        })
+        .map(|lasts| view! { <p class="muted">"At the pace of the last 14 days it "{lasts}"."</p> })
+    };
+    let buys = move || {
+        data.with(|view| view.buys.clone())
+            .into_iter()
+            .map(|text| view! { <li class="tabular">"= "{text}</li> })
+            .collect_view()
+    };
+    view! {
+        <Card title="Balance">
+            <p class="credit-balance">
+                <strong class="tabular" data-testid="credit-balance">{move || data.with(|view| grouped(view.balance()))}</strong>
+                " credits"
+            </p>
+            <ul class="credit-buys" aria-label="What the balance buys">{buys}</ul>
+            {lasts}
+            <dl class="facts">
+                <dt>"Plan credits"</dt><dd>{plan}</dd>
+                <dt>"Purchased credits"</dt>
+                <dd>
+                    <strong class="tabular">{move || data.with(|view| grouped(view.purchased))}</strong>
+                    <span class="muted small block">"No expiry; spent when the plan's are used up"</span>
+                </dd>
+            </dl>
+        </Card>
+    }
+    .into_any()
+}
+
+fn packages(data: Data<CreditsView>) -> AnyView {
+    let rows = move || {
+        data.with(|view| view.packages.clone())
+            .into_iter()
+            .map(|(package, discount)| {
+                let discount = discount.map_or("—".to_owned(), |percent| format!("{percent}%"));
+                view! {
+                    <tr>
+                        <th scope="row">{grouped(package.credits.into())}" credits"</th>
+                        <td class="tabular">{package.price.to_string()}</td>
+                        <td class="tabular">{discount}</td>
+                    </tr>
+                }
+            })
+            .collect_view()
+    };
+    view! {
+        <Card title="Credit packages" text="One-time purchase, no expiry.">
+            <div class="table-wrap">
+                <table class="table">
+                    <caption class="visually-hidden">"Credit packages"</caption>
+                    <thead><tr><th scope="col">"Package"</th><th scope="col">"Price"</th><th scope="col">"Discount"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+fn costs(data: Data<CreditsView>) -> AnyView {
+    let rows = move || {
+        data.with(|view| view.features.clone())
+            .into_iter()
+            .map(|feature| {
+                view! { <tr><th scope="row">{feature.name}</th><td class="tabular">{feature.credits}</td></tr> }
+            })
+            .collect_view()
+    };
+    view! {
+        <Card title="Credit cost by feature" text="What each use takes from the balance.">
+            <div class="table-wrap">
+                <table class="table">
+                    <caption class="visually-hidden">"Credit cost by feature"</caption>
+                    <thead><tr><th scope="col">"Feature"</th><th scope="col">"Credits"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+/// The kinds by which the ledger can be filtered, in the order of the tabs.
+const KINDS: [EntryKind; 7] = [
+    EntryKind::Spend,
+    EntryKind::Purchase,
+    EntryKind::Grant,
+    EntryKind::Refund,
+    EntryKind::Expiry,
+    EntryKind::Hold,
+    EntryKind::Release,
+];
+
+fn ledger(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> AnyView {
+    let none = Memo::new(move |_| data.with(|view| view.entries.is_empty()));
+    let tab = move |value: &'static str, label: &'static str| {
+        let current = move || {
+            data.with(|view| view.kind.map_or("", EntryKind::as_str) == value)
+                .then_some("page")
+        };
+        let href = if value.is_empty() {
+            "?".to_owned()
+        } else {
+            format!("?kind={value}")
+        };
+        view! { <a class="tab" href=href aria-current=current>{label}</a> }
+    };
+    let older = move |next: String| match kind.get() {
+        kind if kind.is_empty() => format!("?before={next}"),
+        kind => format!("?kind={kind}&before={next}"),
+    };
+    view! {
+        <Card title="Ledger" text="Every change of the balance, newest first.">
+            <div class="filters">
+                <nav class="tabs" aria-label="Ledger by kind">
+                    {tab("", "All")}
+                    {KINDS.map(|kind| tab(kind.as_str(), kind.label())).collect_view()}
+                </nav>
+                <a class="button" href=move || format!("/w/{}/credits.csv", slug.get()) download rel="external">
+                    {icon(Icon::Download)}"Export CSV"
+                </a>
+            </div>
+            {move || if none.get() {
+                view! { <Empty mark=Icon::Coins title="Nothing here yet" text="Lines appear as credits come in and are spent."/> }.into_any()
+            } else {
+                view! {
+                    <div class="table-wrap">
+                        <table class="table table-stack">
+                            <caption class="visually-hidden">"Ledger"</caption>
+                            <thead><tr>
+                                <th scope="col">"What"</th><th scope="col">"Credits"</th><th scope="col">"Balance"</th>
+                                <th scope="col">"By"</th><th scope="col">"When"</th>
+                            </tr></thead>
+                            <tbody>{rows(move || data.with(|view| view.entries.clone()), entry_row)}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+            {move || data.with(|view| view.next).map(|next| view! {
+                <p class="pager"><a class="button" href=move || older(next.to_string())>"Older"</a></p>
+            })}
+        </Card>
+    }
+    .into_any()
+}
+
+fn entry_row(row: EntryRow) -> AnyView {
+    let tone = match row.kind {
+        EntryKind::Spend | EntryKind::Hold => "neutral",
+        EntryKind::Expiry => "danger",
+        EntryKind::Grant | EntryKind::Purchase | EntryKind::Refund | EntryKind::Release => {
+            "success"
+        }
+    };
+    let plus = if row.amount > 0 { "+" } else { "" };
+    view! {
+        <tr>
+            <th scope="row" data-label="What">
+                <Badge tone=tone>{row.kind.label()}</Badge>" "{row.what}
+                {row.reference.map(|text| view! { <span class="muted small block">{text}</span> })}
+            </th>
+            <td data-label="Credits" class="tabular">{plus}{grouped(row.amount)}</td>
+            <td data-label="Balance" class="tabular">{grouped(row.balance)}</td>
+            <td data-label="By">{row.who}</td>
+            <td data-label="When"><Time at=row.at/></td>
+        </tr>
+    }
+    .into_any()
+}

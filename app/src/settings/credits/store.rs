@@ -1,0 +1,322 @@
+//! What changes a balance: granting, spending, giving back, renewing. Holds stand beside it.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::json;
+
+use super::ledger::{Book, Line, day_of, first_of};
+use super::model::{EntryKind, GrantKind, HoldStatus};
+use super::wire::{EntryOut, Use};
+use crate::catalog::{Catalog, EventType, Mode, Plan};
+use crate::db::Tx;
+use crate::db::entity::{self, credit_day, credit_entry, credit_grant, credit_hold};
+use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId, days};
+use crate::events::Origin;
+use crate::house::House;
+use crate::session::Agent;
+
+/// How many books one round puts in order at most.
+const BOOKS_A_ROUND: u64 = 200;
+
+/// Spends credits. `once` stands for this request: asked again with it, the first answer comes again and nothing is
+/// spent.
+pub async fn spend(
+    tx: &mut Tx,
+    agent: &Agent,
+    wanted: &Use,
+    once: Option<&str>,
+) -> Result<EntryOut, AppError> {
+    agent.require(Permission::SpendCredits)?;
+    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    spend_from(&mut book, &agent.into(), wanted, once).await
+}
+
+pub(super) async fn spend_from(
+    book: &mut Book<'_>,
+    origin: &Origin,
+    wanted: &Use,
+    once: Option<&str>,
+) -> Result<EntryOut, AppError> {
+    if let Some(once) = once
+        && let Some(entry) = book.done(once).await?
+    {
+        let same = entry.kind == EntryKind::Spend
+            && entry.feature.as_deref() == Some(&wanted.feature)
+            && entry.quantity == Some(wanted.quantity)
+            && entry.reference == wanted.reference;
+        return if same {
+            Ok(entry.into())
+        } else {
+            Err(used_before())
+        };
+    }
+    let parts = book.allocate(wanted.credits()).await?;
+    let line = Line {
+        feature: Some(&wanted.feature),
+        quantity: Some(wanted.quantity),
+        reference: wanted.reference.as_deref(),
+        once,
+        ..Line::new(EntryKind::Spend)
+    };
+    Ok(book.spend(origin, line, &parts).await?.into())
+}
+
+fn used_before() -> AppError {
+    AppError::Conflict("This key stands for something else that was done before.".to_owned())
+}
+
+/// Adds credits that were bought. `once` names the purchase: told of it again, nothing is added.
+pub async fn purchase(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    origin: &Origin,
+    credits: u32,
+    once: &str,
+) -> Result<EntryOut, AppError> {
+    let mut book = Book::open(tx, workspace, Mode::Live).await?;
+    purchase_into(&mut book, origin, credits, once).await
+}
+
+pub(super) async fn purchase_into(
+    book: &mut Book<'_>,
+    origin: &Origin,
+    credits: u32,
+    once: &str,
+) -> Result<EntryOut, AppError> {
+    if let Some(entry) = book.done(once).await? {
+        let same = entry.kind == EntryKind::Purchase && entry.amount == i64::from(credits);
+        return if same {
+            Ok(entry.into())
+        } else {
+            Err(used_before())
+        };
+    }
+    let line = Line {
+        once: Some(once),
+        ..Line::new(EntryKind::Purchase)
+    };
+    let entry = book
+        .grant(origin, GrantKind::Purchased, credits, None, line)
+        .await?;
+    let data = json!({"entry": entry.id, "credits": credits, "balance": entry.balance});
+    book.note(origin.clone(), EventType::CreditsPurchased, data)
+        .await?;
+    Ok(entry.into())
+}
+
+/// Gives a new workspace its books: the live one, and the test keys' own, each with what the trial's plan gives.
+pub async fn open_trial(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    founder: &Origin,
+) -> Result<(), AppError> {
+    let plan = catalog
+        .plan(&catalog.trial_plan)
+        .ok_or(AppError::NotFound)?;
+    let until = Timestamp::now().after(days(catalog.trial_days.into()));
+    for mode in Mode::ALL {
+        let mut book = Book::open(tx, workspace, mode).await?;
+        give_plan(&mut book, founder, plan, until, "trial").await?;
+    }
+    Ok(())
+}
+
+/// Begins a period of the plan in both books: what is left of the last one's credits expires, and new ones come.
+/// `once` names the period: told of it again, nothing changes.
+pub async fn renew(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    plan: &Plan,
+    until: Timestamp,
+    once: &str,
+) -> Result<(), AppError> {
+    for mode in Mode::ALL {
+        let mut book = Book::open(tx, workspace, mode).await?;
+        give_plan(&mut book, &Origin::system(), plan, until, once).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn give_plan(
+    book: &mut Book<'_>,
+    origin: &Origin,
+    plan: &Plan,
+    until: Timestamp,
+    once: &str,
+) -> Result<(), AppError> {
+    if book.done(once).await?.is_some() {
+        return Ok(());
+    }
+    let old = entity::CreditGrant::find()
+        .filter(credit_grant::Column::WorkspaceId.eq(book.workspace))
+        .filter(credit_grant::Column::Mode.eq(book.mode))
+        .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
+        .filter(credit_grant::Column::ExpiresAt.gt(book.at()))
+        .all(book.tx)
+        .await?;
+    for grant in old {
+        if grant.remaining > 0 {
+            book.let_go(&grant).await?;
+        }
+        // What is set aside of it still counts; what comes back of that expires at once.
+        entity::CreditGrant::update_many()
+            .col_expr(credit_grant::Column::ExpiresAt, Expr::value(book.at()))
+            .filter(credit_grant::Column::Id.eq(grant.id))
+            .exec(book.tx)
+            .await?;
+    }
+    let line = Line {
+        reference: Some(&plan.name),
+        once: Some(once),
+        ..Line::new(EntryKind::Grant)
+    };
+    let entry = book
+        .grant(origin, GrantKind::Plan, plan.credits, Some(until), line)
+        .await?;
+    let data = json!({
+        "entry": entry.id, "credits": plan.credits, "plan": plan.id, "name": plan.name, "balance": entry.balance,
+        "expires_at": until.rfc3339(),
+    });
+    book.note(origin.clone(), EventType::CreditsGranted, data)
+        .await
+}
+
+/// Gives back what was spent, or part of it, into the grants that it was taken from. For the operator alone: whoever
+/// spends could otherwise use the product for nothing.
+pub async fn refund(
+    tx: &mut Tx,
+    id: CreditEntryId,
+    credits: Option<u32>,
+) -> Result<EntryOut, AppError> {
+    let spent = entity::CreditEntry::find_by_id(id)
+        .filter(credit_entry::Column::Kind.eq(EntryKind::Spend))
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let mut book = Book::open(tx, spent.workspace_id, spent.mode).await?;
+    let earlier = entity::CreditEntry::find()
+        .filter(credit_entry::Column::Refunds.eq(id))
+        .all(book.tx)
+        .await?;
+    let given: i64 = earlier.iter().map(|entry| entry.amount).sum();
+    let left = -spent.amount - given;
+    let wanted = credits.map_or(left, i64::from);
+    if wanted == 0 || wanted > left {
+        return Err(AppError::Conflict(format!(
+            "{left} credits of it can be given back."
+        )));
+    }
+    // The last that was taken goes back first: bought credits before the plan's.
+    let taken = book.parts(id).await?;
+    let back = taken.into_iter().rev().map(|(grant, part)| (grant, -part));
+    let untouched = skip(back, given);
+    let line = Line {
+        feature: spent.feature.as_deref(),
+        reference: spent.reference.as_deref(),
+        refunds: Some(id),
+        ..Line::new(EntryKind::Refund)
+    };
+    let parts = first_of(untouched, wanted);
+    let entry = book.write(&Origin::system(), line, &parts).await?;
+    entity::CreditDay::update_many()
+        .col_expr(
+            credit_day::Column::Credits,
+            Expr::col(credit_day::Column::Credits).sub(wanted),
+        )
+        .filter(credit_day::Column::WorkspaceId.eq(spent.workspace_id))
+        .filter(credit_day::Column::Mode.eq(spent.mode))
+        .filter(credit_day::Column::Day.eq(day_of(spent.created_at)))
+        .filter(credit_day::Column::Feature.eq(spent.feature.unwrap_or_default()))
+        .exec(book.tx)
+        .await?;
+    let data =
+        json!({"entry": entry.id, "refunds": id, "credits": wanted, "balance": entry.balance});
+    book.note(Origin::system(), EventType::CreditsRefunded, data)
+        .await?;
+    book.settle().await?;
+    Ok(entry.into())
+}
+
+/// What is left of each after the first `credits`.
+fn skip<I: Copy>(
+    held: impl Iterator<Item = (I, i64)>,
+    credits: i64,
+) -> impl Iterator<Item = (I, i64)> {
+    held.scan(credits, |passed, (id, there)| {
+        let gone = Ord::min(there, *passed);
+        *passed -= gone;
+        Some((id, there - gone))
+    })
+}
+
+/// Puts a book in order if something in it is due, so that what is read of it holds.
+pub async fn put_in_order(
+    house: &House,
+    workspace: WorkspaceId,
+    mode: Mode,
+) -> Result<(), AppError> {
+    let due = due(house, BOOKS_A_ROUND, Some((workspace, mode))).await?;
+    settle(house, due).await.map(|_| ())
+}
+
+/// Puts every book in order in which something is due. Answers how many.
+pub async fn sweep(house: &House) -> Result<u64, AppError> {
+    let due = due(house, BOOKS_A_ROUND, None).await?;
+    settle(house, due).await
+}
+
+async fn settle(house: &House, due: Vec<(WorkspaceId, Mode)>) -> Result<u64, AppError> {
+    let mut books = 0;
+    for (workspace, mode) in due {
+        let mut tx = house.db().begin().await?;
+        Book::open(&mut tx, workspace, mode).await?;
+        tx.commit().await?;
+        books += 1;
+    }
+    Ok(books)
+}
+
+async fn due(
+    house: &House,
+    limit: u64,
+    book: Option<(WorkspaceId, Mode)>,
+) -> Result<Vec<(WorkspaceId, Mode)>, AppError> {
+    use {credit_grant::Column as Grant, credit_hold::Column as Hold};
+    let now = Timestamp::now();
+    let mut grants = entity::CreditGrant::find()
+        .filter(Grant::Remaining.gt(0))
+        .filter(Grant::ExpiresAt.lte(now));
+    let mut holds = entity::CreditHold::find()
+        .filter(Hold::Status.eq(HoldStatus::Held))
+        .filter(Hold::ExpiresAt.lte(now));
+    if let Some((workspace, mode)) = book {
+        grants = grants
+            .filter(Grant::WorkspaceId.eq(workspace))
+            .filter(Grant::Mode.eq(mode));
+        holds = holds
+            .filter(Hold::WorkspaceId.eq(workspace))
+            .filter(Hold::Mode.eq(mode));
+    }
+    let mut books: Vec<(WorkspaceId, Mode)> = grants
+        .order_by_asc(Grant::ExpiresAt)
+        .select_only()
+        .columns([Grant::WorkspaceId, Grant::Mode])
+        .limit(limit)
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    books.extend(
+        holds
+            .order_by_asc(Hold::ExpiresAt)
+            .select_only()
+            .columns([Hold::WorkspaceId, Hold::Mode])
+            .limit(limit)
+            .into_tuple::<(WorkspaceId, Mode)>()
+            .all(house.db().read())
+            .await?,
+    );
+    books.sort_unstable();
+    books.dedup();
+    Ok(books)
+}

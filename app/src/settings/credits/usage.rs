@@ -1,0 +1,81 @@
+//! What is used: spent credits are counted by day, and someone is told when few are left.
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set};
+use serde_json::json;
+
+use super::ledger::{Book, Line, day_of};
+use super::model::{GrantKind, LOW_PART};
+use crate::catalog::EventType;
+use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
+use crate::domain::{AppError, CreditGrantId};
+use crate::events::Origin;
+
+impl Book<'_> {
+    /// Writes what was spent, counts it, and says so.
+    pub async fn spend(
+        &mut self,
+        origin: &Origin,
+        line: Line<'_>,
+        parts: &[(CreditGrantId, i64)],
+    ) -> Result<credit_entry::Model, AppError> {
+        let before = self.balance;
+        let entry = self.write(origin, line, parts).await?;
+        let feature = entry.feature.as_deref().unwrap_or_default();
+        self.count(feature, -entry.amount).await?;
+        let data = json!({
+            "entry": entry.id, "feature": feature, "quantity": entry.quantity, "credits": -entry.amount,
+            "reference": entry.reference, "balance": entry.balance,
+        });
+        self.note(origin.clone(), EventType::CreditsSpent, data)
+            .await?;
+        self.warn(before).await?;
+        Ok(entry)
+    }
+
+    /// Adds to what the chart shows of today.
+    async fn count(&mut self, feature: &str, credits: i64) -> Result<(), AppError> {
+        use credit_day::Column;
+        let row = credit_day::ActiveModel {
+            workspace_id: Set(self.workspace),
+            mode: Set(self.mode),
+            day: Set(day_of(self.at())),
+            feature: Set(feature.to_owned()),
+            credits: Set(credits),
+        };
+        let sum = Expr::col((credit_day::Entity, Column::Credits)).add(credits);
+        entity::CreditDay::insert(row)
+            .on_conflict(
+                OnConflict::columns([
+                    Column::WorkspaceId,
+                    Column::Mode,
+                    Column::Day,
+                    Column::Feature,
+                ])
+                .value(Column::Credits, sum)
+                .to_owned(),
+            )
+            .exec_without_returning(self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Says once that credits run low: when the balance falls below the mark, not while it lies there.
+    pub async fn warn(&mut self, before: i64) -> Result<(), AppError> {
+        let given = entity::CreditGrant::find()
+            .filter(credit_grant::Column::WorkspaceId.eq(self.workspace))
+            .filter(credit_grant::Column::Mode.eq(self.mode))
+            .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
+            .order_by_desc(credit_grant::Column::Id)
+            .one(self.tx)
+            .await?
+            .map_or(0, |grant| grant.amount);
+        let mark = given / LOW_PART;
+        if before < mark || self.balance >= mark {
+            return Ok(());
+        }
+        let data = json!({"balance": self.balance});
+        self.note(Origin::system(), EventType::CreditsLow, data)
+            .await
+    }
+}

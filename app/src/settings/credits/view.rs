@@ -1,0 +1,226 @@
+//! What is shown of credits.
+
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::ledger::{DAY, day_of};
+use super::model::{
+    BUYS, CHART_DAYS, CreditsView, Day, EntryKind, EntryRow, GrantKind, PACE_DAYS, PAGE, lasts,
+    times,
+};
+use super::store::put_in_order;
+use super::wire::{BalanceOut, EntryOut};
+use crate::catalog::{Catalog, Feature};
+use crate::csv;
+use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
+use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
+use crate::house::House;
+use crate::session::Agent;
+
+/// What there is to spend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    pub plan: i64,
+    pub purchased: i64,
+    pub renews_at: Option<Timestamp>,
+}
+
+impl Balance {
+    pub fn total(self) -> i64 {
+        self.plan + self.purchased
+    }
+}
+
+impl From<Balance> for BalanceOut {
+    fn from(balance: Balance) -> Self {
+        Self {
+            balance: balance.total(),
+            plan: balance.plan,
+            purchased: balance.purchased,
+            renews_at: balance.renews_at.map(Timestamp::rfc3339),
+        }
+    }
+}
+
+pub async fn balance(house: &House, agent: &Agent) -> Result<Balance, AppError> {
+    use credit_grant::Column;
+    agent.require(Permission::SeeCredits)?;
+    put_in_order(house, agent.workspace(), agent.mode()).await?;
+    let grants = entity::CreditGrant::find()
+        .filter(Column::WorkspaceId.eq(agent.workspace()))
+        .filter(Column::Mode.eq(agent.mode()))
+        .filter(
+            Condition::any()
+                .add(Column::Remaining.gt(0))
+                .add(Column::ExpiresAt.gt(Timestamp::now())),
+        )
+        .all(house.db().read())
+        .await?;
+    let mut balance = Balance::default();
+    for grant in grants {
+        match grant.kind {
+            GrantKind::Plan => balance.plan += grant.remaining,
+            GrantKind::Purchased => balance.purchased += grant.remaining,
+        }
+        balance.renews_at = balance.renews_at.max(grant.expires_at);
+    }
+    Ok(balance)
+}
+
+/// Up to `limit` lines, newest first, that were written before `before`; of one kind, or of all.
+pub async fn entries(
+    house: &House,
+    agent: &Agent,
+    kind: Option<EntryKind>,
+    before: Option<CreditEntryId>,
+    limit: u64,
+) -> Result<Vec<EntryOut>, AppError> {
+    let lines = rows(house, agent, kind, before, limit).await?;
+    Ok(lines.into_iter().map(EntryOut::from).collect())
+}
+
+async fn rows(
+    house: &House,
+    agent: &Agent,
+    kind: Option<EntryKind>,
+    before: Option<CreditEntryId>,
+    limit: u64,
+) -> Result<Vec<credit_entry::Model>, AppError> {
+    use credit_entry::Column;
+    agent.require(Permission::SeeCredits)?;
+    let mut query = entity::CreditEntry::find()
+        .filter(Column::WorkspaceId.eq(agent.workspace()))
+        .filter(Column::Mode.eq(agent.mode()))
+        // By number: ids of one millisecond are in no order where several processes make them.
+        .order_by_desc(Column::Number)
+        .limit(limit);
+    if let Some(kind) = kind {
+        query = query.filter(Column::Kind.eq(kind));
+    }
+    if let Some(before) = before {
+        let line = entity::CreditEntry::find_by_id(before)
+            .filter(Column::WorkspaceId.eq(agent.workspace()))
+            .filter(Column::Mode.eq(agent.mode()))
+            .one(house.db().read())
+            .await?;
+        // What names no line of this book is the end of it.
+        query = query.filter(Column::Number.lt(line.map_or(0, |line| line.number)));
+    }
+    Ok(query.all(house.db().read()).await?)
+}
+
+/// How many lines a file holds at most: the newest.
+const LONGEST_FILE: u64 = 10_000;
+
+/// The lines as a spreadsheet reads them.
+pub async fn export_csv(house: &House, agent: &Agent) -> Result<String, AppError> {
+    let lines = entries(house, agent, None, None, LONGEST_FILE).await?;
+    let mut text = String::from("Time,Kind,Feature,Quantity,Credits,Balance,Reference,By\r\n");
+    for line in lines {
+        let quantity = line.quantity.map(|quantity| quantity.to_string());
+        let fields = [
+            csv::field(&line.created_at),
+            csv::field(line.kind.label()),
+            csv::field(line.feature.as_deref().unwrap_or_default()),
+            quantity.unwrap_or_default(),
+            line.amount.to_string(),
+            line.balance.to_string(),
+            csv::field(line.reference.as_deref().unwrap_or_default()),
+            csv::field(&line.actor.name),
+        ];
+        text += &(fields.join(",") + "\r\n");
+    }
+    Ok(text)
+}
+
+/// The page: lines of one kind or of all, those before `before`.
+pub async fn page(
+    house: &House,
+    agent: &Agent,
+    kind: Option<EntryKind>,
+    before: Option<CreditEntryId>,
+) -> Result<CreditsView, AppError> {
+    let there = balance(house, agent).await?;
+    let mut lines = rows(house, agent, kind, before, PAGE + 1).await?;
+    let more = lines.len() as u64 > PAGE;
+    lines.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let catalog = house.catalog();
+    let now = Timestamp::now();
+    let today = day_of(now);
+    let used = used_since(house, agent, today - CHART_DAYS + 1).await?;
+    let since = |day: i64| used.iter().filter(move |row| row.day >= day);
+    let pace = since(today - PACE_DAYS + 1).map(|row| row.credits).sum();
+    let days = (today - CHART_DAYS + 1..=today).map(|day| Day {
+        at: Timestamp::from_millis(day * DAY),
+        credits: used
+            .iter()
+            .filter(|row| row.day == day)
+            .map(|row| row.credits)
+            .sum(),
+    });
+    let mut features: Vec<&Feature> = catalog.features.iter().collect();
+    // Stable: what is not used stays in the catalogue's order.
+    features.sort_by_key(|feature| {
+        let of_it = used.iter().filter(|row| row.feature == feature.id);
+        std::cmp::Reverse(of_it.map(|row| row.credits).sum::<i64>())
+    });
+    let buys = features.iter().take(BUYS);
+    let buys = buys.map(|feature| times(there.total() / i64::from(feature.credits), &feature.name));
+    Ok(CreditsView {
+        plan: there.plan,
+        purchased: there.purchased,
+        renews_at: there.renews_at,
+        lasts: lasts(there.total(), pace, now),
+        buys: buys.collect(),
+        features: catalog.features.clone(),
+        packages: catalog
+            .packages()
+            .map(|(package, discount)| (package.clone(), discount))
+            .collect(),
+        days: days.collect(),
+        kind,
+        next: lines.last().filter(|_| more).map(|line| line.id),
+        entries: lines
+            .into_iter()
+            .map(|line| EntryRow {
+                id: line.id,
+                kind: line.kind,
+                what: what(catalog, &line),
+                reference: line.reference.filter(|_| line.kind != EntryKind::Grant),
+                amount: line.amount,
+                balance: line.balance,
+                who: line.actor_name,
+                at: line.created_at,
+            })
+            .collect(),
+    })
+}
+
+/// What a line is about: a feature and how often, or the plan.
+fn what(catalog: &Catalog, line: &credit_entry::Model) -> String {
+    match (&line.feature, line.kind) {
+        (Some(id), _) => {
+            // A feature that is sold no more keeps the name by which it was spent.
+            let name = catalog.feature(id).map_or(id.as_str(), |one| &one.name);
+            match line.quantity {
+                Some(quantity @ 2..) => format!("{} × {name}", grouped(quantity)),
+                _ => name.to_owned(),
+            }
+        }
+        (None, EntryKind::Grant) => line.reference.clone().unwrap_or_default(),
+        (None, _) => String::new(),
+    }
+}
+
+async fn used_since(
+    house: &House,
+    agent: &Agent,
+    day: i64,
+) -> Result<Vec<credit_day::Model>, AppError> {
+    use credit_day::Column;
+    Ok(entity::CreditDay::find()
+        .filter(Column::WorkspaceId.eq(agent.workspace()))
+        .filter(Column::Mode.eq(agent.mode()))
+        .filter(Column::Day.gte(day))
+        .all(house.db().read())
+        .await?)
+}

@@ -1,0 +1,142 @@
+//! `/credits`.
+
+use app::domain::{CreditEntryId, CreditHoldId};
+use app::house::House;
+use app::settings::credits::wire::{BalanceOut, CaptureIn, EntryOut, HoldIn, HoldOut, SpendIn};
+use app::settings::credits::{holds, store, view};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::idempotency::Claim;
+use super::input::{Named, Nothing, Params, Posted};
+use super::need::{Allowed, CreditsRead, CreditsWrite};
+use super::page::{Page, PageParams, Slice};
+use super::problem::Problem;
+
+/// Get the balance
+///
+/// What there is to spend. A test key has credits of its own, of which no real ones are spent.
+#[utoipa::path(
+    get, path = "/credits", operation_id = "get_credits", tag = "Credits", security(("key" = ["credits:read"])),
+    responses((status = 200, description = "The balance.", body = BalanceOut))
+)]
+pub async fn show(
+    caller: Allowed<CreditsRead>,
+    State(house): State<House>,
+) -> Result<Json<BalanceOut>, Problem> {
+    Ok(Json(view::balance(&house, &caller.agent).await?.into()))
+}
+
+/// List the ledger
+///
+/// Every change of the balance, newest first.
+#[utoipa::path(
+    get, path = "/credits/entries", operation_id = "list_credit_entries", tag = "Credits", params(PageParams),
+    security(("key" = ["credits:read"])),
+    responses((status = 200, description = "A page of the ledger.", body = Page<EntryOut>))
+)]
+pub async fn entries(
+    caller: Allowed<CreditsRead>,
+    State(house): State<House>,
+    params: Params,
+) -> Result<Json<Page<EntryOut>>, Problem> {
+    params.only(&["limit", "cursor"])?;
+    let slice = Slice::<CreditEntryId>::read(&params)?;
+    let limit = slice.one_more();
+    let rows = view::entries(&house, &caller.agent, None, slice.after, limit).await?;
+    Ok(slice.page(rows, |entry| entry.id))
+}
+
+/// Spend credits
+///
+/// At the catalogue's price of the feature: the plan's credits first, then those that were bought first. Where there are
+/// too few, nothing is spent.
+#[utoipa::path(
+    post, path = "/credits/spend", operation_id = "spend_credits", tag = "Credits", request_body = SpendIn,
+    security(("key" = ["credits:write"])),
+    responses((status = 201, description = "The line of the ledger.", body = EntryOut), (status = 402, description = "Too few credits."))
+)]
+pub async fn spend(
+    caller: Allowed<CreditsWrite>,
+    State(house): State<House>,
+    Posted { input, once }: Posted<SpendIn>,
+) -> Result<Response, Problem> {
+    let wanted = input.parse(house.catalog())?;
+    let name = once.name();
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let entry = store::spend(open.tx(), &caller.agent, &wanted, name.as_deref()).await?;
+    open.keep(StatusCode::CREATED, &entry).await
+}
+
+/// Reserve credits
+///
+/// Sets aside what something may cost before it is done. Capture what it did cost; the rest comes back. What is neither
+/// captured nor released comes back by itself after `expires_in` seconds.
+#[utoipa::path(
+    post, path = "/credits/holds", operation_id = "reserve_credits", tag = "Credits", request_body = HoldIn,
+    security(("key" = ["credits:write"])),
+    responses((status = 201, description = "The hold.", body = HoldOut), (status = 402, description = "Too few credits."))
+)]
+pub async fn reserve(
+    caller: Allowed<CreditsWrite>,
+    State(house): State<House>,
+    Posted { input, once }: Posted<HoldIn>,
+) -> Result<Response, Problem> {
+    let (wanted, life) = input.parse(house.catalog())?;
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let hold = holds::reserve(open.tx(), &caller.agent, &wanted, life).await?;
+    open.keep(StatusCode::CREATED, &hold).await
+}
+
+/// Capture a hold
+///
+/// Spends what was set aside, or the part of it that `quantity` says; the rest comes back. Once: 409 if it has ended.
+#[utoipa::path(
+    post, path = "/credits/holds/{id}/capture", operation_id = "capture_credits", tag = "Credits", request_body = Option<CaptureIn>,
+    params(("id" = String, Path, description = "The hold's id.")), security(("key" = ["credits:write"])),
+    responses((status = 200, description = "The hold as it ended.", body = HoldOut))
+)]
+pub async fn capture(
+    caller: Allowed<CreditsWrite>,
+    State(house): State<House>,
+    Named(id): Named<CreditHoldId>,
+    Posted { input, once }: Posted<Option<CaptureIn>>,
+) -> Result<Response, Problem> {
+    let quantity = input.and_then(|input| input.quantity).map(i64::from);
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let hold = holds::capture(open.tx(), &caller.agent, id, quantity).await?;
+    open.keep(StatusCode::OK, &hold).await
+}
+
+/// Release a hold
+///
+/// Gives back all that was set aside. Once: 409 if it has ended.
+#[utoipa::path(
+    post, path = "/credits/holds/{id}/release", operation_id = "release_credits", tag = "Credits",
+    params(("id" = String, Path, description = "The hold's id.")), security(("key" = ["credits:write"])),
+    responses((status = 200, description = "The hold as it ended.", body = HoldOut))
+)]
+pub async fn release(
+    caller: Allowed<CreditsWrite>,
+    State(house): State<House>,
+    Named(id): Named<CreditHoldId>,
+    Posted { once, .. }: Posted<Option<Nothing>>,
+) -> Result<Response, Problem> {
+    let mut open = match once.claim(&house).await? {
+        Claim::Answered(answer) => return Ok(answer),
+        Claim::Open(open) => open,
+    };
+    let hold = holds::release(open.tx(), &caller.agent, id).await?;
+    open.keep(StatusCode::OK, &hold).await
+}
