@@ -11,9 +11,9 @@ pub mod seed;
 use std::time::Duration;
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, QueryResult, SqlErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, ExecResult, QueryResult, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -114,8 +114,8 @@ impl Db {
             .write
             .begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                access_mode: (self.backend() == DbBackend::Postgres)
-                    .then_some(AccessMode::ReadWrite),
+                // Each that is named costs PostgreSQL a round trip of its own.
+                access_mode: None,
                 isolation_level: None,
             })
             .await?;
