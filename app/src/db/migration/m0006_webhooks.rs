@@ -56,7 +56,8 @@ CREATE TABLE deliveries (
     finished_at bigint,
     -- Once, however often the event is dispatched.
     UNIQUE (webhook_id, event_id),
-    CHECK ((status = 'pending') = (next_attempt_at IS NOT NULL))
+    CHECK ((status = 'pending') = (next_attempt_at IS NOT NULL)),
+    CHECK (status = 'pending' OR lease_token IS NULL)
 );
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE status = 'pending';
 -- For putting off what waits for one webhook.
