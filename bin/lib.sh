@@ -28,4 +28,5 @@ duration() {
 }
 
 # The program and the site beside it, as an operator gets them; --precompress writes each file's .br and .gz.
-build_release() { cargo leptos build --release --precompress; }
+# --split takes the pages that app/src/pages.rs gives files of their own out of the WASM.
+build_release() { cargo leptos build --release --split --precompress; }

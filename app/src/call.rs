@@ -58,21 +58,24 @@ impl<T: DeserializeOwned> Decodes<T> for CompactEncoding {
     }
 }
 
+/// Within a page an answer stands as text, a character for each byte: most bytes are letters, and nothing has to be
+/// carried to read it.
 impl<T: Serialize> Encoder<T> for CompactEncoding {
     type Error = postcard::Error;
-    type Encoded = Vec<u8>;
+    type Encoded = String;
 
-    fn encode(value: &T) -> Result<Vec<u8>, postcard::Error> {
-        write(value)
+    fn encode(value: &T) -> Result<String, postcard::Error> {
+        Ok(write(value)?.into_iter().map(char::from).collect())
     }
 }
 
 impl<T: DeserializeOwned> Decoder<T> for CompactEncoding {
     type Error = AppError;
-    type Encoded = [u8];
+    type Encoded = str;
 
-    fn decode(bytes: &[u8]) -> Result<T, AppError> {
-        read(bytes)
+    fn decode(text: &str) -> Result<T, AppError> {
+        let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+        read(&bytes.map_err(|_| AppError::Offline)?)
     }
 }
 
@@ -119,10 +122,17 @@ where
 /// Calls, and leaves the answer as it came.
 #[cfg(not(feature = "ssr"))]
 pub fn ask<F: Call>(function: F) -> Calling {
-    let body = serde_urlencoded::to_string(function).unwrap_or_default();
+    fetch(
+        F::PATH,
+        serde_urlencoded::to_string(function).unwrap_or_default(),
+    )
+}
+
+/// Once for all functions.
+#[cfg(not(feature = "ssr"))]
+fn fetch(path: &'static str, body: String) -> Calling {
     Box::pin(send_wrapper::SendWrapper::new(async move {
-        let body = JsValue::from_str(&body);
-        let posted = post(F::PATH, &body).await?;
+        let posted = post(path, &JsValue::from_str(&body)).await?;
         if posted.good {
             Ok(posted.answer)
         } else {

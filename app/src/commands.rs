@@ -1,9 +1,12 @@
 //! What the command palette offers: every page, and everything that can be done, as far as the role may.
 
+use leptos::prelude::*;
+use leptos::wasm_split::{SplitLoaderError, wasm_split};
+
 use crate::domain::Permission;
 use crate::session::model::Surroundings;
 use crate::settings::SECTIONS;
-use crate::ui::{Command, Target};
+use crate::ui::{Command, Data, PaletteDialog, Target, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
@@ -43,7 +46,19 @@ const PLACES: [(&str, &str, Option<Permission>); 9] = [
     ),
 ];
 
-pub fn commands(around: &Surroundings) -> Vec<Command> {
+/// The palette's dialog, in a file of its own.
+#[wasm_split(palette, wasm_split_path = leptos::wasm_split, fallible)]
+fn open(around: Data<Surroundings>, asked: RwSignal<u32>) -> Result<AnyView, SplitLoaderError> {
+    let commands = Signal::derive(move || around.with(commands));
+    Ok(view! { <PaletteDialog commands asked/> })
+}
+
+/// Fetches the palette's dialog; where it cannot be fetched there is none.
+pub async fn palette(around: Data<Surroundings>, asked: RwSignal<u32>) -> AnyView {
+    open(around, asked).await.unwrap_or_else(|_| ().into_any())
+}
+
+fn commands(around: &Surroundings) -> Vec<Command> {
     let base = format!("/w/{}", around.here.slug);
     let role = around.here.role;
     let may = |permission: Option<Permission>| permission.is_none_or(|it| role.may(it));

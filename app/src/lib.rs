@@ -18,6 +18,7 @@ pub mod inbox;
 pub mod live;
 pub mod outbox;
 pub mod overview;
+pub mod pages;
 pub mod session;
 pub mod settings;
 pub mod shell;

@@ -2,13 +2,12 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Compact;
 use crate::domain::{AppError, Timestamp};
 use crate::live::Topic;
-use crate::ui::{Card, Data, Empty, Icon, PageHeader, Time, guarded};
+use crate::ui::{Card, Data, Empty, Icon, PageHeader, Time, guarded, use_slug, view};
 
 /// How many events the overview shows.
 #[cfg(feature = "ssr")]
@@ -47,8 +46,7 @@ pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
 
 #[component]
 pub fn OverviewPage() -> impl IntoView {
-    let params = use_params_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let slug = use_slug();
     view! {
         <Title text="Overview"/>
         <PageHeader title="Overview" lead="What happened in this workspace lately."/>

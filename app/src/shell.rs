@@ -2,33 +2,22 @@
 
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
-use leptos_router::components::{A, Outlet, ParentRoute, Redirect, Route, Router, Routes};
-use leptos_router::hooks::{use_location, use_navigate, use_params_map};
-use leptos_router::{NavigateOptions, SsrMode, path};
+use leptos_router::components::{FlatRoutes, Redirect, Route, Router};
+use leptos_router::hooks::{use_location, use_navigate};
+use leptos_router::{NavigateOptions, path};
 use server_fn::ServerFn;
 
-use crate::commands::commands;
-use crate::inbox::page::Inbox;
+use crate::commands::palette;
 use crate::live::Topic;
-use crate::outbox::OutboxPage;
-use crate::overview::OverviewPage;
+use crate::pages::Shown;
 use crate::session::api::{LoadSurroundings, SignOut};
 use crate::session::model::Surroundings;
-use crate::session::page::{
-    ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage,
-    ResetPasswordPage, SignUpPage,
-};
-use crate::settings::account::page::AccountPage;
-use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
-use crate::settings::members::page::MembersPage;
-use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
-use crate::settings::webhooks::page::{WebhookPage, WebhooksPage};
-use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
+use crate::session::page::NotFoundPage;
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
     Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StatusRegion, Submit,
     WithinMain, connect_live, guarded, icon, provide_clock, provide_flash, provide_live,
-    provide_refresh, provide_unsaved_guard, search,
+    provide_refresh, provide_unsaved_guard, search, use_slug, view,
 };
 
 /// The document around the application, as the server renders it.
@@ -69,46 +58,38 @@ pub fn App() -> impl IntoView {
             let _ = root.set_attribute("data-hydrated", "true");
         }
     });
-    let mode = SsrMode::Async;
     view! {
         <Title formatter=|title: String| if title.is_empty() { "Wheelhouse".to_owned() } else { format!("{title} · Wheelhouse") }/>
         <a class="skip-link" href="#main" rel="external">"Skip to content"</a>
         <Router>
-            <Routes fallback=NotFoundPage>
-                <Route path=path!("/") view=HomePage ssr=mode.clone()/>
-                <Route path=path!("/login") view=LoginPage ssr=mode.clone()/>
-                <Route path=path!("/signup") view=SignUpPage ssr=mode.clone()/>
-                <Route path=path!("/forgot-password") view=ForgotPasswordPage ssr=mode.clone()/>
-                <Route path=path!("/reset-password/:token") view=ResetPasswordPage ssr=mode.clone()/>
-                <Route path=path!("/confirm-email/:token") view=ConfirmEmailPage ssr=mode.clone()/>
-                <Route path=path!("/invite/:token") view=InvitePage ssr=mode.clone()/>
-                <Route path=path!("/unsubscribe/:token") view=UnsubscribePage ssr=mode.clone()/>
-                <Route path=path!("/new") view=NewWorkspacePage ssr=mode.clone()/>
-                <Route path=path!("/outbox") view=OutboxPage ssr=mode.clone()/>
-                <ParentRoute path=path!("/w/:slug") view=WorkspaceFrame ssr=mode.clone()>
-                    <Route path=path!("") view=OverviewPage ssr=mode.clone()/>
-                    <Route path=path!("inbox") view=Inbox ssr=mode.clone()/>
-                    <Route path=path!("settings/account") view=AccountPage ssr=mode.clone()/>
-                    <Route path=path!("settings/notifications") view=NotificationsPage ssr=mode.clone()/>
-                    <Route path=path!("settings/workspace") view=WorkspacePage ssr=mode.clone()/>
-                    <Route path=path!("settings/members") view=MembersPage ssr=mode.clone()/>
-                    <Route path=path!("settings/api-keys") view=ApiKeysPage ssr=mode.clone()/>
-                    <Route path=path!("settings/api-keys/:key") view=ApiKeyPage ssr=mode.clone()/>
-                    <Route path=path!("settings/webhooks") view=WebhooksPage ssr=mode.clone()/>
-                    <Route path=path!("settings/webhooks/:webhook") view=WebhookPage ssr=mode/>
-                </ParentRoute>
-            </Routes>
+            <FlatRoutes fallback=NotFoundPage>
+                <Route path=path!("/*path") view=Place/>
+            </FlatRoutes>
             <StatusRegion/>
             <Journey/>
         </Router>
     }
 }
 
+/// The page of an address, and around a workspace's pages their frame, which stays from one to the next.
+#[component]
+fn Place() -> impl IntoView {
+    let path = use_location().pathname;
+    let shown = Memo::new(move |_| path.with(|path| Shown::at(path)));
+    let in_workspace = Memo::new(move |_| shown.with(Shown::is_in_workspace));
+    move || {
+        if in_workspace.get() {
+            WorkspaceFrame(WorkspaceFrameProps { shown }).into_any()
+        } else {
+            shown.with(Shown::view)
+        }
+    }
+}
+
 /// What stands around every page of a workspace.
 #[component]
-fn WorkspaceFrame() -> impl IntoView {
-    let params = use_params_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+fn WorkspaceFrame(shown: Memo<Shown>) -> impl IntoView {
+    let slug = use_slug();
     guarded(
         move || LoadSurroundings {
             workspace: slug.get(),
@@ -119,16 +100,17 @@ fn WorkspaceFrame() -> impl IntoView {
             Topic::Members,
             Topic::Inbox,
         ],
-        frame,
+        move |data| frame(data, shown),
     )
 }
 
-fn frame(data: Data<Surroundings>) -> impl IntoView {
+fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
     let slug = Memo::new(move |_| data.with(|around| around.here.slug.to_string()));
     let workspace = move || data.with(|around| around.here.name.clone());
     let unread = move || data.with(|around| around.unread);
     let location = use_location();
-    let commands = Signal::derive(move || data.with(commands));
+    let unread_count =
+        move || (unread() > 0).then(|| view! { <span class="count">{unread()}</span> });
     follow_address(slug);
     connect_live();
     provide_context(WithinMain);
@@ -143,13 +125,8 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                 </button>
                 <nav class="nav" aria-label="Main">
                     <ul>
-                        <li><A href=move || format!("/w/{}", slug.get()) exact=true attr:class="nav-link">{icon(Icon::Home)}"Overview"</A></li>
-                        <li>
-                            <A href=move || format!("/w/{}/inbox", slug.get()) attr:class="nav-link">
-                                {icon(Icon::Inbox)}"Inbox"
-                                {move || (unread() > 0).then(|| view! { <span class="count">{unread()}</span> })}
-                            </A>
-                        </li>
+                        <li>{nav_link(slug, String::new(), Icon::Home, "Overview", ().into_any())}</li>
+                        <li>{nav_link(slug, "/inbox".to_owned(), Icon::Inbox, "Inbox", unread_count.into_any())}</li>
                     </ul>
                     {Group::ALL.map(|group| move || {
                         let sections: Vec<_> = SECTIONS.into_iter()
@@ -160,11 +137,7 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                             <ul>
                                 {sections.into_iter()
                                     .map(|section| view! {
-                                        <li>
-                                            <A href=move || format!("/w/{}/settings/{}", slug.get(), section.path) attr:class="nav-link">
-                                                {icon(section.icon)}{section.label}
-                                            </A>
-                                        </li>
+                                        <li>{nav_link(slug, format!("/settings/{}", section.path), section.icon, section.label, ().into_any())}</li>
                                     })
                                     .collect_view()}
                             </ul>
@@ -191,7 +164,7 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                 <header class="topbar">
                     <button type="button" class="icon-button nav-toggle" popovertarget="sidebar" aria-label="Menu">{icon(Icon::Menu)}</button>
                     <span class="topbar-space"></span>
-                    <CommandPalette commands/>
+                    <CommandPalette dialog=move |asked| palette(data, asked)/>
                     <a class="icon-button bell" href=move || format!("/w/{}/inbox", slug.get())
                         aria-label=move || match unread() { 0 => "Inbox".to_owned(), n => format!("Inbox, {n} unread") }>
                         {icon(Icon::Bell)}
@@ -217,11 +190,34 @@ fn frame(data: Data<Surroundings>) -> impl IntoView {
                     </div>
                 </header>
                 <main id="main" class="page" tabindex="-1" data-path=move || location.pathname.get()>
-                    <Outlet/>
+                    // Not what is gone to when one leaves the workspace.
+                    {move || shown.with(|shown| shown.is_in_workspace().then(|| shown.view()))}
                 </main>
             </div>
         </div>
     }
+}
+
+/// A link of the navigation to a place in the workspace, such as `/inbox`. It is marked where one is there, or at what
+/// stands below it; the overview, at "", has nothing below.
+fn nav_link(
+    slug: Memo<String>,
+    place: String,
+    mark: Icon,
+    label: &'static str,
+    rest: AnyView,
+) -> AnyView {
+    let path = use_location().pathname;
+    let overview = place.is_empty();
+    let href = Memo::new(move |_| format!("/w/{}{place}", slug.get()));
+    let current = move || {
+        path.with(|path| {
+            let below = href.with(|href| path.strip_prefix(href.as_str()).map(str::to_owned))?;
+            let below = below.trim_end_matches('/');
+            (below.is_empty() || !overview && below.starts_with('/')).then_some("page")
+        })
+    };
+    view! { <a href=href class="nav-link" aria-current=current>{icon(mark)}{label}{rest}</a> }
 }
 
 /// The same page at the workspace's present address, if it was asked for at an earlier one.

@@ -2,62 +2,70 @@
 //!
 //! Two databases are served by the same code: SQLite for one machine, PostgreSQL to scale. SQLite has one writer
 //! at a time, so it gets two pools: readers, and a single write connection on which transactions queue in fair
-//! order instead of colliding and waiting for the busy timeout. On PostgreSQL both names mean the same pool.
+//! order instead of colliding and waiting for the busy timeout. PostgreSQL gets two as well: queries keep their
+//! connections at hand, which would leave none for transactions.
 
+mod changes;
 pub mod entity;
 pub mod migration;
+mod reader;
 pub mod seed;
 
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, ExecResult, QueryResult, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    DbErr, ExecResult, QueryResult, SqlErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
+use self::changes::{Changes, immediate};
+pub use self::reader::Reader;
 use crate::live::{Hint, Hub};
 
 /// How long a statement may wait for SQLite's write lock held by another process (a backup, `wheelhouse migrate`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Readers beside the one writer; more than this only costs page cache on SQLite.
-const SQLITE_READERS: u32 = 8;
-const POSTGRES_CONNECTIONS: u32 = 16;
+/// Readers beside the one writer: what they read lies in the system's memory, so that one keeps a core busy. Each costs a
+/// page cache and its prepared statements.
+const SQLITE_READERS: RangeInclusive<u32> = 4..=8;
+/// For queries, and as many again for transactions.
+const POSTGRES_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
-/// A PostgreSQL connection that lay idle longer is asked whether it still stands before it is used: after a restart of
-/// the database the dead ones are replaced instead of failing a request each. One that was just used is trusted, which
-/// saves every statement under load a round trip.
-const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// Handle to the database; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    read: DatabaseConnection,
+    read: Reader,
     write: DatabaseConnection,
+    changes: Changes,
     hub: Hub,
 }
 
 impl Db {
     /// Opens `sqlite://path` (made if absent) or `postgres://…`. Does not migrate.
     pub async fn connect(url: &str) -> Result<Self, DbErr> {
-        let (read, write) = if url.starts_with("sqlite:") {
-            let write = Database::connect(sqlite(url, 1)).await?;
-            let read = Database::connect(sqlite(url, SQLITE_READERS)).await?;
-            (read, write)
+        let (readers, read, write, changes);
+        if url.starts_with("sqlite:") {
+            write = Database::connect(sqlite(url, 1)).await?;
+            let cores = available_parallelism().map_or(1, NonZero::get);
+            let count = u32::try_from(cores).unwrap_or(u32::MAX);
+            let count = count.clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end());
+            readers = Database::connect(sqlite(url, count)).await?;
+            read = Reader::new(&readers, count, ACQUIRE_TIMEOUT);
+            changes = Changes::on_sqlite(write.clone());
         } else {
-            let mut options = ConnectOptions::new(url);
-            options
-                .max_connections(POSTGRES_CONNECTIONS)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .sqlx_logging(false);
-            options.test_before_acquire_if_idle_for(TRUSTED_IDLE);
-            let pool = Database::connect(options).await?;
-            (pool.clone(), pool)
-        };
+            write = Database::connect(postgres(url)).await?;
+            readers = Database::connect(postgres(url)).await?;
+            read = Reader::new(&readers, POSTGRES_CONNECTIONS, ACQUIRE_TIMEOUT);
+            changes = Changes::Postgres(read.clone());
+        }
         Ok(Self {
             read,
             write,
+            changes,
             hub: Hub::new(),
         })
     }
@@ -94,7 +102,7 @@ impl Db {
     }
 
     /// For queries outside a transaction.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Reader {
         &self.read
     }
 
@@ -107,18 +115,9 @@ impl Db {
         self.read.get_database_backend()
     }
 
-    /// Starts a write transaction. On SQLite it takes the write lock at once: a transaction that reads first and
-    /// asks for the lock later fails with BUSY under load, whatever the timeout.
+    /// Starts a write transaction.
     pub async fn begin(&self) -> Result<Tx, DbErr> {
-        let inner = self
-            .write
-            .begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                // Each that is named costs PostgreSQL a round trip of its own.
-                access_mode: None,
-                isolation_level: None,
-            })
-            .await?;
+        let inner = self.write.begin_with_options(immediate()).await?;
         Ok(Tx {
             inner,
             hints: Vec::new(),
@@ -126,9 +125,16 @@ impl Db {
         })
     }
 
+    /// Makes a change that is one statement and from which nothing follows but a hint: workers are not woken.
+    pub async fn change(&self, statement: Statement, hint: Hint) -> Result<(), DbErr> {
+        self.changes.write(statement).await?;
+        self.hub.send(hint);
+        Ok(())
+    }
+
     /// Closes the pools, waiting for what is under way.
     pub async fn close(self) -> Result<(), DbErr> {
-        self.read.close_by_ref().await?;
+        self.read.close().await;
         self.write.close_by_ref().await
     }
 }
@@ -137,7 +143,6 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .min_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -153,6 +158,16 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
         });
+    options
+}
+
+fn postgres(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false)
+        .test_before_acquire_if_idle_for(reader::TRUSTED);
     options
 }
 

@@ -116,7 +116,7 @@ impl std::error::Error for SlugError {}
 impl Slug {
     /// Reads a slug, without surrounding white space and in lower case.
     pub fn parse(text: &str) -> Result<Self, SlugError> {
-        let text = text.trim().to_lowercase();
+        let text = text.trim().to_ascii_lowercase();
         if text.is_empty() {
             return Err(SlugError::Empty);
         }

@@ -1,6 +1,5 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{LoadInbox, MarkAllRead, MarkNotification};
@@ -11,17 +10,13 @@ use crate::live::Topic;
 use crate::settings::notifications::model::Switch;
 use crate::ui::{
     Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
+    use_asked, use_slug, view,
 };
 
 #[component]
 pub fn Inbox() -> impl IntoView {
-    let params = use_params_map();
-    let query = use_query_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-    let asked = move |name: &'static str| {
-        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
-    };
-    let (category, before) = (asked("type"), asked("before"));
+    let slug = use_slug();
+    let (category, before) = (use_asked("type"), use_asked("before"));
     view! {
         <Title text="Inbox"/>
         <PageHeader title="Inbox" lead="What happened, as far as you asked to be told."/>

@@ -70,11 +70,16 @@ impl Hub {
     /// Sends what a commit of this process caused, here and to other processes, and wakes the workers.
     pub(crate) fn send_all(&self, hints: Vec<Hint>) {
         for hint in hints {
-            // An error only says that nobody listens.
-            let _ = self.listeners.send(Heard::Hint(hint));
-            let _ = self.outgoing.send(hint);
+            self.send(hint);
         }
         self.commits.send_modify(|commits| *commits += 1);
+    }
+
+    /// Sends a hint, here and to other processes.
+    pub(crate) fn send(&self, hint: Hint) {
+        // An error only says that nobody listens.
+        let _ = self.listeners.send(Heard::Hint(hint));
+        let _ = self.outgoing.send(hint);
     }
 
     /// Passes on what another process sent.

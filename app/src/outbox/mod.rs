@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Compact;
 use crate::domain::{AppError, MailId, Timestamp};
-use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded};
+use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded, view};
 
 #[cfg(feature = "ssr")]
 const LATEST: u64 = 50;

@@ -1,10 +1,13 @@
 //! The proofs. Their fields are private and they are made in two places only: from a session's row, and from a
 //! membership's row. A store function that takes one cannot be called without.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QuerySelect,
+    QueryOrder, QuerySelect, QueryTrait, Select,
 };
+
+use super::model::Place;
 
 use crate::db::{Db, entity};
 use crate::domain::{
@@ -41,30 +44,8 @@ struct PersonRow {
 impl Person {
     /// Whose session this cookie is, if it is one and has not ended.
     pub(super) async fn from_cookie(db: &Db, cookie: &str) -> Result<Option<Self>, AppError> {
-        use entity::{session, user};
-        let now = Timestamp::now();
-        let row = entity::Session::find()
-            .join(
-                JoinType::InnerJoin,
-                session::Entity::belongs_to(user::Entity)
-                    .from(session::Column::UserId)
-                    .to(user::Column::Id)
-                    .into(),
-            )
-            .filter(session::Column::TokenHash.eq(hash_token(cookie)))
-            .filter(session::Column::ExpiresAt.gt(now))
-            .filter(session::Column::LastSeenAt.gt(now.before(SESSION_IDLE)))
-            .select_only()
-            .column_as(user::Column::Id, "id")
-            .column_as(user::Column::Name, "name")
-            .column_as(user::Column::Email, "email")
-            .column_as(user::Column::EmailConfirmedAt, "email_confirmed_at")
-            .column_as(session::Column::Id, "session")
-            .column_as(session::Column::AuthenticatedAt, "authenticated_at")
-            .column_as(session::Column::LastSeenAt, "last_seen_at")
-            .into_model::<PersonRow>()
-            .one(db.read())
-            .await?;
+        let row = session_of(cookie).into_model::<PersonRow>();
+        let row = row.one(db.read()).await?;
         Ok(row.map(|row| Self { row }))
     }
 
@@ -95,6 +76,108 @@ impl Person {
     /// Whether the password was given in the last 15 minutes.
     pub fn is_fresh(&self) -> bool {
         Timestamp::now().since(self.row.authenticated_at) < FRESH
+    }
+}
+
+/// The session that this cookie opens, if it has not ended, with its person.
+fn session_of(cookie: &str) -> Select<entity::Session> {
+    use entity::{session, user};
+    let now = Timestamp::now();
+    entity::Session::find()
+        .join(
+            JoinType::InnerJoin,
+            session::Entity::belongs_to(user::Entity)
+                .from(session::Column::UserId)
+                .to(user::Column::Id)
+                .into(),
+        )
+        .filter(session::Column::TokenHash.eq(hash_token(cookie)))
+        .filter(session::Column::ExpiresAt.gt(now))
+        .filter(session::Column::LastSeenAt.gt(now.before(SESSION_IDLE)))
+        .select_only()
+        .column_as(user::Column::Id, "id")
+        .column_as(user::Column::Name, "name")
+        .column_as(user::Column::Email, "email")
+        .column_as(user::Column::EmailConfirmedAt, "email_confirmed_at")
+        .column_as(session::Column::Id, "session")
+        .column_as(session::Column::AuthenticatedAt, "authenticated_at")
+        .column_as(session::Column::LastSeenAt, "last_seen_at")
+}
+
+/// Someone who is signed in, with their place in every workspace, as one question finds them.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    person: Person,
+    /// The one used last first.
+    memberships: Vec<MembershipRow>,
+}
+
+/// What the columns of a membership begin with beside those of its person.
+const HERE: &str = "here_";
+
+impl Standing {
+    /// Whose session this cookie is, if it is one and has not ended, and where they are.
+    pub(super) async fn from_cookie(db: &Db, cookie: &str) -> Result<Option<Self>, AppError> {
+        use entity::{membership, session, workspace};
+        let query = session_of(cookie)
+            .join(
+                JoinType::LeftJoin,
+                session::Entity::belongs_to(membership::Entity)
+                    .from(session::Column::UserId)
+                    .to(membership::Column::UserId)
+                    .into(),
+            )
+            .join(
+                JoinType::LeftJoin,
+                membership::Entity::belongs_to(workspace::Entity)
+                    .from(membership::Column::WorkspaceId)
+                    .to(workspace::Column::Id)
+                    .into(),
+            )
+            .order_by_desc(Expr::cust("COALESCE(last_active_at, joined_at)"))
+            .column_as(membership::Column::Id, "here_membership")
+            .column_as(membership::Column::Role, "here_role")
+            .column_as(workspace::Column::Id, "here_workspace")
+            .column_as(workspace::Column::Name, "here_name")
+            .column_as(workspace::Column::Slug, "here_slug");
+        let rows = db.read().query_all(&query.into_query()).await?;
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        let row = PersonRow::from_query_result(first, "")?;
+        let memberships = rows
+            .iter()
+            .filter_map(|row| Option::<MembershipRow>::from_query_result(row, HERE).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Self {
+            person: Person { row },
+            memberships,
+        }))
+    }
+
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.memberships.iter().map(|row| Place {
+            id: row.workspace,
+            name: row.name.clone(),
+            slug: row.slug.clone(),
+            role: row.role,
+        })
+    }
+
+    /// Their place in the workspace that `reference` names: its id (`ws_…`) or its present address.
+    pub(super) fn at(&self, reference: &str) -> Option<Actor> {
+        let id = reference.parse::<WorkspaceId>().ok();
+        self.memberships
+            .iter()
+            .find(|row| id == Some(row.workspace) || row.slug.as_str() == reference)
+            .map(|row| Actor {
+                person: self.person.clone(),
+                row: row.clone(),
+            })
     }
 }
 
@@ -130,7 +213,7 @@ impl Actor {
                 .ok()
                 .filter(|slug| slug.as_str() == reference)
                 .ok_or(AppError::NotFound)?;
-            workspace::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(
+            workspace::Column::Id.in_subquery(QueryTrait::into_query(
                 entity::SlugClaim::find()
                     .select_only()
                     .column(slug_claim::Column::WorkspaceId)

@@ -164,7 +164,6 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let person = actor.person();
-    let places = store::places(caller.house(), person.id()).await?;
     Ok(Surroundings {
         user: person.id(),
         name: person.name().to_owned(),
@@ -176,7 +175,7 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
             slug: actor.slug().clone(),
             role: actor.role(),
         },
-        places,
+        places: caller.places().await?,
         unread: crate::inbox::store::unread(caller.house(), &actor).await?,
         demo: caller.house().site().demo,
     })

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use leptos::prelude::use_context;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::actor::Standing;
+use super::model::Place;
 use super::{Actor, Person};
 use crate::domain::AppError;
 use crate::house::House;
@@ -29,6 +31,8 @@ struct Inner {
     info: RequestInfo,
     cookie: Option<String>,
     person: OnceCell<Option<Person>>,
+    /// The same person with their memberships, once a workspace was asked for.
+    standing: OnceCell<Option<Standing>>,
     actors: Mutex<HashMap<String, Actor>>,
 }
 
@@ -40,6 +44,7 @@ impl Caller {
             info,
             cookie,
             person: OnceCell::new(),
+            standing: OnceCell::new(),
             actors: Mutex::default(),
         }))
     }
@@ -54,6 +59,9 @@ impl Caller {
 
     /// Who is signed in, if anybody.
     pub async fn visitor(&self) -> Result<Option<Person>, AppError> {
+        if let Some(standing) = self.0.standing.get() {
+            return Ok(standing.as_ref().map(Standing::person).cloned());
+        }
         let found = self.0.person.get_or_try_init(|| async {
             match &self.0.cookie {
                 Some(cookie) => Person::from_cookie(self.0.house.db(), cookie).await,
@@ -68,14 +76,33 @@ impl Caller {
         self.visitor().await?.ok_or(AppError::Unauthenticated)
     }
 
+    async fn standing(&self) -> Result<&Standing, AppError> {
+        let found = self.0.standing.get_or_try_init(|| async {
+            match &self.0.cookie {
+                Some(cookie) => Standing::from_cookie(self.0.house.db(), cookie).await,
+                None => Ok(None),
+            }
+        });
+        found.await?.as_ref().ok_or(AppError::Unauthenticated)
+    }
+
+    /// The workspaces of who is signed in, the one used last first.
+    pub async fn places(&self) -> Result<Vec<Place>, AppError> {
+        Ok(self.standing().await?.places().collect())
+    }
+
     /// Who is signed in, as a member of the workspace that `reference` names (its id or its address).
     pub async fn actor(&self, reference: &str) -> Result<Actor, AppError> {
-        let person = self.person().await?;
+        let standing = self.standing().await?;
         let mut actors = self.0.actors.lock().await;
         if let Some(actor) = actors.get(reference) {
             return Ok(actor.clone());
         }
-        let actor = Actor::find(self.0.house.db().read(), &person, reference).await?;
+        let actor = match standing.at(reference) {
+            Some(actor) => actor,
+            // By an address that the workspace let go, or not at all.
+            None => Actor::find(self.0.house.db().read(), standing.person(), reference).await?,
+        };
         actors.insert(reference.to_owned(), actor.clone());
         Ok(actor)
     }
@@ -106,7 +133,11 @@ pub struct Seen {
 impl Caller {
     /// Who this request turned out to be from, if it asked at all.
     pub async fn seen(&self) -> Option<Seen> {
-        let person = self.0.person.get()?.clone()?;
+        let standing = self.0.standing.get().and_then(Option::as_ref);
+        let person = match standing {
+            Some(standing) => standing.person().clone(),
+            None => self.0.person.get()?.clone()?,
+        };
         let memberships = self
             .0
             .actors

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_router::components::Redirect;
-use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -11,7 +10,10 @@ use super::api::{
 };
 use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
-use crate::ui::{Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded};
+use crate::ui::{
+    Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded, last_part, use_asked,
+    view,
+};
 
 /// `/`: leads to where someone was last, or to the sign-in page.
 #[component]
@@ -25,8 +27,7 @@ pub fn HomePage() -> impl IntoView {
 
 #[component]
 pub fn LoginPage() -> impl IntoView {
-    let query = use_query_map();
-    let next = Signal::derive(move || query.with(|query| query.get("next").unwrap_or_default()));
+    let next = use_asked("next");
     view! {
         <Doorway title="Sign in">
             <Form action=SignIn::PATH reload=true>
@@ -74,14 +75,9 @@ pub fn ForgotPasswordPage() -> impl IntoView {
     }
 }
 
-/// The secret part of the address.
-fn token() -> String {
-    use_params_map().with_untracked(|params| params.get("token").unwrap_or_default())
-}
-
 #[component]
 pub fn ResetPasswordPage() -> impl IntoView {
-    let token = StoredValue::new(token());
+    let token = StoredValue::new(last_part());
     guarded(
         move || CheckResetLink {
             token: Secret::from(token.get_value()),
@@ -117,7 +113,7 @@ pub fn ResetPasswordPage() -> impl IntoView {
 
 #[component]
 pub fn ConfirmEmailPage() -> impl IntoView {
-    let token = StoredValue::new(token());
+    let token = StoredValue::new(last_part());
     guarded(
         move || CheckConfirmationLink {
             token: Secret::from(token.get_value()),
@@ -167,7 +163,7 @@ pub fn ConfirmEmailPage() -> impl IntoView {
 
 #[component]
 pub fn InvitePage() -> impl IntoView {
-    let token = StoredValue::new(token());
+    let token = StoredValue::new(last_part());
     guarded(
         move || LoadInvitation {
             token: Secret::from(token.get_value()),

@@ -997,8 +997,8 @@ pub async fn sweep(house: &House) -> Result<u64, AppError> {
         entity::Session::delete_many()
             .filter(
                 sea_orm::Condition::any()
-                    .add(Column::ExpiresAt.lt(now))
-                    .add(Column::LastSeenAt.lt(now.before(super::actor::SESSION_IDLE))),
+                    .add(Column::ExpiresAt.lte(now))
+                    .add(Column::LastSeenAt.lte(now.before(super::actor::SESSION_IDLE))),
             )
             .exec(&tx)
             .await?

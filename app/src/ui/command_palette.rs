@@ -1,4 +1,7 @@
-//! Ctrl-K or ⌘-K: every page and every action by name.
+//! Ctrl-K or ⌘-K: every page and every action by name. The button stands on every page; the dialog behind it is fetched
+//! when it is first wanted.
+
+use std::future::Future;
 
 use leptos::ev::KeyboardEvent;
 use leptos::html;
@@ -8,8 +11,10 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use super::icon::{Icon, icon};
+use super::later::later;
 use super::script::method;
 use super::unsaved::{leads_away, may_leave};
+use super::view::view;
 
 /// Something that can be gone to or done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +35,42 @@ pub enum Target {
     Button(&'static str),
 }
 
+/// The button and the shortcut. `dialog` fetches a [`PaletteDialog`], which opens whenever its signal changes.
 #[component]
-pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl IntoView {
+pub fn CommandPalette<F, Fut>(dialog: F) -> impl IntoView
+where
+    F: Fn(RwSignal<u32>) -> Fut + Send + 'static,
+    Fut: Future<Output = AnyView> + 'static,
+{
+    let asked = RwSignal::new(0_u32);
+    let wanted = Memo::new(move |_| asked.get() > 0);
+    let open = move || asked.update(|n| *n += 1);
+    let shortcut_label = RwSignal::new("Ctrl K");
+    on_shortcut(open);
+    name_shortcut(shortcut_label);
+    view! {
+        <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open()>
+            {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">{shortcut_label}</kbd>
+        </button>
+        {move || wanted.get().then(|| later(dialog(asked), || ().into_any()))}
+    }
+}
+
+/// The dialog, which opens at once and whenever `asked` changes.
+#[component]
+pub fn PaletteDialog(
+    #[prop(into)] commands: Signal<Vec<Command>>,
+    asked: RwSignal<u32>,
+) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
     let input = NodeRef::<html::Input>::new();
     let query = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
-    let shortcut_label = RwSignal::new("Ctrl K");
     let found = Memo::new(move |_| query.with(|query| matching(query, commands.get())));
     let nothing = Memo::new(move |_| found.with(Vec::is_empty));
-    let open = move || {
-        if let Some(dialog) = dialog.get_untracked()
+    Effect::new(move || {
+        asked.track();
+        if let Some(dialog) = dialog.get()
             && !dialog.open()
         {
             query.set(String::new());
@@ -51,7 +81,7 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
                 let _ = input.focus();
             }
         }
-    };
+    });
     let close = move || {
         if let Some(dialog) = dialog.get_untracked() {
             dialog.close();
@@ -73,8 +103,6 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
             Target::Button(selector) => press(selector),
         }
     };
-    on_shortcut(open);
-    name_shortcut(shortcut_label);
     keep_in_sight(chosen);
     let on_key = {
         let go = go.clone();
@@ -90,9 +118,6 @@ pub fn CommandPalette(#[prop(into)] commands: Signal<Vec<Command>>) -> impl Into
         }
     };
     view! {
-        <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open()>
-            {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">{shortcut_label}</kbd>
-        </button>
         <dialog class="palette" node_ref=dialog aria-label="Go to">
             <input
                 node_ref=input

@@ -10,6 +10,7 @@ use super::frame::popover_id;
 use super::icon::{Icon, icon};
 use super::script::method;
 use super::status::Said;
+use super::view::view;
 
 /// Puts `text` on the clipboard, and says `done`. Where that is not allowed it is selected in its field, to be copied by
 /// hand; `refused` is called first where a browser says no that should have said yes.

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::form::{FormState, posted_list_name, posted_name};
 use super::icon::{Icon, icon};
+use super::view::view;
 
 /// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
 #[component]

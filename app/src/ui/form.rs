@@ -21,6 +21,7 @@ use super::icon::{Icon, icon};
 use super::script::method;
 use super::status::{Said, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
+use super::view::view;
 use crate::call::{post, read};
 use crate::domain::{AppError, FieldErrors};
 use crate::form::{Done, Outcome};

@@ -5,6 +5,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
 use super::icon::{Icon, icon};
+use super::view::view;
 
 /// The id of a popover, fit for HTML: `link` and `inv_01…` give `link-inv_01…`.
 pub fn popover_id(what: &str, key: &str) -> String {

@@ -14,10 +14,12 @@ use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::first::first_answer;
 use super::form::is_posting;
 use super::journey::arrive;
 use super::live::Live;
-use crate::call::{Answer, Call, Calling, CompactEncoding, ask, read};
+use super::view::view;
+use crate::call::{Answer, Call, Calling, ask, read};
 use crate::domain::AppError;
 use crate::live::Topic;
 
@@ -82,24 +84,16 @@ type Show = Box<dyn Fn(&[u8]) -> Result<(AnyView, Apply), AppError> + Send + Syn
 type Apply = Box<dyn Fn(&[u8])>;
 
 fn loaded(page: Arc<Page>) -> AnyView {
-    let first =
-        OnceResource::<Answer, CompactEncoding>::new_with_options(untrack(|| (page.ask)()), false);
-    view! {
-        <Suspense fallback=Skeleton>
-            {move || {
-                let page = page.clone();
-                Suspend::new(async move {
-                    let shown = first.await.and_then(|answer| {
-                        let (view, apply) = (page.show)(&answer)?;
-                        follow(page, answer, apply);
-                        Ok(view)
-                    });
-                    shown.unwrap_or_else(|error| view! { <ErrorPage error/> }.into_any())
-                })
-            }}
-        </Suspense>
-    }
-    .into_any()
+    let asked = untrack(|| (page.ask)());
+    let draw = move |answer: Answer| {
+        let shown = answer.and_then(|answer| {
+            let (view, apply) = (page.show)(&answer)?;
+            follow(page, answer, apply);
+            Ok(view)
+        });
+        shown.unwrap_or_else(|error| view! { <ErrorPage error/> }.into_any())
+    };
+    first_answer(asked, draw, || view! { <PageSkeleton/> }.into_any())
 }
 
 fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
@@ -161,8 +155,9 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
     });
 }
 
+/// Holds the place of a page that is on its way.
 #[component]
-fn Skeleton() -> impl IntoView {
+pub fn PageSkeleton() -> impl IntoView {
     view! {
         <div class="skeleton" aria-busy="true">
             <span class="visually-hidden">"Loading"</span>

@@ -1,5 +1,6 @@
 //! Icons. The shapes are Lucide's (lucide.dev, ISC licence): 24 by 24, drawn with strokes in the text's colour.
 
+use super::view::view;
 use leptos::prelude::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,10 +161,10 @@ impl Icon {
     }
 }
 
-/// An icon beside text that says the same; for icons that stand alone the button around them has a name.
+/// An icon beside text that says the same; for icons that stand alone the button around them has a name. How it is drawn
+/// stands once in `style/base.css`, not at each of the two dozen of a page.
 pub fn icon(icon: Icon) -> impl IntoView {
     view! {
-        <svg class="icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2"
-            stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" inner_html=icon.markup()></svg>
+        <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" inner_html=icon.markup()></svg>
     }
 }

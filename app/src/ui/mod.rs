@@ -3,13 +3,16 @@
 mod command_palette;
 mod copy;
 mod field;
+mod first;
 mod flash;
 mod form;
 mod frame;
 mod guard;
 mod icon;
 mod journey;
+mod later;
 mod live;
+mod place;
 mod rows;
 mod script;
 mod secret;
@@ -17,8 +20,9 @@ mod status;
 mod switch;
 mod time;
 mod unsaved;
+mod view;
 
-pub use command_palette::{Command, CommandPalette, Target};
+pub use command_palette::{Command, CommandPalette, PaletteDialog, Target};
 pub use copy::CopyLink;
 pub use field::{
     Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, Submit, TextArea,
@@ -27,13 +31,18 @@ pub use field::{
 pub use flash::{provide_flash, use_flash_outcome};
 pub use form::{Form, use_typed, was_refused};
 pub use frame::{Avatar, Badge, Card, Dialog, Doorway, Empty, PageHeader, popover_id};
-pub use guard::{Data, ErrorPage, WithinMain, guarded, percent_encode, provide_refresh, search};
+pub use guard::{
+    Data, ErrorPage, PageSkeleton, WithinMain, guarded, percent_encode, provide_refresh, search,
+};
 pub use icon::{Icon, icon};
 pub use journey::Journey;
+pub use later::later;
 pub use live::{Live, connect_live, provide_live};
+pub use place::{last_part, use_asked, use_slug};
 pub use rows::rows;
 pub use secret::{NewSecret, forget_secret_on_leaving};
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;
 pub use time::{Time, provide_clock};
 pub use unsaved::provide_unsaved_guard;
+pub(crate) use view::view;

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::view::view;
 use leptos::prelude::*;
 
 /// A row that is still to be drawn, and what tells it from every other.

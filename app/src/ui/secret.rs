@@ -6,6 +6,7 @@ use web_sys::HtmlInputElement;
 use super::copy::copy;
 use super::icon::{Icon, icon};
 use super::status::Said;
+use super::view::view;
 
 /// Forgets what was shown once when the page around is left. Called by the page itself: what stands inside a guard may
 /// be drawn more than once.

@@ -9,6 +9,7 @@ use super::flash::flash;
 use super::form::Form;
 use super::icon::{Icon, icon};
 use super::script::Storage;
+use super::view::view;
 use crate::domain::Secret;
 use crate::form::Done;
 

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_location;
 
 use super::flash::use_flash_outcome;
 use super::guard::{Refresh, search};
+use super::view::view;
 use crate::call::call;
 use crate::settings::notifications::api::SetNotification;
 use crate::settings::notifications::model::Switch as Which;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
+use super::view::view;
+use crate::call::CompactEncoding;
 use crate::domain::Timestamp;
 
 /// How often relative times are looked at again.
@@ -16,7 +18,7 @@ struct Clock(RwSignal<Timestamp>);
 
 /// Gives pages their clock.
 pub fn provide_clock() {
-    let start = SharedValue::new(now).into_inner();
+    let start = SharedValue::<_, CompactEncoding>::new_with_encoding(now).into_inner();
     let clock = Clock(RwSignal::new(start));
     provide_context(clock);
     Effect::new(move || {

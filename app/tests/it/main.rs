@@ -3,6 +3,7 @@
 
 mod account;
 mod api_keys;
+mod connections;
 mod contacts;
 mod demo;
 mod invitations;

@@ -95,6 +95,29 @@ fn every_section_is_complete() {
 }
 
 #[test]
+fn every_section_has_its_page() {
+    for section in app::settings::SECTIONS {
+        let path = format!("/w/acme/settings/{}", section.path);
+        assert!(app::pages::Page::at(&path).is_some(), "{path}");
+    }
+}
+
+/// Leptos's own `view!` would be compiled anew for every shape of view: see `ui/view.rs`.
+#[test]
+fn views_are_of_one_type() {
+    for (path, text) in sources() {
+        if text.contains("view! {") && !path.ends_with("ui/view.rs") {
+            let named = ["::view;", ", view,", ", view}", " view,"];
+            assert!(
+                named.iter().any(|named| text.contains(named)),
+                "{}: use crate::ui::view",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn exceptions_to_lints_say_why() {
     for (path, text) in sources() {
         for line in code(&text) {

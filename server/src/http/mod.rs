@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::house::House;
+use app::pages::PAGES;
 use app::shell::shell;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -23,7 +24,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 use leptos::config::LeptosOptions;
-use leptos_axum::{LeptosRoutes, generate_route_list};
+use leptos_axum::{LeptosRoutes, render_app_async_with_context};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -40,10 +41,11 @@ const LARGEST_BODY: usize = 256 * 1024;
 const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// What handlers and layers need.
-#[derive(Clone, FromRef)]
+#[derive(Clone)]
 pub struct AppState {
     pub house: House,
-    pub options: LeptosOptions,
+    /// Behind one pointer: every layer clones the state for every request.
+    pub options: Arc<LeptosOptions>,
     pub flashes: flash::Flashes,
     pub proxies: Arc<[IpNet]>,
     pub presence: caller::Presence,
@@ -64,7 +66,7 @@ impl AppState {
     ) -> Self {
         Self {
             house: house.clone(),
-            options,
+            options: options.into(),
             flashes: flash::Flashes::default(),
             proxies: config.trusted_proxies.clone().into(),
             presence: caller::Presence::default(),
@@ -73,6 +75,19 @@ impl AppState {
             meters,
             stop,
         }
+    }
+}
+
+impl FromRef<AppState> for House {
+    fn from_ref(state: &AppState) -> Self {
+        state.house.clone()
+    }
+}
+
+/// What Leptos's own handlers ask for.
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        (*state.options).clone()
     }
 }
 
@@ -144,15 +159,27 @@ fn routes(router: Router<AppState>, place: Place) -> Router<AppState> {
 /// Every route, behind every layer.
 pub fn router(state: AppState) -> Router {
     let options = state.options.clone();
-    let pages = generate_route_list(app::shell::App);
     let site_root = options.site_root.to_string();
     let files = ServeDir::new(format!("{site_root}/{}", options.site_pkg_dir))
         .precompressed_br()
         .precompressed_gzip();
     let package = format!("/{}", options.site_pkg_dir);
-    let router = Router::new()
-        .leptos_routes_with_context(&state, pages, pages::provide, move || {
-            shell(options.clone())
+    let document = move || shell((*options).clone());
+    // The server functions; the pages are below.
+    let router = Router::new().leptos_routes_with_context(
+        &state,
+        Vec::new(),
+        pages::provide,
+        document.clone(),
+    );
+    let router = PAGES
+        .iter()
+        .fold(router, |router, page| {
+            let document = document.clone();
+            router.route(
+                page.path,
+                get(render_app_async_with_context(pages::provide, document)),
+            )
         })
         .fallback(leptos_axum::file_and_error_handler_with_context::<
             AppState,

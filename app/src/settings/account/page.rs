@@ -11,7 +11,7 @@ use crate::live::Topic;
 use crate::session::api::ResendConfirmation;
 use crate::ui::{
     Badge, Card, CurrentPassword, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time,
-    Username, guarded, icon, rows,
+    Username, guarded, icon, rows, view,
 };
 
 #[component]

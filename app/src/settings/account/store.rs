@@ -1,7 +1,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    Set,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, ExprTrait, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 
@@ -21,13 +21,24 @@ use crate::session::model::{LinkKind, browser_label};
 use crate::session::{Person, RequestInfo, links, store as sessions};
 
 pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppError> {
-    let sessions = entity::Session::find()
-        .filter(entity::session::Column::UserId.eq(person.id()))
-        .filter(entity::session::Column::ExpiresAt.gt(Timestamp::now()))
-        .order_by_desc(entity::session::Column::LastSeenAt)
+    use entity::{email_change, session};
+    // With each session the change of address that waits, of which there is one at most: one question for both.
+    let found = entity::Session::find()
+        .join(
+            JoinType::LeftJoin,
+            session::Entity::belongs_to(email_change::Entity)
+                .from(session::Column::UserId)
+                .to(email_change::Column::UserId)
+                .on_condition(|_, _| waits())
+                .into(),
+        )
+        .select_also(entity::EmailChange)
+        .filter(session::Column::UserId.eq(person.id()))
+        .filter(session::Column::ExpiresAt.gt(Timestamp::now()))
+        .order_by_desc(session::Column::LastSeenAt)
         .all(house.db().read())
         .await?;
-    let pending = pending(house.db().read(), person.id()).await?;
+    let pending = found.first().and_then(|(_, change)| change.clone());
     Ok(AccountView {
         name: person.name().to_owned(),
         email: person.email().clone(),
@@ -37,9 +48,9 @@ pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppErro
             expires_at: change.expires_at,
         }),
         ask_password: !person.is_fresh(),
-        sessions: sessions
+        sessions: found
             .into_iter()
-            .map(|session| SessionView {
+            .map(|(session, _)| SessionView {
                 id: session.id,
                 browser: browser_label(&session.user_agent),
                 address: session.address,
@@ -50,6 +61,15 @@ pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppErro
     })
 }
 
+/// What is true of a change of address that can still be confirmed.
+fn waits() -> Condition {
+    use entity::email_change::Column;
+    Condition::all()
+        .add(Column::ConfirmedAt.is_null())
+        .add(Column::EndedAt.is_null())
+        .add(Column::ExpiresAt.gt(Timestamp::now()))
+}
+
 async fn pending(
     connection: &impl sea_orm::ConnectionTrait,
     user: UserId,
@@ -57,9 +77,7 @@ async fn pending(
     use entity::email_change::Column;
     Ok(entity::EmailChange::find()
         .filter(Column::UserId.eq(user))
-        .filter(Column::ConfirmedAt.is_null())
-        .filter(Column::EndedAt.is_null())
-        .filter(Column::ExpiresAt.gt(Timestamp::now()))
+        .filter(waits())
         .one(connection)
         .await?)
 }

@@ -11,7 +11,7 @@ use super::model::{Expiry, KeysView, SELECT_ALL, SELECT_NONE, SELECT_READ, picke
 use crate::catalog::{Mode, Scope, ScopeGroup};
 use crate::ui::{
     Card, Checkbox, CurrentPassword, Data, Field, Form, GroupError, Hidden, Radios, Select, Submit,
-    TextArea, use_typed,
+    TextArea, use_typed, view,
 };
 
 pub fn create(data: Data<KeysView>, list: Signal<String>) -> AnyView {

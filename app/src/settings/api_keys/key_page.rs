@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{LoadApiKey, NarrowApiKey, RenameApiKey};
@@ -12,30 +11,22 @@ use super::panels::{Around, actions, finish, last_use, mode_badge, status_badge}
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, NewSecret,
-    PageHeader, Submit, Time, forget_secret_on_leaving, guarded, icon, rows,
+    PageHeader, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows, use_asked,
+    use_slug, view,
 };
 
 #[component]
 pub fn ApiKeyPage() -> impl IntoView {
-    let params = use_params_map();
-    let query = use_query_map();
-    let param = move |name: &'static str| {
-        Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()))
-    };
-    let (slug, key) = (param("slug"), param("key"));
-    let before = Memo::new(move |_| query.with(|query| query.get("before").unwrap_or_default()));
+    let (slug, before) = (use_slug(), use_asked("before"));
+    let key = last_part();
     forget_secret_on_leaving();
     view! {
         <Title text="API Key"/>
-        // Another key is another page: nothing of the one before may stay in its forms.
-        {move || {
-            let key = key.get();
-            guarded(
-                move || LoadApiKey { workspace: slug.get(), key: key.clone(), before: before.get() },
-                &[Topic::ApiKeys, Topic::Workspace],
-                shown,
-            )
-        }}
+        {guarded(
+            move || LoadApiKey { workspace: slug.get(), key: key.clone(), before: before.get() },
+            &[Topic::ApiKeys, Topic::Workspace],
+            shown,
+        )}
     }
 }
 

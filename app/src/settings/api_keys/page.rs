@@ -1,7 +1,7 @@
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
+use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::api::LoadApiKeys;
 use super::create::create;
@@ -12,22 +12,18 @@ use crate::catalog::Mode;
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Data, Empty, Icon, NewSecret, PageHeader, Time, forget_secret_on_leaving, guarded,
-    icon, rows,
+    icon, rows, use_asked, use_slug, view,
 };
 
 #[component]
 pub fn ApiKeysPage() -> impl IntoView {
-    let params = use_params_map();
     let query = use_query_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-    let asked = move |name: &'static str| {
-        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
-    };
+    let slug = use_slug();
     let asked = Query {
-        status: asked("status"),
-        mode: asked("mode"),
-        search: asked("search"),
-        before: asked("before"),
+        status: use_asked("status"),
+        mode: use_asked("mode"),
+        search: use_asked("search"),
+        before: use_asked("before"),
         new: Memo::new(move |_| query.with(|query| query.get("new").is_some())),
     };
     forget_secret_on_leaving();

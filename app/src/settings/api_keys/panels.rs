@@ -9,7 +9,7 @@ use crate::catalog::{Mode, Scope};
 use crate::domain::{Timestamp, WorkspaceId};
 use crate::ui::{
     Badge, CurrentPassword, Dialog, Field, Form, Hidden, Icon, Select, Submit, Time, icon,
-    popover_id, was_refused,
+    popover_id, view, was_refused,
 };
 
 /// Where the keys are and whether their changes want a password.

@@ -1,9 +1,11 @@
 //! Invitations: made, sent again, cancelled. The link is the invitation; the mail only carries it.
 
-use sea_orm::sea_query::Expr;
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{CaseStatement, Expr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 
@@ -11,7 +13,7 @@ use super::model::{INVITATION_LIFE, InvitationRow, MOST_AT_ONCE, PAGE, Status, U
 use crate::catalog::EventType;
 use crate::db::entity::{self, invitation::Column};
 use crate::db::{Tx, is_unique_violation};
-use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp};
+use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp, UserId};
 use crate::events::{self, NewEvent};
 use crate::form::{Done, Line};
 use crate::house::House;
@@ -32,15 +34,58 @@ fn of_status(actor: &Actor, status: Status) -> Condition {
     of.add(Column::WorkspaceId.eq(actor.workspace()))
 }
 
-pub async fn counts(house: &House, actor: &Actor) -> Result<[u64; 3], AppError> {
-    let mut counts = [0; 3];
-    for (count, status) in counts.iter_mut().zip(Status::ALL) {
-        *count = entity::Invitation::find()
-            .filter(of_status(actor, status))
-            .count(house.db().read())
-            .await?;
+/// How many invitations a workspace has.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Of each status, in the order of [`Status::ALL`].
+    pub counts: [u64; 3],
+    /// Those that wait, by who sent them: they die with the inviter's right to invite.
+    open: HashMap<UserId, u64>,
+}
+
+impl Tally {
+    pub fn open_of(&self, inviter: UserId) -> u64 {
+        self.open.get(&inviter).copied().unwrap_or_default()
     }
-    Ok(counts)
+}
+
+pub async fn tally(house: &House, actor: &Actor) -> Result<Tally, AppError> {
+    // Of which status a row is, as its place in `Status::ALL`.
+    let mut status = CaseStatement::new();
+    for (place, each) in (0..).zip(Status::ALL) {
+        status = status.case(of_status(actor, each), Expr::val::<i32>(place));
+    }
+    let groups: Vec<(Option<UserId>, Option<i32>, i64)> = entity::Invitation::find()
+        .filter(Column::WorkspaceId.eq(actor.workspace()))
+        .select_only()
+        .column(Column::InvitedBy)
+        .expr_as(status, "status")
+        .column_as(Column::Id.count(), "invitations")
+        .group_by(Column::InvitedBy)
+        .group_by(Expr::col("status"))
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    let mut tally = Tally::default();
+    for (inviter, status, invitations) in groups {
+        // None: cancelled.
+        let Some(place) = status.and_then(|place| usize::try_from(place).ok()) else {
+            continue;
+        };
+        tally.counts[place] += invitations.unsigned_abs();
+        if let (Status::Pending, Some(inviter)) = (Status::ALL[place], inviter) {
+            *tally.open.entry(inviter).or_default() += invitations.unsigned_abs();
+        }
+    }
+    Ok(tally)
+}
+
+/// An invitation with the name of who sent it.
+#[derive(FromQueryResult)]
+struct Sent {
+    #[sea_orm(nested)]
+    invitation: entity::invitation::Model,
+    inviter: Option<String>,
 }
 
 /// A page of the invitations of one status, the latest first, beginning before `before`; and where the next begins.
@@ -51,35 +96,41 @@ pub async fn list(
     before: Option<InvitationId>,
 ) -> Result<(Vec<InvitationRow>, Option<InvitationId>), AppError> {
     let mut query = entity::Invitation::find()
+        .join(
+            JoinType::LeftJoin,
+            entity::invitation::Entity::belongs_to(entity::User)
+                .from(Column::InvitedBy)
+                .to(entity::user::Column::Id)
+                .into(),
+        )
+        .column_as(entity::user::Column::Name, "inviter")
         .filter(of_status(actor, status))
         .order_by_desc(Column::Id)
         .limit(PAGE + 1);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
-    let mut rows = query.all(house.db().read()).await?;
+    let mut rows = query.into_model::<Sent>().all(house.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let next = rows.last().filter(|_| more).map(|row| row.id);
-    let inviters = entity::User::find()
-        .filter(entity::user::Column::Id.is_in(rows.iter().filter_map(|row| row.invited_by)))
-        .all(house.db().read())
-        .await?;
+    let next = rows.last().filter(|_| more).map(|row| row.invitation.id);
     let rows = rows
         .into_iter()
-        .map(|row| InvitationRow {
-            id: row.id,
-            email: row.email.to_string(),
-            role: row.role,
-            invited_by: inviters
-                .iter()
-                .find(|user| Some(user.id) == row.invited_by)
-                .map_or_else(|| "a former member".to_owned(), |user| user.name.clone()),
-            sent_at: row.sent_at,
-            at: row.accepted_at.unwrap_or(row.expires_at),
-            link: (status != Status::Accepted)
-                .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
-        })
+        .map(
+            |Sent {
+                 invitation: row,
+                 inviter,
+             }| InvitationRow {
+                id: row.id,
+                email: row.email.to_string(),
+                role: row.role,
+                invited_by: inviter.unwrap_or_else(|| "a former member".to_owned()),
+                sent_at: row.sent_at,
+                at: row.accepted_at.unwrap_or(row.expires_at),
+                link: (status != Status::Accepted)
+                    .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
+            },
+        )
         .collect();
     Ok((rows, next))
 }

@@ -1,6 +1,5 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -11,19 +10,15 @@ use crate::domain::{Permission, Role, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
     Avatar, Badge, Card, CopyLink, CurrentPassword, Data, Empty, Form, Hidden, Icon, PageHeader,
-    Select, Submit, TextArea, Time, guarded, icon, percent_encode, popover_id, rows,
+    Select, Submit, TextArea, Time, guarded, icon, percent_encode, popover_id, rows, use_asked,
+    use_slug, view,
 };
 
 #[component]
 pub fn MembersPage() -> impl IntoView {
-    let params = use_params_map();
-    let query = use_query_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
-    let asked = move |name: &'static str| {
-        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
-    };
-    let (status, search) = (asked("status"), asked("search"));
-    let (after, before) = (asked("after"), asked("before"));
+    let slug = use_slug();
+    let (status, search) = (use_asked("status"), use_asked("search"));
+    let (after, before) = (use_asked("after"), use_asked("before"));
     view! {
         <Title text="Members"/>
         <PageHeader title="Members" lead="Who is in this workspace, and who is asked to be."/>

@@ -5,7 +5,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::invitations;
+use super::invitations::{self, Tally};
 use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
 use crate::catalog::EventType;
 use crate::db::entity::{self, membership::Column};
@@ -59,11 +59,11 @@ async fn find(
     if !search.is_empty() {
         query = query.filter(holding(actor, &search));
     }
-    let count = query.clone().count(house.db().read()).await?;
+    let all = query.clone();
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
-    let rows = query
+    let rows: Vec<Found> = query
         .order_by_asc(Column::Id)
         .limit(limit)
         .select_only()
@@ -77,6 +77,12 @@ async fn find(
         .into_tuple()
         .all(house.db().read())
         .await?;
+    // Most workspaces fit on one page: then they are counted already.
+    let count = if after.is_none() && (rows.len() as u64) < limit {
+        rows.len() as u64
+    } else {
+        all.count(house.db().read()).await?
+    };
     Ok((rows, count))
 }
 
@@ -112,10 +118,10 @@ pub async fn view(
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let may_invite = actor.may(Permission::InviteMembers);
-    let open = if may_invite {
-        open_invitations(house, actor).await?
+    let tally = if may_invite {
+        invitations::tally(house, actor).await?
     } else {
-        Vec::new()
+        Tally::default()
     };
     let keys = if actor.may(Permission::ManageApiKeys) {
         keys_made(house, actor).await?
@@ -143,10 +149,7 @@ pub async fn view(
                 may_administer: !is_self
                     && actor.may(Permission::ManageMembers)
                     && actor.role().can_administer(role),
-                open_invitations: open
-                    .iter()
-                    .find(|(id, _)| *id == user)
-                    .map_or(0, |&(_, n)| n.unsigned_abs()),
+                open_invitations: tally.open_of(user),
                 keys_made: keys
                     .iter()
                     .filter(|(maker, _)| *maker == user)
@@ -166,35 +169,13 @@ pub async fn view(
         may_invite,
         sends_mail: house.site().sends_mail,
         status,
-        counts: if may_invite {
-            invitations::counts(house, actor).await?
-        } else {
-            [0; 3]
-        },
+        counts: tally.counts,
         invitations,
         invitations_next,
         members,
         member_count,
         next,
     })
-}
-
-/// How many invitations hang on each inviter: they die with the inviter's right to invite.
-async fn open_invitations(house: &House, actor: &Actor) -> Result<Vec<(UserId, i64)>, AppError> {
-    use entity::invitation::Column;
-    Ok(entity::Invitation::find()
-        .filter(Column::WorkspaceId.eq(actor.workspace()))
-        .filter(Column::AcceptedAt.is_null())
-        .filter(Column::CancelledAt.is_null())
-        .filter(Column::ExpiresAt.gt(Timestamp::now()))
-        .filter(Column::InvitedBy.is_not_null())
-        .select_only()
-        .column(Column::InvitedBy)
-        .column_as(Column::Id.count(), "open")
-        .group_by(Column::InvitedBy)
-        .into_tuple()
-        .all(house.db().read())
-        .await?)
 }
 
 /// Who made which of the keys that still work: they outlive their maker's membership.

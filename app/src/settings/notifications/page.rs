@@ -1,13 +1,14 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
 
 use super::api::{LoadMatrix, LoadUnsubscribe, SetNotifications, Unsubscribe};
 use super::model::{MatrixView, Range, Switch as Which};
 use crate::catalog::{Category, Channel, EventType};
 use crate::live::Topic;
-use crate::ui::{Card, Data, Doorway, Form, Hidden, PageHeader, Submit, Switch, guarded};
+use crate::ui::{
+    Card, Data, Doorway, Form, Hidden, PageHeader, Submit, Switch, guarded, last_part, view,
+};
 
 /// How a switch is called: `Billing: Email`.
 pub fn cell_name(which: Which) -> String {
@@ -125,9 +126,7 @@ fn all(range: Range, name: &'static str) -> impl IntoView {
 /// Where a mail's unsubscribe link leads: one button, no sign-in.
 #[component]
 pub fn UnsubscribePage() -> impl IntoView {
-    let token = StoredValue::new(
-        use_params_map().with_untracked(|params| params.get("token").unwrap_or_default()),
-    );
+    let token = StoredValue::new(last_part());
     guarded(
         move || LoadUnsubscribe {
             token: token.get_value(),

@@ -137,7 +137,6 @@ pub async fn write(
     user: UserId,
     switches: &[(Switch, bool)],
 ) -> Result<(), AppError> {
-    let mut tx = house.db().begin().await?;
     let now = Timestamp::now();
     let rows = switches.iter().map(|&(switch, on)| {
         let (topic, channel) = match switch {
@@ -152,17 +151,15 @@ pub async fn write(
             updated_at: Set(now),
         }
     });
-    entity::NotificationPreference::insert_many(rows)
+    let change = entity::NotificationPreference::insert_many(rows)
         .on_conflict(
             OnConflict::columns([Column::UserId, Column::Topic, Column::Channel])
                 .update_columns([Column::Enabled, Column::UpdatedAt])
                 .to_owned(),
         )
-        .exec_without_returning(&tx)
-        .await?;
-    tx.hint(Hint::user(user, Topic::Preferences));
-    tx.commit().await?;
-    Ok(())
+        .build(house.db().backend());
+    let hint = Hint::user(user, Topic::Preferences);
+    Ok(house.db().change(change, hint).await?)
 }
 
 const UNSUBSCRIBE: &str = "unsubscribe";

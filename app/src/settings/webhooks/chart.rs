@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::model::Chart;
 use crate::domain::Timestamp;
+use crate::ui::view;
 
 /// Of the drawing's own units.
 const HEIGHT: u64 = 48;

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
 use server_fn::ServerFn;
 
 use super::api::{
@@ -17,25 +16,19 @@ use crate::domain::{DeliveryId, WebhookId, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, CurrentPassword, Data, Empty, Field, Form, Hidden, Icon, NewSecret, PageHeader,
-    Said, Submit, Time, forget_secret_on_leaving, guarded, icon, rows,
+    Said, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows, use_asked,
+    use_slug, view,
 };
 
 #[component]
 pub fn WebhookPage() -> impl IntoView {
-    let (params, query) = (use_params_map(), use_query_map());
-    let part = move |name: &'static str| {
-        Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()))
-    };
-    let asked = move |name: &'static str| {
-        Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
-    };
-    let (slug, id) = (part("slug"), part("webhook"));
+    let (slug, id) = (use_slug(), last_part());
     let asked = Asked {
-        status: asked("status"),
-        event_type: asked("type"),
-        hours: asked("hours"),
-        before: asked("before"),
-        delivery: asked("delivery"),
+        status: use_asked("status"),
+        event_type: use_asked("type"),
+        hours: use_asked("hours"),
+        before: use_asked("before"),
+        delivery: use_asked("delivery"),
     };
     forget_secret_on_leaving();
     view! {
@@ -45,7 +38,7 @@ pub fn WebhookPage() -> impl IntoView {
         {guarded(
             move || LoadWebhook {
                 workspace: slug.get(),
-                webhook: id.get(),
+                webhook: id.clone(),
                 status: asked.status.get(),
                 event_type: asked.event_type.get(),
                 hours: asked.hours.get(),

@@ -1,6 +1,5 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlInputElement;
@@ -14,15 +13,14 @@ use crate::catalog::{Category, EventType, Mode};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, PageHeader, Submit,
-    Time, guarded, icon, rows, use_typed,
+    Time, guarded, icon, rows, use_slug, use_typed, view,
 };
 
 pub use super::detail::WebhookPage;
 
 #[component]
 pub fn WebhooksPage() -> impl IntoView {
-    let params = use_params_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let slug = use_slug();
     view! {
         <Title text="Webhooks"/>
         <PageHeader title="Webhooks" lead="Events sent to your own programs as they happen: a CRM, Clay, Zapier, Make."/>

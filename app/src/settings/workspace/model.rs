@@ -66,6 +66,7 @@ pub struct WorkspaceView {
     /// Whom it can be handed to; for owners alone.
     pub heirs: Vec<(MembershipId, String)>,
     pub ask_password: bool,
+    /// What would be lost with the workspace: counted for those who may delete it.
     pub members: u64,
     pub contacts: u64,
 }

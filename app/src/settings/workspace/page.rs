@@ -3,7 +3,6 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::components::Redirect;
-use leptos_router::hooks::use_params_map;
 use server_fn::ServerFn;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement};
@@ -19,12 +18,12 @@ use crate::live::Topic;
 use crate::session::api::{LoadFirstPath, SignOut};
 use crate::ui::{
     Card, CurrentPassword, Data, Doorway, Field, Form, Hidden, PageHeader, Select, Submit, guarded,
+    use_slug, view,
 };
 
 #[component]
 pub fn WorkspacePage() -> impl IntoView {
-    let params = use_params_map();
-    let slug = Memo::new(move |_| params.with(|params| params.get("slug").unwrap_or_default()));
+    let slug = use_slug();
     view! {
         <Title text="Workspace"/>
         <PageHeader title="Workspace Settings" lead="The workspace's name and its address."/>

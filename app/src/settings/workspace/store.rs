@@ -33,13 +33,17 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
         .all(read)
         .await?;
     let owns = actor.may(Permission::OwnWorkspace);
-    let members = entity::Membership::find()
-        .filter(entity::membership::Column::WorkspaceId.eq(actor.workspace()));
-    let owners = members
-        .clone()
-        .filter(entity::membership::Column::Role.eq(Role::Owner))
-        .count(read)
-        .await?;
+    // For the owner's part of the page: who could take over, and what would be lost.
+    let (mut heirs, contacts) = if owns {
+        let contacts = entity::Contact::find()
+            .filter(entity::contact::Column::WorkspaceId.eq(actor.workspace()));
+        (members(house, actor).await?, contacts.count(read).await?)
+    } else {
+        (Vec::new(), 0)
+    };
+    let members = heirs.len() as u64;
+    let owners = heirs.iter().filter(|(.., role)| role.is_owner()).count();
+    heirs.retain(|(id, ..)| *id != actor.membership());
     Ok(WorkspaceView {
         id: actor.workspace(),
         name: actor.workspace_name().to_owned(),
@@ -51,21 +55,17 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
             .filter_map(|claim| Some((claim.slug, claim.released_at?.after(SLUG_HOLD))))
             .collect(),
         last_owner: owns && owners == 1,
-        heirs: if owns {
-            heirs(house, actor).await?
-        } else {
-            Vec::new()
-        },
+        heirs: heirs.into_iter().map(|(id, name, _)| (id, name)).collect(),
         ask_password: !actor.person().is_fresh(),
-        members: members.count(read).await?,
-        contacts: entity::Contact::find()
-            .filter(entity::contact::Column::WorkspaceId.eq(actor.workspace()))
-            .count(read)
-            .await?,
+        members,
+        contacts,
     })
 }
 
-async fn heirs(house: &House, actor: &Actor) -> Result<Vec<(MembershipId, String)>, AppError> {
+async fn members(
+    house: &House,
+    actor: &Actor,
+) -> Result<Vec<(MembershipId, String, Role)>, AppError> {
     use entity::{membership, user};
     Ok(entity::Membership::find()
         .join(
@@ -76,11 +76,11 @@ async fn heirs(house: &House, actor: &Actor) -> Result<Vec<(MembershipId, String
                 .into(),
         )
         .filter(membership::Column::WorkspaceId.eq(actor.workspace()))
-        .filter(membership::Column::Id.ne(actor.membership()))
         .order_by_asc(user::Column::Name)
         .select_only()
         .column_as(membership::Column::Id, "id")
         .column_as(user::Column::Name, "name")
+        .column_as(membership::Column::Role, "role")
         .into_tuple()
         .all(house.db().read())
         .await?)

@@ -1,0 +1,36 @@
+//! Views that come later.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use leptos::prelude::*;
+use leptos::reactive::spawn_local_scoped_with_cancellation;
+
+/// What is there at once, or `meanwhile` until it has come. On the server everything that may stand here is there at
+/// once: what is waited for there is waited for by [`first_answer`](super::first::first_answer).
+pub fn later(
+    coming: impl Future<Output = AnyView> + 'static,
+    meanwhile: fn() -> AnyView,
+) -> AnyView {
+    let mut coming = Box::pin(coming);
+    if let Poll::Ready(view) = coming
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        return view;
+    }
+    let (drawn, come) = (Arc::new(Mutex::new(None)), ArcTrigger::new());
+    let (shown, arrived) = (drawn.clone(), come.clone());
+    spawn_local_scoped_with_cancellation(async move {
+        let view = coming.await;
+        *drawn.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        come.notify();
+    });
+    (move || {
+        arrived.track();
+        let view = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+        view.unwrap_or_else(meanwhile)
+    })
+    .into_any()
+}
