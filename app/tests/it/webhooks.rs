@@ -1,19 +1,42 @@
 //! Webhooks as people and programs make and change them.
 
-use app::catalog::EventType;
+use app::catalog::{EventType, Mode, Scope};
 use app::db::Tx;
-use app::domain::{AppError, Secret, WebhookId};
+use app::domain::{AppError, Name, Secret, Timestamp, WebhookId, days};
 use app::session::Agent;
+use app::settings::api_keys::{self, model::NewKey};
 use app::settings::webhooks::filter::Filter;
-use app::settings::webhooks::model::{Operator, Status};
+use app::settings::webhooks::model::{MOST_WEBHOOKS, Operator, Status};
+use app::settings::webhooks::wants::{self, Wants};
 use app::settings::webhooks::wire::{WebhookIn, WebhookOut, WebhookPatch};
 use app::settings::webhooks::{deliveries, store, view};
 use serde_json::json;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, World, both};
+use crate::support::{ADAM, CLEO, GRETA, MIA, World, both, info};
 
 async fn agent(world: &World, email: &str, workspace: &str) -> Agent {
     world.actor(email, workspace).await.into()
+}
+
+/// A program with a key that someone has just made.
+async fn program(world: &World, email: &str, workspace: &str, mode: Mode) -> Agent {
+    let actor = world.actor(email, workspace).await;
+    let wish = NewKey {
+        name: Name::parse("Importer").unwrap(),
+        mode,
+        scopes: vec![Scope::WebhooksWrite],
+        expires_at: None,
+    };
+    let (info, none) = (info(), Secret::default());
+    let key = api_keys::store::create(&world.house, &info, &actor, wish, Vec::new(), &none)
+        .await
+        .unwrap()
+        .secret
+        .unwrap();
+    api_keys::check::check(&world.house, key.expose(), info.address)
+        .await
+        .unwrap()
+        .into()
 }
 
 async fn tx(world: &World) -> Tx {
@@ -148,13 +171,112 @@ both! {
 
     async fn a_dry_run_says_which_events_would_be_sent_and_why_the_others_not(world) {
         let adam = agent(world, ADAM, "acme").await;
-        let filters = [Filter { path: "data.stage".into(), operator: Operator::Equals, value: Some(json!("won")) }];
-        let done = store::dry_run(&world.house, &adam, &[EventType::ContactCreated], &filters, false).await.unwrap();
+        let mut wants = Wants {
+            mode: Mode::Live,
+            include_test_events: false,
+            event_types: vec![EventType::ContactCreated],
+            filters: vec![Filter { path: "data.stage".into(), operator: Operator::Equals, value: Some(json!("won")) }],
+        };
+        let done = wants::dry_run(&world.house, &adam, &wants).await.unwrap();
         assert!(done.keep && !done.results.is_empty());
         let good = done.results.iter().filter(|line| line.good).count();
         assert!(good > 0, "Acme has won somebody");
         assert!(done.results.iter().any(|line| line.message == "data.stage is “lead”, not “won”"));
         assert!(done.results.iter().any(|line| line.message == "its type is not chosen"));
+        wants.mode = Mode::Test;
+        let done = wants::dry_run(&world.house, &adam, &wants).await.unwrap();
+        assert!(done.results.iter().all(|line| line.message == "it is a live event"));
+    }
+
+    async fn a_test_key_sees_and_changes_nothing_of_the_live_world(world) {
+        let adam = agent(world, ADAM, "acme").await;
+        let test = program(world, ADAM, "acme", Mode::Test).await;
+        // The demo's first webhook has a past.
+        let (before, _) = store::list(&world.house, &adam, None, 10).await.unwrap();
+        let id = before[0].id;
+        let wanted = deliveries::Wanted::default();
+        let (sent, _) = store::deliveries(&world.house, &adam, id, wanted, 10).await.unwrap();
+        let delivery = sent[0].id;
+        let mine = created(world, &test, "https://example.com/in").await;
+        assert_eq!((mine.mode, mine.include_test_events), (Mode::Test, true));
+
+        let house = &world.house;
+        let mut tx = tx(world).await;
+        let since = Timestamp::now().before(days(100));
+        for refused in [
+            store::find(house, &test, id).await.err(),
+            store::secret(house, &test, id).await.err(),
+            store::deliveries(house, &test, id, wanted, 10).await.err(),
+            store::update(&mut tx, house, &test, id, &WebhookPatch::default()).await.err(),
+            store::rotate_secret(&mut tx, house, &test, id).await.err(),
+            store::remove(&mut tx, &test, id).await.err(),
+            store::test(&mut tx, &test, id, EventType::ContactCreated).await.err(),
+            store::resend(&mut tx, &test, delivery).await.err(),
+            deliveries::recover(&mut tx, &test, id, since).await.err(),
+            deliveries::find(house.db().read(), &test, delivery).await.err(),
+            deliveries::curl(house, &test, delivery).await.err(),
+        ] {
+            assert_eq!(refused, Some(AppError::NotFound));
+        }
+        drop(tx);
+        let seen = store::list(house, &test, None, 10).await.unwrap().0;
+        assert_eq!(seen.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), [mine.id]);
+        let (after, _) = store::list(house, &adam, None, 10).await.unwrap();
+        assert_eq!(after[..before.len()], before, "as they were");
+    }
+
+    async fn people_and_live_keys_look_after_test_webhooks_too(world) {
+        let adam = agent(world, ADAM, "acme").await;
+        let live = program(world, ADAM, "acme", Mode::Live).await;
+        let test = program(world, ADAM, "acme", Mode::Test).await;
+        let mine = created(world, &test, "https://example.com/in").await;
+        for agent in [&adam, &live] {
+            assert_eq!(store::find(&world.house, agent, mine.id).await.unwrap().mode, Mode::Test);
+            assert_eq!(created(world, agent, "https://example.com/in").await.mode, Mode::Live);
+        }
+        // What it gets is not theirs to change.
+        let patch = WebhookPatch {
+            status: Some(Status::Paused),
+            include_test_events: Some(false),
+            ..WebhookPatch::default()
+        };
+        let out = changed(world, &adam, mine.id, patch).await.unwrap();
+        assert_eq!((out.status, out.mode, out.include_test_events), (Status::Paused, Mode::Test, true));
+        assert!(view::list(&world.house, &adam).await.unwrap().webhooks.iter().any(|row| row.mode == Mode::Test));
+        let adam = world.actor(ADAM, "acme").await;
+        let shown = view::detail(&world.house, &adam, mine.id, deliveries::Wanted::default(), None).await.unwrap();
+        assert_eq!(shown.mode, Mode::Test);
+    }
+
+    async fn many_who_want_the_last_webhook_at_once_get_one_among_them(world) {
+        let greta = agent(world, GRETA, "globex").await;
+        let mut tx = tx(world).await;
+        for n in 1..MOST_WEBHOOKS {
+            store::create(&mut tx, &world.house, &greta, &input(&format!("https://example.com/{n}"))).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let racing = (0..8).map(|_| {
+            let (house, greta) = (world.house.clone(), greta.clone());
+            tokio::spawn(async move {
+                let mut tx = house.db().begin().await.unwrap();
+                store::create(&mut tx, &house, &greta, &input("https://example.com/last")).await?;
+                tx.commit().await?;
+                Ok::<_, AppError>(())
+            })
+        });
+        let racing: Vec<_> = racing.collect();
+        let mut made = 0;
+        for racer in racing {
+            match racer.await.unwrap() {
+                Ok(()) => made += 1,
+                Err(refused) => assert!(matches!(refused, AppError::LimitReached(_)), "{refused:?}"),
+            }
+        }
+        assert_eq!(made, 1);
+        assert_eq!(view::list(&world.house, &greta).await.unwrap().webhooks.len() as u64, MOST_WEBHOOKS);
+        // The test world has room of its own.
+        let test = program(world, GRETA, "globex", Mode::Test).await;
+        created(world, &test, "https://example.com/test").await;
     }
 
     async fn lists_page_by_key(world) {

@@ -20,6 +20,9 @@ use super::{cue, notify};
 const IDLE: Duration = Duration::from_secs(1);
 /// How many events one transaction takes: each of them would cost a commit of its own, which is what takes time.
 const BATCH: u64 = 100;
+/// How long to gather after a batch that was not full. Events that come one by one would otherwise be taken one by one,
+/// and whatever is asked and written for a batch costs the same for one as for many.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long an event that could not be dispatched is left alone, after the first failure, the second, and so on.
 const WAITS: [Duration; 6] = [
     Duration::from_secs(1),
@@ -38,7 +41,12 @@ pub async fn run(house: House, stop: CancellationToken) {
     loop {
         commits.mark_unchanged();
         match dispatcher.next_batch().await {
-            Ok(1..) if !stop.is_cancelled() => continue,
+            Ok(taken @ 1..) if !stop.is_cancelled() => {
+                if (taken as u64) < BATCH {
+                    tokio::time::sleep(GATHER).await;
+                }
+                continue;
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "events could not be dispatched; they will be tried again");

@@ -6,6 +6,7 @@ use app::catalog::{EventType, Mode, Scope};
 use app::db::entity;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
+use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::api::{ACME, Call, Key, Wish, ask, get, hook, make_key, post, problem, read};
 use crate::both::both;
@@ -14,6 +15,10 @@ use crate::support::{Answer, Kind, Server};
 const WEBHOOKS: Wish = Wish {
     scopes: &[Scope::WebhooksWrite],
     ..ACME
+};
+const TEST: Wish = Wish {
+    mode: Mode::Test,
+    ..WEBHOOKS
 };
 
 fn patch(path: &str, body: Value) -> Call<'_> {
@@ -89,12 +94,12 @@ both! {
         assert_eq!(
             fields(&made),
             BTreeSet::from([
-                "id", "url", "event_types", "filters", "status", "include_test_events",
+                "id", "url", "event_types", "filters", "status", "mode", "include_test_events",
                 "created_at", "secret",
             ])
         );
         assert!(text(&made["secret"]).starts_with("whsec_"));
-        assert_eq!(made["status"], "enabled");
+        assert_eq!((&made["status"], &made["mode"]), (&json!("enabled"), &json!("live")));
         assert_eq!(made["filters"], hook()["filters"]);
 
         // From now on without the secret: absent, not null.
@@ -293,34 +298,81 @@ both! {
         assert_eq!(all(server, &acme, &deliveries).await, [sent]);
         assert_eq!(good(server, &acme, get(&path), 200).await["status"], "enabled");
     }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn live_and_test_keys_share_the_workspaces_webhooks() {
-    let server = Server::new(Kind::Sqlite).await;
-    let live = make_key(&server.house, WEBHOOKS).await;
-    let test = Wish {
-        mode: Mode::Test,
-        ..WEBHOOKS
-    };
-    let test = make_key(&server.house, test).await;
-    let (path, _) = make(&server, &test).await;
-    let seen = all(&server, &live, "/webhooks").await;
-    assert_eq!(seen, all(&server, &test, "/webhooks").await);
-    let paused = json!({"status": "paused"});
-    good(&server, &test, patch(&path, paused), 200).await;
-    let shown = good(&server, &live, get(&path), 200).await;
-    assert_eq!(shown["status"], "paused");
+    async fn a_test_key_finds_nothing_of_the_live_world(server) {
+        let live = make_key(&server.house, WEBHOOKS).await;
+        let test = make_key(&server.house, TEST).await;
+        let (path, made) = make(server, &live).await;
+        let sample = format!("{path}/test");
+        let sent = good(server, &live, post(&sample, json!({})), 202).await;
+        let resend = format!("/deliveries/{}/resend", text(&sent["id"]));
+        let (rotate, deliveries) = (format!("{path}/rotate-secret"), format!("{path}/deliveries"));
+        for call in [
+            get(&path),
+            patch(&path, json!({"status": "paused"})),
+            delete(&path),
+            post(&sample, json!({})),
+            post(&rotate, json!({})),
+            get(&deliveries),
+            post(&resend, json!({})),
+        ] {
+            let answer = ask(server, &test, call).await;
+            assert_eq!(answer.status.as_u16(), 404, "{}", answer.body);
+            problem(&answer);
+        }
+        assert!(all(server, &test, "/webhooks").await.is_empty());
+        assert_eq!(all(server, &live, &deliveries).await, [sent]);
+        let mut shown = made;
+        shown.as_object_mut().unwrap().remove("secret");
+        assert_eq!(good(server, &live, get(&path), 200).await, shown);
 
-    // It is a real change, whoever made it: a live event, by which owners and admins are told.
-    let event = entity::Event::find()
-        .filter(entity::event::Column::EventType.eq(EventType::WebhookCreated))
-        .filter(entity::event::Column::ActorId.eq(test.id.uuid()))
-        .one(server.house.db().read())
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(event.mode, Mode::Live);
+        // Its own it has in hand, and the live key sees both.
+        let (own, made) = make(server, &test).await;
+        assert_eq!((&made["mode"], &made["include_test_events"]), (&json!("test"), &json!(true)));
+        good(server, &test, patch(&own, json!({"description": "Mine"})), 200).await;
+        assert_eq!(all(server, &test, "/webhooks").await.len(), 1);
+        assert_eq!(good(server, &live, get(&own), 200).await["description"], "Mine");
+        good(server, &live, get(&path), 200).await;
+    }
+
+    async fn each_world_has_its_events(server) {
+        // What the demo has done is done before anybody listens.
+        dispatch_all(&server.house).await.unwrap();
+        let live = make_key(&server.house, ACME).await;
+        let test = make_key(&server.house, Wish { mode: Mode::Test, ..ACME }).await;
+        let wanted = |tests: bool| json!({"url": "https://hooks.example.com/in", "include_test_events": tests});
+        let only_live = good(server, &live, post("/webhooks", wanted(false)), 201).await;
+        let both = good(server, &live, post("/webhooks", wanted(true)), 201).await;
+        let only_test = good(server, &test, post("/webhooks", wanted(false)), 201).await;
+        dispatch_all(&server.house).await.unwrap();
+        let sent = async |webhook: &Value, event_type: &str| {
+            let path = format!("/webhooks/{}/deliveries", text(&webhook["id"]));
+            let sent = all(server, &live, &path).await;
+            sent.iter().filter(|delivery| delivery["event_type"] == event_type).count()
+        };
+        for key in [&live, &test, &test] {
+            good(server, key, post("/contacts", json!({"name": "Grace Kim"})), 201).await;
+        }
+        dispatch_all(&server.house).await.unwrap();
+        let mut counts = Vec::new();
+        for webhook in [&only_live, &both, &only_test] {
+            counts.push(sent(webhook, "contact.created").await);
+        }
+        assert_eq!(counts, [1, 3, 2]);
+
+        // What happens to a test webhook happens in the test world: nobody is told, and no live webhook hears of it.
+        assert_eq!(sent(&only_test, "webhook.created").await, 1, "its own");
+        assert_eq!(sent(&only_live, "webhook.created").await, 2, "its own and the other live one's");
+        let event = entity::Event::find()
+            .filter(entity::event::Column::EventType.eq(EventType::WebhookCreated))
+            .filter(entity::event::Column::ActorId.eq(test.id.uuid()))
+            .one(server.house.db().read()).await.unwrap().unwrap();
+        assert_eq!(event.mode, Mode::Test);
+        let told = entity::Notification::find()
+            .filter(entity::notification::Column::EventId.eq(event.id))
+            .count(server.house.db().read()).await.unwrap();
+        assert_eq!(told, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use app::catalog::EventType;
+use app::catalog::{EventType, Mode};
 use app::db::{Db, entity};
 use app::domain::{EventId, Timestamp, WebhookId, WorkspaceId};
 use app::events::{self, NewEvent, Origin};
@@ -78,6 +78,13 @@ impl Receiver {
         url
     }
 
+    /// How often anything arrived.
+    fn times(&self, path: &str) -> u32 {
+        let got = self.0.lock().unwrap();
+        let of_path = got.iter().filter(|((other, _), _)| other == path);
+        of_path.map(|(_, times)| times).sum()
+    }
+
     fn ids(&self, path: &str) -> BTreeSet<String> {
         let got = self.0.lock().unwrap();
         got.keys()
@@ -143,6 +150,7 @@ async fn setting(postgres: bool, paths: &[&'static str]) -> Setting {
             secret: Set(signing::seal_secret(&house, id, &signing::new_secret())),
             previous_secret: Set(None),
             previous_secret_until: Set(None),
+            mode: Set(Mode::Live),
             include_test_events: Set(false),
             status: Set(Status::Enabled),
             status_reason: Set(None),
@@ -327,9 +335,8 @@ fn signal(program: &Child, name: &str) {
     assert!(done.success());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_program_stopped_past_its_lease_and_continued_changes_nothing() {
-    let setting = setting(true, &["/stuck"]).await;
+async fn stopped_past_its_lease_and_continued(postgres: bool) {
+    let setting = setting(postgres, &["/stuck"]).await;
     let mut program = setting.spawn();
     setting.record(0).await;
     let begun = Instant::now();
@@ -360,7 +367,9 @@ async fn a_program_stopped_past_its_lease_and_continued_changes_nothing() {
     let done = find().await;
     assert_eq!((done.status, done.attempts), (DeliveryStatus::Delivered, 1));
     signal(&program, "-CONT");
+    // Long enough for it to read the answer that waits, and to try to write down what it thinks came of it.
     tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(setting.receiver.times("/stuck"), 2, "both have sent");
     assert_eq!(find().await, done, "what the other wrote stands");
     let attempts = entity::DeliveryAttempt::find()
         .count(setting.house.db().read())
@@ -369,4 +378,14 @@ async fn a_program_stopped_past_its_lease_and_continued_changes_nothing() {
     assert_eq!(attempts, 1);
     program.kill().unwrap();
     program.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_stopped_past_its_lease_and_continued_changes_nothing_on_sqlite() {
+    stopped_past_its_lease_and_continued(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_stopped_past_its_lease_and_continued_changes_nothing_on_postgres() {
+    stopped_past_its_lease_and_continued(true).await;
 }

@@ -267,6 +267,11 @@ impl Receiver {
                 "",
             )
                 .into_response(),
+            "/later_by_date" => {
+                let then = std::time::SystemTime::now() + Duration::from_mins(30);
+                let then = httpdate::fmt_http_date(then);
+                (StatusCode::TOO_MANY_REQUESTS, [("retry-after", then)], "").into_response()
+            }
             "/redirect" => (StatusCode::FOUND, [("location", "/ok")], "").into_response(),
             "/much" => {
                 let chunk = Bytes::from(vec![b'x'; 1024 * 1024]);
@@ -340,6 +345,8 @@ both! {
             path: "data.stage".into(), operator: Operator::Equals, value: Some(json!("lead")),
         }]).await;
         let tests = world.webhook("http://127.0.0.1:9/", |input| input.include_test_events = true).await;
+        let test_world = world.webhook("http://127.0.0.1:9/", |input| input.include_test_events = true).await;
+        world.change(test_world, entity::webhook::Column::Mode, Mode::Test).await;
         let paused = world.webhook("http://127.0.0.1:9/", |_| ()).await;
         world.set_status(paused, Status::Paused).await;
         dispatch_all(&world.house).await.unwrap();
@@ -355,9 +362,10 @@ both! {
                 world.deliveries(all).await.len() - before,
                 world.deliveries(leads).await.len(),
                 world.deliveries(tests).await.len(),
+                world.deliveries(test_world).await.len(),
                 world.deliveries(paused).await.len(),
             ];
-            assert_eq!(counts, [3, 1, 3, 0]);
+            assert_eq!(counts, [3, 1, 3, 1, 0]);
             // As after a crash between the deliveries and the mark: once more changes nothing.
             let tx = world.house.db().begin().await.unwrap();
             entity::Event::update_many()
@@ -452,11 +460,13 @@ both! {
 
     async fn a_receiver_that_asks_for_time_gets_it(world) {
         let receiver = Receiver::start().await;
-        let id = world.webhook(&receiver.to("/later"), |_| ()).await;
-        world.contacts(1).await;
-        send_due(&world.house, &settings(&[1])).await.unwrap();
-        let wait = world.deliveries(id).await[0].next_attempt_at.unwrap().since(Timestamp::now()).as_secs();
-        assert!((3_590..=3_600).contains(&wait), "{wait}");
+        for (path, asked) in [("/later", 3_600), ("/later_by_date", 1_800)] {
+            let id = world.webhook(&receiver.to(path), |_| ()).await;
+            world.contacts(1).await;
+            send_due(&world.house, &settings(&[1])).await.unwrap();
+            let wait = world.deliveries(id).await[0].next_attempt_at.unwrap().since(Timestamp::now()).as_secs();
+            assert!((asked - 10..=asked).contains(&wait), "{path}: {wait}");
+        }
     }
 
     async fn a_receiver_that_is_gone_is_disabled_and_the_admins_are_told(world) {

@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::catalog::Mode;
 use crate::domain::{Timestamp, WebhookId, WorkspaceId};
 use crate::settings::webhooks::model::Status;
 
@@ -21,6 +22,7 @@ pub struct Model {
     pub secret: Vec<u8>,
     pub previous_secret: Option<Vec<u8>>,
     pub previous_secret_until: Option<Timestamp>,
+    pub mode: Mode,
     pub include_test_events: bool,
     pub status: Status,
     pub status_reason: Option<String>,

@@ -16,7 +16,9 @@ CREATE TABLE webhooks (
     secret {bytes} NOT NULL,
     previous_secret {bytes},
     previous_secret_until bigint,
-    include_test_events boolean NOT NULL,
+    -- The world of whoever made it. A test webhook gets test events alone, and always those.
+    mode text NOT NULL CHECK (mode IN ('live', 'test')),
+    include_test_events boolean NOT NULL CHECK (include_test_events OR mode = 'live'),
     status text NOT NULL CHECK (status IN ('enabled', 'paused', 'disabled')),
     status_reason text,
     status_by text,
@@ -54,7 +56,8 @@ CREATE TABLE deliveries (
     finished_at bigint,
     -- Once, however often the event is dispatched.
     UNIQUE (webhook_id, event_id),
-    CHECK ((status = 'pending') = (next_attempt_at IS NOT NULL))
+    CHECK ((status = 'pending') = (next_attempt_at IS NOT NULL)),
+    CHECK (status = 'pending' OR lease_token IS NULL)
 );
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE status = 'pending';
 -- For putting off what waits for one webhook.

@@ -9,9 +9,10 @@ use crate::form::Done;
 use {
     super::deliveries::{self, Wanted},
     super::model::Status,
+    super::wants::{self, Wants},
     super::wire::{WebhookIn, WebhookPatch},
     super::{store, view},
-    crate::catalog::EventType,
+    crate::catalog::{EventType, Mode},
     crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, hours},
     crate::session::{Agent, Caller, caller, store::confirm_identity},
     std::time::Duration,
@@ -73,7 +74,7 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Done
     let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
     let input = WebhookIn::from(&form);
     if !form.dry_run.is_empty() {
-        return dry_run(&caller, &agent, &form).await;
+        return dry_run(&caller, &agent, agent.mode(), &form).await;
     }
     let mut tx = caller.house().db().begin().await?;
     let made = store::create(&mut tx, caller.house(), &agent, &input).await?;
@@ -86,10 +87,11 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Done
 pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &form.workspace).await?;
-    if !form.dry_run.is_empty() {
-        return dry_run(&caller, &agent, &form).await;
-    }
     let (id, patch) = (webhook(&form.webhook)?, WebhookPatch::from(&form));
+    if !form.dry_run.is_empty() {
+        let found = store::find(caller.house(), &agent, id).await?;
+        return dry_run(&caller, &agent, found.mode, &form).await;
+    }
     let mut tx = caller.house().db().begin().await?;
     let changed = store::update(&mut tx, caller.house(), &agent, id, &patch).await?;
     tx.commit().await?;
@@ -102,14 +104,22 @@ pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done
 
 /// Tries what the form says on the last events, and changes nothing.
 #[cfg(feature = "ssr")]
-async fn dry_run(caller: &Caller, agent: &Agent, form: &WebhookForm) -> Result<Done, AppError> {
+async fn dry_run(
+    caller: &Caller,
+    agent: &Agent,
+    mode: Mode,
+    form: &WebhookForm,
+) -> Result<Done, AppError> {
     let patch = WebhookPatch::from(form);
-    let types = super::wire::parse_types(&form.event_types)
-        .map_err(|error| AppError::field("event_types", error))?;
-    let filters = super::wire::parse_filters(&patch.filters.unwrap_or_default())
-        .map_err(|error| AppError::field("filters", error))?;
-    let tests = patch.include_test_events.unwrap_or_default();
-    store::dry_run(caller.house(), agent, &types, &filters, tests).await
+    let wants = Wants {
+        mode,
+        include_test_events: patch.include_test_events.unwrap_or_default(),
+        event_types: super::wire::parse_types(&form.event_types)
+            .map_err(|error| AppError::field("event_types", error))?,
+        filters: super::wire::parse_filters(&patch.filters.unwrap_or_default())
+            .map_err(|error| AppError::field("filters", error))?,
+    };
+    wants::dry_run(caller.house(), agent, &wants).await
 }
 
 /// `status`: `enabled` or `paused`, the state that is wanted.

@@ -47,7 +47,7 @@ pub async fn deliveries(
     limit: u64,
 ) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    store::row(house.db().read(), agent.workspace(), id).await?;
+    store::row(house.db().read(), agent, id).await?;
     let (rows, next) = page(house, id, wanted, limit).await?;
     let attempts = attempts(house.db().read(), rows.iter().map(|row| row.id)).await?;
     let rows = rows.iter().map(|row| DeliveryOut::new(row, &attempts));
@@ -96,17 +96,17 @@ pub(super) async fn attempts(
         .await?)
 }
 
-/// A delivery and its webhook, if both are of this workspace.
+/// A delivery and its webhook, if there is such a webhook for this agent.
 async fn owned(
     connection: &impl ConnectionTrait,
-    workspace: WorkspaceId,
+    agent: &Agent,
     id: DeliveryId,
 ) -> Result<(delivery::Model, webhook::Model), AppError> {
     let delivery = entity::Delivery::find_by_id(id)
         .one(connection)
         .await?
         .ok_or(AppError::NotFound)?;
-    let webhook = store::row(connection, workspace, delivery.webhook_id).await?;
+    let webhook = store::row(connection, agent, delivery.webhook_id).await?;
     Ok((delivery, webhook))
 }
 
@@ -117,7 +117,7 @@ pub async fn find(
     id: DeliveryId,
 ) -> Result<DeliveryOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let (delivery, _) = owned(connection, agent.workspace(), id).await?;
+    let (delivery, _) = owned(connection, agent, id).await?;
     let attempts = attempts(connection, [id].into_iter()).await?;
     Ok(DeliveryOut::new(&delivery, &attempts))
 }
@@ -148,7 +148,7 @@ pub async fn test(
     event_type: EventType,
 ) -> Result<DeliveryId, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    store::locked(tx, agent.workspace(), id).await?;
+    store::locked(tx, agent, id).await?;
     let waiting = entity::Delivery::find()
         .filter(Column::WebhookId.eq(id))
         .filter(Column::Status.eq(DeliveryStatus::Pending))
@@ -207,7 +207,7 @@ pub async fn outcome(
     let mut hints = house.db().hub().listen();
     let end = tokio::time::Instant::now() + within;
     loop {
-        let (delivery, _) = owned(house.db().read(), agent.workspace(), id).await?;
+        let (delivery, _) = owned(house.db().read(), agent, id).await?;
         let settled = delivery.status != DeliveryStatus::Pending
             || delivery.lease_token.is_none() && delivery.attempts > delivery.scheduled_from;
         if settled || tokio::time::Instant::now() >= end {
@@ -222,7 +222,7 @@ pub async fn outcome(
 /// Sends once more, at once, with the whole schedule of retries before it.
 pub async fn resend(tx: &mut Tx, agent: &Agent, id: DeliveryId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let (delivery, webhook) = owned(tx, agent.workspace(), id).await?;
+    let (delivery, webhook) = owned(tx, agent, id).await?;
     if webhook.status != Status::Enabled && delivery.payload.is_none() {
         return Err(AppError::Conflict(
             "This webhook is not enabled. Enable it first, then resend.".to_owned(),
@@ -253,7 +253,7 @@ pub async fn recover(
     since: Timestamp,
 ) -> Result<u64, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let webhook = store::locked(tx, agent.workspace(), id).await?;
+    let webhook = store::locked(tx, agent, id).await?;
     if webhook.status != Status::Enabled {
         return Err(AppError::Conflict(
             "This webhook is not enabled. Enable it first, then recover.".to_owned(),
@@ -310,7 +310,7 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 /// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
 pub async fn curl(house: &House, agent: &Agent, id: DeliveryId) -> Result<String, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let (delivery, webhook) = owned(house.db().read(), agent.workspace(), id).await?;
+    let (delivery, webhook) = owned(house.db().read(), agent, id).await?;
     let body = payload(house, agent.workspace(), &delivery).await?;
     let secrets = signing::secrets(house, &webhook)?;
     let own = signing::own_headers(&secrets, delivery.event_id, Timestamp::now(), &body);

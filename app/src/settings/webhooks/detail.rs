@@ -10,8 +10,8 @@ use super::api::{
 };
 use super::chart::chart;
 use super::model::{AttemptView, DeliveryRow, DeliveryStatus, DeliveryView, Status, WebhookView};
-use super::page::{Held, fields, status_badge, try_button};
-use crate::catalog::EventType;
+use super::page::{Held, fields, status_badge, test_badge, try_button};
+use crate::catalog::{EventType, Mode};
 use crate::domain::{DeliveryId, WebhookId, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
@@ -158,6 +158,7 @@ fn shown_once() -> impl IntoView {
 
 fn state(data: Data<WebhookView>, names: Names) -> AnyView {
     let status = Memo::new(move |_| data.with(|view| view.status));
+    let mode = data.with_untracked(|view| view.mode);
     let test_options = EventType::ALL
         .map(
             |event_type| view! { <option value=event_type.as_str()>{event_type.as_str()}</option> },
@@ -178,7 +179,7 @@ fn state(data: Data<WebhookView>, names: Names) -> AnyView {
     };
     view! {
         <Card title="Endpoint">
-            <p class="endpoint"><code>{move || data.with(|view| view.url.clone())}</code>" "{move || status_badge(status.get())}</p>
+            <p class="endpoint"><code>{move || data.with(|view| view.url.clone())}</code>" "{move || status_badge(status.get())}{test_badge(mode)}</p>
             {move || data.with(|view| (!view.description.is_empty()).then(|| view! { <p class="muted">{view.description.clone()}</p> }))}
             {move || data.with(reason)}
             <div class="row">
@@ -400,6 +401,7 @@ fn settings(data: Data<WebhookView>, names: Names) -> AnyView {
         types: view.event_types.clone(),
         filters: view.filters.clone(),
         headers: view.header_names.clone(),
+        is_test: view.mode == Mode::Test,
         test_events: view.include_test_events,
     });
     view! {

@@ -22,4 +22,6 @@ pub mod store;
 #[cfg(feature = "ssr")]
 pub mod view;
 #[cfg(feature = "ssr")]
+pub mod wants;
+#[cfg(feature = "ssr")]
 pub mod wire;

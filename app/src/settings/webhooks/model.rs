@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{EventType, named};
+use crate::catalog::{EventType, Mode, named};
 use crate::domain::{DeliveryId, Secret, Timestamp, WebhookId, WorkspaceId, hours};
 
 /// How long both secrets sign after a rotation.
 pub const SECRET_OVERLAP: Duration = hours(24);
-/// How many webhooks a workspace has at most.
+/// How many webhooks a workspace has at most in each world.
 pub const MOST_WEBHOOKS: u64 = 100;
 pub const LONGEST_DESCRIPTION: usize = 300;
 /// How many headers of their own a webhook sends at most.
@@ -167,6 +167,7 @@ pub struct WebhookRow {
     pub description: String,
     /// `All events`, or the first type and how many more.
     pub types: String,
+    pub mode: Mode,
     pub status: Status,
     /// Attempts of the last 24 hours.
     pub succeeded: u64,
@@ -184,6 +185,7 @@ pub struct WebhookView {
     pub event_types: Vec<EventType>,
     pub filters: Vec<FilterForm>,
     pub header_names: Vec<String>,
+    pub mode: Mode,
     pub include_test_events: bool,
     pub status: Status,
     pub status_reason: Option<String>,

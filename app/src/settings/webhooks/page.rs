@@ -9,7 +9,7 @@ use super::chart::rate;
 use super::model::{
     FILTER_ROWS, FilterForm, HEADER_ROWS, Operator, Status, WebhookRow, WebhooksView,
 };
-use crate::catalog::{Category, EventType};
+use crate::catalog::{Category, EventType, Mode};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, PageHeader, Submit,
@@ -76,6 +76,7 @@ fn webhook_row(row: WebhookRow, slug: Memo<String>) -> AnyView {
         <tr>
             <th scope="row" data-label="URL">
                 <a href=href>{row.url}</a>
+                {test_badge(row.mode)}
                 {(!row.description.is_empty()).then(|| view! { <span class="muted small block">{row.description}</span> })}
             </th>
             <td data-label="Events">{row.types}</td>
@@ -94,6 +95,12 @@ pub(super) fn status_badge(status: Status) -> AnyView {
     view! { <Badge tone=status.tone()>{status.label()}</Badge> }.into_any()
 }
 
+/// A webhook of the test world, marked as such. What is live goes without saying.
+pub(super) fn test_badge(mode: Mode) -> Option<AnyView> {
+    (mode == Mode::Test)
+        .then(|| view! { " "<Badge tone="warning">{mode.label()}</Badge> }.into_any())
+}
+
 /// What the form holds to begin with.
 #[derive(Clone, Default)]
 pub(super) struct Held {
@@ -102,6 +109,8 @@ pub(super) struct Held {
     pub types: Vec<EventType>,
     pub filters: Vec<FilterForm>,
     pub headers: Vec<String>,
+    /// Of the test world: it gets test events, whatever anyone wants.
+    pub is_test: bool,
     pub test_events: bool,
 }
 
@@ -147,7 +156,11 @@ pub(super) fn fields(held: Held) -> AnyView {
             {headers}
             <GroupError name="headers"/>
         </details>
-        {test_events(held.test_events)}
+        {if held.is_test {
+            view! { <p class="hint">{icon(Icon::Info)}"Made with a test key: it gets what test keys cause, and nothing else."</p> }.into_any()
+        } else {
+            test_events(held.test_events)
+        }}
     }
     .into_any()
 }

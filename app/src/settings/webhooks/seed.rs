@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::deliveries::new_delivery;
 use super::model::{DeliveryStatus, Status};
 use super::{envelope, signing};
-use crate::catalog::EventType;
+use crate::catalog::{EventType, Mode};
 use crate::db::Tx;
 use crate::db::entity::{self, delivery_attempt, webhook, webhook_hour};
 use crate::domain::{
@@ -80,6 +80,7 @@ async fn webhook(
         secret: Set(signing::seal_secret(house, id, &signing::new_secret())),
         previous_secret: Set(None),
         previous_secret_until: Set(None),
+        mode: Set(Mode::Live),
         include_test_events: Set(false),
         status: Set(status),
         status_reason: Set((!works).then(|| "All 23 attempts of the last 5 days failed".to_owned())),

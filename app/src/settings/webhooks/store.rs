@@ -8,23 +8,21 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::envelope;
-use super::model::{DRY_RUN, MOST_WEBHOOKS, SECRET_OVERLAP, Status};
+use super::address;
+use super::model::{MOST_WEBHOOKS, SECRET_OVERLAP, Status};
 use super::signing;
 use super::wire::{
     WebhookIn, WebhookOut, WebhookPatch, parse_description, parse_filters, parse_headers,
     parse_types,
 };
-use super::{address, filter};
 use crate::catalog::{EventType, Mode};
 use crate::db::entity::webhook::{self, Column};
 use crate::db::{Tx, entity};
 use crate::domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
-use crate::form::{Done, Line};
 use crate::house::House;
 use crate::live::{Hint, Topic};
-use crate::session::Agent;
+use crate::session::{Agent, store as sessions};
 
 pub use super::deliveries::{deliveries, resend, test};
 
@@ -36,9 +34,7 @@ pub async fn list(
     limit: u64,
 ) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let mut query = of(agent.workspace())
-        .order_by_asc(Column::Id)
-        .limit(limit + 1);
+    let mut query = of(agent).order_by_asc(Column::Id).limit(limit + 1);
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
@@ -51,22 +47,27 @@ pub async fn list(
 
 pub async fn find(house: &House, agent: &Agent, id: WebhookId) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    row(house.db().read(), agent.workspace(), id)
-        .await
-        .map(|row| WebhookOut::from(&row))
+    let row = row(house.db().read(), agent, id).await?;
+    Ok(WebhookOut::from(&row))
 }
 
-fn of(workspace: WorkspaceId) -> sea_orm::Select<entity::Webhook> {
-    entity::Webhook::find().filter(Column::WorkspaceId.eq(workspace))
+/// The webhooks that there are for an agent: those of their workspace, and for a test key those of the test world alone.
+/// In the live world both are seen, since what fails in the test world is looked after there too.
+fn of(agent: &Agent) -> sea_orm::Select<entity::Webhook> {
+    let all = entity::Webhook::find().filter(Column::WorkspaceId.eq(agent.workspace()));
+    match agent.mode() {
+        Mode::Live => all,
+        Mode::Test => all.filter(Column::Mode.eq(Mode::Test)),
+    }
 }
 
-/// The only finder: another workspace's webhook does not exist.
+/// The only finder: a webhook of another workspace, or of the world that a test key does not see, does not exist.
 pub(super) async fn row(
     connection: &impl ConnectionTrait,
-    workspace: WorkspaceId,
+    agent: &Agent,
     id: WebhookId,
 ) -> Result<webhook::Model, AppError> {
-    of(workspace)
+    of(agent)
         .filter(Column::Id.eq(id))
         .one(connection)
         .await?
@@ -76,10 +77,10 @@ pub(super) async fn row(
 /// The same, held against others who would change it.
 pub(super) async fn locked(
     tx: &Tx,
-    workspace: WorkspaceId,
+    agent: &Agent,
     id: WebhookId,
 ) -> Result<webhook::Model, AppError> {
-    of(workspace)
+    of(agent)
         .filter(Column::Id.eq(id))
         .lock_exclusive()
         .one(tx)
@@ -96,11 +97,7 @@ pub async fn create(
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
     let draft = input.parse(house.webhooks()).map_err(AppError::Invalid)?;
-    if of(agent.workspace()).count(tx).await? >= MOST_WEBHOOKS {
-        return Err(AppError::LimitReached(format!(
-            "A workspace has at most {MOST_WEBHOOKS} webhooks. Delete one first."
-        )));
-    }
+    must_have_room(tx, agent).await?;
     let (id, now) = (WebhookId::new(), Timestamp::now());
     let secret = signing::new_secret();
     let row = webhook::ActiveModel {
@@ -114,7 +111,8 @@ pub async fn create(
         secret: Set(signing::seal_secret(house, id, &secret)),
         previous_secret: Set(None),
         previous_secret_until: Set(None),
-        include_test_events: Set(draft.include_test_events),
+        mode: Set(agent.mode()),
+        include_test_events: Set(draft.include_test_events || agent.mode() == Mode::Test),
         status: Set(Status::Enabled),
         status_reason: Set(None),
         status_by: Set(None),
@@ -133,6 +131,21 @@ pub async fn create(
     Ok(WebhookOut::from(&row).with_secret(Some(secret)))
 }
 
+/// The workspace is locked first, so that two who count at once do not both find room for the last one. Each world has
+/// a number of its own: a test key cannot use up what live webhooks need.
+async fn must_have_room(tx: &Tx, agent: &Agent) -> Result<(), AppError> {
+    sessions::lock_workspace(tx, agent.workspace()).await?;
+    let world = of(agent).filter(Column::Mode.eq(agent.mode()));
+    if world.count(tx).await? < MOST_WEBHOOKS {
+        return Ok(());
+    }
+    Err(AppError::LimitReached(format!(
+        "A workspace has at most {MOST_WEBHOOKS} {} webhooks. Delete one first.",
+        agent.mode()
+    )))
+}
+
+/// Writes down what happened to a webhook, in its world: nobody is told of what becomes of a test webhook.
 async fn record(
     tx: &mut Tx,
     origin: impl Into<Origin>,
@@ -144,7 +157,7 @@ async fn record(
         fields.insert("id".to_owned(), json!(row.id));
         fields.insert("url".to_owned(), json!(row.url));
     }
-    let event = NewEvent::in_workspace(row.workspace_id, event_type, more);
+    let event = NewEvent::in_workspace(row.workspace_id, event_type, more).in_mode(row.mode);
     events::record(tx, origin, event).await?;
     Ok(())
 }
@@ -159,7 +172,7 @@ pub async fn update(
     patch: &WebhookPatch,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let before = locked(tx, agent.workspace(), id).await?;
+    let before = locked(tx, agent, id).await?;
     let (mut row, mut errors) = (before.clone(), FieldErrors::new());
     let mut changed: Vec<&str> = Vec::new();
     let mut secret = None;
@@ -198,6 +211,7 @@ pub async fn update(
         changed.push("filters");
     }
     if let Some(include) = patch.include_test_events
+        && row.mode == Mode::Live
         && include != row.include_test_events
     {
         row.include_test_events = include;
@@ -288,7 +302,7 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), App
 
 pub async fn remove(tx: &mut Tx, agent: &Agent, id: WebhookId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let row = locked(tx, agent.workspace(), id).await?;
+    let row = locked(tx, agent, id).await?;
     entity::Webhook::delete_by_id(id).exec(tx).await?;
     record(tx, agent, EventType::WebhookDeleted, &row, json!({})).await
 }
@@ -301,7 +315,7 @@ pub async fn rotate_secret(
     id: WebhookId,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let mut row = locked(tx, agent.workspace(), id).await?;
+    let mut row = locked(tx, agent, id).await?;
     let (secret, now) = (signing::new_secret(), Timestamp::now());
     let sealed = signing::seal_secret(house, id, &secret);
     row.previous_secret = Some(std::mem::replace(&mut row.secret, sealed));
@@ -316,71 +330,9 @@ pub async fn rotate_secret(
 /// The present secret, for whoever has just proved who they are.
 pub async fn secret(house: &House, agent: &Agent, id: WebhookId) -> Result<Secret, AppError> {
     agent.require(Permission::ManageWebhooks)?;
-    let row = row(house.db().read(), agent.workspace(), id).await?;
+    let row = row(house.db().read(), agent, id).await?;
     let secrets = signing::secrets(house, &row)?;
     secrets.into_iter().next().ok_or(AppError::NotFound)
-}
-
-/// Which of the workspace's last events these types and filters would have let through, and why not the others.
-pub async fn dry_run(
-    house: &House,
-    agent: &Agent,
-    types: &[EventType],
-    filters: &[filter::Filter],
-    test_events: bool,
-) -> Result<Done, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    let last = entity::Event::find()
-        .filter(entity::event::Column::WorkspaceId.eq(agent.workspace()))
-        .order_by_desc(entity::event::Column::Id)
-        .limit(DRY_RUN)
-        .all(house.db().read())
-        .await?;
-    let now = Timestamp::now();
-    let results: Vec<Line> = last
-        .iter()
-        .map(|event| {
-            let verdict = verdict(event, types, filters, test_events);
-            Line {
-                subject: format!(
-                    "{}, {}",
-                    event.event_type,
-                    event.created_at.relative_to(now)
-                ),
-                good: verdict.is_ok(),
-                message: verdict.err().unwrap_or_else(|| "would be sent".to_owned()),
-            }
-        })
-        .collect();
-    let good = results.iter().filter(|line| line.good).count();
-    Ok(Done {
-        message: format!(
-            "{good} of the last {} events would have been sent",
-            results.len()
-        ),
-        results,
-        keep: true,
-        ..Done::default()
-    })
-}
-
-/// Whether a webhook of these types and filters gets an event; if not, why.
-pub fn verdict(
-    event: &entity::event::Model,
-    types: &[EventType],
-    filters: &[filter::Filter],
-    test_events: bool,
-) -> Result<(), String> {
-    if event.mode == Mode::Test && !test_events {
-        return Err("it is a test event".to_owned());
-    }
-    if !types.is_empty() && !types.contains(&event.event_type) {
-        return Err("its type is not chosen".to_owned());
-    }
-    if filters.is_empty() {
-        return Ok(());
-    }
-    filter::verdict(filters, &envelope::value(event))
 }
 
 /// Lets what waits go at once though it failed before: someone has just asked for it.

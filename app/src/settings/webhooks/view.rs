@@ -59,6 +59,7 @@ pub async fn list(house: &House, agent: &Agent) -> Result<WebhooksView, AppError
             types: summary(&wire::event_types(&row)),
             url: row.url,
             description: row.description,
+            mode: row.mode,
             status: row.status,
             succeeded,
             failed,
@@ -91,7 +92,7 @@ pub async fn detail(
     opened: Option<DeliveryId>,
 ) -> Result<WebhookView, AppError> {
     actor.require(Permission::ManageWebhooks)?;
-    let row = store::row(house.db().read(), actor.workspace(), id).await?;
+    let row = store::row(house.db().read(), &actor.clone().into(), id).await?;
     let hours = entity::WebhookHour::find()
         .filter(webhook_hour::Column::WebhookId.eq(id))
         .filter(webhook_hour::Column::Hour.gt(this_hour() - 7 * DAY))
@@ -114,6 +115,7 @@ pub async fn detail(
             .into_iter()
             .map(|header| header.name)
             .collect(),
+        mode: row.mode,
         include_test_events: row.include_test_events,
         status: row.status,
         status_reason: row.status_reason,

@@ -12,7 +12,7 @@ use super::model::{
     DeliveryStatus, FilterForm, Header, LONGEST_DESCRIPTION, MOST_HEADERS, Operator, Status,
     WebhookForm,
 };
-use crate::catalog::EventType;
+use crate::catalog::{EventType, Mode};
 use crate::db::entity::{delivery, delivery_attempt, webhook};
 use crate::domain::{DeliveryId, EventId, FieldErrors, Secret, Timestamp, WebhookId};
 
@@ -33,6 +33,9 @@ pub struct WebhookOut {
     pub filters: Vec<Filter>,
     #[schema(schema_with = statuses)]
     pub status: Status,
+    /// That of the key that made it. A `test` webhook gets test events alone; a key of type test sees no other.
+    pub mode: Mode,
+    /// Whether it gets what test keys cause: always, if it is a `test` webhook.
     pub include_test_events: bool,
     /// RFC 3339, in UTC.
     #[schema(format = DateTime)]
@@ -52,6 +55,7 @@ impl From<&webhook::Model> for WebhookOut {
             event_types: event_types(row),
             filters: filters(row),
             status: row.status,
+            mode: row.mode,
             include_test_events: row.include_test_events,
             created_at: row.created_at.rfc3339(),
             secret: None,
@@ -103,7 +107,7 @@ pub struct WebhookIn {
     #[serde(default)]
     #[schema(required = false, max_items = 20)]
     pub filters: Vec<Filter>,
-    /// Whether it also gets what test keys cause.
+    /// Whether it also gets what test keys cause. Made by a test key, it gets nothing else, whatever is said here.
     #[serde(default)]
     #[schema(required = false, default = false)]
     pub include_test_events: bool,
@@ -133,6 +137,7 @@ pub struct WebhookPatch {
     /// All of them; an empty list lets everything pass.
     #[schema(max_items = 20)]
     pub filters: Option<Vec<Filter>>,
+    /// Of no effect on a `test` webhook.
     pub include_test_events: Option<bool>,
     /// All of them; `null` as a value keeps the one that is stored under this name.
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"x-api-key": "open sesame"}))]

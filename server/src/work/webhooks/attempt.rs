@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use app::domain::{EventId, Secret, Timestamp};
 use app::settings::webhooks::address::Policy;
@@ -135,7 +135,7 @@ impl Courier {
         let (head, body) = response.into_parts();
         report.status = Some(head.status.as_u16());
         report.response_headers = Some(readable(&head.headers));
-        report.retry_after = retry_after(head.status, &head.headers);
+        report.retry_after = retry_after(head.status, &head.headers, SystemTime::now());
         report.response_body = Some(read(body).await?);
         Ok(())
     }
@@ -200,22 +200,22 @@ fn readable(headers: &HeaderMap) -> Value {
     Value::Object(map)
 }
 
-/// Seconds, for the two statuses that mean "later". The form with a date is not heeded: clocks differ.
-fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
-    matches!(
+/// How many seconds the receiver asks to wait, by the two statuses that mean "later".
+fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+    let means_later = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    )
-    .then(|| {
-        headers
-            .get(http::header::RETRY_AFTER)?
-            .to_str()
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    })
-    .flatten()
+    );
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(http::header::RETRY_AFTER).filter(|_| means_later)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(seconds);
+    }
+    // Or a moment, by the receiver's clock, which may go wrong: what counts is how far it is from the answer's own date.
+    let moment = httpdate::parse_http_date(asked).ok()?;
+    let sent = text(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let wait = moment.duration_since(sent.unwrap_or(now));
+    Some(wait.map_or(0, |wait| wait.as_secs()))
 }
 
 /// The first [`MOST_READ`] bytes. What comes after is not waited for, and as it comes compressed it stays.
@@ -264,5 +264,56 @@ fn name(error: &legacy::Error) -> &'static str {
         "connect_failed"
     } else {
         "connection_lost"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is understood of an answer at 12:00:00.
+    fn asked(status: u16, retry_after: &str, date: Option<&str>) -> Option<u64> {
+        let now = httpdate::parse_http_date("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert("date", date.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        super::retry_after(status, &headers, now)
+    }
+
+    #[test]
+    fn a_receiver_may_ask_for_seconds_or_for_a_moment() {
+        for status in [429, 503] {
+            assert_eq!(asked(status, "120", None), Some(120));
+            assert_eq!(asked(status, " 0 ", None), Some(0));
+            for moment in [
+                "Mon, 23 Nov 2026 12:02:00 GMT",
+                "Monday, 23-Nov-26 12:02:00 GMT",
+                "Mon Nov 23 12:02:00 2026",
+            ] {
+                assert_eq!(asked(status, moment, None), Some(120), "{moment}");
+            }
+        }
+        for (status, text) in [(200, "120"), (500, "120"), (302, "120"), (404, "120")] {
+            assert_eq!(
+                asked(status, text, None),
+                None,
+                "{status} does not mean later"
+            );
+        }
+        for nonsense in ["", "soon", "-5", "1.5", "23 Nov", "99999999999999999999999"] {
+            assert_eq!(asked(503, nonsense, None), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_moment_counts_from_the_receivers_own_clock_and_one_that_is_past_is_now() {
+        let moment = "Mon, 23 Nov 2026 12:02:00 GMT";
+        let wrong_clock = Some("Mon, 23 Nov 2026 12:01:30 GMT");
+        assert_eq!(asked(429, moment, wrong_clock), Some(30));
+        assert_eq!(asked(429, moment, Some("yesterday")), Some(120));
+        assert_eq!(asked(429, "Mon, 23 Nov 2026 11:00:00 GMT", None), Some(0));
     }
 }

@@ -11,12 +11,14 @@ use app::domain::{Timestamp, WebhookId};
 /// How many attempts to one endpoint may be under way: at first, and at most.
 const FIRST_LIMIT: usize = 2;
 const LAST_LIMIT: usize = 32;
+/// How many deliveries one claim takes.
+pub const BATCH: usize = 256;
 /// How many deliveries a lane holds, under way or about to be.
-pub const HEALTHY_LANE: usize = 1024;
+pub const HEALTHY_LANE: usize = 2048;
 pub const SUSPECT_LANE: usize = 256;
 /// How many wait here for one healthy endpoint at most, and for how long as it looks, in milliseconds: what waits holds
 /// a lease.
-const MOST_QUEUED: usize = 224;
+const MOST_QUEUED: usize = 2 * BATCH;
 const LONGEST_QUEUE: u64 = 3_000;
 /// An endpoint that takes longer, in milliseconds, is put off with all that waits for it when there is no room.
 const SLOW: u64 = 1_000;
@@ -91,6 +93,13 @@ impl<J> Endpoint<J> {
         } else {
             self.limit
         }
+    }
+
+    /// Whether it is not worth a claim now: nothing can be taken in, or less than a claim may bring for it when it has
+    /// room for more than that at other times. What is claimed and sent back costs two changes for nothing.
+    fn is_full(&self) -> bool {
+        let (room, held) = (self.room(), self.held());
+        held >= room || (room >= 2 * BATCH && room - held < BATCH)
     }
 
     /// How many may be held: under way, and waiting for their turn.
@@ -301,7 +310,7 @@ impl<J> Endpoints<J> {
         self.known
             .iter()
             .filter(|(_, endpoint)| {
-                endpoint.held() >= endpoint.room()
+                endpoint.is_full()
                     || endpoint.health.is_open(now)
                     || lane_full && endpoint.health.is_suspect()
             })
@@ -366,6 +375,28 @@ mod tests {
             endpoints.ended(id, false, QUICK);
         }
         assert_eq!(endpoints.known[&id].limit, FIRST_LIMIT);
+    }
+
+    #[test]
+    fn a_busy_endpoint_is_claimed_for_again_when_a_whole_claim_has_room() {
+        let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
+        admitted(&mut endpoints, id, health(0, true), 1);
+        while endpoints.next().is_some() {}
+        for _ in 0..100 {
+            endpoints.ended(id, true, QUICK);
+        }
+        let room = u32::try_from(endpoints.known[&id].room()).unwrap();
+        let batch = u32::try_from(BATCH).unwrap();
+        let taken = admitted(&mut endpoints, id, health(0, true), room - batch);
+        assert_eq!(
+            (taken, endpoints.full(NOW, 9)),
+            (room as usize - BATCH, vec![])
+        );
+        assert_eq!(admitted(&mut endpoints, id, health(0, true), 1), 1);
+        assert_eq!(endpoints.full(NOW, 9), [id], "less than a claim would fit");
+        // What was claimed before that was known is taken in all the same.
+        let taken = admitted(&mut endpoints, id, health(0, true), room);
+        assert_eq!(taken, BATCH - 1);
     }
 
     #[test]

@@ -3,15 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use app::catalog::EventType;
 use app::db::entity::delivery::Column as Delivered;
 use app::db::{Tx, entity};
 use app::domain::{AppError, DeliveryId, Timestamp, WorkspaceId};
 use app::house::House;
 use app::live::{Hint, Topic};
-use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::Status;
-use app::settings::webhooks::{deliveries::new_delivery, store, wire};
+use app::settings::webhooks::{deliveries::new_delivery, wants::Wants};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -21,8 +19,7 @@ const ROWS: usize = 500;
 /// A webhook, with what is to be read of it read once for many events.
 struct Listener {
     row: entity::webhook::Model,
-    types: Vec<EventType>,
-    filters: Vec<Filter>,
+    wants: Wants,
 }
 
 /// Writes the deliveries of a batch of events. A repeat adds nothing.
@@ -51,13 +48,7 @@ pub async fn fan_out(
         };
         for listener in listeners.get(&workspace).into_iter().flatten() {
             let row = &listener.row;
-            let wants = store::verdict(
-                event,
-                &listener.types,
-                &listener.filters,
-                row.include_test_events,
-            );
-            if wants.is_err() {
+            if listener.wants.verdict(event).is_err() {
                 continue;
             }
             // What would wait anyway is not put before those who need not.
@@ -101,8 +92,7 @@ async fn listeners(
     let mut listeners: HashMap<WorkspaceId, Vec<Listener>> = HashMap::new();
     for row in rows {
         let listener = Listener {
-            types: wire::event_types(&row),
-            filters: wire::filters(&row),
+            wants: Wants::from(&row),
             row,
         };
         listeners

@@ -23,17 +23,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use attempt::{Courier, Report, Shipment};
-use endpoints::{Endpoints, Later};
+use endpoints::{BATCH, Endpoints, Later};
 use queue::{Claim, Held, Outcome};
 
 /// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
-/// How many deliveries one claim takes.
-const BATCH: usize = 256;
 /// How many outcomes one transaction writes down.
 const MOST_SETTLED: usize = 256;
 /// How many endpoints a claim leaves out by name.
 const MOST_LEFT_OUT: usize = 1_000;
+/// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
+/// for many.
+const GATHER: Duration = Duration::from_millis(5);
 /// How often at most open pages are told to look again.
 const HINTS: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
@@ -94,6 +95,7 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
             return;
         }
         if busy {
+            sender.gather(&mut ended).await;
             continue;
         }
         tokio::select! {
@@ -144,6 +146,18 @@ impl Sender {
             results,
             hints: Hints::default(),
             refusals: 0,
+        }
+    }
+
+    /// Takes back what ends within a moment.
+    async fn gather(&mut self, ended: &mut mpsc::UnboundedReceiver<(Held, Report)>) {
+        let moment = tokio::time::sleep(GATHER);
+        tokio::pin!(moment);
+        loop {
+            tokio::select! {
+                () = &mut moment => return,
+                Some((held, report)) = ended.recv() => self.take_back(held, report),
+            }
         }
     }
 
