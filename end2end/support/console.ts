@@ -21,7 +21,7 @@ export class Console {
   watch(context: BrowserContext): void {
     context.on("console", (message) => {
       if (message.type() !== "error") return;
-      this.errors.push(`${message.text()} (at ${message.location().url || message.page()?.url()})`);
+      this.errors.push(`${message.text()} (at ${message.location().url}, on ${message.page()?.url()})`);
     });
     context.on("weberror", (error) => this.errors.push(`uncaught: ${error.error().stack ?? error.error()}`));
   }
