@@ -11,7 +11,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use crate::domain::Permission;
 use crate::session::model::Surroundings;
 use crate::settings::SECTIONS;
-use crate::ui::{Command, Data, PaletteDialog, Target, view};
+use crate::ui::{Asked, Command, Data, PaletteDialog, Target, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
@@ -58,14 +58,17 @@ const PLACES: [(&str, &str, Option<Permission>); 10] = [
 
 /// The palette's dialog, in a file of its own.
 #[wasm_split(palette, wasm_split_path = leptos::wasm_split, fallible)]
-fn open(around: Data<Surroundings>, asked: RwSignal<u32>) -> Result<AnyView, SplitLoaderError> {
+fn open(around: Data<Surroundings>, asked: Asked) -> Result<AnyView, SplitLoaderError> {
     let commands = Signal::derive(move || around.with(commands));
     Ok(view! { <PaletteDialog commands asked/> })
 }
 
-/// Fetches the palette's dialog; where it cannot be fetched there is none.
-pub async fn palette(around: Data<Surroundings>, asked: RwSignal<u32>) -> AnyView {
-    open(around, asked).await.unwrap_or_else(|_| ().into_any())
+/// Fetches the palette's dialog; where it cannot be fetched there is none, and nobody waits for it.
+pub async fn palette(around: Data<Surroundings>, asked: Asked) -> AnyView {
+    open(around, asked).await.unwrap_or_else(|_| {
+        asked.set(None);
+        ().into_any()
+    })
 }
 
 fn commands(around: &Surroundings) -> Vec<Command> {

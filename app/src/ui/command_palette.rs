@@ -35,33 +35,32 @@ pub enum Target {
     Button(&'static str),
 }
 
-/// The button and the shortcut. `dialog` fetches a [`PaletteDialog`], which opens whenever its signal changes.
+/// That the dialog shall open, and what was typed since: whoever presses the shortcut types on at once.
+pub type Asked = RwSignal<Option<String>>;
+
+/// The button and the shortcut. `dialog` fetches a [`PaletteDialog`].
 #[component]
 pub fn CommandPalette<F, Fut>(dialog: F) -> impl IntoView
 where
-    F: Fn(RwSignal<u32>) -> Fut + Send + 'static,
+    F: Fn(Asked) -> Fut + Send + 'static,
     Fut: Future<Output = AnyView> + 'static,
 {
-    let asked = RwSignal::new(0_u32);
-    let wanted = Memo::new(move |_| asked.get() > 0);
-    let open = move || asked.update(|n| *n += 1);
+    let asked = Asked::new(None);
+    let wanted = Memo::new(move |before| asked.with(Option::is_some) || before == Some(&true));
     let shortcut_label = RwSignal::new("Ctrl K");
-    on_shortcut(open);
+    on_shortcut(asked);
     name_shortcut(shortcut_label);
     view! {
-        <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open()>
+        <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open(asked)>
             {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">{shortcut_label}</kbd>
         </button>
         {move || wanted.get().then(|| later(dialog(asked), || ().into_any()))}
     }
 }
 
-/// The dialog, which opens at once and whenever `asked` changes.
+/// The dialog, which opens whenever it was asked for.
 #[component]
-pub fn PaletteDialog(
-    #[prop(into)] commands: Signal<Vec<Command>>,
-    asked: RwSignal<u32>,
-) -> impl IntoView {
+pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
     let input = NodeRef::<html::Input>::new();
     let query = RwSignal::new(String::new());
@@ -69,17 +68,20 @@ pub fn PaletteDialog(
     let found = Memo::new(move |_| query.with(|query| matching(query, commands.get())));
     let nothing = Memo::new(move |_| found.with(Vec::is_empty));
     Effect::new(move || {
-        asked.track();
-        if let Some(dialog) = dialog.get()
-            && !dialog.open()
+        if asked.with(Option::is_some)
+            && let Some(dialog) = dialog.get()
         {
-            query.set(String::new());
-            chosen.set(0);
+            let typed = asked.write_untracked().take().unwrap_or_default();
+            if dialog.open() {
+                return;
+            }
             let _ = dialog.show_modal();
             if let Some(input) = input.get_untracked() {
-                input.set_value("");
+                input.set_value(&typed);
                 let _ = input.focus();
             }
+            query.set(typed);
+            chosen.set(0);
         }
     });
     let close = move || {
@@ -177,11 +179,26 @@ fn lower(text: &str) -> String {
     js_sys::JsString::from(text).to_lower_case().into()
 }
 
-fn on_shortcut(open: impl Fn() + 'static) {
+fn open(asked: Asked) {
+    asked.update(|asked| {
+        asked.get_or_insert_default();
+    });
+}
+
+fn on_shortcut(asked: Asked) {
     let shortcut = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
-        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+        let key = event.key();
+        if event.ctrl_key() || event.meta_key() {
+            if key.eq_ignore_ascii_case("k") {
+                event.prevent_default();
+                open(asked);
+            }
+        } else if let Some(typed) = asked.write_untracked().as_mut() {
+            // The dialog is still on its way. Keys that write nothing have longer names.
             event.prevent_default();
-            open();
+            if key.chars().count() == 1 {
+                typed.push_str(&key);
+            }
         }
     });
     on_cleanup(move || shortcut.remove());

@@ -12,23 +12,18 @@ use super::script::method;
 use super::status::Said;
 use super::view::view;
 
-/// Puts `text` on the clipboard, and says `done`. Where that is not allowed it is selected in its field, to be copied by
-/// hand; `refused` is called first where a browser says no that should have said yes.
+/// Puts `text` on the clipboard, and says `done`. Where that is not allowed it is selected in the field of this id, to be
+/// copied by hand; `refused` is called first where a browser says no that should have said yes.
 pub fn copy(
     text: &str,
-    field: NodeRef<leptos::html::Input>,
+    field: String,
     said: Said,
     done: &'static str,
     refused: impl Fn() + 'static,
 ) {
     let by_hand = move || {
         said.tell("Press Ctrl+C to copy");
-        request_animation_frame(move || {
-            if let Some(field) = field.try_get_untracked().flatten() {
-                let _ = field.focus();
-                field.select();
-            }
-        });
+        select_once_there(field);
     };
     if !window().is_secure_context() {
         return by_hand();
@@ -44,6 +39,25 @@ pub fn copy(
     });
 }
 
+/// How many frames a page may take to be put in place of the one that was left: some seconds.
+const FRAMES: u32 = 300;
+
+/// Puts the focus on the field of this id once it is on the page: until then it cannot take it.
+pub fn select_once_there(id: String) {
+    look_for(id, FRAMES);
+}
+
+fn look_for(id: String, frames: u32) {
+    request_animation_frame(move || match document().get_element_by_id(&id) {
+        Some(field) => {
+            method(&field, "focus", &[]);
+            method(&field, "select", &[]);
+        }
+        None if frames > 0 => look_for(id, frames - 1),
+        None => {}
+    });
+}
+
 #[component]
 pub fn CopyLink(
     #[prop(into)] link: String,
@@ -56,28 +70,28 @@ pub fn CopyLink(
 ) -> impl IntoView {
     let id = popover_id("link", &key);
     let said = expect_context::<Said>();
-    let field = NodeRef::<leptos::html::Input>::new();
-    let text = StoredValue::new(link.clone());
-    let panel = NodeRef::<leptos::html::Div>::new();
+    let field = format!("{id}-text");
+    let (text, panel, selected) = (link.clone(), id.clone(), field.clone());
     let on_click = move |event: MouseEvent| {
         if window().is_secure_context() {
             event.prevent_default();
         }
+        let panel = panel.clone();
         let refused = move || {
-            if let Some(panel) = panel.try_get_untracked().flatten() {
+            if let Some(panel) = document().get_element_by_id(&panel) {
                 method(&panel, "showPopover", &[]);
             }
         };
-        text.with_value(|text| copy(text, field, said, "Link copied", refused));
+        copy(&text, selected.clone(), said, "Link copied", refused);
     };
     view! {
         <button type="button" class="icon-button" popovertarget=id.clone() aria-label="Copy Link" title="Copy Link" on:click=on_click>
             {icon(Icon::Copy)}
         </button>
-        <div node_ref=panel class="dialog" popover="auto" id=id role="dialog" aria-label="Invitation link">
+        <div class="dialog" popover="auto" id=id role="dialog" aria-label="Invitation link">
             <h3 class="dialog-title">"Invitation link"</h3>
             <p class="dialog-text">{format!("Hand it to {about}. It works once, for that address alone.")}</p>
-            <input node_ref=field class="input" readonly=true value=link aria-label="Invitation link"/>
+            <input id=field class="input" readonly=true value=link aria-label="Invitation link"/>
         </div>
     }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::form::{FormState, posted_list_name, posted_name};
 use super::icon::{Icon, icon};
+use super::script::set_property;
 use super::view::view;
 
 /// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
@@ -108,13 +109,13 @@ pub fn TextArea(
     let first_wrong = state.claim(name);
     let hint_id = format!("{id}-hint");
     let describing = hint.iter().map(|_| hint_id.clone()).collect();
-    let area = NodeRef::<leptos::html::Textarea>::new();
     if each {
+        let id = id.clone();
         Effect::new(move || {
             if let Some(refused) = state.refused()
-                && let Some(area) = area.get()
+                && let Some(area) = document().get_element_by_id(&id)
             {
-                area.set_value(&refused);
+                set_property(&area, "value", &refused.into());
             }
         });
     }
@@ -125,7 +126,6 @@ pub fn TextArea(
         <div class="field">
             <label for=id.clone()>{label}</label>
             <textarea
-                node_ref=area
                 class="input textarea"
                 id=id
                 name=posted_name(name)

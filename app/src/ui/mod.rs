@@ -22,7 +22,7 @@ mod time;
 mod unsaved;
 mod view;
 
-pub use command_palette::{Command, CommandPalette, PaletteDialog, Target};
+pub use command_palette::{Asked, Command, CommandPalette, PaletteDialog, Target};
 pub use copy::CopyLink;
 pub use field::{
     Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, Submit, TextArea,

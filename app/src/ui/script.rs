@@ -9,6 +9,10 @@ pub fn property(of: &JsValue, name: &str) -> Option<JsValue> {
         .filter(|value| !value.is_null() && !value.is_undefined())
 }
 
+pub fn set_property(of: &JsValue, name: &str, value: &JsValue) {
+    let _ = js_sys::Reflect::set(of, &JsValue::from_str(name), value);
+}
+
 /// Calls a method. Nothing, too, if it throws.
 pub fn method(of: &JsValue, name: &str, arguments: &[JsValue]) -> Option<JsValue> {
     let function = property(of, name)?.dyn_into::<js_sys::Function>().ok()?;

@@ -1,9 +1,8 @@
 //! What is shown once: a new key, a new signing secret.
 
 use leptos::prelude::*;
-use web_sys::HtmlInputElement;
 
-use super::copy::copy;
+use super::copy::{copy, select_once_there};
 use super::icon::{Icon, icon};
 use super::status::Said;
 use super::view::view;
@@ -15,20 +14,8 @@ pub fn forget_secret_on_leaving() {
     on_cleanup(move || said.forget_secret());
 }
 
-/// How many frames a page may take to be put in place of the one that was left: some seconds.
-const FRAMES: u32 = 300;
-
-/// Puts the focus on the field once it is on the page: until then it cannot take it.
-fn select_once_there(field: HtmlInputElement, frames: u32) {
-    request_animation_frame(move || {
-        if field.is_connected() {
-            let _ = field.focus();
-            field.select();
-        } else if frames > 0 {
-            select_once_there(field, frames - 1);
-        }
-    });
-}
+/// The field that it stands in.
+const FIELD: &str = "new-secret";
 
 /// The secret that was just made, in a field to be selected or copied; nothing at any other time.
 #[component]
@@ -41,21 +28,16 @@ pub fn NewSecret(
     let said = expect_context::<Said>();
     move || {
         said.secret().map(|secret| {
-            let field = NodeRef::<leptos::html::Input>::new();
-            Effect::new(move || {
-                if let Some(field) = field.get() {
-                    select_once_there(field, FRAMES);
-                }
-            });
+            Effect::new(|| select_once_there(FIELD.to_owned()));
             let plain = secret.expose().to_owned();
-            let on_copy = move |_| copy(secret.expose(), field, said, "Copied", || {});
+            let on_copy = move |_| copy(secret.expose(), FIELD.to_owned(), said, "Copied", || {});
             view! {
                 <section class="card new-secret" aria-label="Shown once">
                     <div class="field">
-                        <label for="new-secret">{label}</label>
+                        <label for=FIELD>{label}</label>
                         <div class="secret-row">
                             <input
-                                node_ref=field class="input mono" id="new-secret" readonly=true value=plain.clone()
+                                class="input mono" id=FIELD readonly=true value=plain.clone()
                                 autocomplete="off" spellcheck="false" aria-describedby="new-secret-hint"
                             />
                             <button type="button" class="button button-primary script-only" on:click=on_copy>

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
+use super::script::set_property;
 use super::view::view;
 use crate::call::CompactEncoding;
 use crate::domain::Timestamp;
@@ -48,19 +50,20 @@ pub fn now() -> Timestamp {
 #[component]
 pub fn Time(at: Timestamp) -> impl IntoView {
     let Clock(now) = expect_context();
-    let element = NodeRef::<leptos::html::Time>::new();
-    Effect::new(move || {
-        if let Some(element) = element.get() {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "JavaScript's dates are doubles of milliseconds"
-            )]
-            let date = js_sys::Date::new(&(at.millis() as f64).into());
-            let local = date.to_locale_string("default", &js_sys::Object::new());
-            let _ = element.set_attribute("title", &String::from(local));
-        }
-    });
     view! {
-        <time node_ref=element datetime=at.rfc3339() title=at.exact()>{move || at.relative_to(now.get())}</time>
+        <time on:mouseover=move |event| say_locally(&event, at) datetime=at.rfc3339() title=at.exact()>{move || at.relative_to(now.get())}</time>
+    }
+}
+
+/// The tooltip in the reader's own zone and language, made when it is about to be seen.
+fn say_locally(event: &MouseEvent, at: Timestamp) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "JavaScript's dates are doubles of milliseconds"
+    )]
+    let date = js_sys::Date::new(&(at.millis() as f64).into());
+    let local = date.to_locale_string("default", &js_sys::Object::new());
+    if let Some(element) = event.target() {
+        set_property(&element, "title", &local.into());
     }
 }

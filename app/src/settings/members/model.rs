@@ -91,8 +91,8 @@ pub struct RoleForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembersView {
     pub workspace: WorkspaceId,
-    pub role: Role,
     pub may_invite: bool,
+    pub may_export: bool,
     /// Whether invitations go out by mail; if not, their links are handed over by hand.
     pub sends_mail: bool,
     pub status: Status,
@@ -130,8 +130,8 @@ pub struct MemberRow {
     pub joined_at: Timestamp,
     pub last_active_at: Option<Timestamp>,
     pub is_self: bool,
-    /// Whether the one who looks may change the role of, or remove, this member.
-    pub may_administer: bool,
+    /// The roles that the one who looks may give this member; none where they may neither change nor remove them.
+    pub may_grant: Vec<Role>,
     /// Invitations of theirs that stop working when they are removed.
     pub open_invitations: u64,
     /// Names of API keys that they made and that go on working when they are removed.

@@ -6,7 +6,7 @@ use super::api::{
     CancelInvitation, ChangeRole, InviteMembers, LoadMembers, RemoveMember, ResendInvitation,
 };
 use super::model::{InvitationRow, MemberRow, MembersView, Status};
-use crate::domain::{Permission, Role, WorkspaceId};
+use crate::domain::{Role, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
     Avatar, Badge, Card, CopyLink, CurrentPassword, Data, Empty, Form, Hidden, Icon, PageHeader,
@@ -58,7 +58,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl In
     let workspace = data.with_untracked(|view| view.workspace);
     // A role can change while the page is open: with it what one may do here.
     let may_invite = Memo::new(move |_| data.with(|view| view.may_invite));
-    let viewer = Memo::new(move |_| data.with(|view| view.role));
+    let may_export = Memo::new(move |_| data.with(|view| view.may_export));
     let nobody = Memo::new(move |_| data.with(|view| view.members.is_empty()));
     view! {
         {move || may_invite.get().then(|| view! { {invite(data)} {invitations(data, asked)} })}
@@ -78,7 +78,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl In
                     1 => "1 member".to_owned(),
                     n => format!("{n} members"),
                 })}</p>
-                {move || viewer.get().may(Permission::SeeMemberEmails).then(|| view! {
+                {move || may_export.get().then(|| view! {
                     <a class="button" href=move || format!("/w/{}/members.csv", slug.get()) download rel="external">
                         {icon(Icon::Download)}"Export CSV"
                     </a>
@@ -97,7 +97,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl In
                             </tr></thead>
                             <tbody>{rows(
                                 move || data.with(|view| view.members.clone()),
-                                move |row| member_row(row, workspace, viewer),
+                                move |row| member_row(row, workspace),
                             )}</tbody>
                         </table>
                     </div>
@@ -142,7 +142,7 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
 
 fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
     let workspace = data.with_untracked(|view| view.workspace);
-    let shown = Memo::new(move |_| data.with(|view| (view.status, view.invitations.is_empty())));
+    let nobody = Memo::new(move |_| data.with(|view| view.invitations.is_empty()));
     let tab = move |status: Status| {
         let count = move || {
             data.with(|view| {
@@ -170,16 +170,15 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
         <Card title="Pending Invitations">
             <nav class="tabs" aria-label="Invitations by status">{Status::ALL.map(tab).collect_view()}</nav>
             {move || {
-                let (status, empty) = shown.get();
-                if empty {
-                    let (title, text) = match status {
+                if nobody.get() {
+                    let (title, text) = match data.with(|view| view.status) {
                         Status::Pending => ("No pending invitations", "Invite someone above: the link appears here."),
                         Status::Expired => ("No expired invitations", "An invitation that nobody accepts in time expires. Resend brings one back."),
                         Status::Accepted => ("No accepted invitations", "Who accepts is a member from then on."),
                     };
                     return view! { <Empty mark=Icon::Mail title text/> }.into_any();
                 }
-                let when = match status {
+                let when = move || match data.with(|view| view.status) {
                     Status::Pending => "Expires",
                     Status::Expired => "Expired",
                     Status::Accepted => "Accepted",
@@ -194,7 +193,7 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
                             </tr></thead>
                             <tbody>{rows(
                                 move || data.with(|view| view.invitations.clone()),
-                                move |row| invitation_row(row, status, workspace),
+                                move |row| invitation_row(row, workspace),
                             )}</tbody>
                         </table>
                     </div>
@@ -209,7 +208,7 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
     }
 }
 
-fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId) -> AnyView {
+fn invitation_row(row: InvitationRow, workspace: WorkspaceId) -> AnyView {
     let id = row.id;
     let actions = row.link.map(|link| view! {
         <CopyLink link key=id.to_string() about=row.email.clone()/>
@@ -225,7 +224,7 @@ fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId) ->
         </Form>
     });
     view! {
-        <tr data-status=status.as_str()>
+        <tr>
             <th scope="row" data-label="Email">{row.email}</th>
             <td data-label="Role"><Badge tone="neutral">{row.role.label()}</Badge></td>
             <td data-label="Invited by">{row.invited_by}</td>
@@ -236,14 +235,12 @@ fn invitation_row(row: InvitationRow, status: Status, workspace: WorkspaceId) ->
     .into_any()
 }
 
-fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> AnyView {
+fn member_row(row: MemberRow, workspace: WorkspaceId) -> AnyView {
     let owner = row.role.is_owner().then(|| view! {
         <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
     });
     let name = row.name.clone();
-    let actions = row
-        .may_administer
-        .then(|| administer(row.clone(), workspace, viewer));
+    let actions = (!row.may_grant.is_empty()).then(|| administer(row.clone(), workspace));
     view! {
         <tr>
             <th scope="row" data-label="Name">
@@ -268,25 +265,18 @@ fn member_row(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> Any
 }
 
 /// The two icon buttons of a row, each with the panel it opens. A popover opens without script too.
-fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> impl IntoView {
+fn administer(row: MemberRow, workspace: WorkspaceId) -> impl IntoView {
     let id = row.id;
     let (role_panel, remove_panel) = (
         popover_id("role", &id.to_string()),
         popover_id("remove", &id.to_string()),
     );
     let (role_target, remove_target) = (role_panel.clone(), remove_panel.clone());
-    let role = row.role;
-    let choice = move || {
-        let options = Role::ALL
-            .into_iter()
-            .filter(|role| viewer.get().may_grant(*role))
-            .map(|role| {
-                let text = format!("{} — {}", role.label(), role.description());
-                (role.to_string(), text)
-            })
-            .collect::<Vec<_>>();
-        view! { <Select name="role" label="Change to" options=options selected=role.to_string()/> }
-    };
+    let roles = row.may_grant.iter().map(|role| {
+        let text = format!("{} — {}", role.label(), role.description());
+        (role.to_string(), text)
+    });
+    let roles = roles.collect::<Vec<_>>();
     let stops = match row.open_invitations {
         0 => String::new(),
         1 => " One open invitation of theirs stops working.".to_owned(),
@@ -306,7 +296,7 @@ fn administer(row: MemberRow, workspace: WorkspaceId, viewer: Memo<Role>) -> imp
             <Form action=ChangeRole::PATH key=id.to_string()>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
                 <Hidden name="form[member]" value=id.to_string()/>
-                {choice}
+                <Select name="role" label="Change to" options=roles selected=row.role.to_string()/>
                 <CurrentPassword hint="Needed where an owner is made or changed, as your sign-in is not fresh"/>
                 <div class="dialog-actions"><Submit>"Save role"</Submit></div>
             </Form>

@@ -138,6 +138,10 @@ pub async fn view(
         .into_iter()
         .map(|(id, user, name, email, role, joined_at, last_active_at)| {
             let is_self = user == actor.person().id();
+            let may_administer = !is_self
+                && actor.may(Permission::ManageMembers)
+                && actor.role().can_administer(role);
+            let may_grant = |role: &Role| may_administer && actor.role().may_grant(*role);
             MemberRow {
                 id,
                 name,
@@ -147,9 +151,7 @@ pub async fn view(
                 joined_at,
                 last_active_at,
                 is_self,
-                may_administer: !is_self
-                    && actor.may(Permission::ManageMembers)
-                    && actor.role().can_administer(role),
+                may_grant: Role::ALL.into_iter().filter(may_grant).collect(),
                 open_invitations: tally.open_of(user),
                 keys_made: keys
                     .iter()
@@ -166,8 +168,8 @@ pub async fn view(
     };
     Ok(MembersView {
         workspace: actor.workspace(),
-        role: actor.role(),
         may_invite,
+        may_export: actor.may(Permission::SeeMemberEmails),
         sends_mail: house.site().sends_mail,
         status,
         counts: tally.counts,
