@@ -38,6 +38,9 @@ pub enum Target {
 /// That the dialog shall open, and what was typed since: whoever presses the shortcut types on at once.
 pub type Asked = RwSignal<Option<String>>;
 
+/// Stands for Enter in what was typed.
+const CHOOSE: char = '\n';
+
 /// The button and the shortcut. `dialog` fetches a [`PaletteDialog`].
 #[component]
 pub fn CommandPalette<F, Fut>(dialog: F) -> impl IntoView
@@ -67,23 +70,6 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
     let chosen = RwSignal::new(0_usize);
     let found = Memo::new(move |_| query.with(|query| matching(query, commands.get())));
     let nothing = Memo::new(move |_| found.with(Vec::is_empty));
-    Effect::new(move || {
-        if asked.with(Option::is_some)
-            && let Some(dialog) = dialog.get()
-        {
-            let typed = asked.write_untracked().take().unwrap_or_default();
-            if dialog.open() {
-                return;
-            }
-            let _ = dialog.show_modal();
-            if let Some(input) = input.get_untracked() {
-                input.set_value(&typed);
-                let _ = input.focus();
-            }
-            query.set(typed);
-            chosen.set(0);
-        }
-    });
     let close = move || {
         if let Some(dialog) = dialog.get_untracked() {
             dialog.close();
@@ -105,6 +91,33 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
             Target::Button(selector) => press(selector),
         }
     };
+    Effect::new({
+        let go = go.clone();
+        move || {
+            if asked.with(Option::is_some)
+                && let Some(dialog) = dialog.get()
+            {
+                let typed = asked.write_untracked().take().unwrap_or_default();
+                if dialog.open() {
+                    return;
+                }
+                let (text, chooses) = match typed.split_once(CHOOSE) {
+                    Some((text, _)) => (text, true),
+                    None => (typed.as_str(), false),
+                };
+                query.set(text.to_owned());
+                chosen.set(0);
+                let _ = dialog.show_modal();
+                if let Some(input) = input.get_untracked() {
+                    input.set_value(text);
+                    let _ = input.focus();
+                }
+                if chooses {
+                    go(0);
+                }
+            }
+        }
+    });
     keep_in_sight(chosen);
     let on_key = {
         let go = go.clone();
@@ -196,8 +209,10 @@ fn on_shortcut(asked: Asked) {
         } else if let Some(typed) = asked.write_untracked().as_mut() {
             // The dialog is still on its way. Keys that write nothing have longer names.
             event.prevent_default();
-            if key.chars().count() == 1 {
-                typed.push_str(&key);
+            match key.as_str() {
+                "Enter" => typed.push(CHOOSE),
+                key if key.chars().count() == 1 => typed.push_str(key),
+                _ => {}
             }
         }
     });
