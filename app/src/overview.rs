@@ -15,7 +15,6 @@ const LATEST: u64 = 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
-    pub workspace: String,
     pub members: u64,
     pub contacts: u64,
     /// Sentence and moment, newest first.
@@ -26,22 +25,51 @@ pub struct Overview {
 pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
     let caller = crate::session::caller()?;
     let actor = caller.actor(&workspace).await?;
-    let view = crate::settings::workspace::store::view(caller.house(), &actor).await?;
-    let events = crate::events::latest(caller.house(), &actor, LATEST).await?;
-    Ok(Overview {
-        workspace: view.name,
-        members: view.members,
-        contacts: view.contacts,
-        events: events
-            .into_iter()
-            .map(|event| {
-                (
-                    crate::events::describe(event.event_type, &event.actor_name, &event.data),
-                    event.created_at,
-                )
-            })
-            .collect(),
-    })
+    store::overview(caller.house(), &actor).await
+}
+
+#[cfg(feature = "ssr")]
+pub mod store {
+    use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+
+    use super::{LATEST, Overview};
+    use crate::catalog::Mode;
+    use crate::db::entity::{self, contact, membership};
+    use crate::domain::{AppError, Permission};
+    use crate::events::{describe, latest};
+    use crate::house::House;
+    use crate::session::Actor;
+
+    /// What of the workspace is live: test contacts and test events are for those who write programs.
+    pub async fn overview(house: &House, actor: &Actor) -> Result<Overview, AppError> {
+        actor.require(Permission::ReadWorkspace)?;
+        actor.require(Permission::ReadContacts)?;
+        let members = entity::Membership::find()
+            .filter(membership::Column::WorkspaceId.eq(actor.workspace()))
+            .count(house.db().read());
+        let contacts = entity::Contact::find()
+            .filter(contact::Column::WorkspaceId.eq(actor.workspace()))
+            .filter(contact::Column::Mode.eq(Mode::Live))
+            .count(house.db().read());
+        let (members, contacts, events) = tokio::try_join!(
+            async { Ok(members.await?) },
+            async { Ok(contacts.await?) },
+            latest(house, actor, LATEST)
+        )?;
+        Ok(Overview {
+            members,
+            contacts,
+            events: events
+                .into_iter()
+                .map(|event| {
+                    (
+                        describe(event.event_type, &event.actor_name, &event.data),
+                        event.created_at,
+                    )
+                })
+                .collect(),
+        })
+    }
 }
 
 #[component]

@@ -228,6 +228,7 @@ pub async fn latest(
     Ok(entity::Event::find()
         .filter(entity::event::Column::WorkspaceId.eq(actor.workspace()))
         .filter(entity::event::Column::EventType.is_in(visible))
+        .filter(entity::event::Column::Mode.eq(Mode::Live))
         .order_by_desc(entity::event::Column::Id)
         .limit(limit)
         .all(house.db().read())

@@ -94,24 +94,14 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
     Effect::new({
         let go = go.clone();
         move || {
-            if asked.with(Option::is_some)
-                && let Some(dialog) = dialog.get()
-            {
-                let typed = asked.write_untracked().take().unwrap_or_default();
-                if dialog.open() {
-                    return;
-                }
+            if let Some(typed) = just_opened(asked, dialog) {
                 let (text, chooses) = match typed.split_once(CHOOSE) {
                     Some((text, _)) => (text, true),
                     None => (typed.as_str(), false),
                 };
                 query.set(text.to_owned());
                 chosen.set(0);
-                let _ = dialog.show_modal();
-                if let Some(input) = input.get_untracked() {
-                    input.set_value(text);
-                    let _ = input.focus();
-                }
+                start_with(input, text);
                 if chooses {
                     go(0);
                 }
@@ -168,6 +158,27 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
             </ul>
             <p class="palette-empty" aria-live="polite">{move || nothing.get().then_some("Nothing found")}</p>
         </dialog>
+    }
+}
+
+/// Opens the dialog if it was asked for and is not open, and says what was typed since.
+fn just_opened(asked: Asked, dialog: NodeRef<html::Dialog>) -> Option<String> {
+    if !asked.with(Option::is_some) {
+        return None;
+    }
+    let dialog = dialog.get()?;
+    let typed = asked.write_untracked().take()?;
+    if dialog.open() {
+        return None;
+    }
+    let _ = dialog.show_modal();
+    Some(typed)
+}
+
+fn start_with(input: NodeRef<html::Input>, text: &str) {
+    if let Some(input) = input.get_untracked() {
+        input.set_value(text);
+        let _ = input.focus();
     }
 }
 

@@ -10,6 +10,29 @@ fn slug(text: &str) -> Slug {
 }
 
 both! {
+    async fn every_role_is_told_what_there_is_in_the_live_world(world) {
+        use app::catalog::Mode;
+        use app::events::{NewEvent, record};
+        use app::overview::store::overview;
+        let adam = world.actor(ADAM, "acme").await;
+        let mut tx = world.house.db().begin().await.unwrap();
+        for (mode, name) in [(Mode::Live, "Lily Live"), (Mode::Test, "Tess Test")] {
+            let data = serde_json::json!({"name": name});
+            let event = NewEvent::in_workspace(adam.workspace(), EventType::ContactCreated, data).in_mode(mode);
+            record(&mut tx, &adam, event).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let told = overview(&world.house, &world.actor(OLIVIA, "acme").await).await.unwrap();
+        assert_eq!(told.members, 4);
+        assert!(told.contacts > 0);
+        for who in [OLIVIA, ADAM, MIA, CLEO] {
+            let view = overview(&world.house, &world.actor(who, "acme").await).await.unwrap();
+            assert_eq!((view.members, view.contacts), (told.members, told.contacts), "{who}");
+            assert!(view.events.iter().any(|(sentence, _)| sentence.contains("Lily Live")), "{who}");
+            assert!(!view.events.iter().any(|(sentence, _)| sentence.contains("Tess Test")), "{who}");
+        }
+    }
+
     async fn a_new_name_can_be_taken_back(world) {
         let adam = world.actor(ADAM, "acme").await;
         let undo = store::rename(&world.house, &adam, Name::parse("Acme Corp").unwrap()).await.unwrap().undo.unwrap();
