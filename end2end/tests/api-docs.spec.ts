@@ -41,6 +41,8 @@ for (const colorScheme of ["light", "dark"] as const) {
   for (const width of [360, 1280]) {
     test(`axe-core finds nothing: ${colorScheme}, ${width} pixels`, async ({ page, scripts }) => {
       test.skip(!scripts, "axe-core is itself a script");
+      // By far the longest page there is, and axe-core looks at every element of it.
+      test.slow();
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 900 });
       await page.goto("/api/docs");
