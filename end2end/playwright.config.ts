@@ -10,8 +10,8 @@ export default defineConfig({
   // One file is one story told to one server, in order; other files run beside it.
   fullyParallel: false,
   workers: 2,
-  // In bin/test alone: Chromium itself hangs now and then on two busy cores, closing a page. A test that passes the second time is called
-  // flaky in the report, and is looked into.
+  // In bin/test alone: Chromium itself hangs now and then on two busy cores, closing a page. A test that passes the
+  // second time is called flaky in the report, and is looked into.
   retries: reportForScripts ? 1 : 0,
   forbidOnly: !!process.env.CI,
   timeout: 30_000,
