@@ -7,6 +7,8 @@ use crate::db::Db;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
+use crate::payments::port::Provider;
+use crate::payments::simulated::Simulated;
 use crate::settings::api_keys::check::Keys;
 use crate::settings::webhooks::address::Policy;
 
@@ -24,6 +26,7 @@ struct Rooms {
     keys: Keys,
     webhooks: OnceLock<Policy>,
     catalog: OnceLock<Catalog>,
+    payments: OnceLock<Arc<dyn Provider>>,
 }
 
 /// Where this installation stands in the world.
@@ -59,6 +62,7 @@ impl House {
             keys: Keys::default(),
             webhooks: OnceLock::new(),
             catalog: OnceLock::new(),
+            payments: OnceLock::new(),
         }))
     }
 
@@ -101,6 +105,11 @@ impl House {
     /// What is sold here.
     pub fn catalog(&self) -> &Catalog {
         self.0.catalog.get_or_init(Catalog::built_in)
+    }
+
+    /// Who collects the money.
+    pub fn payments(&self) -> &dyn Provider {
+        self.0.payments.get_or_init(|| Arc::new(Simulated)).as_ref()
     }
 
     /// Says what is sold here, once, before anybody asks.

@@ -19,6 +19,7 @@ pub mod live;
 pub mod outbox;
 pub mod overview;
 pub mod pages;
+pub mod payments;
 pub mod session;
 pub mod settings;
 pub mod shell;

@@ -10,6 +10,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use crate::inbox::page::Inbox;
 use crate::outbox::OutboxPage;
 use crate::overview::OverviewPage;
+use crate::payments::page::CheckoutPage;
 use crate::session::page::{
     ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage,
     ResetPasswordPage, SignUpPage,
@@ -66,6 +67,7 @@ pub static PAGES: &[Page] = &[
     page!("/confirm-email/{token}", ConfirmEmailPage, confirm_email in doors),
     page!("/invite/{token}", InvitePage, invite in doors),
     page!("/unsubscribe/{token}", UnsubscribePage, unsubscribe in doors),
+    page!("/pay/{checkout}", CheckoutPage, checkout in doors),
     page!("/new", NewWorkspacePage, new_workspace in workspace),
     page!("/outbox", OutboxPage, outbox in doors),
     page!("/w/{slug}", OverviewPage),

@@ -166,6 +166,8 @@ prefixed_id! {
     CreditEntryId = "cen";
     /// Credits set aside for something that is under way.
     CreditHoldId = "hold";
+    /// Money that is asked for.
+    PaymentId = "pay";
 }
 
 #[cfg(test)]

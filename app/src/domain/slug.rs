@@ -47,6 +47,7 @@ pub const RESERVED: &[&str] = &[
     "notifications",
     "null",
     "outbox",
+    "pay",
     "pkg",
     "pricing",
     "privacy",

@@ -119,6 +119,18 @@ impl Timestamp {
         }
     }
 
+    /// So many months later in UTC: the same day and time of day, or the month's last day where it has no such day.
+    #[must_use]
+    pub fn months_after(self, months: u32) -> Self {
+        let (year, month, day) = self.civil();
+        let count = year * 12 + i64::try_from(month).unwrap_or(1) - 1 + i64::from(months);
+        let (year, month) = (count.div_euclid(12), count.rem_euclid(12) + 1);
+        let first = days_since_epoch(year, month, 1);
+        let next = days_since_epoch(year + month / 12, month % 12 + 1, 1);
+        let day = first + Ord::min(day, next - first) - 1;
+        Self(day * 86_400_000 + self.0.rem_euclid(86_400_000))
+    }
+
     /// The first moment in UTC of a day as a date field writes it: `2026-11-23`.
     pub fn of_day(text: &str) -> Option<Self> {
         let mut parts = text.trim().splitn(3, '-').map(str::parse::<i64>);
@@ -184,6 +196,31 @@ mod tests {
         assert_eq!(moment.date(), "Nov 23, 2026");
         assert_eq!(moment.exact(), "Nov 23, 2026, 12:00 UTC");
         assert_eq!(Timestamp::from_millis(-1).rfc3339(), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn months_end_where_they_end() {
+        for (from, months, to) in [
+            ("2026-01-31", 1, "2026-02-28"),
+            ("2026-01-31", 2, "2026-03-31"),
+            ("2024-01-31", 1, "2024-02-29"),
+            ("2024-02-29", 12, "2025-02-28"),
+            ("2024-02-29", 48, "2028-02-29"),
+            ("2026-11-30", 1, "2026-12-30"),
+            ("2026-12-31", 2, "2027-02-28"),
+            ("2026-10-31", 13, "2027-11-30"),
+            ("2026-05-15", 0, "2026-05-15"),
+        ] {
+            let later = Timestamp::of_day(from)
+                .unwrap()
+                .after(hours(9))
+                .months_after(months);
+            assert_eq!(
+                later.rfc3339(),
+                format!("{to}T09:00:00Z"),
+                "{from} and {months}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use crate::catalog::EventType;
-use crate::domain::grouped;
+use crate::domain::{Money, grouped};
 
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
 #[expect(clippy::too_many_lines, reason = "a table: a sentence for each type")]
@@ -13,6 +13,7 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         texts.collect::<Vec<_>>().join(", ")
     };
     let number = |key: &str| data.get(key).and_then(Value::as_i64).unwrap_or_default();
+    let money = |key: &str| Money::from_cents(number(key));
     let role = |key: &str| {
         text(key)
             .parse::<crate::domain::Role>()
@@ -117,6 +118,16 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::CreditsLow if data.get("balance").is_some() => {
             format!("Only {} credits are left", grouped(number("balance")))
+        }
+        EventType::BillingPaymentSucceeded if !text("for").is_empty() => {
+            format!("{actor} paid {} for {}", money("amount"), text("for"))
+        }
+        EventType::BillingPaymentFailed if !text("for").is_empty() => {
+            format!(
+                "A payment of {} for {} was declined",
+                money("amount"),
+                text("for")
+            )
         }
         EventType::SystemAnnouncement
         | EventType::SystemMaintenanceScheduled

@@ -11,6 +11,7 @@ mod demo;
 mod invitations;
 mod members;
 mod notifications;
+mod payments;
 mod schema;
 mod secrets;
 mod session;

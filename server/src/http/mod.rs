@@ -108,7 +108,7 @@ pub struct Route {
 }
 
 /// Every route that is neither a page nor a server function. The access matrix of the tests goes by this list.
-pub const ROUTES: [Route; 7] = [
+pub const ROUTES: [Route; 8] = [
     Route {
         method: "POST",
         path: "/unsubscribe/{token}",
@@ -132,6 +132,12 @@ pub const ROUTES: [Route; 7] = [
         path: "/live",
         place: Place::Pages,
         handler: || get(live::stream),
+    },
+    Route {
+        method: "POST",
+        path: "/stripe/webhook",
+        place: Place::Watch,
+        handler: || post(pages::payment_event),
     },
     Route {
         method: "GET",

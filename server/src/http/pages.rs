@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use app::db::entity;
 use app::domain::AppError;
 use app::form::Flash;
+use app::payments::intake;
 use app::session::Caller;
 use app::settings::credits;
 use app::settings::members::store::export_csv;
 use app::settings::notifications::store::{read_unsubscribe, write};
 use axum::Extension;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
@@ -48,6 +49,19 @@ pub async fn unsubscribe_by_one_click(
     };
     match write(&state.house, user, &[(switch, false)]).await {
         Ok(()) => "Unsubscribed.".into_response(),
+        Err(error) => answer(&error),
+    }
+}
+
+/// What the payment provider tells. Its signature is the proof; whoever tells what cannot be taken in tells it again.
+pub async fn payment_event(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let signature = caller::text(&headers, HeaderName::from_static("stripe-signature"));
+    match intake::take_in(&state.house, signature.unwrap_or_default(), &body).await {
+        Ok(()) => "ok".into_response(),
         Err(error) => answer(&error),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use app::house::House;
+use app::payments::{intake, simulated};
 use app::session::store;
 use app::settings::api_keys::usage;
 use app::settings::credits;
@@ -28,6 +29,11 @@ pub async fn run(house: House, stop: CancellationToken) {
         }
         if let Ok(books @ 1..) = credits::store::sweep(&house).await {
             tracing::debug!(books, "let credits expire, or gave them back");
+        }
+        for swept in [intake::sweep(&house).await, simulated::sweep(&house).await] {
+            if let Ok(removed @ 1..) = swept {
+                tracing::debug!(removed, "forgot what the payment provider told long ago");
+            }
         }
         if let Ok(touched @ 1..) = tidy(&house).await {
             tracing::debug!(touched, "forgot what is old of deliveries");

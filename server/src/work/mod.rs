@@ -6,6 +6,7 @@ pub mod housekeeping;
 pub mod keys;
 pub mod mail;
 mod notify;
+pub mod payments;
 pub mod relay;
 mod smtp;
 pub mod webhooks;
@@ -42,6 +43,7 @@ pub fn start(
     crew.begin("dispatcher", dispatch::run);
     crew.begin("housekeeping", housekeeping::run);
     crew.begin("keys", keys::run);
+    crew.begin("payments", payments::run);
     if let Some(post) = mail::Post::new(config, meters) {
         crew.begin("mail", move |house, stop| {
             mail::run(house, post.clone(), stop)

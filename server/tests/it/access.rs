@@ -399,7 +399,22 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ("load_webhooks", vec![workspace()]),
         (
             "load_credits",
-            vec![workspace(), ("kind", s("")), ("before", s(""))],
+            vec![
+                workspace(),
+                ("kind", s("")),
+                ("before", s("")),
+                ("payment", s("")),
+            ],
+        ),
+        (
+            "buy_credits",
+            vec![form_workspace(), ("form[credits]", s("1000"))],
+        ),
+        // The link is the proof, and nobody has one that leads nowhere.
+        ("load_checkout", vec![("checkout", s("nothing"))]),
+        (
+            "choose_payment",
+            vec![("form[checkout]", s("nothing")), ("form[choice]", s("pay"))],
         ),
         (
             "recover_deliveries",
@@ -606,6 +621,7 @@ async fn every_page() {
                 .replace("{slug}", "acme")
                 .replace("{key}", &key)
                 .replace("{token}", "nonsense")
+                .replace("{checkout}", "nonsense")
                 .replace("{webhook}", &webhook);
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {
@@ -627,7 +643,8 @@ async fn every_page() {
     insta::assert_snapshot!("pages", table);
 }
 
-/// What is posted neither to a server function nor from a page of ours: by mail programs. No cookie matters there.
+/// What is posted neither to a server function nor from a page of ours: by mail programs, and by whoever collects the
+/// money. No cookie matters there.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_other_post() {
     let template = template(Kind::Sqlite).await;
@@ -638,7 +655,7 @@ async fn every_other_post() {
         .collect();
     assert_eq!(
         posts,
-        ["/unsubscribe/{token}"],
+        ["/unsubscribe/{token}", "/stripe/webhook"],
         "every such route is called below"
     );
     for caller in CALLERS {
@@ -653,6 +670,8 @@ async fn every_other_post() {
             let answer = server.call(caller, &path, &fields).await;
             assert_eq!(answer.status, status, "{path} as {caller}");
         }
+        let answer = server.call(caller, "/stripe/webhook", &[]).await;
+        assert_eq!(answer.status, 400, "nothing unsigned, from {caller}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Settings → Credits as a browser gets it.
 
+use app::db::entity::{Workspace, workspace};
 use app::session::{Agent, Caller};
 use app::settings::credits::store;
 use app::settings::credits::wire::Use;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::both::both;
 use crate::support::{Server, info};
@@ -53,7 +55,8 @@ both! {
         ] {
             assert!(page.contains(row), "{row} in {page}");
         }
-        assert!(!page.contains("|Buy|"), "nothing can be bought before there are payments");
+        assert!(!page.contains("|Buy|") && page.contains("|To buy more, ask an owner or admin"));
+        assert_eq!(text(&shown(server, "adam", PAGE).await).matches("|Buy|").count(), 4, "three, and their column");
     }
 
     async fn the_balance_is_what_is_left_after_spending(server) {
@@ -77,6 +80,37 @@ both! {
         assert!(text(&after).contains(&buys), "{buys} in {}", text(&after));
     }
 
+    async fn buying_leads_to_the_page_on_which_it_is_paid_and_back(server) {
+        let read = server.house.db().read();
+        let acme = Workspace::find().filter(workspace::Column::Slug.eq("acme")).one(read).await.unwrap().unwrap();
+        let buy = |credits: &str| vec![
+            ("form[workspace]", acme.id.to_string()), ("form[credits]", credits.to_owned()), ("_back", PAGE.to_owned()),
+        ];
+        let answer = server.submit("adam", "/fn/buy_credits", &buy("1000")).await;
+        assert_eq!(answer.status, 303);
+        let pay = answer.header("location").to_owned();
+        let page = text(&shown(server, "nobody", &pay).await);
+        assert!(page.contains("|$29 |for |1,000 credits|"), "{page}");
+        let choose = |choice: &str| vec![
+            ("form[checkout]", pay.trim_start_matches("/pay/").to_owned()), ("form[choice]", choice.to_owned()),
+        ];
+        let answer = server.submit("adam", "/fn/choose_payment", &choose("pay")).await;
+        assert_eq!(answer.status, 303);
+        let back = answer.header("location").to_owned();
+        assert!(back.starts_with("/w/acme/settings/credits?payment=pay_"), "{back}");
+        let page = text(&shown(server, "adam", &back).await);
+        assert!(page.contains("|The payment of $29 went through, and the 1,000 credits are yours.|"), "{page}");
+        assert!(page.contains("|Purchased  |+|1,000|"), "{page}");
+        let again = server.call("adam", "/fn/choose_payment", &choose("pay")).await;
+        assert_eq!(again.status, 409, "once");
+        let elsewhere = back.replace("acme", "globex");
+        assert!(!shown(server, "greta", &elsewhere).await.contains("went through"), "another's payment");
+        // What is not for sale, and by whom nothing can be bought.
+        for (who, credits, status) in [("adam", "999", 422), ("adam", "", 422), ("mia", "1000", 403)] {
+            assert_eq!(server.call(who, "/fn/buy_credits", &buy(credits)).await.status, status, "{who}: {credits}");
+        }
+    }
+
     async fn the_ledger_is_filtered_and_paged_by_its_address(server) {
         let bought = shown(server, "adam", &format!("{PAGE}?kind=purchase")).await;
         let rows = |page: &str| page.matches("data-label=\"Balance\"").count();
@@ -88,7 +122,7 @@ both! {
         loop {
             let page = shown(server, "adam", &path).await;
             seen += rows(&page);
-            let Some(next) = page.split("?before=").nth(1) else { break };
+            let Some(next) = page.split("href=\"?before=").nth(1) else { break };
             path = format!("{PAGE}?before={}", next.split('"').next().unwrap());
         }
         let csv = server.page("adam", "/w/acme/credits.csv").await;

@@ -22,7 +22,11 @@ pub mod mail;
 pub mod membership;
 pub mod notification;
 pub mod notification_preference;
+pub mod payment;
+pub mod payment_event;
 pub mod session;
+pub mod simulated_checkout;
+pub mod simulated_event;
 pub mod slug_claim;
 pub mod token;
 pub mod user;
@@ -51,7 +55,11 @@ pub use mail::Entity as Mail;
 pub use membership::Entity as Membership;
 pub use notification::Entity as Notification;
 pub use notification_preference::Entity as NotificationPreference;
+pub use payment::Entity as Payment;
+pub use payment_event::Entity as PaymentEvent;
 pub use session::Entity as Session;
+pub use simulated_checkout::Entity as SimulatedCheckout;
+pub use simulated_event::Entity as SimulatedEvent;
 pub use slug_claim::Entity as SlugClaim;
 pub use token::Entity as Token;
 pub use user::Entity as User;
@@ -88,6 +96,7 @@ not_numbers!(
     crate::domain::MailId,
     crate::domain::MembershipId,
     crate::domain::NotificationId,
+    crate::domain::PaymentId,
     crate::domain::SessionId,
     crate::domain::Slug,
     crate::domain::TokenId,

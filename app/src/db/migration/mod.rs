@@ -1,7 +1,7 @@
 //! The schema, written by hand: one file a step, applied in order, never edited once released.
 //!
-//! Each step is SQL that both databases understand, with three words left open because they name types differently:
-//! `{uuid}`, `{bytes}` and `{json}`. Times are `bigint` milliseconds since the Unix epoch. A test holds the result
+//! Each step is SQL that both databases understand, with four words left open because they say them differently:
+//! the types `{uuid}`, `{bytes}` and `{json}`, and the moment `{now}`. Times are `bigint` milliseconds since the Unix epoch. A test holds the result
 //! against the entities.
 
 mod m0001_people;
@@ -12,6 +12,7 @@ mod m0005_api_keys;
 mod m0006_webhooks;
 mod m0007_known_networks;
 mod m0008_credits;
+mod m0009_payments;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_webhooks::Migration),
             Box::new(m0007_known_networks::Migration),
             Box::new(m0008_credits::Migration),
+            Box::new(m0009_payments::Migration),
         ]
     }
 }
@@ -37,14 +39,25 @@ impl MigratorTrait for Migrator {
 /// Runs `sql` with the database's own type names filled in.
 async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
     let connection = manager.get_connection();
-    let (uuid, bytes, json) = match connection.get_database_backend() {
-        DbBackend::Postgres => ("uuid", "bytea", "jsonb"),
-        _ => ("uuid_text", "blob", "jsonb_text"),
+    let (uuid, bytes, json, now) = match connection.get_database_backend() {
+        DbBackend::Postgres => (
+            "uuid",
+            "bytea",
+            "jsonb",
+            "CAST(extract(epoch FROM now()) * 1000 AS bigint)",
+        ),
+        _ => (
+            "uuid_text",
+            "blob",
+            "jsonb_text",
+            "(CAST(strftime('%s', 'now') AS integer) * 1000)",
+        ),
     };
     let sql = sql
         .replace("{uuid}", uuid)
         .replace("{bytes}", bytes)
-        .replace("{json}", json);
+        .replace("{json}", json)
+        .replace("{now}", now);
     connection.execute_unprepared(&sql).await.map(|_| ())
 }
 

@@ -1,21 +1,53 @@
 use leptos::prelude::*;
 
-use super::model::CreditsView;
+use super::model::{BuyForm, CreditsView};
 use crate::call::Compact;
 use crate::domain::AppError;
+use crate::form::Done;
 
 #[cfg(feature = "ssr")]
-use {super::view, crate::session::caller};
+use {
+    super::view,
+    crate::payments::{self, model::Purpose},
+    crate::session::caller,
+};
 
-/// `kind` and `before` as they stand in the address; what makes no sense counts as nothing.
+/// `kind`, `before` and `payment` as they stand in the address; what makes no sense counts as nothing.
 #[server(output = Compact)]
 pub async fn load_credits(
     workspace: String,
     kind: String,
     before: String,
+    payment: String,
 ) -> Result<CreditsView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (kind, before) = (kind.parse().ok(), before.parse().ok());
-    view::page(caller.house(), &actor.into(), kind, before).await
+    let mut view = view::page(caller.house(), &actor.clone().into(), kind, before).await?;
+    if view.may_buy
+        && let Ok(payment) = payment.parse()
+    {
+        view.payment = payments::store::view(caller.house(), &actor, payment).await?;
+    }
+    Ok(view)
+}
+
+/// Leads to the page on which a package is paid. The price is the catalogue's.
+#[server(output = Compact)]
+pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let packages = &caller.house().catalog().packages;
+    let package = packages
+        .iter()
+        .find(|package| form.credits.parse() == Ok(package.credits))
+        .ok_or_else(|| AppError::field("credits", "Choose one of the packages"))?;
+    let page = format!("/w/{}/settings/credits", actor.slug());
+    let purpose = Purpose::Credits {
+        credits: package.credits,
+    };
+    let place =
+        payments::store::begin(caller.house(), &actor, &purpose, package.price, &page).await?;
+    leptos_axum::redirect(&place);
+    Ok(Done::default())
 }

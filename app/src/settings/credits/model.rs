@@ -3,7 +3,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{CreditPackage, Feature, named};
-use crate::domain::{CreditEntryId, Timestamp, days, grouped, hours, minutes};
+use crate::domain::{CreditEntryId, Timestamp, WorkspaceId, days, grouped, hours, minutes};
+use crate::payments::model::PaymentView;
 
 /// How often one call uses a feature at most.
 pub const MOST_AT_ONCE: u32 = 10_000;
@@ -76,6 +77,10 @@ pub const BUYS: usize = 3;
 /// The page of a workspace's credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditsView {
+    pub workspace: WorkspaceId,
+    pub may_buy: bool,
+    /// The payment from which one comes back.
+    pub payment: Option<PaymentView>,
     pub plan: i64,
     pub purchased: i64,
     pub renews_at: Option<Timestamp>,
@@ -97,6 +102,14 @@ impl CreditsView {
     pub fn balance(&self) -> i64 {
         self.plan + self.purchased
     }
+}
+
+/// Which package is to be bought, by how many credits it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuyForm {
+    pub workspace: String,
+    pub credits: String,
 }
 
 /// Until when the balance lasts.

@@ -1,24 +1,30 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::api::LoadCredits;
+use server_fn::ServerFn;
+
+use super::api::{BuyCredits, LoadCredits};
 use super::chart::chart;
 use super::model::{CreditsView, EntryKind, EntryRow, Lasts};
 use crate::domain::grouped;
 use crate::live::Topic;
+use crate::payments::model::PaymentStatus;
 use crate::ui::{
-    Badge, Card, Data, Empty, Icon, PageHeader, Time, guarded, icon, rows, use_asked, use_slug,
-    view,
+    Badge, Card, Data, Empty, Form, Hidden, Icon, PageHeader, Time, guarded, icon, rows, use_asked,
+    use_slug, view,
 };
 
 #[component]
 pub fn CreditsPage() -> impl IntoView {
     let (slug, kind, before) = (use_slug(), use_asked("kind"), use_asked("before"));
+    let payment = use_asked("payment");
     view! {
         <Title text="Credits"/>
         <PageHeader title="Credits" lead="What the workspace has to spend on the product's AI features, and what it was spent on."/>
         {guarded(
-            move || LoadCredits { workspace: slug.get(), kind: kind.get(), before: before.get() },
+            move || LoadCredits {
+                workspace: slug.get(), kind: kind.get(), before: before.get(), payment: payment.get(),
+            },
             &[Topic::Credits],
             move |data| credits(data, slug, kind),
         )}
@@ -26,7 +32,18 @@ pub fn CreditsPage() -> impl IntoView {
 }
 
 fn credits(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> impl IntoView {
+    let paid = move || {
+        data.with(|view| view.payment.clone()).map(|payment| {
+            let (tone, mark) = match payment.status {
+                PaymentStatus::Paid => ("info", Icon::CircleCheck),
+                PaymentStatus::Declined | PaymentStatus::Expired => ("warning", Icon::CircleX),
+                _ => ("info", Icon::Clock),
+            };
+            view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{payment.sentence()}</p></div> }
+        })
+    };
     view! {
+        {paid}
         {balance(data)}
         {packages(data)}
         {costs(data)}
@@ -82,16 +99,31 @@ fn balance(data: Data<CreditsView>) -> AnyView {
 }
 
 fn packages(data: Data<CreditsView>) -> AnyView {
+    let (workspace, may_buy) = data.with_untracked(|view| (view.workspace, view.may_buy));
     let rows = move || {
         data.with(|view| view.packages.clone())
             .into_iter()
             .map(|(package, discount)| {
                 let discount = discount.map_or("—".to_owned(), |percent| format!("{percent}%"));
+                let name = format!("package-{}", package.credits);
+                let described_by = name.clone();
+                let buy = may_buy.then(move || {
+                    view! {
+                        <td class="actions">
+                            <Form action=BuyCredits::PATH key=package.credits.to_string() class="inline-form" reload=true>
+                                <Hidden name="form[workspace]" value=workspace.to_string()/>
+                                <Hidden name="form[credits]" value=package.credits.to_string()/>
+                                <button type="submit" class="button" aria-describedby=described_by>"Buy"</button>
+                            </Form>
+                        </td>
+                    }
+                });
                 view! {
                     <tr>
-                        <th scope="row">{grouped(package.credits.into())}" credits"</th>
+                        <th scope="row" id=name>{grouped(package.credits.into())}" credits"</th>
                         <td class="tabular">{package.price.to_string()}</td>
                         <td class="tabular">{discount}</td>
+                        {buy}
                     </tr>
                 }
             })
@@ -102,10 +134,14 @@ fn packages(data: Data<CreditsView>) -> AnyView {
             <div class="table-wrap">
                 <table class="table">
                     <caption class="visually-hidden">"Credit packages"</caption>
-                    <thead><tr><th scope="col">"Package"</th><th scope="col">"Price"</th><th scope="col">"Discount"</th></tr></thead>
+                    <thead><tr>
+                        <th scope="col">"Package"</th><th scope="col">"Price"</th><th scope="col">"Discount"</th>
+                        {may_buy.then(|| view! { <td><span class="visually-hidden">"Buy"</span></td> })}
+                    </tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
+            {(!may_buy).then(|| view! { <p class="muted">"To buy more, ask an owner or admin of this workspace."</p> })}
         </Card>
     }
     .into_any()

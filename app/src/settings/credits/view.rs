@@ -166,6 +166,9 @@ pub async fn page(
     let buys = features.iter().take(BUYS);
     let buys = buys.map(|feature| times(there.total() / i64::from(feature.credits), &feature.name));
     Ok(CreditsView {
+        workspace: agent.workspace(),
+        may_buy: agent.may(Permission::ManageBilling),
+        payment: None,
         plan: there.plan,
         purchased: there.purchased,
         renews_at: there.renews_at,

@@ -1,0 +1,21 @@
+//! Something that the payment provider told.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{PaymentId, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "payment_events")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    #[sea_orm(column_name = "type")]
+    pub event_type: String,
+    pub payment_id: Option<PaymentId>,
+    pub received_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

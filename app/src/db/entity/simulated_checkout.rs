@@ -1,0 +1,25 @@
+//! A page of the simulated provider on which something is paid.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{Money, Timestamp};
+use crate::payments::model::CheckoutStatus;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "simulated_checkouts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub reference: String,
+    pub amount: Money,
+    pub description: String,
+    pub return_path: String,
+    pub status: CheckoutStatus,
+    pub created_at: Timestamp,
+    pub due_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

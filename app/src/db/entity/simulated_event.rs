@@ -1,0 +1,20 @@
+//! Something that the simulated provider has to tell, or has told.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "simulated_events")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub body: String,
+    pub created_at: Timestamp,
+    pub told_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

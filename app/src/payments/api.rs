@@ -1,0 +1,30 @@
+use leptos::prelude::*;
+
+use super::model::{CheckoutView, ChoiceForm};
+use crate::call::Compact;
+use crate::domain::AppError;
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use {super::model::Choice, super::simulated, crate::session::house};
+
+/// Anyone with the link may pay, as with any provider.
+#[server(output = Compact)]
+pub async fn load_checkout(checkout: String) -> Result<CheckoutView, AppError> {
+    simulated::view(&house()?, &checkout).await
+}
+
+#[server(output = Compact)]
+pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<Done, AppError> {
+    let choice: Choice = form
+        .choice
+        .parse()
+        .map_err(|_| AppError::field("choice", "Choose what becomes of the payment"))?;
+    let back = simulated::choose(&house()?, &form.checkout, choice).await?;
+    leptos_axum::redirect(&back);
+    Ok(Done::said(match choice {
+        Choice::Pay => "Payment made",
+        Choice::Confirm => "The bank is confirming the payment",
+        Choice::Decline => "Payment declined",
+    }))
+}

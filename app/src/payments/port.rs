@@ -1,0 +1,61 @@
+//! The port: what the house asks of whoever collects the money.
+
+use std::fmt::Debug;
+
+use sea_orm::prelude::async_trait::async_trait;
+
+use super::model::PaymentStatus;
+use crate::db::entity::payment;
+use crate::domain::{AppError, Money, PaymentId, Secret};
+use crate::house::House;
+
+/// What is to be paid.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The provider is asked with it as the idempotency key: asked again, it answers with the same page.
+    pub payment: PaymentId,
+    pub amount: Money,
+    pub description: String,
+    /// Where the buyer comes back to, paid or not: a path of ours.
+    pub return_path: String,
+}
+
+/// A page of the provider.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// The provider's name for it.
+    pub id: String,
+    /// A path of ours, or an address elsewhere.
+    pub url: String,
+}
+
+/// What became of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    pub status: PaymentStatus,
+    /// How much was charged, where that is said.
+    pub charged: Option<Money>,
+}
+
+impl From<PaymentStatus> for Fate {
+    fn from(status: PaymentStatus) -> Self {
+        Self {
+            status,
+            charged: None,
+        }
+    }
+}
+
+/// Whoever collects the money.
+#[async_trait]
+pub trait Provider: Debug + Send + Sync {
+    /// A page on which the buyer pays.
+    async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError>;
+
+    /// What became of a payment, as the provider's books say; nothing where they know of none.
+    async fn look(&self, house: &House, payment: &payment::Model)
+    -> Result<Option<Fate>, AppError>;
+
+    /// What its events are signed with.
+    fn signing_secret(&self, house: &House) -> Secret;
+}

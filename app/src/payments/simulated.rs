@@ -1,0 +1,257 @@
+//! The provider for want of another: no money moves. It has a page to pay on, books of its own, and a bank that takes
+//! its time when one wants it to; and it tells of what happened as any provider does, by signed events.
+
+use std::time::Duration;
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use serde_json::json;
+
+use super::intake;
+use super::model::{CHECKOUT_LIFE, CURRENCY, CheckoutStatus, CheckoutView, Choice, PaymentStatus};
+use super::port::{Checkout, Fate, Order, Provider};
+use crate::db::Tx;
+use crate::db::entity::{self, payment, simulated_checkout, simulated_event};
+use crate::domain::{AppError, Secret, Timestamp, days};
+use crate::house::House;
+use crate::keyring::Token;
+
+/// How long the bank takes to confirm.
+const CONFIRMS_AFTER: Duration = Duration::from_secs(5);
+/// How much one round does at most.
+const A_ROUND: u64 = 50;
+/// How long it is remembered what was told.
+const MEMORY: Duration = days(90);
+
+#[derive(Debug)]
+pub struct Simulated;
+
+#[async_trait]
+impl Provider for Simulated {
+    async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError> {
+        let now = Timestamp::now();
+        let row = simulated_checkout::ActiveModel {
+            // Who knows it may pay: as hard to guess as a session.
+            id: Set(Token::generate().plain().expose().to_owned()),
+            reference: Set(order.payment.to_string()),
+            amount: Set(order.amount),
+            description: Set(order.description.clone()),
+            return_path: Set(order.return_path.clone()),
+            status: Set(CheckoutStatus::Open),
+            created_at: Set(now),
+            due_at: Set(Some(now.after(CHECKOUT_LIFE))),
+        };
+        let tx = house.db().begin().await?;
+        entity::SimulatedCheckout::insert(row)
+            .on_conflict(
+                OnConflict::column(simulated_checkout::Column::Reference)
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(&tx)
+            .await?;
+        let checkout = entity::SimulatedCheckout::find()
+            .filter(simulated_checkout::Column::Reference.eq(order.payment.to_string()))
+            .one(&tx)
+            .await?
+            .ok_or(AppError::NotFound)?;
+        tx.commit().await?;
+        Ok(Checkout {
+            url: format!("/pay/{}", checkout.id),
+            id: checkout.id,
+        })
+    }
+
+    async fn look(
+        &self,
+        house: &House,
+        payment: &payment::Model,
+    ) -> Result<Option<Fate>, AppError> {
+        let checkout = entity::SimulatedCheckout::find()
+            .filter(simulated_checkout::Column::Reference.eq(payment.id.to_string()))
+            .one(house.db().read())
+            .await?;
+        Ok(checkout.map(|checkout| Fate {
+            status: match checkout.status {
+                CheckoutStatus::Open => PaymentStatus::Open,
+                CheckoutStatus::Confirming => PaymentStatus::Confirming,
+                CheckoutStatus::Paid => PaymentStatus::Paid,
+                CheckoutStatus::Declined => PaymentStatus::Declined,
+                CheckoutStatus::Expired => PaymentStatus::Expired,
+            },
+            charged: Some(checkout.amount),
+        }))
+    }
+
+    fn signing_secret(&self, house: &House) -> Secret {
+        Secret::from(house.keyring().tag("simulated payments", b"events"))
+    }
+}
+
+/// The page on which a payment is made.
+pub async fn view(house: &House, id: &str) -> Result<CheckoutView, AppError> {
+    let checkout = entity::SimulatedCheckout::find_by_id(id)
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    Ok(CheckoutView {
+        id: checkout.id,
+        amount: checkout.amount,
+        description: checkout.description,
+        status: checkout.status,
+        return_path: checkout.return_path,
+    })
+}
+
+/// What was pressed on the page. Answers where the buyer came from.
+pub async fn choose(house: &House, id: &str, choice: Choice) -> Result<String, AppError> {
+    let back = decide(house, id, choice).await?;
+    // Told by the worker too, should this fail or never be reached.
+    if let Err(error) = tell(house, Timestamp::now()).await {
+        tracing::warn!(%error, "what was paid could not be told at once");
+    }
+    Ok(back)
+}
+
+/// Writes into the provider's books what was pressed. Answers where the buyer came from.
+pub async fn decide(house: &House, id: &str, choice: Choice) -> Result<String, AppError> {
+    let now = Timestamp::now();
+    let mut tx = house.db().begin().await?;
+    let checkout = entity::SimulatedCheckout::find_by_id(id)
+        .lock_exclusive()
+        .one(&tx)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    if checkout.status != CheckoutStatus::Open {
+        let problem = format!("This payment is {} already.", checkout.status);
+        return Err(AppError::Conflict(problem));
+    }
+    let (status, due) = match choice {
+        Choice::Pay => (CheckoutStatus::Paid, None),
+        Choice::Confirm => (CheckoutStatus::Confirming, Some(now.after(CONFIRMS_AFTER))),
+        Choice::Decline => (CheckoutStatus::Declined, None),
+    };
+    turn(&mut tx, &checkout, status, due, now).await?;
+    tx.commit().await?;
+    Ok(checkout.return_path)
+}
+
+/// Writes down what became of a checkout, and that it is to be told.
+async fn turn(
+    tx: &mut Tx,
+    checkout: &simulated_checkout::Model,
+    status: CheckoutStatus,
+    due: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    use simulated_checkout::Column;
+    let (event_type, payment_status) = match (checkout.status, status) {
+        (CheckoutStatus::Confirming, CheckoutStatus::Paid) => {
+            ("checkout.session.async_payment_succeeded", "paid")
+        }
+        (_, CheckoutStatus::Paid) => ("checkout.session.completed", "paid"),
+        (_, CheckoutStatus::Confirming) => ("checkout.session.completed", "unpaid"),
+        (_, CheckoutStatus::Declined) => ("checkout.session.async_payment_failed", "unpaid"),
+        (_, CheckoutStatus::Expired | CheckoutStatus::Open) => {
+            ("checkout.session.expired", "unpaid")
+        }
+    };
+    entity::SimulatedCheckout::update_many()
+        .col_expr(Column::Status, Expr::value(status))
+        .col_expr(Column::DueAt, Expr::value(due))
+        .filter(Column::Id.eq(&checkout.id))
+        .exec(tx)
+        .await?;
+    let id = format!("evt_{}", Token::generate().plain().expose());
+    let body = json!({
+        "id": id,
+        "object": "event",
+        "type": event_type,
+        "created": now.millis() / 1000,
+        "data": { "object": {
+            "id": checkout.id,
+            "object": "checkout.session",
+            "client_reference_id": checkout.reference,
+            "amount_total": checkout.amount,
+            "currency": CURRENCY,
+            "payment_status": payment_status,
+        } },
+    });
+    simulated_event::ActiveModel {
+        id: Set(id),
+        body: Set(body.to_string()),
+        created_at: Set(now),
+        told_at: Set(None),
+    }
+    .insert(tx)
+    .await?;
+    Ok(())
+}
+
+/// Lets the bank confirm what is due, and what nobody paid in time expire. Answers how many.
+pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
+    use simulated_checkout::Column;
+    let due = entity::SimulatedCheckout::find()
+        .filter(Column::DueAt.lte(now))
+        .order_by_asc(Column::DueAt)
+        .limit(A_ROUND)
+        .all(house.db().read())
+        .await?;
+    for found in &due {
+        let mut tx = house.db().begin().await?;
+        let checkout = entity::SimulatedCheckout::find_by_id(&found.id)
+            .lock_exclusive()
+            .one(&tx)
+            .await?;
+        // Somebody may have paid meanwhile.
+        let Some(checkout) = checkout.filter(|now_there| now_there.status == found.status) else {
+            continue;
+        };
+        let status = match checkout.status {
+            CheckoutStatus::Confirming => CheckoutStatus::Paid,
+            _ => CheckoutStatus::Expired,
+        };
+        turn(&mut tx, &checkout, status, None, now).await?;
+        tx.commit().await?;
+    }
+    Ok(due.len())
+}
+
+/// Tells what has not been told yet, oldest first. Answers how much.
+pub async fn tell(house: &House, now: Timestamp) -> Result<usize, AppError> {
+    use simulated_event::Column;
+    let untold = entity::SimulatedEvent::find()
+        .filter(Column::ToldAt.is_null())
+        .order_by_asc(Column::CreatedAt)
+        .limit(A_ROUND)
+        .all(house.db().read())
+        .await?;
+    let secret = Simulated.signing_secret(house);
+    for event in &untold {
+        let second = Timestamp::now().millis() / 1000;
+        let header = intake::sign(&secret, second, event.body.as_bytes());
+        intake::take_in(house, &header, event.body.as_bytes()).await?;
+        let tx = house.db().begin().await?;
+        entity::SimulatedEvent::update_many()
+            .col_expr(Column::ToldAt, Expr::value(Some(now)))
+            .filter(Column::Id.eq(&event.id))
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+    }
+    Ok(untold.len())
+}
+
+/// Forgets what was told long ago.
+pub async fn sweep(house: &House) -> Result<u64, AppError> {
+    let tx = house.db().begin().await?;
+    let gone = entity::SimulatedEvent::delete_many()
+        .filter(simulated_event::Column::ToldAt.lt(Timestamp::now().before(MEMORY)))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(gone.rows_affected)
+}

@@ -1,0 +1,371 @@
+//! Payments: who may begin one, that what is charged is granted once whatever happens between, and that nothing is
+//! believed that is not signed.
+
+use app::catalog::{EventType, Mode};
+use app::db::entity::{self, credit_entry, payment};
+use app::domain::{AppError, Money, PaymentId, Permission, Secret, Timestamp, days, minutes};
+use app::payments::intake::{sign, take_in};
+use app::payments::model::{Choice, PaymentStatus, Purpose};
+use app::payments::port::{Order, Provider};
+use app::payments::simulated::{self, Simulated};
+use app::payments::store;
+use app::session::Actor;
+use app::settings::credits::model::EntryKind;
+use app::settings::credits::verify::verify;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both};
+
+const PAGE: &str = "/w/acme/settings/credits";
+const CREDITS: u32 = 1000;
+const PRICE: Money = Money::from_cents(2900);
+
+fn credits() -> Purpose {
+    Purpose::Credits { credits: CREDITS }
+}
+
+/// Begins to buy; answers the payment and the provider's name for its page.
+async fn begin(world: &World, actor: &Actor) -> (PaymentId, String) {
+    let place = store::begin(&world.house, actor, &credits(), PRICE, PAGE)
+        .await
+        .unwrap();
+    let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
+    let payment = entity::Payment::find()
+        .filter(payment::Column::CheckoutId.eq(&checkout))
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+        .unwrap();
+    (payment.id, checkout)
+}
+
+async fn payment(world: &World, id: PaymentId) -> payment::Model {
+    entity::Payment::find_by_id(id)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+async fn status(world: &World, id: PaymentId) -> PaymentStatus {
+    payment(world, id).await.status
+}
+
+/// How often this payment was granted.
+async fn granted(world: &World, id: PaymentId) -> usize {
+    let entries = entity::CreditEntry::find()
+        .filter(credit_entry::Column::Kind.eq(EntryKind::Purchase))
+        .filter(credit_entry::Column::Mode.eq(Mode::Live))
+        .filter(credit_entry::Column::IdempotencyKey.eq(id.to_string()))
+        .all(world.house.db().read())
+        .await
+        .unwrap();
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.amount == i64::from(CREDITS))
+    );
+    entries.len()
+}
+
+async fn adds_up(world: &World) {
+    assert_eq!(verify(world.house.db().read()).await.unwrap(), []);
+}
+
+/// An event of the provider.
+fn told(id: &str, event_type: &str, payment: PaymentId, status: &str, amount: i64) -> String {
+    json!({
+        "id": id, "type": event_type, "data": {"object": {
+            "client_reference_id": payment, "payment_status": status, "amount_total": amount, "currency": "usd",
+        }},
+    })
+    .to_string()
+}
+
+async fn take(world: &World, body: &str) -> Result<(), AppError> {
+    let secret = Simulated.signing_secret(&world.house);
+    let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
+    take_in(&world.house, &header, body.as_bytes()).await
+}
+
+both! {
+    async fn what_is_paid_is_granted_to_the_workspace_by_who_paid(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let before = world.events(EventType::BillingPaymentSucceeded).await;
+        let (id, checkout) = begin(world, &adam).await;
+        assert_eq!(status(world, id).await, PaymentStatus::Open);
+        assert_eq!(granted(world, id).await, 0, "not before it is paid");
+        let back = simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap();
+        assert_eq!(back, format!("{PAGE}?payment={id}"));
+        assert_eq!(status(world, id).await, PaymentStatus::Paid);
+        assert_eq!(granted(world, id).await, 1);
+        assert_eq!(world.events(EventType::BillingPaymentSucceeded).await, before + 1);
+        let view = store::view(&world.house, &adam, id).await.unwrap().unwrap();
+        assert_eq!(view.sentence(), "The payment of $29 went through, and the 1,000 credits are yours.");
+        let again = simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap_err();
+        assert!(matches!(again, AppError::Conflict(_)));
+        adds_up(world).await;
+    }
+
+    async fn what_is_declined_or_left_alone_grants_nothing(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let failed = world.events(EventType::BillingPaymentFailed).await;
+        let (declined, checkout) = begin(world, &olivia).await;
+        simulated::choose(&world.house, &checkout, Choice::Decline).await.unwrap();
+        let (left, _) = begin(world, &olivia).await;
+        let later = Timestamp::now().after(days(1)).after(minutes(1));
+        assert_eq!(simulated::pass(&world.house, later).await.unwrap(), 1);
+        simulated::tell(&world.house, later).await.unwrap();
+        assert_eq!(status(world, declined).await, PaymentStatus::Declined);
+        assert_eq!(status(world, left).await, PaymentStatus::Expired);
+        assert_eq!(granted(world, declined).await + granted(world, left).await, 0);
+        assert_eq!(world.events(EventType::BillingPaymentFailed).await, failed + 1, "one was refused, one forgotten");
+    }
+
+    async fn what_the_bank_confirms_later_is_granted_then(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let (id, checkout) = begin(world, &adam).await;
+        simulated::choose(&world.house, &checkout, Choice::Confirm).await.unwrap();
+        assert_eq!(status(world, id).await, PaymentStatus::Confirming);
+        assert_eq!(simulated::pass(&world.house, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
+        let later = Timestamp::now().after(minutes(1));
+        simulated::pass(&world.house, later).await.unwrap();
+        assert_eq!(granted(world, id).await, 0, "it has decided, and not told yet");
+        simulated::tell(&world.house, later).await.unwrap();
+        assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Paid, 1));
+    }
+
+    async fn only_who_manages_billing_begins_and_sees_a_payment(world) {
+        for email in [MIA, CLEO] {
+            let actor = world.actor(email, "acme").await;
+            let refused = store::begin(&world.house, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
+            assert_eq!(refused, AppError::Forbidden { permission: Permission::ManageBilling });
+        }
+        let (id, _) = begin(world, &world.actor(ADAM, "acme").await).await;
+        let mia = world.actor(MIA, "acme").await;
+        assert!(store::view(&world.house, &mia, id).await.is_err());
+        let greta = world.actor(GRETA, "globex").await;
+        assert_eq!(store::view(&world.house, &greta, id).await.unwrap(), None);
+    }
+
+    async fn what_is_not_the_providers_own_word_changes_nothing(world) {
+        let (id, _) = begin(world, &world.actor(ADAM, "acme").await).await;
+        let paid = told("evt_forged", "checkout.session.completed", id, "paid", 2900);
+        let second = Timestamp::now().millis() / 1000;
+        let secret = Simulated.signing_secret(&world.house);
+        for header in [
+            String::new(),
+            sign(&Secret::from("guessed"), second, paid.as_bytes()),
+            sign(&secret, second, b"{}"),
+            sign(&secret, second - 301, paid.as_bytes()),
+        ] {
+            let refused = take_in(&world.house, &header, paid.as_bytes()).await.unwrap_err();
+            assert_eq!(refused, AppError::Malformed);
+        }
+        for body in [
+            told("evt_less", "checkout.session.completed", id, "paid", 29),
+            paid.replace("usd", "jpy").replace("evt_forged", "evt_yen"),
+            told("evt_else", "customer.created", id, "paid", 2900),
+            told("evt_gone", "checkout.session.completed", PaymentId::new(), "paid", 2900),
+        ] {
+            take(world, &body).await.unwrap();
+        }
+        assert!(take(world, "no json").await.is_err());
+        assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Open, 0));
+        take(world, &paid).await.unwrap();
+        assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Paid, 1));
+    }
+
+    async fn events_in_any_order_and_five_times_over_end_the_same(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let kinds = [
+            ("checkout.session.completed", "unpaid"),
+            ("checkout.session.async_payment_failed", "unpaid"),
+            ("checkout.session.expired", "unpaid"),
+            ("checkout.session.async_payment_succeeded", "paid"),
+        ];
+        for round in 0..12_usize {
+            let (id, _) = begin(world, &adam).await;
+            // The last of them, that it was paid, only in every other round.
+            let count = kinds.len() - round % 2;
+            let events: Vec<String> = kinds[..count]
+                .iter()
+                .map(|(kind, status)| told(&format!("evt_{round}_{kind}"), kind, id, status, 2900))
+                .collect();
+            // Each five times, in an order that differs by round: 7 and 11 are prime to what there is of them.
+            let all = events.len() * 5;
+            let tasks = (0..all).map(|n| {
+                let house = world.house.clone();
+                let body = events[(n * 7 + round * 11) % all % events.len()].clone();
+                async move {
+                    let secret = Simulated.signing_secret(&house);
+                    let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
+                    take_in(&house, &header, body.as_bytes()).await.unwrap();
+                }
+            });
+            if round < 6 {
+                for task in tasks { task.await; }
+            } else {
+                // And at the same time.
+                let running: Vec<_> = tasks.map(tokio::spawn).collect();
+                for task in running { task.await.unwrap(); }
+            }
+            let paid = round % 2 == 0;
+            assert_eq!(granted(world, id).await, usize::from(paid), "round {round}");
+            assert_eq!(status(world, id).await == PaymentStatus::Paid, paid, "round {round}");
+        }
+        adds_up(world).await;
+    }
+
+    async fn a_payment_for_a_workspace_that_is_gone_is_kept_on_record(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let (id, checkout) = begin(world, &olivia).await;
+        let tx = world.house.db().begin().await.unwrap();
+        entity::Workspace::delete_by_id(olivia.workspace()).exec(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap();
+        assert_eq!(status(world, id).await, PaymentStatus::Paid);
+        assert_eq!(granted(world, id).await, 0);
+    }
+
+    async fn whatever_is_interrupted_what_was_charged_is_granted_once(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let cases = match world.house.db().backend() {
+            DbBackend::Postgres => 30,
+            _ => 120,
+        };
+        let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+        let steps = proptest::collection::vec(step(), 1..20);
+        let found = TestRunner::new(config).run(&steps, |steps| {
+            tokio::task::block_in_place(|| Handle::current().block_on(run(world, &adam, &steps)))
+        });
+        if let Err(error) = found {
+            panic!("{error}");
+        }
+        adds_up(world).await;
+    }
+}
+
+/// What happens, each part of it ended by a crash before the next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Written down, and nothing else.
+    WriteDown,
+    /// The provider was asked for a page, and its answer lost.
+    Ask(usize),
+    /// Begun whole.
+    Begin,
+    /// Something is pressed on the provider's page, of which it has not told yet.
+    Press(usize, Choice),
+    /// The provider's clock goes on by minutes.
+    Pass(u64),
+    Tell,
+    /// It is asked about what it has not told.
+    Look(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let choice = prop_oneof![
+        3 => Just(Choice::Pay),
+        2 => Just(Choice::Confirm),
+        1 => Just(Choice::Decline),
+    ];
+    prop_oneof![
+        1 => Just(Step::WriteDown),
+        2 => (0..5_usize).prop_map(Step::Ask),
+        3 => Just(Step::Begin),
+        5 => (0..5_usize, choice).prop_map(|(n, choice)| Step::Press(n, choice)),
+        1 => (0..2000_u64).prop_map(Step::Pass),
+        2 => Just(Step::Tell),
+        2 => (0..3000_u64).prop_map(Step::Look),
+    ]
+}
+
+/// A payment, and whether the provider charged for it.
+struct Bought {
+    order: Order,
+    pressed: Option<Choice>,
+}
+
+async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
+    let house = &world.house;
+    let mut bought: Vec<Bought> = Vec::new();
+    let write_down = async || {
+        store::write_down(house, adam, &credits(), PRICE, PAGE)
+            .await
+            .unwrap()
+    };
+    for step in steps {
+        match step {
+            Step::WriteDown | Step::Begin => {
+                let order = write_down().await;
+                if matches!(step, Step::Begin) {
+                    store::ask(house, &order).await.unwrap();
+                }
+                bought.push(Bought {
+                    order,
+                    pressed: None,
+                });
+            }
+            Step::Ask(n) => {
+                if let Some(one) = bought.get(*n) {
+                    let first = house.payments().checkout(house, &one.order).await.unwrap();
+                    let again = house.payments().checkout(house, &one.order).await.unwrap();
+                    prop_assert_eq!(first.id, again.id, "asked twice for the same");
+                }
+            }
+            Step::Press(n, choice) => {
+                let Some(one) = bought.get_mut(*n) else {
+                    continue;
+                };
+                let checkout = house.payments().checkout(house, &one.order).await.unwrap();
+                let pressed = simulated::decide(house, &checkout.id, *choice).await;
+                if pressed.is_ok() {
+                    prop_assert!(one.pressed.is_none(), "pressed twice");
+                    one.pressed = Some(*choice);
+                }
+            }
+            Step::Pass(time) => {
+                simulated::pass(house, Timestamp::now().after(minutes(*time)))
+                    .await
+                    .unwrap();
+            }
+            Step::Tell => {
+                simulated::tell(house, Timestamp::now()).await.unwrap();
+            }
+            Step::Look(time) => {
+                store::look_again(house, Timestamp::now().after(minutes(*time)))
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+    // Started again, and left running for a while. The first look may ask before the provider has told.
+    for later in [days(3), days(9), days(27)] {
+        let now = Timestamp::now().after(later);
+        store::look_again(house, now).await.unwrap();
+        while simulated::pass(house, now).await.unwrap() > 0 {}
+        while simulated::tell(house, now).await.unwrap() > 0 {}
+    }
+    for one in &bought {
+        let paid = matches!(one.pressed, Some(Choice::Pay | Choice::Confirm));
+        let payment = payment(world, one.order.payment).await;
+        prop_assert_eq!(
+            granted(world, payment.id).await,
+            usize::from(paid),
+            "{:?}",
+            payment
+        );
+        prop_assert_eq!(payment.status == PaymentStatus::Paid, paid, "{:?}", payment);
+        prop_assert!(
+            payment.finished_at.is_some() && payment.look_at.is_none(),
+            "{:?}",
+            payment
+        );
+    }
+    Ok(())
+}

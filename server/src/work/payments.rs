@@ -1,0 +1,31 @@
+//! Payments under way: the simulated provider's bank and what it has to tell, and asking again about what was not told.
+
+use std::time::Duration;
+
+use app::domain::{AppError, Timestamp};
+use app::house::House;
+use app::payments::{simulated, store};
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(2);
+
+pub async fn run(house: House, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(EVERY))
+        .await
+        .is_some()
+    {
+        // What fails is logged where it happens and tried again.
+        if let Err(error) = round(&house, Timestamp::now()).await {
+            tracing::warn!(%error, "payments under way could not all be seen to");
+        }
+    }
+}
+
+/// Sees to everything that is due by `now`.
+pub async fn round(house: &House, now: Timestamp) -> Result<(), AppError> {
+    simulated::pass(house, now).await?;
+    simulated::tell(house, now).await?;
+    store::look_again(house, now).await?;
+    Ok(())
+}
