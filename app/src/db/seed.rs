@@ -392,11 +392,16 @@ fn history(
         ),
         (
             21,
-            first,
+            first.clone(),
             EventType::WorkspaceRenamed,
             json!({"from": renamed.0, "to": renamed.1}),
         ),
-        (20, system(), EventType::BillingPaymentSucceeded, json!({})),
+        (
+            12,
+            first.clone(),
+            EventType::BillingPaymentSucceeded,
+            json!({"amount": 2900, "for": "1,000 credits"}),
+        ),
         (
             18,
             second.clone(),

@@ -149,7 +149,7 @@ pub fn StatusRegion() -> impl IntoView {
             .with(|now| now.as_ref().and_then(|done| done.undo.clone()))
     };
     view! {
-        <div class="status-region" data-empty=move || message().is_none().to_string()>
+        <div class="status-region" data-empty=move || message().is_none_or(|text| text.is_empty()).to_string()>
             <p class="status-text" role="status">{message}</p>
             {move || undo().map(|undo| {
                 // The address comes from our own server's answer, and only these functions take things back.

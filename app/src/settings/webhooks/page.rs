@@ -13,7 +13,7 @@ use crate::catalog::{Category, EventType, Mode};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, PageHeader, Submit,
-    Time, guarded, icon, rows, use_slug, use_typed, view,
+    Time, guarded, rows, use_slug, use_typed, view,
 };
 
 pub use super::detail::WebhookPage;
@@ -157,7 +157,7 @@ pub(super) fn fields(held: Held) -> AnyView {
             <GroupError name="headers"/>
         </details>
         {if held.is_test {
-            view! { <p class="hint">{icon(Icon::Info)}"Made with a test key: it gets what test keys cause, and nothing else."</p> }.into_any()
+            view! { <p class="hint">"Made with a test key: it gets what test keys cause, and nothing else."</p> }.into_any()
         } else {
             test_events(held.test_events)
         }}
@@ -253,7 +253,7 @@ fn test_events(checked: bool) -> AnyView {
                 <input type="checkbox" name="form[include_test_events]" value="on" checked=checked/>
                 <span>"Include test events"</span>
             </label>
-            <p class="hint">{icon(Icon::Info)}"Events made with a test key are sent too, with mode test."</p>
+            <p class="hint">"Events made with a test key are sent too, with mode test."</p>
         </div>
     }
     .into_any()

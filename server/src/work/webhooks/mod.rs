@@ -9,7 +9,7 @@ pub mod fan_out;
 mod queue;
 pub mod tidy;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ use queue::{Claim, Held, Outcome};
 const IDLE: Duration = Duration::from_millis(500);
 /// How many outcomes one transaction writes down.
 const MOST_SETTLED: usize = 256;
+/// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, each by
+/// itself, and while they are written nothing is claimed: whoever answers is not to wait for those who do not.
+const MOST_FAILURES: usize = 16;
 /// How many endpoints a claim leaves out by name.
 const MOST_LEFT_OUT: usize = 1_000;
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
@@ -65,7 +68,9 @@ struct Sender {
     house: House,
     settings: Settings,
     endpoints: Endpoints<Job>,
-    done: Vec<(Held, Outcome)>,
+    done: VecDeque<(Held, Outcome)>,
+    /// Attempts that failed, and are not written down yet.
+    failed: VecDeque<(Held, Outcome)>,
     put_off: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Held, Report)>,
     hints: Hints,
@@ -91,7 +96,7 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
                 false
             }
         };
-        if stop.is_cancelled() && sender.endpoints.held() == 0 && sender.done.is_empty() {
+        if stop.is_cancelled() && sender.endpoints.held() == 0 && sender.is_written_down() {
             return;
         }
         if busy {
@@ -141,7 +146,8 @@ impl Sender {
             house,
             settings,
             endpoints: Endpoints::default(),
-            done: Vec::new(),
+            done: VecDeque::new(),
+            failed: VecDeque::new(),
             put_off: BTreeMap::new(),
             results,
             hints: Hints::default(),
@@ -165,15 +171,25 @@ impl Sender {
     fn take_back(&mut self, held: Held, report: Report) {
         self.endpoints
             .ended(held.webhook, report.error.is_none(), report.duration);
-        self.done.push((held, Outcome::Tried(report)));
+        let ended = if report.error.is_some() {
+            &mut self.failed
+        } else {
+            &mut self.done
+        };
+        ended.push_back((held, Outcome::Tried(report)));
         self.start();
+    }
+
+    fn is_written_down(&self) -> bool {
+        self.done.is_empty() && self.failed.is_empty()
     }
 
     /// Writes down what has ended, claims what is due, begins what may begin. Whether there may be more at once.
     async fn turn(&mut self, more: bool) -> Result<bool, AppError> {
         if !more {
             for job in self.endpoints.give_up(None) {
-                self.done.push((job.held, Outcome::Later(Timestamp::now())));
+                self.done
+                    .push_back((job.held, Outcome::Later(Timestamp::now())));
             }
         }
         let settled = self.settle().await?;
@@ -184,37 +200,43 @@ impl Sender {
     }
 
     async fn settle(&mut self) -> Result<bool, AppError> {
-        for (held, _) in &self.done {
+        for (held, _) in self.done.iter().chain(&self.failed) {
             self.hints.waiting.insert(held.workspace);
         }
         let hinted = self.hints.take();
-        if self.done.is_empty() && self.put_off.is_empty() && hinted.is_empty() {
+        if self.is_written_down() && self.put_off.is_empty() && hinted.is_empty() {
             return Ok(false);
         }
-        let batch = self.done.len().min(MOST_SETTLED);
-        let settled = queue::settle(
-            &self.house,
-            &self.settings.waits,
-            &self.done[..batch],
-            &self.put_off,
-            &hinted,
-        )
-        .await;
+        let failures = self.failed.len().min(MOST_FAILURES);
+        let others = self.done.len().min(MOST_SETTLED - failures);
+        let batch: Vec<_> = self
+            .failed
+            .drain(..failures)
+            .chain(self.done.drain(..others))
+            .collect();
+        let put_off: BTreeMap<_, _> = std::iter::from_fn(|| self.put_off.pop_first())
+            .take(MOST_FAILURES)
+            .collect();
+        let settled =
+            queue::settle(&self.house, &self.settings.waits, &batch, &put_off, &hinted).await;
         let fares = match settled {
             Err(error) if self.refusals < MOST_REFUSALS => {
                 self.refusals += 1;
+                let mut batch = batch.into_iter();
+                prepend(&mut self.failed, batch.by_ref().take(failures));
+                prepend(&mut self.done, batch);
+                self.put_off.extend(put_off);
                 return Err(error);
             }
             Err(error) => {
                 // Perhaps one of them cannot be written at all. Their leases run out, and they are sent again.
+                let batch = batch.len();
                 tracing::error!(%error, batch, "what became of deliveries could not be written down");
                 HashMap::new()
             }
             Ok(fares) => fares,
         };
         self.refusals = 0;
-        self.done.drain(..batch);
-        self.put_off.clear();
         let now = Timestamp::now();
         for (id, health) in fares {
             self.endpoints.learn(id, health);
@@ -222,11 +244,11 @@ impl Sender {
                 self.put_off.insert(id, until);
                 for job in self.endpoints.give_up(Some(id)) {
                     let outcome = if job.held.test { now } else { until };
-                    self.done.push((job.held, Outcome::Later(outcome)));
+                    self.done.push_back((job.held, Outcome::Later(outcome)));
                 }
             }
         }
-        Ok(batch > 0)
+        Ok(failures + others > 0 || !self.put_off.is_empty())
     }
 
     async fn claim(&mut self) -> Result<bool, AppError> {
@@ -262,7 +284,7 @@ impl Sender {
                 test: delivery.payload.is_some(),
             };
             if !held.test && !queue::is_open(row) {
-                self.done.push((held, Outcome::Cancelled));
+                self.done.push_back((held, Outcome::Cancelled));
                 continue;
             }
             let body = match (&delivery.payload, claim.events.get(&delivery.event_id)) {
@@ -272,7 +294,7 @@ impl Sender {
                     .or_insert_with(|| Bytes::from(envelope::body(event)))
                     .clone(),
                 (None, None) => {
-                    self.done.push((held, Outcome::Lost));
+                    self.done.push_back((held, Outcome::Lost));
                     continue;
                 }
             };
@@ -282,7 +304,7 @@ impl Sender {
             let Some(target) = target else {
                 // Its secret does not open. An operator has to see to it: the log says so each time.
                 let later = now.after(Duration::from_mins(10));
-                self.done.push((held, Outcome::Later(later)));
+                self.done.push_back((held, Outcome::Later(later)));
                 continue;
             };
             let job = Job {
@@ -305,7 +327,7 @@ impl Sender {
                 if all {
                     self.put_off.insert(row.id, until);
                 }
-                self.done.push((job.held, Outcome::Later(until)));
+                self.done.push_back((job.held, Outcome::Later(until)));
             }
         }
     }
@@ -317,7 +339,8 @@ impl Sender {
             if left < ENOUGH {
                 // It waited here too long, or the process slept. Whoever claims it next sends it.
                 self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
-                self.done.push((job.held, Outcome::Later(Timestamp::now())));
+                self.done
+                    .push_back((job.held, Outcome::Later(Timestamp::now())));
                 continue;
             }
             let (courier, results) = (self.settings.courier.clone(), self.results.clone());
@@ -327,6 +350,14 @@ impl Sender {
                 let _ = results.send((job.held, report));
             });
         }
+    }
+}
+
+/// Puts back what was taken from the front.
+fn prepend<T>(queue: &mut VecDeque<T>, taken: impl Iterator<Item = T>) {
+    let taken: Vec<T> = taken.collect();
+    for one in taken.into_iter().rev() {
+        queue.push_front(one);
     }
 }
 
