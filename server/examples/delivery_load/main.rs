@@ -6,6 +6,7 @@ mod dead;
 mod hostile;
 mod pace;
 mod receiver;
+mod spends;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +28,7 @@ struct Options {
     /// Host and port of the server.
     #[arg(long)]
     address: String,
-    /// A key that may do everything; several, for `dead`, each of another workspace.
+    /// A key that may do everything; several, for `dead` and `spends`, each of another workspace.
     #[arg(long, required = true)]
     key: Vec<String>,
     #[command(subcommand)]
@@ -47,6 +48,8 @@ enum Load {
     Paced { what: What, rate: u32, seconds: u64 },
     /// So many key checks a second, and how long each takes.
     Checks { rate: u32, seconds: u64 },
+    /// As many spends of credits as connections can bring in, by one key or by several in turn.
+    Spends { seconds: u64 },
     /// One endpoint alone, and then among 999 that are dead.
     Dead { seconds: u64 },
     /// Receivers that mean harm, and what they cost the process of this id in memory.
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Load::Checks { rate, seconds } => checks(api, rate, Duration::from_secs(seconds)),
+        Load::Spends { seconds } => spends::measure(&apis, Duration::from_secs(seconds)),
         Load::Dead { seconds } => dead::measure(&apis, Duration::from_secs(seconds)),
         Load::Hostile { pid, seconds } => hostile::measure(api, pid, Duration::from_secs(seconds)),
     }
