@@ -1,7 +1,7 @@
 // Credits: what there is, what each feature takes, and buying more.
 
 import { expectAccessible } from "../support/axe.ts";
-import { card, expect, hydrated, person, press, signIn, test, visit, type Page } from "../support/test.ts";
+import { card, expect, expectSaid, hydrated, person, press, signIn, test, visit, type Page } from "../support/test.ts";
 
 const PAGE = "/w/acme/settings/credits";
 
@@ -121,6 +121,23 @@ test("who may see the balance but not buy is told who can", async ({ page, brows
   await expect(page.getByRole("navigation").getByRole("link", { name: "Credits" })).toHaveCount(0);
   await page.goto(PAGE);
   await expect(page.getByRole("heading", { name: "You may not see this page" })).toBeVisible();
+});
+
+test("when to warn of a low balance is the workspace's own choice", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(422);
+  await signIn(page, person.adam);
+  await visit(page, PAGE);
+  const warning = card(page, "Low balance");
+  await expect(warning.getByText("a tenth of what the plan gives, 200 now")).toBeVisible();
+  await warning.getByLabel("Warn below").fill("soon");
+  await press(page, warning.getByRole("button", { name: "Save Changes" }));
+  await expect(warning.getByText("Enter a whole number of credits, or nothing")).toBeVisible();
+  await expect(warning.getByLabel("Warn below")).toHaveValue("soon");
+  await warning.getByLabel("Warn below").fill("1,500");
+  await press(page, warning.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, "Changes saved");
+  await visit(page, PAGE);
+  await expect(warning.getByLabel("Warn below")).toHaveValue("1500");
 });
 
 test("the ledger is filtered by its address and taken along as a file", async ({ page }) => {

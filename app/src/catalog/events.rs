@@ -149,6 +149,7 @@ event_types! {
     CreditsGranted = "credits.granted", Billing, SeeCredits, "Credits granted";
     CreditsSpent = "credits.spent", Billing, SeeCredits, "Credits spent";
     CreditsLow = "credits.low", Billing, SeeCredits, "Credits running low";
+    CreditsWarningChanged = "credits.warning_changed", Billing, SeeCredits, "Low-balance warning changed";
     CreditsReserved = "credits.reserved", Billing, SeeCredits, "Credits reserved";
     CreditsReleased = "credits.released", Billing, SeeCredits, "Credits released";
     CreditsRefunded = "credits.refunded", Billing, SeeCredits, "Credits refunded";

@@ -119,6 +119,13 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         EventType::CreditsLow if data.get("balance").is_some() => {
             format!("Only {} credits are left", grouped(number("balance")))
         }
+        EventType::CreditsWarningChanged if data.get("to").is_some() => {
+            match data.get("to").and_then(Value::as_i64) {
+                Some(0) => format!("{actor} turned the warning of a low balance off"),
+                Some(mark) => format!("{actor} wants a warning below {} credits", grouped(mark)),
+                None => format!("{actor} left the warning of a low balance to the plan"),
+            }
+        }
         EventType::BillingPaymentSucceeded if !text("for").is_empty() => {
             format!("{actor} paid {} for {}", money("amount"), text("for"))
         }

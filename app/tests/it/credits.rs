@@ -326,6 +326,34 @@ both! {
         assert_eq!(short, Err(AppError::CreditsShort { needed: 196, balance: 195 }));
     }
 
+    async fn a_workspace_says_when_its_people_are_warned(world) {
+        let (mia, adam) = (agent(world, MIA, "acme").await, world.actor(ADAM, "acme").await);
+        let set = async |mark| store::set_low_mark(&world.house, &adam, mark).await.unwrap();
+        let low = async || world.events(EventType::CreditsLow).await;
+        let quick = async |times| { spend(world, &mia, &uses("quick_answer", times), None).await.unwrap(); };
+        let before = low().await;
+        set(Some(500)).await;
+        leave(world, &mia, 500).await;
+        assert_eq!(low().await, before, "not below yet");
+        quick(1).await;
+        quick(399).await;
+        assert_eq!((low().await, balance(world, &mia).await.total()), (before + 1, 100), "once on the way down");
+        buy(world, mia.workspace(), 500, "more").await;
+        quick(101).await;
+        assert_eq!(low().await, before + 2, "and once more after it was above");
+        set(Some(0)).await;
+        quick(400).await;
+        set(None).await;
+        assert_eq!(low().await, before + 2, "never, and not for what lay below before");
+        let changed = world.events(EventType::CreditsWarningChanged).await;
+        set(None).await;
+        assert_eq!((changed, world.events(EventType::CreditsWarningChanged).await), (3, 3), "nothing changed the last time");
+        let mia = world.actor(MIA, "acme").await;
+        let refused = store::set_low_mark(&world.house, &mia, Some(1)).await;
+        assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::ManageBilling }));
+        adds_up(world).await;
+    }
+
     async fn cleo_sees_no_credits_and_greta_only_her_own(world) {
         let cleo = agent(world, CLEO, "acme").await;
         let forbidden = |permission| AppError::Forbidden { permission };

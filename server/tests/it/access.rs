@@ -410,6 +410,10 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             "buy_credits",
             vec![form_workspace(), ("form[credits]", s("1000"))],
         ),
+        (
+            "set_low_mark",
+            vec![form_workspace(), ("form[low_mark]", s("300"))],
+        ),
         // The link is the proof, and nobody has one that leads nowhere.
         ("load_checkout", vec![("checkout", s("nothing"))]),
         (

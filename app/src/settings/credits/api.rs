@@ -1,13 +1,13 @@
 use leptos::prelude::*;
 
-use super::model::{BuyForm, CreditsView};
+use super::model::{BuyForm, CreditsView, LowMarkForm};
 use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
 #[cfg(feature = "ssr")]
 use {
-    super::view,
+    super::{store, view},
     crate::payments::{self, model::Purpose},
     crate::session::caller,
 };
@@ -30,6 +30,15 @@ pub async fn load_credits(
         view.payment = payments::store::view(caller.house(), &actor, payment).await?;
     }
     Ok(view)
+}
+
+#[server(output = Compact)]
+pub async fn set_low_mark(#[server(default)] form: LowMarkForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let mark = form.parse().map_err(AppError::Invalid)?;
+    store::set_low_mark(caller.house(), &actor, mark).await?;
+    Ok(Done::said("Changes saved"))
 }
 
 /// Leads to the page on which a package is paid. The price is the catalogue's.

@@ -32,6 +32,8 @@ pub(super) struct Book<'a> {
     pub mode: Mode,
     pub balance: i64,
     lines: i64,
+    /// From which balance on people are warned, if that was said.
+    pub low_mark: Option<i64>,
     at: Timestamp,
     /// Whether `at` is a day of the demo's past.
     past: bool,
@@ -107,6 +109,7 @@ impl<'a> Book<'a> {
                 mode: Set(mode),
                 balance: Set(0),
                 entries: Set(0),
+                low_mark: Set(None),
             };
             // Another may be opening it at the same moment: this waits for them.
             entity::CreditAccount::insert(row)
@@ -128,6 +131,7 @@ impl<'a> Book<'a> {
             mode,
             balance: row.balance,
             lines: row.entries,
+            low_mark: row.low_mark,
             at,
             past,
         };

@@ -3,7 +3,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{CreditPackage, Feature, named};
-use crate::domain::{CreditEntryId, Timestamp, WorkspaceId, days, grouped, hours, minutes};
+use crate::domain::{
+    CreditEntryId, FieldErrors, Timestamp, WorkspaceId, days, grouped, hours, minutes,
+};
 use crate::payments::model::PaymentView;
 
 /// How often one call uses a feature at most.
@@ -84,6 +86,9 @@ pub struct CreditsView {
     pub plan: i64,
     pub purchased: i64,
     pub renews_at: Option<Timestamp>,
+    /// From which balance on people are warned: as was said here, and as it is where nothing was.
+    pub low_mark: Option<i64>,
+    pub usual_low_mark: i64,
     /// How long it lasts at the pace of the last days; nothing where nothing was used.
     pub lasts: Option<Lasts>,
     /// What it buys of the features that are used most.
@@ -110,6 +115,40 @@ impl CreditsView {
 pub struct BuyForm {
     pub workspace: String,
     pub credits: String,
+}
+
+/// From which balance on people are to be warned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LowMarkForm {
+    pub workspace: String,
+    pub low_mark: String,
+}
+
+/// A mark above this is above any balance.
+const HIGHEST_MARK: i64 = 1_000_000_000;
+
+impl LowMarkForm {
+    /// Nothing where it is left to the plan.
+    pub fn parse(&self) -> Result<Option<i64>, FieldErrors> {
+        let text: String = self
+            .low_mark
+            .chars()
+            .filter(|c| !matches!(c, ',' | ' '))
+            .collect();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let mark = text
+            .parse()
+            .ok()
+            .filter(|mark| (0..=HIGHEST_MARK).contains(mark));
+        mark.map(Some).ok_or_else(|| {
+            let mut errors = FieldErrors::new();
+            errors.add("low_mark", "Enter a whole number of credits, or nothing");
+            errors
+        })
+    }
 }
 
 /// Until when the balance lasts.
@@ -185,6 +224,27 @@ mod tests {
             (12, "Relay", "12 Relays"),
         ] {
             assert_eq!(times(count, name), text);
+        }
+    }
+
+    #[test]
+    fn a_mark_is_a_whole_number_or_nothing() {
+        for (typed, mark) in [
+            ("", Ok(None)),
+            (" ", Ok(None)),
+            ("0", Ok(Some(0))),
+            ("1,500", Ok(Some(1500))),
+            ("-1", Err(())),
+            ("12.5", Err(())),
+            ("soon", Err(())),
+            ("1000000001", Err(())),
+            ("99999999999999999999", Err(())),
+        ] {
+            let form = LowMarkForm {
+                low_mark: typed.to_owned(),
+                ..LowMarkForm::default()
+            };
+            assert_eq!(form.parse().map_err(|_| ()), mark, "{typed}");
         }
     }
 

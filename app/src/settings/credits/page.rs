@@ -3,15 +3,15 @@ use leptos_meta::Title;
 
 use server_fn::ServerFn;
 
-use super::api::{BuyCredits, LoadCredits};
+use super::api::{BuyCredits, LoadCredits, SetLowMark};
 use super::chart::chart;
 use super::model::{CreditsView, EntryKind, EntryRow, Lasts};
 use crate::domain::grouped;
 use crate::live::Topic;
 use crate::payments::model::PaymentStatus;
 use crate::ui::{
-    Badge, Card, Data, Empty, Form, Hidden, Icon, PageHeader, Time, guarded, icon, rows, use_asked,
-    use_slug, view,
+    Badge, Card, Data, Empty, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
+    rows, use_asked, use_slug, view,
 };
 
 #[component]
@@ -47,6 +47,7 @@ fn credits(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> i
         {balance(data)}
         {packages(data)}
         {costs(data)}
+        {warning(data)}
         <Card title="Usage" text="Credits spent each day, in UTC.">
             {move || data.with(|view| chart(&view.days))}
         </Card>
@@ -142,6 +143,43 @@ fn packages(data: Data<CreditsView>) -> AnyView {
                 </table>
             </div>
             {(!may_buy).then(|| view! { <p class="muted">"To buy more, ask an owner or admin of this workspace."</p> })}
+        </Card>
+    }
+    .into_any()
+}
+
+fn warning(data: Data<CreditsView>) -> AnyView {
+    let (workspace, may_change) = data.with_untracked(|view| (view.workspace, view.may_buy));
+    let mark = Signal::derive(move || {
+        data.with(|view| view.low_mark)
+            .map(|mark| mark.to_string())
+            .unwrap_or_default()
+    });
+    let usual = Signal::derive(move || {
+        let usual = grouped(data.with(|view| view.usual_low_mark));
+        format!("Empty: a tenth of what the plan gives, {usual} now. 0: never")
+    });
+    let inside = if may_change {
+        view! {
+            <Form action=SetLowMark::PATH guard=true>
+                <Hidden name="form[workspace]" value=workspace.to_string()/>
+                <Field name="low_mark" label="Warn below" value=mark hint=usual/>
+                <Submit class="button">"Save Changes"</Submit>
+            </Form>
+        }
+        .into_any()
+    } else {
+        let now = move || {
+            data.with(|view| match view.low_mark.unwrap_or(view.usual_low_mark) {
+                0 => "There is no warning now.".to_owned(),
+                mark => format!("It goes out below {} credits.", grouped(mark)),
+            })
+        };
+        view! { <p>{now}</p> }.into_any()
+    };
+    view! {
+        <Card title="Low balance" text="A warning goes to those who see credits, by the channels they chose for Billing, each time the balance falls below this.">
+            {inside}
         </Card>
     }
     .into_any()

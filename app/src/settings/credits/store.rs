@@ -9,11 +9,13 @@ use super::model::{EntryKind, GrantKind, HoldStatus};
 use super::wire::{EntryOut, Use};
 use crate::catalog::{Catalog, EventType, Mode, Plan};
 use crate::db::Tx;
-use crate::db::entity::{self, credit_day, credit_entry, credit_grant, credit_hold};
+use crate::db::entity::{
+    self, credit_account, credit_day, credit_entry, credit_grant, credit_hold,
+};
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId, days};
 use crate::events::Origin;
 use crate::house::House;
-use crate::session::Agent;
+use crate::session::{Actor, Agent};
 
 /// How many books one round puts in order at most.
 const BOOKS_A_ROUND: u64 = 200;
@@ -248,6 +250,27 @@ fn skip<I: Copy>(
         *passed -= gone;
         Some((id, there - gone))
     })
+}
+
+/// Says from which balance on people are warned; nothing leaves it to what the plan gives.
+pub async fn set_low_mark(house: &House, actor: &Actor, mark: Option<i64>) -> Result<(), AppError> {
+    use credit_account::Column;
+    actor.require(Permission::ManageBilling)?;
+    let mut tx = house.db().begin().await?;
+    let mut book = Book::open(&mut tx, actor.workspace(), Mode::Live).await?;
+    if book.low_mark != mark {
+        entity::CreditAccount::update_many()
+            .col_expr(Column::LowMark, Expr::value(mark))
+            .filter(Column::WorkspaceId.eq(actor.workspace()))
+            .filter(Column::Mode.eq(Mode::Live))
+            .exec(book.tx)
+            .await?;
+        let data = json!({"from": book.low_mark, "to": mark});
+        book.note(actor.into(), EventType::CreditsWarningChanged, data)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Puts a book in order if something in it is due, so that what is read of it holds.

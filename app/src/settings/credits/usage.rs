@@ -1,15 +1,31 @@
 //! What is used: spent credits are counted by day, and someone is told when few are left.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 
 use super::ledger::{Book, Line, day_of};
 use super::model::{GrantKind, LOW_PART};
-use crate::catalog::EventType;
+use crate::catalog::{EventType, Mode};
 use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
-use crate::domain::{AppError, CreditGrantId};
+use crate::domain::{AppError, CreditGrantId, WorkspaceId};
 use crate::events::Origin;
+
+/// From which balance on people are warned where nobody has said: a part of what the plan gave last.
+pub(super) async fn usual_mark(
+    db: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    mode: Mode,
+) -> Result<i64, AppError> {
+    let given = entity::CreditGrant::find()
+        .filter(credit_grant::Column::WorkspaceId.eq(workspace))
+        .filter(credit_grant::Column::Mode.eq(mode))
+        .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
+        .order_by_desc(credit_grant::Column::Id)
+        .one(db)
+        .await?;
+    Ok(given.map_or(0, |grant| grant.amount / LOW_PART))
+}
 
 impl Book<'_> {
     /// Writes what was spent, counts it, and says so.
@@ -62,15 +78,10 @@ impl Book<'_> {
 
     /// Says once that credits run low: when the balance falls below the mark, not while it lies there.
     pub async fn warn(&mut self, before: i64) -> Result<(), AppError> {
-        let given = entity::CreditGrant::find()
-            .filter(credit_grant::Column::WorkspaceId.eq(self.workspace))
-            .filter(credit_grant::Column::Mode.eq(self.mode))
-            .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
-            .order_by_desc(credit_grant::Column::Id)
-            .one(self.tx)
-            .await?
-            .map_or(0, |grant| grant.amount);
-        let mark = given / LOW_PART;
+        let mark = match self.low_mark {
+            Some(mark) => mark,
+            None => usual_mark(&*self.tx, self.workspace, self.mode).await?,
+        };
         if before < mark || self.balance >= mark {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use super::model::{
     times,
 };
 use super::store::put_in_order;
+use super::usage::usual_mark;
 use super::wire::{BalanceOut, EntryOut};
 use crate::catalog::{Catalog, Feature};
 use crate::csv;
@@ -165,7 +166,12 @@ pub async fn page(
     });
     let buys = features.iter().take(BUYS);
     let buys = buys.map(|feature| times(there.total() / i64::from(feature.credits), &feature.name));
+    let account = entity::CreditAccount::find_by_id((agent.workspace(), agent.mode()))
+        .one(house.db().read())
+        .await?;
     Ok(CreditsView {
+        low_mark: account.and_then(|account| account.low_mark),
+        usual_low_mark: usual_mark(house.db().read(), agent.workspace(), agent.mode()).await?,
         workspace: agent.workspace(),
         may_buy: agent.may(Permission::ManageBilling),
         payment: None,
