@@ -1,6 +1,6 @@
 // The ways in: sign-up, sign-in with a page to come back to, a forgotten password.
 
-import { card, expect, expectSaid, followMail, person, press, signIn, signOut, test, visit } from "../support/test.ts";
+import { card, expect, expectSaid, followMail, hydrated, person, press, signIn, signOut, test, visit } from "../support/test.ts";
 
 test("someone new signs up and confirms their address", async ({ page }) => {
   await visit(page, "/signup");
@@ -66,6 +66,7 @@ test("signing in leads back to where one wanted to go", async ({ page }) => {
   await page.getByLabel("Password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Sign In" }).click();
   await page.waitForURL(/\/w\/acme\/settings\/members\?status=expired$/);
+  await hydrated(page);
 });
 
 test("nobody is led to another site", async ({ page }) => {
@@ -74,6 +75,8 @@ test("nobody is led to another site", async ({ page }) => {
   await page.getByLabel("Password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Sign In" }).click();
   await page.waitForURL("**/w/*");
+  // To its end: Chromium was seen to hang when a page was closed that had only begun to load.
+  await hydrated(page);
   expect(new URL(page.url()).hostname).toBe("127.0.0.1");
 });
 
