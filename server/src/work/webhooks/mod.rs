@@ -19,7 +19,7 @@ use app::settings::webhooks::model::Header;
 use app::settings::webhooks::{envelope, signing};
 use http::Uri;
 use hyper::body::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use attempt::{Courier, Report, Shipment};
@@ -32,12 +32,14 @@ const IDLE: Duration = Duration::from_millis(500);
 const MOST_SETTLED: usize = 256;
 /// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, each by
 /// itself, and while they are written nothing is claimed: whoever answers is not to wait for those who do not.
-const MOST_FAILURES: usize = 16;
+const MOST_FAILURES: usize = 6;
 /// How many endpoints a claim leaves out by name.
 const MOST_LEFT_OUT: usize = 1_000;
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
 /// for many.
 const GATHER: Duration = Duration::from_millis(5);
+/// A claim that brings fewer says that there is no load worth gathering for: what is committed next is looked at at once.
+const FEW: usize = 4;
 /// How often at most open pages are told to look again.
 const HINTS: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
@@ -74,6 +76,8 @@ struct Sender {
     put_off: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Held, Report)>,
     hints: Hints,
+    /// How many deliveries the last claim brought.
+    claimed: usize,
     /// How often in a row the database did not take what was to be written down.
     refusals: u32,
 }
@@ -100,7 +104,7 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
             return;
         }
         if busy {
-            sender.gather(&mut ended).await;
+            sender.gather(&mut ended, &mut commits).await;
             continue;
         }
         tokio::select! {
@@ -151,17 +155,24 @@ impl Sender {
             put_off: BTreeMap::new(),
             results,
             hints: Hints::default(),
+            claimed: 0,
             refusals: 0,
         }
     }
 
     /// Takes back what ends within a moment.
-    async fn gather(&mut self, ended: &mut mpsc::UnboundedReceiver<(Held, Report)>) {
+    async fn gather(
+        &mut self,
+        ended: &mut mpsc::UnboundedReceiver<(Held, Report)>,
+        commits: &mut watch::Receiver<u64>,
+    ) {
+        let quiet = self.claimed < FEW;
         let moment = tokio::time::sleep(GATHER);
         tokio::pin!(moment);
         loop {
             tokio::select! {
                 () = &mut moment => return,
+                _ = commits.changed(), if quiet => return,
                 Some((held, report)) = ended.recv() => self.take_back(held, report),
             }
         }
@@ -252,6 +263,7 @@ impl Sender {
     }
 
     async fn claim(&mut self) -> Result<bool, AppError> {
+        self.claimed = 0;
         let room = self.endpoints.room().min(BATCH);
         if room == 0 {
             return Ok(false);
@@ -260,7 +272,8 @@ impl Sender {
         let Some(claim) = queue::claim(&self.house, room, &full).await? else {
             return Ok(false);
         };
-        let any = !claim.deliveries.is_empty();
+        self.claimed = claim.deliveries.len();
+        let any = self.claimed > 0;
         self.admit(claim);
         Ok(any)
     }
