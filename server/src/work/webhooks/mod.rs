@@ -23,16 +23,21 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use attempt::{Courier, Report, Shipment};
-use endpoints::{BATCH, Endpoints, Later};
-use queue::{Claim, Held, Outcome};
+use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
+use queue::{Claim, Delays, Held, Outcome, Wanted};
 
 /// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
 /// How many outcomes one transaction writes down.
 const MOST_SETTLED: usize = 256;
-/// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, each by
-/// itself, and while they are written nothing is claimed: whoever answers is not to wait for those who do not.
-const MOST_FAILURES: usize = 6;
+/// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, and while
+/// they are written nothing is claimed: whoever answers is not to wait for those who do not.
+const MOST_FAILURES: usize = 64;
+/// How many deliveries a claim takes for endpoints that fail or have never answered: they may wait, and whoever answers is
+/// not to wait for what is done about them.
+const SUSPECT_BATCH: usize = 32;
+/// How often it is seen to that not too much waits for the suspects' lane while it is full.
+const CROWDED: Duration = Duration::from_secs(1);
 /// How many endpoints a claim leaves out by name.
 const MOST_LEFT_OUT: usize = 1_000;
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
@@ -80,6 +85,8 @@ struct Sender {
     claimed: usize,
     /// How often in a row the database did not take what was to be written down.
     refusals: u32,
+    /// When it was last seen to that too much waits for the suspects' lane.
+    crowded: Instant,
 }
 
 pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
@@ -157,6 +164,7 @@ impl Sender {
             hints: Hints::default(),
             claimed: 0,
             refusals: 0,
+            crowded: Instant::now(),
         }
     }
 
@@ -225,18 +233,16 @@ impl Sender {
             .drain(..failures)
             .chain(self.done.drain(..others))
             .collect();
-        let put_off: BTreeMap<_, _> = std::iter::from_fn(|| self.put_off.pop_first())
-            .take(MOST_FAILURES)
-            .collect();
+        let delays = self.delays();
         let settled =
-            queue::settle(&self.house, &self.settings.waits, &batch, &put_off, &hinted).await;
+            queue::settle(&self.house, &self.settings.waits, &batch, &delays, &hinted).await;
         let fares = match settled {
             Err(error) if self.refusals < MOST_REFUSALS => {
                 self.refusals += 1;
                 let mut batch = batch.into_iter();
                 prepend(&mut self.failed, batch.by_ref().take(failures));
                 prepend(&mut self.done, batch);
-                self.put_off.extend(put_off);
+                self.put_off.extend(delays.webhooks);
                 return Err(error);
             }
             Err(error) => {
@@ -262,14 +268,30 @@ impl Sender {
         Ok(failures + others > 0 || !self.put_off.is_empty())
     }
 
+    /// What is to be put off in this turn.
+    fn delays(&mut self) -> Delays {
+        let webhooks = std::iter::from_fn(|| self.put_off.pop_first())
+            .take(MOST_FAILURES)
+            .collect();
+        let crowded = self.endpoints.room().1 == 0 && self.crowded.elapsed() >= CROWDED;
+        if crowded {
+            self.crowded = Instant::now();
+        }
+        Delays {
+            webhooks,
+            suspects: crowded.then(|| Timestamp::now().after(jittered(LANE_FULL))),
+        }
+    }
+
     async fn claim(&mut self) -> Result<bool, AppError> {
         self.claimed = 0;
-        let room = self.endpoints.room().min(BATCH);
-        if room == 0 {
-            return Ok(false);
-        }
-        let full = self.endpoints.full(Timestamp::now(), MOST_LEFT_OUT);
-        let Some(claim) = queue::claim(&self.house, room, &full).await? else {
+        let (healthy, suspect) = self.endpoints.room();
+        let wanted = Wanted {
+            healthy: healthy.min(BATCH),
+            suspect: suspect.min(SUSPECT_BATCH),
+            full: self.endpoints.full(MOST_LEFT_OUT),
+        };
+        let Some(claim) = queue::claim(&self.house, &wanted).await? else {
             return Ok(false);
         };
         self.claimed = claim.deliveries.len();

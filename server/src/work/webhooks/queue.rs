@@ -15,11 +15,13 @@ use app::live::{Hint, Topic};
 use app::settings::webhooks::model::{DeliveryStatus, Status};
 use app::settings::webhooks::store;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict, Query};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set};
+use sea_orm::sea_query::{
+    CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set, Value};
 
 use super::attempt::Report;
-use super::endpoints::{Health, jittered, pause_after};
+use super::endpoints::{Health, SUSPECT_LANE, jittered, pause_after};
 
 /// How long a claim holds: a turn in the queue, the attempt itself, and writing it down.
 pub const LEASE: Duration = Duration::from_secs(90);
@@ -28,7 +30,7 @@ const LONGEST_RETRY_AFTER: Duration = hours(24);
 /// An endpoint is disabled when everything failed for so long, and at least so often.
 const GIVE_UP_AFTER: Duration = days(5);
 const GIVE_UP_FAILURES: i32 = 10;
-/// How many deliveries are put off in one statement.
+/// How many deliveries are put off in one statement for one endpoint; for many together, four times as many at most.
 const PUT_OFF: u64 = 1_000;
 /// A success is noted once in so long, as long as all goes well.
 const NOTE_SUCCESS: Duration = Duration::from_mins(1);
@@ -81,34 +83,101 @@ fn due(now: Timestamp) -> Select<entity::Delivery> {
         .filter(Column::NextAttemptAt.lte(now))
 }
 
-/// Takes due deliveries for this worker alone, but none for the endpoints that are `full`.
-pub async fn claim(
-    house: &House,
-    most: usize,
-    full: &[WebhookId],
-) -> Result<Option<Claim>, AppError> {
-    let (db, now) = (house.db(), Timestamp::now());
-    let mut wanted = due(now)
+/// Whether a delivery's webhook is such.
+fn webhook(is: Condition) -> Expr {
+    use entity::webhook;
+    use sea_orm::ExprTrait;
+    let such = Query::select()
+        .expr(Expr::val(1))
+        .from(webhook::Entity)
+        .and_where(
+            Expr::col((webhook::Entity, webhook::Column::Id))
+                .equals(Column::WebhookId.as_column_ref()),
+        )
+        .cond_where(is)
+        .take();
+    Expr::exists(such)
+}
+
+/// A webhook that `Health::is_suspect`.
+fn suspect() -> Condition {
+    use entity::webhook::Column;
+    Condition::any()
+        .add(Column::Failures.gt(0))
+        .add(Column::LastSuccessAt.is_null())
+}
+
+/// How many deliveries a claim takes of each lane, and none for the endpoints that are `full`.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Samples, which never wait, are among them.
+    pub healthy: usize,
+    pub suspect: usize,
+    pub full: Vec<WebhookId>,
+}
+
+impl Wanted {
+    fn healthy(&self, now: Timestamp) -> Select<entity::Delivery> {
+        let mut regular = Condition::all().add(webhook(suspect().not()));
+        if !self.full.is_empty() {
+            regular = regular.add(Column::WebhookId.is_not_in(self.full.iter().copied()));
+        }
+        let wanted = Condition::any()
+            .add(Column::Payload.is_not_null())
+            .add(regular);
+        first(due(now).filter(wanted), self.healthy)
+    }
+
+    fn suspect(&self, now: Timestamp) -> Select<entity::Delivery> {
+        use entity::webhook::Column as Of;
+        let open = Condition::any()
+            .add(Of::BlockedUntil.is_null())
+            .add(Of::BlockedUntil.lte(now));
+        let mut wanted = due(now)
+            .filter(Column::Payload.is_null())
+            .filter(webhook(Condition::all().add(suspect()).add(open)));
+        if !self.full.is_empty() {
+            wanted = wanted.filter(Column::WebhookId.is_not_in(self.full.iter().copied()));
+        }
+        first(wanted, self.suspect)
+    }
+}
+
+/// The first of them, by their ids.
+fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delivery> {
+    wanted
         .order_by_asc(Column::NextAttemptAt)
         .limit(most as u64)
         .select_only()
-        .column(Column::Id);
-    if !full.is_empty() {
-        wanted = wanted.filter(Column::WebhookId.is_not_in(full.iter().copied()));
-    }
+        .column(Column::Id)
+}
+
+/// Takes due deliveries for this worker alone.
+pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppError> {
+    let (db, now) = (house.db(), Timestamp::now());
     // Most of the time nothing is due: look before taking SQLite's only write lock.
-    let any: Option<DeliveryId> = wanted.clone().limit(1).into_tuple().one(db.read()).await?;
-    if any.is_none() {
+    let mut found = Vec::new();
+    for (most, wanted) in [
+        (wanted.healthy, wanted.healthy(now)),
+        (wanted.suspect, wanted.suspect(now)),
+    ] {
+        if most == 0 {
+            continue;
+        }
+        let any: Option<DeliveryId> = wanted.clone().limit(1).into_tuple().one(db.read()).await?;
+        found.extend(any.map(|_| wanted));
+    }
+    if found.is_empty() {
         return Ok(None);
     }
     let (lease, until) = (Uuid::new_v4(), now.after(LEASE));
     let tx = db.begin().await?;
     // Locked first and changed then: one statement might look for what is due more than once, and take too many.
-    let ids: Vec<DeliveryId> = wanted
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_tuple()
-        .all(&tx)
-        .await?;
+    let mut ids: Vec<DeliveryId> = Vec::new();
+    for wanted in found {
+        let locked = wanted.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        ids.extend(locked.into_tuple::<DeliveryId>().all(&tx).await?);
+    }
     let deliveries = entity::Delivery::update_many()
         .col_expr(Column::LeaseToken, Expr::value(lease))
         .col_expr(Column::LeaseUntil, Expr::value(until))
@@ -154,21 +223,35 @@ async fn with(
     ))
 }
 
+/// What is put off for want of room.
+#[derive(Default)]
+pub struct Delays {
+    pub webhooks: BTreeMap<WebhookId, Timestamp>,
+    /// Until when what waits for the suspects' lane is.
+    pub suspects: Option<Timestamp>,
+}
+
 /// Puts off what waits for these webhooks, a bounded number of them, so that what is due is what can be sent.
-pub async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Result<(), AppError> {
+async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Result<(), AppError> {
+    let now = Timestamp::now();
+    let mut groups: BTreeMap<Timestamp, Vec<WebhookId>> = BTreeMap::new();
     for (id, until) in webhooks {
+        groups.entry(rounded(*until, now)).or_default().push(*id);
+    }
+    for (until, ids) in groups {
+        let most = PUT_OFF * (ids.len() as u64).min(4);
         let waiting = Query::select()
             .column(Column::Id)
             .from(entity::delivery::Entity)
-            .and_where(Column::WebhookId.eq(*id))
+            .and_where(Column::WebhookId.is_in(ids))
             .and_where(Column::Status.eq(DeliveryStatus::Pending))
-            .and_where(Column::NextAttemptAt.lt(*until))
+            .and_where(Column::NextAttemptAt.lt(until))
             .and_where(Column::LeaseToken.is_null())
             .and_where(Column::Payload.is_null())
-            .limit(PUT_OFF)
+            .limit(most)
             .take();
         entity::Delivery::update_many()
-            .col_expr(Column::NextAttemptAt, Expr::value(*until))
+            .col_expr(Column::NextAttemptAt, Expr::value(until))
             .filter(Column::Id.in_subquery(waiting))
             .filter(Column::Status.eq(DeliveryStatus::Pending))
             .filter(Column::LeaseToken.is_null())
@@ -178,12 +261,40 @@ pub async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Resu
     Ok(())
 }
 
+/// When the suspects' lane is full, puts off what waits for it, but not the first of it: what is due is to be what can
+/// be sent, and a claim does not look through thousands that it may not take.
+async fn put_off_suspects(tx: &Tx, until: Timestamp) -> Result<(), AppError> {
+    let now = Timestamp::now();
+    let waiting: Vec<DeliveryId> = due(now)
+        .filter(Column::Payload.is_null())
+        .filter(webhook(suspect()))
+        .order_by_asc(Column::NextAttemptAt)
+        .offset(SUSPECT_LANE as u64)
+        .limit(PUT_OFF)
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    entity::Delivery::update_many()
+        .col_expr(Column::NextAttemptAt, Expr::value(until))
+        .filter(Column::Id.is_in(waiting))
+        .filter(Column::Status.eq(DeliveryStatus::Pending))
+        .filter(Column::LeaseToken.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// Writes down what became of deliveries, all in one transaction, and says how the endpoints fare now.
 pub async fn settle(
     house: &House,
     waits: &[Duration],
     done: &[(Held, Outcome)],
-    put_off_too: &BTreeMap<WebhookId, Timestamp>,
+    delays: &Delays,
     hinted: &HashSet<WorkspaceId>,
 ) -> Result<HashMap<WebhookId, Health>, AppError> {
     let mut tx = house.db().begin().await?;
@@ -192,7 +303,10 @@ pub async fn settle(
     write_attempts(&tx, &tried).await?;
     count_hours(&tx, &tried).await?;
     let health = judge(&mut tx, &tried).await?;
-    put_off(&tx, put_off_too).await?;
+    put_off(&tx, &delays.webhooks).await?;
+    if let Some(until) = delays.suspects {
+        put_off_suspects(&tx, until).await?;
+    }
     for workspace in hinted {
         tx.hint(Hint::workspace(*workspace, Topic::Deliveries));
     }
@@ -261,8 +375,8 @@ struct Tried<'a> {
     report: &'a Report,
 }
 
-/// How attempts end: lease, status, error, and when the next is made.
-type End = (Uuid, Option<u16>, Option<&'static str>, Option<Timestamp>);
+/// How attempts end: lease, status, error, and whether another is made.
+type End = (Uuid, Option<u16>, Option<&'static str>, bool);
 
 async fn finish<'a>(
     tx: &Tx,
@@ -271,28 +385,34 @@ async fn finish<'a>(
 ) -> Result<Vec<Tried<'a>>, AppError> {
     let now = Timestamp::now();
     // What ends alike is written alike, in one statement.
-    let mut groups: BTreeMap<End, Vec<DeliveryId>> = BTreeMap::new();
+    let mut groups: BTreeMap<End, Vec<(DeliveryId, Option<Timestamp>)>> = BTreeMap::new();
     for (held, outcome) in done {
         if let Outcome::Tried(report) = outcome {
             let next = next_attempt(waits, held, report, now);
             groups
-                .entry((held.lease, report.status, report.error, next))
+                .entry((held.lease, report.status, report.error, next.is_some()))
                 .or_default()
-                .push(held.id);
+                .push((held.id, next));
         }
     }
     let mut counted = HashSet::new();
-    for ((lease, status, error, next), ids) in groups {
-        let end = match (error, next) {
+    for ((lease, status, error, again), attempts) in groups {
+        let end = match (error, again) {
             (None, _) => DeliveryStatus::Delivered,
-            (Some(_), Some(_)) => DeliveryStatus::Pending,
-            (Some(_), None) => DeliveryStatus::Failed,
+            (Some(_), true) => DeliveryStatus::Pending,
+            (Some(_), false) => DeliveryStatus::Failed,
         };
         let finished = (end != DeliveryStatus::Pending).then_some(now);
+        let next = if again {
+            each(Column::Id, &attempts)
+        } else {
+            Expr::value(None::<Timestamp>)
+        };
+        let ids = attempts.into_iter().map(|(id, _)| id).collect();
         let rows = free(lease, ids)
             .col_expr(Column::Status, Expr::value(end))
             .col_expr(Column::Attempts, Expr::cust("attempts + 1"))
-            .col_expr(Column::NextAttemptAt, Expr::value(next))
+            .col_expr(Column::NextAttemptAt, next)
             .col_expr(Column::LastStatusCode, Expr::value(status.map(i32::from)))
             .col_expr(Column::LastError, Expr::value(error.map(str::to_owned)))
             .col_expr(Column::FinishedAt, Expr::value(finished))
@@ -305,6 +425,19 @@ async fn finish<'a>(
         _ => None,
     });
     Ok(tried.collect())
+}
+
+/// A value of its own for each row, so that one statement writes them all.
+fn each<K, V>(key: impl ColumnTrait, values: &[(K, V)]) -> Expr
+where
+    K: Into<Value> + Copy,
+    V: Into<Value> + Copy,
+{
+    let mut each = CaseStatement::new();
+    for (id, value) in values {
+        each = each.case(key.eq(*id), Expr::value(*value));
+    }
+    each.into()
 }
 
 /// When a failed delivery is tried again, if ever.
@@ -400,83 +533,129 @@ async fn count_hours(tx: &Tx, tried: &[Tried<'_>]) -> Result<(), AppError> {
     Ok(())
 }
 
+/// What the attempts of one turn say about an endpoint: whether any went well, how many failed since, and whether it
+/// asked to be left alone.
+struct Verdict {
+    good: bool,
+    failed: i32,
+    gone: bool,
+}
+
+impl Verdict {
+    fn of(mut reports: Vec<&Report>) -> Self {
+        reports.sort_by_key(|report| report.at.after(report.duration));
+        let failed = reports
+            .iter()
+            .rev()
+            .take_while(|report| report.error.is_some())
+            .count();
+        Self {
+            good: failed < reports.len(),
+            failed: i32::try_from(failed).unwrap_or(i32::MAX),
+            gone: reports.iter().any(|report| report.error == Some("gone")),
+        }
+    }
+
+    /// Adds to a webhook's failures in a row, or ends the row. False where nothing changes that is worth writing.
+    fn apply(&self, row: &mut entity::webhook::Model, now: Timestamp) -> bool {
+        let noted = row
+            .last_success_at
+            .is_some_and(|at| now.since(at) < NOTE_SUCCESS);
+        if self.good && self.failed == 0 && row.failures == 0 && noted {
+            return false;
+        }
+        if self.good {
+            (row.failures, row.failing_since) = (0, None);
+            row.last_success_at = Some(now);
+        }
+        row.failures = row.failures.saturating_add(self.failed);
+        if self.failed > 0 {
+            row.failing_since = row.failing_since.or(Some(now));
+        }
+        row.blocked_until = pause_after(row.failures, now);
+        true
+    }
+}
+
 /// How the endpoints fare after these attempts; those that failed for too long are disabled.
 async fn judge(tx: &mut Tx, tried: &[Tried<'_>]) -> Result<HashMap<WebhookId, Health>, AppError> {
     let mut reports: BTreeMap<WebhookId, Vec<&Report>> = BTreeMap::new();
     for Tried { held, report } in tried.iter().filter(|tried| !tried.held.test) {
         reports.entry(held.webhook).or_default().push(report);
     }
-    let mut fares = HashMap::new();
-    for (id, mut reports) in reports {
-        reports.sort_by_key(|report| report.at.after(report.duration));
-        let gone = reports.iter().any(|report| report.error == Some("gone"));
-        let failed = reports
-            .iter()
-            .rev()
-            .take_while(|report| report.error.is_some())
-            .count();
-        let good = failed < reports.len();
-        let failed = i32::try_from(failed).unwrap_or(i32::MAX);
-        let Some(row) = note(tx, id, good, failed).await? else {
-            continue;
-        };
-        fares.insert(id, health(&row));
-        let now = Timestamp::now();
+    if reports.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let verdicts: BTreeMap<_, _> = reports
+        .into_iter()
+        .map(|(id, reports)| (id, Verdict::of(reports)))
+        .collect();
+    let now = Timestamp::now();
+    let rows = note(tx, &verdicts, now).await?;
+    for row in &rows {
         let hopeless = row.failures >= GIVE_UP_FAILURES
             && row
                 .failing_since
                 .is_some_and(|since| now.since(since) >= GIVE_UP_AFTER);
-        if gone {
-            store::disable(tx, id, "The receiver answered 410 Gone").await?;
+        if verdicts[&row.id].gone {
+            store::disable(tx, row.id, "The receiver answered 410 Gone").await?;
         } else if hopeless {
             let reason = format!(
                 "All {} attempts of the last {} days failed",
                 row.failures,
                 now.since(row.failing_since.unwrap_or(now)).as_secs() / 86_400
             );
-            store::disable(tx, id, &reason).await?;
+            store::disable(tx, row.id, &reason).await?;
         }
     }
-    Ok(fares)
+    Ok(rows.iter().map(|row| (row.id, health(row))).collect())
 }
 
-/// Adds to a webhook's failures in a row, or ends the row. Nothing is written where nothing changes.
+/// Writes the verdicts down, all in one statement, and nothing where nothing changes. The webhooks as they are now.
 async fn note(
     tx: &Tx,
-    id: WebhookId,
-    good: bool,
-    failed: i32,
-) -> Result<Option<entity::webhook::Model>, AppError> {
+    verdicts: &BTreeMap<WebhookId, Verdict>,
+    now: Timestamp,
+) -> Result<Vec<entity::webhook::Model>, AppError> {
     use entity::webhook::Column;
-    let now = Timestamp::now();
-    let found = entity::Webhook::find_by_id(id).one(tx).await?;
-    let Some(mut row) = found else {
-        return Ok(None);
+    let rows = entity::Webhook::find()
+        .filter(Column::Id.is_in(verdicts.keys().copied()))
+        .all(tx)
+        .await?;
+    let (stale, mut rows): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|row| verdicts[&row.id].apply(&mut row.clone(), now));
+    if stale.is_empty() {
+        return Ok(rows);
+    }
+    // In order, so that two processes that judge the same webhooks do not wait for each other in a circle.
+    let mut changed = entity::Webhook::find()
+        .filter(Column::Id.is_in(stale.iter().map(|row| row.id)))
+        .order_by_asc(Column::Id)
+        .lock(LockType::Update)
+        .all(tx)
+        .await?;
+    if changed.is_empty() {
+        return Ok(rows);
+    }
+    for row in &mut changed {
+        verdicts[&row.id].apply(row, now);
+    }
+    let failures: Vec<_> = changed.iter().map(|row| (row.id, row.failures)).collect();
+    let of = |time: fn(&entity::webhook::Model) -> Option<Timestamp>| {
+        let times: Vec<_> = changed.iter().map(|row| (row.id, time(row))).collect();
+        each(Column::Id, &times)
     };
-    let noted = row
-        .last_success_at
-        .is_some_and(|at| now.since(at) < NOTE_SUCCESS);
-    if good && failed == 0 && row.failures == 0 && noted {
-        return Ok(Some(row));
-    }
-    if good {
-        (row.failures, row.failing_since) = (0, None);
-        row.last_success_at = Some(now);
-    }
-    row.failures = row.failures.saturating_add(failed);
-    if failed > 0 {
-        row.failing_since = row.failing_since.or(Some(now));
-    }
-    row.blocked_until = pause_after(row.failures, now);
     entity::Webhook::update_many()
-        .col_expr(Column::Failures, Expr::value(row.failures))
-        .col_expr(Column::FailingSince, Expr::value(row.failing_since))
-        .col_expr(Column::BlockedUntil, Expr::value(row.blocked_until))
-        .col_expr(Column::LastSuccessAt, Expr::value(row.last_success_at))
-        .filter(Column::Id.eq(id))
+        .col_expr(Column::Failures, each(Column::Id, &failures))
+        .col_expr(Column::FailingSince, of(|row| row.failing_since))
+        .col_expr(Column::BlockedUntil, of(|row| row.blocked_until))
+        .col_expr(Column::LastSuccessAt, of(|row| row.last_success_at))
+        .filter(Column::Id.is_in(changed.iter().map(|row| row.id)))
         .exec(tx)
         .await?;
-    Ok(Some(row))
+    rows.extend(changed);
+    Ok(rows)
 }
 
 /// Whether a webhook gets anything at all.
