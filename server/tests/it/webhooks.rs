@@ -564,6 +564,38 @@ both! {
         assert_eq!(receiver.got().len(), tried + 1, "one attempt alone");
     }
 
+    async fn what_the_dead_leave_waiting_does_not_stand_before_others(world) {
+        use entity::delivery::Column;
+        let dead = hangs().await;
+        for _ in 0..99 {
+            world.webhook(&dead, |_| ()).await;
+        }
+        world.contacts(10).await;
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(webhooks::run(world.house.clone(), settings(&[300]), stop.clone()));
+        // Never tried, of endpoints that may still be tried, and put off for longer than what finds its endpoint busy.
+        let put_off = async || {
+            let open = entity::Webhook::find().filter(entity::webhook::Column::Failures.lt(5)).all(world.house.db().read()).await.unwrap();
+            entity::Delivery::find()
+                .filter(Column::WebhookId.is_in(open.iter().map(|row| row.id)))
+                .filter(Column::Attempts.eq(0))
+                .filter(Column::LeaseToken.is_null())
+                .filter(Column::NextAttemptAt.gt(Timestamp::now().after(Duration::from_secs(4))))
+                .count(world.house.db().read())
+                .await
+                .unwrap()
+        };
+        let mut most = 0;
+        let begun = Instant::now();
+        while most < 200 && begun.elapsed() < Duration::from_secs(10) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            most = most.max(put_off().await);
+        }
+        stop.cancel();
+        worker.await.unwrap();
+        assert!(most >= 200, "{most} of what the dead cannot take were put off");
+    }
+
     async fn pausing_cancels_what_waits_and_recover_takes_it_up_again(world) {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/ok"), |_| ()).await;

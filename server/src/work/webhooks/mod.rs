@@ -19,7 +19,7 @@ use app::settings::webhooks::model::Header;
 use app::settings::webhooks::{envelope, signing};
 use http::Uri;
 use hyper::body::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use attempt::{Courier, Report, Shipment};
@@ -43,8 +43,6 @@ const MOST_LEFT_OUT: usize = 1_000;
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
 /// for many.
 const GATHER: Duration = Duration::from_millis(5);
-/// A claim that brings fewer says that there is no load worth gathering for: what is committed next is looked at at once.
-const FEW: usize = 4;
 /// How often at most open pages are told to look again.
 const HINTS: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
@@ -81,8 +79,6 @@ struct Sender {
     put_off: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Held, Report)>,
     hints: Hints,
-    /// How many deliveries the last claim brought.
-    claimed: usize,
     /// How often in a row the database did not take what was to be written down.
     refusals: u32,
     /// When it was last seen to that too much waits for the suspects' lane.
@@ -111,7 +107,7 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
             return;
         }
         if busy {
-            sender.gather(&mut ended, &mut commits).await;
+            sender.gather(&mut ended).await;
             continue;
         }
         tokio::select! {
@@ -162,25 +158,18 @@ impl Sender {
             put_off: BTreeMap::new(),
             results,
             hints: Hints::default(),
-            claimed: 0,
             refusals: 0,
             crowded: Instant::now(),
         }
     }
 
     /// Takes back what ends within a moment.
-    async fn gather(
-        &mut self,
-        ended: &mut mpsc::UnboundedReceiver<(Held, Report)>,
-        commits: &mut watch::Receiver<u64>,
-    ) {
-        let quiet = self.claimed < FEW;
+    async fn gather(&mut self, ended: &mut mpsc::UnboundedReceiver<(Held, Report)>) {
         let moment = tokio::time::sleep(GATHER);
         tokio::pin!(moment);
         loop {
             tokio::select! {
                 () = &mut moment => return,
-                _ = commits.changed(), if quiet => return,
                 Some((held, report)) = ended.recv() => self.take_back(held, report),
             }
         }
@@ -284,7 +273,6 @@ impl Sender {
     }
 
     async fn claim(&mut self) -> Result<bool, AppError> {
-        self.claimed = 0;
         let (healthy, suspect) = self.endpoints.room();
         let wanted = Wanted {
             healthy: healthy.min(BATCH),
@@ -294,8 +282,7 @@ impl Sender {
         let Some(claim) = queue::claim(&self.house, &wanted).await? else {
             return Ok(false);
         };
-        self.claimed = claim.deliveries.len();
-        let any = self.claimed > 0;
+        let any = !claim.deliveries.is_empty();
         self.admit(claim);
         Ok(any)
     }

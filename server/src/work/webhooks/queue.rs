@@ -16,9 +16,11 @@ use app::settings::webhooks::model::{DeliveryStatus, Status};
 use app::settings::webhooks::store;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{
-    CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query,
+    CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query, SelectStatement,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set, Value};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set, Value,
+};
 
 use super::attempt::Report;
 use super::endpoints::{Health, SUSPECT_LANE, jittered, pause_after};
@@ -118,13 +120,9 @@ pub struct Wanted {
 
 impl Wanted {
     fn healthy(&self, now: Timestamp) -> Select<entity::Delivery> {
-        let mut regular = Condition::all().add(webhook(suspect().not()));
-        if !self.full.is_empty() {
-            regular = regular.add(Column::WebhookId.is_not_in(self.full.iter().copied()));
-        }
         let wanted = Condition::any()
             .add(Column::Payload.is_not_null())
-            .add(regular);
+            .add(self.regular(suspect().not()));
         first(due(now).filter(wanted), self.healthy)
     }
 
@@ -133,13 +131,20 @@ impl Wanted {
         let open = Condition::any()
             .add(Of::BlockedUntil.is_null())
             .add(Of::BlockedUntil.lte(now));
-        let mut wanted = due(now)
-            .filter(Column::Payload.is_null())
-            .filter(webhook(Condition::all().add(suspect()).add(open)));
-        if !self.full.is_empty() {
-            wanted = wanted.filter(Column::WebhookId.is_not_in(self.full.iter().copied()));
+        let wanted = self.regular(Condition::all().add(suspect()).add(open));
+        first(
+            due(now).filter(Column::Payload.is_null()).filter(wanted),
+            self.suspect,
+        )
+    }
+
+    /// Of such webhooks, but of none that is full.
+    fn regular(&self, such: Condition) -> Condition {
+        let regular = Condition::all().add(webhook(such));
+        if self.full.is_empty() {
+            return regular;
         }
-        first(wanted, self.suspect)
+        regular.add(Column::WebhookId.is_not_in(self.full.iter().copied()))
     }
 }
 
@@ -224,7 +229,6 @@ async fn with(
 }
 
 /// What is put off for want of room.
-#[derive(Default)]
 pub struct Delays {
     pub webhooks: BTreeMap<WebhookId, Timestamp>,
     /// Until when what waits for the suspects' lane is.
@@ -250,13 +254,7 @@ async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Result<(
             .and_where(Column::Payload.is_null())
             .limit(most)
             .take();
-        entity::Delivery::update_many()
-            .col_expr(Column::NextAttemptAt, Expr::value(until))
-            .filter(Column::Id.in_subquery(waiting))
-            .filter(Column::Status.eq(DeliveryStatus::Pending))
-            .filter(Column::LeaseToken.is_null())
-            .exec(tx)
-            .await?;
+        postpone(tx, waiting, until).await?;
     }
     Ok(())
 }
@@ -265,7 +263,7 @@ async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Result<(
 /// be sent, and a claim does not look through thousands that it may not take.
 async fn put_off_suspects(tx: &Tx, until: Timestamp) -> Result<(), AppError> {
     let now = Timestamp::now();
-    let waiting: Vec<DeliveryId> = due(now)
+    let waiting = due(now)
         .filter(Column::Payload.is_null())
         .filter(webhook(suspect()))
         .order_by_asc(Column::NextAttemptAt)
@@ -273,15 +271,15 @@ async fn put_off_suspects(tx: &Tx, until: Timestamp) -> Result<(), AppError> {
         .limit(PUT_OFF)
         .select_only()
         .column(Column::Id)
-        .into_tuple()
-        .all(tx)
-        .await?;
-    if waiting.is_empty() {
-        return Ok(());
-    }
+        .into_query();
+    postpone(tx, waiting, until).await
+}
+
+/// Puts off those of these deliveries that nobody has claimed meanwhile.
+async fn postpone(tx: &Tx, these: SelectStatement, until: Timestamp) -> Result<(), AppError> {
     entity::Delivery::update_many()
         .col_expr(Column::NextAttemptAt, Expr::value(until))
-        .filter(Column::Id.is_in(waiting))
+        .filter(Column::Id.in_subquery(these))
         .filter(Column::Status.eq(DeliveryStatus::Pending))
         .filter(Column::LeaseToken.is_null())
         .exec(tx)
