@@ -15,7 +15,7 @@ use crate::ui::{Asked, Command, Data, PaletteDialog, Target, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
-const PLACES: [(&str, &str, Option<Permission>); 10] = [
+const PLACES: [(&str, &str, Option<Permission>); 13] = [
     (
         "Invite a new member",
         "members#invite-a-new-member",
@@ -43,6 +43,21 @@ const PLACES: [(&str, &str, Option<Permission>); 10] = [
         "Delete workspace",
         "workspace#delete-workspace",
         Some(Permission::OwnWorkspace),
+    ),
+    (
+        "Change plan",
+        "billing#plans",
+        Some(Permission::ManageBilling),
+    ),
+    (
+        "See payments",
+        "billing#payments",
+        Some(Permission::ManageBilling),
+    ),
+    (
+        "Buy credits",
+        "credits#credit-packages",
+        Some(Permission::ManageBilling),
     ),
     (
         "Create an API key",

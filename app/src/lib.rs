@@ -7,6 +7,7 @@
 
 #![recursion_limit = "512"]
 
+pub mod billing;
 pub mod call;
 pub mod catalog;
 mod commands;

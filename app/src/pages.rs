@@ -10,13 +10,14 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use crate::inbox::page::Inbox;
 use crate::outbox::OutboxPage;
 use crate::overview::OverviewPage;
-use crate::payments::page::CheckoutPage;
+use crate::payments::page::{CardPage, CheckoutPage};
 use crate::session::page::{
     ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage,
     ResetPasswordPage, SignUpPage,
 };
 use crate::settings::account::page::AccountPage;
 use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
+use crate::settings::billing::page::BillingPage;
 use crate::settings::credits::page::CreditsPage;
 use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
@@ -68,6 +69,7 @@ pub static PAGES: &[Page] = &[
     page!("/invite/{token}", InvitePage, invite in doors),
     page!("/unsubscribe/{token}", UnsubscribePage, unsubscribe in doors),
     page!("/pay/{checkout}", CheckoutPage, checkout in doors),
+    page!("/pay/card/{card}", CardPage, card in doors),
     page!("/new", NewWorkspacePage, new_workspace in workspace),
     page!("/outbox", OutboxPage, outbox in doors),
     page!("/w/{slug}", OverviewPage),
@@ -76,6 +78,7 @@ pub static PAGES: &[Page] = &[
     page!("/w/{slug}/settings/notifications", NotificationsPage),
     page!("/w/{slug}/settings/workspace", WorkspacePage, workspace in workspace),
     page!("/w/{slug}/settings/members", MembersPage, members in members),
+    page!("/w/{slug}/settings/billing", BillingPage, billing in billing),
     page!("/w/{slug}/settings/credits", CreditsPage, credits in credits),
     page!("/w/{slug}/settings/api-keys", ApiKeysPage, api_keys in api_keys),
     page!("/w/{slug}/settings/api-keys/{key}", ApiKeyPage, api_key in api_keys),

@@ -8,6 +8,7 @@ use leptos_router::{NavigateOptions, path};
 use server_fn::ServerFn;
 
 use crate::commands::palette;
+use crate::domain::Permission;
 use crate::live::Topic;
 use crate::pages::Shown;
 use crate::session::api::{LoadSurroundings, SignOut};
@@ -189,6 +190,7 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
                         </Form>
                     </div>
                 </header>
+                {move || data.with(frozen)}
                 <main id="main" class="page" tabindex="-1" data-path=move || location.pathname.get()>
                     // Not what is gone to when one leaves the workspace.
                     {move || shown.with(|shown| shown.is_in_workspace().then(|| shown.view()))}
@@ -196,6 +198,29 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
             </div>
         </div>
     }
+}
+
+/// Says on every page of a frozen workspace that it is, what still works, and who can thaw it.
+fn frozen(around: &Surroundings) -> Option<AnyView> {
+    let billing = format!("/w/{}/settings/billing", around.here.slug);
+    let way = if around.here.role.may(Permission::ManageBilling) {
+        view! { <a href=billing>"Choose a plan"</a>" to go on." }.into_any()
+    } else {
+        view! { "An owner or admin can choose a plan to go on." }.into_any()
+    };
+    around.frozen.then(|| {
+        view! {
+            <div class="banner callout" data-tone="warning" role="status">
+                {icon(Icon::Warning)}
+                <p>
+                    <strong>"This workspace is frozen."</strong>
+                    " All can be read and nothing is lost, but nothing can be changed except billing and your own account. "
+                    {way}
+                </p>
+            </div>
+        }
+        .into_any()
+    })
 }
 
 /// A link of the navigation to a place in the workspace, such as `/inbox`. It is marked where one is there, or at what

@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
 use crate::session::store;
-use crate::settings::{credits, webhooks};
+use crate::settings::{billing, credits, webhooks};
 
 /// Everybody's password in the demo.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -164,6 +164,11 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     story.tell(&mut tx).await?;
     credits::seed::busy(&mut tx, catalog, acme, acmes).await?;
     credits::seed::calm(&mut tx, catalog, globex).await?;
+    let scale = (catalog.trial_plan.as_str(), (olivia, OLIVIA.0));
+    billing::seed::subscribed(&mut tx, catalog, acme, scale, (&[40, 10], 20)).await?;
+    let first = catalog.plans.first().ok_or(AppError::NotFound)?;
+    let light = (first.id.as_str(), (greta, GRETA.0));
+    billing::seed::subscribed(&mut tx, catalog, globex, light, (&[3], 27)).await?;
     keys::keys(&mut tx, acme, (olivia, OLIVIA.0), (adam, ADAM.0)).await?;
     webhooks::seed::demo(&mut tx, house, acme).await?;
     tx.commit().await?;

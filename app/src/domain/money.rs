@@ -20,6 +20,14 @@ impl Money {
     }
 }
 
+impl std::ops::Add for Money {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

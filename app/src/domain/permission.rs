@@ -60,6 +60,27 @@ impl Permission {
         Self::OwnWorkspace,
     ];
 
+    /// Whether what it allows is a change that a frozen workspace does not take. Billing thaws it.
+    pub const fn is_lost_when_frozen(self) -> bool {
+        match self {
+            Self::ReadWorkspace
+            | Self::SeeMemberEmails
+            | Self::ReadContacts
+            | Self::SeeCredits
+            | Self::SeeAuditLog
+            | Self::ManageBilling => false,
+            Self::WriteContacts
+            | Self::ReportEvents
+            | Self::SpendCredits
+            | Self::EditWorkspace
+            | Self::InviteMembers
+            | Self::ManageMembers
+            | Self::ManageApiKeys
+            | Self::ManageWebhooks
+            | Self::OwnWorkspace => true,
+        }
+    }
+
     /// The least role that includes it; every role above does too.
     const fn least(self) -> Role {
         match self {

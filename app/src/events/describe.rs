@@ -136,6 +136,33 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
                 text("for")
             )
         }
+        EventType::BillingPlanChanged if data.get("why").is_some() => {
+            let (name, at) = (text("name"), text("at"));
+            match text("why") {
+                "subscribed" => format!("{actor} subscribed to {name}"),
+                "changed" => format!("{actor} changed the plan to {name}"),
+                "began" => format!("The plan is {name} from now on"),
+                "later" => format!("{actor} chose {name} for after {at}"),
+                "kept" => format!("{actor} keeps {name}"),
+                "to_cancel" => format!("{actor} cancelled the subscription; it ends on {at}"),
+                "resumed" => format!("{actor} resumed the subscription to {name}"),
+                "cancelled" => "The subscription has ended, as it was cancelled".to_owned(),
+                _ => "The subscription has ended, as its renewal was not paid".to_owned(),
+            }
+        }
+        EventType::BillingCdrModeChanged if !text("name").is_empty() => {
+            let on = data.get("on") == Some(&Value::Bool(true));
+            format!("{} is {} now", text("name"), if on { "on" } else { "off" })
+        }
+        EventType::BillingTrialEnding if number("days") > 0 => match number("days") {
+            1 => "The trial ends in a day: choose a plan to go on without a break".to_owned(),
+            days => {
+                format!("The trial ends in {days} days: choose a plan to go on without a break")
+            }
+        },
+        EventType::BillingTrialEnded => {
+            "The trial is over. Nothing is lost: choose a plan to go on".to_owned()
+        }
         EventType::SystemAnnouncement
         | EventType::SystemMaintenanceScheduled
         | EventType::SystemIncident

@@ -181,6 +181,8 @@ fn topics(event_type: EventType) -> &'static [Topic] {
         Some("api_key") => &[Topic::ApiKeys],
         Some("webhook") => &[Topic::Webhooks],
         Some("credits") => &[Topic::Credits],
+        // What is frozen shows on every page.
+        Some("billing") => &[Topic::Billing, Topic::Workspace],
         _ => &[],
     }
 }

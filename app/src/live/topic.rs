@@ -22,12 +22,14 @@ pub enum Topic {
     Webhooks,
     /// What becomes of deliveries.
     Deliveries,
+    /// A workspace's subscription and payments.
+    Billing,
     /// A workspace's credits.
     Credits,
 }
 
 impl Topic {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Preferences,
         Self::Inbox,
@@ -37,6 +39,7 @@ impl Topic {
         Self::ApiKeys,
         Self::Webhooks,
         Self::Deliveries,
+        Self::Billing,
         Self::Credits,
     ];
 
@@ -51,6 +54,7 @@ impl Topic {
             Self::ApiKeys => "api_keys",
             Self::Webhooks => "webhooks",
             Self::Deliveries => "deliveries",
+            Self::Billing => "billing",
             Self::Credits => "credits",
         }
     }

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::model::{CheckoutView, ChoiceForm};
+use super::model::{CardForm, CardView, CheckoutView, ChoiceForm};
 use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
@@ -27,4 +27,22 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<Done,
         Choice::Confirm => "The bank is confirming the payment",
         Choice::Decline => "Payment declined",
     }))
+}
+
+/// Anyone with the link may change the card, as with any provider.
+#[server(output = Compact)]
+pub async fn load_card(card: String) -> Result<CardView, AppError> {
+    simulated::card(&house()?, &card).await
+}
+
+#[server(output = Compact)]
+pub async fn choose_card(#[server(default)] form: CardForm) -> Result<Done, AppError> {
+    let works = match form.works.as_str() {
+        "yes" => true,
+        "no" => false,
+        _ => return Err(AppError::field("works", "Choose a card")),
+    };
+    let back = simulated::set_card(&house()?, &form.card, works).await?;
+    leptos_axum::redirect(&back);
+    Ok(Done::said("Payment method changed"))
 }

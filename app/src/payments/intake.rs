@@ -139,7 +139,7 @@ pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), App
     if told_first == 1
         && let Some((payment, fate)) = news
     {
-        store::settle(&mut tx, payment, fate, Timestamp::now()).await?;
+        store::settle(&mut tx, house.catalog(), payment, fate, Timestamp::now()).await?;
     }
     tx.commit().await?;
     Ok(())

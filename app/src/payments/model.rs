@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::billing::model::Terms;
 use crate::catalog::named;
-use crate::domain::{Money, PaymentId, days, grouped, minutes};
+use crate::domain::{Money, PaymentId, Timestamp, days, grouped, minutes};
 
 /// ISO 4217, as providers write it.
 pub const CURRENCY: &str = "usd";
@@ -56,7 +57,26 @@ named! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    Credits { credits: u32 },
+    Credits {
+        credits: u32,
+    },
+    /// The first month of a plan.
+    Subscribe {
+        terms: Terms,
+        what: String,
+    },
+    /// The rest of the month that ends then, on better terms.
+    Change {
+        terms: Terms,
+        ends_at: Timestamp,
+        what: String,
+    },
+    /// The month that begins then.
+    Renewal {
+        terms: Terms,
+        ends_at: Timestamp,
+        what: String,
+    },
 }
 
 impl Purpose {
@@ -64,7 +84,15 @@ impl Purpose {
     pub fn describe(&self) -> String {
         match self {
             Self::Credits { credits } => format!("{} credits", grouped((*credits).into())),
+            Self::Subscribe { what, .. }
+            | Self::Change { what, .. }
+            | Self::Renewal { what, .. } => what.clone(),
         }
+    }
+
+    /// Whether the provider is to keep the card, so that it can be charged again without asking.
+    pub fn keeps_card(&self) -> bool {
+        matches!(self, Self::Subscribe { .. })
     }
 }
 
@@ -86,11 +114,11 @@ impl PaymentView {
                 format!("The payment of {amount} for {what} is not made yet.")
             }
             PaymentStatus::Confirming => format!(
-                "The bank is confirming the payment of {amount}. You get the {what} as soon as it has; there is no \
+                "The bank is confirming the payment of {amount} for {what}. It counts as soon as it has; there is no \
                  need to wait here."
             ),
             PaymentStatus::Paid => {
-                format!("The payment of {amount} went through, and the {what} are yours.")
+                format!("The payment of {amount} for {what} went through. Thank you.")
             }
             PaymentStatus::Declined => {
                 format!("The payment of {amount} for {what} was declined. Nothing was charged.")
@@ -118,4 +146,21 @@ pub struct CheckoutView {
 pub struct ChoiceForm {
     pub checkout: String,
     pub choice: String,
+}
+
+/// The simulated provider's page of a card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardView {
+    pub token: String,
+    /// Whether a charge of it goes through; nothing where there is none.
+    pub works: Option<bool>,
+    pub return_path: String,
+}
+
+/// Which card is to be charged from now on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CardForm {
+    pub card: String,
+    pub works: String,
 }

@@ -1,8 +1,8 @@
 use leptos::prelude::*;
 use server_fn::ServerFn;
 
-use super::api::{ChoosePayment, LoadCheckout};
-use super::model::{CheckoutStatus, CheckoutView, Choice};
+use super::api::{ChooseCard, ChoosePayment, LoadCard, LoadCheckout};
+use super::model::{CardView, CheckoutStatus, CheckoutView, Choice};
 use crate::ui::{Data, Doorway, Form, Hidden, guarded, last_part, view};
 
 /// The simulated provider's page.
@@ -60,6 +60,44 @@ fn checkout_page(checkout: CheckoutView) -> impl IntoView {
             <p class="lead"><strong class="tabular">{amount.to_string()}</strong>" for "<strong>{description}</strong></p>
             <p class="muted">"Payments are simulated here: no money moves. Choose what is to become of this one."</p>
             {step}
+        </Doorway>
+    }
+}
+
+/// The simulated provider's page of a kept card.
+#[component]
+pub fn CardPage() -> impl IntoView {
+    let card = StoredValue::new(last_part());
+    guarded(
+        move || LoadCard {
+            card: card.get_value(),
+        },
+        &[],
+        |data: Data<CardView>| card_page(data.get_untracked()),
+    )
+}
+
+fn card_page(card: CardView) -> impl IntoView {
+    let CardView {
+        token,
+        works,
+        return_path,
+    } = card;
+    let now = match works {
+        Some(true) => "The card that is kept can be charged.",
+        Some(false) => "The card that is kept will be declined.",
+        None => "No card is kept yet.",
+    };
+    view! {
+        <Doorway title="Payment method">
+            <p class="lead">{now}</p>
+            <p class="muted">"Payments are simulated here: no money moves. Choose which card is charged from now on."</p>
+            <Form action=ChooseCard::PATH reload=true>
+                <Hidden name="form[card]" value=token/>
+                <button type="submit" class="button button-primary button-wide" name="form[works]" value="yes">"A card that can be charged"</button>
+                <button type="submit" class="button button-wide" name="form[works]" value="no">"A card that is declined"</button>
+            </Form>
+            <p class="auth-foot"><a href=return_path rel="external">"Go back without changing it"</a></p>
         </Doorway>
     }
 }

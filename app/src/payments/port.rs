@@ -6,7 +6,7 @@ use sea_orm::prelude::async_trait::async_trait;
 
 use super::model::PaymentStatus;
 use crate::db::entity::payment;
-use crate::domain::{AppError, Money, PaymentId, Secret};
+use crate::domain::{AppError, Money, PaymentId, Secret, WorkspaceId};
 use crate::house::House;
 
 /// What is to be paid.
@@ -14,6 +14,10 @@ use crate::house::House;
 pub struct Order {
     /// The provider is asked with it as the idempotency key: asked again, it answers with the same page.
     pub payment: PaymentId,
+    /// Whose card it is, where one is kept.
+    pub workspace: WorkspaceId,
+    /// Whether the card is to be kept, so that it can be charged again without asking.
+    pub keeps_card: bool,
     pub amount: Money,
     pub description: String,
     /// Where the buyer comes back to, paid or not: a path of ours.
@@ -51,6 +55,17 @@ impl From<PaymentStatus> for Fate {
 pub trait Provider: Debug + Send + Sync {
     /// A page on which the buyer pays.
     async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError>;
+
+    /// Charges the card that was kept, without asking. Where there is none, that is declined.
+    async fn charge(&self, house: &House, order: &Order) -> Result<Fate, AppError>;
+
+    /// A page on which the kept card is managed. Whoever leaves it comes back to `return_path`.
+    async fn manage(
+        &self,
+        house: &House,
+        workspace: WorkspaceId,
+        return_path: &str,
+    ) -> Result<String, AppError>;
 
     /// What became of a payment, as the provider's books say; nothing where they know of none.
     async fn look(&self, house: &House, payment: &payment::Model)

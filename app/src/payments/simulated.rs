@@ -11,11 +11,13 @@ use sea_orm::{
 use serde_json::json;
 
 use super::intake;
-use super::model::{CHECKOUT_LIFE, CURRENCY, CheckoutStatus, CheckoutView, Choice, PaymentStatus};
+use super::model::{
+    CHECKOUT_LIFE, CURRENCY, CardView, CheckoutStatus, CheckoutView, Choice, PaymentStatus,
+};
 use super::port::{Checkout, Fate, Order, Provider};
 use crate::db::Tx;
-use crate::db::entity::{self, payment, simulated_checkout, simulated_event};
-use crate::domain::{AppError, Secret, Timestamp, days};
+use crate::db::entity::{self, payment, simulated_card, simulated_checkout, simulated_event};
+use crate::domain::{AppError, Secret, Timestamp, WorkspaceId, days};
 use crate::house::House;
 use crate::keyring::Token;
 
@@ -32,37 +34,54 @@ pub struct Simulated;
 #[async_trait]
 impl Provider for Simulated {
     async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError> {
-        let now = Timestamp::now();
-        let row = simulated_checkout::ActiveModel {
-            // Who knows it may pay: as hard to guess as a session.
-            id: Set(Token::generate().plain().expose().to_owned()),
-            reference: Set(order.payment.to_string()),
-            amount: Set(order.amount),
-            description: Set(order.description.clone()),
-            return_path: Set(order.return_path.clone()),
-            status: Set(CheckoutStatus::Open),
-            created_at: Set(now),
-            due_at: Set(Some(now.after(CHECKOUT_LIFE))),
-        };
         let tx = house.db().begin().await?;
-        entity::SimulatedCheckout::insert(row)
-            .on_conflict(
-                OnConflict::column(simulated_checkout::Column::Reference)
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .exec_without_returning(&tx)
-            .await?;
-        let checkout = entity::SimulatedCheckout::find()
-            .filter(simulated_checkout::Column::Reference.eq(order.payment.to_string()))
-            .one(&tx)
-            .await?
-            .ok_or(AppError::NotFound)?;
+        let checkout = open(&tx, order).await?;
         tx.commit().await?;
         Ok(Checkout {
             url: format!("/pay/{}", checkout.id),
             id: checkout.id,
         })
+    }
+
+    async fn charge(&self, house: &House, order: &Order) -> Result<Fate, AppError> {
+        let mut tx = house.db().begin().await?;
+        let mut checkout = open(&tx, order).await?;
+        if checkout.status == CheckoutStatus::Open {
+            let card = entity::SimulatedCard::find_by_id(order.workspace.to_string());
+            let card = card.one(&tx).await?;
+            checkout.status = match card.and_then(|card| card.works) {
+                Some(true) => CheckoutStatus::Paid,
+                Some(false) | None => CheckoutStatus::Declined,
+            };
+            let now = Timestamp::now();
+            let before = CheckoutStatus::Open;
+            turn(&mut tx, (&checkout, before), checkout.status, None, now).await?;
+        }
+        tx.commit().await?;
+        Ok(fate(&checkout))
+    }
+
+    async fn manage(
+        &self,
+        house: &House,
+        workspace: WorkspaceId,
+        return_path: &str,
+    ) -> Result<String, AppError> {
+        use simulated_card::Column;
+        let tx = house.db().begin().await?;
+        let find = || entity::SimulatedCard::find_by_id(workspace.to_string());
+        let token = if let Some(card) = find().lock_exclusive().one(&tx).await? {
+            entity::SimulatedCard::update_many()
+                .col_expr(Column::ReturnPath, Expr::value(return_path))
+                .filter(Column::Customer.eq(&card.customer))
+                .exec(&tx)
+                .await?;
+            card.token
+        } else {
+            keep_card(&tx, &workspace.to_string(), None, return_path).await?
+        };
+        tx.commit().await?;
+        Ok(format!("/pay/card/{token}"))
     }
 
     async fn look(
@@ -74,21 +93,112 @@ impl Provider for Simulated {
             .filter(simulated_checkout::Column::Reference.eq(payment.id.to_string()))
             .one(house.db().read())
             .await?;
-        Ok(checkout.map(|checkout| Fate {
-            status: match checkout.status {
-                CheckoutStatus::Open => PaymentStatus::Open,
-                CheckoutStatus::Confirming => PaymentStatus::Confirming,
-                CheckoutStatus::Paid => PaymentStatus::Paid,
-                CheckoutStatus::Declined => PaymentStatus::Declined,
-                CheckoutStatus::Expired => PaymentStatus::Expired,
-            },
-            charged: Some(checkout.amount),
-        }))
+        Ok(checkout.as_ref().map(fate))
     }
 
     fn signing_secret(&self, house: &House) -> Secret {
         Secret::from(house.keyring().tag("simulated payments", b"events"))
     }
+}
+
+fn fate(checkout: &simulated_checkout::Model) -> Fate {
+    Fate {
+        status: match checkout.status {
+            CheckoutStatus::Open => PaymentStatus::Open,
+            CheckoutStatus::Confirming => PaymentStatus::Confirming,
+            CheckoutStatus::Paid => PaymentStatus::Paid,
+            CheckoutStatus::Declined => PaymentStatus::Declined,
+            CheckoutStatus::Expired => PaymentStatus::Expired,
+        },
+        charged: Some(checkout.amount),
+    }
+}
+
+/// The checkout of an order, made at the first time of asking, and locked.
+async fn open(tx: &Tx, order: &Order) -> Result<simulated_checkout::Model, AppError> {
+    let now = Timestamp::now();
+    let row = simulated_checkout::ActiveModel {
+        // Who knows it may pay: as hard to guess as a session.
+        id: Set(Token::generate().plain().expose().to_owned()),
+        reference: Set(order.payment.to_string()),
+        amount: Set(order.amount),
+        description: Set(order.description.clone()),
+        return_path: Set(order.return_path.clone()),
+        status: Set(CheckoutStatus::Open),
+        created_at: Set(now),
+        due_at: Set(Some(now.after(CHECKOUT_LIFE))),
+        customer: Set(order.keeps_card.then(|| order.workspace.to_string())),
+    };
+    entity::SimulatedCheckout::insert(row)
+        .on_conflict(
+            OnConflict::column(simulated_checkout::Column::Reference)
+                .do_nothing()
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
+    entity::SimulatedCheckout::find()
+        .filter(simulated_checkout::Column::Reference.eq(order.payment.to_string()))
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// Keeps a customer's card. Answers the secret part of its page's address.
+async fn keep_card(
+    tx: &Tx,
+    customer: &str,
+    works: Option<bool>,
+    return_path: &str,
+) -> Result<String, AppError> {
+    let token = Token::generate().plain().expose().to_owned();
+    let row = simulated_card::ActiveModel {
+        customer: Set(customer.to_owned()),
+        token: Set(token.clone()),
+        works: Set(works),
+        return_path: Set(return_path.to_owned()),
+    };
+    entity::SimulatedCard::insert(row)
+        .on_conflict(
+            OnConflict::column(simulated_card::Column::Customer)
+                .update_columns([
+                    simulated_card::Column::Token,
+                    simulated_card::Column::Works,
+                    simulated_card::Column::ReturnPath,
+                ])
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
+    Ok(token)
+}
+
+/// The page of a kept card.
+pub async fn card(house: &House, token: &str) -> Result<CardView, AppError> {
+    let card = entity::SimulatedCard::find()
+        .filter(simulated_card::Column::Token.eq(token))
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    Ok(CardView {
+        token: card.token,
+        works: card.works,
+        return_path: card.return_path,
+    })
+}
+
+/// Puts another card in its place, one that works or one that is declined. Answers where its owner came from.
+pub async fn set_card(house: &House, token: &str, works: bool) -> Result<String, AppError> {
+    let card = card(house, token).await?;
+    let tx = house.db().begin().await?;
+    entity::SimulatedCard::update_many()
+        .col_expr(simulated_card::Column::Works, Expr::value(Some(works)))
+        .filter(simulated_card::Column::Token.eq(token))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(card.return_path)
 }
 
 /// The page on which a payment is made.
@@ -134,7 +244,7 @@ pub async fn decide(house: &House, id: &str, choice: Choice) -> Result<String, A
         Choice::Confirm => (CheckoutStatus::Confirming, Some(now.after(CONFIRMS_AFTER))),
         Choice::Decline => (CheckoutStatus::Declined, None),
     };
-    turn(&mut tx, &checkout, status, due, now).await?;
+    turn(&mut tx, (&checkout, checkout.status), status, due, now).await?;
     tx.commit().await?;
     Ok(checkout.return_path)
 }
@@ -142,13 +252,13 @@ pub async fn decide(house: &House, id: &str, choice: Choice) -> Result<String, A
 /// Writes down what became of a checkout, and that it is to be told.
 async fn turn(
     tx: &mut Tx,
-    checkout: &simulated_checkout::Model,
+    (checkout, before): (&simulated_checkout::Model, CheckoutStatus),
     status: CheckoutStatus,
     due: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), AppError> {
     use simulated_checkout::Column;
-    let (event_type, payment_status) = match (checkout.status, status) {
+    let (event_type, payment_status) = match (before, status) {
         (CheckoutStatus::Confirming, CheckoutStatus::Paid) => {
             ("checkout.session.async_payment_succeeded", "paid")
         }
@@ -165,6 +275,11 @@ async fn turn(
         .filter(Column::Id.eq(&checkout.id))
         .exec(tx)
         .await?;
+    if status == CheckoutStatus::Paid
+        && let Some(customer) = &checkout.customer
+    {
+        keep_card(tx, customer, Some(true), &checkout.return_path).await?;
+    }
     let id = format!("evt_{}", Token::generate().plain().expose());
     let body = json!({
         "id": id,
@@ -214,7 +329,7 @@ pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
             CheckoutStatus::Confirming => CheckoutStatus::Paid,
             _ => CheckoutStatus::Expired,
         };
-        turn(&mut tx, &checkout, status, None, now).await?;
+        turn(&mut tx, (&checkout, checkout.status), status, None, now).await?;
         tx.commit().await?;
     }
     Ok(due.len())

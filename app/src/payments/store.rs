@@ -1,5 +1,7 @@
 //! Payments under way: writing one down, asking for a page to pay it on, and applying what became of it.
 
+use std::time::Duration;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -8,10 +10,11 @@ use serde_json::json;
 
 use super::model::{FIRST_LOOK, PaymentStatus, PaymentView, Purpose, UNKNOWN_AFTER};
 use super::port::{Fate, Order};
-use crate::catalog::EventType;
+use crate::billing::engine;
+use crate::catalog::{Catalog, EventType};
 use crate::db::Tx;
 use crate::db::entity::{self, payment};
-use crate::domain::{AppError, Money, PaymentId, Permission, Timestamp};
+use crate::domain::{AppError, Money, PaymentId, Permission, Timestamp, UserId, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
 use crate::failure::internal;
 use crate::house::House;
@@ -22,6 +25,28 @@ use crate::settings::credits;
 /// How many payments one round asks about at most.
 const A_ROUND: u64 = 50;
 
+/// What is to be written down before the provider is asked.
+pub struct NewPayment<'a> {
+    pub workspace: WorkspaceId,
+    pub buyer: (UserId, &'a str),
+    pub purpose: &'a Purpose,
+    pub amount: Money,
+    /// When the provider is asked what became of it, unless it tells before.
+    pub look_at: Timestamp,
+}
+
+impl<'a> NewPayment<'a> {
+    pub fn by(actor: &'a Actor, purpose: &'a Purpose, amount: Money) -> Self {
+        Self {
+            workspace: actor.workspace(),
+            buyer: (actor.person().id(), actor.person().name()),
+            purpose,
+            amount,
+            look_at: Timestamp::now().after(FIRST_LOOK),
+        }
+    }
+}
+
 /// Writes down what is to be paid, and asks the provider for a page to pay it on. Answers where that is. Whether it is
 /// paid or not, the buyer comes back to `page` with the payment's id as `?payment=`.
 pub async fn begin(
@@ -31,12 +56,12 @@ pub async fn begin(
     amount: Money,
     page: &str,
 ) -> Result<String, AppError> {
-    let order = write_down(house, actor, purpose, amount, page).await?;
+    let order = prepare(house, actor, purpose, amount, page).await?;
     ask(house, &order).await
 }
 
-/// Writes down what is to be paid.
-pub async fn write_down(
+/// Writes down what is to be paid on a page of the provider.
+pub async fn prepare(
     house: &House,
     actor: &Actor,
     purpose: &Purpose,
@@ -44,30 +69,65 @@ pub async fn write_down(
     page: &str,
 ) -> Result<Order, AppError> {
     actor.require(Permission::ManageBilling)?;
+    let tx = house.db().begin().await?;
+    let new = NewPayment::by(actor, purpose, amount);
+    let payment = write_down(&tx, &new).await?;
+    tx.commit().await?;
+    let return_path = format!("{page}?payment={payment}");
+    Ok(Order {
+        return_path,
+        ..new.order(payment)
+    })
+}
+
+impl NewPayment<'_> {
+    /// What the provider is asked for, without a page to come back to.
+    pub fn order(&self, payment: PaymentId) -> Order {
+        Order {
+            payment,
+            workspace: self.workspace,
+            keeps_card: self.purpose.keeps_card(),
+            amount: self.amount,
+            description: self.purpose.describe(),
+            return_path: String::new(),
+        }
+    }
+}
+
+/// Writes down what is to be paid.
+pub async fn write_down(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppError> {
     let id = PaymentId::new();
-    let now = Timestamp::now();
-    let row = payment::ActiveModel {
+    let purpose = serde_json::to_value(new.purpose);
+    let (buyer_id, buyer_name) = new.buyer;
+    payment::ActiveModel {
         id: Set(id),
-        workspace_id: Set(actor.workspace()),
-        purpose: Set(serde_json::to_value(purpose).map_err(|error| internal("a payment", &error))?),
-        amount: Set(amount),
+        workspace_id: Set(new.workspace),
+        purpose: Set(purpose.map_err(|error| internal("a payment", &error))?),
+        amount: Set(new.amount),
         status: Set(PaymentStatus::Started),
         checkout_id: Set(None),
-        buyer_id: Set(actor.person().id()),
-        buyer_name: Set(actor.person().name().to_owned()),
-        created_at: Set(now),
+        buyer_id: Set(buyer_id),
+        buyer_name: Set(buyer_name.to_owned()),
+        created_at: Set(Timestamp::now()),
         finished_at: Set(None),
-        look_at: Set(Some(now.after(FIRST_LOOK))),
-    };
-    let tx = house.db().begin().await?;
-    row.insert(&tx).await?;
+        look_at: Set(Some(new.look_at)),
+    }
+    .insert(tx)
+    .await?;
+    Ok(id)
+}
+
+/// Charges the kept card for what was written down. Answers what became of it.
+pub async fn charge(
+    house: &House,
+    order: &Order,
+    now: Timestamp,
+) -> Result<PaymentStatus, AppError> {
+    let fate = house.payments().charge(house, order).await?;
+    let mut tx = house.db().begin().await?;
+    settle(&mut tx, house.catalog(), order.payment, fate, now).await?;
     tx.commit().await?;
-    Ok(Order {
-        payment: id,
-        amount,
-        description: purpose.describe(),
-        return_path: format!("{page}?payment={id}"),
-    })
+    Ok(fate.status)
 }
 
 /// Asks the provider for a page to pay on. Answers where that is.
@@ -80,7 +140,14 @@ pub async fn ask(house: &House, order: &Order) -> Result<String, AppError> {
         .exec(&tx)
         .await?;
     let open = PaymentStatus::Open.into();
-    settle(&mut tx, order.payment, open, Timestamp::now()).await?;
+    settle(
+        &mut tx,
+        house.catalog(),
+        order.payment,
+        open,
+        Timestamp::now(),
+    )
+    .await?;
     tx.commit().await?;
     Ok(checkout.url)
 }
@@ -100,6 +167,7 @@ fn goes_on(from: PaymentStatus, to: PaymentStatus) -> bool {
 /// Applies what became of a payment. Told again, or told too late, it changes nothing.
 pub async fn settle(
     tx: &mut Tx,
+    catalog: &Catalog,
     id: PaymentId,
     fate: Fate,
     now: Timestamp,
@@ -134,33 +202,64 @@ pub async fn settle(
             .col_expr(Column::LookAt, Expr::value(None::<Timestamp>));
     }
     change.exec(tx).await?;
-    tx.hint(Hint::workspace(payment.workspace_id, Topic::Credits));
+    let purpose = purpose(&payment)?;
+    tx.hint(Hint::workspace(
+        payment.workspace_id,
+        match purpose {
+            Purpose::Credits { .. } => Topic::Credits,
+            _ => Topic::Billing,
+        },
+    ));
     match status {
-        PaymentStatus::Paid => give(tx, &payment).await,
-        PaymentStatus::Declined => note(tx, &payment, EventType::BillingPaymentFailed).await,
+        PaymentStatus::Paid => give(tx, catalog, &payment, purpose, now).await,
+        PaymentStatus::Declined => {
+            note(tx, &payment, &purpose, EventType::BillingPaymentFailed).await?;
+            engine::not_paid(tx, &payment, &purpose, now).await
+        }
+        PaymentStatus::Expired => engine::not_paid(tx, &payment, &purpose, now).await,
         _ => Ok(()),
     }
 }
 
 /// Gives what was paid for.
-async fn give(tx: &mut Tx, payment: &payment::Model) -> Result<(), AppError> {
+async fn give(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    payment: &payment::Model,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let there = entity::Workspace::find_by_id(payment.workspace_id);
     if there.one(tx).await?.is_none() {
         tracing::error!(payment = %payment.id, "paid for a workspace that is gone: pay it back");
         return Ok(());
     }
-    note(tx, payment, EventType::BillingPaymentSucceeded).await?;
-    match purpose(payment)? {
+    note(tx, payment, &purpose, EventType::BillingPaymentSucceeded).await?;
+    match purpose {
         Purpose::Credits { credits } => {
             let once = payment.id.to_string();
             credits::store::purchase(tx, payment.workspace_id, &buyer(payment), credits, &once)
-                .await?;
+                .await
+                .map(|_| ())
+        }
+        Purpose::Subscribe { terms, .. } => {
+            engine::subscribed(tx, catalog, payment, &terms, now).await
+        }
+        Purpose::Change { terms, ends_at, .. } => {
+            engine::changed(tx, catalog, payment, (&terms, ends_at), now).await
+        }
+        Purpose::Renewal { terms, ends_at, .. } => {
+            engine::renewed(tx, catalog, payment, (&terms, ends_at), now).await
         }
     }
-    Ok(())
 }
 
-async fn note(tx: &mut Tx, payment: &payment::Model, what: EventType) -> Result<(), AppError> {
+async fn note(
+    tx: &mut Tx,
+    payment: &payment::Model,
+    purpose: &Purpose,
+    what: EventType,
+) -> Result<(), AppError> {
     if entity::Workspace::find_by_id(payment.workspace_id)
         .one(tx)
         .await?
@@ -168,18 +267,21 @@ async fn note(tx: &mut Tx, payment: &payment::Model, what: EventType) -> Result<
     {
         return Ok(());
     }
-    let data = json!({
-        "payment": payment.id, "amount": payment.amount, "for": purpose(payment)?.describe(),
-    });
+    let origin = match purpose {
+        // Nobody did it: its time had come.
+        Purpose::Renewal { .. } => Origin::system(),
+        _ => buyer(payment),
+    };
+    let data = json!({"payment": payment.id, "amount": payment.amount, "for": purpose.describe()});
     let event = NewEvent::in_workspace(payment.workspace_id, what, data);
-    events::record(tx, buyer(payment), event).await.map(|_| ())
+    events::record(tx, origin, event).await.map(|_| ())
 }
 
 fn buyer(payment: &payment::Model) -> Origin {
     Origin::person(payment.buyer_id, &payment.buyer_name)
 }
 
-fn purpose(payment: &payment::Model) -> Result<Purpose, AppError> {
+pub fn purpose(payment: &payment::Model) -> Result<Purpose, AppError> {
     serde_json::from_value(payment.purpose.clone()).map_err(|error| internal("a payment", &error))
 }
 
@@ -197,7 +299,7 @@ pub async fn look_again(house: &House, now: Timestamp) -> Result<usize, AppError
         let age = now.since(payment.created_at);
         let fate = match house.payments().look(house, payment).await {
             Ok(Some(fate)) => Some(fate),
-            Ok(None) => (age > UNKNOWN_AFTER).then(|| PaymentStatus::Expired.into()),
+            Ok(None) => unknown(house, payment, age).await?,
             Err(error) => {
                 tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
                 None
@@ -213,11 +315,42 @@ pub async fn look_again(house: &House, now: Timestamp) -> Result<usize, AppError
             .exec(&tx)
             .await?;
         if let Some(fate) = fate {
-            settle(&mut tx, payment.id, fate, now).await?;
+            settle(&mut tx, house.catalog(), payment.id, fate, now).await?;
         }
         tx.commit().await?;
     }
     Ok(waiting.len())
+}
+
+/// What becomes of a payment of which the provider knows nothing. A renewal is charged. A change was given up: whoever
+/// asked for it has seen that it failed. What is paid on a page may still be on its way there.
+async fn unknown(
+    house: &House,
+    payment: &payment::Model,
+    age: Duration,
+) -> Result<Option<Fate>, AppError> {
+    let purpose = purpose(payment)?;
+    match purpose {
+        Purpose::Renewal { .. } => {
+            let new = NewPayment {
+                workspace: payment.workspace_id,
+                buyer: (payment.buyer_id, &payment.buyer_name),
+                purpose: &purpose,
+                amount: payment.amount,
+                look_at: payment.created_at,
+            };
+            let charged = house.payments().charge(house, &new.order(payment.id)).await;
+            Ok(charged
+                .inspect_err(|error| {
+                    tracing::warn!(payment = %payment.id, %error, "a renewal could not be charged");
+                })
+                .ok())
+        }
+        Purpose::Change { .. } => Ok(Some(PaymentStatus::Expired.into())),
+        Purpose::Credits { .. } | Purpose::Subscribe { .. } => {
+            Ok((age > UNKNOWN_AFTER).then(|| PaymentStatus::Expired.into()))
+        }
+    }
 }
 
 /// A payment of this workspace, as the page shows it to which one comes back.

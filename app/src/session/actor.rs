@@ -4,7 +4,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select,
+    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
 };
 
 use super::model::Place;
@@ -118,7 +118,7 @@ const HERE: &str = "here_";
 impl Standing {
     /// Whose session this cookie is, if it is one and has not ended, and where they are.
     pub(super) async fn from_cookie(db: &Db, cookie: &str) -> Result<Option<Self>, AppError> {
-        use entity::{membership, session, workspace};
+        use entity::{membership, session, subscription, workspace};
         let query = session_of(cookie)
             .join(
                 JoinType::LeftJoin,
@@ -134,7 +134,9 @@ impl Standing {
                     .to(workspace::Column::Id)
                     .into(),
             )
+            .join(JoinType::LeftJoin, subscription_of_membership())
             .order_by_desc(Expr::cust("COALESCE(last_active_at, joined_at)"))
+            .column_as(subscription::Column::FreezesAt, "here_freezes_at")
             .column_as(membership::Column::Id, "here_membership")
             .column_as(membership::Column::Role, "here_role")
             .column_as(workspace::Column::Id, "here_workspace")
@@ -195,6 +197,16 @@ struct MembershipRow {
     workspace: WorkspaceId,
     name: String,
     slug: Slug,
+    freezes_at: Option<Timestamp>,
+}
+
+/// From a membership to its workspace's subscription.
+fn subscription_of_membership() -> RelationDef {
+    use entity::{membership, subscription};
+    membership::Entity::belongs_to(subscription::Entity)
+        .from(membership::Column::WorkspaceId)
+        .to(subscription::Column::WorkspaceId)
+        .into()
 }
 
 impl Actor {
@@ -205,7 +217,7 @@ impl Actor {
         person: &Person,
         reference: &str,
     ) -> Result<Self, AppError> {
-        use entity::{membership, slug_claim, workspace};
+        use entity::{membership, slug_claim, subscription, workspace};
         let by_reference = if let Ok(id) = reference.parse::<WorkspaceId>() {
             workspace::Column::Id.eq(id)
         } else {
@@ -236,9 +248,11 @@ impl Actor {
                     .to(workspace::Column::Id)
                     .into(),
             )
+            .join(JoinType::LeftJoin, subscription_of_membership())
             .filter(membership::Column::UserId.eq(person.id()))
             .filter(by_reference)
             .select_only()
+            .column(subscription::Column::FreezesAt)
             .column_as(membership::Column::Id, "membership")
             .column_as(membership::Column::Role, "role")
             .column_as(workspace::Column::Id, "workspace")
@@ -282,8 +296,23 @@ impl Actor {
         self.row.role.may(permission)
     }
 
-    /// The first line of every store function.
+    /// Whether nothing but billing can be changed here: the trial is over, or what was to be paid was not.
+    pub fn is_frozen(&self) -> bool {
+        let freezes_at = self.row.freezes_at;
+        freezes_at.is_some_and(|at| at <= Timestamp::now())
+    }
+
+    /// The first line of every store function. Where the workspace is frozen, what changes it is refused.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
+        self.require_sight(permission)?;
+        if permission.is_lost_when_frozen() && self.is_frozen() {
+            return Err(AppError::Frozen);
+        }
+        Ok(())
+    }
+
+    /// The first line of a store function that only looks, at what may be seen by those who may change it.
+    pub fn require_sight(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())
         } else {

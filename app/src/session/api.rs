@@ -177,6 +177,7 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
         },
         places: caller.places().await?,
         unread: crate::inbox::store::unread(caller.house(), &actor).await?,
+        frozen: actor.is_frozen(),
         demo: caller.house().site().demo,
     })
 }

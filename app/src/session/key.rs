@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Actor;
 use crate::catalog::{Mode, Scope};
-use crate::domain::{ApiKeyId, AppError, Permission, Slug, WorkspaceId};
+use crate::domain::{ApiKeyId, AppError, Permission, Slug, Timestamp, WorkspaceId};
 use crate::events::Origin;
 
 /// A key that was shown, found, and holds: not revoked, not retired, not expired, from where it may be used.
@@ -22,6 +22,8 @@ pub struct KeyFacts {
     pub workspace: WorkspaceId,
     pub workspace_name: String,
     pub workspace_slug: Slug,
+    /// From when on the workspace is frozen.
+    pub freezes_at: Option<Timestamp>,
 }
 
 impl KeyHolder {
@@ -42,7 +44,7 @@ impl KeyHolder {
 /// Who asks: a person in a workspace, or a program with a key of one.
 #[derive(Clone, Debug)]
 pub enum Agent {
-    Person(Actor),
+    Person(Box<Actor>),
     Key(KeyHolder),
 }
 
@@ -73,8 +75,28 @@ impl Agent {
         }
     }
 
-    /// The first line of every store function.
+    /// Whether nothing but billing can be changed in their workspace.
+    pub fn is_frozen(&self) -> bool {
+        match self {
+            Self::Person(actor) => actor.is_frozen(),
+            Self::Key(key) => {
+                let freezes_at = key.facts().freezes_at;
+                freezes_at.is_some_and(|at| at <= Timestamp::now())
+            }
+        }
+    }
+
+    /// The first line of every store function. Where the workspace is frozen, what changes it is refused.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
+        self.require_sight(permission)?;
+        if permission.is_lost_when_frozen() && self.is_frozen() {
+            return Err(AppError::Frozen);
+        }
+        Ok(())
+    }
+
+    /// The first line of a store function that only looks, at what may be seen by those who may change it.
+    pub fn require_sight(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())
         } else {
@@ -93,7 +115,7 @@ impl Agent {
 
 impl From<Actor> for Agent {
     fn from(actor: Actor) -> Self {
-        Self::Person(actor)
+        Self::Person(Box::new(actor))
     }
 }
 
@@ -106,7 +128,7 @@ impl From<KeyHolder> for Agent {
 impl From<&Agent> for Origin {
     fn from(agent: &Agent) -> Self {
         match agent {
-            Agent::Person(actor) => actor.into(),
+            Agent::Person(actor) => actor.as_ref().into(),
             Agent::Key(key) => Self::key(key.facts().id, &key.facts().name),
         }
     }

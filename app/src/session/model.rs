@@ -100,6 +100,8 @@ pub struct Surroundings {
     pub here: Place,
     pub places: Vec<Place>,
     pub unread: u64,
+    /// Whether nothing but billing can be changed here.
+    pub frozen: bool,
     pub demo: bool,
 }
 

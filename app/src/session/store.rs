@@ -11,6 +11,7 @@ use super::actor::{Person, SESSION_LIFE};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
 use super::{Actor, RequestInfo, networks};
+use crate::billing::{engine, seats};
 use crate::catalog::{Catalog, EventType};
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
@@ -187,6 +188,7 @@ pub async fn found_workspace(
         NewEvent::in_workspace(id, EventType::WorkspaceCreated, data),
     )
     .await?;
+    engine::begin_trial(tx, catalog, id).await?;
     credits::open_trial(tx, catalog, id, &origin).await?;
     tx.hint(Hint::user(owner, Topic::Workspace));
     Ok(slug)
@@ -857,6 +859,8 @@ pub async fn accept_invitation(
         ));
     }
     ensure_inviter_may_still_grant(&tx, &invitation).await?;
+    engine::ensure_not_frozen(&tx, workspace.id).await?;
+    seats::require_place(&tx, house.catalog(), workspace.id).await?;
     let (user, name, cookie) = match (&accepting, newcomer) {
         (Accepting::Person(person), _) => (person.id(), person.name().to_owned(), None),
         (Accepting::Newcomer { .. }, Some((name, hash))) => {

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod api_keys;
+pub mod billing;
 pub mod credits;
 pub mod members;
 pub mod notifications;
@@ -52,7 +53,7 @@ impl Section {
 }
 
 /// Every section, in the order of the navigation.
-pub const SECTIONS: [Section; 7] = [
+pub const SECTIONS: [Section; 8] = [
     Section {
         path: "account",
         label: "Account",
@@ -80,6 +81,13 @@ pub const SECTIONS: [Section; 7] = [
         icon: Icon::Users,
         group: Group::Workspace,
         permission: Some(Permission::ReadWorkspace),
+    },
+    Section {
+        path: "billing",
+        label: "Billing",
+        icon: Icon::CreditCard,
+        group: Group::Workspace,
+        permission: Some(Permission::ManageBilling),
     },
     Section {
         path: "credits",

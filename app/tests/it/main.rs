@@ -3,6 +3,7 @@
 
 mod account;
 mod api_keys;
+mod billing;
 mod connections;
 mod contacts;
 mod credits;

@@ -105,7 +105,7 @@ both! {
         assert_eq!(granted(world, id).await, 1);
         assert_eq!(world.events(EventType::BillingPaymentSucceeded).await, before + 1);
         let view = store::view(&world.house, &adam, id).await.unwrap().unwrap();
-        assert_eq!(view.sentence(), "The payment of $29 went through, and the 1,000 credits are yours.");
+        assert_eq!(view.sentence(), "The payment of $29 for 1,000 credits went through. Thank you.");
         let again = simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
         adds_up(world).await;
@@ -295,7 +295,7 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     let house = &world.house;
     let mut bought: Vec<Bought> = Vec::new();
     let write_down = async || {
-        store::write_down(house, adam, &credits(), PRICE, PAGE)
+        store::prepare(house, adam, &credits(), PRICE, PAGE)
             .await
             .unwrap()
     };

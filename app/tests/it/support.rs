@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use app::catalog::Catalog;
 use app::db::{Db, seed};
 use app::domain::Secret;
 use app::house::{House, Site};
@@ -82,6 +83,12 @@ impl World {
             Passwords::quick_for_tests(),
             Limits::off(),
         );
+        // Tests invite more people than a real plan holds.
+        let mut catalog = Catalog::built_in();
+        for plan in &mut catalog.plans {
+            plan.seats *= 20;
+        }
+        house.set_catalog(catalog);
         seed::demo(&house).await.unwrap();
         Self {
             house,
@@ -89,7 +96,7 @@ impl World {
         }
     }
 
-    /// The same house over the same database with other passwords and limits.
+    /// The same house over the same database with other passwords and limits, and the built-in catalogue.
     pub fn house_with(&self, passwords: Passwords, limits: Limits) -> House {
         House::new(
             self.house.db().clone(),

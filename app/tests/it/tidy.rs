@@ -52,6 +52,7 @@ fn sections_do_not_reach_into_each_other() {
     let sections = [
         "account",
         "api_keys",
+        "billing",
         "credits",
         "members",
         "notifications",

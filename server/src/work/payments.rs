@@ -1,7 +1,9 @@
-//! Payments under way: the simulated provider's bank and what it has to tell, and asking again about what was not told.
+//! Payments under way: the simulated provider's bank and what it has to tell, subscriptions that are due, and asking
+//! again about what was not told.
 
 use std::time::Duration;
 
+use app::billing::engine;
 use app::domain::{AppError, Timestamp};
 use app::house::House;
 use app::payments::{simulated, store};
@@ -26,6 +28,7 @@ pub async fn run(house: House, stop: CancellationToken) {
 pub async fn round(house: &House, now: Timestamp) -> Result<(), AppError> {
     simulated::pass(house, now).await?;
     simulated::tell(house, now).await?;
+    engine::pass(house, now).await?;
     store::look_again(house, now).await?;
     Ok(())
 }

@@ -17,11 +17,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use wheelhouse::http::ROUTES;
 use wheelhouse::work::dispatch::dispatch_all;
 
-use crate::support::{Kind, Server, Template, site};
+use crate::support::{Kind, Server, Template, freeze, site};
 
-/// Nobody; Acme's client, member, admin and owner; the owner of another workspace; and who was removed from Acme.
-const CALLERS: [&str; 7] = [
-    "nobody", "cleo", "mia", "adam", "olivia", "greta", "removed",
+/// Nobody; Acme's client, member, admin and owner; the owner of another workspace; who was removed from Acme; and Acme's
+/// owner while it is frozen.
+const CALLERS: [&str; 8] = [
+    "nobody", "cleo", "mia", "adam", "olivia", "greta", "removed", "frozen",
 ];
 
 /// What the calls need to name, found in the demo.
@@ -414,6 +415,32 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             "set_low_mark",
             vec![form_workspace(), ("form[low_mark]", s("300"))],
         ),
+        (
+            "load_billing",
+            vec![
+                workspace(),
+                ("plan", s("max")),
+                ("cdr", s("")),
+                ("payment", s("")),
+            ],
+        ),
+        (
+            "choose_plan",
+            vec![
+                form_workspace(),
+                ("form[plan]", s("max")),
+                ("form[cdr_mode]", s("false")),
+                ("form[today]", s("19900")),
+            ],
+        ),
+        ("cancel_subscription", vec![workspace()]),
+        ("resume_subscription", vec![workspace()]),
+        ("manage_payment_method", vec![workspace()]),
+        ("load_card", vec![("card", s("nothing"))]),
+        (
+            "choose_card",
+            vec![("form[card]", s("nothing")), ("form[works]", s("yes"))],
+        ),
         // The link is the proof, and nobody has one that leads nowhere.
         ("load_checkout", vec![("checkout", s("nothing"))]),
         (
@@ -478,12 +505,17 @@ async fn template(kind: Kind) -> Template {
     let mut template = Template::new(kind).await;
     let removed = template.cookies["mia"].clone();
     template.cookies.insert("removed", removed);
+    let owner = template.cookies["olivia"].clone();
+    template.cookies.insert("frozen", owner);
     template
 }
 
 async fn server(template: &Template, caller: &str) -> Server {
     let server = template.copy().await;
     dispatch_all(&server.house).await.unwrap();
+    if caller == "frozen" {
+        freeze(&server.house).await;
+    }
     if caller == "removed" {
         let tx = server.house.db().begin().await.unwrap();
         let mia = entity::User::find()
@@ -626,6 +658,7 @@ async fn every_page() {
                 .replace("{key}", &key)
                 .replace("{token}", "nonsense")
                 .replace("{checkout}", "nonsense")
+                .replace("{card}", "nonsense")
                 .replace("{webhook}", &webhook);
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {

@@ -312,3 +312,19 @@ impl Server {
 pub fn encode(fields: &[(&str, String)]) -> String {
     serde_urlencoded::to_string(fields).unwrap()
 }
+
+/// Freezes every workspace, as when nobody has paid.
+pub async fn freeze(house: &House) {
+    use app::db::entity::{Subscription, subscription::Column};
+    use sea_orm::{EntityTrait, sea_query::Expr};
+    let tx = house.db().begin().await.unwrap();
+    Subscription::update_many()
+        .col_expr(
+            Column::FreezesAt,
+            Expr::value(Some(app::domain::Timestamp::now())),
+        )
+        .exec(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}

@@ -17,6 +17,7 @@ pub struct Model {
     pub status: CheckoutStatus,
     pub created_at: Timestamp,
     pub due_at: Option<Timestamp>,
+    pub customer: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -14,6 +14,7 @@ mod m0007_known_networks;
 mod m0008_credits;
 mod m0009_payments;
 mod m0010_low_credits;
+mod m0011_subscriptions;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_credits::Migration),
             Box::new(m0009_payments::Migration),
             Box::new(m0010_low_credits::Migration),
+            Box::new(m0011_subscriptions::Migration),
         ]
     }
 }

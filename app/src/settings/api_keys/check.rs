@@ -87,6 +87,7 @@ struct Row {
     workspace: WorkspaceId,
     workspace_name: String,
     workspace_slug: Slug,
+    freezes_at: Option<Timestamp>,
 }
 
 /// A key as far as checking needs it.
@@ -114,6 +115,7 @@ impl Known {
                 workspace: row.workspace,
                 workspace_name: row.workspace_name,
                 workspace_slug: row.workspace_slug,
+                freezes_at: row.freezes_at,
             }),
         })
     }
@@ -253,13 +255,20 @@ impl Keys {
 }
 
 async fn read(house: &House, hash: KeyHash) -> Result<Option<Known>, AppError> {
-    use entity::{api_key, workspace};
+    use entity::{api_key, subscription, workspace};
     entity::ApiKey::find()
         .join(
             JoinType::InnerJoin,
             api_key::Entity::belongs_to(workspace::Entity)
                 .from(api_key::Column::WorkspaceId)
                 .to(workspace::Column::Id)
+                .into(),
+        )
+        .join(
+            JoinType::LeftJoin,
+            api_key::Entity::belongs_to(subscription::Entity)
+                .from(api_key::Column::WorkspaceId)
+                .to(subscription::Column::WorkspaceId)
                 .into(),
         )
         .filter(api_key::Column::TokenHash.eq(hash.to_vec()))
@@ -274,6 +283,7 @@ async fn read(house: &House, hash: KeyHash) -> Result<Option<Known>, AppError> {
             api_key::Column::RetiresAt,
             api_key::Column::RevokedAt,
         ])
+        .column(subscription::Column::FreezesAt)
         .column_as(workspace::Column::Id, "workspace")
         .column_as(workspace::Column::Name, "workspace_name")
         .column_as(workspace::Column::Slug, "workspace_slug")
@@ -300,6 +310,7 @@ mod tests {
                 workspace: WorkspaceId::new(),
                 workspace_name: "Acme".into(),
                 workspace_slug: Slug::parse("acme").unwrap(),
+                freezes_at: None,
             }),
             networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
             revoked: false,

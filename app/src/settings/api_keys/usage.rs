@@ -314,6 +314,7 @@ mod tests {
             workspace: WorkspaceId::new(),
             workspace_name: "Acme".into(),
             workspace_slug: Slug::parse("acme").unwrap(),
+            freezes_at: None,
         }))
     }
 

@@ -30,7 +30,7 @@ pub struct Asked {
 }
 
 pub async fn list(house: &House, actor: &Actor, asked: &Asked) -> Result<KeysView, AppError> {
-    actor.require(Permission::ManageApiKeys)?;
+    actor.require_sight(Permission::ManageApiKeys)?;
     let now = Timestamp::now();
     let filter = asked.filter.unwrap_or(Filter::All);
     let all = matching(actor, asked);
@@ -186,7 +186,7 @@ pub async fn find(
     before: Option<ApiRequestId>,
 ) -> Result<KeyView, AppError> {
     use entity::api_request;
-    actor.require(Permission::ManageApiKeys)?;
+    actor.require_sight(Permission::ManageApiKeys)?;
     let read = house.db().read();
     let now = Timestamp::now();
     let key = entity::ApiKey::find_by_id(id)

@@ -140,6 +140,23 @@ pub async fn renew(
     Ok(())
 }
 
+/// Adds to what the plan gives until the end of a period that is under way. `once` names what it was added for.
+pub async fn add_to_plan(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    (plan, credits): (&Plan, u32),
+    until: Timestamp,
+    once: &str,
+) -> Result<(), AppError> {
+    for mode in Mode::ALL {
+        let mut book = Book::open(tx, workspace, mode).await?;
+        if book.done(once).await?.is_none() {
+            put_plan(&mut book, &Origin::system(), (plan, credits), until, once).await?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn give_plan(
     book: &mut Book<'_>,
     origin: &Origin,
@@ -168,16 +185,26 @@ pub(super) async fn give_plan(
             .exec(book.tx)
             .await?;
     }
+    put_plan(book, origin, (plan, plan.credits), until, once).await
+}
+
+async fn put_plan(
+    book: &mut Book<'_>,
+    origin: &Origin,
+    (plan, credits): (&Plan, u32),
+    until: Timestamp,
+    once: &str,
+) -> Result<(), AppError> {
     let line = Line {
         reference: Some(&plan.name),
         once: Some(once),
         ..Line::new(EntryKind::Grant)
     };
     let entry = book
-        .grant(origin, GrantKind::Plan, plan.credits, Some(until), line)
+        .grant(origin, GrantKind::Plan, credits, Some(until), line)
         .await?;
     let data = json!({
-        "entry": entry.id, "credits": plan.credits, "plan": plan.id, "name": plan.name, "balance": entry.balance,
+        "entry": entry.id, "credits": credits, "plan": plan.id, "name": plan.name, "balance": entry.balance,
         "expires_at": until.rfc3339(),
     });
     book.note(origin.clone(), EventType::CreditsGranted, data)

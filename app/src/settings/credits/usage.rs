@@ -1,7 +1,9 @@
 //! What is used: spent credits are counted by day, and someone is told when few are left.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use serde_json::json;
 
 use super::ledger::{Book, Line, day_of};
@@ -11,7 +13,10 @@ use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
 use crate::domain::{AppError, CreditGrantId, WorkspaceId};
 use crate::events::Origin;
 
-/// From which balance on people are warned where nobody has said: a part of what the plan gave last.
+/// What a plan gives comes at the beginning of a period, and more with each change to a better one.
+const GRANTS_A_PERIOD: u64 = 8;
+
+/// From which balance on people are warned where nobody has said: a part of what the plan gave for this period.
 pub(super) async fn usual_mark(
     db: &impl ConnectionTrait,
     workspace: WorkspaceId,
@@ -22,9 +27,12 @@ pub(super) async fn usual_mark(
         .filter(credit_grant::Column::Mode.eq(mode))
         .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
         .order_by_desc(credit_grant::Column::Id)
-        .one(db)
+        .limit(GRANTS_A_PERIOD)
+        .all(db)
         .await?;
-    Ok(given.map_or(0, |grant| grant.amount / LOW_PART))
+    let until = given.first().and_then(|grant| grant.expires_at);
+    let of_period = given.iter().take_while(|grant| grant.expires_at == until);
+    Ok(of_period.map(|grant| grant.amount).sum::<i64>() / LOW_PART)
 }
 
 impl Book<'_> {

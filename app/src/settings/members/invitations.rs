@@ -10,6 +10,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::model::{InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
+use crate::billing::seats;
 use crate::catalog::EventType;
 use crate::db::entity::{self, invitation::Column};
 use crate::db::{Tx, is_unique_violation};
@@ -266,6 +267,7 @@ async fn invite_one(
         let mailed = renew(&mut tx, house, actor, open, Some(role)).await?;
         (mailed, "Invitation sent again")
     } else {
+        seats::require_one(&tx, house.catalog(), actor.workspace()).await?;
         let invitation = entity::invitation::ActiveModel {
             id: Set(InvitationId::new()),
             workspace_id: Set(actor.workspace()),
@@ -366,6 +368,9 @@ async fn renew(
     role: Option<Role>,
 ) -> Result<bool, AppError> {
     let now = Timestamp::now();
+    if invitation.expires_at <= now {
+        seats::require_one(tx, house.catalog(), actor.workspace()).await?;
+    }
     let mut renewed: entity::invitation::ActiveModel = invitation.clone().into();
     renewed.role = Set(role.unwrap_or(invitation.role));
     renewed.invited_by = Set(Some(actor.person().id()));
@@ -449,6 +454,7 @@ pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result
     let (mut tx, actor) = begin(house, actor).await?;
     let actor = &actor;
     let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
+    seats::require_one(&tx, house.catalog(), actor.workspace()).await?;
     let id: InvitationId = undone.data["invitation"]
         .as_str()
         .and_then(|id| id.parse().ok())

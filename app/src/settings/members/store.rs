@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::invitations::{self, Tally};
 use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
+use crate::billing::seats;
 use crate::catalog::EventType;
 use crate::csv;
 use crate::db::entity::{self, membership::Column};
@@ -447,6 +448,7 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         .await?
         .ok_or_else(gone)?;
     nothing_since(&tx, &actor, event, &user).await?;
+    seats::require_one(&tx, house.catalog(), actor.workspace()).await?;
     entity::membership::ActiveModel {
         id: Set(member),
         workspace_id: Set(actor.workspace()),

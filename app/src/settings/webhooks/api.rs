@@ -222,7 +222,7 @@ async fn proven(form: &SecretForm) -> Result<(Caller, Agent), AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     // Who may not see it is told so before they are asked who they are.
-    actor.require(Permission::ManageWebhooks)?;
+    actor.require_sight(Permission::ManageWebhooks)?;
     confirm_identity(
         caller.house(),
         caller.info(),

@@ -46,7 +46,7 @@ pub async fn deliveries(
     wanted: Wanted,
     limit: u64,
 ) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     store::row(house.db().read(), agent, id).await?;
     let (rows, next) = page(house, id, wanted, limit).await?;
     let attempts = attempts(house.db().read(), rows.iter().map(|row| row.id)).await?;
@@ -116,7 +116,7 @@ pub async fn find(
     agent: &Agent,
     id: DeliveryId,
 ) -> Result<DeliveryOut, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let (delivery, _) = owned(connection, agent, id).await?;
     let attempts = attempts(connection, [id].into_iter()).await?;
     Ok(DeliveryOut::new(&delivery, &attempts))
@@ -203,7 +203,7 @@ pub async fn outcome(
     id: DeliveryId,
     within: Duration,
 ) -> Result<DeliveryOut, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let mut hints = house.db().hub().listen();
     let end = tokio::time::Instant::now() + within;
     loop {
@@ -309,7 +309,7 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 
 /// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
 pub async fn curl(house: &House, agent: &Agent, id: DeliveryId) -> Result<String, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let (delivery, webhook) = owned(house.db().read(), agent, id).await?;
     let body = payload(house, agent.workspace(), &delivery).await?;
     let secrets = signing::secrets(house, &webhook)?;

@@ -33,7 +33,7 @@ pub async fn list(
     after: Option<WebhookId>,
     limit: u64,
 ) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let mut query = of(agent).order_by_asc(Column::Id).limit(limit + 1);
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
@@ -46,7 +46,7 @@ pub async fn list(
 }
 
 pub async fn find(house: &House, agent: &Agent, id: WebhookId) -> Result<WebhookOut, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let row = row(house.db().read(), agent, id).await?;
     Ok(WebhookOut::from(&row))
 }
@@ -329,7 +329,7 @@ pub async fn rotate_secret(
 
 /// The present secret, for whoever has just proved who they are.
 pub async fn secret(house: &House, agent: &Agent, id: WebhookId) -> Result<Secret, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let row = row(house.db().read(), agent, id).await?;
     let secrets = signing::secrets(house, &row)?;
     secrets.into_iter().next().ok_or(AppError::NotFound)

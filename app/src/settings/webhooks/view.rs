@@ -35,7 +35,7 @@ fn this_hour() -> i64 {
 }
 
 pub async fn list(house: &House, agent: &Agent) -> Result<WebhooksView, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let rows = entity::Webhook::find()
         .filter(webhook::Column::WorkspaceId.eq(agent.workspace()))
         .order_by_asc(webhook::Column::Id)
@@ -91,7 +91,7 @@ pub async fn detail(
     wanted: Wanted,
     opened: Option<DeliveryId>,
 ) -> Result<WebhookView, AppError> {
-    actor.require(Permission::ManageWebhooks)?;
+    actor.require_sight(Permission::ManageWebhooks)?;
     let row = store::row(house.db().read(), &actor.clone().into(), id).await?;
     let hours = entity::WebhookHour::find()
         .filter(webhook_hour::Column::WebhookId.eq(id))

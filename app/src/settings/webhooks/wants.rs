@@ -56,7 +56,7 @@ impl Wants {
 
 /// Which of the workspace's last events would have been let through, and why not the others.
 pub async fn dry_run(house: &House, agent: &Agent, wants: &Wants) -> Result<Done, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    agent.require_sight(Permission::ManageWebhooks)?;
     let last = entity::Event::find()
         .filter(event::Column::WorkspaceId.eq(agent.workspace()))
         .order_by_desc(event::Column::Id)

@@ -1,0 +1,543 @@
+//! What moves a subscription: a workspace begins, something was paid or was not, and time passes. Each holds the
+//! subscription's row locked, and is one transaction.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde_json::{Value, json};
+
+use super::model::{REMINDERS, RETRIES, SubscriptionStatus, Terms, part, plan_name};
+use crate::catalog::{Catalog, EventType, Plan};
+use crate::db::Tx;
+use crate::db::entity::{
+    self, payment,
+    subscription::{self, Model as Subscription},
+};
+use crate::domain::{AppError, Money, Timestamp, WorkspaceId, days};
+use crate::events::{self, NewEvent, Origin};
+use crate::house::House;
+use crate::payments::model::Purpose;
+use crate::payments::store::{NewPayment, write_down};
+use crate::settings::credits::store as credits;
+
+/// How many subscriptions one round moves on at most.
+const A_ROUND: u64 = 100;
+
+impl Subscription {
+    /// What is subscribed to; nothing on trial and where nothing ever was.
+    pub fn terms(&self) -> Option<Terms> {
+        Some(Terms {
+            plan: self.plan.clone()?,
+            cdr_mode: self.cdr_mode,
+        })
+    }
+
+    /// What it becomes when the period ends.
+    pub fn next_terms(&self) -> Option<Terms> {
+        match (&self.next_plan, self.next_cdr_mode) {
+            (Some(plan), Some(cdr_mode)) => Some(Terms {
+                plan: plan.clone(),
+                cdr_mode,
+            }),
+            _ => self.terms(),
+        }
+    }
+
+    pub fn set_next(&mut self, terms: Option<Terms>) {
+        (self.next_plan, self.next_cdr_mode) = match terms {
+            Some(terms) => (Some(terms.plan), Some(terms.cdr_mode)),
+            None => (None, None),
+        };
+    }
+
+    /// Whether nothing but billing can be changed.
+    pub fn is_frozen(&self, now: Timestamp) -> bool {
+        self.freezes_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether a month is paid and not over.
+    pub fn is_running(&self, now: Timestamp) -> bool {
+        self.status == SubscriptionStatus::Active && now < self.ends_at
+    }
+
+    /// When a trial is to be looked at next: for a reminder, or at its end.
+    fn trial_due(&self, now: Timestamp) -> Timestamp {
+        let ahead = REMINDERS
+            .iter()
+            .skip(usize::try_from(self.reminders).unwrap_or(usize::MAX));
+        let mut ahead = ahead.map(|before| self.ends_at.before(*before));
+        ahead.find(|at| *at > now).unwrap_or(self.ends_at)
+    }
+
+    fn freeze(&mut self, at: Timestamp) {
+        self.status = SubscriptionStatus::Frozen;
+        self.freezes_at = Some(at);
+        self.payment_id = None;
+        self.due_at = None;
+        self.cancelled = false;
+        self.set_next(None);
+    }
+}
+
+/// The plan that a workspace can use: that of the trial, or the one that is or was subscribed to.
+pub fn plan_in_use<'a>(catalog: &'a Catalog, row: &Subscription) -> Option<&'a Plan> {
+    catalog.plan(row.plan.as_ref().unwrap_or(&catalog.trial_plan))
+}
+
+/// Begins a workspace's trial.
+pub async fn begin_trial(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+) -> Result<(), AppError> {
+    let now = Timestamp::now();
+    let ends_at = now.after(days(catalog.trial_days.into()));
+    let mut row = Subscription {
+        workspace_id: workspace,
+        status: SubscriptionStatus::Trial,
+        plan: None,
+        cdr_mode: false,
+        anchor_at: now,
+        months: 0,
+        begins_at: now,
+        ends_at,
+        next_plan: None,
+        next_cdr_mode: None,
+        cancelled: false,
+        freezes_at: Some(ends_at),
+        payer_id: None,
+        payer_name: None,
+        payment_id: None,
+        declines: 0,
+        reminders: 0,
+        due_at: None,
+    };
+    row.due_at = Some(row.trial_due(now));
+    row.into_active_model().insert(tx).await?;
+    Ok(())
+}
+
+/// A workspace's subscription, locked; nothing where the workspace is gone.
+pub async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Subscription>, AppError> {
+    Ok(entity::Subscription::find_by_id(workspace)
+        .lock_exclusive()
+        .one(tx)
+        .await?)
+}
+
+/// Joining changes a workspace, and whoever joins has no place in it yet that says whether it is frozen.
+pub async fn ensure_not_frozen(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
+    let row = entity::Subscription::find_by_id(workspace).one(tx).await?;
+    let frozen = row.is_some_and(|row| row.is_frozen(Timestamp::now()));
+    if frozen {
+        Err(AppError::Frozen)
+    } else {
+        Ok(())
+    }
+}
+
+pub async fn save(tx: &Tx, row: Subscription) -> Result<(), AppError> {
+    row.into_active_model().reset_all().update(tx).await?;
+    Ok(())
+}
+
+/// Writes down what happened to a subscription.
+pub async fn note(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    origin: Origin,
+    what: EventType,
+    data: Value,
+) -> Result<(), AppError> {
+    events::record(tx, origin, NewEvent::in_workspace(workspace, what, data))
+        .await
+        .map(|_| ())
+}
+
+/// Says how the terms changed: the plan, CDR Mode, or both. `why` is one word: `subscribed`, `changed`, `began`.
+pub async fn note_change(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    origin: &Origin,
+    (from, to): (Option<&Terms>, &Terms),
+    why: &str,
+) -> Result<(), AppError> {
+    if from.is_none_or(|from| from.plan != to.plan) {
+        let data = json!({
+            "from": from.map(|from| &from.plan), "to": to.plan, "name": plan_name(catalog, &to.plan), "why": why,
+        });
+        note(
+            tx,
+            workspace,
+            origin.clone(),
+            EventType::BillingPlanChanged,
+            data,
+        )
+        .await?;
+    }
+    if from.is_some_and(|from| from.cdr_mode) != to.cdr_mode {
+        let data = json!({"on": to.cdr_mode, "name": catalog.cdr_mode.name});
+        note(
+            tx,
+            workspace,
+            origin.clone(),
+            EventType::BillingCdrModeChanged,
+            data,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// What was paid for that is not wanted any more: the operator is told, and pays it back.
+fn pay_back(payment: &payment::Model, why: &str) {
+    tracing::error!(payment = %payment.id, "{why}: pay it back");
+}
+
+/// A plan was paid for. The first month begins at once; what is left of a trial is added to it.
+pub async fn subscribed(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    payment: &payment::Model,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(mut row) = locked(tx, payment.workspace_id).await? else {
+        return Ok(());
+    };
+    if row.is_running(now) {
+        pay_back(payment, "a plan was paid for twice");
+        return Ok(());
+    }
+    let before = row.terms();
+    let trial = row.status == SubscriptionStatus::Trial;
+    row.anchor_at = if trial { row.ends_at.max(now) } else { now };
+    row.months = 1;
+    row.begins_at = now;
+    row.ends_at = row.anchor_at.months_after(1);
+    row.payer_id = Some(payment.buyer_id);
+    row.payer_name = Some(payment.buyer_name.clone());
+    row.payment_id = None;
+    let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
+    run_on(tx, catalog, row, terms, &payment.id.to_string()).await?;
+    let before = before.filter(|_| !trial);
+    let change = (before.as_ref(), terms);
+    note_change(
+        tx,
+        catalog,
+        payment.workspace_id,
+        &buyer,
+        change,
+        "subscribed",
+    )
+    .await
+}
+
+/// A period begins that is paid.
+async fn run_on(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    mut row: Subscription,
+    terms: &Terms,
+    once: &str,
+) -> Result<(), AppError> {
+    row.status = SubscriptionStatus::Active;
+    row.plan = Some(terms.plan.clone());
+    row.cdr_mode = terms.cdr_mode;
+    row.set_next(None);
+    row.cancelled = false;
+    row.freezes_at = None;
+    row.declines = 0;
+    row.due_at = Some(row.ends_at);
+    let (workspace, until) = (row.workspace_id, row.ends_at);
+    save(tx, row).await?;
+    match catalog.plan(&terms.plan) {
+        Some(plan) => credits::renew(tx, workspace, plan, until, once).await?,
+        None => {
+            tracing::error!(plan = terms.plan, %workspace, "paid for a plan that the catalogue does not have any more");
+        }
+    }
+    Ok(())
+}
+
+/// The rest of a month on better terms was paid for. What the plan gives more of credits comes in by the same part.
+pub async fn changed(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    payment: &payment::Model,
+    (terms, ends_at): (&Terms, Timestamp),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(row) = locked(tx, payment.workspace_id).await? else {
+        return Ok(());
+    };
+    if !row.is_running(now) || row.ends_at != ends_at {
+        pay_back(payment, "a change was paid for whose month is over");
+        return Ok(());
+    }
+    let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
+    apply(
+        tx,
+        catalog,
+        row,
+        terms,
+        &buyer,
+        (&payment.id.to_string(), now),
+    )
+    .await
+}
+
+/// Puts better terms in force for the rest of the month. `once` stands for the change.
+pub async fn apply(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    mut row: Subscription,
+    terms: &Terms,
+    origin: &Origin,
+    (once, now): (&str, Timestamp),
+) -> Result<(), AppError> {
+    let workspace = row.workspace_id;
+    let before = row.terms();
+    let credits_of = |terms: &Terms| {
+        let plan = catalog.plan(&terms.plan);
+        plan.map_or(0, |plan| i64::from(plan.credits))
+    };
+    let more = credits_of(terms) - before.as_ref().map_or(0, credits_of);
+    let more = part(
+        more.max(0),
+        row.ends_at.since(now),
+        row.ends_at.since(row.begins_at),
+    );
+    row.plan = Some(terms.plan.clone());
+    row.cdr_mode = terms.cdr_mode;
+    row.set_next(None);
+    row.cancelled = false;
+    row.freezes_at = None;
+    row.payment_id = None;
+    let ends_at = row.ends_at;
+    save(tx, row).await?;
+    if let Some(plan) = catalog.plan(&terms.plan)
+        && let Ok(more @ 1..) = u32::try_from(more)
+    {
+        credits::add_to_plan(tx, workspace, (plan, more), ends_at, once).await?;
+    }
+    note_change(
+        tx,
+        catalog,
+        workspace,
+        origin,
+        (before.as_ref(), terms),
+        "changed",
+    )
+    .await
+}
+
+/// A month was paid that was due at `ends_at`. It goes on from there, so that the day of the month stays; unless that
+/// month is over too, because nobody was there to charge it: then a new one begins now.
+pub async fn renewed(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    payment: &payment::Model,
+    (terms, ends_at): (&Terms, Timestamp),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(mut row) = locked(tx, payment.workspace_id).await? else {
+        return Ok(());
+    };
+    if row.ends_at != ends_at || row.status == SubscriptionStatus::Trial {
+        pay_back(payment, "a month was paid for that was paid otherwise");
+        return Ok(());
+    }
+    let before = row.terms();
+    row.payment_id = None;
+    row.months += 1;
+    row.begins_at = row.ends_at;
+    let months = u32::try_from(row.months).unwrap_or(1);
+    row.ends_at = row.anchor_at.months_after(months);
+    if row.ends_at <= now {
+        (row.anchor_at, row.months, row.begins_at) = (now, 1, now);
+        row.ends_at = now.months_after(1);
+    }
+    run_on(tx, catalog, row, terms, &payment.id.to_string()).await?;
+    let change = (before.as_ref(), terms);
+    note_change(
+        tx,
+        catalog,
+        payment.workspace_id,
+        &Origin::system(),
+        change,
+        "began",
+    )
+    .await
+}
+
+/// A renewal or change was not paid.
+pub async fn not_paid(
+    tx: &mut Tx,
+    payment: &payment::Model,
+    purpose: &Purpose,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(mut row) = locked(tx, payment.workspace_id).await? else {
+        return Ok(());
+    };
+    if row.payment_id != Some(payment.id) {
+        return Ok(());
+    }
+    row.payment_id = None;
+    if matches!(purpose, Purpose::Renewal { .. }) {
+        let gap = usize::try_from(row.declines)
+            .ok()
+            .and_then(|n| RETRIES.get(n));
+        row.declines += 1;
+        match gap {
+            Some(gap) => {
+                row.status = SubscriptionStatus::PastDue;
+                row.due_at = Some(now.after(*gap));
+            }
+            None => return end(tx, row, now, "unpaid").await,
+        }
+    }
+    save(tx, row).await
+}
+
+/// The subscription ends, and the workspace is frozen.
+pub async fn end(
+    tx: &mut Tx,
+    mut row: Subscription,
+    at: Timestamp,
+    why: &str,
+) -> Result<(), AppError> {
+    let (workspace, from) = (row.workspace_id, row.plan.clone());
+    row.freeze(at);
+    save(tx, row).await?;
+    let data = json!({"from": from, "to": null, "why": why});
+    note(
+        tx,
+        workspace,
+        Origin::system(),
+        EventType::BillingPlanChanged,
+        data,
+    )
+    .await
+}
+
+/// Moves on what is due by `now`: reminds of trials, ends them, and writes renewals down as payments, which the loop of
+/// payments then charges. Answers how many there were.
+pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
+    use subscription::Column;
+    let due: Vec<WorkspaceId> = entity::Subscription::find()
+        .filter(Column::DueAt.lte(now))
+        .filter(Column::PaymentId.is_null())
+        .order_by_asc(Column::DueAt)
+        .limit(A_ROUND)
+        .select_only()
+        .column(Column::WorkspaceId)
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    for workspace in &due {
+        let mut tx = house.db().begin().await?;
+        let row = locked(&tx, *workspace).await?;
+        // Another process may have seen to it meanwhile.
+        let waits = |row: &Subscription| {
+            row.payment_id.is_none() && row.due_at.is_some_and(|due| due <= now)
+        };
+        let Some(row) = row.filter(waits) else {
+            continue;
+        };
+        step(&mut tx, house.catalog(), row, now).await?;
+        tx.commit().await?;
+    }
+    Ok(due.len())
+}
+
+async fn step(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    row: Subscription,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    match row.status {
+        SubscriptionStatus::Trial => remind_or_end(tx, row, now).await,
+        SubscriptionStatus::Active if row.cancelled => {
+            let at = row.ends_at;
+            end(tx, row, at, "cancelled").await
+        }
+        SubscriptionStatus::Active | SubscriptionStatus::PastDue => {
+            renew(tx, catalog, row, now).await
+        }
+        SubscriptionStatus::Frozen => {
+            let due_at = None;
+            save(tx, Subscription { due_at, ..row }).await
+        }
+    }
+}
+
+async fn remind_or_end(tx: &mut Tx, mut row: Subscription, now: Timestamp) -> Result<(), AppError> {
+    let (workspace, ends_at) = (row.workspace_id, row.ends_at);
+    if ends_at <= now {
+        row.freeze(ends_at);
+        save(tx, row).await?;
+        let data = json!({"ended_at": ends_at.rfc3339()});
+        return note(
+            tx,
+            workspace,
+            Origin::system(),
+            EventType::BillingTrialEnded,
+            data,
+        )
+        .await;
+    }
+    let passed = REMINDERS
+        .iter()
+        .filter(|before| ends_at.before(**before) <= now);
+    row.reminders = i64::try_from(passed.count()).unwrap_or_default();
+    row.due_at = Some(row.trial_due(now));
+    save(tx, row).await?;
+    let days = ends_at.since(now).as_secs().div_ceil(86_400);
+    let data = json!({"days": days, "ends_at": ends_at.rfc3339()});
+    note(
+        tx,
+        workspace,
+        Origin::system(),
+        EventType::BillingTrialEnding,
+        data,
+    )
+    .await
+}
+
+/// Writes down that the next month is to be paid.
+async fn renew(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    mut row: Subscription,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let on_offer = |terms: &Terms| terms.price(catalog).is_some();
+    let terms = row.next_terms().filter(on_offer);
+    let terms = terms.or_else(|| row.terms().filter(on_offer));
+    let payer = row.payer_id.zip(row.payer_name.clone());
+    let (Some(terms), Some((payer_id, payer_name))) = (terms, payer) else {
+        tracing::error!(workspace = %row.workspace_id, plan = row.plan, "cannot be renewed: the catalogue does not have its plan any more");
+        row.due_at = Some(now.after(days(1)));
+        return save(tx, row).await;
+    };
+    let purpose = Purpose::Renewal {
+        what: format!("{}, one month", terms.name(catalog)),
+        ends_at: row.ends_at,
+        terms: terms.clone(),
+    };
+    let payment = NewPayment {
+        workspace: row.workspace_id,
+        buyer: (payer_id, &payer_name),
+        purpose: &purpose,
+        amount: terms.price(catalog).unwrap_or(Money::from_cents(0)),
+        look_at: now,
+    };
+    row.payment_id = Some(write_down(tx, &payment).await?);
+    row.due_at = None;
+    save(tx, row).await
+}

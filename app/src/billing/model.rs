@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, named};
+use crate::domain::{Money, days};
+
+/// How long before its end a trial is reminded of, first to last.
+pub const REMINDERS: [Duration; 2] = [days(3), days(1)];
+/// How long after a renewal was declined it is tried again. Declined once more after the last, the workspace is frozen.
+pub const RETRIES: [Duration; 3] = [days(1), days(2), days(2)];
+
+named! {
+    /// Where a subscription stands.
+    SubscriptionStatus {
+        /// Everything can be used, and nothing was paid yet.
+        Trial = "trial",
+        Active = "active",
+        /// The renewal was declined; it is tried again.
+        PastDue = "past_due",
+        /// The trial is over, or what was to be paid was not: nothing but billing can be changed.
+        Frozen = "frozen",
+    }
+}
+
+/// What is subscribed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The plan's id.
+    pub plan: String,
+    pub cdr_mode: bool,
+}
+
+impl Terms {
+    /// What a month costs; nothing where the catalogue has no such plan, or not with CDR Mode.
+    pub fn price(&self, catalog: &Catalog) -> Option<Money> {
+        let plan = catalog.plan(&self.plan)?;
+        match self.cdr_mode {
+            false => Some(plan.price),
+            true if plan.cdr_mode => Some(plan.price + catalog.cdr_mode.price),
+            true => None,
+        }
+    }
+
+    /// `Scale with CDR Mode`.
+    pub fn name(&self, catalog: &Catalog) -> String {
+        let plan = plan_name(catalog, &self.plan);
+        if self.cdr_mode {
+            format!("{plan} with {}", catalog.cdr_mode.name)
+        } else {
+            plan
+        }
+    }
+}
+
+/// The plan's name, or its id where the catalogue does not have it any more.
+pub fn plan_name(catalog: &Catalog, id: &str) -> String {
+    catalog
+        .plan(id)
+        .map_or_else(|| id.to_owned(), |plan| plan.name.clone())
+}
+
+/// The part of `amount` that `left` of `whole` is, to the nearest; half is rounded up.
+pub fn part(amount: i64, left: Duration, whole: Duration) -> i64 {
+    let whole = i128::try_from(whole.as_millis())
+        .unwrap_or(i128::MAX)
+        .max(1);
+    let left = i128::try_from(left.as_millis())
+        .unwrap_or(i128::MAX)
+        .min(whole);
+    let part = (2 * i128::from(amount) * left + whole).div_euclid(2 * whole);
+    i64::try_from(part).unwrap_or(amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_month_costs_the_plan_and_what_is_added() {
+        let catalog = Catalog::built_in();
+        let price = |plan: &str, cdr_mode| {
+            let plan = plan.to_owned();
+            let terms = Terms { plan, cdr_mode };
+            (
+                terms.price(&catalog).map(|price| price.to_string()),
+                terms.name(&catalog),
+            )
+        };
+        let told = |price: &str, name: &str| (Some(price.to_owned()), name.to_owned());
+        assert_eq!(price("light", false), told("$49", "Light"));
+        assert_eq!(price("scale", true), told("$398", "Scale with CDR Mode"));
+        assert_eq!(price("light", true).0, None, "not on offer");
+        assert_eq!(price("giant", false), (None, "giant".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_the_nearest_cent_and_never_more_than_the_whole(
+            amount in 0_i64..10_000_000, left in 0_u64..3_000_000_000, whole in 1_u64..3_000_000_000,
+        ) {
+            let share = part(amount, Duration::from_millis(left), Duration::from_millis(whole));
+            prop_assert!((0..=amount).contains(&share));
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+            let exact = amount as f64 * (left.min(whole) as f64) / whole as f64;
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+            let off = (share as f64 - exact).abs();
+            prop_assert!(off <= 0.5 + 1e-6, "{share} for {exact}");
+        }
+    }
+}

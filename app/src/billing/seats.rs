@@ -1,0 +1,64 @@
+//! Seats: how many people a plan holds. Who is invited holds one from the invitation on, so that nobody is invited who
+//! could not join.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Select};
+
+use super::engine::plan_in_use;
+use crate::catalog::Catalog;
+use crate::db::Tx;
+use crate::db::entity::{self, invitation, membership};
+use crate::domain::{AppError, Timestamp, WorkspaceId};
+
+fn members(workspace: WorkspaceId) -> Select<entity::Membership> {
+    entity::Membership::find().filter(membership::Column::WorkspaceId.eq(workspace))
+}
+
+fn invited(workspace: WorkspaceId) -> Select<entity::Invitation> {
+    use invitation::Column;
+    entity::Invitation::find()
+        .filter(Column::WorkspaceId.eq(workspace))
+        .filter(Column::AcceptedAt.is_null())
+        .filter(Column::CancelledAt.is_null())
+        .filter(Column::ExpiresAt.gt(Timestamp::now()))
+}
+
+/// How many seats are taken, by members and by invitations that can be accepted.
+pub async fn used(db: &impl ConnectionTrait, workspace: WorkspaceId) -> Result<u64, AppError> {
+    Ok(members(workspace).count(db).await? + invited(workspace).count(db).await?)
+}
+
+/// Refuses what would take one seat more than the plan has. Asked under the workspace's lock.
+pub async fn require_one(
+    tx: &Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+) -> Result<(), AppError> {
+    require(tx, catalog, workspace, used(tx, workspace).await?).await
+}
+
+/// Refuses to let someone in whose seat another has taken: the plan may be smaller than when they were invited.
+pub async fn require_place(
+    tx: &Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+) -> Result<(), AppError> {
+    require(tx, catalog, workspace, members(workspace).count(tx).await?).await
+}
+
+async fn require(
+    tx: &Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    taken: u64,
+) -> Result<(), AppError> {
+    let row = entity::Subscription::find_by_id(workspace).one(tx).await?;
+    let plan = row.as_ref().and_then(|row| plan_in_use(catalog, row));
+    match plan {
+        Some(plan) if taken >= u64::from(plan.seats) => Err(AppError::LimitReached(format!(
+            "All {} seats of {} are taken. Choose a larger plan, or free one",
+            plan.seats, plan.name
+        ))),
+        // What the catalogue does not have any more sets no limit that could be named.
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,35 @@
+//! What a workspace may use, until when, and what is to be done about it next.
+
+use sea_orm::entity::prelude::*;
+
+use crate::billing::model::SubscriptionStatus;
+use crate::domain::{PaymentId, Timestamp, UserId, WorkspaceId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "subscriptions")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub workspace_id: WorkspaceId,
+    pub status: SubscriptionStatus,
+    pub plan: Option<String>,
+    pub cdr_mode: bool,
+    pub anchor_at: Timestamp,
+    pub months: i64,
+    pub begins_at: Timestamp,
+    pub ends_at: Timestamp,
+    pub next_plan: Option<String>,
+    pub next_cdr_mode: Option<bool>,
+    pub cancelled: bool,
+    pub freezes_at: Option<Timestamp>,
+    pub payer_id: Option<UserId>,
+    pub payer_name: Option<String>,
+    pub payment_id: Option<PaymentId>,
+    pub declines: i64,
+    pub reminders: i64,
+    pub due_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,93 @@
+use leptos::prelude::*;
+
+use super::model::{BillingView, ChooseForm};
+use crate::call::Compact;
+use crate::domain::AppError;
+use crate::form::Done;
+
+#[cfg(feature = "ssr")]
+use {
+    super::store::{self, Chosen},
+    crate::billing::model::Terms,
+    crate::domain::{Money, Timestamp},
+    crate::payments,
+    crate::session::{Actor, caller},
+};
+
+#[cfg(feature = "ssr")]
+fn page(actor: &Actor) -> String {
+    format!("/w/{}/settings/billing", actor.slug())
+}
+
+/// `plan`, `cdr` and `payment` as they stand in the address: the choice that is asked about, and the payment from which
+/// one comes back.
+#[server(output = Compact)]
+pub async fn load_billing(
+    workspace: String,
+    plan: String,
+    cdr: String,
+    payment: String,
+) -> Result<BillingView, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let cdr_mode = cdr == "1";
+    let asked = (!plan.is_empty()).then_some(Terms { plan, cdr_mode });
+    let mut view = store::view(caller.house(), &actor, asked).await?;
+    if let Ok(payment) = payment.parse() {
+        view.payment = payments::store::view(caller.house(), &actor, payment).await?;
+    }
+    Ok(view)
+}
+
+/// Chooses a plan. What is charged is never more than the form says was agreed to.
+#[server(output = Compact)]
+pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let agreed = form.today.parse().map_err(|_| AppError::Malformed)?;
+    let (page, agreed) = (page(&actor), Money::from_cents(agreed));
+    match store::choose(
+        caller.house(),
+        &actor,
+        form.terms(),
+        agreed,
+        &page,
+        Timestamp::now(),
+    )
+    .await?
+    {
+        Chosen::Pay(place) => {
+            leptos_axum::redirect(&place);
+            Ok(Done::default())
+        }
+        Chosen::Done(done) => {
+            // The preview that was agreed to is done with.
+            leptos_axum::redirect(&page);
+            Ok(done)
+        }
+    }
+}
+
+#[server(output = Compact)]
+pub async fn cancel_subscription(workspace: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::cancel(caller.house(), &actor, Timestamp::now()).await
+}
+
+#[server(output = Compact)]
+pub async fn resume_subscription(workspace: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    store::resume(caller.house(), &actor, Timestamp::now()).await
+}
+
+/// Leads to where the provider lets the kept card be changed.
+#[server(output = Compact)]
+pub async fn manage_payment_method(workspace: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let place = store::manage(caller.house(), &actor, &page(&actor)).await?;
+    leptos_axum::redirect(&place);
+    Ok(Done::default())
+}

@@ -1,0 +1,174 @@
+use serde::{Deserialize, Serialize};
+
+use crate::billing::model::{SubscriptionStatus, Terms};
+use crate::catalog::{CdrMode, Plan};
+use crate::domain::{Money, PaymentId, Timestamp, WorkspaceId};
+use crate::payments::model::{PaymentStatus, PaymentView};
+
+/// How many payments the page lists.
+pub const PAYMENTS: u64 = 50;
+/// How many members a preview names who are beyond the seats of a smaller plan.
+pub const NAMED: usize = 5;
+
+/// The page of a workspace's subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillingView {
+    pub workspace: WorkspaceId,
+    /// The payment from which one comes back.
+    pub payment: Option<PaymentView>,
+    pub status: SubscriptionStatus,
+    /// Nothing on trial, and where nothing ever was subscribed to.
+    pub terms: Option<Terms>,
+    /// The plan that can be used now: that of the trial, or the one subscribed to.
+    pub plan: Option<Plan>,
+    /// What the terms cost a month.
+    pub cost: Option<Money>,
+    pub ends_at: Timestamp,
+    /// What it becomes when the period ends, and what that costs; nothing where it stays.
+    pub next: Option<Next>,
+    pub cancelled: bool,
+    /// When a declined renewal is tried again.
+    pub retry_at: Option<Timestamp>,
+    /// Whether a renewal or change is being paid just now.
+    pub paying: bool,
+    pub seats_used: u64,
+    pub plans: Vec<Plan>,
+    pub cdr_mode: CdrMode,
+    pub trial_days: u32,
+    /// What would come of the choice that is asked about.
+    pub preview: Option<Preview>,
+    /// Why the choice that is asked about is none.
+    pub refusal: Option<String>,
+    pub payments: Vec<PaymentRow>,
+}
+
+/// What a subscription becomes when the period ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    pub terms: Terms,
+    pub name: String,
+    pub cost: Money,
+}
+
+impl BillingView {
+    /// Whether a month is paid, so that changing means less than beginning.
+    pub fn is_active(&self) -> bool {
+        self.status == SubscriptionStatus::Active
+    }
+}
+
+/// How a choice takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// The first month is paid on the provider's page.
+    Begin,
+    /// At once, for the rest of the month.
+    Now,
+    /// When the month that is paid is over.
+    Later,
+    /// What is there stays: a change or an end that was planned is taken back.
+    Keep,
+}
+
+/// What comes of choosing a plan, said before it is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    pub terms: Terms,
+    /// `Scale with CDR Mode`.
+    pub name: String,
+    pub effect: Effect,
+    /// What is charged at once.
+    pub today: Money,
+    /// The next charge after that, and when.
+    pub next: Money,
+    pub next_at: Timestamp,
+    /// Of the trial that is left, days that the first month is longer.
+    pub days_added: u64,
+    /// What the plan would not hold.
+    pub beyond: Option<Beyond>,
+}
+
+/// Members beyond a plan's seats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beyond {
+    pub seats: u32,
+    pub used: u64,
+    /// Who joined last, the first of them.
+    pub names: Vec<String>,
+}
+
+impl Beyond {
+    /// `It has 3 seats, and 7 are used. …`
+    pub fn sentence(&self) -> String {
+        let Self { seats, used, names } = self;
+        let beyond = used.saturating_sub(u64::from(*seats));
+        let unnamed = beyond.saturating_sub(names.len() as u64);
+        let mut list = names.join(", ");
+        if unnamed > 0 && !names.is_empty() {
+            list = format!("{list} and {unnamed} more");
+        }
+        let who = if names.is_empty() {
+            String::new()
+        } else {
+            format!(" Beyond them, as the last to join: {list}.")
+        };
+        format!(
+            "It has {seats} seats, and {used} are used.{who} Nobody is removed, but nobody can be invited until there is \
+             a free seat."
+        )
+    }
+}
+
+/// A payment, as the page lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PaymentRow {
+    pub id: PaymentId,
+    pub what: String,
+    pub amount: Money,
+    pub status: PaymentStatus,
+    pub at: Timestamp,
+}
+
+/// Which plan is chosen. The preview's price comes along: what was agreed to is what is charged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChooseForm {
+    pub workspace: String,
+    pub plan: String,
+    pub cdr_mode: String,
+    /// Cents, as the preview said.
+    pub today: String,
+}
+
+impl ChooseForm {
+    pub fn terms(&self) -> Terms {
+        Terms {
+            plan: self.plan.clone(),
+            cdr_mode: self.cdr_mode == "true",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_beyond_the_seats_is_named() {
+        let sentence = |used, names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Beyond {
+                seats: 3,
+                used,
+                names,
+            }
+            .sentence()
+        };
+        assert!(
+            sentence(4, &["Cleo"])
+                .contains("3 seats, and 4 are used. Beyond them, as the last to join: Cleo.")
+        );
+        assert!(sentence(9, &["A", "B"]).contains("A, B and 4 more."));
+        assert!(sentence(5, &[]).contains("are used. Nobody"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The demo's subscriptions.
+
+use sea_orm::{ActiveModelTrait, Set};
+
+use crate::billing::engine;
+use crate::billing::model::{SubscriptionStatus, Terms};
+use crate::catalog::Catalog;
+use crate::db::Tx;
+use crate::db::entity::{payment, simulated_card};
+use crate::domain::{AppError, PaymentId, Timestamp, UserId, WorkspaceId, days};
+use crate::failure::internal;
+use crate::keyring::Token;
+use crate::payments::model::{PaymentStatus, Purpose};
+
+/// A workspace that subscribed `paid` days ago, each time for a month; the last of them runs for `left` days more. Its
+/// card is kept, and can be charged.
+pub async fn subscribed(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    (plan, payer): (&str, (UserId, &str)),
+    (paid, left): (&[u64], u64),
+) -> Result<(), AppError> {
+    let now = Timestamp::now();
+    let terms = Terms {
+        plan: plan.to_owned(),
+        cdr_mode: false,
+    };
+    let price = terms.price(catalog).ok_or(AppError::NotFound)?;
+    for ago in paid {
+        let at = now.before(days(*ago));
+        let purpose = Purpose::Subscribe {
+            what: format!("{}, one month", terms.name(catalog)),
+            terms: terms.clone(),
+        };
+        payment::ActiveModel {
+            id: Set(PaymentId::at(at)),
+            workspace_id: Set(workspace),
+            purpose: Set(serde_json::to_value(purpose).map_err(|e| internal("a payment", &e))?),
+            amount: Set(price),
+            status: Set(PaymentStatus::Paid),
+            checkout_id: Set(None),
+            buyer_id: Set(payer.0),
+            buyer_name: Set(payer.1.to_owned()),
+            created_at: Set(at),
+            finished_at: Set(Some(at)),
+            look_at: Set(None),
+        }
+        .insert(tx)
+        .await?;
+    }
+    let mut row = engine::locked(tx, workspace)
+        .await?
+        .ok_or(AppError::NotFound)?;
+    row.status = SubscriptionStatus::Active;
+    row.plan = Some(terms.plan);
+    row.begins_at = now.before(days(paid.last().copied().unwrap_or_default()));
+    row.ends_at = now.after(days(left));
+    // The next months are counted from the end of this one.
+    (row.anchor_at, row.months) = (row.ends_at, 0);
+    row.freezes_at = None;
+    row.payer_id = Some(payer.0);
+    row.payer_name = Some(payer.1.to_owned());
+    row.due_at = Some(row.ends_at);
+    engine::save(tx, row).await?;
+    simulated_card::ActiveModel {
+        customer: Set(workspace.to_string()),
+        token: Set(Token::generate().plain().expose().to_owned()),
+        works: Set(Some(true)),
+        return_path: Set("/".to_owned()),
+    }
+    .insert(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,402 @@
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::json;
+
+use super::model::{Beyond, BillingView, Effect, NAMED, Next, PAYMENTS, PaymentRow, Preview};
+use crate::billing::engine::{self, plan_in_use};
+use crate::billing::model::{SubscriptionStatus, Terms, part};
+use crate::billing::seats;
+use crate::catalog::{Catalog, EventType};
+use crate::db::entity::{self, membership, payment, subscription::Model as Subscription, user};
+use crate::domain::{AppError, Money, Permission, Role, Timestamp, days};
+use crate::events::Origin;
+use crate::form::Done;
+use crate::house::House;
+use crate::payments::model::{PaymentStatus, Purpose};
+use crate::payments::store::{self as payments, NewPayment};
+use crate::session::Actor;
+
+/// Less than this is not charged: providers take no smaller amount (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
+const SMALLEST_CHARGE: Money = Money::from_cents(50);
+
+/// What comes of a choice.
+struct Decision {
+    effect: Effect,
+    today: Money,
+    next: Money,
+    next_at: Timestamp,
+    days_added: u64,
+}
+
+/// What comes of choosing these terms now. The preview and the choice itself both ask this.
+fn decide(
+    catalog: &Catalog,
+    row: &Subscription,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Decision, AppError> {
+    let plan = catalog
+        .plan(&terms.plan)
+        .ok_or_else(|| AppError::field("plan", "Choose one of the plans"))?;
+    let price = terms.price(catalog).ok_or_else(|| {
+        let message = format!(
+            "{} is not offered with {}",
+            catalog.cdr_mode.name, plan.name
+        );
+        AppError::field("cdr_mode", message)
+    })?;
+    if !row.is_running(now) {
+        let trial = row.status == SubscriptionStatus::Trial;
+        let start = if trial { row.ends_at.max(now) } else { now };
+        return Ok(Decision {
+            effect: Effect::Begin,
+            today: price,
+            next: price,
+            next_at: start.months_after(1),
+            days_added: start.since(now).as_secs() / days(1).as_secs(),
+        });
+    }
+    let current = row.terms();
+    let (left, whole) = (row.ends_at.since(now), row.ends_at.since(row.begins_at));
+    let cost = current.as_ref().and_then(|current| current.price(catalog));
+    let (effect, today) = match cost {
+        _ if current.as_ref() == Some(terms) => (Effect::Keep, 0),
+        // The catalogue does not have the present terms any more: nobody can say what they are worth.
+        Some(cost) if price > cost => {
+            (Effect::Now, part(price.cents() - cost.cents(), left, whole))
+        }
+        Some(_) | None => (Effect::Later, 0),
+    };
+    let today = Some(Money::from_cents(today)).filter(|today| *today >= SMALLEST_CHARGE);
+    Ok(Decision {
+        effect,
+        today: today.unwrap_or(Money::from_cents(0)),
+        next: price,
+        next_at: row.ends_at,
+        days_added: 0,
+    })
+}
+
+async fn row(house: &House, actor: &Actor) -> Result<Subscription, AppError> {
+    entity::Subscription::find_by_id(actor.workspace())
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+/// The page; `asked` is the choice of which it is to say what would come of it.
+pub async fn view(
+    house: &House,
+    actor: &Actor,
+    asked: Option<Terms>,
+) -> Result<BillingView, AppError> {
+    actor.require_sight(Permission::ManageBilling)?;
+    let (catalog, now) = (house.catalog(), Timestamp::now());
+    let row = row(house, actor).await?;
+    let seats_used = seats::used(house.db().read(), actor.workspace()).await?;
+    let (preview, refusal) = match asked {
+        None => (None, None),
+        Some(terms) => match preview(house, actor, &row, terms, seats_used, now).await {
+            Ok(preview) => (Some(preview), None),
+            Err(error @ AppError::Internal { .. }) => return Err(error),
+            Err(error) => (None, Some(error.to_string())),
+        },
+    };
+    let next = row.next_plan.as_ref().and_then(|_| row.next_terms());
+    let next = next.and_then(|terms| {
+        Some(Next {
+            name: terms.name(catalog),
+            cost: terms.price(catalog)?,
+            terms,
+        })
+    });
+    let terms = row.terms();
+    let status = if row.is_frozen(now) {
+        // The worker writes it down a moment later.
+        SubscriptionStatus::Frozen
+    } else {
+        row.status
+    };
+    Ok(BillingView {
+        workspace: actor.workspace(),
+        payment: None,
+        status,
+        plan: plan_in_use(catalog, &row).cloned(),
+        cost: terms.as_ref().and_then(|terms| terms.price(catalog)),
+        terms,
+        ends_at: row.ends_at,
+        next,
+        cancelled: row.cancelled,
+        retry_at: row.due_at.filter(|_| status == SubscriptionStatus::PastDue),
+        paying: row.payment_id.is_some(),
+        seats_used,
+        plans: catalog.plans.clone(),
+        cdr_mode: catalog.cdr_mode.clone(),
+        trial_days: catalog.trial_days,
+        preview,
+        refusal,
+        payments: list(house, actor).await?,
+    })
+}
+
+async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError> {
+    let rows = entity::Payment::find()
+        .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
+        // What was only begun and left is of no interest to anybody.
+        .filter(payment::Column::Status.is_in([
+            PaymentStatus::Paid,
+            PaymentStatus::Confirming,
+            PaymentStatus::Declined,
+        ]))
+        .order_by_desc(payment::Column::Id)
+        .limit(PAYMENTS)
+        .all(house.db().read())
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(PaymentRow {
+                what: payments::purpose(&row)?.describe(),
+                id: row.id,
+                amount: row.amount,
+                status: row.status,
+                at: row.finished_at.unwrap_or(row.created_at),
+            })
+        })
+        .collect()
+}
+
+async fn preview(
+    house: &House,
+    actor: &Actor,
+    row: &Subscription,
+    terms: Terms,
+    used: u64,
+    now: Timestamp,
+) -> Result<Preview, AppError> {
+    let catalog = house.catalog();
+    let decision = decide(catalog, row, &terms, now)?;
+    let seats = catalog
+        .plan(&terms.plan)
+        .map_or(u32::MAX, |plan| plan.seats);
+    let beyond = if used > u64::from(seats) {
+        Some(Beyond {
+            seats,
+            used,
+            names: last_to_join(house, actor, used - u64::from(seats)).await?,
+        })
+    } else {
+        None
+    };
+    Ok(Preview {
+        name: terms.name(catalog),
+        terms,
+        effect: decision.effect,
+        today: decision.today,
+        next: decision.next,
+        next_at: decision.next_at,
+        days_added: decision.days_added,
+        beyond,
+    })
+}
+
+/// The names of the last `count` to join, but no more than are named.
+async fn last_to_join(house: &House, actor: &Actor, count: u64) -> Result<Vec<String>, AppError> {
+    Ok(entity::Membership::find()
+        .join(
+            JoinType::InnerJoin,
+            membership::Entity::belongs_to(user::Entity)
+                .from(membership::Column::UserId)
+                .to(user::Column::Id)
+                .into(),
+        )
+        .filter(membership::Column::WorkspaceId.eq(actor.workspace()))
+        .filter(membership::Column::Role.ne(Role::Owner))
+        .order_by_desc(membership::Column::JoinedAt)
+        .limit(count.min(NAMED as u64))
+        .select_only()
+        .column(user::Column::Name)
+        .into_tuple()
+        .all(house.db().read())
+        .await?)
+}
+
+/// What became of a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// It is paid there.
+    Pay(String),
+    Done(Done),
+}
+
+/// Chooses a plan. `agreed` is what the preview said is charged today: more than that is not charged. Coming back from
+/// the provider's page, one comes to `page`.
+pub async fn choose(
+    house: &House,
+    actor: &Actor,
+    terms: Terms,
+    agreed: Money,
+    page: &str,
+    now: Timestamp,
+) -> Result<Chosen, AppError> {
+    actor.require(Permission::ManageBilling)?;
+    let catalog = house.catalog();
+    let mut tx = house.db().begin().await?;
+    let mut row = engine::locked(&tx, actor.workspace())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let Decision { effect, today, .. } = decide(catalog, &row, &terms, now)?;
+    if today > agreed {
+        return Err(AppError::Conflict(
+            "The price has changed meanwhile. Look at it again.".to_owned(),
+        ));
+    }
+    let name = terms.name(catalog);
+    let at = row.ends_at.date();
+    let note =
+        |why: &str| json!({"from": row.plan, "to": terms.plan, "name": name, "why": why, "at": at});
+    match effect {
+        Effect::Begin => {
+            drop(tx);
+            let what = format!("{name}, one month");
+            let purpose = Purpose::Subscribe { terms, what };
+            let place = payments::begin(house, actor, &purpose, today, page).await?;
+            return Ok(Chosen::Pay(place));
+        }
+        Effect::Now => {
+            no_payment_under_way(&row)?;
+            if today >= SMALLEST_CHARGE {
+                let what = format!("{name}, for the rest of the month");
+                let ends_at = row.ends_at;
+                let purpose = Purpose::Change {
+                    terms,
+                    ends_at,
+                    what,
+                };
+                let new = NewPayment::by(actor, &purpose, today);
+                let id = payments::write_down(&tx, &new).await?;
+                row.payment_id = Some(id);
+                engine::save(&tx, row).await?;
+                tx.commit().await?;
+                let status = payments::charge(house, &new.order(id), now).await?;
+                return charged(status, &name).map(Chosen::Done);
+            }
+            let once = format!("change {}", now.millis());
+            let origin = Origin::from(actor);
+            engine::apply(&mut tx, catalog, row, &terms, &origin, (&once, now)).await?;
+            tx.commit().await?;
+            return Ok(Chosen::Done(Done::said(format!("The plan is {name} now"))));
+        }
+        Effect::Later | Effect::Keep => {}
+    }
+    let (why, said) = if effect == Effect::Later {
+        ("later", format!("The plan becomes {name} on {at}"))
+    } else {
+        ("kept", format!("The plan stays {name}"))
+    };
+    let data = note(why);
+    row.set_next(Some(terms).filter(|_| effect == Effect::Later));
+    row.cancelled = false;
+    row.freezes_at = None;
+    engine::save(&tx, row).await?;
+    let what = EventType::BillingPlanChanged;
+    engine::note(&mut tx, actor.workspace(), actor.into(), what, data).await?;
+    tx.commit().await?;
+    Ok(Chosen::Done(Done::said(said)))
+}
+
+fn charged(status: PaymentStatus, name: &str) -> Result<Done, AppError> {
+    match status {
+        PaymentStatus::Paid => Ok(Done::said(format!("The plan is {name} now"))),
+        PaymentStatus::Declined | PaymentStatus::Expired => Err(AppError::Conflict(
+            "The card was declined, and nothing was charged. Change the payment method and try again."
+                .to_owned(),
+        )),
+        PaymentStatus::Started | PaymentStatus::Open | PaymentStatus::Confirming => Ok(Done::said(
+            "The bank is confirming the payment. The plan changes as soon as it has",
+        )),
+    }
+}
+
+fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
+    if row.payment_id.is_some() {
+        return Err(AppError::Conflict(
+            "A payment for this subscription is under way. Try again when it is through."
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Ends the subscription when what is paid is over; where nothing is, at once.
+pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
+    actor.require(Permission::ManageBilling)?;
+    let mut tx = house.db().begin().await?;
+    let mut row = engine::locked(&tx, actor.workspace())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    if row.status == SubscriptionStatus::PastDue {
+        no_payment_under_way(&row)?;
+        engine::end(&mut tx, row, now, "cancelled").await?;
+        tx.commit().await?;
+        return Ok(Done::said("Subscription cancelled"));
+    }
+    if !row.is_running(now) {
+        return Err(AppError::Conflict(
+            "There is no subscription to cancel.".to_owned(),
+        ));
+    }
+    let at = row.ends_at;
+    let said = Done::said(format!(
+        "Subscription cancelled. Everything works until {}",
+        at.date()
+    ));
+    if row.cancelled {
+        return Ok(said);
+    }
+    row.cancelled = true;
+    row.freezes_at = Some(at);
+    let data = json!({"from": row.plan, "to": null, "why": "to_cancel", "at": at.date()});
+    engine::save(&tx, row).await?;
+    let what = EventType::BillingPlanChanged;
+    engine::note(&mut tx, actor.workspace(), actor.into(), what, data).await?;
+    tx.commit().await?;
+    Ok(said)
+}
+
+/// Takes back that it was cancelled, as long as what is paid is not over.
+pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
+    actor.require(Permission::ManageBilling)?;
+    let mut tx = house.db().begin().await?;
+    let mut row = engine::locked(&tx, actor.workspace())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    if !row.is_running(now) {
+        return Err(AppError::Conflict(
+            "The subscription has ended. Choose a plan to go on.".to_owned(),
+        ));
+    }
+    let said = Done::said("Subscription resumed");
+    if !row.cancelled {
+        return Ok(said);
+    }
+    row.cancelled = false;
+    row.freezes_at = None;
+    let terms = row.next_terms();
+    let data = json!({
+        "from": null, "to": terms.as_ref().map(|terms| &terms.plan), "why": "resumed",
+        "name": terms.map(|terms| terms.name(house.catalog())),
+    });
+    engine::save(&tx, row).await?;
+    let what = EventType::BillingPlanChanged;
+    engine::note(&mut tx, actor.workspace(), actor.into(), what, data).await?;
+    tx.commit().await?;
+    Ok(said)
+}
+
+/// Where the provider lets the kept card be changed.
+pub async fn manage(house: &House, actor: &Actor, page: &str) -> Result<String, AppError> {
+    actor.require(Permission::ManageBilling)?;
+    house
+        .payments()
+        .manage(house, actor.workspace(), page)
+        .await
+}

@@ -1,0 +1,524 @@
+//! Subscriptions: trials, plans and their changes, renewals that are paid or not, by any calendar; and what a workspace
+//! that is frozen can do.
+
+use std::time::Duration;
+
+use app::billing::engine;
+use app::billing::model::{RETRIES, SubscriptionStatus, Terms};
+use app::catalog::{EventType, Mode, Scope};
+use app::db::entity::{self, credit_grant, payment, subscription};
+use app::domain::{
+    AppError, Money, Name, Permission, Role, Secret, Slug, Timestamp, WorkspaceId, days, hours,
+    minutes,
+};
+use app::limits::Limits;
+use app::passwords::Passwords;
+use app::payments::model::{Choice, PaymentStatus};
+use app::payments::{simulated, store as payments};
+use app::session::store::{Accepting, accept_invitation};
+use app::session::{Actor, Agent};
+use app::settings::api_keys::check::check;
+use app::settings::api_keys::model::NewKey;
+use app::settings::api_keys::store as keys;
+use app::settings::billing::model::Effect;
+use app::settings::billing::store::{self, Chosen};
+use app::settings::credits::model::GrantKind;
+use app::settings::members::invitations;
+use app::settings::workspace::model::NewWorkspaceForm;
+use app::settings::workspace::store as workspaces;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+};
+
+use tokio::task::JoinSet;
+
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, info, token_in};
+
+const PAGE: &str = "/w/acme/settings/billing";
+
+fn terms(plan: &str, cdr_mode: bool) -> Terms {
+    Terms {
+        plan: plan.to_owned(),
+        cdr_mode,
+    }
+}
+
+async fn row(world: &World, workspace: WorkspaceId) -> subscription::Model {
+    entity::Subscription::find_by_id(workspace)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+async fn set(world: &World, row: subscription::Model) {
+    let tx = world.house.db().begin().await.unwrap();
+    row.into_active_model()
+        .reset_all()
+        .update(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Lets time pass for a subscription, by moving everything in it back.
+async fn pass(world: &World, workspace: WorkspaceId, time: Duration) {
+    let mut row = row(world, workspace).await;
+    row.anchor_at = row.anchor_at.before(time);
+    row.begins_at = row.begins_at.before(time);
+    row.ends_at = row.ends_at.before(time);
+    row.freezes_at = row.freezes_at.map(|at| at.before(time));
+    row.due_at = row.due_at.map(|at| at.before(time));
+    set(world, row).await;
+}
+
+/// What the worker does by `now`.
+async fn work(world: &World, now: Timestamp) {
+    engine::pass(&world.house, now).await.unwrap();
+    payments::look_again(&world.house, now).await.unwrap();
+    simulated::tell(&world.house, now).await.unwrap();
+}
+
+/// A new workspace of Greta's, on trial.
+async fn on_trial(world: &World, slug: &str) -> Actor {
+    let greta = world.person(GRETA).await;
+    let form = NewWorkspaceForm {
+        name: "Fresh".to_owned(),
+        slug: slug.to_owned(),
+    };
+    let slug: Slug = workspaces::create(&world.house, &greta, &form)
+        .await
+        .unwrap();
+    world.actor(GRETA, slug.as_str()).await
+}
+
+async fn choose(world: &World, actor: &Actor, terms: Terms) -> Result<Chosen, AppError> {
+    let view = store::view(&world.house, actor, Some(terms.clone()))
+        .await
+        .unwrap();
+    let agreed = view
+        .preview
+        .map_or(Money::from_cents(0), |preview| preview.today);
+    store::choose(&world.house, actor, terms, agreed, PAGE, Timestamp::now()).await
+}
+
+/// Chooses a plan where none is paid, and pays on the provider's page.
+async fn subscribe(world: &World, actor: &Actor, terms: Terms) {
+    let Chosen::Pay(place) = choose(world, actor, terms).await.unwrap() else {
+        panic!("nothing to pay");
+    };
+    let checkout = place.strip_prefix("/pay/").unwrap();
+    simulated::choose(&world.house, checkout, Choice::Pay)
+        .await
+        .unwrap();
+}
+
+async fn set_card(world: &World, workspace: WorkspaceId, works: bool) {
+    let card = entity::SimulatedCard::find_by_id(workspace.to_string())
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+        .unwrap();
+    simulated::set_card(&world.house, &card.token, works)
+        .await
+        .unwrap();
+}
+
+/// What was charged for a workspace, oldest first, in cents.
+async fn charged(world: &World, workspace: WorkspaceId) -> Vec<i64> {
+    entity::Payment::find()
+        .filter(payment::Column::WorkspaceId.eq(workspace))
+        .filter(payment::Column::Status.eq(PaymentStatus::Paid))
+        .order_by_asc(payment::Column::FinishedAt)
+        .order_by_asc(payment::Column::Id)
+        .all(world.house.db().read())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|payment| payment.amount.cents())
+        .collect()
+}
+
+/// What the plan gave for the period that is under way.
+async fn plan_credits(world: &World, workspace: WorkspaceId) -> i64 {
+    let until = row(world, workspace).await.ends_at;
+    entity::CreditGrant::find()
+        .filter(credit_grant::Column::WorkspaceId.eq(workspace))
+        .filter(credit_grant::Column::Mode.eq(Mode::Live))
+        .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
+        .filter(credit_grant::Column::ExpiresAt.eq(until))
+        .all(world.house.db().read())
+        .await
+        .unwrap()
+        .iter()
+        .map(|grant| grant.amount)
+        .sum()
+}
+
+fn day(text: &str) -> Timestamp {
+    Timestamp::of_day(text).unwrap().after(hours(15))
+}
+
+both! {
+    async fn a_trial_is_reminded_of_then_frozen_and_paying_thaws_it(world) {
+        let greta = on_trial(world, "fresh").await;
+        let id = greta.workspace();
+        assert_eq!(row(world, id).await.status, SubscriptionStatus::Trial);
+        for (time, reminders, ended) in [(days(3), 0, 0), (days(1), 1, 0), (hours(12), 1, 0), (days(2), 2, 0), (hours(13), 2, 1)] {
+            pass(world, id, time).await;
+            for _ in 0..2 {
+                work(world, Timestamp::now()).await;
+            }
+            let told = (
+                world.events(EventType::BillingTrialEnding).await,
+                world.events(EventType::BillingTrialEnded).await,
+            );
+            assert_eq!(told, (reminders, ended), "{time:?}");
+        }
+        let frozen = world.actor(GRETA, "fresh").await;
+        assert!(frozen.is_frozen());
+        assert_eq!(frozen.require(Permission::WriteContacts), Err(AppError::Frozen));
+        assert_eq!(frozen.require(Permission::EditWorkspace), Err(AppError::Frozen));
+        assert_eq!(frozen.require(Permission::ReadContacts), Ok(()));
+        assert_eq!(frozen.require_sight(Permission::ManageApiKeys), Ok(()));
+        subscribe(world, &frozen, terms("light", false)).await;
+        let thawed = world.actor(GRETA, "fresh").await;
+        assert_eq!(thawed.require(Permission::WriteContacts), Ok(()));
+        assert_eq!(charged(world, id).await, [4900]);
+        assert_eq!(plan_credits(world, id).await, 500);
+        let row = row(world, id).await;
+        assert_eq!((row.status, row.freezes_at), (SubscriptionStatus::Active, None));
+        assert_eq!(row.ends_at, row.anchor_at.months_after(1));
+    }
+
+    async fn a_workspace_is_frozen_at_the_moment_and_not_when_the_worker_comes(world) {
+        let greta = on_trial(world, "fresh").await;
+        assert!(!greta.is_frozen());
+        pass(world, greta.workspace(), days(7)).await;
+        let frozen = world.actor(GRETA, "fresh").await;
+        assert!(frozen.is_frozen());
+        let view = store::view(&world.house, &frozen, None).await.unwrap();
+        assert_eq!(view.status, SubscriptionStatus::Frozen);
+    }
+
+    async fn what_is_left_of_a_trial_is_added_to_the_first_month(world) {
+        let greta = on_trial(world, "fresh").await;
+        let id = greta.workspace();
+        pass(world, id, days(2)).await;
+        let trial_ends = row(world, id).await.ends_at;
+        let view = store::view(&world.house, &greta, Some(terms("max", true))).await.unwrap();
+        let preview = view.preview.unwrap();
+        assert_eq!((preview.effect, preview.today.to_string().as_str(), preview.days_added), (Effect::Begin, "$498", 4));
+        subscribe(world, &greta, terms("max", true)).await;
+        let row = row(world, id).await;
+        assert_eq!(row.ends_at, trial_ends.months_after(1));
+        assert_eq!(row.ends_at, preview.next_at);
+        assert_eq!((row.plan.as_deref(), row.cdr_mode), (Some("max"), true));
+        assert_eq!(plan_credits(world, id).await, 5000);
+        assert_eq!(world.events(EventType::BillingCdrModeChanged).await, 1);
+    }
+
+    async fn a_better_plan_counts_at_once_for_the_difference(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let before = row(world, id).await;
+        let earlier = charged(world, id).await.len();
+        // Twenty of thirty days are left: two thirds of $100, and of 3,000 credits.
+        let view = store::view(&world.house, &adam, Some(terms("max", false))).await.unwrap();
+        let preview = view.preview.unwrap();
+        assert_eq!(preview.effect, Effect::Now);
+        assert!((6660..=6667).contains(&preview.today.cents()), "{}", preview.today);
+        assert_eq!((preview.next.cents(), preview.next_at), (19900, before.ends_at));
+        let done = choose(world, &adam, terms("max", false)).await.unwrap();
+        assert!(matches!(&done, Chosen::Done(done) if done.message == "The plan is Max now"), "{done:?}");
+        let paid = charged(world, id).await;
+        assert_eq!(paid.len(), earlier + 1);
+        assert!((6660..=6667).contains(paid.last().unwrap()));
+        let after = row(world, id).await;
+        assert_eq!((after.plan.as_deref(), after.ends_at, after.payment_id), (Some("max"), before.ends_at, None));
+        let credits = plan_credits(world, id).await;
+        assert!((1990..=2001).contains(&credits), "{credits}");
+        // Told of it again, nothing more happens.
+        work(world, Timestamp::now().after(minutes(5))).await;
+        assert_eq!(charged(world, id).await.len(), earlier + 1);
+        assert_eq!(plan_credits(world, id).await, credits);
+    }
+
+    async fn no_more_is_charged_than_was_agreed_to(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let (before, earlier) = (row(world, id).await, charged(world, id).await);
+        let agreed = Money::from_cents(5000);
+        let chosen = store::choose(&world.house, &adam, terms("max", false), agreed, PAGE, Timestamp::now()).await;
+        assert!(matches!(chosen, Err(AppError::Conflict(_))));
+        assert_eq!((row(world, id).await, charged(world, id).await), (before, earlier));
+    }
+
+    async fn a_declined_card_changes_nothing_and_the_next_try_works(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let before = row(world, id).await;
+        set_card(world, id, false).await;
+        let failed = world.events(EventType::BillingPaymentFailed).await;
+        let refused = choose(world, &adam, terms("max", false)).await.unwrap_err();
+        assert!(refused.to_string().contains("declined"), "{refused}");
+        assert_eq!(row(world, id).await, before);
+        assert_eq!(world.events(EventType::BillingPaymentFailed).await, failed + 1);
+        set_card(world, id, true).await;
+        choose(world, &adam, terms("scale", true)).await.unwrap();
+        assert!(row(world, id).await.cdr_mode);
+    }
+
+    async fn one_change_at_a_time_is_paid(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let mut under_way = row(world, adam.workspace()).await;
+        under_way.payment_id = Some(app::domain::PaymentId::new());
+        set(world, under_way).await;
+        let refused = choose(world, &adam, terms("max", false)).await.unwrap_err();
+        assert!(matches!(refused, AppError::Conflict(_)));
+    }
+
+    async fn ten_at_once_change_the_plan_once(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let earlier = charged(world, id).await.len();
+        let mut tries = JoinSet::new();
+        for _ in 0..10 {
+            let (house, adam) = (world.house.clone(), adam.clone());
+            tries.spawn(async move {
+                let agreed = Money::from_cents(10_000);
+                store::choose(&house, &adam, terms("max", false), agreed, PAGE, Timestamp::now()).await
+            });
+        }
+        tries.join_all().await;
+        work(world, Timestamp::now().after(minutes(5))).await;
+        assert_eq!(charged(world, id).await.len(), earlier + 1);
+        assert_eq!(row(world, id).await.plan.as_deref(), Some("max"));
+    }
+
+    async fn a_smaller_plan_waits_for_the_month_to_end_and_can_be_taken_back(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let earlier = charged(world, id).await.len();
+        choose(world, &adam, terms("light", false)).await.unwrap();
+        let planned = row(world, id).await;
+        assert_eq!((planned.plan.as_deref(), planned.next_plan.as_deref()), (Some("scale"), Some("light")));
+        choose(world, &adam, terms("scale", false)).await.unwrap();
+        assert_eq!(row(world, id).await.next_plan, None);
+        choose(world, &adam, terms("light", false)).await.unwrap();
+        assert_eq!(charged(world, id).await.len(), earlier, "nothing is paid for less");
+        pass(world, id, days(20)).await;
+        work(world, Timestamp::now()).await;
+        let renewed = row(world, id).await;
+        assert_eq!((renewed.plan.as_deref(), renewed.next_plan.as_deref()), (Some("light"), None));
+        assert_eq!(charged(world, id).await.split_off(earlier), [4900]);
+        assert_eq!(plan_credits(world, id).await, 500);
+    }
+
+    async fn cancelled_it_works_to_the_end_and_can_be_resumed(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let now = Timestamp::now();
+        store::cancel(&world.house, &adam, now).await.unwrap();
+        store::cancel(&world.house, &adam, now).await.unwrap();
+        assert!(!world.actor(ADAM, "acme").await.is_frozen());
+        store::resume(&world.house, &adam, now).await.unwrap();
+        assert_eq!(row(world, id).await.freezes_at, None);
+        store::cancel(&world.house, &adam, now).await.unwrap();
+        let earlier = charged(world, id).await;
+        pass(world, id, days(20)).await;
+        assert!(world.actor(ADAM, "acme").await.is_frozen(), "before any worker comes");
+        work(world, Timestamp::now()).await;
+        assert_eq!(row(world, id).await.status, SubscriptionStatus::Frozen);
+        assert_eq!(charged(world, id).await, earlier, "nothing is charged for what was cancelled");
+        assert!(matches!(store::resume(&world.house, &adam, Timestamp::now()).await, Err(AppError::Conflict(_))));
+        subscribe(world, &adam, terms("scale", false)).await;
+        assert!(!world.actor(ADAM, "acme").await.is_frozen());
+    }
+
+    async fn months_end_where_they_began(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let mut first = row(world, id).await;
+        (first.anchor_at, first.months) = (day("2027-01-31"), 0);
+        (first.begins_at, first.ends_at) = (day("2026-12-31"), day("2027-01-31"));
+        first.due_at = Some(first.ends_at);
+        set(world, first).await;
+        for end in [
+            "2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31", "2027-06-30", "2027-07-31", "2027-08-31", "2027-09-30",
+            "2027-10-31", "2027-11-30", "2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31",
+        ] {
+            let due = row(world, id).await.ends_at;
+            let charges = charged(world, id).await.len();
+            work(world, due.before(Duration::from_millis(1))).await;
+            assert_eq!(charged(world, id).await.len(), charges, "not before {}", due.date());
+            work(world, due).await;
+            assert_eq!(row(world, id).await.ends_at, day(end));
+            assert_eq!(charged(world, id).await.len(), charges + 1);
+        }
+    }
+
+    async fn a_renewal_that_is_declined_is_tried_again_and_ends_in_frost(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        set_card(world, id, false).await;
+        pass(world, id, days(20)).await;
+        let mut now = Timestamp::now();
+        work(world, now).await;
+        for gap in RETRIES {
+            let waiting = row(world, id).await;
+            assert_eq!(waiting.status, SubscriptionStatus::PastDue);
+            assert!(!waiting.is_frozen(now));
+            assert_eq!(waiting.due_at, Some(now.after(gap)));
+            work(world, now.after(gap).before(minutes(1))).await;
+            assert_eq!(row(world, id).await.declines, waiting.declines, "not too early");
+            now = now.after(gap);
+            work(world, now).await;
+        }
+        let frozen = row(world, id).await;
+        assert_eq!((frozen.status, frozen.freezes_at), (SubscriptionStatus::Frozen, Some(now)));
+        work(world, now.after(days(30))).await;
+        assert_eq!(row(world, id).await, frozen);
+    }
+
+    async fn a_card_that_works_again_makes_good_what_was_declined(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        set_card(world, id, false).await;
+        pass(world, id, days(20)).await;
+        let now = Timestamp::now();
+        work(world, now).await;
+        let due = row(world, id).await;
+        set_card(world, id, true).await;
+        work(world, now.after(days(1))).await;
+        let paid = row(world, id).await;
+        assert_eq!((paid.status, paid.declines), (SubscriptionStatus::Active, 0));
+        assert_eq!(paid.begins_at, due.ends_at, "the month goes on from where it was due");
+    }
+
+    async fn a_clock_that_jumps_a_year_charges_one_month(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let earlier = charged(world, id).await.len();
+        let now = Timestamp::now().after(days(365));
+        work(world, now).await;
+        work(world, now).await;
+        let row = row(world, id).await;
+        assert_eq!((row.begins_at, row.ends_at), (now, now.months_after(1)));
+        assert_eq!(charged(world, id).await.len(), earlier + 1);
+    }
+
+    async fn a_renewal_is_charged_once_whatever_stops_between(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let earlier = charged(world, id).await.len();
+        pass(world, id, days(20)).await;
+        let now = Timestamp::now();
+        // Written down, and the program stops; it comes back and looks twice at the same time.
+        engine::pass(&world.house, now).await.unwrap();
+        engine::pass(&world.house, now).await.unwrap();
+        let (one, two) = tokio::join!(
+            payments::look_again(&world.house, now),
+            payments::look_again(&world.house, now),
+        );
+        one.and(two).unwrap();
+        // The events of it come late, and the provider is asked again.
+        simulated::tell(&world.house, now).await.unwrap();
+        work(world, now.after(days(1))).await;
+        assert_eq!(charged(world, id).await.len(), earlier + 1);
+    }
+
+    async fn a_plan_that_is_paid_twice_counts_once(world) {
+        let greta = on_trial(world, "fresh").await;
+        let id = greta.workspace();
+        let Chosen::Pay(one) = choose(world, &greta, terms("light", false)).await.unwrap() else { panic!() };
+        let Chosen::Pay(two) = choose(world, &greta, terms("max", false)).await.unwrap() else { panic!() };
+        for place in [&one, &two] {
+            simulated::choose(&world.house, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
+        }
+        let row = row(world, id).await;
+        assert_eq!(row.plan.as_deref(), Some("light"));
+        assert_eq!(plan_credits(world, id).await, 500);
+    }
+
+    async fn nobody_else_sees_or_changes_billing(world) {
+        for email in [MIA, CLEO] {
+            let actor = world.actor(email, "acme").await;
+            let now = Timestamp::now();
+            let forbidden = |error: AppError| matches!(error, AppError::Forbidden { .. });
+            assert!(forbidden(store::view(&world.house, &actor, None).await.unwrap_err()));
+            assert!(forbidden(store::cancel(&world.house, &actor, now).await.unwrap_err()));
+            assert!(forbidden(store::resume(&world.house, &actor, now).await.unwrap_err()));
+            assert!(forbidden(store::manage(&world.house, &actor, PAGE).await.unwrap_err()));
+            let chosen = store::choose(&world.house, &actor, terms("max", false), Money::from_cents(100_000), PAGE, now).await;
+            assert!(forbidden(chosen.unwrap_err()));
+        }
+    }
+
+    async fn what_is_not_on_offer_cannot_be_chosen(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        for (wanted, field) in [(terms("giant", false), "plan"), (terms("light", true), "cdr_mode")] {
+            let view = store::view(&world.house, &adam, Some(wanted.clone())).await.unwrap();
+            assert!(view.preview.is_none() && view.refusal.is_some());
+            let AppError::Invalid(errors) = choose(world, &adam, wanted).await.unwrap_err() else { panic!() };
+            assert!(errors.get(field).is_some());
+        }
+    }
+
+    async fn a_preview_names_who_is_beyond_the_seats(world) {
+        let house = world.house_with(Passwords::quick_for_tests(), Limits::off());
+        let adam = world.actor(ADAM, "acme").await;
+        let view = store::view(&house, &adam, Some(terms("light", false))).await.unwrap();
+        let beyond = view.preview.unwrap().beyond.unwrap();
+        assert_eq!((beyond.seats, beyond.used), (3, 7));
+        assert_eq!(beyond.names, ["Cleo Chen", "Mia Moreno", "Adam Archer"]);
+    }
+
+    async fn nobody_is_invited_or_joins_beyond_the_seats(world) {
+        let house = world.house_with(Passwords::quick_for_tests(), Limits::off());
+        let adam = world.actor(ADAM, "acme").await;
+        // Ten seats: four members and three invitations hold seven of them.
+        let invited = invitations::invite(&house, &adam, "a@x.example, b@x.example, c@x.example, d@x.example", Role::Member)
+            .await
+            .unwrap();
+        assert_eq!(invited.message, "3 of 4 invitations sent");
+        assert_eq!(invited.results[3].message, "All 10 seats of Scale are taken. Choose a larger plan, or free one");
+        // On a smaller plan, who was invited in good time finds the seats taken.
+        let mut smaller = row(world, adam.workspace()).await;
+        smaller.plan = Some("light".to_owned());
+        set(world, smaller).await;
+        let letter = world.letters_to("a@x.example").await.pop().unwrap();
+        let token = token_in(&letter, "/invite/");
+        let joining = Accepting::Newcomer {
+            name: "A",
+            password: &Secret::from("seven unrelated purple teapots"),
+        };
+        let refused = accept_invitation(&house, &info(), joining, &token).await.unwrap_err();
+        assert!(matches!(refused, AppError::LimitReached(_)), "{refused}");
+    }
+
+    async fn keys_of_a_frozen_workspace_read_and_change_nothing(world) {
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let wish = NewKey {
+            name: Name::parse("Importer").unwrap(),
+            mode: Mode::Live,
+            scopes: Scope::ALL.to_vec(),
+            expires_at: None,
+        };
+        let key = keys::create(&world.house, &info(), &olivia, wish, Vec::new(), &Secret::default())
+            .await
+            .unwrap()
+            .secret
+            .unwrap();
+        let mut frozen = row(world, olivia.workspace()).await;
+        frozen.freezes_at = Some(Timestamp::now());
+        set(world, frozen).await;
+        let holder = check(&world.house, key.expose(), info().address).await.unwrap();
+        for agent in [Agent::from(holder), Agent::from(world.actor(OLIVIA, "acme").await)] {
+            assert_eq!(agent.require(Permission::SpendCredits), Err(AppError::Frozen));
+            assert_eq!(agent.require(Permission::WriteContacts), Err(AppError::Frozen));
+            assert_eq!(agent.require(Permission::SeeCredits), Ok(()));
+            assert_eq!(agent.require_sight(Permission::ManageWebhooks), Ok(()));
+        }
+    }
+}
