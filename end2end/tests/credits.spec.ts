@@ -45,7 +45,7 @@ test("what is bought is there at once, in another window too", async ({ page, ne
   await buy(page, "3,000");
   await expect(page.getByText("$79")).toBeVisible();
   await choose(page, "Pay");
-  await expect(page.getByText("The payment of $79 went through, and the 3,000 credits are yours.")).toBeVisible();
+  await expect(page.getByText("The payment of $79 for 3,000 credits went through. Thank you.")).toBeVisible();
   expect(await balance(page)).toBe(before + 3000);
   const ledger = page.getByRole("table", { name: "Ledger" });
   await expect(ledger.getByRole("row").nth(1)).toContainText(/Purchased.*\+3,000.*Olivia Owens/);

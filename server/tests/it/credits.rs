@@ -99,7 +99,7 @@ both! {
         let back = answer.header("location").to_owned();
         assert!(back.starts_with("/w/acme/settings/credits?payment=pay_"), "{back}");
         let page = text(&shown(server, "adam", &back).await);
-        assert!(page.contains("|The payment of $29 went through, and the 1,000 credits are yours.|"), "{page}");
+        assert!(page.contains("|The payment of $29 for 1,000 credits went through. Thank you.|"), "{page}");
         assert!(page.contains("|Purchased  |+|1,000|"), "{page}");
         let again = server.call("adam", "/fn/choose_payment", &choose("pay")).await;
         assert_eq!(again.status, 409, "once");
