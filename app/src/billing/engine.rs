@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::model::{REMINDERS, RETRIES, SubscriptionStatus, Terms, part, plan_name};
+use super::model::{Entitlements, REMINDERS, RETRIES, SubscriptionStatus, Terms, part, plan_name};
 use crate::catalog::{Catalog, EventType, Plan};
 use crate::db::Tx;
 use crate::db::entity::{
@@ -19,6 +19,7 @@ use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
 use crate::payments::model::Purpose;
 use crate::payments::store::{NewPayment, write_down};
+use crate::session::Agent;
 use crate::settings::credits::store as credits;
 
 /// How many subscriptions one round moves on at most.
@@ -56,6 +57,15 @@ impl Subscription {
         self.freezes_at.is_some_and(|at| at <= now)
     }
 
+    /// Where it stands; the worker writes a freeze down a moment after it began.
+    pub fn status_at(&self, now: Timestamp) -> SubscriptionStatus {
+        if self.is_frozen(now) {
+            SubscriptionStatus::Frozen
+        } else {
+            self.status
+        }
+    }
+
     /// Whether a month is paid and not over.
     pub fn is_running(&self, now: Timestamp) -> bool {
         self.status == SubscriptionStatus::Active && now < self.ends_at
@@ -83,6 +93,30 @@ impl Subscription {
 /// The plan that a workspace can use: that of the trial, or the one that is or was subscribed to.
 pub fn plan_in_use<'a>(catalog: &'a Catalog, row: &Subscription) -> Option<&'a Plan> {
     catalog.plan(row.plan.as_ref().unwrap_or(&catalog.trial_plan))
+}
+
+/// What a workspace may use. Whoever is let in may ask.
+pub async fn entitlements(
+    house: &House,
+    agent: &Agent,
+    now: Timestamp,
+) -> Result<Entitlements, AppError> {
+    let row = entity::Subscription::find_by_id(agent.workspace())
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let catalog = house.catalog();
+    let (plan, frozen) = (plan_in_use(catalog, &row), row.is_frozen(now));
+    let trial = row.status == SubscriptionStatus::Trial;
+    Ok(Entitlements {
+        // What can be tried can all be tried.
+        cdr_mode: !frozen && (row.cdr_mode || trial && plan.is_some_and(|plan| plan.cdr_mode)),
+        plan: plan.cloned(),
+        status: row.status_at(now),
+        frozen,
+        ends_at: row.ends_at,
+        plan_id: Some(row.plan.unwrap_or_else(|| catalog.trial_plan.clone())),
+    })
 }
 
 /// Begins a workspace's trial.
@@ -191,11 +225,6 @@ pub async fn note_change(
     Ok(())
 }
 
-/// What was paid for that is not wanted any more: the operator is told, and pays it back.
-fn pay_back(payment: &payment::Model, why: &str) {
-    tracing::error!(payment = %payment.id, "{why}: pay it back");
-}
-
 /// A plan was paid for. The first month begins at once; what is left of a trial is added to it.
 pub async fn subscribed(
     tx: &mut Tx,
@@ -208,8 +237,7 @@ pub async fn subscribed(
         return Ok(());
     };
     if row.is_running(now) {
-        pay_back(payment, "a plan was paid for twice");
-        return Ok(());
+        return paid_once_more(tx, catalog, row, terms, payment).await;
     }
     let before = row.terms();
     let trial = row.status == SubscriptionStatus::Trial;
@@ -233,6 +261,41 @@ pub async fn subscribed(
         "subscribed",
     )
     .await
+}
+
+/// Who pays a second time while a month runs gets a second month: it runs a month longer, with that month's credits,
+/// and on the dearer of the two terms.
+async fn paid_once_more(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    mut row: Subscription,
+    terms: &Terms,
+    payment: &payment::Model,
+) -> Result<(), AppError> {
+    let (workspace, before) = (row.workspace_id, row.terms());
+    let price = |terms: &Terms| terms.price(catalog);
+    let dearer = price(terms) > before.as_ref().and_then(price);
+    if dearer {
+        row.plan = Some(terms.plan.clone());
+        row.cdr_mode = terms.cdr_mode;
+    }
+    row.months += 1;
+    let months = u32::try_from(row.months).unwrap_or(1);
+    row.ends_at = row.anchor_at.months_after(months);
+    row.due_at = Some(row.ends_at);
+    row.freezes_at = row.cancelled.then_some(row.ends_at);
+    let until = row.ends_at;
+    save(tx, row).await?;
+    if let Some(plan) = catalog.plan(&terms.plan) {
+        let once = payment.id.to_string();
+        credits::add_to_plan(tx, workspace, (plan, plan.credits), until, &once).await?;
+    }
+    if dearer {
+        let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
+        let change = (before.as_ref(), terms);
+        note_change(tx, catalog, workspace, &buyer, change, "changed").await?;
+    }
+    Ok(())
 }
 
 /// A period begins that is paid.
@@ -273,9 +336,13 @@ pub async fn changed(
     let Some(row) = locked(tx, payment.workspace_id).await? else {
         return Ok(());
     };
-    if !row.is_running(now) || row.ends_at != ends_at {
-        pay_back(payment, "a change was paid for whose month is over");
+    if !row.is_running(now) {
+        // The bank took longer than the month was.
+        tracing::error!(payment = %payment.id, "a change was paid for when the subscription had ended: pay it back");
         return Ok(());
+    }
+    if row.ends_at != ends_at {
+        tracing::warn!(payment = %payment.id, "a change was paid for when its month was over; it counts from now on");
     }
     let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
     apply(
@@ -346,9 +413,9 @@ pub async fn renewed(
     let Some(mut row) = locked(tx, payment.workspace_id).await? else {
         return Ok(());
     };
-    if row.ends_at != ends_at || row.status == SubscriptionStatus::Trial {
-        pay_back(payment, "a month was paid for that was paid otherwise");
-        return Ok(());
+    if row.ends_at != ends_at && row.is_running(now) {
+        // Somebody paid by hand while the card was being charged.
+        return paid_once_more(tx, catalog, row, terms, payment).await;
     }
     let before = row.terms();
     row.payment_id = None;

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalog, named};
-use crate::domain::{Money, days};
+use crate::catalog::{Catalog, Plan, named};
+use crate::domain::{Money, Timestamp, days};
 
 /// How long before its end a trial is reminded of, first to last.
 pub const REMINDERS: [Duration; 2] = [days(3), days(1)];
@@ -21,6 +21,18 @@ named! {
         /// The trial is over, or what was to be paid was not: nothing but billing can be changed.
         Frozen = "frozen",
     }
+}
+
+/// What a workspace may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entitlements {
+    /// The plan's id, which the catalogue may not have any more.
+    pub plan_id: Option<String>,
+    pub plan: Option<Plan>,
+    pub status: SubscriptionStatus,
+    pub frozen: bool,
+    pub cdr_mode: bool,
+    pub ends_at: Timestamp,
 }
 
 /// What is subscribed to.

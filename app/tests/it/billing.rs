@@ -428,7 +428,7 @@ both! {
         assert_eq!(charged(world, id).await.len(), earlier + 1);
     }
 
-    async fn a_plan_that_is_paid_twice_counts_once(world) {
+    async fn a_plan_that_is_paid_twice_is_granted_twice(world) {
         let greta = on_trial(world, "fresh").await;
         let id = greta.workspace();
         let Chosen::Pay(one) = choose(world, &greta, terms("light", false)).await.unwrap() else { panic!() };
@@ -437,8 +437,9 @@ both! {
             simulated::choose(&world.house, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
         }
         let row = row(world, id).await;
-        assert_eq!(row.plan.as_deref(), Some("light"));
-        assert_eq!(plan_credits(world, id).await, 500);
+        assert_eq!(row.plan.as_deref(), Some("max"), "the dearer");
+        assert_eq!(row.ends_at, row.anchor_at.months_after(2), "two months");
+        assert_eq!(plan_credits(world, id).await, 5000, "beside those of the first month");
     }
 
     async fn nobody_else_sees_or_changes_billing(world) {

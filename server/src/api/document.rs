@@ -28,6 +28,7 @@ use super::rate;
     components(schemas(ProblemOut)),
     tags(
         (name = "Contacts", description = "Whom you sell to."),
+        (name = "Billing", description = "What the workspace's plan lets it do."),
         (name = "Credits", description = "What there is to spend, and spending it. A test key has credits of its own."),
         (name = "Events", description = "What happened in the product."),
         (name = "Members", description = "Who is in the workspace."),

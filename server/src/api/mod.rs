@@ -8,6 +8,7 @@ mod contacts;
 mod credits;
 mod docs;
 mod document;
+mod entitlements;
 mod events;
 mod gate;
 mod idempotency;
@@ -55,6 +56,7 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(credits::reserve))
         .routes(routes!(credits::capture))
         .routes(routes!(credits::release))
+        .routes(routes!(entitlements::show))
         .routes(routes!(events::report))
         .routes(routes!(members::list))
         .routes(routes!(webhooks::list, webhooks::create))

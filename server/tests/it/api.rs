@@ -15,7 +15,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use serde_json::{Value, json};
 use wheelhouse::api;
 
-use crate::support::{Answer, Kind, Server, Template, site, state};
+use crate::support::{Answer, Kind, Server, Template, freeze, site, state};
 
 /// A key, as some program holds it.
 #[derive(Clone, Debug)]
@@ -194,6 +194,7 @@ fn calls(token: &str) -> BTreeMap<(&'static str, &'static str), Option<Value>> {
             ("post", "/events"),
             Some(json!({"type": "automation.completed", "data": {"name": "Welcome"}})),
         ),
+        (("get", "/entitlements"), None),
         (("get", "/members"), None),
         (("get", "/credits"), None),
         (("get", "/credits/entries"), None),
@@ -380,6 +381,75 @@ async fn every_documented_call_for_every_kind_of_key() {
         table.push('\n');
     }
     insta::assert_snapshot!("api", table);
+}
+
+/// What every call answers whose key could do everything, when the workspace is frozen: reads as ever, and no writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_workspace_answers_and_changes_nothing() {
+    let server = Server::new(Kind::Sqlite).await;
+    let full = make_key(&server.house, ACME).await;
+    let mut asked = Vec::new();
+    for ((method, path), body) in calls(&full.token) {
+        let path = if path.contains("{id}") {
+            path.replace("{id}", &subject(&server, &full, path).await)
+        } else {
+            path.to_owned()
+        };
+        asked.push((method, path, body));
+    }
+    freeze(&server.house).await;
+    // Another, of which nothing is remembered yet.
+    let key = make_key(&server.house, ACME).await;
+    for (method, path, body) in asked {
+        let call = Call {
+            method: &method.to_uppercase(),
+            path: &path,
+            body,
+            headers: Vec::new(),
+        };
+        let answer = ask(&server, &key, call).await;
+        // Asking about a key is a question, whatever its method.
+        if method == "get" || path == "/keys/verify" {
+            assert_eq!(answer.status, 200, "{method} {path}");
+        } else {
+            assert_eq!(answer.status, 403, "{method} {path}: {}", answer.body);
+            let problem = problem(&answer);
+            assert_eq!(
+                problem["type"], "/api/docs#problem-frozen",
+                "{method} {path}"
+            );
+        }
+    }
+    let entitlements = read(&ask(&server, &key, get("/entitlements")).await);
+    assert_eq!(entitlements["frozen"], true);
+    assert_eq!(entitlements["status"], "frozen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entitlements_are_those_of_the_plan() {
+    let server = Server::new(Kind::Sqlite).await;
+    let key = make_key(
+        &server.house,
+        Wish {
+            scopes: &[],
+            ..ACME
+        },
+    )
+    .await;
+    let told = read(&ask(&server, &key, get("/entitlements")).await);
+    assert!(told["current_period_end"].as_str().unwrap().ends_with('Z'));
+    for (field, value) in [
+        ("plan", json!("scale")),
+        ("status", json!("active")),
+        ("frozen", json!(false)),
+        ("cdr_mode", json!(false)),
+        (
+            "limits",
+            json!({"seats": 10, "linkedin_accounts": 3, "credits_per_month": 2000}),
+        ),
+    ] {
+        assert_eq!(told[field], value, "{field}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,8 @@ pub struct BillingView {
     pub trial_days: u32,
     /// What would come of the choice that is asked about.
     pub preview: Option<Preview>,
+    /// What would come of turning CDR Mode on, or off where it is on; nothing where the plan does not have it.
+    pub cdr_preview: Option<Preview>,
     /// Why the choice that is asked about is none.
     pub refusal: Option<String>,
     pub payments: Vec<PaymentRow>,

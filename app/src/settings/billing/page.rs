@@ -8,12 +8,12 @@ use super::api::{
 use super::model::{BillingView, Effect, PaymentRow, Preview};
 use crate::billing::model::{SubscriptionStatus, Terms};
 use crate::catalog::Plan;
-use crate::domain::{WorkspaceId, grouped};
+use crate::domain::{Money, WorkspaceId, grouped};
 use crate::live::Topic;
 use crate::payments::model::PaymentStatus;
 use crate::ui::{
     Badge, Card, Data, Dialog, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
-    percent_encode, rows, use_asked, use_slug, view,
+    rows, use_asked, use_slug, view,
 };
 
 #[component]
@@ -94,7 +94,6 @@ fn preview(view: &BillingView) -> AnyView {
         Effect::Keep => format!("The plan stays {name}: what was planned otherwise is taken back."),
     };
     let ending = view.cancelled && effect != Effect::Keep;
-    let workspace = view.workspace.to_string();
     let label = match effect {
         Effect::Begin => format!("Pay {today}"),
         Effect::Now if today.cents() > 0 => format!("Pay {today} and change"),
@@ -116,13 +115,7 @@ fn preview(view: &BillingView) -> AnyView {
             {ending.then(|| callout("info", Icon::Info, "The subscription is cancelled now. This takes that back.".to_owned()))}
             {beyond.map(|beyond| callout("warning", Icon::Warning, beyond.sentence()))}
             <div class="form-actions">
-                <Form action=ChoosePlan::PATH key="preview" class="inline-form" reload=true>
-                    <Hidden name="form[workspace]" value=workspace/>
-                    <Hidden name="form[plan]" value=terms.plan/>
-                    <Hidden name="form[cdr_mode]" value=terms.cdr_mode.to_string()/>
-                    <Hidden name="form[today]" value=today.cents().to_string()/>
-                    <Submit>{label}</Submit>
-                </Form>
+                {choice("preview", view.workspace, terms, today, label)}
                 <a class="button" href="?">"Not now"</a>
             </div>
         </section>
@@ -229,13 +222,13 @@ fn current(view: &BillingView) -> AnyView {
     view! {
         <Card title="Current plan">
             <p class="plan-now">
-                <strong data-testid="plan">{name}</strong>" "<Badge tone=tone>{label}</Badge>
+                <strong data-testid="current-plan">{name}</strong>" "<Badge tone=tone>{label}</Badge>
             </p>
             {outlook}
             {paying}
             <dl class="facts">
-                <dt>"Cost"</dt><dd>{cost}</dd>
-                {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd>{text}" ("<Time at=ends/>")"</dd> })}
+                <dt>"Cost"</dt><dd data-testid="plan-price">{cost}</dd>
+                {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd><span data-testid="next-billing-date">{text}</span>" ("<Time at=ends/>")"</dd> })}
                 <dt>"Seats"</dt>
                 <dd>{seats}<span class="muted small block">"Members, and invitations that wait"</span></dd>
             </dl>
@@ -287,12 +280,6 @@ fn cancel(workspace: WorkspaceId, active: bool, at: String) -> AnyView {
     .into_any()
 }
 
-/// Where a choice is looked at before it is made.
-fn asking(terms: &Terms) -> String {
-    let cdr = if terms.cdr_mode { "&cdr=1" } else { "" };
-    format!("?plan={}{cdr}", percent_encode(&terms.plan))
-}
-
 fn plans(view: &BillingView) -> AnyView {
     let all = &view.plans;
     let cdr = &view.cdr_mode;
@@ -311,26 +298,31 @@ fn plans(view: &BillingView) -> AnyView {
         .iter()
         .map(|plan| view! { <th scope="col">{plan.name.clone()}</th> })
         .collect_view();
+    let planned = view.cancelled || view.next.is_some();
     let choices = all
         .iter()
         .map(|plan| {
-            let terms = Terms {
-                plan: plan.id.clone(),
-                cdr_mode: plan.cdr_mode && now.is_some_and(|now| now.cdr_mode),
+            let is_now = view.is_active() && now.is_some_and(|now| now.plan == plan.id);
+            let next = view
+                .next
+                .as_ref()
+                .is_some_and(|next| next.terms.plan == plan.id);
+            let next = next && !is_now && !view.cancelled;
+            let mark = match (is_now, next) {
+                (true, _) => Some(view! { <Badge tone="success">"Current"</Badge> }),
+                (_, true) => Some(view! { <Badge tone="info">"Next"</Badge> }),
+                _ => None,
             };
-            let is_now = now.is_some_and(|now| now.plan == plan.id) && view.status == SubscriptionStatus::Active;
-            let changes = view.cancelled || view.next.is_some();
-            let next = view.next.as_ref().is_some_and(|next| next.terms.plan == plan.id);
-            let cell = if is_now && !changes {
-                view! { <Badge tone="success">"Current"</Badge> }.into_any()
-            } else if next && !view.cancelled && !is_now {
-                view! { <Badge tone="info">"Next"</Badge> }.into_any()
-            } else {
-                let verb = if is_now { "Keep" } else { "Choose" };
-                let terms = if is_now { now.cloned().unwrap_or(terms) } else { terms };
-                view! { <a class="button" href=asking(&terms)>{format!("{verb} {}", plan.name)}</a> }.into_any()
-            };
-            view! { <td>{cell}</td> }
+            // Choosing what is there takes back what was planned; where nothing was, there is nothing to choose.
+            let nothing = is_now && !planned || next;
+            let cdr_mode = plan.cdr_mode && now.is_some_and(|now| now.cdr_mode);
+            let button = ask(
+                plan.id.clone(),
+                cdr_mode,
+                format!("Choose {}", plan.name),
+                nothing,
+            );
+            view! { <td><div class="plan-choice">{button}{mark}</div></td> }
         })
         .collect_view();
     let facts = view! {
@@ -372,11 +364,12 @@ fn plans(view: &BillingView) -> AnyView {
     .into_any()
 }
 
-/// CDR Mode: on or off, what it costs, and the way to the other. Not flipped at once: it costs money.
+/// CDR Mode: whether it is on, and what it costs. It is money, so its switch asks before it flips.
 fn cdr_mode(view: &BillingView) -> AnyView {
     let cdr = &view.cdr_mode;
-    let on = view.terms.as_ref().is_some_and(|terms| terms.cdr_mode) && view.is_active();
-    let next = view.next.as_ref().map(|next| next.terms.cdr_mode);
+    let (name, workspace) = (cdr.name.clone(), view.workspace);
+    let on = view.is_active() && view.terms.as_ref().is_some_and(|terms| terms.cdr_mode);
+    let ends = on && view.next.as_ref().is_some_and(|next| !next.terms.cdr_mode);
     let offered: Vec<&str> = view
         .plans
         .iter()
@@ -388,59 +381,144 @@ fn cdr_mode(view: &BillingView) -> AnyView {
         cdr.price,
         offered.join(" and ")
     );
-    let allowed = view.plan.as_ref().is_some_and(|plan| plan.cdr_mode);
-    let name = cdr.name.clone();
-    let (said, link) = match (&view.terms, view.status) {
-        (Some(terms), SubscriptionStatus::Active) if allowed || on => {
-            let other = Terms {
-                plan: terms.plan.clone(),
-                cdr_mode: !on,
-            };
-            let said = match (on, next) {
-                (true, Some(false)) => {
-                    format!("{name} is on until {}, and off after.", view.ends_at.date())
-                }
-                (true, _) => format!("{name} is on."),
-                (false, _) => format!("{name} is off."),
-            };
-            let verb = if on { "Turn off" } else { "Turn on" };
-            let ends = on && next == Some(false);
-            let link = (!ends).then(|| (format!("{verb} {name}"), asking(&other)));
-            (said, link)
+    let said = match view.status {
+        SubscriptionStatus::Active if ends => {
+            format!("On until {}, and off after.", view.ends_at.date())
         }
-        (_, SubscriptionStatus::Trial) => (
-            format!("{name} can be used on trial. To keep it, choose it with a plan."),
-            with_plan(view),
-        ),
-        (_, SubscriptionStatus::Active) => (format!("{name} is not offered with this plan."), None),
-        (_, SubscriptionStatus::PastDue | SubscriptionStatus::Frozen) => {
-            (format!("{name} comes with a plan."), with_plan(view))
+        SubscriptionStatus::Active if on => "On.".to_owned(),
+        SubscriptionStatus::Active if view.cdr_preview.is_some() => "Off.".to_owned(),
+        SubscriptionStatus::Active => "Not offered with this plan.".to_owned(),
+        SubscriptionStatus::Trial => {
+            "Can be used on trial. To keep it, choose it with a plan.".to_owned()
         }
+        SubscriptionStatus::PastDue | SubscriptionStatus::Frozen => "Comes with a plan.".to_owned(),
     };
+    let dialog = match &view.cdr_preview {
+        Some(preview) if !ends => Some(flip(workspace, &name, preview, on)),
+        Some(_) => view
+            .terms
+            .clone()
+            .map(|terms| keep_on(workspace, &name, terms)),
+        None => with_plan(view),
+    };
+    let disabled = dialog.is_none();
+    let label = name.clone();
     view! {
         <section class="card" aria-labelledby="cdr-mode">
             <div class="card-header">
-                <h2 class="card-title" id="cdr-mode">{cdr.name.clone()}</h2>
-                <p class="card-text">{text}</p>
+                <h2 class="card-title" id="cdr-mode">{name}</h2>
+                <p class="card-text" id="cdr-price">{text}</p>
             </div>
-            <p data-testid="cdr">{said}</p>
-            {link.map(|(label, href)| view! { <div class="form-actions"><a class="button" href=href>{label}</a></div> })}
+            <p class="cdr-state">
+                <button type="button" class="switch" role="switch" aria-checked=on.to_string() aria-label=label
+                    aria-describedby="cdr-price" popovertarget="cdr-dialog" disabled=disabled></button>
+                <span>{said}</span>
+            </p>
+            {dialog}
         </section>
     }
     .into_any()
 }
 
-/// The cheapest plan that CDR Mode can be had with, where nothing is subscribed to.
-fn with_plan(view: &BillingView) -> Option<(String, String)> {
-    let plan = view.plans.iter().find(|plan| plan.cdr_mode)?;
-    let terms = Terms {
-        plan: plan.id.clone(),
-        cdr_mode: true,
+/// The question before CDR Mode is turned on or off, with what that costs.
+fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyView {
+    let (today, at) = (preview.today, preview.next_at.date());
+    let (title, text, label) = if on {
+        let text = format!(
+            "It stays on until {at}, as it is paid until then. From then on a month costs {}.",
+            preview.next
+        );
+        (
+            format!("Turn off {name}?"),
+            text,
+            format!("Turn off {name}"),
+        )
+    } else {
+        let text = format!(
+            "Charged today, for the rest of the month: {today}. From {at} on a month costs {}.",
+            preview.next
+        );
+        (
+            format!("Turn on {name}?"),
+            text,
+            format!("Pay {today} and turn on"),
+        )
     };
-    Some((
-        format!("Choose {} with {}", plan.name, view.cdr_mode.name),
-        asking(&terms),
-    ))
+    let terms = preview.terms.clone();
+    view! {
+        <Dialog id="cdr-dialog".to_owned() title=title>
+            <p>{text}</p>
+            {choice("cdr", workspace, terms, today, label)}
+        </Dialog>
+    }
+    .into_any()
+}
+
+/// What was to be turned off stays on.
+fn keep_on(workspace: WorkspaceId, name: &str, terms: Terms) -> AnyView {
+    let (title, label) = (format!("Keep {name} on?"), format!("Keep {name}"));
+    view! {
+        <Dialog id="cdr-dialog".to_owned() title=title>
+            <p>"It is not turned off when the month ends. Nothing is charged today."</p>
+            {choice("cdr", workspace, terms, Money::from_cents(0), label)}
+        </Dialog>
+    }
+    .into_any()
+}
+
+/// The form that makes a choice, at no more than `today`.
+fn choice(
+    key: &'static str,
+    workspace: WorkspaceId,
+    terms: Terms,
+    today: Money,
+    label: String,
+) -> AnyView {
+    view! {
+        <Form action=ChoosePlan::PATH key=key class="inline-form" reload=true>
+            <Hidden name="form[workspace]" value=workspace.to_string()/>
+            <Hidden name="form[plan]" value=terms.plan/>
+            <Hidden name="form[cdr_mode]" value=terms.cdr_mode.to_string()/>
+            <Hidden name="form[today]" value=today.cents().to_string()/>
+            <Submit>{label}</Submit>
+        </Form>
+    }
+    .into_any()
+}
+
+/// The cheapest plan that CDR Mode can be had with, where nothing is subscribed to.
+fn with_plan(view: &BillingView) -> Option<AnyView> {
+    if view.is_active() {
+        return None;
+    }
+    let plan = view.plans.iter().find(|plan| plan.cdr_mode)?;
+    let (id, name) = (plan.id.clone(), view.cdr_mode.name.clone());
+    let (title, label) = (
+        format!("Choose a plan with {name}"),
+        format!("Choose {} with {name}", plan.name),
+    );
+    Some(
+        view! {
+            <Dialog id="cdr-dialog".to_owned() title=title>
+                <p>"You see what it costs before you pay."</p>
+                {ask(id, true, label, false)}
+            </Dialog>
+        }
+        .into_any(),
+    )
+}
+
+/// The button by which a choice is looked at before it is made.
+fn ask(plan: String, cdr_mode: bool, label: String, disabled: bool) -> AnyView {
+    let cdr = cdr_mode.then(|| view! { <input type="hidden" name="cdr" value="1"/> });
+    view! {
+        <form method="get" class="inline-form">
+            <input type="hidden" name="plan" value=plan/>
+            {cdr}
+            <button class="button" disabled=disabled>{label}</button>
+        </form>
+    }
+    .into_any()
 }
 
 fn payments(data: Data<BillingView>) -> AnyView {

@@ -93,6 +93,14 @@ pub async fn view(
     let (catalog, now) = (house.catalog(), Timestamp::now());
     let row = row(house, actor).await?;
     let seats_used = seats::used(house.db().read(), actor.workspace()).await?;
+    let cdr_preview = match row.terms().filter(|_| row.is_running(now)) {
+        Some(terms) => {
+            let cdr_mode = !terms.cdr_mode;
+            let other = Terms { cdr_mode, ..terms };
+            preview(house, actor, &row, other, 0, now).await.ok()
+        }
+        None => None,
+    };
     let (preview, refusal) = match asked {
         None => (None, None),
         Some(terms) => match preview(house, actor, &row, terms, seats_used, now).await {
@@ -110,12 +118,7 @@ pub async fn view(
         })
     });
     let terms = row.terms();
-    let status = if row.is_frozen(now) {
-        // The worker writes it down a moment later.
-        SubscriptionStatus::Frozen
-    } else {
-        row.status
-    };
+    let status = row.status_at(now);
     Ok(BillingView {
         workspace: actor.workspace(),
         payment: None,
@@ -133,6 +136,7 @@ pub async fn view(
         cdr_mode: catalog.cdr_mode.clone(),
         trial_days: catalog.trial_days,
         preview,
+        cdr_preview,
         refusal,
         payments: list(house, actor).await?,
     })
