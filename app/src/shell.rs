@@ -210,14 +210,14 @@ fn frozen(around: &Surroundings) -> Option<AnyView> {
     };
     around.frozen.then(|| {
         view! {
-            <div class="banner callout" data-tone="warning" role="status">
+            <section class="banner callout" data-tone="warning" aria-label="Frozen">
                 {icon(Icon::Warning)}
                 <p>
                     <strong>"This workspace is frozen."</strong>
                     " All can be read and nothing is lost, but nothing can be changed except billing and your own account. "
                     {way}
                 </p>
-            </div>
+            </section>
         }
         .into_any()
     })

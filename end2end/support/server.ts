@@ -1,6 +1,6 @@
 // One real program, with a database of its own, started for a test file and stopped after it.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
@@ -9,6 +9,7 @@ import path from "node:path";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const BINARY = process.env.WHEELHOUSE_TEST_BINARY || path.join(ROOT, "target/release/wheelhouse");
+const PYTHON = path.join(ROOT, ".tools/python/bin/python");
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 5_000;
 
@@ -84,6 +85,19 @@ export class Server {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`The server was not ready within ${READY_WITHIN_MS / 1000} s:\n${this.log()}`);
+  }
+
+  /** Lets so many days pass for every subscription, by moving what stands in the database back: no test waits a week. */
+  letDaysPass(days: number): void {
+    const code = [
+      "import sqlite3, sys",
+      "db = sqlite3.connect(sys.argv[1], timeout=10)",
+      "ms = int(sys.argv[2]) * 86400000",
+      "columns = ['anchor_at', 'begins_at', 'ends_at', 'freezes_at', 'due_at']",
+      "db.execute('UPDATE subscriptions SET ' + ', '.join(f'{c} = {c} - {ms}' for c in columns))",
+      "db.commit()",
+    ].join("\n");
+    execFileSync(PYTHON, ["-c", code, path.join(this.folder, "wheelhouse.db"), String(days)]);
   }
 
   /** What the server has said so far. */

@@ -74,7 +74,7 @@ test("a bank that takes its time is waited for", async ({ page, scripts }) => {
   expect(await balance(page)).toBe(before);
   await expect(async () => {
     if (!scripts) await page.reload();
-    await expect(page.getByText("The payment of $29 went through")).toBeVisible({ timeout: scripts ? 15_000 : 500 });
+    await expect(page.getByText("The payment of $29 for 1,000 credits went through")).toBeVisible({ timeout: scripts ? 15_000 : 500 });
   }).toPass({ timeout: 15_000 });
   expect(await balance(page)).toBe(before + 1000);
 });

@@ -1,0 +1,173 @@
+// Billing: what is subscribed to, changing it with a look before, and what a workspace that nobody pays for can do.
+
+import { expectAccessible } from "../support/axe.ts";
+import { card, expect, expectSaid, hydrated, person, press, signIn, test, visit, type Page } from "../support/test.ts";
+
+const PAGE = "/w/acme/settings/billing";
+
+/** Presses Choose {plan}; ends at what would come of it. */
+async function look(page: Page, plan: string): Promise<void> {
+  await page.getByRole("button", { name: `Choose ${plan}`, exact: true }).click();
+  await page.waitForURL(/\?plan=\w+/);
+  await hydrated(page);
+  await expect(page.getByRole("heading", { name: `Choose ${plan}` })).toBeVisible();
+}
+
+/** Makes a new workspace of Greta's, on trial, and opens its billing. */
+async function found(page: Page, slug: string): Promise<void> {
+  await signIn(page, person.greta);
+  await visit(page, "/new");
+  await page.getByLabel("Workspace Name").fill("Fresh");
+  await page.getByLabel("Slug (Workspace URL)").fill(slug);
+  await page.getByRole("button", { name: "Create Workspace" }).click();
+  await page.waitForURL(`**/w/${slug}`);
+  await visit(page, `/w/${slug}/settings/billing`);
+}
+
+/** Presses a button of the provider's page; ends where one came from. */
+async function pay(page: Page, button: string): Promise<void> {
+  await page.waitForURL("**/pay/*");
+  await hydrated(page);
+  await page.getByRole("button", { name: button, exact: true }).click();
+  await page.waitForURL(/settings\/billing\?payment=pay_\w+$/);
+  await hydrated(page);
+}
+
+test("what is subscribed to stands there, with what it costs and when", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  await expect(page.getByTestId("current-plan")).toHaveText("Scale");
+  await expect(page.getByTestId("plan-price")).toHaveText("$99 a month");
+  await expect(page.getByTestId("next-billing-date")).toContainText("$99");
+  await expect(card(page, "Current plan")).toContainText("7 of 10 used");
+  const plans = page.getByRole("table", { name: "Plans" });
+  await expect(plans.getByRole("row", { name: "Price a month" })).toHaveText("Price a month$49$99$199");
+  await expect(plans.getByRole("row", { name: "Seats" })).toHaveText("Seats31025");
+  await expect(plans.getByRole("row", { name: "LinkedIn accounts" })).toHaveText("LinkedIn accounts1Up to 3Up to 5");
+  await expect(page.getByRole("button", { name: "Choose Scale" })).toBeDisabled();
+  await expect(page.getByRole("table", { name: "Payments" }).getByRole("row")).toHaveCount(3);
+});
+
+test("a smaller plan waits, names who is beyond its seats, and is taken back", async ({ page }) => {
+  await signIn(page, person.adam);
+  await visit(page, PAGE);
+  await look(page, "Light");
+  await expect(page.getByTestId("today")).toHaveText("$0");
+  await expect(page.getByText("It has 3 seats, and 7 are used. Beyond them, as the last to join: Cleo Chen, Mia Moreno, Adam Archer and 1 more.")).toBeVisible();
+  await press(page, page.getByRole("button", { name: /^Change on / }));
+  await expectSaid(page, /The plan becomes Light on/);
+  await expect(card(page, "Current plan")).toContainText("the plan becomes Light, for $49 a month");
+  await expect(page.getByRole("button", { name: "Choose Light" })).toBeDisabled();
+
+  await look(page, "Scale");
+  await press(page, page.getByRole("button", { name: "Keep Scale" }));
+  await expectSaid(page, "The plan stays Scale");
+  await expect(card(page, "Current plan")).not.toContainText("becomes");
+});
+
+test("CDR Mode asks before it costs anything, and is turned off when the month ends", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  const cdr = page.getByRole("switch", { name: "CDR Mode" });
+  await expect(cdr).toHaveAttribute("aria-checked", "false");
+  await cdr.click();
+  const dialog = page.getByRole("dialog", { name: "Turn on CDR Mode?" });
+  await expect(dialog).toContainText(/Charged today, for the rest of the month: \$\d+\.\d\d\./);
+  await press(page, dialog.getByRole("button", { name: /^Pay \$.* and turn on$/ }));
+  await expectSaid(page, "The plan is Scale with CDR Mode now");
+  await expect(cdr).toHaveAttribute("aria-checked", "true");
+  await expect(page.getByTestId("plan-price")).toHaveText("$398 a month");
+
+  await cdr.click();
+  await press(page, page.getByRole("button", { name: "Turn off CDR Mode" }));
+  await expectSaid(page, /The plan becomes Scale on/);
+  await expect(card(page, "CDR Mode")).toContainText(/On until .*, and off after\./);
+});
+
+test("a better plan counts at once, in another window too", async ({ page, newVisitor, scripts }) => {
+  await signIn(page, person.adam);
+  await visit(page, PAGE);
+  const other = await newVisitor();
+  await signIn(other, person.olivia);
+  await visit(other, PAGE);
+  await look(page, "Max");
+  await expect(page.getByTestId("today")).toHaveText(/^\$\d+\.\d\d$/);
+  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
+  await expectSaid(page, /The plan is Max/);
+  await expect(page.getByTestId("current-plan")).toContainText("Max");
+  if (!scripts) await other.reload();
+  await expect(other.getByTestId("current-plan")).toContainText("Max");
+});
+
+test("a cancelled subscription works to its end, and is resumed", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  await page.getByRole("button", { name: "Cancel subscription" }).click();
+  const dialog = page.getByRole("dialog", { name: "Cancel the subscription?" });
+  await press(page, dialog.getByRole("button", { name: "Cancel subscription" }));
+  await expectSaid(page, /Subscription cancelled\. Everything works until/);
+  await expect(card(page, "Current plan")).toContainText("Cancelled");
+  await press(page, page.getByRole("button", { name: "Resume subscription" }));
+  await expectSaid(page, "Subscription resumed");
+  await expect(page.getByRole("button", { name: "Cancel subscription" }).first()).toBeVisible();
+});
+
+test("a card that is declined changes nothing, and another one does", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(409);
+  await signIn(page, person.greta);
+  await visit(page, "/w/globex/settings/billing");
+  const change = async (button: string) => {
+    await page.getByRole("button", { name: "Manage payment method" }).click();
+    await page.waitForURL("**/pay/card/*");
+    await hydrated(page);
+    await page.getByRole("button", { name: button }).click();
+    await page.waitForURL("**/settings/billing");
+    await hydrated(page);
+  };
+  await change("A card that is declined");
+  await look(page, "Scale");
+  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
+  await expect(page.getByText("The card was declined, and nothing was charged.")).toBeVisible();
+  await expect(page.getByTestId("current-plan")).toHaveText("Light");
+  await change("A card that can be charged");
+  await look(page, "Scale");
+  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
+  await expectSaid(page, "The plan is Scale now");
+  await expect(page.getByTestId("current-plan")).toHaveText("Scale");
+});
+
+test("a trial ends in frost, which says what still works, and paying thaws it", async ({ page, server, scripts }) => {
+  const slug = scripts ? "fresh-with" : "fresh-without";
+  await found(page, slug);
+  await expect(page.getByTestId("current-plan")).toHaveText("Scale on trial");
+  await expect(page.getByTestId("plan-price")).toHaveText("Nothing on trial");
+  server.letDaysPass(8);
+  await page.reload();
+  await hydrated(page);
+  await expect(page.getByText("This workspace is frozen.")).toBeVisible();
+  await expect(card(page, "Current plan")).toContainText("The trial is over.");
+  if (scripts) await expectAccessible(page);
+
+  // Everything can be read, and a change is refused where it was typed.
+  await visit(page, `/w/${slug}/settings/workspace`);
+  await page.getByLabel("Workspace Name").fill("Renamed");
+  await press(page, card(page, "Name").getByRole("button", { name: "Save Changes" }));
+  await expect(page.getByText("The workspace is frozen until it is paid for. Nothing is lost.")).toBeVisible();
+
+  await visit(page, `/w/${slug}/settings/billing`);
+  await look(page, "Light");
+  await expect(page.getByTestId("today")).toHaveText("$49");
+  await page.getByRole("button", { name: "Pay $49" }).click();
+  await pay(page, "Pay");
+  await expect(page.getByText("The payment of $49 for Light, one month went through. Thank you.")).toBeVisible();
+  await expect(page.getByTestId("current-plan")).toHaveText("Light");
+  await expect(page.getByText("This workspace is frozen.")).toBeHidden();
+});
+
+test("nobody else comes to it, and they are told who can help", async ({ page, browserConsole }) => {
+  browserConsole.allowStatus(403);
+  await signIn(page, person.mia);
+  await visit(page, PAGE);
+  await expect(page.getByText("an owner or admin of this workspace")).toBeVisible();
+  await expect(page.getByRole("link", { name: "Billing", exact: true })).toHaveCount(0);
+});
