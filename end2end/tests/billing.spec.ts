@@ -136,7 +136,8 @@ test("a card that is declined changes nothing, and another one does", async ({ p
   await expect(page.getByTestId("current-plan")).toHaveText("Scale");
 });
 
-test("a trial ends in frost, which says what still works, and paying thaws it", async ({ page, server, scripts }) => {
+test("a trial ends in frost, which says what still works, and paying thaws it", async ({ page, server, scripts, browserConsole }) => {
+  browserConsole.allowStatus(403);
   const slug = scripts ? "fresh-with" : "fresh-without";
   await found(page, slug);
   await expect(page.getByTestId("current-plan")).toHaveText("Scale on trial");

@@ -70,7 +70,7 @@ test("a bank that takes its time is waited for", async ({ page, scripts }) => {
   const before = await balance(page);
   await buy(page, "1,000");
   await choose(page, "Pay, and let the bank confirm");
-  await expect(page.getByText("The bank is confirming the payment of $29.")).toBeVisible();
+  await expect(page.getByText("The bank is confirming the payment of $29 for 1,000 credits.")).toBeVisible();
   expect(await balance(page)).toBe(before);
   await expect(async () => {
     if (!scripts) await page.reload();
