@@ -15,7 +15,7 @@ use crate::ui::{Asked, Command, Data, PaletteDialog, Target, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
-const PLACES: [(&str, &str, Option<Permission>); 13] = [
+const PLACES: [(&str, &str, Option<Permission>); 14] = [
     (
         "Invite a new member",
         "members#invite-a-new-member",
@@ -50,8 +50,13 @@ const PLACES: [(&str, &str, Option<Permission>); 13] = [
         Some(Permission::ManageBilling),
     ),
     (
-        "See payments",
-        "billing#payments",
+        "See invoices",
+        "billing#invoices",
+        Some(Permission::ManageBilling),
+    ),
+    (
+        "Change billing details",
+        "billing#billing-details",
         Some(Permission::ManageBilling),
     ),
     (

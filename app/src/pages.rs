@@ -17,6 +17,7 @@ use crate::session::page::{
 };
 use crate::settings::account::page::AccountPage;
 use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
+use crate::settings::billing::invoice::InvoicePage;
 use crate::settings::billing::page::BillingPage;
 use crate::settings::credits::page::CreditsPage;
 use crate::settings::members::page::MembersPage;
@@ -79,6 +80,7 @@ pub static PAGES: &[Page] = &[
     page!("/w/{slug}/settings/workspace", WorkspacePage, workspace in workspace),
     page!("/w/{slug}/settings/members", MembersPage, members in members),
     page!("/w/{slug}/settings/billing", BillingPage, billing in billing),
+    page!("/w/{slug}/settings/billing/invoices/{number}", InvoicePage, invoice in billing),
     page!("/w/{slug}/settings/credits", CreditsPage, credits in credits),
     page!("/w/{slug}/settings/api-keys", ApiKeysPage, api_keys in api_keys),
     page!("/w/{slug}/settings/api-keys/{key}", ApiKeyPage, api_key in api_keys),

@@ -45,7 +45,7 @@ test("what is subscribed to stands there, with what it costs and when", async ({
   await expect(plans.getByRole("row", { name: "Seats" })).toHaveText("Seats31025");
   await expect(plans.getByRole("row", { name: "LinkedIn accounts" })).toHaveText("LinkedIn accounts1Up to 3Up to 5");
   await expect(page.getByRole("button", { name: "Choose Scale" })).toBeDisabled();
-  await expect(page.getByRole("table", { name: "Payments" }).getByRole("row")).toHaveCount(3);
+  await expect(page.getByRole("table", { name: "Invoices" }).getByRole("row")).toHaveCount(3);
 });
 
 test("a smaller plan waits, names who is beyond its seats, and is taken back", async ({ page }) => {

@@ -10,4 +10,6 @@ pub mod model;
 #[cfg(feature = "ssr")]
 pub mod engine;
 #[cfg(feature = "ssr")]
+pub mod invoices;
+#[cfg(feature = "ssr")]
 pub mod seats;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::catalog::Seller;
 use crate::catalog::{Catalog, Plan, named};
 use crate::domain::{Money, Timestamp, days};
 
@@ -33,6 +34,17 @@ pub struct Entitlements {
     pub frozen: bool,
     pub cdr_mode: bool,
     pub ends_at: Timestamp,
+}
+
+/// Whom a workspace's invoices are made out to. Empty: not given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    pub company: String,
+    pub address: String,
+    pub vat_number: String,
+    /// Where what concerns invoices goes.
+    pub email: String,
 }
 
 /// What is subscribed to.

@@ -145,6 +145,7 @@ event_types! {
     BillingTrialEnding = "billing.trial_ending", Billing, ManageBilling, "Trial ending soon";
     BillingTrialEnded = "billing.trial_ended", Billing, ManageBilling, "Trial ended";
     BillingCdrModeChanged = "billing.cdr_mode_changed", Billing, ManageBilling, "CDR Mode changed";
+    BillingDetailsChanged = "billing.details_changed", Billing, ManageBilling, "Billing details changed";
     CreditsPurchased = "credits.purchased", Billing, SeeCredits, "Credits purchased";
     CreditsGranted = "credits.granted", Billing, SeeCredits, "Credits granted";
     CreditsSpent = "credits.spent", Billing, SeeCredits, "Credits spent";

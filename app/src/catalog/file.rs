@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::offer::{Catalog, CdrMode, CreditPackage, Feature, Plan};
+use super::offer::{Catalog, CdrMode, CreditPackage, Feature, Plan, Seller};
 use crate::domain::Money;
 
 /// What is sold where the operator says nothing else.
@@ -52,6 +52,7 @@ struct File {
     packages: Vec<CreditPackage>,
     #[serde(rename = "feature")]
     features: Vec<Feature>,
+    seller: Option<Seller>,
 }
 
 impl Catalog {
@@ -76,6 +77,7 @@ impl Catalog {
             cdr_mode: file.cdr_mode,
             packages: file.packages,
             features: file.features,
+            seller: file.seller,
         })
     }
 }
@@ -148,6 +150,9 @@ fn check(file: &File) -> Result<(), CatalogError> {
         id(&at("id"), &feature.id)?;
         name(&at("name"), &feature.name)?;
         number(&at("credits"), feature.credits, MOST_CREDITS)?;
+    }
+    if let Some(seller) = &file.seller {
+        name("seller, name", &seller.name)?;
     }
     different("feature", file.features.iter().map(|feature| &feature.id))?;
     if !file.plans.iter().any(|plan| plan.id == file.trial_plan) {

@@ -12,5 +12,5 @@ pub use events::{Category, Channel, EventType, Mode};
 pub use file::CatalogError;
 pub use named::UnknownName;
 pub(crate) use named::named;
-pub use offer::{Catalog, CdrMode, CreditPackage, Feature, Plan};
+pub use offer::{Catalog, CdrMode, CreditPackage, Feature, Plan, Seller};
 pub use scopes::{Scope, ScopeGroup};

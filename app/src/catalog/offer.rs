@@ -17,6 +17,21 @@ pub struct Catalog {
     pub cdr_mode: CdrMode,
     pub packages: Vec<CreditPackage>,
     pub features: Vec<Feature>,
+    /// Who sells it, as invoices say.
+    pub seller: Option<Seller>,
+}
+
+/// Who sells. Empty: not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seller {
+    pub name: String,
+    #[serde(default)]
+    pub address: String,
+    #[serde(default)]
+    pub vat_number: String,
+    #[serde(default)]
+    pub email: String,
 }
 
 /// What a workspace subscribes to, by the month.

@@ -160,6 +160,7 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
                 format!("The trial ends in {days} days: choose a plan to go on without a break")
             }
         },
+        EventType::BillingDetailsChanged => format!("{actor} changed the billing details"),
         EventType::BillingTrialEnded => {
             "The trial is over. Nothing is lost: choose a plan to go on".to_owned()
         }

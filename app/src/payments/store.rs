@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::model::{FIRST_LOOK, PaymentStatus, PaymentView, Purpose, UNKNOWN_AFTER};
 use super::port::{Fate, Order};
-use crate::billing::engine;
+use crate::billing::{engine, invoices};
 use crate::catalog::{Catalog, EventType};
 use crate::db::Tx;
 use crate::db::entity::{self, payment};
@@ -235,6 +235,7 @@ async fn give(
         return Ok(());
     }
     note(tx, payment, &purpose, EventType::BillingPaymentSucceeded).await?;
+    invoices::issue(tx, catalog, payment, purpose.describe(), now).await?;
     match purpose {
         Purpose::Credits { credits } => {
             let once = payment.id.to_string();

@@ -433,6 +433,11 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
                 ("form[today]", s("19900")),
             ],
         ),
+        ("load_invoice", vec![workspace(), ("number", s("1"))]),
+        (
+            "set_billing_details",
+            vec![form_workspace(), ("form[company]", s("Acme GmbH"))],
+        ),
         ("cancel_subscription", vec![workspace()]),
         ("resume_subscription", vec![workspace()]),
         ("manage_payment_method", vec![workspace()]),
@@ -659,6 +664,7 @@ async fn every_page() {
                 .replace("{token}", "nonsense")
                 .replace("{checkout}", "nonsense")
                 .replace("{card}", "nonsense")
+                .replace("{number}", "1")
                 .replace("{webhook}", &webhook);
             // A stream has no end to wait for.
             if path == "/live" && caller != "nobody" {

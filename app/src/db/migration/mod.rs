@@ -15,6 +15,7 @@ mod m0008_credits;
 mod m0009_payments;
 mod m0010_low_credits;
 mod m0011_subscriptions;
+mod m0012_invoices;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_payments::Migration),
             Box::new(m0010_low_credits::Migration),
             Box::new(m0011_subscriptions::Migration),
+            Box::new(m0012_invoices::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::model::{BillingView, ChooseForm};
+use super::model::{BillingView, ChooseForm, DetailsForm, InvoiceView};
 use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
@@ -80,6 +80,23 @@ pub async fn resume_subscription(workspace: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::resume(caller.house(), &actor, Timestamp::now()).await
+}
+
+#[server(output = Compact)]
+pub async fn load_invoice(workspace: String, number: String) -> Result<InvoiceView, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let number = number.parse().map_err(|_| AppError::NotFound)?;
+    store::invoice(caller.house(), &actor, number).await
+}
+
+#[server(output = Compact)]
+pub async fn set_billing_details(#[server(default)] form: DetailsForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let details = form.parse().map_err(AppError::Invalid)?;
+    store::set_details(caller.house(), &actor, &details).await?;
+    Ok(Done::said("Changes saved"))
 }
 
 /// Leads to where the provider lets the kept card be changed.

@@ -1,6 +1,7 @@
 //! Settings → Billing: the plan, what it costs and when, and changing it.
 
 pub mod api;
+pub mod invoice;
 pub mod model;
 pub mod page;
 #[cfg(feature = "ssr")]

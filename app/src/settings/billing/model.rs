@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::billing::model::{SubscriptionStatus, Terms};
+use crate::billing::model::{Details, Seller, SubscriptionStatus, Terms};
 use crate::catalog::{CdrMode, Plan};
-use crate::domain::{Money, PaymentId, Timestamp, WorkspaceId};
+use crate::domain::{Email, FieldErrors, Money, PaymentId, Timestamp, WorkspaceId};
 use crate::payments::model::{PaymentStatus, PaymentView};
 
 /// How many payments the page lists.
@@ -42,6 +42,7 @@ pub struct BillingView {
     /// Why the choice that is asked about is none.
     pub refusal: Option<String>,
     pub payments: Vec<PaymentRow>,
+    pub details: Details,
 }
 
 /// What a subscription becomes when the period ends.
@@ -129,6 +130,89 @@ pub struct PaymentRow {
     pub amount: Money,
     pub status: PaymentStatus,
     pub at: Timestamp,
+    /// The number of its invoice, and how that is written.
+    pub invoice: Option<(i64, String)>,
+}
+
+/// How an invoice's number is written: the workspace's part, so that no two are alike, and its place among them.
+pub fn invoice_number(workspace: WorkspaceId, number: i64) -> String {
+    let id = workspace.uuid().simple().to_string();
+    // The end of the id: its beginning is a moment, and alike for those founded together.
+    format!("{}-{number:04}", id[id.len() - 8..].to_uppercase())
+}
+
+/// An invoice, as it was issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceView {
+    pub number: String,
+    pub what: String,
+    pub amount: Money,
+    pub seller: Seller,
+    pub buyer: Details,
+    pub issued_at: Timestamp,
+}
+
+/// Whom invoices are to be made out to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DetailsForm {
+    pub workspace: String,
+    pub company: String,
+    pub address: String,
+    pub vat_number: String,
+    pub email: String,
+}
+
+/// Longest company and address, in characters.
+const LONGEST_COMPANY: usize = 120;
+const LONGEST_ADDRESS: usize = 300;
+
+impl DetailsForm {
+    /// What is left empty is not said.
+    pub fn parse(&self) -> Result<Details, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let (company, address) = (self.company.trim(), self.address.trim());
+        for (field, text, longest) in [
+            ("company", company, LONGEST_COMPANY),
+            ("address", address, LONGEST_ADDRESS),
+        ] {
+            if text.chars().count() > longest {
+                errors.add(field, format!("Use at most {longest} characters"));
+            } else if text.chars().any(char::is_control) {
+                errors.add(field, "Leave out characters that cannot be seen");
+            }
+        }
+        // As people write them: `DE 123.456.789`.
+        let vat: String = self
+            .vat_number
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '.' | '-'))
+            .collect();
+        let vat = vat.to_uppercase();
+        let good = vat.is_empty()
+            || (4..=20).contains(&vat.len()) && vat.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !good {
+            errors.add(
+                "vat_number",
+                "Enter a VAT number like DE123456789, or nothing",
+            );
+        }
+        let email = match self.email.trim() {
+            "" => Some(String::new()),
+            text => errors
+                .check("email", Email::parse(text))
+                .map(|email| email.to_string()),
+        };
+        match email {
+            Some(email) if errors.is_empty() => Ok(Details {
+                company: company.to_owned(),
+                address: address.to_owned(),
+                vat_number: vat,
+                email,
+            }),
+            _ => Err(errors),
+        }
+    }
 }
 
 /// Which plan is chosen. The preview's price comes along: what was agreed to is what is charged.
@@ -154,6 +238,34 @@ impl ChooseForm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn details_are_as_people_write_them_or_told_what_is_wrong() {
+        let form = |company: &str, vat: &str, email: &str| {
+            let form = DetailsForm {
+                company: company.to_owned(),
+                vat_number: vat.to_owned(),
+                email: email.to_owned(),
+                ..DetailsForm::default()
+            };
+            form.parse()
+        };
+        assert_eq!(form("", "", ""), Ok(Details::default()));
+        let given = form(" Acme GmbH ", "de 123.456-789", "Bills@Acme.example").unwrap();
+        assert_eq!(
+            (given.company.as_str(), given.vat_number.as_str()),
+            ("Acme GmbH", "DE123456789")
+        );
+        for (wrong, field) in [
+            (form(&"x".repeat(121), "", ""), "company"),
+            (form("Acme\u{0}", "", ""), "company"),
+            (form("", "DE1", ""), "vat_number"),
+            (form("", "DE 12/34", ""), "vat_number"),
+            (form("", "", "nobody"), "email"),
+        ] {
+            assert!(wrong.unwrap_err().get(field).is_some(), "{field}");
+        }
+    }
 
     #[test]
     fn who_is_beyond_the_seats_is_named() {

@@ -2,8 +2,8 @@
 
 use sea_orm::{ActiveModelTrait, Set};
 
-use crate::billing::engine;
 use crate::billing::model::{SubscriptionStatus, Terms};
+use crate::billing::{engine, invoices};
 use crate::catalog::Catalog;
 use crate::db::Tx;
 use crate::db::entity::{payment, simulated_card};
@@ -33,7 +33,8 @@ pub async fn subscribed(
             what: format!("{}, one month", terms.name(catalog)),
             terms: terms.clone(),
         };
-        payment::ActiveModel {
+        let what = purpose.describe();
+        let paid = payment::ActiveModel {
             id: Set(PaymentId::at(at)),
             workspace_id: Set(workspace),
             purpose: Set(serde_json::to_value(purpose).map_err(|e| internal("a payment", &e))?),
@@ -48,6 +49,7 @@ pub async fn subscribed(
         }
         .insert(tx)
         .await?;
+        invoices::issue(tx, catalog, &paid, what, at).await?;
     }
     let mut row = engine::locked(tx, workspace)
         .await?

@@ -1,14 +1,22 @@
+use std::collections::HashMap;
+
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;
 
-use super::model::{Beyond, BillingView, Effect, NAMED, Next, PAYMENTS, PaymentRow, Preview};
+use super::model::{
+    Beyond, BillingView, Effect, InvoiceView, NAMED, Next, PAYMENTS, PaymentRow, Preview,
+    invoice_number,
+};
 use crate::billing::engine::{self, plan_in_use};
-use crate::billing::model::{SubscriptionStatus, Terms, part};
-use crate::billing::seats;
+use crate::billing::model::{Details, SubscriptionStatus, Terms, part};
+use crate::billing::{invoices, seats};
 use crate::catalog::{Catalog, EventType};
-use crate::db::entity::{self, membership, payment, subscription::Model as Subscription, user};
-use crate::domain::{AppError, Money, Permission, Role, Timestamp, days};
+use crate::db::entity::{
+    self, invoice, membership, payment, subscription::Model as Subscription, user,
+};
+use crate::domain::{AppError, Money, PaymentId, Permission, Role, Timestamp, days};
 use crate::events::Origin;
+use crate::failure::internal;
 use crate::form::Done;
 use crate::house::House;
 use crate::payments::model::{PaymentStatus, Purpose};
@@ -139,6 +147,7 @@ pub async fn view(
         cdr_preview,
         refusal,
         payments: list(house, actor).await?,
+        details: invoices::details(house.db().read(), actor.workspace()).await?,
     })
 }
 
@@ -155,9 +164,19 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
         .limit(PAYMENTS)
         .all(house.db().read())
         .await?;
+    let issued: HashMap<PaymentId, i64> = entity::Invoice::find()
+        .filter(invoice::Column::WorkspaceId.eq(actor.workspace()))
+        .filter(invoice::Column::PaymentId.is_in(rows.iter().map(|row| row.id)))
+        .all(house.db().read())
+        .await?
+        .into_iter()
+        .map(|invoice| (invoice.payment_id, invoice.number))
+        .collect();
     rows.into_iter()
         .map(|row| {
+            let number = issued.get(&row.id);
             Ok(PaymentRow {
+                invoice: number.map(|n| (*n, invoice_number(actor.workspace(), *n))),
                 what: payments::purpose(&row)?.describe(),
                 id: row.id,
                 amount: row.amount,
@@ -166,6 +185,38 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
             })
         })
         .collect()
+}
+
+/// An invoice of this workspace.
+pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<InvoiceView, AppError> {
+    actor.require_sight(Permission::ManageBilling)?;
+    let row = entity::Invoice::find_by_id((actor.workspace(), number))
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let json = |error| internal("an invoice", &error);
+    Ok(InvoiceView {
+        number: invoice_number(row.workspace_id, row.number),
+        what: row.what,
+        amount: row.amount,
+        seller: serde_json::from_value(row.seller).map_err(json)?,
+        buyer: serde_json::from_value(row.buyer).map_err(json)?,
+        issued_at: row.issued_at,
+    })
+}
+
+/// Says whom invoices are made out to from now on. Those that were issued stay as they are.
+pub async fn set_details(house: &House, actor: &Actor, details: &Details) -> Result<(), AppError> {
+    actor.require(Permission::ManageBilling)?;
+    let mut tx = house.db().begin().await?;
+    engine::locked(&tx, actor.workspace()).await?;
+    if invoices::details(&tx, actor.workspace()).await? != *details {
+        invoices::set_details(&tx, actor.workspace(), details).await?;
+        let what = EventType::BillingDetailsChanged;
+        engine::note(&mut tx, actor.workspace(), actor.into(), what, json!({})).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn preview(
