@@ -136,6 +136,33 @@ test("a card that is declined changes nothing, and another one does", async ({ p
   await expect(page.getByTestId("current-plan")).toHaveText("Scale");
 });
 
+test("invoices are made out to whom one says, and printed", async ({ page }) => {
+  await signIn(page, person.olivia);
+  await visit(page, PAGE);
+  const details = card(page, "Billing details");
+  await details.getByLabel("VAT number").fill("DE 1/2");
+  await details.getByLabel("Company name").fill("Acme GmbH");
+  await press(page, details.getByRole("button", { name: "Save Changes" }));
+  await expect(details.getByText("Enter a VAT number like DE123456789, or nothing")).toBeVisible();
+  await expect(details.getByLabel("Company name")).toHaveValue("Acme GmbH");
+  await details.getByLabel("VAT number").fill("DE 123 456 789");
+  await press(page, details.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, "Changes saved");
+  await expect(details.getByLabel("VAT number")).toHaveValue("DE123456789");
+
+  const first = page.getByRole("table", { name: "Invoices" }).getByRole("row").last();
+  await first.getByRole("link").click();
+  await page.waitForURL("**/billing/invoices/1");
+  const invoice = page.getByRole("article", { name: /^Invoice [0-9A-F]{8}-0001$/ });
+  await expect(invoice).toContainText("Scale, one month");
+  await expect(invoice).toContainText("$99");
+  // As it was issued: to whom it was then.
+  await expect(invoice).not.toContainText("Acme GmbH");
+  await page.emulateMedia({ media: "print" });
+  await expect(page.getByRole("navigation", { name: "Main" })).toBeHidden();
+  await expect(invoice).toBeVisible();
+});
+
 test("a trial ends in frost, which says what still works, and paying thaws it", async ({ page, server, scripts, browserConsole }) => {
   browserConsole.allowStatus(403);
   const slug = scripts ? "fresh-with" : "fresh-without";

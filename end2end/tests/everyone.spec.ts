@@ -21,6 +21,7 @@ const INSIDE = [
   "/w/acme/settings/billing?plan=light",
   "/w/acme/settings/billing?plan=max&cdr=1",
   "/w/acme/settings/billing?plan=nothing",
+  "/w/acme/settings/billing/invoices/1",
   "/w/acme/settings/credits",
   "/w/acme/settings/credits?kind=purchase",
   "/w/acme/settings/credits?kind=refund",

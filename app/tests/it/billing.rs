@@ -13,14 +13,14 @@ use app::domain::{
 };
 use app::limits::Limits;
 use app::passwords::Passwords;
-use app::payments::model::{Choice, PaymentStatus};
+use app::payments::model::{Choice, PaymentStatus, Purpose};
 use app::payments::{simulated, store as payments};
 use app::session::store::{Accepting, accept_invitation};
 use app::session::{Actor, Agent};
 use app::settings::api_keys::check::check;
 use app::settings::api_keys::model::NewKey;
 use app::settings::api_keys::store as keys;
-use app::settings::billing::model::Effect;
+use app::settings::billing::model::{DetailsForm, Effect};
 use app::settings::billing::store::{self, Chosen};
 use app::settings::credits::model::GrantKind;
 use app::settings::members::invitations;
@@ -496,6 +496,62 @@ both! {
         };
         let refused = accept_invitation(&house, &info(), joining, &token).await.unwrap_err();
         assert!(matches!(refused, AppError::LimitReached(_)), "{refused}");
+    }
+
+    async fn invoices_are_numbered_without_gaps_and_stay_as_they_were_issued(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let first = store::invoice(&world.house, &adam, 1).await.unwrap();
+        assert_eq!((first.what.as_str(), first.amount.cents(), first.buyer.company.as_str()), ("Scale, one month", 9900, "Acme"));
+        let form = DetailsForm {
+            company: "Acme GmbH".to_owned(),
+            vat_number: "DE 123456789".to_owned(),
+            ..DetailsForm::default()
+        };
+        let changed = world.events(EventType::BillingDetailsChanged).await;
+        for _ in 0..2 {
+            store::set_details(&world.house, &adam, &form.parse().unwrap()).await.unwrap();
+        }
+        assert_eq!(world.events(EventType::BillingDetailsChanged).await, changed + 1, "once, where it changed something");
+        // Eight purchases that are paid at the same moment, one of them told twice.
+        let purpose = Purpose::Credits { credits: 1000 };
+        let mut settled = JoinSet::new();
+        for index in 0..8 {
+            let place = payments::begin(&world.house, &adam, &purpose, Money::from_cents(2900), PAGE).await.unwrap();
+            let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
+            let house = world.house.clone();
+            settled.spawn(async move {
+                simulated::decide(&house, &checkout, Choice::Pay).await.unwrap();
+                if index == 0 {
+                    simulated::tell(&house, Timestamp::now()).await.unwrap();
+                }
+                simulated::tell(&house, Timestamp::now()).await.unwrap();
+            });
+        }
+        settled.join_all().await;
+        simulated::tell(&world.house, Timestamp::now()).await.unwrap();
+        let numbers: Vec<i64> = entity::Invoice::find()
+            .filter(entity::invoice::Column::WorkspaceId.eq(id))
+            .order_by_asc(entity::invoice::Column::Number)
+            .all(world.house.db().read())
+            .await
+            .unwrap()
+            .iter()
+            .map(|invoice| invoice.number)
+            .collect();
+        assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+        let last = store::invoice(&world.house, &adam, 10).await.unwrap();
+        assert_eq!((last.buyer.company.as_str(), last.buyer.vat_number.as_str()), ("Acme GmbH", "DE123456789"));
+        assert_eq!(store::invoice(&world.house, &adam, 1).await.unwrap(), first, "as it was issued");
+        assert!(last.number.ends_with("-0010") && last.number.len() == 13, "{}", last.number);
+        let view = store::view(&world.house, &adam, None).await.unwrap();
+        assert_eq!(view.payments.iter().filter(|row| row.invoice.is_some()).count(), 10);
+        // Of no other workspace, and for nobody who may not see billing.
+        let greta = world.actor(GRETA, "globex").await;
+        assert_eq!(store::invoice(&world.house, &greta, 10).await, Err(AppError::NotFound));
+        let mia = world.actor(MIA, "acme").await;
+        assert!(matches!(store::invoice(&world.house, &mia, 1).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(store::set_details(&world.house, &mia, &form.parse().unwrap()).await, Err(AppError::Forbidden { .. })));
     }
 
     async fn keys_of_a_frozen_workspace_read_and_change_nothing(world) {
