@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -85,6 +85,14 @@ export class Server {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`The server was not ready within ${READY_WITHIN_MS / 1000} s:\n${this.log()}`);
+  }
+
+  /** A catalogue like the built-in one, whose plans have room for everybody whom tests invite. */
+  static roomyCatalog(): string {
+    const built = readFileSync(path.join(ROOT, "app/src/catalog/catalog.toml"), "utf8");
+    const file = path.join(mkdtempSync(path.join(tmpdir(), "wheelhouse-catalog-")), "catalog.toml");
+    writeFileSync(file, built.replace(/^seats = \d+$/gm, "seats = 500"));
+    return file;
   }
 
   /** Lets so many days pass for every subscription, by moving what stands in the database back: no test waits a week. */

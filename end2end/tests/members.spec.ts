@@ -1,9 +1,12 @@
 // Members: invitations from the first to the last step, roles, removals.
 
 import { conflict } from "../support/answers.ts";
+import { Server } from "../support/server.ts";
 import { card, expect, expectSaid, person, press, signIn, signOut, test, visit, type Page } from "../support/test.ts";
 
 const PAGE = "/w/acme/settings/members";
+
+test.use({ environment: { WHEELHOUSE_CATALOG: Server.roomyCatalog() } });
 
 const invitation = (page: Page, email: string) => card(page, "Pending Invitations").getByRole("row").filter({ has: page.getByRole("rowheader", { name: email }) });
 const member = (page: Page, name: string) => card(page, "Member List").getByRole("row").filter({ has: page.getByRole("rowheader", { name }) });
