@@ -440,6 +440,14 @@ pub async fn renewed(
     .await
 }
 
+/// Whether this payment is the one that its subscription waits for.
+pub async fn waits_for(house: &House, payment: &payment::Model) -> Result<bool, AppError> {
+    let row = entity::Subscription::find_by_id(payment.workspace_id)
+        .one(house.db().read())
+        .await?;
+    Ok(row.is_some_and(|row| row.payment_id == Some(payment.id)))
+}
+
 /// A renewal or change was not paid.
 pub async fn not_paid(
     tx: &mut Tx,

@@ -323,8 +323,9 @@ pub async fn look_again(house: &House, now: Timestamp) -> Result<usize, AppError
     Ok(waiting.len())
 }
 
-/// What becomes of a payment of which the provider knows nothing. A renewal is charged. A change was given up: whoever
-/// asked for it has seen that it failed. What is paid on a page may still be on its way there.
+/// What becomes of a payment of which the provider knows nothing. A renewal is charged, unless somebody has paid by hand
+/// meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
+/// its way there.
 async fn unknown(
     house: &House,
     payment: &payment::Model,
@@ -332,6 +333,9 @@ async fn unknown(
 ) -> Result<Option<Fate>, AppError> {
     let purpose = purpose(payment)?;
     match purpose {
+        Purpose::Renewal { .. } if !engine::waits_for(house, payment).await? => {
+            Ok(Some(PaymentStatus::Expired.into()))
+        }
         Purpose::Renewal { .. } => {
             let new = NewPayment {
                 workspace: payment.workspace_id,

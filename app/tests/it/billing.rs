@@ -80,7 +80,7 @@ async fn work(world: &World, now: Timestamp) {
 }
 
 /// A new workspace of Greta's, on trial.
-async fn on_trial(world: &World, slug: &str) -> Actor {
+pub async fn on_trial(world: &World, slug: &str) -> Actor {
     let greta = world.person(GRETA).await;
     let form = NewWorkspaceForm {
         name: "Fresh".to_owned(),
@@ -440,6 +440,18 @@ both! {
         assert_eq!(row.plan.as_deref(), Some("max"), "the dearer");
         assert_eq!(row.ends_at, row.anchor_at.months_after(2), "two months");
         assert_eq!(plan_credits(world, id).await, 5000, "beside those of the first month");
+    }
+
+    async fn a_renewal_is_not_charged_when_somebody_has_paid_by_hand(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let earlier = charged(world, id).await.len();
+        pass(world, id, days(20)).await;
+        // Written down, but the provider cannot be reached for a while.
+        engine::pass(&world.house, Timestamp::now()).await.unwrap();
+        subscribe(world, &adam, terms("scale", false)).await;
+        work(world, Timestamp::now().after(minutes(1))).await;
+        assert_eq!(charged(world, id).await.len(), earlier + 1);
     }
 
     async fn nobody_else_sees_or_changes_billing(world) {

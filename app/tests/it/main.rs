@@ -4,6 +4,7 @@
 mod account;
 mod api_keys;
 mod billing;
+mod billing_model;
 mod connections;
 mod contacts;
 mod credits;

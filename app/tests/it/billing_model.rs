@@ -1,0 +1,389 @@
+//! Subscriptions against a simple model of them: whatever people choose, cards do and time passes, and wherever the
+//! program stops between, both end with the same, and what was charged is what the model says.
+
+use app::billing::engine;
+use app::billing::model::{RETRIES, SubscriptionStatus, Terms, part};
+use app::catalog::Catalog;
+use app::db::entity::{self, payment, subscription};
+use app::domain::{AppError, Money, PaymentId, Timestamp, WorkspaceId, hours};
+use app::payments::model::{Choice, PaymentStatus};
+use app::payments::port::Order;
+use app::payments::{simulated, store as payments};
+use app::session::Actor;
+use app::settings::billing::store::{self, Chosen};
+use app::settings::credits::verify::verify;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
+use tokio::runtime::Handle;
+
+use crate::billing::on_trial;
+use crate::support::{World, both};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Choose {
+        plan: usize,
+        cdr_mode: bool,
+    },
+    Cancel,
+    Resume,
+    /// The card is changed for one that can be charged, or cannot.
+    Card(bool),
+    Pass {
+        hours: u64,
+    },
+    /// The worker moves on what is due.
+    Work,
+    /// A renewal that was written down is charged, and what became of it applied.
+    Charge,
+    /// It is charged, and the program stops before that is applied.
+    ChargeAndStop,
+    /// Events of the provider come in late.
+    Tell,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3_usize, any::<bool>()).prop_map(|(plan, cdr_mode)| Step::Choose { plan, cdr_mode }),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Resume),
+        1 => any::<bool>().prop_map(Step::Card),
+        4 => (1..900_u64).prop_map(|hours| Step::Pass { hours }),
+        4 => Just(Step::Work),
+        3 => Just(Step::Charge),
+        1 => Just(Step::ChargeAndStop),
+        1 => Just(Step::Tell),
+    ]
+}
+
+/// A subscription, said as simply as can be.
+struct Model {
+    status: SubscriptionStatus,
+    terms: Option<Terms>,
+    next: Option<Terms>,
+    cancelled: bool,
+    anchor: Timestamp,
+    months: u32,
+    begins: Timestamp,
+    ends: Timestamp,
+    declines: usize,
+    retry: Option<Timestamp>,
+    /// A renewal is written down; whether it was charged already, if it was tried.
+    pending: Option<Option<bool>>,
+    card: Option<bool>,
+    /// Cents.
+    paid: i64,
+}
+
+impl Model {
+    fn runs(&self, now: Timestamp) -> bool {
+        self.status == SubscriptionStatus::Active && now < self.ends
+    }
+
+    fn freeze(&mut self) {
+        self.status = SubscriptionStatus::Frozen;
+        (self.next, self.cancelled, self.pending) = (None, false, None);
+    }
+
+    fn begin(&mut self, terms: Terms) {
+        self.status = SubscriptionStatus::Active;
+        self.terms = Some(terms);
+        (self.next, self.cancelled, self.pending) = (None, false, None);
+        self.declines = 0;
+    }
+
+    /// Answers whether it is expected to succeed.
+    fn choose(&mut self, catalog: &Catalog, terms: Terms, now: Timestamp) -> bool {
+        let Some(price) = terms.price(catalog).map(Money::cents) else {
+            return false;
+        };
+        if !self.runs(now) {
+            let trial = self.status == SubscriptionStatus::Trial;
+            self.anchor = if trial { self.ends.max(now) } else { now };
+            (self.months, self.begins) = (1, now);
+            self.ends = self.anchor.months_after(1);
+            self.paid += price;
+            self.card = Some(true);
+            self.begin(terms);
+            return true;
+        }
+        let current = self.terms.clone().unwrap();
+        let cost = current.price(catalog).unwrap().cents();
+        if current == terms {
+            (self.next, self.cancelled) = (None, false);
+        } else if price > cost {
+            let today = part(
+                price - cost,
+                self.ends.since(now),
+                self.ends.since(self.begins),
+            );
+            if today >= 50 {
+                if self.card != Some(true) {
+                    return false;
+                }
+                self.paid += today;
+            }
+            let declines = self.declines;
+            self.begin(terms);
+            self.declines = declines;
+        } else {
+            (self.next, self.cancelled) = (Some(terms), false);
+        }
+        true
+    }
+
+    fn cancel(&mut self, now: Timestamp) -> bool {
+        if self.status == SubscriptionStatus::PastDue && self.pending.is_none() {
+            self.freeze();
+            return true;
+        }
+        let runs = self.runs(now);
+        self.cancelled |= runs;
+        runs
+    }
+
+    fn work(&mut self, now: Timestamp) {
+        let due = match self.status {
+            SubscriptionStatus::Trial | SubscriptionStatus::Active => self.ends <= now,
+            SubscriptionStatus::PastDue => self.retry.is_some_and(|at| at <= now),
+            SubscriptionStatus::Frozen => false,
+        };
+        if !due || self.pending.is_some() {
+            return;
+        }
+        if self.status == SubscriptionStatus::Trial || self.cancelled {
+            self.freeze();
+        } else {
+            self.pending = Some(None);
+        }
+    }
+
+    fn charge(&mut self, catalog: &Catalog, now: Timestamp) {
+        let Some(tried) = self.pending.take() else {
+            return;
+        };
+        let terms = self.next.clone().or_else(|| self.terms.clone()).unwrap();
+        if tried.unwrap_or(self.card == Some(true)) {
+            self.paid += terms.price(catalog).unwrap().cents();
+            self.months += 1;
+            self.begins = self.ends;
+            self.ends = self.anchor.months_after(self.months);
+            if self.ends <= now {
+                (self.anchor, self.months, self.begins) = (now, 1, now);
+                self.ends = now.months_after(1);
+            }
+            self.begin(terms);
+        } else {
+            self.declines += 1;
+            match RETRIES.get(self.declines - 1) {
+                Some(gap) => {
+                    self.status = SubscriptionStatus::PastDue;
+                    self.retry = Some(now.after(*gap));
+                }
+                None => self.freeze(),
+            }
+        }
+    }
+}
+
+async fn row(world: &World, id: WorkspaceId) -> subscription::Model {
+    entity::Subscription::find_by_id(id)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// Pays on the provider's page, at that moment.
+async fn pay(world: &World, place: &str, now: Timestamp) {
+    let house = &world.house;
+    let checkout = place.strip_prefix("/pay/").unwrap();
+    simulated::decide(house, checkout, Choice::Pay)
+        .await
+        .unwrap();
+    let payment = entity::Payment::find()
+        .filter(payment::Column::CheckoutId.eq(checkout))
+        .one(house.db().read())
+        .await
+        .unwrap()
+        .unwrap();
+    let mut tx = house.db().begin().await.unwrap();
+    let paid = PaymentStatus::Paid.into();
+    payments::settle(&mut tx, house.catalog(), payment.id, paid, now)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn choose(
+    world: &World,
+    actor: &Actor,
+    terms: Terms,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let agreed = Money::from_cents(100_000);
+    match store::choose(&world.house, actor, terms, agreed, "/", now).await? {
+        Chosen::Pay(place) => pay(world, &place, now).await,
+        Chosen::Done(_) => {}
+    }
+    Ok(())
+}
+
+async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
+    let found = entity::Payment::find_by_id(payment)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+        .unwrap();
+    let order = Order {
+        payment,
+        workspace: id,
+        keeps_card: false,
+        amount: found.amount,
+        description: String::new(),
+        return_path: String::new(),
+    };
+    world
+        .house
+        .payments()
+        .charge(&world.house, &order)
+        .await
+        .unwrap();
+}
+
+async fn paid(world: &World, id: WorkspaceId) -> i64 {
+    let rows = entity::Payment::find()
+        .filter(payment::Column::WorkspaceId.eq(id))
+        .filter(payment::Column::Status.eq(PaymentStatus::Paid))
+        .all(world.house.db().read())
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.amount.cents()).sum()
+}
+
+async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
+    let (house, id) = (&world.house, actor.workspace());
+    let catalog = house.catalog();
+    let first = row(world, id).await;
+    let mut now = first.begins_at;
+    let mut model = Model {
+        status: SubscriptionStatus::Trial,
+        terms: None,
+        next: None,
+        cancelled: false,
+        anchor: first.anchor_at,
+        months: 0,
+        begins: first.begins_at,
+        ends: first.ends_at,
+        declines: 0,
+        retry: None,
+        pending: None,
+        card: None,
+        paid: 0,
+    };
+    for step in steps {
+        match *step {
+            // Paid by hand while the card was charged already, a month more is granted: a test of its own.
+            Step::Choose { .. } if matches!(model.pending, Some(Some(_))) => continue,
+            Step::Choose { plan, cdr_mode } => {
+                let plan = catalog.plans[plan].id.clone();
+                let terms = Terms { plan, cdr_mode };
+                let expected = model.choose(catalog, terms.clone(), now);
+                let done = choose(world, actor, terms, now).await;
+                prop_assert_eq!(expected, done.is_ok(), "{:?}: {:?}", step, done);
+            }
+            Step::Cancel => {
+                let done = store::cancel(house, actor, now).await;
+                prop_assert_eq!(model.cancel(now), done.is_ok(), "{:?}: {:?}", step, done);
+            }
+            Step::Resume => {
+                let done = store::resume(house, actor, now).await;
+                prop_assert_eq!(model.runs(now), done.is_ok(), "{:?}: {:?}", step, done);
+                model.cancelled &= !model.runs(now);
+            }
+            Step::Card(works) => {
+                let place = store::manage(house, actor, "/").await.unwrap();
+                let token = place.strip_prefix("/pay/card/").unwrap();
+                simulated::set_card(house, token, works).await.unwrap();
+                model.card = Some(works);
+            }
+            Step::Pass { hours: time } => now = now.after(hours(time)),
+            Step::Work => {
+                engine::pass(house, now).await.unwrap();
+                model.work(now);
+            }
+            Step::Charge => {
+                payments::look_again(house, now).await.unwrap();
+                model.charge(catalog, now);
+            }
+            Step::ChargeAndStop => {
+                if let (Some(None), Some(payment)) =
+                    (model.pending, row(world, id).await.payment_id)
+                {
+                    charge_and_stop(world, id, payment).await;
+                    model.pending = Some(Some(model.card == Some(true)));
+                }
+            }
+            Step::Tell => {
+                // Only what is applied already: told of a charge before that, the provider's clock would count.
+                if model.pending.is_none() {
+                    simulated::tell(house, now).await.unwrap();
+                }
+            }
+        }
+        let real = row(world, id).await;
+        let next = real.next_plan.as_ref().and_then(|_| real.next_terms());
+        prop_assert_eq!(
+            (
+                real.status,
+                real.terms(),
+                next,
+                real.cancelled,
+                real.begins_at,
+                real.ends_at,
+                real.payment_id.is_some()
+            ),
+            (
+                model.status,
+                model.terms.clone(),
+                model.next.clone(),
+                model.cancelled,
+                model.begins,
+                model.ends,
+                model.pending.is_some()
+            ),
+            "after {:?}",
+            step
+        );
+        prop_assert_eq!(paid(world, id).await, model.paid, "after {:?}", step);
+        let frozen = model.status == SubscriptionStatus::Frozen
+            || (model.status == SubscriptionStatus::Trial || model.cancelled) && model.ends <= now;
+        prop_assert_eq!(real.is_frozen(now), frozen, "after {:?}", step);
+    }
+    prop_assert_eq!(verify(house.db().read()).await.unwrap(), []);
+    Ok(())
+}
+
+both! {
+    async fn a_subscription_does_what_the_model_says(world) {
+        let cases = match world.house.db().backend() {
+            DbBackend::Postgres => 25,
+            _ => 60,
+        };
+        let config = Config { cases, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+        let steps = proptest::collection::vec(step(), 1..40);
+        let count = std::cell::Cell::new(0);
+        let found = TestRunner::new(config).run(&steps, |steps| {
+            count.set(count.get() + 1);
+            let slug = format!("model-{}", count.get());
+            tokio::task::block_in_place(|| Handle::current().block_on(async {
+                let actor = on_trial(world, &slug).await;
+                run(world, &actor, &steps).await
+            }))
+        });
+        if let Err(error) = found {
+            panic!("{error}");
+        }
+    }
+}
