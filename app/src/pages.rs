@@ -75,7 +75,7 @@ pub static PAGES: &[Page] = &[
     page!("/outbox", OutboxPage, outbox in doors),
     page!("/w/{slug}", OverviewPage),
     page!("/w/{slug}/inbox", Inbox, inbox in inbox),
-    page!("/w/{slug}/settings/account", AccountPage, account in account),
+    page!("/w/{slug}/settings/account", AccountPage),
     page!("/w/{slug}/settings/notifications", NotificationsPage),
     page!("/w/{slug}/settings/workspace", WorkspacePage, workspace in workspace),
     page!("/w/{slug}/settings/members", MembersPage, members in members),
