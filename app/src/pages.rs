@@ -76,7 +76,7 @@ pub static PAGES: &[Page] = &[
     page!("/w/{slug}", OverviewPage),
     page!("/w/{slug}/inbox", Inbox, inbox in inbox),
     page!("/w/{slug}/settings/account", AccountPage),
-    page!("/w/{slug}/settings/notifications", NotificationsPage),
+    page!("/w/{slug}/settings/notifications", NotificationsPage, notifications in notifications),
     page!("/w/{slug}/settings/workspace", WorkspacePage, workspace in workspace),
     page!("/w/{slug}/settings/members", MembersPage, members in members),
     page!("/w/{slug}/settings/billing", BillingPage, billing in billing),

@@ -57,6 +57,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// How far a renewal is.
+#[derive(Clone, Copy, PartialEq)]
+enum Renewal {
+    None,
+    Written,
+    /// The card was tried; whether it was charged.
+    Tried(bool),
+}
+
 /// A subscription, said as simply as can be.
 struct Model {
     status: SubscriptionStatus,
@@ -69,8 +78,7 @@ struct Model {
     ends: Timestamp,
     declines: usize,
     retry: Option<Timestamp>,
-    /// A renewal is written down; whether it was charged already, if it was tried.
-    pending: Option<Option<bool>>,
+    renewal: Renewal,
     card: Option<bool>,
     /// Cents.
     paid: i64,
@@ -83,13 +91,13 @@ impl Model {
 
     fn freeze(&mut self) {
         self.status = SubscriptionStatus::Frozen;
-        (self.next, self.cancelled, self.pending) = (None, false, None);
+        (self.next, self.cancelled, self.renewal) = (None, false, Renewal::None);
     }
 
     fn begin(&mut self, terms: Terms) {
         self.status = SubscriptionStatus::Active;
         self.terms = Some(terms);
-        (self.next, self.cancelled, self.pending) = (None, false, None);
+        (self.next, self.cancelled, self.renewal) = (None, false, Renewal::None);
         self.declines = 0;
     }
 
@@ -134,7 +142,7 @@ impl Model {
     }
 
     fn cancel(&mut self, now: Timestamp) -> bool {
-        if self.status == SubscriptionStatus::PastDue && self.pending.is_none() {
+        if self.status == SubscriptionStatus::PastDue && self.renewal == Renewal::None {
             self.freeze();
             return true;
         }
@@ -149,22 +157,24 @@ impl Model {
             SubscriptionStatus::PastDue => self.retry.is_some_and(|at| at <= now),
             SubscriptionStatus::Frozen => false,
         };
-        if !due || self.pending.is_some() {
+        if !due || self.renewal != Renewal::None {
             return;
         }
         if self.status == SubscriptionStatus::Trial || self.cancelled {
             self.freeze();
         } else {
-            self.pending = Some(None);
+            self.renewal = Renewal::Written;
         }
     }
 
     fn charge(&mut self, catalog: &Catalog, now: Timestamp) {
-        let Some(tried) = self.pending.take() else {
-            return;
+        let charged = match std::mem::replace(&mut self.renewal, Renewal::None) {
+            Renewal::None => return,
+            Renewal::Written => self.card == Some(true),
+            Renewal::Tried(charged) => charged,
         };
         let terms = self.next.clone().or_else(|| self.terms.clone()).unwrap();
-        if tried.unwrap_or(self.card == Some(true)) {
+        if charged {
             self.paid += terms.price(catalog).unwrap().cents();
             self.months += 1;
             self.begins = self.ends;
@@ -278,14 +288,14 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
         ends: first.ends_at,
         declines: 0,
         retry: None,
-        pending: None,
+        renewal: Renewal::None,
         card: None,
         paid: 0,
     };
     for step in steps {
         match *step {
             // Paid by hand while the card was charged already, a month more is granted: a test of its own.
-            Step::Choose { .. } if matches!(model.pending, Some(Some(_))) => continue,
+            Step::Choose { .. } if matches!(model.renewal, Renewal::Tried(_)) => continue,
             Step::Choose { plan, cdr_mode } => {
                 let plan = catalog.plans[plan].id.clone();
                 let terms = Terms { plan, cdr_mode };
@@ -318,16 +328,16 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
                 model.charge(catalog, now);
             }
             Step::ChargeAndStop => {
-                if let (Some(None), Some(payment)) =
-                    (model.pending, row(world, id).await.payment_id)
+                if let (Renewal::Written, Some(payment)) =
+                    (model.renewal, row(world, id).await.payment_id)
                 {
                     charge_and_stop(world, id, payment).await;
-                    model.pending = Some(Some(model.card == Some(true)));
+                    model.renewal = Renewal::Tried(model.card == Some(true));
                 }
             }
             Step::Tell => {
                 // Only what is applied already: told of a charge before that, the provider's clock would count.
-                if model.pending.is_none() {
+                if model.renewal == Renewal::None {
                     simulated::tell(house, now).await.unwrap();
                 }
             }
@@ -351,7 +361,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
                 model.cancelled,
                 model.begins,
                 model.ends,
-                model.pending.is_some()
+                model.renewal != Renewal::None
             ),
             "after {:?}",
             step
