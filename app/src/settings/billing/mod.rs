@@ -1,7 +1,9 @@
 //! Settings → Billing: the plan, what it costs and when, and changing it.
 
 pub mod api;
+mod choosing;
 pub mod invoice;
+mod list;
 pub mod model;
 pub mod page;
 #[cfg(feature = "ssr")]

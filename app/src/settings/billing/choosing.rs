@@ -1,0 +1,313 @@
+//! Choosing: the plans side by side, CDR Mode, and what would come of a choice.
+
+use leptos::prelude::*;
+
+use super::api::ChoosePlan;
+use super::model::{BillingView, Effect, Preview};
+use super::page::callout;
+use crate::billing::model::{SubscriptionStatus, Terms};
+use crate::catalog::Plan;
+use crate::domain::{Money, WorkspaceId, grouped};
+use crate::ui::{Badge, Card, Dialog, Form, Hidden, Icon, Submit, view};
+use server_fn::ServerFn;
+
+/// What would come of a choice, and the button that makes it.
+pub fn preview(view: &BillingView) -> AnyView {
+    let Some(preview) = view.preview.clone() else {
+        return ().into_any();
+    };
+    let Preview {
+        terms,
+        name,
+        effect,
+        today,
+        next,
+        next_at,
+        days_added,
+        beyond,
+    } = preview;
+    let at = next_at.date();
+    let lead = match effect {
+        Effect::Begin if days_added > 0 => format!(
+            "The first month begins today, and the {days_added} days that are left of the trial are added to it."
+        ),
+        Effect::Begin => "The first month begins today.".to_owned(),
+        Effect::Now => format!(
+            "{name} begins at once. Today you pay the difference for the rest of the month, and the plan's credits come \
+             in by the same part."
+        ),
+        Effect::Later => format!(
+            "What is paid stays until {at}; then the plan becomes {name}. Until then you can take it back."
+        ),
+        Effect::Keep => format!("The plan stays {name}: what was planned otherwise is taken back."),
+    };
+    let ending = view.cancelled && effect != Effect::Keep;
+    let label = match effect {
+        Effect::Begin => format!("Pay {today}"),
+        Effect::Now if today.cents() > 0 => format!("Pay {today} and change"),
+        Effect::Now => "Change now".to_owned(),
+        Effect::Later => format!("Change on {at}"),
+        Effect::Keep => format!("Keep {name}"),
+    };
+    view! {
+        <section class="card" id="preview" aria-labelledby="preview-title">
+            <div class="card-header">
+                <h2 class="card-title" id="preview-title">{format!("Choose {name}")}</h2>
+                <p class="card-text">{lead}</p>
+            </div>
+            <dl class="facts">
+                <dt>"Charged today"</dt><dd><strong class="tabular" data-testid="today">{today.to_string()}</strong></dd>
+                <dt>"Next charge"</dt>
+                <dd><strong class="tabular">{next.to_string()}</strong><span class="muted small block">{format!("on {at}, and each month after")}</span></dd>
+            </dl>
+            {ending.then(|| callout("info", Icon::Info, "The subscription is cancelled now. This takes that back.".to_owned()))}
+            {beyond.map(|beyond| callout("warning", Icon::Warning, beyond.sentence()))}
+            <div class="form-actions">
+                {choice("preview", view.workspace, terms, today, label)}
+                <a class="button" href="?">"Not now"</a>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+pub fn plans(view: &BillingView) -> AnyView {
+    let all = &view.plans;
+    let cdr = &view.cdr_mode;
+    let now = view
+        .terms
+        .as_ref()
+        .filter(|_| view.status != SubscriptionStatus::Frozen);
+    let fact = |label: &'static str, of: &dyn Fn(&Plan) -> String| {
+        let cells = all
+            .iter()
+            .map(|plan| view! { <td class="tabular">{of(plan)}</td> })
+            .collect_view();
+        view! { <tr><th scope="row">{label}</th>{cells}</tr> }
+    };
+    let heads = all
+        .iter()
+        .map(|plan| view! { <th scope="col">{plan.name.clone()}</th> })
+        .collect_view();
+    let planned = view.cancelled || view.next.is_some();
+    let choices = all
+        .iter()
+        .map(|plan| {
+            let is_now = view.is_active() && now.is_some_and(|now| now.plan == plan.id);
+            let next = view
+                .next
+                .as_ref()
+                .is_some_and(|next| next.terms.plan == plan.id);
+            let next = next && !is_now && !view.cancelled;
+            let mark = match (is_now, next) {
+                (true, _) => Some(view! { <Badge tone="success">"Current"</Badge> }),
+                (_, true) => Some(view! { <Badge tone="info">"Next"</Badge> }),
+                _ => None,
+            };
+            // Choosing what is there takes back what was planned; where nothing was, there is nothing to choose.
+            let nothing = is_now && !planned || next;
+            let cdr_mode = plan.cdr_mode && now.is_some_and(|now| now.cdr_mode);
+            let button = ask(
+                plan.id.clone(),
+                cdr_mode,
+                format!("Choose {}", plan.name),
+                nothing,
+            );
+            view! { <td><div class="plan-choice">{button}{mark}</div></td> }
+        })
+        .collect_view();
+    let facts = view! {
+        {fact("Price a month", &|plan| plan.price.to_string())}
+        {fact("Seats", &|plan| plan.seats.to_string())}
+        {fact("Credits a month", &|plan| grouped(plan.credits.into()))}
+        {fact("LinkedIn accounts", &|plan| match plan.linkedin_accounts {
+            1 => "1".to_owned(),
+            n => format!("Up to {n}"),
+        })}
+    };
+    let option = all
+        .iter()
+        .map(|plan| {
+            let text = if plan.cdr_mode {
+                format!("+ {}", cdr.price)
+            } else {
+                "—".to_owned()
+            };
+            view! { <td class="tabular">{text}</td> }
+        })
+        .collect_view();
+    let name = cdr.name.clone();
+    view! {
+        <Card title="Plans" text="What each holds, by the month. More counts at once, less when the month that is paid is over.">
+            <div class="table-wrap">
+                <table class="table plan-table">
+                    <caption class="visually-hidden">"Plans"</caption>
+                    <thead><tr><td><span class="visually-hidden">"What it holds"</span></td>{heads}</tr></thead>
+                    <tbody>
+                        {facts}
+                        <tr><th scope="row">{name}</th>{option}</tr>
+                        <tr><td><span class="visually-hidden">"Choose"</span></td>{choices}</tr>
+                    </tbody>
+                </table>
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+/// CDR Mode: whether it is on, and what it costs. It is money, so its switch asks before it flips.
+pub fn cdr_mode(view: &BillingView) -> AnyView {
+    let cdr = &view.cdr_mode;
+    let (name, workspace) = (cdr.name.clone(), view.workspace);
+    let on = view.is_active() && view.terms.as_ref().is_some_and(|terms| terms.cdr_mode);
+    let ends = on && view.next.as_ref().is_some_and(|next| !next.terms.cdr_mode);
+    let offered: Vec<&str> = view
+        .plans
+        .iter()
+        .filter(|plan| plan.cdr_mode)
+        .map(|plan| plan.name.as_str())
+        .collect();
+    let text = format!(
+        "{} a month on top of the plan, offered with {}.",
+        cdr.price,
+        offered.join(" and ")
+    );
+    let said = match view.status {
+        SubscriptionStatus::Active if ends => {
+            format!("On until {}, and off after.", view.ends_at.date())
+        }
+        SubscriptionStatus::Active if on => "On.".to_owned(),
+        SubscriptionStatus::Active if view.cdr_preview.is_some() => "Off.".to_owned(),
+        SubscriptionStatus::Active => "Not offered with this plan.".to_owned(),
+        SubscriptionStatus::Trial => {
+            "Can be used on trial. To keep it, choose it with a plan.".to_owned()
+        }
+        SubscriptionStatus::PastDue | SubscriptionStatus::Frozen => "Comes with a plan.".to_owned(),
+    };
+    let dialog = match &view.cdr_preview {
+        Some(preview) if !ends => Some(flip(workspace, &name, preview, on)),
+        Some(_) => view
+            .terms
+            .clone()
+            .map(|terms| keep_on(workspace, &name, terms)),
+        None => with_plan(view),
+    };
+    let disabled = dialog.is_none();
+    let label = name.clone();
+    view! {
+        <section class="card" aria-labelledby="cdr-mode">
+            <div class="card-header">
+                <h2 class="card-title" id="cdr-mode">{name}</h2>
+                <p class="card-text" id="cdr-price">{text}</p>
+            </div>
+            <p class="cdr-state">
+                <button type="button" class="switch" role="switch" aria-checked=on.to_string() aria-label=label
+                    aria-describedby="cdr-price" popovertarget="cdr-dialog" disabled=disabled></button>
+                <span>{said}</span>
+            </p>
+            {dialog}
+        </section>
+    }
+    .into_any()
+}
+
+/// The question before CDR Mode is turned on or off, with what that costs.
+fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyView {
+    let (today, at) = (preview.today, preview.next_at.date());
+    let (title, text, label) = if on {
+        let text = format!(
+            "It stays on until {at}, as it is paid until then. From then on a month costs {}.",
+            preview.next
+        );
+        (
+            format!("Turn off {name}?"),
+            text,
+            format!("Turn off {name}"),
+        )
+    } else {
+        let text = format!(
+            "Charged today, for the rest of the month: {today}. From {at} on a month costs {}.",
+            preview.next
+        );
+        (
+            format!("Turn on {name}?"),
+            text,
+            format!("Pay {today} and turn on"),
+        )
+    };
+    let terms = preview.terms.clone();
+    view! {
+        <Dialog id="cdr-dialog".to_owned() title=title>
+            <p>{text}</p>
+            {choice("cdr", workspace, terms, today, label)}
+        </Dialog>
+    }
+    .into_any()
+}
+
+/// What was to be turned off stays on.
+fn keep_on(workspace: WorkspaceId, name: &str, terms: Terms) -> AnyView {
+    let (title, label) = (format!("Keep {name} on?"), format!("Keep {name}"));
+    view! {
+        <Dialog id="cdr-dialog".to_owned() title=title>
+            <p>"It is not turned off when the month ends. Nothing is charged today."</p>
+            {choice("cdr", workspace, terms, Money::from_cents(0), label)}
+        </Dialog>
+    }
+    .into_any()
+}
+
+/// The form that makes a choice, at no more than `today`.
+fn choice(
+    key: &'static str,
+    workspace: WorkspaceId,
+    terms: Terms,
+    today: Money,
+    label: String,
+) -> AnyView {
+    view! {
+        <Form action=ChoosePlan::PATH key=key class="inline-form" reload=true>
+            <Hidden name="form[workspace]" value=workspace.to_string()/>
+            <Hidden name="form[plan]" value=terms.plan/>
+            <Hidden name="form[cdr_mode]" value=terms.cdr_mode.to_string()/>
+            <Hidden name="form[today]" value=today.cents().to_string()/>
+            <Submit>{label}</Submit>
+        </Form>
+    }
+    .into_any()
+}
+
+/// The cheapest plan that CDR Mode can be had with, where nothing is subscribed to.
+fn with_plan(view: &BillingView) -> Option<AnyView> {
+    if view.is_active() {
+        return None;
+    }
+    let plan = view.plans.iter().find(|plan| plan.cdr_mode)?;
+    let (id, name) = (plan.id.clone(), view.cdr_mode.name.clone());
+    let (title, label) = (
+        format!("Choose a plan with {name}"),
+        format!("Choose {} with {name}", plan.name),
+    );
+    Some(
+        view! {
+            <Dialog id="cdr-dialog".to_owned() title=title>
+                <p>"You see what it costs before you pay."</p>
+                {ask(id, true, label, false)}
+            </Dialog>
+        }
+        .into_any(),
+    )
+}
+
+/// The button by which a choice is looked at before it is made.
+fn ask(plan: String, cdr_mode: bool, label: String, disabled: bool) -> AnyView {
+    let cdr = cdr_mode.then(|| view! { <input type="hidden" name="cdr" value="1"/> });
+    view! {
+        <form method="get" class="inline-form">
+            <input type="hidden" name="plan" value=plan/>
+            {cdr}
+            <button class="button" disabled=disabled>{label}</button>
+        </form>
+    }
+    .into_any()
+}

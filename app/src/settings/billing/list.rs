@@ -1,0 +1,85 @@
+//! Invoices in the list, and whom they are made out to.
+
+use leptos::prelude::*;
+use server_fn::ServerFn;
+
+use super::api::SetBillingDetails;
+use super::model::{BillingView, PaymentRow};
+use crate::billing::model::Details;
+use crate::payments::model::PaymentStatus;
+use crate::ui::{Badge, Card, Data, Empty, Field, Form, Hidden, Icon, Submit, Time, rows, view};
+
+pub fn payments(data: Data<BillingView>, slug: Memo<String>) -> AnyView {
+    let none = Memo::new(move |_| data.with(|view| view.payments.is_empty()));
+    view! {
+        <Card title="Invoices" text="What was paid here, newest first.">
+            {move || if none.get() {
+                view! { <Empty mark=Icon::CreditCard title="Nothing yet" text="Invoices appear here as payments are made."/> }.into_any()
+            } else {
+                view! {
+                    <div class="table-wrap">
+                        <table class="table table-stack">
+                            <caption class="visually-hidden">"Invoices"</caption>
+                            <thead><tr>
+                                <th scope="col">"What"</th><th scope="col">"Amount"</th><th scope="col">"Status"</th>
+                                <th scope="col">"Invoice"</th><th scope="col">"When"</th>
+                            </tr></thead>
+                            <tbody>{rows(move || data.with(|view| view.payments.clone()), move |row| payment_row(row, slug))}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+        </Card>
+    }
+    .into_any()
+}
+
+fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
+    let (tone, label) = match row.status {
+        PaymentStatus::Paid => ("success", "Paid"),
+        PaymentStatus::Declined => ("danger", "Declined"),
+        _ => ("neutral", "Under way"),
+    };
+    let invoice = match row.invoice {
+        Some((number, text)) => {
+            let href = move || format!("/w/{}/settings/billing/invoices/{number}", slug.get());
+            view! { <a class="tabular" href=href>{text}</a> }.into_any()
+        }
+        None => view! { "—" }.into_any(),
+    };
+    view! {
+        <tr>
+            <th scope="row" data-label="What">{row.what}</th>
+            <td data-label="Amount" class="tabular">{row.amount.to_string()}</td>
+            <td data-label="Status"><Badge tone=tone>{label}</Badge></td>
+            <td data-label="Invoice">{invoice}</td>
+            <td data-label="When"><Time at=row.at/></td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// Whom invoices are made out to.
+pub fn details(data: Data<BillingView>) -> AnyView {
+    let workspace = data.with_untracked(|view| view.workspace);
+    let stored = |of: fn(&Details) -> &String| {
+        Signal::derive(move || data.with(|view| of(&view.details).clone()))
+    };
+    let company = stored(|details| &details.company);
+    let address = stored(|details| &details.address);
+    let vat_number = stored(|details| &details.vat_number);
+    let email = stored(|details| &details.email);
+    view! {
+        <Card title="Billing details" text="They stand on invoices from now on; those that were issued stay as they are.">
+            <Form action=SetBillingDetails::PATH guard=true>
+                <Hidden name="form[workspace]" value=workspace.to_string()/>
+                <Field name="company" label="Company name" value=company autocomplete="organization" hint="Empty: the workspace's name".to_owned()/>
+                <Field name="address" label="Address" value=address autocomplete="street-address"/>
+                <Field name="vat_number" label="VAT number" value=vat_number/>
+                <Field name="email" label="Billing email" kind="email" value=email autocomplete="email"/>
+                <Submit>"Save Changes"</Submit>
+            </Form>
+        </Card>
+    }
+    .into_any()
+}
