@@ -7,7 +7,9 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::model::{Entitlements, REMINDERS, RETRIES, SubscriptionStatus, Terms, part, plan_name};
+use super::model::{
+    Entitlements, REMINDERS, RETRIES, SMALLEST_CHARGE, SubscriptionStatus, Terms, part, plan_name,
+};
 use crate::catalog::{Catalog, EventType, Plan};
 use crate::db::Tx;
 use crate::db::entity::{
@@ -143,6 +145,7 @@ pub async fn begin_trial(
         payer_id: None,
         payer_name: None,
         payment_id: None,
+        balance: Money::default(),
         declines: 0,
         reminders: 0,
         due_at: None,
@@ -237,7 +240,7 @@ pub async fn subscribed(
         return Ok(());
     };
     if row.is_running(now) {
-        return paid_once_more(tx, catalog, row, terms, payment).await;
+        return keep_for_later(tx, row, payment).await;
     }
     let before = row.terms();
     let trial = row.status == SubscriptionStatus::Trial;
@@ -263,39 +266,15 @@ pub async fn subscribed(
     .await
 }
 
-/// Who pays a second time while a month runs gets a second month: it runs a month longer, with that month's credits,
-/// and on the dearer of the two terms.
-async fn paid_once_more(
+/// Who pays a second time while a month runs has that money for the next ones: a month of one plan is not a month of
+/// another, but a dollar is a dollar.
+async fn keep_for_later(
     tx: &mut Tx,
-    catalog: &Catalog,
     mut row: Subscription,
-    terms: &Terms,
     payment: &payment::Model,
 ) -> Result<(), AppError> {
-    let (workspace, before) = (row.workspace_id, row.terms());
-    let price = |terms: &Terms| terms.price(catalog);
-    let dearer = price(terms) > before.as_ref().and_then(price);
-    if dearer {
-        row.plan = Some(terms.plan.clone());
-        row.cdr_mode = terms.cdr_mode;
-    }
-    row.months += 1;
-    let months = u32::try_from(row.months).unwrap_or(1);
-    row.ends_at = row.anchor_at.months_after(months);
-    row.due_at = Some(row.ends_at);
-    row.freezes_at = row.cancelled.then_some(row.ends_at);
-    let until = row.ends_at;
-    save(tx, row).await?;
-    if let Some(plan) = catalog.plan(&terms.plan) {
-        let once = payment.id.to_string();
-        credits::add_to_plan(tx, workspace, (plan, plan.credits), until, &once).await?;
-    }
-    if dearer {
-        let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
-        let change = (before.as_ref(), terms);
-        note_change(tx, catalog, workspace, &buyer, change, "changed").await?;
-    }
-    Ok(())
+    row.balance = row.balance + payment.amount;
+    save(tx, row).await
 }
 
 /// A period begins that is paid.
@@ -336,13 +315,9 @@ pub async fn changed(
     let Some(row) = locked(tx, payment.workspace_id).await? else {
         return Ok(());
     };
-    if !row.is_running(now) {
+    if !row.is_running(now) || row.ends_at != ends_at {
         // The bank took longer than the month was.
-        tracing::error!(payment = %payment.id, "a change was paid for when the subscription had ended: pay it back");
-        return Ok(());
-    }
-    if row.ends_at != ends_at {
-        tracing::warn!(payment = %payment.id, "a change was paid for when its month was over; it counts from now on");
+        return keep_for_later(tx, row, payment).await;
     }
     let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
     apply(
@@ -401,23 +376,35 @@ pub async fn apply(
     .await
 }
 
-/// A month was paid that was due at `ends_at`. It goes on from there, so that the day of the month stays; unless that
-/// month is over too, because nobody was there to charge it: then a new one begins now.
+/// A month was paid that was due at `ends_at`, with what was taken off for the balance.
 pub async fn renewed(
     tx: &mut Tx,
     catalog: &Catalog,
     payment: &payment::Model,
-    (terms, ends_at): (&Terms, Timestamp),
+    (terms, ends_at, balance): (&Terms, Timestamp, Money),
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Some(mut row) = locked(tx, payment.workspace_id).await? else {
         return Ok(());
     };
-    if row.ends_at != ends_at && row.is_running(now) {
+    if row.ends_at != ends_at {
         // Somebody paid by hand while the card was being charged.
-        return paid_once_more(tx, catalog, row, terms, payment).await;
+        return keep_for_later(tx, row, payment).await;
     }
-    let before = row.terms();
+    row.balance = row.balance - balance;
+    go_on(tx, catalog, row, terms, (&payment.id.to_string(), now)).await
+}
+
+/// The next month begins, from where the last one ended, so that the day of the month stays; unless that month is over
+/// too, because nobody was there to charge it: then it begins now. `once` stands for what paid it.
+async fn go_on(
+    tx: &mut Tx,
+    catalog: &Catalog,
+    mut row: Subscription,
+    terms: &Terms,
+    (once, now): (&str, Timestamp),
+) -> Result<(), AppError> {
+    let (before, workspace) = (row.terms(), row.workspace_id);
     row.payment_id = None;
     row.months += 1;
     row.begins_at = row.ends_at;
@@ -427,17 +414,9 @@ pub async fn renewed(
         (row.anchor_at, row.months, row.begins_at) = (now, 1, now);
         row.ends_at = now.months_after(1);
     }
-    run_on(tx, catalog, row, terms, &payment.id.to_string()).await?;
+    run_on(tx, catalog, row, terms, once).await?;
     let change = (before.as_ref(), terms);
-    note_change(
-        tx,
-        catalog,
-        payment.workspace_id,
-        &Origin::system(),
-        change,
-        "began",
-    )
-    .await
+    note_change(tx, catalog, workspace, &Origin::system(), change, "began").await
 }
 
 /// Whether this payment is the one that its subscription waits for.
@@ -600,16 +579,25 @@ async fn renew(
         row.due_at = Some(now.after(days(1)));
         return save(tx, row).await;
     };
+    let price = terms.price(catalog).unwrap_or_default();
+    let balance = row.balance.min(price);
+    let amount = price - balance;
+    if amount < SMALLEST_CHARGE {
+        let once = format!("balance {}", row.ends_at.millis());
+        row.balance = row.balance - balance;
+        return go_on(tx, catalog, row, &terms, (&once, now)).await;
+    }
     let purpose = Purpose::Renewal {
         what: format!("{}, one month", terms.name(catalog)),
         ends_at: row.ends_at,
-        terms: terms.clone(),
+        balance,
+        terms,
     };
     let payment = NewPayment {
         workspace: row.workspace_id,
         buyer: (payer_id, &payer_name),
         purpose: &purpose,
-        amount: terms.price(catalog).unwrap_or(Money::from_cents(0)),
+        amount,
         look_at: now,
     };
     row.payment_id = Some(write_down(tx, &payment).await?);

@@ -11,6 +11,10 @@ pub const REMINDERS: [Duration; 2] = [days(3), days(1)];
 /// How long after a renewal was declined it is tried again. Declined once more after the last, the workspace is frozen.
 pub const RETRIES: [Duration; 3] = [days(1), days(2), days(2)];
 
+/// Less than this is not charged: providers take no smaller amount
+/// (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
+pub const SMALLEST_CHARGE: Money = Money::from_cents(50);
+
 named! {
     /// Where a subscription stands.
     SubscriptionStatus {

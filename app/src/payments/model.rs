@@ -75,6 +75,9 @@ pub enum Purpose {
     Renewal {
         terms: Terms,
         ends_at: Timestamp,
+        /// What of the balance was taken off it.
+        #[serde(default)]
+        balance: Money,
         what: String,
     },
 }

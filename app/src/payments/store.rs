@@ -249,9 +249,12 @@ async fn give(
         Purpose::Change { terms, ends_at, .. } => {
             engine::changed(tx, catalog, payment, (&terms, ends_at), now).await
         }
-        Purpose::Renewal { terms, ends_at, .. } => {
-            engine::renewed(tx, catalog, payment, (&terms, ends_at), now).await
-        }
+        Purpose::Renewal {
+            terms,
+            ends_at,
+            balance,
+            ..
+        } => engine::renewed(tx, catalog, payment, (&terms, ends_at, balance), now).await,
     }
 }
 

@@ -428,7 +428,7 @@ both! {
         assert_eq!(charged(world, id).await.len(), earlier + 1);
     }
 
-    async fn a_plan_that_is_paid_twice_is_granted_twice(world) {
+    async fn what_is_paid_twice_pays_the_next_months(world) {
         let greta = on_trial(world, "fresh").await;
         let id = greta.workspace();
         let Chosen::Pay(one) = choose(world, &greta, terms("light", false)).await.unwrap() else { panic!() };
@@ -436,10 +436,21 @@ both! {
         for place in [&one, &two] {
             simulated::choose(&world.house, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
         }
-        let row = row(world, id).await;
-        assert_eq!(row.plan.as_deref(), Some("max"), "the dearer");
-        assert_eq!(row.ends_at, row.anchor_at.months_after(2), "two months");
-        assert_eq!(plan_credits(world, id).await, 5000, "beside those of the first month");
+        let first = row(world, id).await;
+        assert_eq!((first.plan.as_deref(), first.balance.cents()), (Some("light"), 19900));
+        assert_eq!(first.ends_at, first.anchor_at.months_after(1));
+        // Four months of Light for what is left of it, and the fifth is charged but for three dollars.
+        for month in 1..=5 {
+            let due = row(world, id).await.ends_at;
+            work(world, due).await;
+            let after = row(world, id).await;
+            assert_eq!(after.begins_at, due, "month {month}");
+            assert_eq!(after.balance.cents(), [15000, 10100, 5200, 300, 0][month - 1]);
+            assert_eq!(plan_credits(world, id).await, 500);
+        }
+        let mut paid = charged(world, id).await;
+        paid.sort_unstable();
+        assert_eq!(paid, [4600, 4900, 19900]);
     }
 
     async fn a_renewal_is_not_charged_when_somebody_has_paid_by_hand(world) {

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::billing::model::SubscriptionStatus;
-use crate::domain::{PaymentId, Timestamp, UserId, WorkspaceId};
+use crate::domain::{Money, PaymentId, Timestamp, UserId, WorkspaceId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "subscriptions")]
@@ -24,6 +24,7 @@ pub struct Model {
     pub payer_id: Option<UserId>,
     pub payer_name: Option<String>,
     pub payment_id: Option<PaymentId>,
+    pub balance: Money,
     pub declines: i64,
     pub reminders: i64,
     pub due_at: Option<Timestamp>,

@@ -25,6 +25,8 @@ CREATE TABLE subscriptions (
     payer_name text,
     -- The renewal or change that is being paid.
     payment_id {uuid},
+    -- Cents that were paid beside what a month costs: the next charges are less by them.
+    balance bigint NOT NULL CHECK (balance >= 0),
     -- How often this period's renewal was declined.
     declines bigint NOT NULL,
     -- How many reminders of the trial's end went out.
@@ -38,7 +40,7 @@ CREATE INDEX subscriptions_due ON subscriptions (due_at) WHERE due_at IS NOT NUL
 
 -- Workspaces that are there already get a trial from now on.
 INSERT INTO subscriptions
-SELECT id, 'trial', NULL, FALSE, {now}, 0, {now}, {now} + 604800000, NULL, NULL, FALSE, {now} + 604800000, NULL, NULL, NULL, 0, 0,
+SELECT id, 'trial', NULL, FALSE, {now}, 0, {now}, {now} + 604800000, NULL, NULL, FALSE, {now} + 604800000, NULL, NULL, NULL, 0, 0, 0,
     {now} + 345600000
 FROM workspaces;
 

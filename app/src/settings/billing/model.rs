@@ -31,6 +31,8 @@ pub struct BillingView {
     pub retry_at: Option<Timestamp>,
     /// Whether a renewal or change is being paid just now.
     pub paying: bool,
+    /// What was paid beside what a month costs, and is taken off the next charges.
+    pub balance: Money,
     pub seats_used: u64,
     pub plans: Vec<Plan>,
     pub cdr_mode: CdrMode,

@@ -138,11 +138,15 @@ fn current(view: &BillingView) -> AnyView {
     };
     let ends = view.ends_at;
     let next_row = match (view.status, next) {
-        (_, Some(cost)) => Some(("Next billing date", format!("{}, {cost}", ends.date()))),
+        (_, Some(cost)) => Some((
+            "Next billing date",
+            format!("{}, {}", ends.date(), cost - view.balance.min(cost)),
+        )),
         (SubscriptionStatus::Trial, _) => Some(("Trial ends", ends.date())),
         (SubscriptionStatus::Active, _) => Some(("Ends", ends.date())),
         _ => None,
     };
+    let balance = Some(view.balance).filter(|balance| balance.cents() > 0);
     let workspace = view.workspace;
     let outlook = outlook(view);
     let paying = view.paying.then(|| {
@@ -169,6 +173,7 @@ fn current(view: &BillingView) -> AnyView {
             <dl class="facts">
                 <dt>"Cost"</dt><dd data-testid="plan-price">{cost}</dd>
                 {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd><span data-testid="next-billing-date">{text}</span>" ("<Time at=ends/>")"</dd> })}
+                {balance.map(|amount| view! { <dt>"Paid ahead"</dt><dd>{amount.to_string()}<span class="muted small block">"Taken off the next charges"</span></dd> })}
                 <dt>"Seats"</dt>
                 <dd>{seats}<span class="muted small block">"Members, and invitations that wait"</span></dd>
             </dl>

@@ -8,7 +8,7 @@ use super::model::{
     invoice_number,
 };
 use crate::billing::engine::{self, plan_in_use};
-use crate::billing::model::{Details, SubscriptionStatus, Terms, part};
+use crate::billing::model::{Details, SMALLEST_CHARGE, SubscriptionStatus, Terms, part};
 use crate::billing::{invoices, seats};
 use crate::catalog::{Catalog, EventType};
 use crate::db::entity::{
@@ -22,9 +22,6 @@ use crate::house::House;
 use crate::payments::model::{PaymentStatus, Purpose};
 use crate::payments::store::{self as payments, NewPayment};
 use crate::session::Actor;
-
-/// Less than this is not charged: providers take no smaller amount (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
-const SMALLEST_CHARGE: Money = Money::from_cents(50);
 
 /// What comes of a choice.
 struct Decision {
@@ -139,6 +136,7 @@ pub async fn view(
         cancelled: row.cancelled,
         retry_at: row.due_at.filter(|_| status == SubscriptionStatus::PastDue),
         paying: row.payment_id.is_some(),
+        balance: row.balance,
         seats_used,
         plans: catalog.plans.clone(),
         cdr_mode: catalog.cdr_mode.clone(),
