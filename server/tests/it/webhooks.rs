@@ -1,6 +1,6 @@
 //! From an event to a receiver: fan-out, the sender, and receivers that mean harm.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -581,19 +581,20 @@ both! {
                 .filter(Column::Attempts.eq(0))
                 .filter(Column::LeaseToken.is_null())
                 .filter(Column::NextAttemptAt.gt(Timestamp::now().after(Duration::from_secs(4))))
-                .count(world.house.db().read())
+                .all(world.house.db().read())
                 .await
                 .unwrap()
         };
-        let mut most = 0;
+        // All that ever were: on a busy machine they are not all so at the same time.
+        let mut seen = HashSet::new();
         let begun = Instant::now();
-        while most < 200 && begun.elapsed() < Duration::from_secs(10) {
+        while seen.len() < 200 && begun.elapsed() < Duration::from_secs(30) {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            most = most.max(put_off().await);
+            seen.extend(put_off().await.into_iter().map(|delivery| delivery.id));
         }
         stop.cancel();
         worker.await.unwrap();
-        assert!(most >= 200, "{most} of what the dead cannot take were put off");
+        assert!(seen.len() >= 200, "{} of what the dead cannot take were put off", seen.len());
     }
 
     async fn pausing_cancels_what_waits_and_recover_takes_it_up_again(world) {
