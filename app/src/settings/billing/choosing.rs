@@ -239,7 +239,7 @@ fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyV
     view! {
         <Dialog id="cdr-dialog".to_owned() title=title>
             <p>{text}</p>
-            {choice("cdr", workspace, terms, today, label)}
+            <div class="form-actions">{choice("cdr", workspace, terms, today, label)}</div>
         </Dialog>
     }
     .into_any()
@@ -251,7 +251,7 @@ fn keep_on(workspace: WorkspaceId, name: &str, terms: Terms) -> AnyView {
     view! {
         <Dialog id="cdr-dialog".to_owned() title=title>
             <p>"It is not turned off when the month ends. Nothing is charged today."</p>
-            {choice("cdr", workspace, terms, Money::from_cents(0), label)}
+            <div class="form-actions">{choice("cdr", workspace, terms, Money::from_cents(0), label)}</div>
         </Dialog>
     }
     .into_any()
@@ -292,7 +292,7 @@ fn with_plan(view: &BillingView) -> Option<AnyView> {
         view! {
             <Dialog id="cdr-dialog".to_owned() title=title>
                 <p>"You see what it costs before you pay."</p>
-                {ask(id, true, label, false)}
+                <div class="form-actions">{ask(id, true, label, false)}</div>
             </Dialog>
         }
         .into_any(),

@@ -77,7 +77,7 @@ pub fn details(data: Data<BillingView>) -> AnyView {
                 <Field name="address" label="Address" value=address autocomplete="street-address"/>
                 <Field name="vat_number" label="VAT number" value=vat_number/>
                 <Field name="email" label="Billing email" kind="email" value=email autocomplete="email"/>
-                <Submit>"Save Changes"</Submit>
+                <div class="form-actions"><Submit>"Save Changes"</Submit></div>
             </Form>
         </Card>
     }
