@@ -274,6 +274,8 @@ async fn keep_for_later(
     payment: &payment::Model,
 ) -> Result<(), AppError> {
     row.balance = row.balance + payment.amount;
+    // It is not waited for any more, or the subscription would never move on.
+    row.payment_id = row.payment_id.filter(|id| *id != payment.id);
     save(tx, row).await
 }
 
@@ -493,19 +495,25 @@ pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
         .all(house.db().read())
         .await?;
     for workspace in &due {
-        let mut tx = house.db().begin().await?;
-        let row = locked(&tx, *workspace).await?;
-        // Another process may have seen to it meanwhile.
-        let waits = |row: &Subscription| {
-            row.payment_id.is_none() && row.due_at.is_some_and(|due| due <= now)
-        };
-        let Some(row) = row.filter(waits) else {
-            continue;
-        };
+        // One that fails does not hold up the others; the next round tries it again.
+        if let Err(error) = move_on(house, *workspace, now).await {
+            tracing::warn!(%workspace, %error, "a subscription that is due could not be moved on");
+        }
+    }
+    Ok(due.len())
+}
+
+async fn move_on(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+    let mut tx = house.db().begin().await?;
+    let row = locked(&tx, workspace).await?;
+    // Another process may have seen to it meanwhile.
+    let waits =
+        |row: &Subscription| row.payment_id.is_none() && row.due_at.is_some_and(|due| due <= now);
+    if let Some(row) = row.filter(waits) {
         step(&mut tx, house.catalog(), row, now).await?;
         tx.commit().await?;
     }
-    Ok(due.len())
+    Ok(())
 }
 
 async fn step(

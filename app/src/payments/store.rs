@@ -301,14 +301,15 @@ pub async fn look_again(house: &House, now: Timestamp) -> Result<usize, AppError
         .await?;
     for payment in &waiting {
         let age = now.since(payment.created_at);
-        let fate = match house.payments().look(house, payment).await {
-            Ok(Some(fate)) => Some(fate),
-            Ok(None) => unknown(house, payment, age).await?,
-            Err(error) => {
-                tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
-                None
-            }
+        let found = match house.payments().look(house, payment).await {
+            Ok(None) => unknown(house, payment, age).await,
+            found => found,
         };
+        // One that fails does not hold up the others.
+        let fate = found.unwrap_or_else(|error| {
+            tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
+            None
+        });
         let mut tx = house.db().begin().await?;
         // The older it is, the less often.
         let next = now.after(FIRST_LOOK.max(age / 2));
@@ -347,12 +348,8 @@ async fn unknown(
                 amount: payment.amount,
                 look_at: payment.created_at,
             };
-            let charged = house.payments().charge(house, &new.order(payment.id)).await;
-            Ok(charged
-                .inspect_err(|error| {
-                    tracing::warn!(payment = %payment.id, %error, "a renewal could not be charged");
-                })
-                .ok())
+            let order = new.order(payment.id);
+            house.payments().charge(house, &order).await.map(Some)
         }
         Purpose::Change { .. } => Ok(Some(PaymentStatus::Expired.into())),
         Purpose::Credits { .. } | Purpose::Subscribe { .. } => {

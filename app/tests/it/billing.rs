@@ -453,6 +453,30 @@ both! {
         assert_eq!(paid, [4600, 4900, 19900]);
     }
 
+    async fn a_change_that_the_bank_confirms_too_late_pays_the_next_month(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let id = adam.workspace();
+        let mut waiting = row(world, id).await;
+        let purpose = Purpose::Change { terms: terms("max", false), ends_at: waiting.ends_at, what: "Max".to_owned() };
+        let new = payments::NewPayment::by(&adam, &purpose, Money::from_cents(6000));
+        let mut tx = world.house.db().begin().await.unwrap();
+        let payment = payments::write_down(&tx, &new).await.unwrap();
+        waiting.payment_id = Some(payment);
+        engine::save(&tx, waiting).await.unwrap();
+        tx.commit().await.unwrap();
+        pass(world, id, days(20)).await;
+        let now = Timestamp::now();
+        tx = world.house.db().begin().await.unwrap();
+        payments::settle(&mut tx, world.house.catalog(), payment, PaymentStatus::Paid.into(), now).await.unwrap();
+        tx.commit().await.unwrap();
+        let kept = row(world, id).await;
+        assert_eq!((kept.balance.cents(), kept.payment_id, kept.plan.as_deref()), (6000, None, Some("scale")));
+        work(world, now).await;
+        let renewed = row(world, id).await;
+        assert_eq!((renewed.begins_at, renewed.balance.cents()), (kept.ends_at, 0));
+        assert!(charged(world, id).await.contains(&3900), "the month, less what was paid");
+    }
+
     async fn a_renewal_is_not_charged_when_somebody_has_paid_by_hand(world) {
         let adam = world.actor(ADAM, "acme").await;
         let id = adam.workspace();

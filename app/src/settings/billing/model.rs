@@ -36,7 +36,6 @@ pub struct BillingView {
     pub seats_used: u64,
     pub plans: Vec<Plan>,
     pub cdr_mode: CdrMode,
-    pub trial_days: u32,
     /// What would come of the choice that is asked about.
     pub preview: Option<Preview>,
     /// What would come of turning CDR Mode on, or off where it is on; nothing where the plan does not have it.

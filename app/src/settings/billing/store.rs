@@ -140,7 +140,6 @@ pub async fn view(
         seats_used,
         plans: catalog.plans.clone(),
         cdr_mode: catalog.cdr_mode.clone(),
-        trial_days: catalog.trial_days,
         preview,
         cdr_preview,
         refusal,
