@@ -112,6 +112,12 @@ impl House {
         self.0.payments.get_or_init(|| Arc::new(Simulated)).as_ref()
     }
 
+    /// Says who collects the money, once, before anybody asks.
+    pub fn set_payments(&self, provider: Arc<dyn Provider>) {
+        // A second answer would come too late for those who have the first.
+        let _ = self.0.payments.set(provider);
+    }
+
     /// Says what is sold here, once, before anybody asks.
     pub fn set_catalog(&self, catalog: Catalog) {
         // A second answer would come too late for those who have the first.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use app::catalog::{Mode, Scope};
-use app::domain::{AppError, CreditEntryId, Email, Name, Secret, Slug};
+use app::domain::{AppError, CreditEntryId, Email, Money, Name, PaymentId, Secret, Slug};
+use app::payments;
 use app::session::store;
 use app::settings::api_keys::operator;
 use app::settings::credits;
@@ -82,6 +83,15 @@ enum Command {
         /// How many credits [default: all that were not given back yet]
         #[arg(long)]
         credits: Option<u32>,
+    },
+    /// Pay back a payment, or part of it, through the provider.
+    RefundPayment {
+        /// The payment, `pay_…`.
+        #[arg(long)]
+        payment: String,
+        /// How many cents [default: all that were not paid back yet]
+        #[arg(long)]
+        cents: Option<u32>,
     },
     /// Print the public API's OpenAPI document.
     Openapi,
@@ -175,6 +185,30 @@ pub struct Options {
         hide_env_values = true
     )]
     pub catalog: Option<String>,
+    /// Stripe's secret key, `sk_…` [default: none, payments are simulated]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_STRIPE_SECRET_KEY",
+        hide_env_values = true
+    )]
+    pub stripe_secret_key: Option<String>,
+    /// What Stripe signs its events with, `whsec_…`
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true
+    )]
+    pub stripe_webhook_secret: Option<String>,
+    /// Where Stripe is asked [default: <https://api.stripe.com>]
+    #[arg(
+        long,
+        global = true,
+        env = "WHEELHOUSE_STRIPE_API_BASE",
+        hide_env_values = true
+    )]
+    pub stripe_api_base: Option<String>,
     /// Folder of the browser's files [default: `site` beside the program, else target/site]
     #[arg(
         long,
@@ -224,6 +258,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         } => create_key(&config, &workspace, &name, &mode, &scopes).await,
         Command::VerifyLedger => verify_ledger(&config).await,
         Command::RefundCredits { entry, credits } => refund(&config, &entry, credits).await,
+        Command::RefundPayment { payment, cents } => pay_back(&config, &payment, cents).await,
         Command::Openapi => {
             println!("{:#}", crate::api::document());
             Ok(())
@@ -347,5 +382,22 @@ async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()
         "{} credits given back; {} are there now.",
         entry.amount, entry.balance
     );
+    Ok(())
+}
+
+async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<()> {
+    let id: PaymentId = payment
+        .parse()
+        .map_err(|error| anyhow!("--payment: {error}"))?;
+    let house = serve::open(config, false).await?;
+    let amount = cents.map(|cents| Money::from_cents(cents.into()));
+    let paid_back =
+        payments::store::refund(&house, id, amount)
+            .await
+            .map_err(|error| match error {
+                AppError::NotFound => anyhow!("--payment: no payment of this id was paid"),
+                other => anyhow!(other.to_string()),
+            })?;
+    println!("{paid_back} paid back.");
     Ok(())
 }

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use app::catalog::Catalog;
+use app::domain::Secret;
 use app::keyring::Keyring;
 use http::Uri;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 
 use crate::cli::Options;
+use crate::payments::stripe;
 use crate::work::Route;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:3000";
@@ -35,9 +37,20 @@ pub struct Config {
     pub rate_limit: bool,
     /// What is sold.
     pub catalog: Catalog,
+    /// Who collects the money; nothing is the simulated provider.
+    pub stripe: Option<StripeAccount>,
     pub site_root: Option<PathBuf>,
     pub log: String,
     pub log_json: bool,
+}
+
+/// What Stripe is asked with, and what it signs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StripeAccount {
+    pub secret_key: Secret,
+    pub webhook_secret: Secret,
+    /// Without a slash at the end.
+    pub api_base: String,
 }
 
 /// Where the server's key comes from.
@@ -150,6 +163,7 @@ impl Config {
                 .catalog
                 .as_deref()
                 .map_or_else(|| Ok(Catalog::built_in()), catalog)?,
+            stripe: stripe(options)?,
             site_root: options.site_root.as_deref().map(site_root).transpose()?,
             log: options.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json: !one_of(
@@ -222,6 +236,84 @@ pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
     addr
 }
 
+/// The two secrets come together or not at all: with the one alone, money would be taken and nothing given for it, or
+/// the other way round.
+fn stripe(options: &Options) -> Result<Option<StripeAccount>, ConfigError> {
+    const KEY: &str = "WHEELHOUSE_STRIPE_SECRET_KEY";
+    const HOOK: &str = "WHEELHOUSE_STRIPE_WEBHOOK_SECRET";
+    const BASE: &str = "WHEELHOUSE_STRIPE_API_BASE";
+    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    let base = given(&options.stripe_api_base);
+    let (secret_key, webhook_secret) = match (
+        given(&options.stripe_secret_key),
+        given(&options.stripe_webhook_secret),
+    ) {
+        (Some(key), Some(hook)) => (key, hook),
+        (Some(_), None) => {
+            return Err(ConfigError::new(
+                HOOK,
+                format!("must be set too, since {KEY} is"),
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(ConfigError::new(
+                KEY,
+                format!("must be set too, since {HOOK} is"),
+            ));
+        }
+        (None, None) if base.is_some() => {
+            return Err(ConfigError::new(
+                KEY,
+                format!("must be set too, since {BASE} is"),
+            ));
+        }
+        (None, None) => return Ok(None),
+    };
+    if !secret_key.starts_with("sk_") && !secret_key.starts_with("rk_") {
+        return Err(ConfigError::new(
+            KEY,
+            "must begin with sk_ or rk_, as Stripe's secret keys do",
+        ));
+    }
+    if !webhook_secret.starts_with("whsec_") {
+        return Err(ConfigError::new(
+            HOOK,
+            "must begin with whsec_, as Stripe's signing secrets do",
+        ));
+    }
+    if secret_key.chars().any(|c| !c.is_ascii_graphic()) {
+        return Err(ConfigError::new(KEY, "holds what no key holds"));
+    }
+    let api_base = base.map_or_else(|| Ok(stripe::API.to_owned()), |base| api_base(BASE, &base))?;
+    Ok(Some(StripeAccount {
+        secret_key: Secret::from(secret_key),
+        webhook_secret: Secret::from(webhook_secret),
+        api_base,
+    }))
+}
+
+/// The key travels there: without TLS only within this machine.
+fn api_base(variable: &'static str, text: &str) -> Result<String, ConfigError> {
+    let error = || {
+        let problem =
+            "must be like https://api.stripe.com, without a path, or http:// on this machine";
+        ConfigError::new(variable, problem)
+    };
+    let url = url::Url::parse(text).map_err(|_| error())?;
+    let here = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    if plain && (url.scheme() == "https" || url.scheme() == "http" && here) {
+        Ok(url.origin().ascii_serialization())
+    } else {
+        Err(error())
+    }
+}
+
 fn catalog(path: &str) -> Result<Catalog, ConfigError> {
     let error = |problem: &dyn fmt::Display| ConfigError::new("WHEELHOUSE_CATALOG", problem);
     let text = std::fs::read_to_string(path)
@@ -291,6 +383,9 @@ mod tests {
             webhook_retry_seconds: None,
             rate_limit: None,
             catalog: None,
+            stripe_secret_key: None,
+            stripe_webhook_secret: None,
+            stripe_api_base: None,
             site_root: None,
             log: None,
             log_format: None,
@@ -399,6 +494,38 @@ mod tests {
         assert_eq!(
             bad(|o| o.catalog = Some("/no/such/file.toml".into())),
             "WHEELHOUSE_CATALOG"
+        );
+        let stripe = |o: &mut Options| {
+            o.stripe_secret_key = Some("sk_test_1".into());
+            o.stripe_webhook_secret = Some("whsec_1".into());
+        };
+        let mut good = options();
+        stripe(&mut good);
+        let account = Config::read(&good).unwrap().stripe.unwrap();
+        assert_eq!(account.api_base, "https://api.stripe.com");
+        for wrong in [
+            "http://api.example",
+            "api.stripe.com",
+            "https://x.example/v1",
+        ] {
+            good.stripe_api_base = Some(wrong.into());
+            let error = Config::read(&good).unwrap_err();
+            assert_eq!(error.variable, "WHEELHOUSE_STRIPE_API_BASE", "{wrong}");
+        }
+        good.stripe_api_base = Some("http://127.0.0.1:8420/".into());
+        let account = Config::read(&good).unwrap().stripe.unwrap();
+        assert_eq!(account.api_base, "http://127.0.0.1:8420");
+        assert_eq!(
+            bad(|o| o.stripe_secret_key = Some("sk_test_1".into())),
+            "WHEELHOUSE_STRIPE_WEBHOOK_SECRET"
+        );
+        assert_eq!(
+            bad(|o| o.stripe_webhook_secret = Some("whsec_1".into())),
+            "WHEELHOUSE_STRIPE_SECRET_KEY"
+        );
+        assert_eq!(
+            bad(|o| o.stripe_api_base = Some("http://localhost:1".into())),
+            "WHEELHOUSE_STRIPE_SECRET_KEY"
         );
         assert_eq!(
             bad(|o| o.rate_limit = Some("no".into())),

@@ -5,5 +5,6 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod meters;
+pub mod payments;
 pub mod serve;
 pub mod work;

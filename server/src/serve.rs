@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -24,10 +25,11 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, layer::SubscriberExt};
 
-use crate::config::{Config, ConfigError, KeySource, reachable};
+use crate::config::{Config, ConfigError, KeySource, StripeAccount, reachable};
 use crate::http::AppState;
 use crate::http::listen::{self, Limits};
 use crate::meters::Meters;
+use crate::payments::stripe::Stripe;
 use crate::{http, work};
 
 /// How many passwords may be hashed at once: 19 MiB each.
@@ -95,6 +97,14 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
     };
     let house = House::new(db, site, keyring, Passwords::new(HASHES_AT_ONCE), limits);
     house.set_catalog(config.catalog.clone());
+    if let Some(account) = config.stripe.clone() {
+        let StripeAccount {
+            api_base,
+            secret_key,
+            webhook_secret,
+        } = account;
+        house.set_payments(Arc::new(Stripe::new(&api_base, secret_key, webhook_secret)));
+    }
     house.set_webhooks(Policy::allowing(config.webhook_allow.clone()));
     Ok(house)
 }

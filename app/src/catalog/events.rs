@@ -142,6 +142,7 @@ event_types! {
     BillingPlanChanged = "billing.plan_changed", Billing, ManageBilling, "Plan changed";
     BillingPaymentSucceeded = "billing.payment_succeeded", Billing, ManageBilling, "Payment succeeded";
     BillingPaymentFailed = "billing.payment_failed", Billing, ManageBilling, "Payment failed";
+    BillingPaymentRefunded = "billing.payment_refunded", Billing, ManageBilling, "Payment refunded";
     BillingTrialEnding = "billing.trial_ending", Billing, ManageBilling, "Trial ending soon";
     BillingTrialEnded = "billing.trial_ended", Billing, ManageBilling, "Trial ended";
     BillingCdrModeChanged = "billing.cdr_mode_changed", Billing, ManageBilling, "CDR Mode changed";

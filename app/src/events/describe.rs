@@ -129,6 +129,13 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         EventType::BillingPaymentSucceeded if !text("for").is_empty() => {
             format!("{actor} paid {} for {}", money("amount"), text("for"))
         }
+        EventType::BillingPaymentRefunded if !text("for").is_empty() => {
+            format!(
+                "{} of the payment for {} was refunded",
+                money("amount"),
+                text("for")
+            )
+        }
         EventType::BillingPaymentFailed if !text("for").is_empty() => {
             format!(
                 "A payment of {} for {} was declined",

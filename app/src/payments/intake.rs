@@ -44,7 +44,28 @@ struct Object {
     client_reference_id: Option<String>,
     payment_status: Option<String>,
     amount_total: Option<i64>,
+    amount_received: Option<i64>,
+    amount_refunded: Option<i64>,
     currency: Option<String>,
+    metadata: Metadata,
+}
+
+/// What was said of the payment when the provider was asked for it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    /// The payment that is made on a page.
+    payment: Option<String>,
+    /// The payment for which a kept card is charged.
+    charge: Option<String>,
+}
+
+/// What an event says of a payment of ours.
+#[derive(Clone, Copy, Debug)]
+enum News {
+    Fate(Fate),
+    /// How much of it was paid back in all.
+    PaidBack(Money),
 }
 
 /// The header for a body that is sent at `second` since the Unix epoch.
@@ -84,15 +105,34 @@ fn is_signed(secret: &Secret, header: &str, body: &[u8], now: Timestamp) -> bool
 }
 
 impl Event {
-    /// What it says of a payment of ours.
-    fn news(&self) -> Option<(PaymentId, Fate)> {
+    /// What it says of a payment of ours. On a page several cards can be tried before one is taken: what becomes of the
+    /// single try is of interest only where a kept card was charged.
+    fn news(&self) -> Option<(PaymentId, News)> {
         let object = &self.data.object;
-        let status = match (self.kind.as_str(), object.payment_status.as_deref()) {
+        let Metadata { payment, charge } = &object.metadata;
+        let (of, status) = match (self.kind.as_str(), object.payment_status.as_deref()) {
             ("checkout.session.completed", Some("paid"))
-            | ("checkout.session.async_payment_succeeded", _) => PaymentStatus::Paid,
-            ("checkout.session.completed", _) => PaymentStatus::Confirming,
-            ("checkout.session.async_payment_failed", _) => PaymentStatus::Declined,
-            ("checkout.session.expired", _) => PaymentStatus::Expired,
+            | ("checkout.session.async_payment_succeeded", _) => {
+                (&object.client_reference_id, PaymentStatus::Paid)
+            }
+            ("checkout.session.completed", _) => {
+                (&object.client_reference_id, PaymentStatus::Confirming)
+            }
+            ("checkout.session.async_payment_failed", _) => {
+                (&object.client_reference_id, PaymentStatus::Declined)
+            }
+            ("checkout.session.expired", _) => {
+                (&object.client_reference_id, PaymentStatus::Expired)
+            }
+            ("payment_intent.succeeded", _) => (charge, PaymentStatus::Paid),
+            ("payment_intent.processing", _) => (charge, PaymentStatus::Confirming),
+            ("payment_intent.payment_failed", _) => (charge, PaymentStatus::Declined),
+            ("payment_intent.canceled", _) => (charge, PaymentStatus::Expired),
+            ("charge.refunded", _) => {
+                let of = charge.as_ref().or(payment.as_ref())?.parse().ok()?;
+                let amount = Money::from_cents(object.amount_refunded?);
+                return Some((of, News::PaidBack(amount)));
+            }
             // The provider tells of much that does not concern us.
             _ => return None,
         };
@@ -107,9 +147,12 @@ impl Event {
             );
             return None;
         }
-        let payment = object.client_reference_id.as_deref()?.parse().ok()?;
-        let charged = object.amount_total.map(Money::from_cents);
-        Some((payment, Fate { status, charged }))
+        let payment = of.as_deref()?.parse().ok()?;
+        let charged = object.amount_total.or(object.amount_received);
+        // A charge that failed has received nothing, which is no other amount than was asked for.
+        let charged = charged.filter(|_| status == PaymentStatus::Paid);
+        let charged = charged.map(Money::from_cents);
+        Some((payment, News::Fate(Fate { status, charged })))
     }
 }
 
@@ -137,9 +180,15 @@ pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), App
         .exec_without_returning(&tx)
         .await?;
     if told_first == 1
-        && let Some((payment, fate)) = news
+        && let Some((payment, news)) = news
     {
-        store::settle(&mut tx, house.catalog(), payment, fate, Timestamp::now()).await?;
+        match news {
+            News::Fate(fate) => {
+                let now = Timestamp::now();
+                store::settle(&mut tx, house.catalog(), payment, fate, now).await?;
+            }
+            News::PaidBack(amount) => store::paid_back(&mut tx, payment, amount).await?,
+        }
     }
     tx.commit().await?;
     Ok(())

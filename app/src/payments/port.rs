@@ -71,6 +71,32 @@ pub trait Provider: Debug + Send + Sync {
     async fn look(&self, house: &House, payment: &payment::Model)
     -> Result<Option<Fate>, AppError>;
 
+    /// Pays back a part of what was paid, or all of it. Answers how much of the payment was paid back in all.
+    async fn refund(
+        &self,
+        house: &House,
+        payment: &payment::Model,
+        amount: Money,
+    ) -> Result<Money, AppError>;
+
     /// What its events are signed with.
     fn signing_secret(&self, house: &House) -> Secret;
+
+    /// Scheme and host of its pages, where they are not ours: forms may lead there.
+    fn origins(&self) -> &[String] {
+        &[]
+    }
+
+    /// Forgets the cards of workspaces that are gone.
+    async fn forget_gone(&self, _house: &House) -> Result<(), AppError> {
+        Ok(())
+    }
+}
+
+/// What is said when the provider gives no answer that can be used. What became of the payment is asked again later.
+pub fn out_of_reach() -> AppError {
+    AppError::Conflict(
+        "The payment provider does not answer. Try again in a minute; what was charged, if anything, shows here by then."
+            .to_owned(),
+    )
 }

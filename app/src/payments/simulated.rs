@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::intake;
 use super::model::{
@@ -17,7 +17,7 @@ use super::model::{
 use super::port::{Checkout, Fate, Order, Provider};
 use crate::db::Tx;
 use crate::db::entity::{self, payment, simulated_card, simulated_checkout, simulated_event};
-use crate::domain::{AppError, Secret, Timestamp, WorkspaceId, days};
+use crate::domain::{AppError, Money, Secret, Timestamp, WorkspaceId, days};
 use crate::house::House;
 use crate::keyring::Token;
 
@@ -96,6 +96,44 @@ impl Provider for Simulated {
         Ok(checkout.as_ref().map(fate))
     }
 
+    async fn refund(
+        &self,
+        house: &House,
+        payment: &payment::Model,
+        amount: Money,
+    ) -> Result<Money, AppError> {
+        use simulated_checkout::Column;
+        let tx = house.db().begin().await?;
+        let checkout = entity::SimulatedCheckout::find()
+            .filter(Column::Reference.eq(payment.id.to_string()))
+            .filter(Column::Status.eq(CheckoutStatus::Paid))
+            .lock_exclusive()
+            .one(&tx)
+            .await?
+            .ok_or(AppError::NotFound)?;
+        // Asked by somebody who does not know of an earlier one, it is that one.
+        let refunded = checkout.refunded.max(payment.refunded + amount);
+        if refunded > checkout.amount {
+            return Err(AppError::Conflict("More than was paid.".to_owned()));
+        }
+        entity::SimulatedCheckout::update_many()
+            .col_expr(Column::Refunded, Expr::value(refunded))
+            .filter(Column::Id.eq(&checkout.id))
+            .exec(&tx)
+            .await?;
+        let object = json!({
+            "id": format!("ch_{}", checkout.id),
+            "object": "charge",
+            "amount": checkout.amount,
+            "amount_refunded": refunded,
+            "currency": CURRENCY,
+            "metadata": {"payment": checkout.reference},
+        });
+        to_be_told(&tx, "charge.refunded", &object, Timestamp::now()).await?;
+        tx.commit().await?;
+        Ok(refunded)
+    }
+
     fn signing_secret(&self, house: &House) -> Secret {
         Secret::from(house.keyring().tag("simulated payments", b"events"))
     }
@@ -128,6 +166,7 @@ async fn open(tx: &Tx, order: &Order) -> Result<simulated_checkout::Model, AppEr
         created_at: Set(now),
         due_at: Set(Some(now.after(CHECKOUT_LIFE))),
         customer: Set(order.keeps_card.then(|| order.workspace.to_string())),
+        refunded: Set(Money::from_cents(0)),
     };
     entity::SimulatedCheckout::insert(row)
         .on_conflict(
@@ -280,20 +319,31 @@ async fn turn(
     {
         keep_card(tx, customer, Some(true), &checkout.return_path).await?;
     }
+    let object = json!({
+        "id": checkout.id,
+        "object": "checkout.session",
+        "client_reference_id": checkout.reference,
+        "amount_total": checkout.amount,
+        "currency": CURRENCY,
+        "payment_status": payment_status,
+    });
+    to_be_told(tx, event_type, &object, now).await
+}
+
+/// Writes down an event that is to be told.
+async fn to_be_told(
+    tx: &Tx,
+    event_type: &str,
+    object: &Value,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let id = format!("evt_{}", Token::generate().plain().expose());
     let body = json!({
         "id": id,
         "object": "event",
         "type": event_type,
         "created": now.millis() / 1000,
-        "data": { "object": {
-            "id": checkout.id,
-            "object": "checkout.session",
-            "client_reference_id": checkout.reference,
-            "amount_total": checkout.amount,
-            "currency": CURRENCY,
-            "payment_status": payment_status,
-        } },
+        "data": {"object": object},
     });
     simulated_event::ActiveModel {
         id: Set(id),

@@ -24,6 +24,10 @@ use crate::settings::credits;
 
 /// How many payments one round asks about at most.
 const A_ROUND: u64 = 50;
+/// How soon the provider is asked again for somebody who waits.
+const NOT_SOONER: Duration = Duration::from_secs(10);
+/// How long somebody waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is to be written down before the provider is asked.
 pub struct NewPayment<'a> {
@@ -111,6 +115,7 @@ pub async fn write_down(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppE
         created_at: Set(Timestamp::now()),
         finished_at: Set(None),
         look_at: Set(Some(new.look_at)),
+        refunded: Set(Money::from_cents(0)),
     }
     .insert(tx)
     .await?;
@@ -240,8 +245,9 @@ async fn give(
         Purpose::Credits { credits } => {
             let once = payment.id.to_string();
             credits::store::purchase(tx, payment.workspace_id, &buyer(payment), credits, &once)
-                .await
-                .map(|_| ())
+                .await?;
+            // It may have been paid back before it was told that it was paid.
+            take_back(tx, payment, payment.refunded).await.map(|_| ())
         }
         Purpose::Subscribe { terms, .. } => {
             engine::subscribed(tx, catalog, payment, &terms, now).await
@@ -256,6 +262,87 @@ async fn give(
             ..
         } => engine::renewed(tx, catalog, payment, (&terms, ends_at, balance), now).await,
     }
+}
+
+/// Takes back what was given for a payment of which so much was paid back in all. Credits go back by the same part, as
+/// far as they are not spent; a plan stays until its month is over. Answers how many credits were taken.
+async fn take_back(
+    tx: &mut Tx,
+    payment: &payment::Model,
+    refunded: Money,
+) -> Result<i64, AppError> {
+    let Purpose::Credits { credits } = purpose(payment)? else {
+        return Ok(0);
+    };
+    let (whole, back) = (payment.amount.cents(), refunded.cents());
+    let due = i128::from(credits) * i128::from(back) / i128::from(whole.max(1));
+    let due = i64::try_from(due).unwrap_or(i64::MAX);
+    let once = payment.id.to_string();
+    credits::store::take_back(tx, payment.workspace_id, &once, due).await
+}
+
+/// So much of a payment was paid back in all. Told again, or told of less, nothing changes.
+pub async fn paid_back(tx: &mut Tx, id: PaymentId, refunded: Money) -> Result<(), AppError> {
+    let Some(payment) = entity::Payment::find_by_id(id)
+        .lock_exclusive()
+        .one(tx)
+        .await?
+    else {
+        tracing::warn!(payment = %id, "the provider tells of a payment that is not ours");
+        return Ok(());
+    };
+    let refunded = refunded.min(payment.amount);
+    if refunded <= payment.refunded {
+        return Ok(());
+    }
+    entity::Payment::update_many()
+        .col_expr(payment::Column::Refunded, Expr::value(refunded))
+        .filter(payment::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    let there = entity::Workspace::find_by_id(payment.workspace_id);
+    if there.one(tx).await?.is_none() {
+        return Ok(());
+    }
+    let taken = if payment.status == PaymentStatus::Paid {
+        take_back(tx, &payment, refunded).await?
+    } else {
+        0
+    };
+    tx.hint(Hint::workspace(payment.workspace_id, Topic::Billing));
+    let data = json!({
+        "payment": id, "amount": refunded - payment.refunded, "for": purpose(&payment)?.describe(), "credits": taken,
+    });
+    let event = EventType::BillingPaymentRefunded;
+    let event = NewEvent::in_workspace(payment.workspace_id, event, data);
+    events::record(tx, Origin::system(), event)
+        .await
+        .map(|_| ())
+}
+
+/// Pays back a part of a payment, or what is left of it. For the operator alone. Answers how much that was.
+pub async fn refund(
+    house: &House,
+    id: PaymentId,
+    amount: Option<Money>,
+) -> Result<Money, AppError> {
+    let payment = entity::Payment::find_by_id(id)
+        .filter(payment::Column::Status.eq(PaymentStatus::Paid))
+        .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)?;
+    let left = payment.amount - payment.refunded;
+    let amount = amount.unwrap_or(left);
+    if amount.cents() <= 0 || amount > left {
+        return Err(AppError::Conflict(format!(
+            "{left} of it can be paid back."
+        )));
+    }
+    let refunded = house.payments().refund(house, &payment, amount).await?;
+    let mut tx = house.db().begin().await?;
+    paid_back(&mut tx, id, refunded).await?;
+    tx.commit().await?;
+    Ok(refunded - payment.refunded)
 }
 
 async fn note(
@@ -300,31 +387,62 @@ pub async fn look_again(house: &House, now: Timestamp) -> Result<usize, AppError
         .all(house.db().read())
         .await?;
     for payment in &waiting {
-        let age = now.since(payment.created_at);
-        let found = match house.payments().look(house, payment).await {
-            Ok(None) => unknown(house, payment, age).await,
-            found => found,
-        };
-        // One that fails does not hold up the others.
-        let fate = found.unwrap_or_else(|error| {
-            tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
-            None
-        });
-        let mut tx = house.db().begin().await?;
-        // The older it is, the less often.
-        let next = now.after(FIRST_LOOK.max(age / 2));
-        entity::Payment::update_many()
-            .col_expr(Column::LookAt, Expr::value(Some(next)))
-            .filter(Column::Id.eq(payment.id))
-            .filter(Column::LookAt.is_not_null())
-            .exec(&tx)
-            .await?;
-        if let Some(fate) = fate {
-            settle(&mut tx, house.catalog(), payment.id, fate, now).await?;
-        }
-        tx.commit().await?;
+        look_at(house, payment, now).await?;
     }
     Ok(waiting.len())
+}
+
+/// Asks the provider about one payment, and applies what it says.
+async fn look_at(house: &House, payment: &payment::Model, now: Timestamp) -> Result<(), AppError> {
+    use payment::Column;
+    let age = now.since(payment.created_at);
+    let found = match house.payments().look(house, payment).await {
+        Ok(None) => unknown(house, payment, age).await,
+        found => found,
+    };
+    // One that fails does not hold up the others.
+    let fate = found.unwrap_or_else(|error| {
+        tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
+        None
+    });
+    let mut tx = house.db().begin().await?;
+    // The older it is, the less often.
+    let next = now.after(FIRST_LOOK.max(age / 2));
+    entity::Payment::update_many()
+        .col_expr(Column::LookAt, Expr::value(Some(next)))
+        .filter(Column::Id.eq(payment.id))
+        .filter(Column::LookAt.is_not_null())
+        .exec(&tx)
+        .await?;
+    if let Some(fate) = fate {
+        settle(&mut tx, house.catalog(), payment.id, fate, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Somebody came back from the provider's page before it was told what happened there: it is asked. So that nobody who
+/// reloads a page keeps the provider busy, it is asked again only after a while.
+async fn ask_for_who_waits(
+    house: &House,
+    payment: &payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    use payment::Column;
+    let next = now.after(NOT_SOONER);
+    let tx = house.db().begin().await?;
+    let claimed = entity::Payment::update_many()
+        .col_expr(Column::LookAt, Expr::value(Some(next)))
+        .filter(Column::Id.eq(payment.id))
+        .filter(Column::LookAt.gt(next))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    if claimed.rows_affected == 1 {
+        // The page does not wait longer than one likes to wait for a page.
+        let _ = tokio::time::timeout(PATIENCE, look_at(house, payment, now)).await;
+    }
+    Ok(())
 }
 
 /// What becomes of a payment of which the provider knows nothing. A renewal is charged, unless somebody has paid by hand
@@ -365,10 +483,19 @@ pub async fn view(
     id: PaymentId,
 ) -> Result<Option<PaymentView>, AppError> {
     actor.require(Permission::ManageBilling)?;
-    let payment = entity::Payment::find_by_id(id)
-        .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
-        .one(house.db().read())
-        .await?;
+    let find = || {
+        entity::Payment::find_by_id(id)
+            .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
+            .one(house.db().read())
+    };
+    let mut payment = find().await?;
+    if let Some(under_way) = payment
+        .as_ref()
+        .filter(|payment| payment.checkout_id.is_some() && payment.look_at.is_some())
+    {
+        ask_for_who_waits(house, under_way, Timestamp::now()).await?;
+        payment = find().await?;
+    }
     payment
         .map(|payment| {
             Ok(PaymentView {

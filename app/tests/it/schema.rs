@@ -114,6 +114,7 @@ async fn check(kind: Kind) {
         of_entity(entity::NotificationPreference),
         of_entity(entity::Session),
         of_entity(entity::SlugClaim),
+        of_entity(entity::StripeCustomer),
         of_entity(entity::Subscription),
         of_entity(entity::Token),
         of_entity(entity::User),

@@ -226,16 +226,8 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
         .headers
         .remove(header::LOCATION)
         .filter(|_| error.is_none());
-    let asked = asked
-        .as_ref()
-        .and_then(|location| location.to_str().ok())
-        .map(own_path);
-    let back = field(BACK).map(own_path).filter(|path| *path != "/");
-    let referer = referer
-        .as_deref()
-        .and_then(|referer| referer.strip_prefix(&state.house.site().public_url))
-        .map(own_path);
-    let target = asked.or(back).or(referer).unwrap_or("/").to_owned();
+    let asked = asked.as_ref().and_then(|location| location.to_str().ok());
+    let target = target(&state, asked, field(BACK), referer.as_deref());
     let outcome: Outcome = match error {
         Some(error) => Err(error),
         None => Ok(read::<Done>(&answer).unwrap_or_default()),
@@ -261,6 +253,37 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
         head.headers.insert(header::LOCATION, target);
     }
     Response::from_parts(head, Body::empty())
+}
+
+/// Where the browser goes: where the server function leads, or back to where the form was.
+fn target(
+    state: &AppState,
+    asked: Option<&str>,
+    back: Option<&str>,
+    referer: Option<&str>,
+) -> String {
+    let providers = state.house.payments().origins();
+    let asked = asked.map(|place| {
+        if is_at(place, providers) {
+            place
+        } else {
+            own_path(place)
+        }
+    });
+    let back = back.map(own_path).filter(|path| *path != "/");
+    let referer = referer
+        .and_then(|referer| referer.strip_prefix(&state.house.site().public_url))
+        .map(own_path);
+    asked.or(back).or(referer).unwrap_or("/").to_owned()
+}
+
+/// Whether a place is on one of the payment provider's sites.
+fn is_at(place: &str, origins: &[String]) -> bool {
+    let rest = |origin: &String| place.strip_prefix(origin.as_str());
+    origins
+        .iter()
+        .filter_map(rest)
+        .any(|rest| rest.starts_with('/'))
 }
 
 /// Before a page is rendered: hands it the answer that waits for it.

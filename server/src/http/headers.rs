@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use app::house::House;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
@@ -10,37 +11,53 @@ use leptos::nonce::Nonce;
 
 use super::AppState;
 
-/// Scripts only with this page's nonce, and what they load; nothing in frames; forms only to us. `wasm-unsafe-eval`
-/// lets WebAssembly be compiled and nothing else.
-pub fn content_security_policy(nonce: &str) -> String {
+/// Scripts only with this page's nonce, and what they load; nothing in frames; forms only to us and, as what they lead
+/// on to counts too, to the payment provider's pages. `wasm-unsafe-eval` lets WebAssembly be compiled and nothing else.
+pub fn content_security_policy(nonce: &str, providers: &[String]) -> String {
+    let mut forms = "'self'".to_owned();
+    for origin in providers {
+        forms.push(' ');
+        forms.push_str(origin);
+    }
     format!(
         "default-src 'self'; script-src 'strict-dynamic' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
          img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self'"
+         form-action {forms}"
     )
 }
 
 /// Where a page that is being rendered leaves the policy that allows its own scripts.
-#[derive(Clone, Default)]
-pub struct PageNonce(Arc<OnceLock<HeaderValue>>);
+#[derive(Clone)]
+pub struct PageNonce {
+    policy: Arc<OnceLock<HeaderValue>>,
+    house: House,
+}
 
 impl PageNonce {
+    fn new(house: &House) -> Self {
+        Self {
+            policy: Arc::default(),
+            house: house.clone(),
+        }
+    }
+
     pub fn set(&self, nonce: &Nonce) {
-        if let Ok(policy) = HeaderValue::from_str(&content_security_policy(nonce)) {
+        let policy = content_security_policy(nonce, self.house.payments().origins());
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
             // The first one stands: a page is rendered once.
-            let _ = self.0.set(policy);
+            let _ = self.policy.set(policy);
         }
     }
 }
 
 pub async fn security(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let nonce = PageNonce::default();
+    let nonce = PageNonce::new(&state.house);
     request.extensions_mut().insert(nonce.clone());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // The page's own policy is set here and not through Leptos's response options, which under load were seen to
     // lose a header now and then.
-    if let Some(policy) = nonce.0.get() {
+    if let Some(policy) = nonce.policy.get() {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     }
     let mut set = |name: HeaderName, value: &'static str| {

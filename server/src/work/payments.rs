@@ -30,5 +30,6 @@ pub async fn round(house: &House, now: Timestamp) -> Result<(), AppError> {
     simulated::tell(house, now).await?;
     engine::pass(house, now).await?;
     store::look_again(house, now).await?;
+    house.payments().forget_gone(house).await?;
     Ok(())
 }

@@ -15,5 +15,7 @@ mod mail;
 mod network;
 mod program;
 mod relay;
+mod stripe;
+mod stripe_stand_in;
 mod support;
 mod webhooks;

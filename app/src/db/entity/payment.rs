@@ -21,6 +21,7 @@ pub struct Model {
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub look_at: Option<Timestamp>,
+    pub refunded: Money,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -18,6 +18,7 @@ pub struct Model {
     pub created_at: Timestamp,
     pub due_at: Option<Timestamp>,
     pub customer: Option<String>,
+    pub refunded: Money,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -16,6 +16,7 @@ mod m0009_payments;
 mod m0010_low_credits;
 mod m0011_subscriptions;
 mod m0012_invoices;
+mod m0013_stripe;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_low_credits::Migration),
             Box::new(m0011_subscriptions::Migration),
             Box::new(m0012_invoices::Migration),
+            Box::new(m0013_stripe::Migration),
         ]
     }
 }

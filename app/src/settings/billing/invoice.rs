@@ -38,6 +38,7 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
         seller,
         buyer,
         issued_at,
+        refunded,
     } = invoice;
     let labelled = |label: &str, text: String| {
         if text.is_empty() {
@@ -60,6 +61,9 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
     ]);
     let amount = amount.to_string();
     let total = amount.clone();
+    let refunded = (refunded.cents() > 0).then(|| {
+        view! { <tr><th scope="row">"Refunded since"</th><td class="tabular">{refunded.to_string()}</td></tr> }
+    });
     let name = format!("Invoice {number}");
     view! {
         <PageHeader title="Invoice" lead="To print it or keep it as PDF, use your browser's Print.">
@@ -76,7 +80,7 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
                 <caption class="visually-hidden">"What was paid for"</caption>
                 <thead><tr><th scope="col">"What"</th><th scope="col">"Amount"</th></tr></thead>
                 <tbody><tr><th scope="row">{what}</th><td class="tabular">{amount}</td></tr></tbody>
-                <tfoot><tr><th scope="row">"Paid"</th><td class="tabular"><strong>{total}</strong></td></tr></tfoot>
+                <tfoot><tr><th scope="row">"Paid"</th><td class="tabular"><strong>{total}</strong></td></tr>{refunded}</tfoot>
             </table>
         </article>
     }

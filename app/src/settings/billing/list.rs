@@ -36,6 +36,7 @@ pub fn payments(data: Data<BillingView>, slug: Memo<String>) -> AnyView {
 
 fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
     let (tone, label) = match row.status {
+        PaymentStatus::Paid if row.refunded == row.amount => ("neutral", "Refunded"),
         PaymentStatus::Paid => ("success", "Paid"),
         PaymentStatus::Declined => ("danger", "Declined"),
         _ => ("neutral", "Under way"),
@@ -47,11 +48,14 @@ fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
         }
         None => view! { "—" }.into_any(),
     };
+    let part = (row.refunded.cents() > 0 && row.refunded < row.amount).then(
+        || view! { <span class="muted small block">{format!("{} refunded", row.refunded)}</span> },
+    );
     view! {
         <tr>
             <th scope="row" data-label="What">{row.what}</th>
             <td data-label="Amount" class="tabular">{row.amount.to_string()}</td>
-            <td data-label="Status"><Badge tone=tone>{label}</Badge></td>
+            <td data-label="Status"><Badge tone=tone>{label}</Badge>{part}</td>
             <td data-label="Invoice">{invoice}</td>
             <td data-label="When"><Time at=row.at/></td>
         </tr>

@@ -129,6 +129,8 @@ pub struct PaymentRow {
     pub id: PaymentId,
     pub what: String,
     pub amount: Money,
+    /// How much of it was paid back.
+    pub refunded: Money,
     pub status: PaymentStatus,
     pub at: Timestamp,
     /// The number of its invoice, and how that is written.
@@ -151,6 +153,8 @@ pub struct InvoiceView {
     pub seller: Seller,
     pub buyer: Details,
     pub issued_at: Timestamp,
+    /// How much of it was paid back since.
+    pub refunded: Money,
 }
 
 /// Whom invoices are to be made out to.

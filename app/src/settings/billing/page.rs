@@ -9,7 +9,7 @@ use super::model::BillingView;
 use crate::billing::model::SubscriptionStatus;
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
-use crate::payments::model::PaymentStatus;
+use crate::payments::notice::outcome;
 use crate::ui::{
     Badge, Card, Data, Dialog, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
     use_asked, use_slug, view,
@@ -50,14 +50,7 @@ pub fn callout(tone: &'static str, mark: Icon, text: String) -> AnyView {
 
 /// What became of the payment from which one comes back, and why a choice is none.
 fn notice(view: &BillingView) -> AnyView {
-    let paid = view.payment.as_ref().map(|payment| {
-        let (tone, mark) = match payment.status {
-            PaymentStatus::Paid => ("info", Icon::CircleCheck),
-            PaymentStatus::Declined | PaymentStatus::Expired => ("warning", Icon::CircleX),
-            _ => ("info", Icon::Clock),
-        };
-        callout(tone, mark, payment.sentence())
-    });
+    let paid = view.payment.as_ref().map(outcome);
     let refused = view.refusal.clone();
     let refused = refused.map(|text| callout("warning", Icon::Warning, text));
     view! { {paid}{refused} }.into_any()

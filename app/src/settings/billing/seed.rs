@@ -7,7 +7,7 @@ use crate::billing::{engine, invoices};
 use crate::catalog::Catalog;
 use crate::db::Tx;
 use crate::db::entity::{payment, simulated_card};
-use crate::domain::{AppError, PaymentId, Timestamp, UserId, WorkspaceId, days};
+use crate::domain::{AppError, Money, PaymentId, Timestamp, UserId, WorkspaceId, days};
 use crate::failure::internal;
 use crate::keyring::Token;
 use crate::payments::model::{PaymentStatus, Purpose};
@@ -46,6 +46,7 @@ pub async fn subscribed(
             created_at: Set(at),
             finished_at: Set(Some(at)),
             look_at: Set(None),
+            refunded: Set(Money::from_cents(0)),
         }
         .insert(tx)
         .await?;

@@ -177,6 +177,7 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
                 what: payments::purpose(&row)?.describe(),
                 id: row.id,
                 amount: row.amount,
+                refunded: row.refunded,
                 status: row.status,
                 at: row.finished_at.unwrap_or(row.created_at),
             })
@@ -191,6 +192,8 @@ pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<Invoic
         .one(house.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
+    let payment = entity::Payment::find_by_id(row.payment_id);
+    let payment = payment.one(house.db().read()).await?;
     let json = |error| internal("an invoice", &error);
     Ok(InvoiceView {
         number: invoice_number(row.workspace_id, row.number),
@@ -199,6 +202,7 @@ pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<Invoic
         seller: serde_json::from_value(row.seller).map_err(json)?,
         buyer: serde_json::from_value(row.buyer).map_err(json)?,
         issued_at: row.issued_at,
+        refunded: payment.map_or(Money::from_cents(0), |payment| payment.refunded),
     })
 }
 

@@ -8,7 +8,7 @@ use super::chart::chart;
 use super::model::{CreditsView, EntryKind, EntryRow, Lasts};
 use crate::domain::grouped;
 use crate::live::Topic;
-use crate::payments::model::PaymentStatus;
+use crate::payments::notice::outcome;
 use crate::ui::{
     Badge, Card, Data, Empty, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
     rows, use_asked, use_slug, view,
@@ -32,16 +32,7 @@ pub fn CreditsPage() -> impl IntoView {
 }
 
 fn credits(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> impl IntoView {
-    let paid = move || {
-        data.with(|view| view.payment.clone()).map(|payment| {
-            let (tone, mark) = match payment.status {
-                PaymentStatus::Paid => ("info", Icon::CircleCheck),
-                PaymentStatus::Declined | PaymentStatus::Expired => ("warning", Icon::CircleX),
-                _ => ("info", Icon::Clock),
-            };
-            view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{payment.sentence()}</p></div> }
-        })
-    };
+    let paid = move || data.with(|view| view.payment.as_ref().map(outcome));
     view! {
         {paid}
         {balance(data)}

@@ -267,6 +267,44 @@ pub async fn refund(
     Ok(entry.into())
 }
 
+/// Takes back credits whose purchase, named by `once`, was paid back: so many in all, as far as they are not spent.
+/// Answers how many were taken now.
+pub async fn take_back(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    once: &str,
+    credits: i64,
+) -> Result<i64, AppError> {
+    let mut book = Book::open(tx, workspace, Mode::Live).await?;
+    let Some(bought) = book.done(once).await? else {
+        return Ok(0);
+    };
+    let earlier = entity::CreditEntry::find()
+        .filter(credit_entry::Column::Refunds.eq(bought.id))
+        .all(book.tx)
+        .await?;
+    let taken: i64 = earlier.iter().map(|entry| -entry.amount).sum();
+    let grants = book.parts(bought.id).await?;
+    let Some((grant, _)) = grants.first().copied() else {
+        return Ok(0);
+    };
+    let left = entity::CreditGrant::find_by_id(grant)
+        .one(book.tx)
+        .await?
+        .map_or(0, |grant| grant.remaining);
+    let wanted = Ord::min(credits - taken, left);
+    if wanted <= 0 {
+        return Ok(0);
+    }
+    let line = Line {
+        refunds: Some(bought.id),
+        ..Line::new(EntryKind::Refund)
+    };
+    book.write(&Origin::system(), line, &[(grant, -wanted)])
+        .await?;
+    Ok(wanted)
+}
+
 /// What is left of each after the first `credits`.
 fn skip<I: Copy>(
     held: impl Iterator<Item = (I, i64)>,

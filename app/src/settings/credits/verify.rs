@@ -86,7 +86,7 @@ const CHECKS: [(&str, &str); 8] = [
              WHERE day.workspace_id = account.workspace_id AND day.mode = account.mode)
          <> -(SELECT COALESCE(SUM(entry.amount), 0) FROM credit_entries entry
              WHERE entry.workspace_id = account.workspace_id AND entry.mode = account.mode
-             AND entry.kind IN ('spend', 'refund'))
+             AND entry.kind IN ('spend', 'refund') AND entry.feature IS NOT NULL)
          GROUP BY account.workspace_id, account.mode",
     ),
 ];

@@ -1,0 +1,20 @@
+//! What Stripe calls a workspace.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{PaymentId, WorkspaceId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "stripe_customers")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub workspace_id: WorkspaceId,
+    #[sea_orm(unique)]
+    pub customer_id: String,
+    pub card_of: Option<PaymentId>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,17 @@
+use leptos::prelude::*;
+
+use super::model::{PaymentStatus, PaymentView};
+use crate::ui::{Icon, icon, view};
+
+/// What became of the payment from which one comes back.
+pub fn outcome(payment: &PaymentView) -> AnyView {
+    let (tone, mark) = match payment.status {
+        PaymentStatus::Paid => ("info", Icon::CircleCheck),
+        PaymentStatus::Declined | PaymentStatus::Expired => ("warning", Icon::CircleX),
+        PaymentStatus::Started | PaymentStatus::Open | PaymentStatus::Confirming => {
+            ("info", Icon::Clock)
+        }
+    };
+    let text = payment.sentence();
+    view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{text}</p></div> }.into_any()
+}

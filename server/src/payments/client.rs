@@ -1,0 +1,213 @@
+//! Stripe's API as far as it is asked: forms go there, JSON comes back.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::domain::Secret;
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The version whose shapes are read here, whatever the account's own default is.
+const VERSION: HeaderValue = HeaderValue::from_static("2024-06-20");
+/// From the connection to the last byte. Stripe itself gives up on a bank after some 20 seconds; a request of ours has 30.
+const DEADLINE: Duration = Duration::from_secs(25);
+const MOST_READ: usize = 2 * 1024 * 1024;
+const IDLE_CONNECTIONS: Duration = Duration::from_mins(1);
+
+/// Fields of a form, as Stripe nests them: `metadata[payment]`.
+pub type Fields<'a> = Vec<(&'a str, String)>;
+
+/// Asks Stripe; cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    base: String,
+    key: Secret,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no answer that can be used.
+#[derive(Debug)]
+pub enum Failure {
+    /// The bank does not pay (402).
+    Declined,
+    /// There is no such thing (404).
+    Missing,
+    /// It was not understood, or not allowed.
+    Refused { status: StatusCode, why: String },
+    /// No answer, or half of one: it may have been done or not.
+    Lost(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declined => write!(f, "declined"),
+            Self::Missing => write!(f, "there is no such thing at Stripe"),
+            Self::Refused { status, why } => write!(f, "Stripe answers {status}: {why}"),
+            Self::Lost(error) => {
+                write!(f, "Stripe gives no answer: {error}")?;
+                let mut source = error.source();
+                while let Some(cause) = source {
+                    write!(f, ": {cause}")?;
+                    source = cause.source();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// docs.stripe.com/api/errors
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    error: Details,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    #[serde(rename = "type")]
+    kind: String,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+impl Api {
+    pub fn new(base: &str, key: Secret) -> Self {
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring knows TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .build();
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_CONNECTIONS)
+            .build(connector);
+        Self {
+            client,
+            base: base.to_owned(),
+            key,
+        }
+    }
+
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Failure> {
+        let query =
+            serde_urlencoded::to_string(query).map_err(|error| Failure::Lost(error.into()))?;
+        let address = format!("{}{path}?{query}", self.base);
+        let request = self.request(Method::GET, &address)?;
+        self.ask(request.body(Full::default())).await
+    }
+
+    /// Asked again with the same `once`, Stripe does nothing more and gives the same answer
+    /// (<https://docs.stripe.com/api/idempotent_requests>).
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        once: Option<&str>,
+        fields: &Fields<'_>,
+    ) -> Result<T, Failure> {
+        let body =
+            serde_urlencoded::to_string(fields).map_err(|error| Failure::Lost(error.into()))?;
+        let mut request = self
+            .request(Method::POST, &format!("{}{path}", self.base))?
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(once) = once {
+            request = request.header("idempotency-key", once);
+        }
+        self.ask(request.body(body.into())).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<(), Failure> {
+        let request = self.request(Method::DELETE, &format!("{}{path}", self.base))?;
+        let gone: Result<serde_json::Value, Failure> =
+            self.ask(request.body(Full::default())).await;
+        match gone {
+            // It was gone before.
+            Ok(_) | Err(Failure::Missing) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn request(&self, method: Method, address: &str) -> Result<http::request::Builder, Failure> {
+        let uri: Uri = address
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| Failure::Lost(error.into()))?;
+        let key = format!("Bearer {}", self.key.expose());
+        let mut key = HeaderValue::from_str(&key).map_err(|error| Failure::Lost(error.into()))?;
+        key.set_sensitive(true);
+        Ok(Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(header::AUTHORIZATION, key)
+            .header("stripe-version", VERSION))
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: http::Result<Request<Full<Bytes>>>,
+    ) -> Result<T, Failure> {
+        let request = request.map_err(|error| Failure::Lost(error.into()))?;
+        let ask = async {
+            let response = self.client.request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MOST_READ)
+                .collect()
+                .await?;
+            Ok::<_, Box<dyn Error + Send + Sync>>((status, body.to_bytes()))
+        };
+        let (status, body) = tokio::time::timeout(DEADLINE, ask)
+            .await
+            .map_err(|late| Failure::Lost(late.into()))?
+            .map_err(Failure::Lost)?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| Failure::Lost(error.into()));
+        }
+        let Problem { error } = serde_json::from_slice(&body).unwrap_or_default();
+        match status {
+            StatusCode::PAYMENT_REQUIRED => Err(Failure::Declined),
+            StatusCode::NOT_FOUND => Err(Failure::Missing),
+            _ => {
+                let parts = [Some(error.kind), error.code, error.message];
+                let why: Vec<String> = parts.into_iter().flatten().collect();
+                Err(Failure::Refused {
+                    status,
+                    why: why.join(", "),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,654 @@
+//! Stripe. What is bought is paid on Checkout, which keeps the card of whoever subscribes; months and changes are then
+//! charged to it without asking. The house keeps the calendar: Stripe knows of no plans and no subscriptions.
+//!
+//! A thin client of our own instead of `async-stripe`: a handful of calls, each with a few fields of the answer. How the
+//! two compare stands in docs/payments.md.
+
+use app::billing::invoices;
+use app::db::entity::{self, payment, stripe_customer};
+use app::domain::{AppError, Money, PaymentId, Secret, WorkspaceId, minutes};
+use app::house::House;
+use app::payments::model::{CURRENCY, PaymentStatus, Purpose};
+use app::payments::port::{Checkout, Fate, Order, Provider, out_of_reach};
+use app::payments::store::purpose;
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use serde::Deserialize;
+
+use super::client::{Api, Failure, Fields};
+
+/// Where Stripe is asked, unless a test says otherwise.
+pub const API: &str = "https://api.stripe.com";
+/// Where its pages are.
+const PAGES: [&str; 2] = ["https://checkout.stripe.com", "https://billing.stripe.com"];
+/// How many rows of a list are asked for at once: as many as Stripe gives.
+const A_PAGE: &str = "100";
+/// How many such pages are read at most, looking for one payment among a workspace's later ones.
+const MOST_PAGES: usize = 20;
+/// How many workspaces that are gone are seen to in one round.
+const A_ROUND: u64 = 20;
+
+#[derive(Debug)]
+pub struct Stripe {
+    api: Api,
+    webhook_secret: Secret,
+    origins: Vec<String>,
+}
+
+impl Stripe {
+    /// `base` is Stripe's own address, or that of something that stands for it.
+    pub fn new(base: &str, key: Secret, webhook_secret: Secret) -> Self {
+        let origins = if base == API {
+            PAGES.map(str::to_owned).to_vec()
+        } else {
+            vec![base.to_owned()]
+        };
+        Self {
+            api: Api::new(base, key),
+            webhook_secret,
+            origins,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Customer {
+    id: String,
+    #[serde(default)]
+    invoice_settings: InvoiceSettings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct InvoiceSettings {
+    default_payment_method: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Session {
+    id: String,
+    /// Nothing once it can be paid no more.
+    url: Option<String>,
+    status: Option<String>,
+    payment_status: Option<String>,
+    amount_total: Option<i64>,
+    client_reference_id: Option<String>,
+    payment_intent: Option<PaymentIntent>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(from = "AsIdOrWhole")]
+struct PaymentIntent {
+    id: String,
+    status: String,
+    amount_received: Option<i64>,
+    payment_method: Option<String>,
+    metadata: Metadata,
+}
+
+/// Where it was not asked to be expanded, it is its id alone.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum AsIdOrWhole {
+    Id(String),
+    Whole {
+        id: String,
+        status: String,
+        amount_received: Option<i64>,
+        payment_method: Option<String>,
+        #[serde(default)]
+        metadata: Metadata,
+    },
+}
+
+impl From<AsIdOrWhole> for PaymentIntent {
+    fn from(intent: AsIdOrWhole) -> Self {
+        match intent {
+            AsIdOrWhole::Id(id) => Self {
+                id,
+                status: String::new(),
+                amount_received: None,
+                payment_method: None,
+                metadata: Metadata::default(),
+            },
+            AsIdOrWhole::Whole {
+                id,
+                status,
+                amount_received,
+                payment_method,
+                metadata,
+            } => Self {
+                id,
+                status,
+                amount_received,
+                payment_method,
+                metadata,
+            },
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    /// The payment for which a kept card was charged.
+    charge: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PaymentMethod {
+    id: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Portal {
+    url: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Charge {
+    amount_refunded: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refund {
+    charge: Charge,
+}
+
+#[derive(Debug, Deserialize)]
+struct List<T> {
+    data: Vec<T>,
+    #[serde(default)]
+    has_more: bool,
+}
+
+/// What stands in a list, and by what the next page is asked for.
+trait Listed {
+    fn id(&self) -> &str;
+}
+
+impl Listed for Session {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for PaymentIntent {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl PaymentIntent {
+    /// docs.stripe.com/payments/paymentintents/lifecycle
+    fn fate(&self) -> Fate {
+        let status = match self.status.as_str() {
+            "succeeded" => PaymentStatus::Paid,
+            "processing" => PaymentStatus::Confirming,
+            "canceled" => PaymentStatus::Expired,
+            // Nobody is there who could show the bank who they are.
+            _ => PaymentStatus::Declined,
+        };
+        let charged = self.amount_received.map(Money::from_cents);
+        Fate {
+            status,
+            charged: charged.filter(|_| status == PaymentStatus::Paid),
+        }
+    }
+}
+
+impl Session {
+    fn fate(&self) -> Fate {
+        let status = match (self.status.as_deref(), self.payment_status.as_deref()) {
+            (_, Some("paid")) => PaymentStatus::Paid,
+            (Some("expired"), _) => PaymentStatus::Expired,
+            (Some("complete"), _) => match &self.payment_intent {
+                // The buyer has done their part, and the bank has said no.
+                Some(intent) if intent.status == "requires_payment_method" => {
+                    PaymentStatus::Declined
+                }
+                _ => PaymentStatus::Confirming,
+            },
+            _ => PaymentStatus::Open,
+        };
+        let charged = self.amount_total.map(Money::from_cents);
+        Fate {
+            status,
+            charged: charged.filter(|_| status == PaymentStatus::Paid),
+        }
+    }
+}
+
+/// Logs what went wrong, and answers what is said of it.
+fn failed(doing: &str) -> impl Fn(Failure) -> AppError {
+    move |failure| {
+        tracing::error!(%failure, "{doing} at Stripe failed");
+        out_of_reach()
+    }
+}
+
+impl Stripe {
+    /// What Stripe calls the workspace, made at the first time of asking.
+    async fn customer(
+        &self,
+        house: &House,
+        workspace: WorkspaceId,
+    ) -> Result<stripe_customer::Model, AppError> {
+        let find = || entity::StripeCustomer::find_by_id(workspace).one(house.db().read());
+        if let Some(row) = find().await? {
+            return Ok(row);
+        }
+        let once = format!("customer-{workspace}");
+        // Nothing that may change: the same key must come with the same fields.
+        let fields = vec![("metadata[workspace]", workspace.to_string())];
+        let made: Customer = self
+            .api
+            .post("/v1/customers", Some(&once), &fields)
+            .await
+            .map_err(failed("making a customer"))?;
+        let row = stripe_customer::ActiveModel {
+            workspace_id: Set(workspace),
+            customer_id: Set(made.id),
+            card_of: Set(None),
+        };
+        let tx = house.db().begin().await?;
+        entity::StripeCustomer::insert(row)
+            .on_conflict(
+                OnConflict::column(stripe_customer::Column::WorkspaceId)
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(&tx)
+            .await?;
+        tx.commit().await?;
+        find().await?.ok_or(AppError::NotFound)
+    }
+
+    /// Tells Stripe whose receipts go where, as far as that was said.
+    async fn introduce(
+        &self,
+        house: &House,
+        workspace: WorkspaceId,
+        customer: &str,
+    ) -> Result<(), AppError> {
+        let details = invoices::details(house.db().read(), workspace).await?;
+        let mut fields = Fields::new();
+        if !details.company.is_empty() {
+            fields.push(("name", details.company));
+        }
+        if !details.email.is_empty() {
+            fields.push(("email", details.email));
+        }
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let path = format!("/v1/customers/{customer}");
+        let told: Result<Customer, Failure> = self.api.post(&path, None, &fields).await;
+        if let Err(failure) = told {
+            // A receipt without a name is no reason not to sell.
+            tracing::warn!(%failure, "a customer could not be named at Stripe");
+        }
+        Ok(())
+    }
+
+    /// Makes the card of the last subscription that was paid on Checkout the one that is charged, once. What is changed
+    /// on the portal after that stays changed: nobody comes there before this was done.
+    async fn adopt_card(
+        &self,
+        house: &House,
+        customer: &stripe_customer::Model,
+    ) -> Result<(), AppError> {
+        let Some(last) = last_subscribed(house, customer.workspace_id).await? else {
+            return Ok(());
+        };
+        let Some(session) = last
+            .checkout_id
+            .filter(|_| customer.card_of != Some(last.id))
+        else {
+            return Ok(());
+        };
+        let session = self
+            .session(&session)
+            .await
+            .map_err(failed("looking for a card"))?;
+        let card = session.and_then(|session| session.payment_intent?.payment_method);
+        if let Some(card) = card {
+            let path = format!("/v1/customers/{}", customer.customer_id);
+            let fields = vec![("invoice_settings[default_payment_method]", card)];
+            let _: Customer = self
+                .api
+                .post(&path, None, &fields)
+                .await
+                .map_err(failed("keeping a card"))?;
+        }
+        let tx = house.db().begin().await?;
+        entity::StripeCustomer::update_many()
+            .col_expr(stripe_customer::Column::CardOf, Expr::value(Some(last.id)))
+            .filter(stripe_customer::Column::WorkspaceId.eq(customer.workspace_id))
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The card that is charged: the chosen one, or else the newest.
+    async fn card(&self, customer: &str) -> Result<Option<String>, Failure> {
+        let path = format!("/v1/customers/{customer}");
+        let known: Customer = match self.api.get(&path, &[]).await {
+            Ok(known) => known,
+            Err(Failure::Missing) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        if let Some(card) = known.invoice_settings.default_payment_method {
+            return Ok(Some(card));
+        }
+        let query = [("customer", customer), ("type", "card"), ("limit", "1")];
+        let cards: List<PaymentMethod> = self.api.get("/v1/payment_methods", &query).await?;
+        Ok(cards.data.into_iter().next().map(|card| card.id))
+    }
+
+    async fn session(&self, id: &str) -> Result<Option<Session>, Failure> {
+        let path = format!("/v1/checkout/sessions/{id}");
+        let query = [("expand[]", "payment_intent")];
+        match self.api.get(&path, &query).await {
+            Ok(session) => Ok(Some(session)),
+            Err(Failure::Missing) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The first in a list of a customer's, newest first, of which `is` holds, and which is not older than the payment.
+    async fn find<T, F>(
+        &self,
+        path: &str,
+        customer: &str,
+        payment: &payment::Model,
+        is: F,
+    ) -> Result<Option<T>, Failure>
+    where
+        T: serde::de::DeserializeOwned + Listed,
+        F: Fn(&T) -> bool,
+    {
+        // Two clocks differ.
+        let since = payment.created_at.before(minutes(10)).millis() / 1000;
+        let since = since.to_string();
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut query = vec![
+                ("customer", customer),
+                ("created[gte]", &since),
+                ("limit", A_PAGE),
+            ];
+            if let Some(after) = &after {
+                query.push(("starting_after", after));
+            }
+            let List { data, has_more } = self.api.get(path, &query).await?;
+            after = data.last().map(|last: &T| last.id().to_owned());
+            let found = data.into_iter().find(|one| is(one));
+            if found.is_some() || !has_more {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The charge of a kept card for this payment, if there is one.
+    async fn charged(
+        &self,
+        house: &House,
+        payment: &payment::Model,
+    ) -> Result<Option<PaymentIntent>, AppError> {
+        let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
+            .one(house.db().read())
+            .await?;
+        // Nobody is charged before Stripe knows them.
+        let Some(customer) = customer else {
+            return Ok(None);
+        };
+        let id = payment.id.to_string();
+        let ours = |intent: &PaymentIntent| intent.metadata.charge.as_ref() == Some(&id);
+        self.find("/v1/payment_intents", &customer.customer_id, payment, ours)
+            .await
+            .map_err(failed("looking for a charge"))
+    }
+}
+
+/// The last payment on a page that kept the card.
+async fn last_subscribed(
+    house: &House,
+    workspace: WorkspaceId,
+) -> Result<Option<payment::Model>, AppError> {
+    use payment::Column;
+    let paid = entity::Payment::find()
+        .filter(Column::WorkspaceId.eq(workspace))
+        .filter(Column::Status.eq(PaymentStatus::Paid))
+        .filter(Column::CheckoutId.is_not_null())
+        .order_by_desc(Column::FinishedAt)
+        .all(house.db().read())
+        .await?;
+    for payment in paid {
+        if purpose(&payment)?.keeps_card() {
+            return Ok(Some(payment));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether it is paid on a page, and not by a kept card.
+fn has_page(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Credits { .. } | Purpose::Subscribe { .. })
+}
+
+fn key(what: &str, payment: PaymentId) -> String {
+    format!("{what}-{payment}")
+}
+
+#[async_trait]
+impl Provider for Stripe {
+    async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError> {
+        let customer = self.customer(house, order.workspace).await?.customer_id;
+        self.introduce(house, order.workspace, &customer).await?;
+        let (payment, back) = (
+            order.payment.to_string(),
+            house.site().url(&order.return_path),
+        );
+        let mut fields = vec![
+            ("mode", "payment".to_owned()),
+            ("client_reference_id", payment.clone()),
+            ("customer", customer),
+            ("line_items[0][quantity]", "1".to_owned()),
+            ("line_items[0][price_data][currency]", CURRENCY.to_owned()),
+            (
+                "line_items[0][price_data][unit_amount]",
+                order.amount.cents().to_string(),
+            ),
+            (
+                "line_items[0][price_data][product_data][name]",
+                order.description.clone(),
+            ),
+            (
+                "payment_intent_data[description]",
+                order.description.clone(),
+            ),
+            ("payment_intent_data[metadata][payment]", payment),
+            ("success_url", back.clone()),
+            ("cancel_url", back),
+        ];
+        if order.keeps_card {
+            fields.push((
+                "payment_intent_data[setup_future_usage]",
+                "off_session".to_owned(),
+            ));
+        }
+        let session: Session = self
+            .api
+            .post(
+                "/v1/checkout/sessions",
+                Some(&key("checkout", order.payment)),
+                &fields,
+            )
+            .await
+            .map_err(failed("opening a page to pay on"))?;
+        let url = session.url.ok_or_else(out_of_reach)?;
+        Ok(Checkout {
+            id: session.id,
+            url,
+        })
+    }
+
+    async fn charge(&self, house: &House, order: &Order) -> Result<Fate, AppError> {
+        let customer = self.customer(house, order.workspace).await?;
+        self.adopt_card(house, &customer).await?;
+        let customer = customer.customer_id;
+        let card = self
+            .card(&customer)
+            .await
+            .map_err(failed("looking for a card"))?;
+        let Some(card) = card else {
+            return Ok(PaymentStatus::Declined.into());
+        };
+        let fields = vec![
+            ("amount", order.amount.cents().to_string()),
+            ("currency", CURRENCY.to_owned()),
+            ("customer", customer),
+            ("payment_method", card),
+            ("description", order.description.clone()),
+            ("metadata[charge]", order.payment.to_string()),
+            ("off_session", "true".to_owned()),
+            ("confirm", "true".to_owned()),
+        ];
+        let intent: Result<PaymentIntent, Failure> = self
+            .api
+            .post(
+                "/v1/payment_intents",
+                Some(&key("charge", order.payment)),
+                &fields,
+            )
+            .await;
+        match intent {
+            Ok(intent) => Ok(intent.fate()),
+            Err(Failure::Declined) => Ok(PaymentStatus::Declined.into()),
+            Err(failure) => Err(failed("charging a card")(failure)),
+        }
+    }
+
+    async fn manage(
+        &self,
+        house: &House,
+        workspace: WorkspaceId,
+        return_path: &str,
+    ) -> Result<String, AppError> {
+        let customer = self.customer(house, workspace).await?;
+        self.adopt_card(house, &customer).await?;
+        let fields = vec![
+            ("customer", customer.customer_id),
+            ("return_url", house.site().url(return_path)),
+        ];
+        let portal: Portal = self
+            .api
+            .post("/v1/billing_portal/sessions", None, &fields)
+            .await
+            .map_err(failed("opening the portal"))?;
+        Ok(portal.url)
+    }
+
+    async fn look(
+        &self,
+        house: &House,
+        payment: &payment::Model,
+    ) -> Result<Option<Fate>, AppError> {
+        if !has_page(&purpose(payment)?) {
+            let charged = self.charged(house, payment).await?;
+            return Ok(charged.map(|intent| intent.fate()));
+        }
+        let session = if let Some(id) = &payment.checkout_id {
+            self.session(id).await
+        } else {
+            let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
+                .one(house.db().read())
+                .await?;
+            // Nobody has a page before Stripe knows them.
+            let Some(customer) = customer else {
+                return Ok(None);
+            };
+            let id = payment.id.to_string();
+            let ours = |session: &Session| session.client_reference_id.as_ref() == Some(&id);
+            self.find(
+                "/v1/checkout/sessions",
+                &customer.customer_id,
+                payment,
+                ours,
+            )
+            .await
+        };
+        let session = session.map_err(failed("looking for a payment"))?;
+        Ok(session.map(|session| session.fate()))
+    }
+
+    async fn refund(
+        &self,
+        house: &House,
+        payment: &payment::Model,
+        amount: Money,
+    ) -> Result<Money, AppError> {
+        let intent = match &payment.checkout_id {
+            Some(id) => {
+                let session = self
+                    .session(id)
+                    .await
+                    .map_err(failed("looking for a payment"))?;
+                session.and_then(|session| session.payment_intent)
+            }
+            None => self.charged(house, payment).await?,
+        };
+        let intent = intent.ok_or(AppError::NotFound)?;
+        // Asked by somebody who does not know of an earlier one, it is that one.
+        let once = format!("refund-{}-{}", payment.id, payment.refunded.cents());
+        let fields = vec![
+            ("payment_intent", intent.id),
+            ("amount", amount.cents().to_string()),
+            ("expand[]", "charge".to_owned()),
+        ];
+        let refund: Refund = self
+            .api
+            .post("/v1/refunds", Some(&once), &fields)
+            .await
+            .map_err(failed("paying back"))?;
+        Ok(Money::from_cents(refund.charge.amount_refunded))
+    }
+
+    fn signing_secret(&self, _house: &House) -> Secret {
+        self.webhook_secret.clone()
+    }
+
+    fn origins(&self) -> &[String] {
+        &self.origins
+    }
+
+    async fn forget_gone(&self, house: &House) -> Result<(), AppError> {
+        use sea_orm::sea_query::Query;
+        let there = Query::select()
+            .column(entity::workspace::Column::Id)
+            .from(entity::Workspace)
+            .to_owned();
+        let gone = entity::StripeCustomer::find()
+            .filter(stripe_customer::Column::WorkspaceId.not_in_subquery(there))
+            .limit(A_ROUND)
+            .all(house.db().read())
+            .await?;
+        for customer in gone {
+            let path = format!("/v1/customers/{}", customer.customer_id);
+            if let Err(failure) = self.api.delete(&path).await {
+                // The next round tries again.
+                tracing::warn!(%failure, "the card of a workspace that is gone could not be forgotten at Stripe");
+                continue;
+            }
+            let tx = house.db().begin().await?;
+            entity::StripeCustomer::delete_by_id(customer.workspace_id)
+                .exec(&tx)
+                .await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
