@@ -152,6 +152,7 @@ event_types! {
     CreditsSpent = "credits.spent", Billing, SeeCredits, "Credits spent";
     CreditsLow = "credits.low", Billing, SeeCredits, "Credits running low";
     CreditsWarningChanged = "credits.warning_changed", Billing, SeeCredits, "Low-balance warning changed";
+    CreditsTopUpChanged = "credits.top_up_changed", Billing, SeeCredits, "Automatic top-up changed";
     CreditsReserved = "credits.reserved", Billing, SeeCredits, "Credits reserved";
     CreditsReleased = "credits.released", Billing, SeeCredits, "Credits released";
     CreditsRefunded = "credits.refunded", Billing, SeeCredits, "Credits refunded";

@@ -108,6 +108,13 @@ impl Catalog {
         self.plans.iter().find(|plan| plan.id == id)
     }
 
+    /// The package that holds so many credits.
+    pub fn package(&self, credits: u32) -> Option<&CreditPackage> {
+        self.packages
+            .iter()
+            .find(|package| package.credits == credits)
+    }
+
     pub fn feature(&self, id: &str) -> Option<&Feature> {
         self.features.iter().find(|feature| feature.id == id)
     }

@@ -119,6 +119,12 @@ impl Timestamp {
         }
     }
 
+    /// The calendar month in UTC, counted from January of the year 0.
+    pub fn month(self) -> i64 {
+        let (year, month, _) = self.civil();
+        year * 12 + i64::try_from(month).unwrap_or(1) - 1
+    }
+
     /// So many months later in UTC: the same day and time of day, or the month's last day where it has no such day.
     #[must_use]
     pub fn months_after(self, months: u32) -> Self {

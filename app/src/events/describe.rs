@@ -119,6 +119,22 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         EventType::CreditsLow if data.get("balance").is_some() => {
             format!("Only {} credits are left", grouped(number("balance")))
         }
+        EventType::CreditsTopUpChanged if data.get("to").is_some() => {
+            let to = |name: &str| {
+                data["to"]
+                    .get(name)
+                    .and_then(Value::as_i64)
+                    .unwrap_or_default()
+            };
+            match data.get("to") {
+                Some(Value::Null) => format!("{actor} turned automatic top-up off"),
+                _ => format!(
+                    "{actor} turned automatic top-up on: {} credits at a time, at most {} a month",
+                    grouped(to("credits")),
+                    Money::from_cents(to("monthly_limit"))
+                ),
+            }
+        }
         EventType::CreditsWarningChanged if data.get("to").is_some() => {
             match data.get("to").and_then(Value::as_i64) {
                 Some(0) => format!("{actor} turned the warning of a low balance off"),

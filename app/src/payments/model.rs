@@ -60,6 +60,10 @@ pub enum Purpose {
     Credits {
         credits: u32,
     },
+    /// Credits that are bought without asking, since few were left.
+    TopUp {
+        credits: u32,
+    },
     /// The first month of a plan.
     Subscribe {
         terms: Terms,
@@ -87,6 +91,9 @@ impl Purpose {
     pub fn describe(&self) -> String {
         match self {
             Self::Credits { credits } => format!("{} credits", grouped((*credits).into())),
+            Self::TopUp { credits } => {
+                format!("{} credits by automatic top-up", grouped((*credits).into()))
+            }
             Self::Subscribe { what, .. }
             | Self::Change { what, .. }
             | Self::Renewal { what, .. } => what.clone(),

@@ -211,19 +211,24 @@ pub async fn settle(
     tx.hint(Hint::workspace(
         payment.workspace_id,
         match purpose {
-            Purpose::Credits { .. } => Topic::Credits,
+            Purpose::Credits { .. } | Purpose::TopUp { .. } => Topic::Credits,
             _ => Topic::Billing,
         },
     ));
+    let top_up = matches!(purpose, Purpose::TopUp { .. });
     match status {
-        PaymentStatus::Paid => give(tx, catalog, &payment, purpose, now).await,
+        PaymentStatus::Paid => give(tx, catalog, &payment, purpose, now).await?,
         PaymentStatus::Declined => {
             note(tx, &payment, &purpose, EventType::BillingPaymentFailed).await?;
-            engine::not_paid(tx, &payment, &purpose, now).await
+            engine::not_paid(tx, &payment, &purpose, now).await?;
         }
-        PaymentStatus::Expired => engine::not_paid(tx, &payment, &purpose, now).await,
-        _ => Ok(()),
+        PaymentStatus::Expired => engine::not_paid(tx, &payment, &purpose, now).await?,
+        _ => {}
     }
+    if ended && top_up {
+        credits::top_up::ended(tx, &payment, status, now).await?;
+    }
+    Ok(())
 }
 
 /// Gives what was paid for.
@@ -242,10 +247,9 @@ async fn give(
     note(tx, payment, &purpose, EventType::BillingPaymentSucceeded).await?;
     invoices::issue(tx, catalog, payment, purpose.describe(), now).await?;
     match purpose {
-        Purpose::Credits { credits } => {
-            let once = payment.id.to_string();
-            credits::store::purchase(tx, payment.workspace_id, &buyer(payment), credits, &once)
-                .await?;
+        Purpose::Credits { credits } | Purpose::TopUp { credits } => {
+            let (once, origin) = (payment.id.to_string(), by(payment, &purpose));
+            credits::store::purchase(tx, payment.workspace_id, &origin, credits, &once).await?;
             // It may have been paid back before it was told that it was paid.
             take_back(tx, payment, payment.refunded).await.map(|_| ())
         }
@@ -271,7 +275,7 @@ async fn take_back(
     payment: &payment::Model,
     refunded: Money,
 ) -> Result<i64, AppError> {
-    let Purpose::Credits { credits } = purpose(payment)? else {
+    let (Purpose::Credits { credits } | Purpose::TopUp { credits }) = purpose(payment)? else {
         return Ok(0);
     };
     let (whole, back) = (payment.amount.cents(), refunded.cents());
@@ -358,18 +362,20 @@ async fn note(
     {
         return Ok(());
     }
-    let origin = match purpose {
-        // Nobody did it: its time had come.
-        Purpose::Renewal { .. } => Origin::system(),
-        _ => buyer(payment),
-    };
+    let origin = by(payment, purpose);
     let data = json!({"payment": payment.id, "amount": payment.amount, "for": purpose.describe()});
     let event = NewEvent::in_workspace(payment.workspace_id, what, data);
     events::record(tx, origin, event).await.map(|_| ())
 }
 
-fn buyer(payment: &payment::Model) -> Origin {
-    Origin::person(payment.buyer_id, &payment.buyer_name)
+/// Who did it. What is charged without asking, nobody did: its time had come.
+fn by(payment: &payment::Model, purpose: &Purpose) -> Origin {
+    match purpose {
+        Purpose::Renewal { .. } | Purpose::TopUp { .. } => Origin::system(),
+        Purpose::Credits { .. } | Purpose::Subscribe { .. } | Purpose::Change { .. } => {
+            Origin::person(payment.buyer_id, &payment.buyer_name)
+        }
+    }
 }
 
 pub fn purpose(payment: &payment::Model) -> Result<Purpose, AppError> {
@@ -445,8 +451,8 @@ async fn ask_for_who_waits(
     Ok(())
 }
 
-/// What becomes of a payment of which the provider knows nothing. A renewal is charged, unless somebody has paid by hand
-/// meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
+/// What becomes of a payment of which the provider knows nothing. A renewal or top-up is charged, unless somebody has
+/// paid the month by hand meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
 /// its way there.
 async fn unknown(
     house: &House,
@@ -458,7 +464,7 @@ async fn unknown(
         Purpose::Renewal { .. } if !engine::waits_for(house, payment).await? => {
             Ok(Some(PaymentStatus::Expired.into()))
         }
-        Purpose::Renewal { .. } => {
+        Purpose::Renewal { .. } | Purpose::TopUp { .. } => {
             let new = NewPayment {
                 workspace: payment.workspace_id,
                 buyer: (payment.buyer_id, &payment.buyer_name),

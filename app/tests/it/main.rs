@@ -19,5 +19,6 @@ mod secrets;
 mod session;
 mod support;
 mod tidy;
+mod top_up;
 mod webhooks;
 mod workspace;

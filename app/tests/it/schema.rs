@@ -95,6 +95,7 @@ async fn check(kind: Kind) {
         of_entity(entity::CreditGrant),
         of_entity(entity::CreditHold),
         of_entity(entity::CreditPart),
+        of_entity(entity::CreditTopUp),
         of_entity(entity::Payment),
         of_entity(entity::PaymentEvent),
         of_entity(entity::SimulatedCard),

@@ -1,9 +1,10 @@
 //! `/credits`.
 
-use app::domain::{CreditEntryId, CreditHoldId};
+use app::domain::{AppError, CreditEntryId, CreditHoldId};
 use app::house::House;
+use app::session::Agent;
 use app::settings::credits::wire::{BalanceOut, CaptureIn, EntryOut, HoldIn, HoldOut, SpendIn};
-use app::settings::credits::{holds, store, view};
+use app::settings::credits::{holds, store, top_up, view};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -69,8 +70,24 @@ pub async fn spend(
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
-    let entry = store::spend(open.tx(), &caller.agent, &wanted, name.as_deref()).await?;
+    let entry = match store::spend(open.tx(), &caller.agent, &wanted, name.as_deref()).await {
+        Ok(entry) => entry,
+        Err(error) => {
+            drop(open);
+            return Err(refused(&house, &caller.agent, error).await);
+        }
+    };
     open.keep(StatusCode::CREATED, &entry).await
+}
+
+/// Too few credits are a reason to top up, though nothing else stays of what was asked.
+async fn refused(house: &House, agent: &Agent, error: AppError) -> Problem {
+    if let AppError::CreditsShort { needed, balance } = error
+        && let Err(failure) = top_up::fell_short(house, agent, needed, balance).await
+    {
+        return failure.into();
+    }
+    error.into()
 }
 
 /// Reserve credits
@@ -92,7 +109,13 @@ pub async fn reserve(
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
-    let hold = holds::reserve(open.tx(), &caller.agent, &wanted, life).await?;
+    let hold = match holds::reserve(open.tx(), &caller.agent, &wanted, life).await {
+        Ok(hold) => hold,
+        Err(error) => {
+            drop(open);
+            return Err(refused(&house, &caller.agent, error).await);
+        }
+    };
     open.keep(StatusCode::CREATED, &hold).await
 }
 

@@ -7,6 +7,7 @@ use app::billing::engine;
 use app::domain::{AppError, Timestamp};
 use app::house::House;
 use app::payments::{simulated, store};
+use app::settings::credits::top_up;
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub async fn round(house: &House, now: Timestamp) -> Result<(), AppError> {
     simulated::pass(house, now).await?;
     simulated::tell(house, now).await?;
     engine::pass(house, now).await?;
+    top_up::pass(house, now).await?;
     store::look_again(house, now).await?;
     house.payments().forget_gone(house).await?;
     Ok(())

@@ -416,6 +416,14 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             vec![form_workspace(), ("form[low_mark]", s("300"))],
         ),
         (
+            "set_top_up",
+            vec![
+                form_workspace(),
+                ("form[package]", s("1000")),
+                ("form[limit]", s("100")),
+            ],
+        ),
+        (
             "load_billing",
             vec![
                 workspace(),

@@ -84,6 +84,28 @@ both! {
         assert_eq!(sum, balance(server, &key).await);
     }
 
+    async fn too_little_is_402_and_tops_up_where_that_is_on(server) {
+        use app::settings::credits::model::TopUp;
+        let key = make_key(&server.house, CREDITS).await;
+        let cookie = server.cookies["adam"].expose().to_owned();
+        let caller = app::session::Caller::new(server.house.clone(), crate::support::info(), Some(cookie));
+        let adam = caller.actor("acme").await.unwrap();
+        let (house, now) = (&server.house, app::domain::Timestamp::now());
+        app::settings::credits::store::set_low_mark(house, &adam, Some(1)).await.unwrap();
+        let wanted = TopUp { credits: 1000, limit: app::domain::Money::from_cents(10_000) };
+        app::settings::credits::top_up::set(house, &adam, Some(wanted), now).await.unwrap();
+        let there = balance(server, &key).await;
+        for (round, path) in [(0, "/credits/spend"), (1, "/credits/holds")] {
+            let now_there = there + 1000 * round;
+            let body = json!({"feature": "quick_answer", "quantity": now_there + 100, "reference": "chat 4711"});
+            assert_eq!(ask(server, &key, post(path, body)).await.status, 402, "{path}");
+            wheelhouse::work::payments::round(house, now).await.unwrap();
+            assert_eq!(balance(server, &key).await, now_there + 1000, "{path}");
+        }
+        let enough = u32::try_from(there + 100).unwrap();
+        good(server, &key, spend("quick_answer", enough), 201).await;
+    }
+
     async fn too_little_is_402_and_spends_nothing(server) {
         let key = make_key(&server.house, CREDITS).await;
         let before = balance(server, &key).await;

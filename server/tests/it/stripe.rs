@@ -13,9 +13,10 @@ use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, mi
 use app::payments::intake::sign;
 use app::payments::model::{PaymentStatus, Purpose};
 use app::payments::store as payments;
-use app::session::{Actor, Caller};
+use app::session::{Actor, Agent, Caller};
 use app::settings::billing::store::{self as billing, Chosen};
-use app::settings::credits::model::EntryKind;
+use app::settings::credits::model::{EntryKind, TopUp};
+use app::settings::credits::top_up;
 use app::settings::credits::verify::verify;
 use app::settings::workspace::model::NewWorkspaceForm;
 use app::settings::workspace::store as workspaces;
@@ -312,6 +313,30 @@ both! {
         work(server, again).await;
         assert_eq!(plan(server, workspace).await.status, SubscriptionStatus::Active);
         assert_eq!(stand_in.taken(&customer).await.len(), 4);
+        adds_up(server).await;
+    }
+
+    async fn a_top_up_is_charged_to_the_card_of_the_subscription(server) {
+        let stand_in = stripe(server).await;
+        let greta = on_trial(server).await;
+        subscribe(server, &stand_in, &greta, GOOD).await;
+        let wanted = TopUp { credits: 1000, limit: Money::from_cents(10_000) };
+        top_up::set(&server.house, &greta, Some(wanted), Timestamp::now()).await.unwrap();
+        let agent = Agent::from(greta.clone());
+        top_up::fell_short(&server.house, &agent, 2000, 1500).await.unwrap();
+        for _ in 0..2 {
+            top_up::pass(&server.house, Timestamp::now()).await.unwrap();
+            work(server, Timestamp::now()).await;
+        }
+        let customer = customer(server, greta.workspace()).await;
+        let taken: Vec<Value> = stand_in.taken(&customer).await;
+        let amounts: HashSet<i64> = taken.iter().filter_map(|one| one["amount"].as_i64()).collect();
+        assert_eq!(amounts, HashSet::from([4900, 2900]));
+        let paid = last(server, greta.workspace()).await;
+        assert_eq!(lines(server, paid.id).await, [(EntryKind::Purchase, 1000)]);
+        // Paid back, it is found without a page.
+        payments::refund(&server.house, paid.id, None).await.unwrap();
+        assert_eq!(lines(server, paid.id).await[1..], [(EntryKind::Refund, -1000)]);
         adds_up(server).await;
     }
 

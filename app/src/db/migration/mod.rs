@@ -17,6 +17,7 @@ mod m0010_low_credits;
 mod m0011_subscriptions;
 mod m0012_invoices;
 mod m0013_stripe;
+mod m0014_top_up;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_subscriptions::Migration),
             Box::new(m0012_invoices::Migration),
             Box::new(m0013_stripe::Migration),
+            Box::new(m0014_top_up::Migration),
         ]
     }
 }

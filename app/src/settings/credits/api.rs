@@ -1,13 +1,14 @@
 use leptos::prelude::*;
 
-use super::model::{BuyForm, CreditsView, LowMarkForm};
+use super::model::{BuyForm, CreditsView, LowMarkForm, TopUpForm};
 use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
 
 #[cfg(feature = "ssr")]
 use {
-    super::{store, view},
+    super::{store, top_up, view},
+    crate::domain::Timestamp,
     crate::payments::{self, model::Purpose},
     crate::session::caller,
 };
@@ -41,15 +42,27 @@ pub async fn set_low_mark(#[server(default)] form: LowMarkForm) -> Result<Done, 
     Ok(Done::said("Changes saved"))
 }
 
+#[server(output = Compact)]
+pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&form.workspace).await?;
+    let wanted = form.parse().map_err(AppError::Invalid)?;
+    top_up::set(caller.house(), &actor, wanted, Timestamp::now()).await?;
+    Ok(Done::said(if wanted.is_some() {
+        "Automatic top-up is on"
+    } else {
+        "Automatic top-up is off"
+    }))
+}
+
 /// Leads to the page on which a package is paid. The price is the catalogue's.
 #[server(output = Compact)]
 pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let packages = &caller.house().catalog().packages;
-    let package = packages
-        .iter()
-        .find(|package| form.credits.parse() == Ok(package.credits))
+    let credits = form.credits.parse().ok();
+    let package = credits
+        .and_then(|credits| caller.house().catalog().package(credits))
         .ok_or_else(|| AppError::field("credits", "Choose one of the packages"))?;
     let page = format!("/w/{}/settings/credits", actor.slug());
     let purpose = Purpose::Credits {

@@ -13,6 +13,8 @@ pub mod seed;
 #[cfg(feature = "ssr")]
 pub mod store;
 #[cfg(feature = "ssr")]
+pub mod top_up;
+#[cfg(feature = "ssr")]
 mod usage;
 #[cfg(feature = "ssr")]
 pub mod verify;

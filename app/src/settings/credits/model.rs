@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{CreditPackage, Feature, named};
 use crate::domain::{
-    CreditEntryId, FieldErrors, Timestamp, WorkspaceId, days, grouped, hours, minutes,
+    CreditEntryId, FieldErrors, Money, Timestamp, WorkspaceId, days, grouped, hours, minutes,
 };
 use crate::payments::model::PaymentView;
 
@@ -89,6 +89,7 @@ pub struct CreditsView {
     /// From which balance on people are warned: as was said here, and as it is where nothing was.
     pub low_mark: Option<i64>,
     pub usual_low_mark: i64,
+    pub top_up: TopUpView,
     /// How long it lasts at the pace of the last days; nothing where nothing was used.
     pub lasts: Option<Lasts>,
     /// What it buys of the features that are used most.
@@ -115,6 +116,74 @@ impl CreditsView {
 pub struct BuyForm {
     pub workspace: String,
     pub credits: String,
+}
+
+/// What is bought without asking when few credits are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopUp {
+    /// The package, by how many credits it holds.
+    pub credits: u32,
+    /// What may be charged in a calendar month, in UTC.
+    pub limit: Money,
+}
+
+/// Automatic top-up as it is set up, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopUpView {
+    /// Nothing: it is off.
+    pub now: Option<TopUp>,
+    /// Whether there is a subscription whose card can be charged.
+    pub possible: bool,
+    /// What was charged this month.
+    pub charged: Money,
+    /// Whether the last charge was declined.
+    pub paused: bool,
+    pub under_way: bool,
+}
+
+/// How automatic top-up is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TopUpForm {
+    pub workspace: String,
+    /// Empty: off.
+    pub package: String,
+    /// Dollars.
+    pub limit: String,
+}
+
+/// Nobody means to be charged more in a month.
+const HIGHEST_LIMIT: i64 = 1_000_000;
+
+impl TopUpForm {
+    /// Nothing where it is to be off.
+    pub fn parse(&self) -> Result<Option<TopUp>, FieldErrors> {
+        if self.package.is_empty() {
+            return Ok(None);
+        }
+        let mut errors = FieldErrors::new();
+        let credits = self.package.parse().ok();
+        if credits.is_none() {
+            errors.add("package", "Choose one of the packages");
+        }
+        let digits: String = self
+            .limit
+            .chars()
+            .filter(|c| !matches!(c, ',' | ' ' | '$'))
+            .collect();
+        let dollars = digits.parse::<i64>().ok();
+        let dollars = dollars.filter(|dollars| (1..=HIGHEST_LIMIT).contains(dollars));
+        if dollars.is_none() {
+            errors.add("limit", "Enter whole dollars, like 100");
+        }
+        match (credits, dollars) {
+            (Some(credits), Some(dollars)) => Ok(Some(TopUp {
+                credits,
+                limit: Money::from_cents(dollars * 100),
+            })),
+            _ => Err(errors),
+        }
+    }
 }
 
 /// From which balance on people are to be warned.

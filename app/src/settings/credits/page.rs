@@ -3,15 +3,15 @@ use leptos_meta::Title;
 
 use server_fn::ServerFn;
 
-use super::api::{BuyCredits, LoadCredits, SetLowMark};
+use super::api::{BuyCredits, LoadCredits, SetLowMark, SetTopUp};
 use super::chart::chart;
-use super::model::{CreditsView, EntryKind, EntryRow, Lasts};
+use super::model::{CreditsView, EntryKind, EntryRow, Lasts, TopUpView};
 use crate::domain::grouped;
 use crate::live::Topic;
 use crate::payments::notice::outcome;
 use crate::ui::{
-    Badge, Card, Data, Empty, Field, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
-    rows, use_asked, use_slug, view,
+    Badge, Card, Data, Empty, Field, Form, Hidden, Icon, PageHeader, Select, Submit, Time, guarded,
+    icon, rows, use_asked, use_slug, view,
 };
 
 #[component]
@@ -39,6 +39,7 @@ fn credits(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> i
         {packages(data)}
         {costs(data)}
         {warning(data)}
+        {top_up(data)}
         <Card title="Usage" text="Credits spent each day, in UTC.">
             {move || data.with(|view| chart(&view.days))}
         </Card>
@@ -174,6 +175,92 @@ fn warning(data: Data<CreditsView>) -> AnyView {
         </Card>
     }
     .into_any()
+}
+
+/// What is bought without asking.
+fn top_up(data: Data<CreditsView>) -> AnyView {
+    let (workspace, may_change) = data.with_untracked(|view| (view.workspace, view.may_buy));
+    if !may_change {
+        return ().into_any();
+    }
+    let state =
+        move || data.with(|view| top_up_state(&view.top_up, view.low_mark, view.usual_low_mark));
+    // Drawn anew only when it comes or goes: what is typed stays when the page is loaded again.
+    let shown =
+        Memo::new(move |_| data.with(|view| view.top_up.possible || view.top_up.now.is_some()));
+    let limit = Signal::derive(move || {
+        let now = data.with(|view| view.top_up.now);
+        now.map(|now| (now.limit.cents() / 100).to_string())
+            .unwrap_or_default()
+    });
+    let form = move || {
+        if !shown.get() {
+            return ().into_any();
+        }
+        let (now, packages) = data.with_untracked(|view| (view.top_up.now, view.packages.clone()));
+        let mut options = vec![(String::new(), "Off".to_owned())];
+        options.extend(packages.into_iter().map(|(package, _)| {
+            let text = format!(
+                "{} credits for {}",
+                grouped(package.credits.into()),
+                package.price
+            );
+            (package.credits.to_string(), text)
+        }));
+        let selected = now.map(|now| now.credits.to_string()).unwrap_or_default();
+        view! {
+            <Form action=SetTopUp::PATH key="top-up" guard=true>
+                <Hidden name="form[workspace]" value=workspace.to_string()/>
+                <Select name="package" label="Package" options=options selected=selected/>
+                <Field name="limit" label="At most, in dollars a month" value=limit hint="Whole dollars, by the calendar month in UTC"/>
+                <Submit class="button">"Save Changes"</Submit>
+            </Form>
+        }
+        .into_any()
+    };
+    view! {
+        <Card title="Automatic top-up" text="Buys a package with the card of the subscription when the balance falls below the mark above.">
+            {state}
+            {form}
+        </Card>
+    }
+    .into_any()
+}
+
+/// How it stands, in a sentence or two.
+fn top_up_state(view: &TopUpView, low_mark: Option<i64>, usual: i64) -> AnyView {
+    let Some(now) = view.now else {
+        let text = if view.possible {
+            "It is off: nothing is bought unless somebody does."
+        } else {
+            "It charges the card of the subscription. Choose a plan in Billing first."
+        };
+        return view! { <p>{text}</p> }.into_any();
+    };
+    let mark = low_mark.filter(|mark| *mark > 0).unwrap_or(usual);
+    let text = format!(
+        "Below {} credits, {} more are bought. {} of {} was charged this month.",
+        grouped(mark),
+        grouped(now.credits.into()),
+        view.charged,
+        now.limit
+    );
+    let trouble = if view.paused {
+        Some(
+            "The last charge was declined, so it waits. Mend the payment method in Billing, then save here again.",
+        )
+    } else if !view.possible {
+        Some("There is no subscription whose card could be charged: it waits until there is.")
+    } else {
+        None
+    };
+    let trouble = trouble.map(|text| {
+        view! { <div class="callout" data-tone="warning">{icon(Icon::Warning)}<p>{text}</p></div> }
+    });
+    let under_way = view
+        .under_way
+        .then(|| view! { <p class="muted">"A top-up is being charged now."</p> });
+    view! { <p>{text}</p>{under_way}{trouble} }.into_any()
 }
 
 fn costs(data: Data<CreditsView>) -> AnyView {

@@ -84,13 +84,15 @@ impl Book<'_> {
         Ok(())
     }
 
-    /// Says once that credits run low: when the balance falls below the mark, not while it lies there.
+    /// Says once that credits run low: when the balance falls below the mark, not while it lies there. More of them are
+    /// wanted as long as it does.
     pub async fn warn(&mut self, before: i64) -> Result<(), AppError> {
-        let mark = match self.low_mark {
-            Some(mark) => mark,
-            None => usual_mark(&*self.tx, self.workspace, self.mode).await?,
-        };
-        if before < mark || self.balance >= mark {
+        let mark = self.top_up_mark().await?;
+        if self.balance >= mark {
+            return Ok(());
+        }
+        self.want_top_up(mark).await?;
+        if before < mark || self.low_mark == Some(0) {
             return Ok(());
         }
         let data = json!({"balance": self.balance});

@@ -8,6 +8,7 @@ use super::model::{
     times,
 };
 use super::store::put_in_order;
+use super::top_up;
 use super::usage::usual_mark;
 use super::wire::{BalanceOut, EntryOut};
 use crate::catalog::{Catalog, Feature};
@@ -172,6 +173,7 @@ pub async fn page(
     Ok(CreditsView {
         low_mark: account.and_then(|account| account.low_mark),
         usual_low_mark: usual_mark(house.db().read(), agent.workspace(), agent.mode()).await?,
+        top_up: top_up::view(house, agent, now).await?,
         workspace: agent.workspace(),
         may_buy: agent.may(Permission::ManageBilling),
         payment: None,

@@ -1,0 +1,26 @@
+//! What is bought without asking when few credits are left.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{Money, PaymentId, UserId, WorkspaceId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "credit_top_ups")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub workspace_id: WorkspaceId,
+    pub credits: i64,
+    pub monthly_limit: Money,
+    pub payer_id: UserId,
+    pub payer_name: String,
+    pub month: i64,
+    pub charged: Money,
+    pub wanted_below: Option<i64>,
+    pub paused: bool,
+    pub payment_id: Option<PaymentId>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,300 @@
+//! Automatic top-up: when few credits are left, a package is bought with the card of the subscription, up to a limit in
+//! each month. Whoever spends only leaves word that it is wanted; the loop of payments writes the payment down and
+//! charges it, and what was charged is granted as any other purchase is.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
+};
+use serde_json::json;
+
+use super::ledger::Book;
+use super::model::{TopUp, TopUpView};
+use super::usage::usual_mark;
+use crate::catalog::{EventType, Mode};
+use crate::db::Tx;
+use crate::db::entity::{
+    self,
+    credit_top_up::{Column, Model as Row},
+    payment,
+};
+use crate::domain::{AppError, Money, Permission, Timestamp, WorkspaceId};
+use crate::house::House;
+use crate::live::{Hint, Topic};
+use crate::payments::model::{PaymentStatus, Purpose};
+use crate::payments::store::{NewPayment, write_down};
+use crate::session::{Actor, Agent};
+
+/// How many are begun in one round at most.
+const A_ROUND: u64 = 50;
+
+impl Row {
+    /// What was charged in the month of `now`.
+    fn charged_in(&self, now: Timestamp) -> Money {
+        if self.month == now.month() {
+            self.charged
+        } else {
+            Money::from_cents(0)
+        }
+    }
+}
+
+async fn save(tx: &Tx, row: Row) -> Result<(), AppError> {
+    row.into_active_model().reset_all().update(tx).await?;
+    Ok(())
+}
+
+async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Row>, AppError> {
+    Ok(entity::CreditTopUp::find_by_id(workspace)
+        .lock_exclusive()
+        .one(tx)
+        .await?)
+}
+
+impl Book<'_> {
+    /// Below which balance a package is bought: where people are warned, or would be if they had not turned that off.
+    pub(super) async fn top_up_mark(&mut self) -> Result<i64, AppError> {
+        match self.low_mark {
+            Some(mark @ 1..) => Ok(mark),
+            Some(_) | None => usual_mark(&*self.tx, self.workspace, self.mode).await,
+        }
+    }
+
+    /// Leaves word that fewer credits are left than `mark`. Where no top-up is set up, that is no word to anybody.
+    pub(super) async fn want_top_up(&mut self, mark: i64) -> Result<(), AppError> {
+        if self.mode == Mode::Live {
+            want(self.tx, self.workspace, mark, i64::MAX).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Wants one as long as the balance is below `mark`, where a package holds as many as are missing.
+async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Result<(), AppError> {
+    let missing = mark.saturating_sub(balance).max(0);
+    let less = Condition::any()
+        .add(Column::WantedBelow.is_null())
+        .add(Column::WantedBelow.lt(mark));
+    entity::CreditTopUp::update_many()
+        .col_expr(Column::WantedBelow, Expr::value(Some(mark)))
+        .filter(Column::WorkspaceId.eq(workspace))
+        .filter(Column::Paused.eq(false))
+        .filter(Column::Credits.gte(missing))
+        .filter(less)
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Somebody wanted to spend more than there is, of which nothing else stays. What no package would make possible is
+/// more likely a mistake than a need: nothing is bought for it.
+pub async fn fell_short(
+    house: &House,
+    agent: &Agent,
+    needed: i64,
+    balance: i64,
+) -> Result<(), AppError> {
+    if agent.mode() != Mode::Live {
+        return Ok(());
+    }
+    let tx = house.db().begin().await?;
+    want(&tx, agent.workspace(), needed, balance).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Turns it on as said, or off. Whoever does it is who pays.
+pub async fn set(
+    house: &House,
+    actor: &Actor,
+    wanted: Option<TopUp>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    actor.require(Permission::ManageBilling)?;
+    let workspace = actor.workspace();
+    let mut tx = house.db().begin().await?;
+    // The book's lock keeps two from doing this at once.
+    let mut book = Book::open(&mut tx, workspace, Mode::Live).await?;
+    let before = locked(book.tx, workspace).await?;
+    let said = |row: &Row| json!({"credits": row.credits, "monthly_limit": row.monthly_limit});
+    let from = before.as_ref().map(said);
+    match (wanted, before) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => {
+            // A charge that is under way still goes through, and is granted.
+            entity::CreditTopUp::delete_by_id(workspace)
+                .exec(book.tx)
+                .await?;
+        }
+        (Some(TopUp { credits, limit }), before) => {
+            let package = house
+                .catalog()
+                .package(credits)
+                .ok_or_else(|| AppError::field("package", "Choose one of the packages"))?;
+            if limit < package.price {
+                let message = format!("At least {}, the price of one package", package.price);
+                return Err(AppError::field("limit", message));
+            }
+            let subscription = entity::Subscription::find_by_id(workspace);
+            let subscription = subscription.one(book.tx).await?;
+            if !subscription.is_some_and(|row| row.is_running(now)) {
+                return Err(AppError::Conflict(
+                    "Automatic top-up charges the card of the subscription. Choose a plan first."
+                        .to_owned(),
+                ));
+            }
+            let there = before.is_some();
+            let row = Row {
+                workspace_id: workspace,
+                credits: credits.into(),
+                monthly_limit: limit,
+                payer_id: actor.person().id(),
+                payer_name: actor.person().name().to_owned(),
+                month: now.month(),
+                charged: before
+                    .as_ref()
+                    .map_or(Money::from_cents(0), |row| row.charged_in(now)),
+                wanted_below: None,
+                paused: false,
+                payment_id: before.and_then(|row| row.payment_id),
+            };
+            let row = row.into_active_model().reset_all();
+            if there {
+                row.update(book.tx).await?;
+            } else {
+                row.insert(book.tx).await?;
+            }
+        }
+    }
+    let to = wanted.map(|top_up| json!({"credits": top_up.credits, "monthly_limit": top_up.limit}));
+    let data = json!({"from": from, "to": to});
+    book.note(actor.into(), EventType::CreditsTopUpChanged, data)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What is set up, and how it stands.
+pub(super) async fn view(
+    house: &House,
+    agent: &Agent,
+    now: Timestamp,
+) -> Result<TopUpView, AppError> {
+    let db = house.db().read();
+    let row = entity::CreditTopUp::find_by_id(agent.workspace())
+        .one(db)
+        .await?;
+    let subscription = entity::Subscription::find_by_id(agent.workspace())
+        .one(db)
+        .await?;
+    Ok(TopUpView {
+        possible: subscription.is_some_and(|row| row.is_running(now)),
+        charged: row
+            .as_ref()
+            .map_or(Money::from_cents(0), |row| row.charged_in(now)),
+        paused: row.as_ref().is_some_and(|row| row.paused),
+        under_way: row.as_ref().is_some_and(|row| row.payment_id.is_some()),
+        now: row.map(|row| TopUp {
+            credits: u32::try_from(row.credits).unwrap_or(u32::MAX),
+            limit: row.monthly_limit,
+        }),
+    })
+}
+
+/// Writes down what is to be charged where it is wanted; the loop of payments charges it. Answers how many were looked at.
+pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
+    let wanted: Vec<WorkspaceId> = entity::CreditTopUp::find()
+        .filter(Column::WantedBelow.is_not_null())
+        .filter(Column::PaymentId.is_null())
+        .limit(A_ROUND)
+        .select_only()
+        .column(Column::WorkspaceId)
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    for workspace in &wanted {
+        // One that fails does not hold up the others; the next round tries it again.
+        if let Err(error) = begin(house, *workspace, now).await {
+            tracing::warn!(%workspace, %error, "a top-up that is wanted could not be begun");
+        }
+    }
+    Ok(wanted.len())
+}
+
+async fn begin(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+    let mut tx = house.db().begin().await?;
+    let book = Book::open(&mut tx, workspace, Mode::Live).await?;
+    let balance = book.balance;
+    let Some(mut row) = locked(book.tx, workspace).await? else {
+        return Ok(());
+    };
+    if row.payment_id.is_some() {
+        // Another process has seen to it.
+        return Ok(());
+    }
+    let low = row.wanted_below.take().is_some_and(|mark| balance < mark);
+    let subscription = entity::Subscription::find_by_id(workspace);
+    let subscription = subscription.one(book.tx).await?;
+    let runs = subscription.is_some_and(|row| row.is_running(now));
+    let credits = u32::try_from(row.credits).unwrap_or(u32::MAX);
+    let package = house.catalog().package(credits);
+    if package.is_none() {
+        tracing::warn!(%workspace, credits, "a top-up of a package that the catalogue does not have any more");
+    }
+    let charged = row.charged_in(now);
+    let fits = |price: &Money| charged + *price <= row.monthly_limit;
+    let price = package.map(|package| package.price).filter(fits);
+    if let Some(price) = price.filter(|_| low && runs && !row.paused) {
+        let purpose = Purpose::TopUp { credits };
+        let new = NewPayment {
+            workspace,
+            buyer: (row.payer_id, &row.payer_name),
+            purpose: &purpose,
+            amount: price,
+            look_at: now,
+        };
+        row.payment_id = Some(write_down(book.tx, &new).await?);
+        row.month = now.month();
+        row.charged = charged + price;
+    }
+    save(book.tx, row).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What became of a charge. Declined, it waits for somebody to look at it: a card that is empty is not tried at every use.
+pub async fn ended(
+    tx: &mut Tx,
+    payment: &payment::Model,
+    status: PaymentStatus,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let workspace = payment.workspace_id;
+    tx.hint(Hint::workspace(workspace, Topic::Credits));
+    let there = entity::Workspace::find_by_id(workspace);
+    if there.one(tx).await?.is_none() {
+        return Ok(());
+    }
+    // In the order in which everybody locks them.
+    let mut book = Book::open(tx, workspace, Mode::Live).await?;
+    let mark = book.top_up_mark().await?;
+    let low = book.balance < mark;
+    let Some(mut row) = locked(book.tx, workspace).await? else {
+        return Ok(());
+    };
+    if row.payment_id != Some(payment.id) {
+        return Ok(());
+    }
+    row.payment_id = None;
+    if status == PaymentStatus::Paid {
+        // One package may not have been enough.
+        row.wanted_below = Some(mark).filter(|_| low);
+    } else {
+        row.paused = status == PaymentStatus::Declined;
+        if row.month == now.month() {
+            row.charged = row.charged - payment.amount.min(row.charged);
+        }
+    }
+    save(book.tx, row).await
+}

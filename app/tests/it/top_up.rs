@@ -1,0 +1,270 @@
+//! Automatic top-up: bought when few credits are left, no more than the month's limit allows, and by nobody who may not.
+
+use app::billing::engine;
+use app::catalog::{Catalog, EventType};
+use app::db::entity::{self, credit_top_up, payment};
+use app::domain::{AppError, Money, Permission, Timestamp, WorkspaceId, minutes};
+use app::payments::model::{PaymentStatus, Purpose};
+use app::payments::{simulated, store as payments};
+use app::session::{Actor, Agent};
+use app::settings::billing::store as billing;
+use app::settings::credits::model::TopUp;
+use app::settings::credits::verify::verify;
+use app::settings::credits::wire::Use;
+use app::settings::credits::{store, top_up, view};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+};
+
+use crate::billing::on_trial;
+use crate::support::{ADAM, CLEO, MIA, World, both};
+
+const PAGE: &str = "/w/acme/settings/credits";
+/// Acme's plan gives 2,000: people are warned below 200.
+const MARK: i64 = 200;
+
+fn thousand(dollars: i64) -> TopUp {
+    TopUp {
+        credits: 1000,
+        limit: Money::from_cents(dollars * 100),
+    }
+}
+
+async fn set(world: &World, actor: &Actor, wanted: TopUp) -> Result<(), AppError> {
+    top_up::set(&world.house, actor, Some(wanted), Timestamp::now()).await
+}
+
+async fn off(world: &World, actor: &Actor) {
+    top_up::set(&world.house, actor, None, Timestamp::now())
+        .await
+        .unwrap();
+}
+
+async fn row(world: &World, workspace: WorkspaceId) -> Option<credit_top_up::Model> {
+    entity::CreditTopUp::find_by_id(workspace)
+        .one(world.house.db().read())
+        .await
+        .unwrap()
+}
+
+/// What was charged or is to be, by top-up, oldest first.
+async fn charges(world: &World, workspace: WorkspaceId) -> Vec<(Money, PaymentStatus)> {
+    let all = entity::Payment::find()
+        .filter(payment::Column::WorkspaceId.eq(workspace))
+        .order_by_asc(payment::Column::Id)
+        .all(world.house.db().read())
+        .await
+        .unwrap();
+    let is_top_up = |payment: &payment::Model| {
+        matches!(payments::purpose(payment).unwrap(), Purpose::TopUp { .. })
+    };
+    let of = all.iter().filter(|payment| is_top_up(payment));
+    of.map(|payment| (payment.amount, payment.status)).collect()
+}
+
+async fn balance(world: &World, agent: &Agent) -> i64 {
+    view::balance(&world.house, agent).await.unwrap().total()
+}
+
+async fn spend(world: &World, agent: &Agent, credits: i64) -> Result<(), AppError> {
+    let times = u32::try_from(credits).unwrap();
+    let wanted = Use::new(&Catalog::built_in(), "quick_answer", Some(times), None).unwrap();
+    let mut tx = world.house.db().begin().await.unwrap();
+    store::spend(&mut tx, agent, &wanted, None).await?;
+    tx.commit().await.unwrap();
+    Ok(())
+}
+
+/// Spends until so many are left.
+async fn leave(world: &World, agent: &Agent, credits: i64) {
+    let mut gone = balance(world, agent).await - credits;
+    while gone > 0 {
+        let part = gone.min(10_000);
+        spend(world, agent, part).await.unwrap();
+        gone -= part;
+    }
+}
+
+/// Puts a card in place that works, or that does not.
+async fn card(world: &World, actor: &Actor, works: bool) {
+    let page = billing::manage(&world.house, actor, PAGE).await.unwrap();
+    let token = page.strip_prefix("/pay/card/").unwrap();
+    simulated::set_card(&world.house, token, works)
+        .await
+        .unwrap();
+}
+
+/// What the worker does by `now`.
+async fn work(world: &World, now: Timestamp) {
+    engine::pass(&world.house, now).await.unwrap();
+    top_up::pass(&world.house, now).await.unwrap();
+    payments::look_again(&world.house, now).await.unwrap();
+    simulated::tell(&world.house, now).await.unwrap();
+}
+
+async fn acme(world: &World) -> (Actor, Agent) {
+    let adam = world.actor(ADAM, "acme").await;
+    card(world, &adam, true).await;
+    (adam, world.actor(MIA, "acme").await.into())
+}
+
+both! {
+    async fn few_credits_left_are_topped_up_once_by_nobody(world) {
+        let (adam, mia) = acme(world).await;
+        set(world, &adam, thousand(100)).await.unwrap();
+        leave(world, &mia, MARK).await;
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await, [], "not below yet");
+        spend(world, &mia, 1).await.unwrap();
+        spend(world, &mia, 1).await.unwrap();
+        for _ in 0..3 {
+            work(world, Timestamp::now()).await;
+        }
+        let paid = (Money::from_cents(2900), PaymentStatus::Paid);
+        assert_eq!(charges(world, adam.workspace()).await, [paid]);
+        assert_eq!(balance(world, &mia).await, MARK - 2 + 1000);
+        let view = view::page(&world.house, &adam.clone().into(), None, None).await.unwrap().top_up;
+        assert_eq!((view.now, view.charged), (Some(thousand(100)), Money::from_cents(2900)));
+        assert!(view.possible && !view.paused && !view.under_way);
+        let bought = view::entries(&world.house, &mia, None, None, 1).await.unwrap().remove(0);
+        assert_eq!((bought.amount, bought.actor.kind.as_str()), (1000, "system"));
+        assert_eq!(verify(world.house.db().read()).await.unwrap(), []);
+    }
+
+    async fn the_months_limit_holds(world) {
+        let (adam, mia) = acme(world).await;
+        set(world, &adam, thousand(60)).await.unwrap();
+        for _ in 0..4 {
+            leave(world, &mia, 10).await;
+            work(world, Timestamp::now()).await;
+        }
+        assert_eq!(charges(world, adam.workspace()).await.len(), 2, "three would be $87");
+        assert_eq!(balance(world, &mia).await, 10);
+        // Saving again is no way around it, and a new month is a new limit.
+        set(world, &adam, thousand(60)).await.unwrap();
+        spend(world, &mia, 1).await.unwrap();
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await.len(), 2);
+        let mut last_month = row(world, adam.workspace()).await.unwrap();
+        last_month.month -= 1;
+        let tx = world.house.db().begin().await.unwrap();
+        last_month.into_active_model().reset_all().update(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        spend(world, &mia, 1).await.unwrap();
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await.len(), 3);
+    }
+
+    async fn where_one_package_is_not_enough_more_are_bought(world) {
+        let (adam, mia) = acme(world).await;
+        store::set_low_mark(&world.house, &adam, Some(2500)).await.unwrap();
+        set(world, &adam, thousand(100)).await.unwrap();
+        leave(world, &mia, 100).await;
+        for _ in 0..5 {
+            work(world, Timestamp::now()).await;
+        }
+        assert_eq!(charges(world, adam.workspace()).await.len(), 3, "to 3,100, which is not below 2,500");
+        assert_eq!(balance(world, &mia).await, 3100);
+    }
+
+    async fn a_use_that_costs_more_than_there_is_tops_up_too(world) {
+        let (adam, mia) = acme(world).await;
+        store::set_low_mark(&world.house, &adam, Some(50)).await.unwrap();
+        set(world, &adam, thousand(100)).await.unwrap();
+        leave(world, &mia, 60).await;
+        let short = spend(world, &mia, 100).await;
+        assert_eq!(short, Err(AppError::CreditsShort { needed: 100, balance: 60 }));
+        top_up::fell_short(&world.house, &mia, 1_061, 60).await.unwrap();
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await, [], "no package would have been enough");
+        top_up::fell_short(&world.house, &mia, 100, 60).await.unwrap();
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await.len(), 1);
+        spend(world, &mia, 100).await.unwrap();
+    }
+
+    async fn a_declined_card_is_not_tried_again_until_somebody_has_looked(world) {
+        let (adam, mia) = acme(world).await;
+        set(world, &adam, thousand(100)).await.unwrap();
+        card(world, &adam, false).await;
+        let failed = world.events(EventType::BillingPaymentFailed).await;
+        leave(world, &mia, 100).await;
+        work(world, Timestamp::now()).await;
+        for _ in 0..3 {
+            spend(world, &mia, 1).await.unwrap();
+            work(world, Timestamp::now()).await;
+        }
+        let declined = (Money::from_cents(2900), PaymentStatus::Declined);
+        assert_eq!(charges(world, adam.workspace()).await, [declined]);
+        assert_eq!(world.events(EventType::BillingPaymentFailed).await, failed + 1);
+        let now = row(world, adam.workspace()).await.unwrap();
+        assert!(now.paused && now.payment_id.is_none());
+        assert_eq!(now.charged, Money::from_cents(0), "what was declined counts for nothing");
+        card(world, &adam, true).await;
+        set(world, &adam, thousand(100)).await.unwrap();
+        spend(world, &mia, 1).await.unwrap();
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await[1].1, PaymentStatus::Paid);
+    }
+
+    async fn turned_off_nothing_is_bought_and_what_is_under_way_is_granted(world) {
+        let (adam, mia) = acme(world).await;
+        set(world, &adam, thousand(100)).await.unwrap();
+        leave(world, &mia, 100).await;
+        top_up::pass(&world.house, Timestamp::now()).await.unwrap();
+        off(world, &adam).await;
+        off(world, &adam).await;
+        assert_eq!(world.events(EventType::CreditsTopUpChanged).await, 2, "on and off");
+        work(world, Timestamp::now()).await;
+        assert_eq!(balance(world, &mia).await, 1100, "it was under way");
+        leave(world, &mia, 10).await;
+        work(world, Timestamp::now()).await;
+        assert_eq!(charges(world, adam.workspace()).await.len(), 1);
+    }
+
+    async fn a_crash_between_charge_and_answer_charges_once(world) {
+        use app::payments::port::Provider;
+        let (adam, mia) = acme(world).await;
+        set(world, &adam, thousand(100)).await.unwrap();
+        leave(world, &mia, 100).await;
+        top_up::pass(&world.house, Timestamp::now()).await.unwrap();
+        let id = row(world, adam.workspace()).await.unwrap().payment_id.unwrap();
+        let waits = entity::Payment::find_by_id(id).one(world.house.db().read()).await.unwrap().unwrap();
+        let purpose = payments::purpose(&waits).unwrap();
+        let new = payments::NewPayment {
+            workspace: waits.workspace_id,
+            buyer: (waits.buyer_id, &waits.buyer_name),
+            purpose: &purpose,
+            amount: waits.amount,
+            look_at: waits.created_at,
+        };
+        // Charged, and the program stops before it hears of it.
+        simulated::Simulated.charge(&world.house, &new.order(id)).await.unwrap();
+        for _ in 0..3 {
+            work(world, Timestamp::now().after(minutes(2))).await;
+        }
+        assert_eq!(charges(world, adam.workspace()).await.len(), 1);
+        assert_eq!(balance(world, &mia).await, 1100);
+    }
+
+    async fn only_who_manages_billing_sets_it_and_only_with_a_subscription(world) {
+        for email in [MIA, CLEO] {
+            let actor = world.actor(email, "acme").await;
+            let refused = set(world, &actor, thousand(100)).await.unwrap_err();
+            assert_eq!(refused, AppError::Forbidden { permission: Permission::ManageBilling });
+        }
+        let adam = world.actor(ADAM, "acme").await;
+        let names = |error: AppError, field: &str| match error {
+            AppError::Invalid(errors) => errors.get(field).is_some(),
+            _ => false,
+        };
+        let small = set(world, &adam, thousand(28)).await.unwrap_err();
+        assert!(names(small, "limit"));
+        let odd = TopUp { credits: 1234, limit: Money::from_cents(10_000) };
+        let odd = set(world, &adam, odd).await.unwrap_err();
+        assert!(names(odd, "package"));
+        let fresh = on_trial(world, "fresh").await;
+        assert!(matches!(set(world, &fresh, thousand(100)).await, Err(AppError::Conflict(_))));
+        assert!(row(world, fresh.workspace()).await.is_none());
+    }
+}
