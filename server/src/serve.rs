@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use app::billing::engine;
 use app::db::{Db, seed};
 use app::house::{House, Site};
 use app::keyring::Keyring;
@@ -206,6 +207,15 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     } else {
         Vec::new()
     };
+    let missing = engine::plans_that_are_missing(&house).await;
+    let missing = missing.context("looking for plans that are subscribed to")?;
+    if !missing.is_empty() {
+        let problem = format!(
+            "lacks plans that workspaces are subscribed to, by these ids: {}",
+            missing.join(", ")
+        );
+        return Err(ConfigError::new("WHEELHOUSE_CATALOG", problem).into());
+    }
     let options = leptos_options(&config)?;
     let listener = TcpListener::bind(config.addr).await.map_err(|error| {
         let problem = format!("cannot listen on {}: {error}", config.addr);

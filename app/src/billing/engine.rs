@@ -97,6 +97,32 @@ pub fn plan_in_use<'a>(catalog: &'a Catalog, row: &Subscription) -> Option<&'a P
     catalog.plan(row.plan.as_ref().unwrap_or(&catalog.trial_plan))
 }
 
+/// The plans that the catalogue does not have though somebody pays for them, or is to: nobody could renew those.
+pub async fn plans_that_are_missing(house: &House) -> Result<Vec<String>, AppError> {
+    use subscription::Column;
+    let live = [SubscriptionStatus::Active, SubscriptionStatus::PastDue];
+    let mut missing = Vec::new();
+    for column in [Column::Plan, Column::NextPlan] {
+        let plans: Vec<String> = entity::Subscription::find()
+            .filter(Column::Status.is_in(live))
+            .filter(column.is_not_null())
+            .select_only()
+            .column(column)
+            .distinct()
+            .into_tuple()
+            .all(house.db().read())
+            .await?;
+        missing.extend(
+            plans
+                .into_iter()
+                .filter(|plan| house.catalog().plan(plan).is_none()),
+        );
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    Ok(missing)
+}
+
 /// What a workspace may use. Whoever is let in may ask.
 pub async fn entitlements(
     house: &House,

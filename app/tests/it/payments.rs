@@ -12,6 +12,8 @@ use app::payments::store;
 use app::session::Actor;
 use app::settings::credits::model::EntryKind;
 use app::settings::credits::verify::verify;
+use app::settings::credits::wire::Use;
+use app::settings::credits::{store as ledger, view};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
@@ -108,6 +110,34 @@ both! {
         assert_eq!(view.sentence(), "The payment of $29 for 1,000 credits went through. Thank you.");
         let again = simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
+        adds_up(world).await;
+    }
+
+    async fn what_is_paid_back_takes_back_what_is_not_spent(world) {
+        let adam = world.actor(ADAM, "acme").await;
+        let (id, checkout) = begin(world, &adam).await;
+        assert!(store::refund(&world.house, id, None).await.is_err(), "nothing is paid yet");
+        simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap();
+        // The plan's credits go first, then older purchases: of these 1,000 all but 300 are used.
+        let agent = adam.clone().into();
+        let there = view::balance(&world.house, &agent).await.unwrap().total();
+        let mut tx = world.house.db().begin().await.unwrap();
+        let wanted = Use::new(world.house.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
+        ledger::spend(&mut tx, &agent, &wanted.unwrap(), None).await.unwrap();
+        tx.commit().await.unwrap();
+        let half = store::refund(&world.house, id, Some(Money::from_cents(1450))).await.unwrap();
+        assert_eq!(half, Money::from_cents(1450));
+        let left = async || view::balance(&world.house, &agent).await.unwrap().total();
+        assert_eq!(left().await, 0, "500 were due, and 300 are there");
+        for _ in 0..2 {
+            simulated::tell(&world.house, Timestamp::now()).await.unwrap();
+        }
+        assert_eq!(payment(world, id).await.refunded, half);
+        assert_eq!(world.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
+        let more = store::refund(&world.house, id, Some(Money::from_cents(1451))).await;
+        assert!(matches!(more, Err(AppError::Conflict(_))), "{more:?}");
+        store::refund(&world.house, id, None).await.unwrap();
+        assert_eq!((payment(world, id).await.refunded, left().await), (PRICE, 0));
         adds_up(world).await;
     }
 

@@ -217,6 +217,28 @@ fn a_served_demo_is_healthy_and_a_house_of_ones_own_is_no_demo() {
         .output()
         .unwrap();
     assert_eq!(none.status.code(), Some(1), "{}", said(&none).1);
+    let none = wheelhouse(folder.path())
+        .args([
+            "refund-payment",
+            "--payment",
+            "pay_01h455vb4pex5vsknk084sn02q",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(none.status.code(), Some(1), "{}", said(&none).1);
+
+    // A catalogue without the plan that Acme pays for.
+    let catalog = include_str!("../../../app/src/catalog/catalog.toml").replace("scale", "large");
+    let other = folder.path().join("other.toml");
+    std::fs::write(&other, catalog).unwrap();
+    let output = wheelhouse(folder.path())
+        .arg("serve")
+        .env("WHEELHOUSE_ADDR", "127.0.0.1:0")
+        .env("WHEELHOUSE_CATALOG", &other)
+        .output()
+        .unwrap();
+    refuses(&output, "WHEELHOUSE_CATALOG");
+    assert!(said(&output).1.contains("scale"), "{}", said(&output).1);
 
     let own = Folder::new();
     create_owner(
