@@ -108,6 +108,16 @@ export class Server {
     execFileSync(PYTHON, ["-c", code, path.join(this.folder, "wheelhouse.db"), String(days)]);
   }
 
+  /** Makes a key of a workspace, as an operator does. */
+  makeKey(workspace: string): string {
+    const printed = execFileSync(BINARY, ["create-key", "--workspace", workspace, "--name", "End to end"], {
+      cwd: this.folder,
+      encoding: "utf8",
+      env: { PATH: process.env.PATH, HOME: this.folder, WHEELHOUSE_DATABASE_URL: `sqlite://${this.folder}/wheelhouse.db` },
+    });
+    return printed.trim().split("\n").at(-1)!.trim();
+  }
+
   /** What the server has said so far. */
   log(): string {
     return this.lines.join("");

@@ -140,6 +140,48 @@ test("when to warn of a low balance is the workspace's own choice", async ({ pag
   await expect(warning.getByLabel("Warn below")).toHaveValue("1500");
 });
 
+test("few credits left are topped up, as far as was said", async ({ page, server, scripts, browserConsole }) => {
+  browserConsole.allowStatus(422);
+  await signIn(page, person.adam);
+  await visit(page, PAGE);
+  const before = await balance(page);
+  const topUp = card(page, "Automatic top-up");
+  await expect(topUp).toContainText("It is off");
+  await topUp.getByLabel("Package").selectOption("1,000 credits for $29");
+  await topUp.getByLabel("At most, in dollars a month").fill("10");
+  await press(page, topUp.getByRole("button", { name: "Save Changes" }));
+  await expect(topUp.getByText("At least $29, the price of one package")).toBeVisible();
+  await expect(topUp.getByLabel("At most, in dollars a month")).toHaveValue("10");
+  await expect(topUp.getByLabel("Package")).toHaveValue("1000");
+  await topUp.getByLabel("At most, in dollars a month").fill("60");
+  await press(page, topUp.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, "Automatic top-up is on");
+  await expect(topUp.getByLabel("Package")).toHaveValue("1000");
+  await expect(topUp).toContainText(/Below [\d,]+ credits, 1,000 more are bought\. \$0 of \$60 was charged this month\./);
+
+  const warning = card(page, "Low balance");
+  await warning.getByLabel("Warn below").fill("1,000,000");
+  await press(page, warning.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, "Changes saved");
+  const spent = await fetch(`${server.url}/api/v1/credits/spend`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.makeKey("acme")}`, "content-type": "application/json" },
+    body: JSON.stringify({ feature: "quick_answer" }),
+  });
+  expect(spent.status).toBe(201);
+  await expect(async () => {
+    if (!scripts) await page.reload();
+    await expect(topUp).toContainText("$58 of $60 was charged this month.", { timeout: scripts ? 15_000 : 500 });
+  }).toPass({ timeout: 15_000 });
+  expect(await balance(page)).toBe(before - 1 + 2000);
+  await expect(page.getByRole("table", { name: "Ledger" }).getByRole("row").nth(1)).toContainText(/Purchased.*\+1,000/);
+
+  await topUp.getByLabel("Package").selectOption("Off");
+  await press(page, topUp.getByRole("button", { name: "Save Changes" }));
+  await expectSaid(page, "Automatic top-up is off");
+  await expect(topUp).toContainText("It is off");
+});
+
 test("the ledger is filtered by its address and taken along as a file", async ({ page }) => {
   await signIn(page, person.adam);
   await visit(page, PAGE);

@@ -11,7 +11,8 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::{use_location, use_navigate};
 use wasm_bindgen::JsCast;
 use web_sys::{
-    FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, UrlSearchParams,
+    Element, FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlSelectElement,
+    HtmlTextAreaElement, UrlSearchParams,
 };
 
 use super::flash::flash_for;
@@ -383,10 +384,26 @@ fn settle(form: &HtmlFormElement, clear: bool) {
                 input.set_default_checked(input.checked());
             } else if let Some(area) = element.dyn_ref::<HtmlTextAreaElement>() {
                 let _ = area.set_default_value(&area.value());
+            } else if let Some(select) = element.dyn_ref::<HtmlSelectElement>() {
+                choose_by_default(select);
             }
         }
     }
     form.reset();
+}
+
+/// Makes what is chosen what a reset chooses.
+fn choose_by_default(select: &HtmlSelectElement) {
+    let Ok(options) = select.query_selector_all("option") else {
+        return;
+    };
+    let chosen = u32::try_from(select.selected_index()).ok();
+    for index in 0..options.length() {
+        let option = options.get(index);
+        if let Some(option) = option.as_ref().and_then(|node| node.dyn_ref::<Element>()) {
+            let _ = option.toggle_attribute_with_force("selected", chosen == Some(index));
+        }
+    }
 }
 
 /// A form in a popover has done its work when it is accepted.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use smtp::Route;
+use webhooks::Lane;
 
 use crate::config::Config;
 use crate::meters::Meters;
@@ -55,9 +56,15 @@ pub fn start(
         courier,
         waits: config.webhook_waits.clone().into(),
     };
-    crew.begin("webhooks", move |house, stop| {
-        webhooks::run(house, settings.clone(), stop)
-    });
+    for (name, lane) in [
+        ("webhooks", Lane::Healthy),
+        ("failing webhooks", Lane::Suspect),
+    ] {
+        let settings = settings.clone();
+        crew.begin(name, move |house, stop| {
+            webhooks::run(house, settings.clone(), lane, stop)
+        });
+    }
     if config.database_url.starts_with("postgres") {
         let url = config.database_url.clone();
         crew.begin("relay", move |house, stop| {

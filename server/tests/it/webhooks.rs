@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use wheelhouse::work::dispatch::dispatch_all;
 use wheelhouse::work::webhooks::attempt::Courier;
 use wheelhouse::work::webhooks::dial::{Resolve, System};
-use wheelhouse::work::webhooks::{self, Settings, send_due, tidy::tidy};
+use wheelhouse::work::webhooks::{self, Lane, Settings, send_due, tidy::tidy};
 
 use crate::support::{Folder, info};
 
@@ -572,7 +572,7 @@ both! {
         }
         world.contacts(10).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(webhooks::run(world.house.clone(), settings(&[300]), stop.clone()));
+        let worker = tokio::spawn(senders(world.house.clone(), settings(&[300]), stop.clone()));
         // Never tried, of endpoints that may still be tried, and put off for longer than what finds its endpoint busy.
         let put_off = async || {
             let open = entity::Webhook::find().filter(entity::webhook::Column::Failures.lt(5)).all(world.house.db().read()).await.unwrap();
@@ -622,7 +622,7 @@ both! {
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
         world.set_status(id, Status::Paused).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(webhooks::run(world.house.clone(), settings(&[1, 1]), stop.clone()));
+        let worker = tokio::spawn(senders(world.house.clone(), settings(&[1, 1]), stop.clone()));
         let mut tx = world.house.db().begin().await.unwrap();
         let sent = store::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
         tx.commit().await.unwrap();
@@ -710,6 +710,14 @@ async fn the_libraries_of_others_verify_what_is_sent() {
     let output = program.wait_with_output().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout), "verified\n");
+}
+
+/// Both senders, as the program runs them.
+async fn senders(house: House, settings: Settings, stop: CancellationToken) {
+    tokio::join!(
+        webhooks::run(house.clone(), settings.clone(), Lane::Healthy, stop.clone()),
+        webhooks::run(house, settings, Lane::Suspect, stop),
+    );
 }
 
 /// Asks once, with a deadline of a second, and says what came of it.
@@ -918,7 +926,7 @@ async fn one_endpoint_among_many_dead_ones_is_served_as_if_alone() {
         })
         .await;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(webhooks::run(
+    let worker = tokio::spawn(senders(
         world.house.clone(),
         settings(&[5, 300]),
         stop.clone(),

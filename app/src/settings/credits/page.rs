@@ -156,7 +156,7 @@ fn warning(data: Data<CreditsView>) -> AnyView {
             <Form action=SetLowMark::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
                 <Field name="low_mark" label="Warn below" value=mark hint=usual/>
-                <Submit class="button">"Save Changes"</Submit>
+                <div class="form-actions"><Submit class="button">"Save Changes"</Submit></div>
             </Form>
         }
         .into_any()
@@ -213,7 +213,7 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
                 <Select name="package" label="Package" options=options selected=selected/>
                 <Field name="limit" label="At most, in dollars a month" value=limit hint="Whole dollars, by the calendar month in UTC"/>
-                <Submit class="button">"Save Changes"</Submit>
+                <div class="form-actions"><Submit class="button">"Save Changes"</Submit></div>
             </Form>
         }
         .into_any()

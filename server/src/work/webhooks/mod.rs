@@ -62,6 +62,18 @@ pub struct Settings {
     pub waits: Arc<[Duration]>,
 }
 
+/// Whose deliveries a sender claims. What is done about endpoints that fail costs more, and while a sender writes it
+/// down it claims nothing: whoever answers has a sender of their own, and does not wait for those who do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Of endpoints that answer, and samples.
+    Healthy,
+    /// Of endpoints that fail, or have never answered.
+    Suspect,
+    /// Of all.
+    Both,
+}
+
 /// A delivery that is held, with all that it takes to send it.
 struct Job {
     held: Held,
@@ -72,6 +84,7 @@ struct Job {
 struct Sender {
     house: House,
     settings: Settings,
+    lane: Lane,
     endpoints: Endpoints<Job>,
     done: VecDeque<(Held, Outcome)>,
     /// Attempts that failed, and are not written down yet.
@@ -85,9 +98,9 @@ struct Sender {
     crowded: Instant,
 }
 
-pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
+pub async fn run(house: House, settings: Settings, lane: Lane, stop: CancellationToken) {
     let (results, mut ended) = mpsc::unbounded_channel();
-    let mut sender = Sender::new(house.clone(), settings, results);
+    let mut sender = Sender::new(house.clone(), settings, lane, results);
     let mut commits = house.db().hub().commits();
     loop {
         // Before looking, so that a commit in between is not missed.
@@ -123,7 +136,7 @@ pub async fn run(house: House, settings: Settings, stop: CancellationToken) {
 /// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
 pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError> {
     let (results, mut ended) = mpsc::unbounded_channel();
-    let mut sender = Sender::new(house.clone(), settings.clone(), results);
+    let mut sender = Sender::new(house.clone(), settings.clone(), Lane::Both, results);
     let mut quiet = false;
     loop {
         if sender.turn(true).await? {
@@ -147,11 +160,13 @@ impl Sender {
     fn new(
         house: House,
         settings: Settings,
+        lane: Lane,
         results: mpsc::UnboundedSender<(Held, Report)>,
     ) -> Self {
         Self {
             house,
             settings,
+            lane,
             endpoints: Endpoints::default(),
             done: VecDeque::new(),
             failed: VecDeque::new(),
@@ -274,9 +289,16 @@ impl Sender {
 
     async fn claim(&mut self) -> Result<bool, AppError> {
         let (healthy, suspect) = self.endpoints.room();
+        let of = |lane, room| {
+            if self.lane == lane || self.lane == Lane::Both {
+                room
+            } else {
+                0
+            }
+        };
         let wanted = Wanted {
-            healthy: healthy.min(BATCH),
-            suspect: suspect.min(SUSPECT_BATCH),
+            healthy: of(Lane::Healthy, healthy.min(BATCH)),
+            suspect: of(Lane::Suspect, suspect.min(SUSPECT_BATCH)),
             full: self.endpoints.full(MOST_LEFT_OUT),
         };
         let Some(claim) = queue::claim(&self.house, &wanted).await? else {
