@@ -514,6 +514,12 @@ impl Provider for Stripe {
             ("payment_method", card),
             ("description", order.description.clone()),
             ("metadata[charge]", order.payment.to_string()),
+            // Nobody is there to be led anywhere; without it Stripe wants to know where they come back to.
+            ("automatic_payment_methods[enabled]", "true".to_owned()),
+            (
+                "automatic_payment_methods[allow_redirects]",
+                "never".to_owned(),
+            ),
             ("off_session", "true".to_owned()),
             ("confirm", "true".to_owned()),
         ];

@@ -327,9 +327,17 @@ impl StandIn {
                 }
                 (status, refund)
             }
+            (&Method::POST, "/v1/payment_intents")
+                if field(&fields, "automatic_payment_methods[allow_redirects]")
+                    != Some("never") =>
+            {
+                wrong("a payment method might redirect: a return_url is missing")
+            }
             _ => {
-                // localstripe does not know of descriptions of charges.
-                fields.retain(|(key, _)| key != "description");
+                // localstripe knows neither descriptions of charges nor automatic payment methods.
+                fields.retain(|(key, _)| {
+                    key != "description" && !key.starts_with("automatic_payment_methods[")
+                });
                 ask_localstripe(method.clone(), path, &fields).await
             }
         }

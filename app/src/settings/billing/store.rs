@@ -11,6 +11,7 @@ use crate::billing::engine::{self, plan_in_use};
 use crate::billing::model::{Details, SMALLEST_CHARGE, SubscriptionStatus, Terms, part};
 use crate::billing::{invoices, seats};
 use crate::catalog::{Catalog, EventType};
+use crate::db::Tx;
 use crate::db::entity::{
     self, invoice, membership, payment, subscription::Model as Subscription, user,
 };
@@ -84,6 +85,12 @@ fn decide(
 async fn row(house: &House, actor: &Actor) -> Result<Subscription, AppError> {
     entity::Subscription::find_by_id(actor.workspace())
         .one(house.db().read())
+        .await?
+        .ok_or(AppError::NotFound)
+}
+
+async fn locked(tx: &Tx, actor: &Actor) -> Result<Subscription, AppError> {
+    engine::locked(tx, actor.workspace())
         .await?
         .ok_or(AppError::NotFound)
 }
@@ -296,9 +303,7 @@ pub async fn choose(
     actor.require(Permission::ManageBilling)?;
     let catalog = house.catalog();
     let mut tx = house.db().begin().await?;
-    let mut row = engine::locked(&tx, actor.workspace())
-        .await?
-        .ok_or(AppError::NotFound)?;
+    let mut row = locked(&tx, actor).await?;
     let Decision { effect, today, .. } = decide(catalog, &row, &terms, now)?;
     if today > agreed {
         return Err(AppError::Conflict(
@@ -386,9 +391,7 @@ fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
 pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
     actor.require(Permission::ManageBilling)?;
     let mut tx = house.db().begin().await?;
-    let mut row = engine::locked(&tx, actor.workspace())
-        .await?
-        .ok_or(AppError::NotFound)?;
+    let mut row = locked(&tx, actor).await?;
     if row.status == SubscriptionStatus::PastDue {
         no_payment_under_way(&row)?;
         engine::end(&mut tx, row, now, "cancelled").await?;
@@ -422,9 +425,7 @@ pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done
 pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
     actor.require(Permission::ManageBilling)?;
     let mut tx = house.db().begin().await?;
-    let mut row = engine::locked(&tx, actor.workspace())
-        .await?
-        .ok_or(AppError::NotFound)?;
+    let mut row = locked(&tx, actor).await?;
     if !row.is_running(now) {
         return Err(AppError::Conflict(
             "The subscription has ended. Choose a plan to go on.".to_owned(),

@@ -86,6 +86,8 @@ pub struct CreditsView {
     pub plan: i64,
     pub purchased: i64,
     pub renews_at: Option<Timestamp>,
+    /// Whether they are given anew then; not on trial, and not where the subscription ends.
+    pub renews: bool,
     /// From which balance on people are warned: as was said here, and as it is where nothing was.
     pub low_mark: Option<i64>,
     pub usual_low_mark: i64,

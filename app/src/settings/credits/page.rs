@@ -51,7 +51,8 @@ fn balance(data: Data<CreditsView>) -> AnyView {
     let plan = move || {
         data.with(|view| {
             let renewed = view.renews_at.map(|at| {
-                view! { <span class="muted small block">"Until "{at.date()}" ("<Time at/>"), then renewed with the plan"</span> }
+                let then = if view.renews { "), then renewed with the plan" } else { ")" };
+                view! { <span class="muted small block">"Until "{at.date()}" ("<Time at/>{then}</span> }
             });
             view! { <strong class="tabular">{grouped(view.plan)}</strong>{renewed} }
         })

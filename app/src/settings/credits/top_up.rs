@@ -18,6 +18,7 @@ use crate::db::entity::{
     self,
     credit_top_up::{Column, Model as Row},
     payment,
+    subscription::Model as Subscription,
 };
 use crate::domain::{AppError, Money, Permission, Timestamp, WorkspaceId};
 use crate::house::House;
@@ -179,14 +180,11 @@ pub async fn set(
 pub(super) async fn view(
     house: &House,
     agent: &Agent,
+    subscription: Option<&Subscription>,
     now: Timestamp,
 ) -> Result<TopUpView, AppError> {
-    let db = house.db().read();
     let row = entity::CreditTopUp::find_by_id(agent.workspace())
-        .one(db)
-        .await?;
-    let subscription = entity::Subscription::find_by_id(agent.workspace())
-        .one(db)
+        .one(house.db().read())
         .await?;
     Ok(TopUpView {
         possible: subscription.is_some_and(|row| row.is_running(now)),

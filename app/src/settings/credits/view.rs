@@ -11,6 +11,7 @@ use super::store::put_in_order;
 use super::top_up;
 use super::usage::usual_mark;
 use super::wire::{BalanceOut, EntryOut};
+use crate::billing::model::SubscriptionStatus;
 use crate::catalog::{Catalog, Feature};
 use crate::csv;
 use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
@@ -170,10 +171,16 @@ pub async fn page(
     let account = entity::CreditAccount::find_by_id((agent.workspace(), agent.mode()))
         .one(house.db().read())
         .await?;
+    let subscription = entity::Subscription::find_by_id(agent.workspace())
+        .one(house.db().read())
+        .await?;
     Ok(CreditsView {
         low_mark: account.and_then(|account| account.low_mark),
         usual_low_mark: usual_mark(house.db().read(), agent.workspace(), agent.mode()).await?,
-        top_up: top_up::view(house, agent, now).await?,
+        renews: subscription
+            .as_ref()
+            .is_some_and(|row| row.status != SubscriptionStatus::Trial && !row.cancelled),
+        top_up: top_up::view(house, agent, subscription.as_ref(), now).await?,
         workspace: agent.workspace(),
         may_buy: agent.may(Permission::ManageBilling),
         payment: None,
