@@ -452,7 +452,7 @@ async fn ask_for_who_waits(
 }
 
 /// What becomes of a payment of which the provider knows nothing. A renewal or top-up is charged, unless somebody has
-/// paid the month by hand meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
+/// paid the month by hand or turned the top-up off meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
 /// its way there.
 async fn unknown(
     house: &House,
@@ -462,6 +462,9 @@ async fn unknown(
     let purpose = purpose(payment)?;
     match purpose {
         Purpose::Renewal { .. } if !engine::waits_for(house, payment).await? => {
+            Ok(Some(PaymentStatus::Expired.into()))
+        }
+        Purpose::TopUp { .. } if !credits::top_up::waits_for(house, payment).await? => {
             Ok(Some(PaymentStatus::Expired.into()))
         }
         Purpose::Renewal { .. } | Purpose::TopUp { .. } => {

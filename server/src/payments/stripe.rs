@@ -55,6 +55,9 @@ impl Stripe {
 #[derive(Debug, Deserialize)]
 struct Customer {
     id: String,
+    /// By somebody at Stripe's own pages.
+    #[serde(default)]
+    deleted: bool,
     #[serde(default)]
     invoice_settings: InvoiceSettings,
 }
@@ -334,9 +337,9 @@ impl Stripe {
     /// The card that is charged: the chosen one, or else the newest.
     async fn card(&self, customer: &str) -> Result<Option<String>, Failure> {
         let path = format!("/v1/customers/{customer}");
-        let known: Customer = match self.api.get(&path, &[]).await {
-            Ok(known) => known,
-            Err(Failure::Missing) => return Ok(None),
+        let known = match self.api.get::<Customer>(&path, &[]).await {
+            Ok(known) if !known.deleted => known,
+            Ok(_) | Err(Failure::Missing) => return Ok(None),
             Err(failure) => return Err(failure),
         };
         if let Some(card) = known.invoice_settings.default_payment_method {
@@ -345,6 +348,16 @@ impl Stripe {
         let query = [("customer", customer), ("type", "card"), ("limit", "1")];
         let cards: List<PaymentMethod> = self.api.get("/v1/payment_methods", &query).await?;
         Ok(cards.data.into_iter().next().map(|card| card.id))
+    }
+
+    /// Forgets what Stripe calls the workspace.
+    async fn forget(&self, house: &House, workspace: WorkspaceId) -> Result<(), AppError> {
+        let tx = house.db().begin().await?;
+        entity::StripeCustomer::delete_by_id(workspace)
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn session(&self, id: &str) -> Result<Option<Session>, Failure> {
@@ -480,15 +493,18 @@ impl Provider for Stripe {
                 "off_session".to_owned(),
             ));
         }
-        let session: Session = self
+        let once = key("checkout", order.payment);
+        let session: Result<Session, Failure> = self
             .api
-            .post(
-                "/v1/checkout/sessions",
-                Some(&key("checkout", order.payment)),
-                &fields,
-            )
-            .await
-            .map_err(failed("opening a page to pay on"))?;
+            .post("/v1/checkout/sessions", Some(&once), &fields)
+            .await;
+        if let Err(Failure::Refused { why, .. }) = &session
+            && why.contains("resource_missing")
+        {
+            // Deleted by somebody at Stripe's own pages: the next time another is made.
+            self.forget(house, order.workspace).await?;
+        }
+        let session = session.map_err(failed("opening a page to pay on"))?;
         let url = session.url.ok_or_else(out_of_reach)?;
         Ok(Checkout {
             id: session.id,
@@ -649,11 +665,7 @@ impl Provider for Stripe {
                 tracing::warn!(%failure, "the card of a workspace that is gone could not be forgotten at Stripe");
                 continue;
             }
-            let tx = house.db().begin().await?;
-            entity::StripeCustomer::delete_by_id(customer.workspace_id)
-                .exec(&tx)
-                .await?;
-            tx.commit().await?;
+            self.forget(house, customer.workspace_id).await?;
         }
         Ok(())
     }

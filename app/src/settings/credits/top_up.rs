@@ -123,7 +123,7 @@ pub async fn set(
     match (wanted, before) {
         (None, None) => return Ok(()),
         (None, Some(_)) => {
-            // A charge that is under way still goes through, and is granted.
+            // What is written down and not charged yet is not charged any more; what is charged is granted.
             entity::CreditTopUp::delete_by_id(workspace)
                 .exec(book.tx)
                 .await?;
@@ -259,6 +259,14 @@ async fn begin(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<
     save(book.tx, row).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Whether this payment is the one that its top-up waits for.
+pub async fn waits_for(house: &House, payment: &payment::Model) -> Result<bool, AppError> {
+    let row = entity::CreditTopUp::find_by_id(payment.workspace_id)
+        .one(house.db().read())
+        .await?;
+    Ok(row.is_some_and(|row| row.payment_id == Some(payment.id)))
 }
 
 /// What became of a charge. Declined, it waits for somebody to look at it: a card that is empty is not tried at every use.
