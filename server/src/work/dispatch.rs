@@ -13,7 +13,8 @@ use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use tokio_util::sync::CancellationToken;
 
-use super::webhooks::fan_out::fan_out;
+use super::webhooks::fan_out::{fan_out, give};
+use super::webhooks::{Claim, Handover};
 use super::{cue, notify};
 
 /// How long to wait without a cue: for events of other processes, and after an error.
@@ -35,8 +36,9 @@ const WAITS: [Duration; 6] = [
 /// How many events are put aside at most. Each is named in the question for the others, and SQLite takes 32,766 values.
 const MOST_ASIDE: usize = 10_000;
 
-pub async fn run(house: House, stop: CancellationToken) {
-    let mut dispatcher = Dispatcher::new(house.clone());
+/// `handover`: by which deliveries are given to the sender of this process.
+pub async fn run(house: House, handover: Handover, stop: CancellationToken) {
+    let mut dispatcher = Dispatcher::new(house.clone(), handover);
     let mut commits = house.db().hub().commits();
     loop {
         commits.mark_unchanged();
@@ -60,35 +62,44 @@ pub async fn run(house: House, stop: CancellationToken) {
 
 /// Dispatches every waiting event; what tests call instead of waiting.
 pub async fn dispatch_all(house: &House) -> Result<(), AppError> {
-    let mut dispatcher = Dispatcher::new(house.clone());
+    dispatch_to(house, &Handover::default()).await
+}
+
+/// The same, for whoever takes what is handed over.
+pub async fn dispatch_to(house: &House, handover: &Handover) -> Result<(), AppError> {
+    let mut dispatcher = Dispatcher::new(house.clone(), handover.clone());
     while dispatcher.next_batch().await? > 0 {}
     Ok(())
 }
 
 /// What follows from a batch of events, in the transaction that marks them as dispatched. Every kind of consequence
-/// gets the whole batch, so that it can ask for what it needs once and write in bulk.
+/// gets the whole batch, so that it can ask for what it needs once and write in bulk. What comes back is to be handed
+/// over when it is committed.
 async fn effects(
     tx: &mut Tx,
     house: &House,
+    handover: &Handover,
     events: &[entity::event::Model],
-) -> Result<(), AppError> {
+) -> Result<Option<Claim>, AppError> {
     let live: Vec<_> = events
         .iter()
         .filter(|event| event.mode == Mode::Live)
         .collect();
     notify::tell(tx, house, &live).await?;
-    fan_out(tx, house, events).await
+    fan_out(tx, handover, events).await
 }
 
 struct Dispatcher {
     house: House,
+    handover: Handover,
     aside: Aside,
 }
 
 impl Dispatcher {
-    fn new(house: House) -> Self {
+    fn new(house: House, handover: Handover) -> Self {
         Self {
             house,
+            handover,
             aside: Aside::default(),
         }
     }
@@ -102,7 +113,7 @@ impl Dispatcher {
         if ids.is_empty() {
             return Ok(0);
         }
-        match attempt(&self.house, waiting).await {
+        match self.attempt(waiting).await {
             Ok(taken) => {
                 self.aside.forget(&taken);
                 Ok(taken.len())
@@ -114,11 +125,24 @@ impl Dispatcher {
         }
     }
 
+    /// Dispatches these events, all or none; a panic on the way is a failure like another.
+    async fn attempt(&self, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
+        let (house, handover) = (self.house.clone(), self.handover.clone());
+        tokio::spawn(async move { dispatch(&house, &handover, waiting).await })
+            .await
+            .unwrap_or_else(|panic| {
+                tracing::error!(%panic, "dispatching events panicked");
+                Err(AppError::Internal {
+                    incident: "panic".to_owned(),
+                })
+            })
+    }
+
     /// One of them stands in the way of all: finds out which, and lets the others pass.
     async fn one_by_one(&mut self, ids: Vec<EventId>) -> Result<usize, AppError> {
         let count = ids.len();
         for id in ids {
-            match attempt(&self.house, waiting().filter(Column::Id.eq(id))).await {
+            match self.attempt(waiting().filter(Column::Id.eq(id))).await {
                 Ok(taken) => self.aside.forget(&taken),
                 Err(error) => {
                     // The event is not to blame if the database is away.
@@ -148,20 +172,11 @@ async fn ids(waiting: Select<entity::Event>, house: &House) -> Result<Vec<EventI
         .await?)
 }
 
-/// Dispatches these events, all or none; a panic on the way is a failure like another.
-async fn attempt(house: &House, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
-    let house = house.clone();
-    tokio::spawn(async move { dispatch(&house, waiting).await })
-        .await
-        .unwrap_or_else(|panic| {
-            tracing::error!(%panic, "dispatching events panicked");
-            Err(AppError::Internal {
-                incident: "panic".to_owned(),
-            })
-        })
-}
-
-async fn dispatch(house: &House, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
+async fn dispatch(
+    house: &House,
+    handover: &Handover,
+    waiting: Select<entity::Event>,
+) -> Result<Vec<EventId>, AppError> {
     let mut tx = house.db().begin().await?;
     // On PostgreSQL another process may be at some of them: those are skipped.
     let events = waiting
@@ -172,13 +187,16 @@ async fn dispatch(house: &House, waiting: Select<entity::Event>) -> Result<Vec<E
     if taken.is_empty() {
         return Ok(taken);
     }
-    effects(&mut tx, house, &events).await?;
+    let claim = effects(&mut tx, house, handover, &events).await?;
     entity::Event::update_many()
         .col_expr(Column::DispatchedAt, Expr::value(Timestamp::now()))
         .filter(Column::Id.is_in(taken.iter().copied()))
         .exec(&tx)
         .await?;
     tx.commit().await?;
+    if let Some(claim) = claim {
+        give(house, handover, claim).await;
+    }
     Ok(taken)
 }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use smtp::Route;
-use webhooks::Lane;
+use webhooks::{Handover, Lane};
 
 use crate::config::Config;
 use crate::meters::Meters;
@@ -41,7 +41,11 @@ pub fn start(
         house,
         stop,
     };
-    crew.begin("dispatcher", dispatch::run);
+    let handover = Handover::default();
+    let given = handover.clone();
+    crew.begin("dispatcher", move |house, stop| {
+        dispatch::run(house, given.clone(), stop)
+    });
     crew.begin("housekeeping", housekeeping::run);
     crew.begin("keys", keys::run);
     crew.begin("payments", payments::run);
@@ -56,13 +60,13 @@ pub fn start(
         courier,
         waits: config.webhook_waits.clone().into(),
     };
-    for (name, lane) in [
-        ("webhooks", Lane::Healthy),
-        ("failing webhooks", Lane::Suspect),
+    for (name, lane, handover) in [
+        ("webhooks", Lane::Healthy, handover),
+        ("failing webhooks", Lane::Suspect, Handover::default()),
     ] {
         let settings = settings.clone();
         crew.begin(name, move |house, stop| {
-            webhooks::run(house, settings.clone(), lane, stop)
+            webhooks::run(house, settings.clone(), lane, handover.clone(), stop)
         });
     }
     if config.database_url.starts_with("postgres") {

@@ -31,10 +31,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::dispatch::dispatch_all;
+use wheelhouse::work::dispatch::{self, dispatch_all, dispatch_to};
 use wheelhouse::work::webhooks::attempt::Courier;
 use wheelhouse::work::webhooks::dial::{Resolve, System};
-use wheelhouse::work::webhooks::{self, Lane, Settings, send_due, tidy::tidy};
+use wheelhouse::work::webhooks::fan_out::give;
+use wheelhouse::work::webhooks::{self, Handover, Lane, Settings, send_due, tidy::tidy};
 
 use crate::support::{Folder, info};
 
@@ -246,6 +247,9 @@ impl Receiver {
         let answering = receiver.clone();
         let app = axum::Router::new().fallback(
             move |uri: http::Uri, headers: HeaderMap, body: Bytes| async move {
+                if uri.path() == "/late" {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
                 answering.answer(uri.path(), headers, body)
             },
         );
@@ -545,6 +549,104 @@ both! {
         assert!(world.deliveries(id).await.iter().all(|row| row.status == DeliveryStatus::Delivered));
     }
 
+    async fn what_can_be_sent_at_once_is_handed_over_and_all_else_waits_in_the_table(world) {
+        let receiver = Receiver::start().await;
+        let good = healthy(world, &receiver.to("/ok")).await;
+        let full = healthy(world, &receiver.to("/ok")).await;
+        let new = world.webhook(&receiver.to("/ok"), |_| ()).await;
+        let failing = healthy(world, &receiver.to("/ok")).await;
+        world.change(failing, entity::webhook::Column::Failures, 1).await;
+        let handover = Handover::default();
+        handover.open(2, HashSet::from([full]));
+        for n in 0..3 {
+            world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
+        }
+        dispatch_to(&world.house, &handover).await.unwrap();
+        let taken = handover.take().await;
+        let ids: Vec<_> = taken.iter().flat_map(|claim| &claim.deliveries).map(|row| row.id).collect();
+        let rows = world.deliveries(good).await;
+        assert_eq!(ids, rows[..2].iter().map(|row| row.id).collect::<Vec<_>>(), "as many as there is room for");
+        let (lease, until) = (Some(taken[0].lease), Some(taken[0].until));
+        for row in &rows[..2] {
+            assert_eq!((row.lease_token, row.lease_until, row.next_attempt_at), (lease, until, until));
+        }
+        for (id, waiting) in [(good, &rows[2..]), (full, &world.deliveries(full).await), (new, &world.deliveries(new).await), (failing, &world.deliveries(failing).await)] {
+            assert_eq!(held(world, id).await, 3 - waiting.len());
+            assert!(waiting.iter().all(|row| row.lease_token.is_none() && row.next_attempt_at.unwrap() <= Timestamp::now()));
+        }
+
+        // The sender is gone before it has taken them: they are due at once, and sent once.
+        assert!(handover.close());
+        for claim in taken {
+            give(&world.house, &handover, claim).await;
+        }
+        assert_eq!(held(world, good).await, 0);
+        send_due(&world.house, &settings(&[1])).await.unwrap();
+        assert_eq!(receiver.got().len(), 4 * 3);
+    }
+
+    async fn a_repeat_hands_over_nothing_and_leaves_nothing_held(world) {
+        use entity::event::Column;
+        let id = healthy(world, "http://127.0.0.1:9/").await;
+        world.contacts(2).await;
+        // As after a crash between the deliveries and the mark; and one of them was never written.
+        let tx = world.house.db().begin().await.unwrap();
+        let gone = world.deliveries(id).await[0].id;
+        entity::Delivery::delete_by_id(gone).exec(&tx).await.unwrap();
+        entity::Event::update_many()
+            .col_expr(Column::DispatchedAt, Expr::value(None::<Timestamp>))
+            .filter(Column::EventType.eq(EventType::ContactCreated))
+            .exec(&tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let handover = Handover::default();
+        handover.open(100, HashSet::new());
+        dispatch_to(&world.house, &handover).await.unwrap();
+        let rows = world.deliveries(id).await;
+        assert!(rows.len() >= 2);
+        assert!(rows.iter().all(|row| row.lease_token.is_none() && row.next_attempt_at.unwrap() <= Timestamp::now()));
+        assert!(handover.close(), "nothing was given");
+    }
+
+    async fn dispatcher_and_sender_deliver_each_event_once_while_one_endpoint_is_slow(world) {
+        let receiver = Receiver::start().await;
+        let quick = healthy(world, &receiver.to("/ok")).await;
+        let slow = healthy(world, &receiver.to("/late")).await;
+        let (handover, stop) = (Handover::default(), CancellationToken::new());
+        let workers = tokio::spawn({
+            let (house, handover, stop) = (world.house.clone(), handover.clone(), stop.clone());
+            async move {
+                tokio::join!(
+                    dispatch::run(house.clone(), handover.clone(), stop.clone()),
+                    senders(house, settings(&[1]), handover, stop),
+                )
+            }
+        });
+        // More than the slow one has room for, as it comes and all at once.
+        for n in 0..60 {
+            world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
+        }
+        let begun = Instant::now();
+        let mut delivered = 0;
+        while delivered < 120 && begun.elapsed() < Duration::from_secs(30) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            delivered = 0;
+            for id in [quick, slow] {
+                let rows = world.deliveries(id).await;
+                delivered += rows.iter().filter(|row| row.status == DeliveryStatus::Delivered).count();
+            }
+        }
+        stop.cancel();
+        workers.await.unwrap();
+        assert_eq!(delivered, 120, "all of them, and before any lease has run out");
+        assert_eq!(receiver.got().len(), 120, "none of them twice");
+        // What comes after the end of the senders is left for others, and held by nobody.
+        world.event(EventType::ContactCreated, Mode::Live, json!({})).await;
+        dispatch_to(&world.house, &handover).await.unwrap();
+        assert_eq!(held(world, quick).await, 0);
+    }
+
     async fn after_five_failures_nothing_is_tried_for_a_while_and_then_one(world) {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
@@ -572,7 +674,7 @@ both! {
         }
         world.contacts(10).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(senders(world.house.clone(), settings(&[300]), stop.clone()));
+        let worker = tokio::spawn(senders(world.house.clone(), settings(&[300]), Handover::default(), stop.clone()));
         // Never tried, of endpoints that may still be tried, and put off for longer than what finds its endpoint busy.
         let put_off = async || {
             let open = entity::Webhook::find().filter(entity::webhook::Column::Failures.lt(5)).all(world.house.db().read()).await.unwrap();
@@ -622,7 +724,7 @@ both! {
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
         world.set_status(id, Status::Paused).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(senders(world.house.clone(), settings(&[1, 1]), stop.clone()));
+        let worker = tokio::spawn(senders(world.house.clone(), settings(&[1, 1]), Handover::default(), stop.clone()));
         let mut tx = world.house.db().begin().await.unwrap();
         let sent = store::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
         tx.commit().await.unwrap();
@@ -713,11 +815,31 @@ async fn the_libraries_of_others_verify_what_is_sent() {
 }
 
 /// Both senders, as the program runs them.
-async fn senders(house: House, settings: Settings, stop: CancellationToken) {
+async fn senders(house: House, settings: Settings, handover: Handover, stop: CancellationToken) {
     tokio::join!(
-        webhooks::run(house.clone(), settings.clone(), Lane::Healthy, stop.clone()),
-        webhooks::run(house, settings, Lane::Suspect, stop),
+        webhooks::run(
+            house.clone(),
+            settings.clone(),
+            Lane::Healthy,
+            handover,
+            stop.clone()
+        ),
+        webhooks::run(house, settings, Lane::Suspect, Handover::default(), stop),
     );
+}
+
+/// A webhook that has answered well.
+async fn healthy(world: &World, url: &str) -> WebhookId {
+    let id = world.webhook(url, |_| ()).await;
+    let column = entity::webhook::Column::LastSuccessAt;
+    world.change(id, column, Some(Timestamp::now())).await;
+    id
+}
+
+/// How many of a webhook's deliveries are held.
+async fn held(world: &World, id: WebhookId) -> usize {
+    let rows = world.deliveries(id).await;
+    rows.iter().filter(|row| row.lease_token.is_some()).count()
 }
 
 /// Asks once, with a deadline of a second, and says what came of it.
@@ -929,6 +1051,7 @@ async fn one_endpoint_among_many_dead_ones_is_served_as_if_alone() {
     let worker = tokio::spawn(senders(
         world.house.clone(),
         settings(&[5, 300]),
+        Handover::default(),
         stop.clone(),
     ));
     let alone = slowest(&world, &receiver, alive, 100).await;

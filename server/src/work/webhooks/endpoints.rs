@@ -44,7 +44,7 @@ pub struct Health {
 }
 
 impl Health {
-    fn is_suspect(&self) -> bool {
+    pub fn is_suspect(&self) -> bool {
         self.failures > 0 || !self.succeeded
     }
 

@@ -1,5 +1,5 @@
 //! From events to deliveries: each enabled webhook of an event's workspace whose types, mode and filters match gets
-//! one, in the transaction that dispatches the event.
+//! one, in the transaction that dispatches the event. Those that can be sent at once are written as held by the sender.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,6 +13,9 @@ use app::settings::webhooks::{deliveries::new_delivery, wants::Wants};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::handover::Handover;
+use super::queue::{self, Claim};
+
 /// How many rows one statement inserts. Each has fifteen values, and SQLite takes 32,766 in a statement.
 const ROWS: usize = 500;
 
@@ -22,24 +25,26 @@ struct Listener {
     wants: Wants,
 }
 
-/// Writes the deliveries of a batch of events. A repeat adds nothing.
+/// Writes the deliveries of a batch of events, and says which of them to hand over once that is committed. A repeat adds
+/// nothing.
 pub async fn fan_out(
     tx: &mut Tx,
-    _house: &House,
+    handover: &Handover,
     events: &[entity::event::Model],
-) -> Result<(), AppError> {
+) -> Result<Option<Claim>, AppError> {
     let workspaces: HashSet<WorkspaceId> = events
         .iter()
         .filter_map(|event| event.workspace_id)
         .collect();
     if workspaces.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let listeners = listeners(tx, workspaces).await?;
     if listeners.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let now = Timestamp::now();
+    let mut claim = Claim::new(now);
     let mut told = HashSet::new();
     let mut rows = Vec::new();
     for event in events {
@@ -53,30 +58,57 @@ pub async fn fan_out(
             }
             // What would wait anyway is not put before those who need not.
             let at = row.blocked_until.map_or(now, |until| until.max(now));
-            rows.push(new_delivery(
-                DeliveryId::new(),
-                row.id,
-                event.id,
-                event.event_type,
-                at,
-            ));
+            let mut delivery =
+                new_delivery(DeliveryId::new(), row.id, event.id, event.event_type, at);
+            if !queue::health(row).is_suspect() && handover.reserve(row.id) {
+                claim.hold(&mut delivery, row, event)?;
+            }
+            rows.push(delivery);
             told.insert(workspace);
         }
     }
+    let all = write(tx, rows).await?;
+    for workspace in told {
+        tx.hint(Hint::workspace(workspace, Topic::Deliveries));
+    }
+    if !all {
+        // Some were there before, with a lease of their own or none: none of them is ours to hand over.
+        queue::unhold(tx, &claim).await?;
+        return Ok(None);
+    }
+    Ok((!claim.deliveries.is_empty()).then_some(claim))
+}
+
+/// Hands over what is committed, or gives it back when the sender has gone, as it has at the end of the program.
+pub async fn give(house: &House, handover: &Handover, claim: Claim) {
+    let Some(claim) = handover.give(claim) else {
+        return;
+    };
+    let given_back = async {
+        let tx = house.db().begin().await?;
+        queue::unhold(&tx, &claim).await?;
+        tx.commit().await?;
+        Ok::<_, AppError>(())
+    };
+    if let Err(error) = given_back.await {
+        tracing::warn!(%error, "deliveries could not be given back; they are due when their lease has run out");
+    }
+}
+
+/// Whether all of them are new.
+async fn write(tx: &Tx, mut rows: Vec<entity::delivery::ActiveModel>) -> Result<bool, AppError> {
+    let (wanted, mut written) = (rows.len() as u64, 0);
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(ROWS));
         let once = OnConflict::columns([Delivered::WebhookId, Delivered::EventId])
             .do_nothing()
             .to_owned();
-        entity::Delivery::insert_many(std::mem::replace(&mut rows, rest))
+        written += entity::Delivery::insert_many(std::mem::replace(&mut rows, rest))
             .on_conflict(once)
             .exec_without_returning(tx)
             .await?;
     }
-    for workspace in told {
-        tx.hint(Hint::workspace(workspace, Topic::Deliveries));
-    }
-    Ok(())
+    Ok(written == wanted)
 }
 
 async fn listeners(

@@ -1,15 +1,17 @@
-//! The sender of webhooks: claims due deliveries in batches, sends them at once and side by side, and writes down in
-//! batches what became of them. A crash anywhere leaves leases that run out: a delivery may then be sent twice, under
-//! the same id, and never not at all.
+//! The sender of webhooks: claims due deliveries in batches, or is handed them by the dispatcher, sends them at once and
+//! side by side, and writes down in batches what became of them. While the database is at work it sends on. A crash
+//! anywhere leaves leases that run out: a delivery may then be sent twice, under the same id, and never not at all.
 
 pub mod attempt;
 pub mod dial;
 mod endpoints;
 pub mod fan_out;
+mod handover;
 mod queue;
 pub mod tidy;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 use attempt::{Courier, Report, Shipment};
 use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
-use queue::{Claim, Delays, Held, Outcome, Wanted};
+pub use handover::Handover;
+pub use queue::Claim;
+use queue::{Delays, Held, Outcome, Wanted};
 
 /// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
@@ -40,6 +44,9 @@ const SUSPECT_BATCH: usize = 32;
 const CROWDED: Duration = Duration::from_secs(1);
 /// How many endpoints a claim leaves out by name.
 const MOST_LEFT_OUT: usize = 1_000;
+/// How long to wait at least before the next look when there was nothing to claim. Every commit is a cue, and most of them
+/// bring nothing.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
 /// for many.
 const GATHER: Duration = Duration::from_millis(5);
@@ -91,6 +98,9 @@ struct Sender {
     failed: VecDeque<(Held, Outcome)>,
     put_off: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Held, Report)>,
+    ended: mpsc::UnboundedReceiver<(Held, Report)>,
+    handover: Handover,
+    looked: Look,
     hints: Hints,
     /// How often in a row the database did not take what was to be written down.
     refusals: u32,
@@ -98,53 +108,84 @@ struct Sender {
     crowded: Instant,
 }
 
-pub async fn run(house: House, settings: Settings, lane: Lane, stop: CancellationToken) {
-    let (results, mut ended) = mpsc::unbounded_channel();
-    let mut sender = Sender::new(house.clone(), settings, lane, results);
+/// What was found at the last look for what is due.
+struct Look {
+    at: Instant,
+    /// Whether there was anything.
+    found: bool,
+    /// Whether as much was found as there was room for: more waits for the healthy lane.
+    behind: bool,
+    /// Which webhooks were left out, for want of room.
+    full: Vec<WebhookId>,
+    /// Whether another has been put off since.
+    missed: bool,
+}
+
+impl Look {
+    /// How long to wait for a cue to look again.
+    fn wait(&self) -> Duration {
+        if self.missed {
+            BETWEEN_LOOKS.saturating_sub(self.at.elapsed())
+        } else {
+            IDLE
+        }
+    }
+}
+
+/// Runs until `stop`, and then until nothing is under way. `handover`: by which the dispatcher of this process gives what
+/// is to be sent at once.
+pub async fn run(
+    house: House,
+    settings: Settings,
+    lane: Lane,
+    handover: Handover,
+    stop: CancellationToken,
+) {
+    let mut sender = Sender::new(house.clone(), settings, lane, handover);
     let mut commits = house.db().hub().commits();
     loop {
         // Before looking, so that a commit in between is not missed.
         commits.mark_unchanged();
-        while let Ok((held, report)) = ended.try_recv() {
-            sender.take_back(held, report);
-        }
+        sender.take_back_all();
         let busy = match sender.turn(!stop.is_cancelled()).await {
             Ok(busy) => busy,
             Err(error) => {
                 tracing::warn!(%error, "deliveries could not be claimed or written down; it will be tried again");
-                tokio::time::sleep(AFTER_FAILURE).await;
+                sender.meanwhile(tokio::time::sleep(AFTER_FAILURE)).await;
                 false
             }
         };
-        if stop.is_cancelled() && sender.endpoints.held() == 0 && sender.is_written_down() {
+        if stop.is_cancelled() && sender.is_done() {
             return;
         }
         if busy {
-            sender.gather(&mut ended).await;
+            sender.meanwhile(tokio::time::sleep(GATHER)).await;
             continue;
         }
-        tokio::select! {
-            // Once is enough: afterwards it would never wait for anything else.
-            () = stop.cancelled(), if !stop.is_cancelled() => {}
-            Some((held, report)) = ended.recv() => sender.take_back(held, report),
-            _ = commits.changed() => {}
-            () = tokio::time::sleep(IDLE) => {}
-        }
+        let wait = sender.looked.wait();
+        let cue = async {
+            tokio::select! {
+                // Once is enough: afterwards it would never wait for anything else.
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                _ = commits.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        };
+        sender.until(cue).await;
     }
 }
 
 /// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
 pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError> {
-    let (results, mut ended) = mpsc::unbounded_channel();
-    let mut sender = Sender::new(house.clone(), settings.clone(), Lane::Both, results);
+    let handover = Handover::default();
+    let mut sender = Sender::new(house.clone(), settings.clone(), Lane::Both, handover);
     let mut quiet = false;
     loop {
+        sender.looked.found = true;
         if sender.turn(true).await? {
             quiet = false;
         } else if sender.endpoints.held() > 0 {
-            if let Some((held, report)) = ended.recv().await {
-                sender.take_back(held, report);
-            }
+            sender.until(std::future::pending()).await;
             quiet = false;
         } else if quiet {
             return Ok(());
@@ -157,12 +198,8 @@ pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError
 }
 
 impl Sender {
-    fn new(
-        house: House,
-        settings: Settings,
-        lane: Lane,
-        results: mpsc::UnboundedSender<(Held, Report)>,
-    ) -> Self {
+    fn new(house: House, settings: Settings, lane: Lane, handover: Handover) -> Self {
+        let (results, ended) = mpsc::unbounded_channel();
         Self {
             house,
             settings,
@@ -172,21 +209,65 @@ impl Sender {
             failed: VecDeque::new(),
             put_off: BTreeMap::new(),
             results,
+            ended,
+            handover,
+            looked: Look {
+                at: Instant::now(),
+                found: true,
+                behind: true,
+                full: Vec::new(),
+                missed: false,
+            },
             hints: Hints::default(),
             refusals: 0,
             crowded: Instant::now(),
         }
     }
 
-    /// Takes back what ends within a moment.
-    async fn gather(&mut self, ended: &mut mpsc::UnboundedReceiver<(Held, Report)>) {
-        let moment = tokio::time::sleep(GATHER);
-        tokio::pin!(moment);
+    /// Sends on and takes back what ends, until this is over.
+    async fn meanwhile<T>(&mut self, this: impl Future<Output = T>) -> T {
+        tokio::pin!(this);
         loop {
             tokio::select! {
-                () = &mut moment => return,
-                Some((held, report)) = ended.recv() => self.take_back(held, report),
+                biased;
+                over = &mut this => return over,
+                given = self.handover.take() => self.admit_all(given),
+                Some((held, report)) = self.ended.recv() => self.take_back(held, report),
             }
+        }
+    }
+
+    /// Sends on until there is something to write down, or this is over.
+    async fn until(&mut self, this: impl Future<Output = ()>) {
+        tokio::pin!(this);
+        loop {
+            tokio::select! {
+                biased;
+                Some((held, report)) = self.ended.recv() => {
+                    self.take_back(held, report);
+                    return;
+                }
+                given = self.handover.take() => {
+                    self.admit_all(given);
+                    if !self.is_written_down() {
+                        return;
+                    }
+                }
+                () = &mut this => return,
+            }
+        }
+    }
+
+    fn admit_all(&mut self, given: Vec<Claim>) {
+        for claim in given {
+            self.admit(claim);
+        }
+        self.start();
+    }
+
+    fn take_back_all(&mut self) {
+        while let Ok((held, report)) = self.ended.try_recv() {
+            self.take_back(held, report);
         }
     }
 
@@ -207,6 +288,13 @@ impl Sender {
         self.done.is_empty() && self.failed.is_empty()
     }
 
+    /// Whether nothing is left to send and to write down, and nothing will be handed over.
+    fn is_done(&self) -> bool {
+        self.endpoints.held() == 0
+            && self.is_written_down()
+            && (self.lane != Lane::Healthy || self.handover.close())
+    }
+
     /// Writes down what has ended, claims what is due, begins what may begin. Whether there may be more at once.
     async fn turn(&mut self, more: bool) -> Result<bool, AppError> {
         if !more {
@@ -217,7 +305,9 @@ impl Sender {
         }
         let settled = self.settle().await?;
         let claimed = more && self.claim().await?;
+        self.looked.missed &= more;
         self.start();
+        self.open(more);
         // What the claim sent back is written down before the next one.
         Ok(settled || claimed)
     }
@@ -238,8 +328,9 @@ impl Sender {
             .chain(self.done.drain(..others))
             .collect();
         let delays = self.delays();
-        let settled =
-            queue::settle(&self.house, &self.settings.waits, &batch, &delays, &hinted).await;
+        let (house, waits) = (self.house.clone(), self.settings.waits.clone());
+        let writing = queue::settle(&house, &waits, &batch, &delays, &hinted);
+        let settled = self.meanwhile(writing).await;
         let fares = match settled {
             Err(error) if self.refusals < MOST_REFUSALS => {
                 self.refusals += 1;
@@ -288,6 +379,10 @@ impl Sender {
     }
 
     async fn claim(&mut self) -> Result<bool, AppError> {
+        self.looked.missed = !self.looked.found && self.looked.at.elapsed() < BETWEEN_LOOKS;
+        if self.looked.missed {
+            return Ok(false);
+        }
         let (healthy, suspect) = self.endpoints.room();
         let of = |lane, room| {
             if self.lane == lane || self.lane == Lane::Both {
@@ -301,12 +396,39 @@ impl Sender {
             suspect: of(Lane::Suspect, suspect.min(SUSPECT_BATCH)),
             full: self.endpoints.full(MOST_LEFT_OUT),
         };
-        let Some(claim) = queue::claim(&self.house, &wanted).await? else {
-            return Ok(false);
+        let house = self.house.clone();
+        let claim = self.meanwhile(queue::claim(&house, &wanted)).await?;
+        let found = claim.as_ref().map_or(0, |claim| claim.deliveries.len());
+        self.looked = Look {
+            at: Instant::now(),
+            found: found > 0,
+            behind: found >= wanted.healthy,
+            full: wanted.full,
+            missed: false,
         };
-        let any = !claim.deliveries.is_empty();
-        self.admit(claim);
-        Ok(any)
+        if let Some(claim) = claim {
+            self.admit(claim);
+        }
+        Ok(found > 0)
+    }
+
+    /// Tells the dispatcher what may be handed over: nothing that would go before what waits in the table.
+    fn open(&self, more: bool) {
+        if self.lane != Lane::Healthy {
+            return;
+        }
+        let room = if more && !self.looked.behind {
+            self.endpoints.room().0
+        } else {
+            0
+        };
+        let closed = self
+            .looked
+            .full
+            .iter()
+            .copied()
+            .chain(self.endpoints.full(MOST_LEFT_OUT));
+        self.handover.open(room, closed.collect());
     }
 
     fn admit(&mut self, claim: Claim) {

@@ -19,7 +19,8 @@ use sea_orm::sea_query::{
     CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query, SelectStatement,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set, Value,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
+    TryIntoModel, Value,
 };
 
 use super::attempt::Report;
@@ -69,6 +70,37 @@ pub enum Outcome {
     Cancelled,
     /// There is nothing to send: its event is gone.
     Lost,
+}
+
+impl Claim {
+    /// Of nothing yet.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            lease: Uuid::new_v4(),
+            until: now.after(LEASE),
+            deliveries: Vec::new(),
+            webhooks: HashMap::new(),
+            events: HashMap::new(),
+        }
+    }
+
+    /// Claims a delivery that is about to be written.
+    pub fn hold(
+        &mut self,
+        delivery: &mut entity::delivery::ActiveModel,
+        webhook: &entity::webhook::Model,
+        event: &entity::event::Model,
+    ) -> Result<(), AppError> {
+        delivery.lease_token = Set(Some(self.lease));
+        delivery.lease_until = Set(Some(self.until));
+        delivery.next_attempt_at = Set(Some(self.until));
+        self.deliveries.push(delivery.clone().try_into_model()?);
+        self.webhooks
+            .entry(webhook.id)
+            .or_insert_with(|| webhook.clone());
+        self.events.entry(event.id).or_insert_with(|| event.clone());
+        Ok(())
+    }
 }
 
 pub fn health(row: &entity::webhook::Model) -> Health {
@@ -175,7 +207,7 @@ pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppE
     if found.is_empty() {
         return Ok(None);
     }
-    let (lease, until) = (Uuid::new_v4(), now.after(LEASE));
+    let mut claim = Claim::new(now);
     let tx = db.begin().await?;
     // Locked first and changed then: one statement might look for what is due more than once, and take too many.
     let mut ids: Vec<DeliveryId> = Vec::new();
@@ -183,22 +215,26 @@ pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppE
         let locked = wanted.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         ids.extend(locked.into_tuple::<DeliveryId>().all(&tx).await?);
     }
-    let deliveries = entity::Delivery::update_many()
-        .col_expr(Column::LeaseToken, Expr::value(lease))
-        .col_expr(Column::LeaseUntil, Expr::value(until))
-        .col_expr(Column::NextAttemptAt, Expr::value(until))
+    claim.deliveries = entity::Delivery::update_many()
+        .col_expr(Column::LeaseToken, Expr::value(claim.lease))
+        .col_expr(Column::LeaseUntil, Expr::value(claim.until))
+        .col_expr(Column::NextAttemptAt, Expr::value(claim.until))
         .filter(Column::Id.is_in(ids))
         .exec_with_returning(&tx)
         .await?;
     tx.commit().await?;
-    let (webhooks, events) = with(db, &deliveries).await?;
-    Ok(Some(Claim {
-        lease,
-        until,
-        deliveries,
-        webhooks,
-        events,
-    }))
+    (claim.webhooks, claim.events) = with(db, &claim.deliveries).await?;
+    Ok(Some(claim))
+}
+
+/// Gives back all that is held under a claim: it is due at once.
+pub async fn unhold(tx: &Tx, claim: &Claim) -> Result<(), AppError> {
+    let ids = claim.deliveries.iter().map(|row| row.id).collect();
+    free(claim.lease, ids)
+        .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 type Webhooks = HashMap<WebhookId, entity::webhook::Model>;

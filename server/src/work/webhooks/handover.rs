@@ -1,0 +1,148 @@
+//! From the dispatcher straight to the sender: a delivery to an endpoint that answers is written with the sender's lease
+//! already on it, and handed over once that is committed. Nobody has to find it and claim it, which would be another
+//! transaction to wait for. What is lost on the way is a lease that runs out, as with every claim.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use app::domain::WebhookId;
+use tokio::sync::Notify;
+
+use super::queue::Claim;
+
+/// Between the dispatcher and the sender of one process; cheap to clone. Until a sender takes, nothing is handed over.
+#[derive(Clone, Default)]
+pub struct Handover(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    given: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    taken: bool,
+    room: usize,
+    closed: HashSet<WebhookId>,
+    given: Vec<Claim>,
+}
+
+impl Handover {
+    /// Whether a delivery to this webhook may be handed over. It counts as if it were.
+    pub fn reserve(&self, webhook: WebhookId) -> bool {
+        let mut state = self.lock();
+        if state.room == 0 || state.closed.contains(&webhook) {
+            return false;
+        }
+        state.room -= 1;
+        true
+    }
+
+    /// Hands over what is committed, and returns it when nobody takes any more.
+    pub fn give(&self, claim: Claim) -> Option<Claim> {
+        let mut state = self.lock();
+        if !state.taken {
+            return Some(claim);
+        }
+        state.given.push(claim);
+        drop(state);
+        self.0.given.notify_one();
+        None
+    }
+
+    /// What the sender has room for from now on, and for which webhooks it has none.
+    pub fn open(&self, room: usize, closed: HashSet<WebhookId>) {
+        let mut state = self.lock();
+        state.taken = true;
+        state.room = room;
+        state.closed = closed;
+    }
+
+    /// What was given, at once or as soon as something is.
+    pub async fn take(&self) -> Vec<Claim> {
+        loop {
+            let given = std::mem::take(&mut self.lock().given);
+            if !given.is_empty() {
+                return given;
+            }
+            self.0.given.notified().await;
+        }
+    }
+
+    /// Nothing is taken any more, if nothing is waiting to be.
+    pub fn close(&self) -> bool {
+        let mut state = self.lock();
+        if state.given.is_empty() {
+            (state.taken, state.room) = (false, 0);
+        }
+        !state.taken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use app::domain::Timestamp;
+
+    use super::*;
+
+    fn claim() -> Claim {
+        Claim::new(Timestamp::now())
+    }
+
+    #[test]
+    fn what_is_reserved_is_what_there_is_room_for() {
+        let (handover, webhook, full) = (Handover::default(), WebhookId::new(), WebhookId::new());
+        assert!(!handover.reserve(webhook), "no sender yet");
+        handover.open(2, HashSet::from([full]));
+        let reserved = [full, webhook, full, webhook, webhook].map(|id| handover.reserve(id));
+        assert_eq!(reserved, [false, true, false, true, false]);
+        handover.open(1, HashSet::new());
+        assert!(handover.reserve(full), "it has room again");
+    }
+
+    #[tokio::test]
+    async fn what_is_given_is_taken_once_and_nothing_is_lost_at_the_end() {
+        let (handover, (first, second)) = (Handover::default(), (claim(), claim()));
+        let leases = [first.lease, second.lease];
+        assert!(handover.give(first).is_some(), "no sender yet");
+        handover.open(9, HashSet::new());
+        assert!(handover.give(claim_of(leases[0])).is_none());
+        assert!(handover.give(second).is_none());
+        assert!(!handover.close(), "two are still to be taken");
+        let taken = handover.take().await;
+        assert_eq!(
+            taken.iter().map(|claim| claim.lease).collect::<Vec<_>>(),
+            leases
+        );
+        let more = tokio::time::timeout(Duration::from_millis(20), handover.take()).await;
+        assert!(more.is_err(), "there is no more");
+        assert!(handover.close());
+        assert!(!handover.reserve(WebhookId::new()));
+        let late = handover.give(claim_of(leases[0])).unwrap();
+        assert_eq!(late.lease, leases[0], "it comes back whole");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken() {
+        let handover = Handover::default();
+        handover.open(9, HashSet::new());
+        let waiting = tokio::spawn({
+            let handover = handover.clone();
+            async move { handover.take().await.len() }
+        });
+        tokio::task::yield_now().await;
+        assert!(handover.give(claim()).is_none());
+        assert_eq!(waiting.await.unwrap(), 1);
+    }
+
+    fn claim_of(lease: sea_orm::prelude::Uuid) -> Claim {
+        Claim { lease, ..claim() }
+    }
+}
