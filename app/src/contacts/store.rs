@@ -1,7 +1,7 @@
 use sea_orm::sea_query::{Expr, LikeExpr};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    QueryOrder, QuerySelect, Set, TryIntoModel,
 };
 use serde_json::{Value, json};
 
@@ -102,7 +102,10 @@ pub async fn create(tx: &mut Tx, agent: &Agent, draft: Draft) -> Result<ContactO
         created_at: Set(now),
         updated_at: Set(now),
     };
-    let contact = out(row.insert(tx).await?);
+    let contact = out(row.clone().try_into_model()?);
+    entity::Contact::insert(row)
+        .exec_without_returning(tx)
+        .await?;
     note(tx, agent, EventType::ContactCreated, facts(&contact)).await?;
     Ok(contact)
 }

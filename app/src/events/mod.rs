@@ -5,9 +5,7 @@ mod describe;
 pub mod report;
 pub use describe::describe;
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::Value;
 
 use crate::catalog::{EventType, Mode};
@@ -144,7 +142,7 @@ async fn write(
     event: NewEvent,
     at: Timestamp,
 ) -> Result<EventId, AppError> {
-    entity::event::ActiveModel {
+    let row = entity::event::ActiveModel {
         id: Set(id),
         workspace_id: Set(event.workspace),
         event_type: Set(event.event_type),
@@ -157,9 +155,11 @@ async fn write(
         data: Set(event.data),
         created_at: Set(at),
         dispatched_at: Set(None),
-    }
-    .insert(tx)
-    .await?;
+    };
+    // Every change writes one: what it says is known, and need not come back.
+    entity::Event::insert(row)
+        .exec_without_returning(tx)
+        .await?;
     if let Some(workspace) = event.workspace {
         for topic in topics(event.event_type) {
             tx.hint(Hint::workspace(workspace, *topic));

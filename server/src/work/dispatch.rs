@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use app::catalog::Mode;
 use app::db::{Tx, entity};
-use app::domain::{AppError, EventId, Timestamp};
+use app::domain::{AppError, EventId, Timestamp, WorkspaceId};
 use app::house::House;
 use entity::event::Column;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio_util::sync::CancellationToken;
 
-use super::webhooks::fan_out::{fan_out, give};
+use super::webhooks::fan_out::{Listeners, fan_out, give};
 use super::webhooks::{Claim, Handover};
 use super::{cue, notify};
 
@@ -79,6 +79,7 @@ async fn effects(
     tx: &mut Tx,
     house: &House,
     handover: &Handover,
+    listeners: &Listeners,
     events: &[entity::event::Model],
 ) -> Result<Option<Claim>, AppError> {
     let live: Vec<_> = events
@@ -86,7 +87,7 @@ async fn effects(
         .filter(|event| event.mode == Mode::Live)
         .collect();
     notify::tell(tx, house, &live).await?;
-    fan_out(tx, handover, events).await
+    fan_out(tx, handover, listeners, events).await
 }
 
 struct Dispatcher {
@@ -107,26 +108,25 @@ impl Dispatcher {
     /// Takes the oldest waiting events and says how many. None: none waits.
     async fn next_batch(&mut self) -> Result<usize, AppError> {
         let aside = self.aside.at(Instant::now());
-        let waiting = waiting().filter(Column::Id.is_not_in(aside)).limit(BATCH);
         // Most of the time nothing waits: look before taking SQLite's only write lock.
-        let ids = ids(waiting.clone(), &self.house).await?;
-        if ids.is_empty() {
+        let waiting = waiting(&self.house, aside).await?;
+        if waiting.is_empty() {
             return Ok(0);
         }
-        match self.attempt(waiting).await {
+        match self.attempt(waiting.clone()).await {
             Ok(taken) => {
                 self.aside.forget(&taken);
                 Ok(taken.len())
             }
             Err(error) => {
                 tracing::warn!(%error, "a batch of events could not be dispatched; trying each alone");
-                self.one_by_one(ids).await
+                self.one_by_one(waiting).await
             }
         }
     }
 
     /// Dispatches these events, all or none; a panic on the way is a failure like another.
-    async fn attempt(&self, waiting: Select<entity::Event>) -> Result<Vec<EventId>, AppError> {
+    async fn attempt(&self, waiting: Vec<Waiting>) -> Result<Vec<EventId>, AppError> {
         let (house, handover) = (self.house.clone(), self.handover.clone());
         tokio::spawn(async move { dispatch(&house, &handover, waiting).await })
             .await
@@ -139,10 +139,10 @@ impl Dispatcher {
     }
 
     /// One of them stands in the way of all: finds out which, and lets the others pass.
-    async fn one_by_one(&mut self, ids: Vec<EventId>) -> Result<usize, AppError> {
-        let count = ids.len();
-        for id in ids {
-            match self.attempt(waiting().filter(Column::Id.eq(id))).await {
+    async fn one_by_one(&mut self, waiting: Vec<Waiting>) -> Result<usize, AppError> {
+        let count = waiting.len();
+        for (id, workspace) in waiting {
+            match self.attempt(vec![(id, workspace)]).await {
                 Ok(taken) => self.aside.forget(&taken),
                 Err(error) => {
                     // The event is not to blame if the database is away.
@@ -156,17 +156,20 @@ impl Dispatcher {
     }
 }
 
-fn waiting() -> Select<entity::Event> {
-    entity::Event::find()
-        .filter(Column::DispatchedAt.is_null())
-        .order_by_asc(Column::Id)
-}
+/// An event that waits, and its workspace. No more of it is read here: one that cannot be read at all is still told from
+/// the others.
+type Waiting = (EventId, Option<WorkspaceId>);
 
-/// Only the ids: an event that cannot even be read is still told from the others.
-async fn ids(waiting: Select<entity::Event>, house: &House) -> Result<Vec<EventId>, AppError> {
-    Ok(waiting
+/// The oldest that wait, but for those that are put aside.
+async fn waiting(house: &House, aside: Vec<EventId>) -> Result<Vec<Waiting>, AppError> {
+    Ok(entity::Event::find()
+        .filter(Column::DispatchedAt.is_null())
+        .filter(Column::Id.is_not_in(aside))
+        .order_by_asc(Column::Id)
+        .limit(BATCH)
         .select_only()
         .column(Column::Id)
+        .column(Column::WorkspaceId)
         .into_tuple()
         .all(house.db().read())
         .await?)
@@ -175,11 +178,16 @@ async fn ids(waiting: Select<entity::Event>, house: &House) -> Result<Vec<EventI
 async fn dispatch(
     house: &House,
     handover: &Handover,
-    waiting: Select<entity::Event>,
+    waiting: Vec<Waiting>,
 ) -> Result<Vec<EventId>, AppError> {
+    let workspaces = waiting.iter().filter_map(|(_, place)| *place).collect();
+    let listeners = Listeners::load(house.db(), workspaces).await?;
     let mut tx = house.db().begin().await?;
     // On PostgreSQL another process may be at some of them: those are skipped.
-    let events = waiting
+    let events = entity::Event::find()
+        .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
+        .filter(Column::DispatchedAt.is_null())
+        .order_by_asc(Column::Id)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(&tx)
         .await?;
@@ -187,7 +195,7 @@ async fn dispatch(
     if taken.is_empty() {
         return Ok(taken);
     }
-    let claim = effects(&mut tx, house, handover, &events).await?;
+    let claim = effects(&mut tx, house, handover, &listeners, &events).await?;
     entity::Event::update_many()
         .col_expr(Column::DispatchedAt, Expr::value(Timestamp::now()))
         .filter(Column::Id.is_in(taken.iter().copied()))

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use app::db::entity::delivery::Column as Delivered;
-use app::db::{Tx, entity};
+use app::db::{Db, Tx, entity};
 use app::domain::{AppError, DeliveryId, Timestamp, WorkspaceId};
 use app::house::House;
 use app::live::{Hint, Topic};
@@ -19,10 +19,40 @@ use super::queue::{self, Claim};
 /// How many rows one statement inserts. Each has fifteen values, and SQLite takes 32,766 in a statement.
 const ROWS: usize = 500;
 
+/// The webhooks that get something of some workspaces' events.
+pub struct Listeners(HashMap<WorkspaceId, Vec<Listener>>);
+
 /// A webhook, with what is to be read of it read once for many events.
 struct Listener {
     row: entity::webhook::Model,
     wants: Wants,
+}
+
+impl Listeners {
+    /// Read before the transaction: a hundred webhooks take longer than all else in it, and on SQLite everybody would
+    /// wait. Whatever is changed in between, is changed as if after it; for one that is deleted in between nothing can be
+    /// written, and the batch is tried again.
+    pub async fn load(db: &Db, workspaces: HashSet<WorkspaceId>) -> Result<Self, AppError> {
+        use entity::webhook::Column;
+        let mut listeners = Self(HashMap::new());
+        if workspaces.is_empty() {
+            return Ok(listeners);
+        }
+        let rows = entity::Webhook::find()
+            .filter(Column::WorkspaceId.is_in(workspaces))
+            .filter(Column::Status.eq(Status::Enabled))
+            .all(db.read())
+            .await?;
+        for row in rows {
+            let listener = Listener {
+                wants: Wants::from(&row),
+                row,
+            };
+            let place = listeners.0.entry(listener.row.workspace_id).or_default();
+            place.push(listener);
+        }
+        Ok(listeners)
+    }
 }
 
 /// Writes the deliveries of a batch of events, and says which of them to hand over once that is committed. A repeat adds
@@ -30,17 +60,10 @@ struct Listener {
 pub async fn fan_out(
     tx: &mut Tx,
     handover: &Handover,
+    listeners: &Listeners,
     events: &[entity::event::Model],
 ) -> Result<Option<Claim>, AppError> {
-    let workspaces: HashSet<WorkspaceId> = events
-        .iter()
-        .filter_map(|event| event.workspace_id)
-        .collect();
-    if workspaces.is_empty() {
-        return Ok(None);
-    }
-    let listeners = listeners(tx, workspaces).await?;
-    if listeners.is_empty() {
+    if listeners.0.is_empty() {
         return Ok(None);
     }
     let now = Timestamp::now();
@@ -51,7 +74,7 @@ pub async fn fan_out(
         let Some(workspace) = event.workspace_id else {
             continue;
         };
-        for listener in listeners.get(&workspace).into_iter().flatten() {
+        for listener in listeners.0.get(&workspace).into_iter().flatten() {
             let row = &listener.row;
             if listener.wants.verdict(event).is_err() {
                 continue;
@@ -109,28 +132,4 @@ async fn write(tx: &Tx, mut rows: Vec<entity::delivery::ActiveModel>) -> Result<
             .await?;
     }
     Ok(written == wanted)
-}
-
-async fn listeners(
-    tx: &Tx,
-    workspaces: HashSet<WorkspaceId>,
-) -> Result<HashMap<WorkspaceId, Vec<Listener>>, AppError> {
-    use entity::webhook::Column;
-    let rows = entity::Webhook::find()
-        .filter(Column::WorkspaceId.is_in(workspaces))
-        .filter(Column::Status.eq(Status::Enabled))
-        .all(tx)
-        .await?;
-    let mut listeners: HashMap<WorkspaceId, Vec<Listener>> = HashMap::new();
-    for row in rows {
-        let listener = Listener {
-            wants: Wants::from(&row),
-            row,
-        };
-        listeners
-            .entry(listener.row.workspace_id)
-            .or_default()
-            .push(listener);
-    }
-    Ok(listeners)
 }

@@ -36,10 +36,10 @@ const IDLE: Duration = Duration::from_millis(500);
 const MOST_SETTLED: usize = 256;
 /// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, and while
 /// they are written nothing is claimed: whoever answers is not to wait for those who do not.
-const MOST_FAILURES: usize = 64;
+const MOST_FAILURES: usize = 16;
 /// How many deliveries a claim takes for endpoints that fail or have never answered: they may wait, and whoever answers is
 /// not to wait for what is done about them.
-const SUSPECT_BATCH: usize = 32;
+const SUSPECT_BATCH: usize = 16;
 /// How often it is seen to that not too much waits for the suspects' lane while it is full.
 const CROWDED: Duration = Duration::from_secs(1);
 /// How many endpoints a claim leaves out by name.
@@ -50,6 +50,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
 /// for many.
 const GATHER: Duration = Duration::from_millis(5);
+/// The same for a sender that has suspects alone: between its turns there is room for everybody else's.
+const SUSPECT_GATHER: Duration = Duration::from_millis(20);
 /// How often at most open pages are told to look again.
 const HINTS: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
@@ -159,7 +161,11 @@ pub async fn run(
             return;
         }
         if busy {
-            sender.meanwhile(tokio::time::sleep(GATHER)).await;
+            let gather = match lane {
+                Lane::Suspect => SUSPECT_GATHER,
+                Lane::Healthy | Lane::Both => GATHER,
+            };
+            sender.meanwhile(tokio::time::sleep(gather)).await;
             continue;
         }
         let wait = sender.looked.wait();
