@@ -21,9 +21,11 @@ use super::{cue, notify};
 const IDLE: Duration = Duration::from_secs(1);
 /// How many events one transaction takes: each of them would cost a commit of its own, which is what takes time.
 const BATCH: u64 = 100;
-/// How long to gather after a batch that was not full. Events that come one by one would otherwise be taken one by one,
-/// and whatever is asked and written for a batch costs the same for one as for many.
+/// How long to gather from the beginning of a batch that was not full to the next. Events that come one by one would
+/// otherwise be taken one by one, and whatever is asked and written for a batch costs the same for one as for many.
 const GATHER: Duration = Duration::from_millis(5);
+/// After how long without a batch events are thought to come seldom: nothing is to be gathered then.
+const SELDOM: Duration = Duration::from_millis(20);
 /// How long an event that could not be dispatched is left alone, after the first failure, the second, and so on.
 const WAITS: [Duration; 6] = [
     Duration::from_secs(1),
@@ -40,13 +42,17 @@ const MOST_ASIDE: usize = 10_000;
 pub async fn run(house: House, handover: Handover, stop: CancellationToken) {
     let mut dispatcher = Dispatcher::new(house.clone(), handover);
     let mut commits = house.db().hub().commits();
+    let mut last: Option<Instant> = None;
     loop {
         commits.mark_unchanged();
+        let begun = Instant::now();
         match dispatcher.next_batch().await {
             Ok(taken @ 1..) if !stop.is_cancelled() => {
-                if (taken as u64) < BATCH {
-                    tokio::time::sleep(GATHER).await;
+                let often = last.is_some_and(|last| begun - last < SELDOM);
+                if often && (taken as u64) < BATCH {
+                    tokio::time::sleep(GATHER.saturating_sub(begun.elapsed())).await;
                 }
+                last = Some(Instant::now());
                 continue;
             }
             Ok(_) => {}
