@@ -34,15 +34,14 @@ use queue::{Delays, Held, Outcome, Wanted};
 const IDLE: Duration = Duration::from_millis(500);
 /// How many outcomes one transaction writes down.
 const MOST_SETTLED: usize = 256;
-/// How many of them are failures. They cost more to write down, and on SQLite whoever answers waits meanwhile.
+/// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, and while
+/// they are written nothing is claimed: whoever answers is not to wait for those who do not.
 const MOST_FAILURES: usize = 16;
-/// How many endpoints are put off in one turn, with all that waits for each.
-const MOST_PUT_OFF: usize = 4;
 /// How many deliveries a claim takes for endpoints that fail or have never answered: they may wait, and whoever answers is
 /// not to wait for what is done about them.
 const SUSPECT_BATCH: usize = 16;
 /// How often it is seen to that not too much waits for the suspects' lane while it is full.
-const CROWDED: Duration = Duration::from_millis(200);
+const CROWDED: Duration = Duration::from_secs(1);
 /// How many endpoints a claim leaves out by name.
 const MOST_LEFT_OUT: usize = 1_000;
 /// How long to wait at least before the next look when there was nothing to claim. Every commit is a cue, and most of them
@@ -373,7 +372,7 @@ impl Sender {
     /// What is to be put off in this turn.
     fn delays(&mut self) -> Delays {
         let webhooks = std::iter::from_fn(|| self.put_off.pop_first())
-            .take(MOST_PUT_OFF)
+            .take(MOST_FAILURES)
             .collect();
         let crowded = self.endpoints.room().1 == 0 && self.crowded.elapsed() >= CROWDED;
         if crowded {

@@ -33,9 +33,8 @@ const LONGEST_RETRY_AFTER: Duration = hours(24);
 /// An endpoint is disabled when everything failed for so long, and at least so often.
 const GIVE_UP_AFTER: Duration = days(5);
 const GIVE_UP_FAILURES: i32 = 10;
-/// How many deliveries are put off in one statement for one endpoint; for many together, four times as many at most. While
-/// they are, nobody else writes to SQLite: a thousand take 8 ms.
-const PUT_OFF: u64 = 200;
+/// How many deliveries are put off in one statement for one endpoint; for many together, four times as many at most.
+const PUT_OFF: u64 = 1_000;
 /// A success is noted once in so long, as long as all goes well.
 const NOTE_SUCCESS: Duration = Duration::from_mins(1);
 const HOUR: i64 = 3_600_000;
