@@ -562,7 +562,7 @@ both! {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
         }
         dispatch_to(&world.house, &handover).await.unwrap();
-        let taken = handover.take().await;
+        let taken = tokio::time::timeout(Duration::from_secs(5), handover.take()).await.expect("something is handed over");
         let ids: Vec<_> = taken.iter().flat_map(|claim| &claim.deliveries).map(|row| row.id).collect();
         let rows = world.deliveries(good).await;
         assert_eq!(ids, rows[..2].iter().map(|row| row.id).collect::<Vec<_>>(), "as many as there is room for");

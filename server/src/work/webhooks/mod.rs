@@ -311,6 +311,7 @@ impl Sender {
         }
         let settled = self.settle().await?;
         let claimed = more && self.claim().await?;
+        // At the end there is no look to catch up with, and nothing to wake up for.
         self.looked.missed &= more;
         self.start();
         self.open(more);
