@@ -28,6 +28,9 @@ use crate::live::{Hint, Hub};
 
 /// How long a statement may wait for SQLite's write lock held by another process (a backup, `wheelhouse migrate`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many pages of 4 kB SQLite's write-ahead log holds before whoever commits has to copy them to where they belong:
+/// while it runs, the program does that beside the writer (`Db::checkpoint`).
+const LONGEST_LOG: &str = "16384";
 /// Readers beside the one writer: what they read lies in the system's memory, so that one keeps a core busy. Each costs a
 /// page cache and its prepared statements.
 const SQLITE_READERS: RangeInclusive<u32> = 4..=8;
@@ -132,6 +135,14 @@ impl Db {
         Ok(())
     }
 
+    /// Copies what stands in SQLite's write-ahead log to where it belongs, as far as readers allow. Nobody waits for it,
+    /// neither to read nor to write.
+    pub async fn checkpoint(&self) -> Result<(), DbErr> {
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        let checkpoint = Statement::from_string(self.backend(), checkpoint);
+        self.read.query_one_raw(checkpoint).await.map(drop)
+    }
+
     /// Closes the pools, waiting for what is under way.
     pub async fn close(self) -> Result<(), DbErr> {
         self.read.close().await;
@@ -157,6 +168,7 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
+                .pragma("wal_autocheckpoint", LONGEST_LOG)
         });
     options
 }

@@ -1,20 +1,24 @@
 //! The dispatcher: takes each event once and writes what follows from it, many events in one transaction. Unique keys
-//! make a repeat harmless. An event that cannot be dispatched is put aside for a while, and the others go on.
+//! make a repeat harmless. An event that cannot be dispatched is put aside for a while, and the others go on. Those of
+//! workspaces with many webhooks have a dispatcher of their own: nobody waits for a hundred deliveries to be written who
+//! has one.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use app::catalog::Mode;
-use app::db::{Tx, entity};
+use app::db::entity;
 use app::domain::{AppError, EventId, Timestamp, WorkspaceId};
 use app::house::House;
 use entity::event::Column;
-use sea_orm::sea_query::{Expr, LockBehavior, LockType};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::webhooks::fan_out::{Listeners, fan_out, give};
-use super::webhooks::{Claim, Handover};
+use super::webhooks::Handover;
+use super::webhooks::fan_out::{Listeners, Match, fan_out, give};
 use super::{cue, notify};
 
 /// How long to wait without a cue: for events of other processes, and after an error.
@@ -26,6 +30,13 @@ const BATCH: u64 = 100;
 const GATHER: Duration = Duration::from_millis(5);
 /// After how long without a batch events are thought to come seldom: nothing is to be gathered then.
 const SELDOM: Duration = Duration::from_millis(20);
+/// How many webhooks a workspace has whose events are dispatched beside those of others, at most.
+const FEW: u64 = 16;
+/// How many deliveries are written in one transaction where an event has many.
+const TOGETHER: usize = 16;
+/// How long the dispatcher of such workspaces rests after it found nothing: every commit is a cue, and hardly any brings
+/// something for it.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// How long an event that could not be dispatched is left alone, after the first failure, the second, and so on.
 const WAITS: [Duration; 6] = [
     Duration::from_secs(1),
@@ -38,9 +49,18 @@ const WAITS: [Duration; 6] = [
 /// How many events are put aside at most. Each is named in the question for the others, and SQLite takes 32,766 values.
 const MOST_ASIDE: usize = 10_000;
 
+/// Whose events a dispatcher takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// Of workspaces with few webhooks, and of none.
+    Narrow,
+    /// Of workspaces with many.
+    Wide,
+}
+
 /// `handover`: by which deliveries are given to the sender of this process.
-pub async fn run(house: House, handover: Handover, stop: CancellationToken) {
-    let mut dispatcher = Dispatcher::new(house.clone(), handover);
+pub async fn run(house: House, breadth: Breadth, handover: Handover, stop: CancellationToken) {
+    let mut dispatcher = Dispatcher::new(house.clone(), breadth, handover);
     let mut commits = house.db().hub().commits();
     let mut last: Option<Instant> = None;
     loop {
@@ -55,6 +75,7 @@ pub async fn run(house: House, handover: Handover, stop: CancellationToken) {
                 last = Some(Instant::now());
                 continue;
             }
+            Ok(_) if breadth == Breadth::Wide => tokio::time::sleep(BETWEEN_LOOKS).await,
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "events could not be dispatched; they will be tried again");
@@ -73,39 +94,25 @@ pub async fn dispatch_all(house: &House) -> Result<(), AppError> {
 
 /// The same, for whoever takes what is handed over.
 pub async fn dispatch_to(house: &House, handover: &Handover) -> Result<(), AppError> {
-    let mut dispatcher = Dispatcher::new(house.clone(), handover.clone());
-    while dispatcher.next_batch().await? > 0 {}
+    for breadth in [Breadth::Narrow, Breadth::Wide] {
+        let mut dispatcher = Dispatcher::new(house.clone(), breadth, handover.clone());
+        while dispatcher.next_batch().await? > 0 {}
+    }
     Ok(())
-}
-
-/// What follows from a batch of events, in the transaction that marks them as dispatched. Every kind of consequence
-/// gets the whole batch, so that it can ask for what it needs once and write in bulk. What comes back is to be handed
-/// over when it is committed.
-async fn effects(
-    tx: &mut Tx,
-    house: &House,
-    handover: &Handover,
-    listeners: &Listeners,
-    events: &[entity::event::Model],
-) -> Result<Option<Claim>, AppError> {
-    let live: Vec<_> = events
-        .iter()
-        .filter(|event| event.mode == Mode::Live)
-        .collect();
-    notify::tell(tx, house, &live).await?;
-    fan_out(tx, handover, listeners, events).await
 }
 
 struct Dispatcher {
     house: House,
+    breadth: Breadth,
     handover: Handover,
     aside: Aside,
 }
 
 impl Dispatcher {
-    fn new(house: House, handover: Handover) -> Self {
+    fn new(house: House, breadth: Breadth, handover: Handover) -> Self {
         Self {
             house,
+            breadth,
             handover,
             aside: Aside::default(),
         }
@@ -115,7 +122,7 @@ impl Dispatcher {
     async fn next_batch(&mut self) -> Result<usize, AppError> {
         let aside = self.aside.at(Instant::now());
         // Most of the time nothing waits: look before taking SQLite's only write lock.
-        let waiting = waiting(&self.house, aside).await?;
+        let waiting = waiting(&self.house, self.breadth, aside).await?;
         if waiting.is_empty() {
             return Ok(0);
         }
@@ -131,10 +138,10 @@ impl Dispatcher {
         }
     }
 
-    /// Dispatches these events, all or none; a panic on the way is a failure like another.
+    /// Dispatches these events; a panic on the way is a failure like another.
     async fn attempt(&self, waiting: Vec<Waiting>) -> Result<Vec<EventId>, AppError> {
-        let (house, handover) = (self.house.clone(), self.handover.clone());
-        tokio::spawn(async move { dispatch(&house, &handover, waiting).await })
+        let (house, breadth, handover) = (self.house.clone(), self.breadth, self.handover.clone());
+        tokio::spawn(async move { dispatch(&house, breadth, &handover, waiting).await })
             .await
             .unwrap_or_else(|panic| {
                 tracing::error!(%panic, "dispatching events panicked");
@@ -167,9 +174,18 @@ impl Dispatcher {
 type Waiting = (EventId, Option<WorkspaceId>);
 
 /// The oldest that wait, but for those that are put aside.
-async fn waiting(house: &House, aside: Vec<EventId>) -> Result<Vec<Waiting>, AppError> {
+async fn waiting(
+    house: &House,
+    breadth: Breadth,
+    aside: Vec<EventId>,
+) -> Result<Vec<Waiting>, AppError> {
+    let such = match breadth {
+        Breadth::Narrow => many_webhooks().not(),
+        Breadth::Wide => many_webhooks(),
+    };
     Ok(entity::Event::find()
         .filter(Column::DispatchedAt.is_null())
+        .filter(such)
         .filter(Column::Id.is_not_in(aside))
         .order_by_asc(Column::Id)
         .limit(BATCH)
@@ -181,19 +197,47 @@ async fn waiting(house: &House, aside: Vec<EventId>) -> Result<Vec<Waiting>, App
         .await?)
 }
 
+/// Whether an event's workspace has more than a few webhooks, of whatever status. They are not counted to the end.
+fn many_webhooks() -> Expr {
+    use entity::webhook;
+    let one_more = Query::select()
+        .expr(Expr::val(1))
+        .from(webhook::Entity)
+        .and_where(
+            Expr::col((webhook::Entity, webhook::Column::WorkspaceId))
+                .equals(Column::WorkspaceId.as_column_ref()),
+        )
+        .limit(1)
+        .offset(FEW)
+        .take();
+    Expr::exists(one_more)
+}
+
+/// Writes what follows from these events, in the transaction that marks them as dispatched, and says which they were.
+/// Every kind of consequence gets the whole batch, so that it can ask for what it needs once and write in bulk.
 async fn dispatch(
     house: &House,
+    breadth: Breadth,
     handover: &Handover,
     waiting: Vec<Waiting>,
 ) -> Result<Vec<EventId>, AppError> {
     let workspaces = waiting.iter().filter_map(|(_, place)| *place).collect();
     let listeners = Listeners::load(house.db(), workspaces).await?;
+    let these = || {
+        entity::Event::find()
+            .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
+            .filter(Column::DispatchedAt.is_null())
+            .order_by_asc(Column::Id)
+    };
+    // While SQLite writes hundreds of rows, nobody else can write.
+    let ahead = breadth == Breadth::Wide && house.db().backend() == DbBackend::Sqlite;
+    if ahead {
+        let events = these().all(house.db().read()).await?;
+        fan_out_in_steps(house, handover, &listeners.matches(&events)).await?;
+    }
     let mut tx = house.db().begin().await?;
     // On PostgreSQL another process may be at some of them: those are skipped.
-    let events = entity::Event::find()
-        .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
-        .filter(Column::DispatchedAt.is_null())
-        .order_by_asc(Column::Id)
+    let events = these()
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(&tx)
         .await?;
@@ -201,7 +245,20 @@ async fn dispatch(
     if taken.is_empty() {
         return Ok(taken);
     }
-    let claim = effects(&mut tx, house, handover, &listeners, &events).await?;
+    let live: Vec<_> = events
+        .iter()
+        .filter(|event| event.mode == Mode::Live)
+        .collect();
+    notify::tell(&mut tx, house, &live).await?;
+    let matches = listeners.matches(&events);
+    for one in &matches {
+        tx.hint(one.hint());
+    }
+    let claim = if ahead {
+        None
+    } else {
+        fan_out(&tx, handover, &matches).await?
+    };
     entity::Event::update_many()
         .col_expr(Column::DispatchedAt, Expr::value(Timestamp::now()))
         .filter(Column::Id.is_in(taken.iter().copied()))
@@ -212,6 +269,24 @@ async fn dispatch(
         give(house, handover, claim).await;
     }
     Ok(taken)
+}
+
+/// Writes the deliveries of events that are still to be marked as dispatched. A crash in between leaves some of them, and a
+/// repeat adds the others.
+async fn fan_out_in_steps(
+    house: &House,
+    handover: &Handover,
+    matches: &[Match<'_>],
+) -> Result<(), AppError> {
+    for some in matches.chunks(TOGETHER) {
+        let tx = house.db().begin().await?;
+        let claim = fan_out(&tx, handover, some).await?;
+        tx.commit().await?;
+        if let Some(claim) = claim {
+            give(house, handover, claim).await;
+        }
+    }
+    Ok(())
 }
 
 /// Events that could not be dispatched: how often they failed, and when they are tried again. Kept in memory: a new

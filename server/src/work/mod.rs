@@ -1,6 +1,7 @@
 //! The workers: what follows a change, after it. Each is a loop that a crash may end anywhere without harm, and that is
 //! started again if it ends by a panic.
 
+pub mod checkpoints;
 pub mod dispatch;
 pub mod housekeeping;
 pub mod keys;
@@ -19,6 +20,7 @@ use app::house::House;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use dispatch::Breadth;
 pub use smtp::Route;
 use webhooks::{Handover, Lane};
 
@@ -42,10 +44,15 @@ pub fn start(
         stop,
     };
     let handover = Handover::default();
-    let given = handover.clone();
-    crew.begin("dispatcher", move |house, stop| {
-        dispatch::run(house, given.clone(), stop)
-    });
+    for (name, breadth) in [
+        ("dispatcher", Breadth::Narrow),
+        ("wide dispatcher", Breadth::Wide),
+    ] {
+        let given = handover.clone();
+        crew.begin(name, move |house, stop| {
+            dispatch::run(house, breadth, given.clone(), stop)
+        });
+    }
     crew.begin("housekeeping", housekeeping::run);
     crew.begin("keys", keys::run);
     crew.begin("payments", payments::run);
@@ -74,6 +81,8 @@ pub fn start(
         crew.begin("relay", move |house, stop| {
             relay::run(house, url.clone(), stop)
         });
+    } else {
+        crew.begin("checkpoints", checkpoints::run);
     }
 }
 

@@ -31,7 +31,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::dispatch::{self, dispatch_all, dispatch_to};
+use wheelhouse::work::dispatch::{self, Breadth, dispatch_all, dispatch_to};
 use wheelhouse::work::webhooks::attempt::Courier;
 use wheelhouse::work::webhooks::dial::{Resolve, System};
 use wheelhouse::work::webhooks::fan_out::give;
@@ -618,7 +618,7 @@ both! {
             let (house, handover, stop) = (world.house.clone(), handover.clone(), stop.clone());
             async move {
                 tokio::join!(
-                    dispatch::run(house.clone(), handover.clone(), stop.clone()),
+                    dispatchers(house.clone(), handover.clone(), stop.clone()),
                     senders(house, settings(&[1]), handover, stop),
                 )
             }
@@ -645,6 +645,55 @@ both! {
         world.event(EventType::ContactCreated, Mode::Live, json!({})).await;
         dispatch_to(&world.house, &handover).await.unwrap();
         assert_eq!(held(world, quick).await, 0);
+    }
+
+    async fn a_workspace_with_many_webhooks_gets_each_delivery_once(world) {
+        use entity::event::Column;
+        let receiver = Receiver::start().await;
+        let mut hooks = Vec::new();
+        for _ in 0..40 {
+            hooks.push(healthy(world, &receiver.to("/ok")).await);
+        }
+        let (handover, stop) = (Handover::default(), CancellationToken::new());
+        world.contacts(1).await;
+        let event = world.deliveries(hooks[0]).await[0].event_id;
+        // As after a crash between the steps in which they are written.
+        let tx = world.house.db().begin().await.unwrap();
+        entity::Delivery::delete_many()
+            .filter(entity::delivery::Column::WebhookId.is_in(hooks[20..].iter().copied()))
+            .exec(&tx).await.unwrap();
+        entity::Event::update_many()
+            .col_expr(Column::DispatchedAt, Expr::value(None::<Timestamp>))
+            .filter(Column::Id.eq(event))
+            .exec(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let workers = tokio::spawn({
+            let (house, stop) = (world.house.clone(), stop.clone());
+            async move {
+                tokio::join!(
+                    dispatchers(house.clone(), handover.clone(), stop.clone()),
+                    senders(house, settings(&[1]), handover, stop),
+                )
+            }
+        });
+        for n in 0..4 {
+            world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
+        }
+        let begun = Instant::now();
+        let delivered = async || {
+            let rows = entity::Delivery::find().all(world.house.db().read()).await.unwrap();
+            rows.iter().filter(|row| row.status == DeliveryStatus::Delivered).count()
+        };
+        while delivered().await < 5 * 40 && begun.elapsed() < Duration::from_secs(30) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+        workers.await.unwrap();
+        for id in hooks {
+            let rows = world.deliveries(id).await;
+            assert!(rows.len() == 5 && rows.iter().all(|row| row.status == DeliveryStatus::Delivered), "{rows:?}");
+        }
+        assert_eq!(receiver.got().len(), 5 * 40, "none of them twice");
     }
 
     async fn after_five_failures_nothing_is_tried_for_a_while_and_then_one(world) {
@@ -826,6 +875,12 @@ async fn senders(house: House, settings: Settings, handover: Handover, stop: Can
         ),
         webhooks::run(house, settings, Lane::Suspect, Handover::default(), stop),
     );
+}
+
+/// Both dispatchers, as the program runs them.
+async fn dispatchers(house: House, handover: Handover, stop: CancellationToken) {
+    let of = |breadth| dispatch::run(house.clone(), breadth, handover.clone(), stop.clone());
+    tokio::join!(of(Breadth::Narrow), of(Breadth::Wide));
 }
 
 /// A webhook that has answered well.

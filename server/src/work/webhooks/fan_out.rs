@@ -55,46 +55,60 @@ impl Listeners {
     }
 }
 
-/// Writes the deliveries of a batch of events, and says which of them to hand over once that is committed. A repeat adds
-/// nothing.
+/// An event, and a webhook that gets it.
+pub struct Match<'a> {
+    listener: &'a Listener,
+    event: &'a entity::event::Model,
+}
+
+impl Match<'_> {
+    /// What tells open pages of it.
+    pub fn hint(&self) -> Hint {
+        Hint::workspace(self.listener.row.workspace_id, Topic::Deliveries)
+    }
+}
+
+impl Listeners {
+    /// Which webhooks get which of these events.
+    pub fn matches<'a>(&'a self, events: &'a [entity::event::Model]) -> Vec<Match<'a>> {
+        let mut matches = Vec::new();
+        for event in events {
+            let Some(workspace) = event.workspace_id else {
+                continue;
+            };
+            for listener in self.0.get(&workspace).into_iter().flatten() {
+                if listener.wants.verdict(event).is_ok() {
+                    matches.push(Match { listener, event });
+                }
+            }
+        }
+        matches
+    }
+}
+
+/// Writes these deliveries, and says which of them to hand over once that is committed. A repeat adds nothing.
 pub async fn fan_out(
-    tx: &mut Tx,
+    tx: &Tx,
     handover: &Handover,
-    listeners: &Listeners,
-    events: &[entity::event::Model],
+    matches: &[Match<'_>],
 ) -> Result<Option<Claim>, AppError> {
-    if listeners.0.is_empty() {
+    if matches.is_empty() {
         return Ok(None);
     }
     let now = Timestamp::now();
     let mut claim = Claim::new(now);
-    let mut told = HashSet::new();
     let mut rows = Vec::new();
-    for event in events {
-        let Some(workspace) = event.workspace_id else {
-            continue;
-        };
-        for listener in listeners.0.get(&workspace).into_iter().flatten() {
-            let row = &listener.row;
-            if listener.wants.verdict(event).is_err() {
-                continue;
-            }
-            // What would wait anyway is not put before those who need not.
-            let at = row.blocked_until.map_or(now, |until| until.max(now));
-            let mut delivery =
-                new_delivery(DeliveryId::new(), row.id, event.id, event.event_type, at);
-            if !queue::health(row).is_suspect() && handover.reserve(row.id) {
-                claim.hold(&mut delivery, row, event)?;
-            }
-            rows.push(delivery);
-            told.insert(workspace);
+    for Match { listener, event } in matches {
+        let row = &listener.row;
+        // What would wait anyway is not put before those who need not.
+        let at = row.blocked_until.map_or(now, |until| until.max(now));
+        let mut delivery = new_delivery(DeliveryId::new(), row.id, event.id, event.event_type, at);
+        if !queue::health(row).is_suspect() && handover.reserve(row.id) {
+            claim.hold(&mut delivery, row, event)?;
         }
+        rows.push(delivery);
     }
-    let all = write(tx, rows).await?;
-    for workspace in told {
-        tx.hint(Hint::workspace(workspace, Topic::Deliveries));
-    }
-    if !all {
+    if !write(tx, rows).await? {
         // Some were there before, with a lease of their own or none: none of them is ours to hand over.
         queue::unhold(tx, &claim).await?;
         return Ok(None);

@@ -47,6 +47,9 @@ const MOST_LEFT_OUT: usize = 1_000;
 /// How long to wait at least before the next look when there was nothing to claim. Every commit is a cue, and most of them
 /// bring nothing.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
+/// The same as a multiple of how long the look took: one that goes through thousands that wait for the other lane is not to
+/// keep a core busy.
+const LOOK_SHARE: u32 = 20;
 /// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
 /// for many.
 const GATHER: Duration = Duration::from_millis(5);
@@ -113,6 +116,8 @@ struct Sender {
 /// What was found at the last look for what is due.
 struct Look {
     at: Instant,
+    /// How long it took.
+    took: Duration,
     /// Whether there was anything.
     found: bool,
     /// Whether as much was found as there was room for: more waits for the healthy lane.
@@ -126,11 +131,16 @@ struct Look {
 impl Look {
     /// How long to wait for a cue to look again.
     fn wait(&self) -> Duration {
-        if self.missed {
-            BETWEEN_LOOKS.saturating_sub(self.at.elapsed())
-        } else {
-            IDLE
+        if self.missed { self.rest() } else { IDLE }
+    }
+
+    /// How long it is too early to look again.
+    fn rest(&self) -> Duration {
+        if self.found {
+            return Duration::ZERO;
         }
+        let rest = (self.took * LOOK_SHARE).clamp(BETWEEN_LOOKS, IDLE);
+        rest.saturating_sub(self.at.elapsed())
     }
 }
 
@@ -219,6 +229,7 @@ impl Sender {
             handover,
             looked: Look {
                 at: Instant::now(),
+                took: Duration::ZERO,
                 found: true,
                 behind: true,
                 full: Vec::new(),
@@ -309,7 +320,7 @@ impl Sender {
                     .push_back((job.held, Outcome::Later(Timestamp::now())));
             }
         }
-        let settled = self.settle().await?;
+        let settled = self.settle().await? | self.put_off().await?;
         let claimed = more && self.claim().await?;
         // At the end there is no look to catch up with, and nothing to wake up for.
         self.looked.missed &= more;
@@ -324,7 +335,7 @@ impl Sender {
             self.hints.waiting.insert(held.workspace);
         }
         let hinted = self.hints.take();
-        if self.is_written_down() && self.put_off.is_empty() && hinted.is_empty() {
+        if self.is_written_down() && hinted.is_empty() {
             return Ok(false);
         }
         let failures = self.failed.len().min(MOST_FAILURES);
@@ -334,9 +345,8 @@ impl Sender {
             .drain(..failures)
             .chain(self.done.drain(..others))
             .collect();
-        let delays = self.delays();
         let (house, waits) = (self.house.clone(), self.settings.waits.clone());
-        let writing = queue::settle(&house, &waits, &batch, &delays, &hinted);
+        let writing = queue::settle(&house, &waits, &batch, &hinted);
         let settled = self.meanwhile(writing).await;
         let fares = match settled {
             Err(error) if self.refusals < MOST_REFUSALS => {
@@ -344,7 +354,6 @@ impl Sender {
                 let mut batch = batch.into_iter();
                 prepend(&mut self.failed, batch.by_ref().take(failures));
                 prepend(&mut self.done, batch);
-                self.put_off.extend(delays.webhooks);
                 return Err(error);
             }
             Err(error) => {
@@ -367,7 +376,21 @@ impl Sender {
                 }
             }
         }
-        Ok(failures + others > 0 || !self.put_off.is_empty())
+        Ok(failures + others > 0)
+    }
+
+    /// Puts off what is due and cannot be sent.
+    async fn put_off(&mut self) -> Result<bool, AppError> {
+        let delays = self.delays();
+        if delays.is_empty() {
+            return Ok(false);
+        }
+        let house = self.house.clone();
+        let put_off = self.meanwhile(queue::put_off(&house, &delays)).await;
+        if put_off.is_err() {
+            self.put_off.extend(delays.webhooks);
+        }
+        put_off.map(|()| true)
     }
 
     /// What is to be put off in this turn.
@@ -386,7 +409,7 @@ impl Sender {
     }
 
     async fn claim(&mut self) -> Result<bool, AppError> {
-        self.looked.missed = !self.looked.found && self.looked.at.elapsed() < BETWEEN_LOOKS;
+        self.looked.missed = !self.looked.rest().is_zero();
         if self.looked.missed {
             return Ok(false);
         }
@@ -403,11 +426,12 @@ impl Sender {
             suspect: of(Lane::Suspect, suspect.min(SUSPECT_BATCH)),
             full: self.endpoints.full(MOST_LEFT_OUT),
         };
-        let house = self.house.clone();
+        let (house, begun) = (self.house.clone(), Instant::now());
         let claim = self.meanwhile(queue::claim(&house, &wanted)).await?;
         let found = claim.as_ref().map_or(0, |claim| claim.deliveries.len());
         self.looked = Look {
             at: Instant::now(),
+            took: begun.elapsed(),
             found: found > 0,
             behind: found >= wanted.healthy,
             full: wanted.full,

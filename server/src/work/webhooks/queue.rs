@@ -16,11 +16,11 @@ use app::settings::webhooks::model::{DeliveryStatus, Status};
 use app::settings::webhooks::store;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{
-    CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query, SelectStatement,
+    CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
-    TryIntoModel, Value,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set, TryIntoModel,
+    Value,
 };
 
 use super::attempt::Report;
@@ -33,8 +33,12 @@ const LONGEST_RETRY_AFTER: Duration = hours(24);
 /// An endpoint is disabled when everything failed for so long, and at least so often.
 const GIVE_UP_AFTER: Duration = days(5);
 const GIVE_UP_FAILURES: i32 = 10;
-/// How many deliveries are put off in one statement for one endpoint; for many together, four times as many at most.
+/// How many deliveries are put off at once for want of room at their endpoints, and as many again for want of room in the
+/// suspects' lane.
 const PUT_OFF: u64 = 1_000;
+/// How many of them in one transaction, and how long everybody else has to write before the next.
+const TOGETHER: usize = 32;
+const BREATH: Duration = Duration::from_millis(5);
 /// A success is noted once in so long, as long as all goes well.
 const NOTE_SUCCESS: Duration = Duration::from_mins(1);
 const HOUR: i64 = 3_600_000;
@@ -192,29 +196,31 @@ fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delive
 /// Takes due deliveries for this worker alone.
 pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppError> {
     let (db, now) = (house.db(), Timestamp::now());
-    // Most of the time nothing is due: look before taking SQLite's only write lock.
-    let mut found = Vec::new();
+    // Found before the transaction, and looked at again in it: to pick among thousands that are due takes milliseconds,
+    // in which nobody else could write on SQLite.
+    let mut found: Vec<DeliveryId> = Vec::new();
     for (most, wanted) in [
         (wanted.healthy, wanted.healthy(now)),
         (wanted.suspect, wanted.suspect(now)),
     ] {
-        if most == 0 {
-            continue;
+        if most > 0 {
+            found.extend(wanted.into_tuple::<DeliveryId>().all(db.read()).await?);
         }
-        let any: Option<DeliveryId> = wanted.clone().limit(1).into_tuple().one(db.read()).await?;
-        found.extend(any.map(|_| wanted));
     }
     if found.is_empty() {
         return Ok(None);
     }
     let mut claim = Claim::new(now);
     let tx = db.begin().await?;
-    // Locked first and changed then: one statement might look for what is due more than once, and take too many.
-    let mut ids: Vec<DeliveryId> = Vec::new();
-    for wanted in found {
-        let locked = wanted.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        ids.extend(locked.into_tuple::<DeliveryId>().all(&tx).await?);
-    }
+    // What another process has taken meanwhile, or is about to, is left to it.
+    let ids: Vec<DeliveryId> = due(now)
+        .filter(Column::Id.is_in(found))
+        .select_only()
+        .column(Column::Id)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(&tx)
+        .await?;
     claim.deliveries = entity::Delivery::update_many()
         .col_expr(Column::LeaseToken, Expr::value(claim.lease))
         .col_expr(Column::LeaseUntil, Expr::value(claim.until))
@@ -271,56 +277,74 @@ pub struct Delays {
     pub suspects: Option<Timestamp>,
 }
 
-/// Puts off what waits for these webhooks, a bounded number of them, so that what is due is what can be sent.
-async fn put_off(tx: &Tx, webhooks: &BTreeMap<WebhookId, Timestamp>) -> Result<(), AppError> {
-    let now = Timestamp::now();
+impl Delays {
+    pub fn is_empty(&self) -> bool {
+        self.webhooks.is_empty() && self.suspects.is_none()
+    }
+}
+
+/// Puts off what waits for these webhooks, and for the suspects' lane, a bounded number of each, so that what is due is
+/// what can be sent. What is to be put off is found before any transaction, and written a little at a time: it is for the
+/// sake of others, who are not to wait for it.
+pub async fn put_off(house: &House, delays: &Delays) -> Result<(), AppError> {
+    let (db, now) = (house.db(), Timestamp::now());
     let mut groups: BTreeMap<Timestamp, Vec<WebhookId>> = BTreeMap::new();
-    for (id, until) in webhooks {
+    for (id, until) in &delays.webhooks {
         groups.entry(rounded(*until, now)).or_default().push(*id);
     }
+    let mut most = PUT_OFF;
     for (until, ids) in groups {
-        let most = PUT_OFF * (ids.len() as u64).min(4);
-        let waiting = Query::select()
-            .column(Column::Id)
-            .from(entity::delivery::Entity)
-            .and_where(Column::WebhookId.is_in(ids))
-            .and_where(Column::Status.eq(DeliveryStatus::Pending))
-            .and_where(Column::NextAttemptAt.lt(until))
-            .and_where(Column::LeaseToken.is_null())
-            .and_where(Column::Payload.is_null())
-            .limit(most)
-            .take();
-        postpone(tx, waiting, until).await?;
+        let waiting = entity::Delivery::find()
+            .filter(Column::WebhookId.is_in(ids))
+            .filter(Column::Status.eq(DeliveryStatus::Pending))
+            .filter(Column::NextAttemptAt.lt(until))
+            .filter(Column::LeaseToken.is_null())
+            .filter(Column::Payload.is_null())
+            .limit(most);
+        most -= postpone(db, waiting, until).await?;
+    }
+    if let Some(until) = delays.suspects {
+        postpone(db, crowd(now), until).await?;
     }
     Ok(())
 }
 
-/// When the suspects' lane is full, puts off what waits for it, but not the first of it: what is due is to be what can
-/// be sent, and a claim does not look through thousands that it may not take.
-async fn put_off_suspects(tx: &Tx, until: Timestamp) -> Result<(), AppError> {
-    let now = Timestamp::now();
-    let waiting = due(now)
+/// What waits for the suspects' lane when it is full, but for the first of it: what is due is to be what can be sent, and
+/// nobody is to look through thousands that they may not take.
+fn crowd(now: Timestamp) -> Select<entity::Delivery> {
+    due(now)
         .filter(Column::Payload.is_null())
         .filter(webhook(suspect()))
         .order_by_asc(Column::NextAttemptAt)
         .offset(SUSPECT_LANE as u64)
         .limit(PUT_OFF)
-        .select_only()
-        .column(Column::Id)
-        .into_query();
-    postpone(tx, waiting, until).await
 }
 
-/// Puts off those of these deliveries that nobody has claimed meanwhile.
-async fn postpone(tx: &Tx, these: SelectStatement, until: Timestamp) -> Result<(), AppError> {
-    entity::Delivery::update_many()
-        .col_expr(Column::NextAttemptAt, Expr::value(until))
-        .filter(Column::Id.in_subquery(these))
-        .filter(Column::Status.eq(DeliveryStatus::Pending))
-        .filter(Column::LeaseToken.is_null())
-        .exec(tx)
+/// Puts these off, but for those that somebody has claimed meanwhile, and says how many were found.
+async fn postpone(
+    db: &Db,
+    these: Select<entity::Delivery>,
+    until: Timestamp,
+) -> Result<u64, AppError> {
+    let ids: Vec<DeliveryId> = these
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .all(db.read())
         .await?;
-    Ok(())
+    for some in ids.chunks(TOGETHER) {
+        let tx = db.begin().await?;
+        entity::Delivery::update_many()
+            .col_expr(Column::NextAttemptAt, Expr::value(until))
+            .filter(Column::Id.is_in(some.iter().copied()))
+            .filter(Column::Status.eq(DeliveryStatus::Pending))
+            .filter(Column::LeaseToken.is_null())
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        tokio::time::sleep(BREATH).await;
+    }
+    Ok(ids.len() as u64)
 }
 
 /// Writes down what became of deliveries, all in one transaction, and says how the endpoints fare now.
@@ -328,7 +352,6 @@ pub async fn settle(
     house: &House,
     waits: &[Duration],
     done: &[(Held, Outcome)],
-    delays: &Delays,
     hinted: &HashSet<WorkspaceId>,
 ) -> Result<HashMap<WebhookId, Health>, AppError> {
     let mut tx = house.db().begin().await?;
@@ -337,10 +360,6 @@ pub async fn settle(
     write_attempts(&tx, &tried).await?;
     count_hours(&tx, &tried).await?;
     let health = judge(&mut tx, &tried).await?;
-    put_off(&tx, &delays.webhooks).await?;
-    if let Some(until) = delays.suspects {
-        put_off_suspects(&tx, until).await?;
-    }
     for workspace in hinted {
         tx.hint(Hint::workspace(*workspace, Topic::Deliveries));
     }

@@ -1,0 +1,22 @@
+//! Copies SQLite's write-ahead log to where it belongs, again and again. Otherwise whoever happens to commit when the log
+//! has grown long would do it, and everybody who writes would wait for that.
+
+use std::time::Duration;
+
+use app::house::House;
+use tokio_util::sync::CancellationToken;
+
+/// Nothing is done when nothing was written.
+const EVERY: Duration = Duration::from_secs(5);
+
+pub async fn run(house: House, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(EVERY))
+        .await
+        .is_some()
+    {
+        if let Err(error) = house.db().checkpoint().await {
+            tracing::warn!(%error, "SQLite's log could not be copied; it grows until it can");
+        }
+    }
+}
