@@ -136,8 +136,11 @@ impl Db {
     }
 
     /// Copies what stands in SQLite's write-ahead log to where it belongs, as far as readers allow. Nobody waits for it,
-    /// neither to read nor to write.
+    /// neither to read nor to write. PostgreSQL sees to its own.
     pub async fn checkpoint(&self) -> Result<(), DbErr> {
+        if self.backend() != DbBackend::Sqlite {
+            return Ok(());
+        }
         let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
         let checkpoint = Statement::from_string(self.backend(), checkpoint);
         self.read.query_one_raw(checkpoint).await.map(drop)

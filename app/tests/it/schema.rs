@@ -167,3 +167,27 @@ async fn sqlite_is_new_enough_and_safe() {
     assert_eq!(ask("PRAGMA synchronous").await, "2");
     std::fs::remove_dir_all(folder.unwrap()).unwrap();
 }
+
+/// What is committed stands in SQLite's log first. Copied, it stands in the file, while the one that writes goes on.
+#[tokio::test]
+async fn sqlites_log_is_copied_while_a_transaction_is_open() {
+    let (url, folder) = database_url(Kind::Sqlite).await;
+    let file = url.strip_prefix("sqlite://").unwrap();
+    let db = Db::connect(&url).await.unwrap();
+    db.migrate().await.unwrap();
+    db.checkpoint().await.unwrap();
+    let size = || std::fs::metadata(file).unwrap().len();
+    let tables = size();
+    let tx = db.begin().await.unwrap();
+    let fill = "CREATE TABLE filled AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                SELECT i, hex(randomblob(100)) AS text FROM n";
+    tx.execute_unprepared(fill).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(size(), tables, "it stands in the log alone");
+    let tx = db.begin().await.unwrap();
+    db.checkpoint().await.unwrap();
+    assert!(size() >= tables + 200_000, "{}", size());
+    tx.execute_unprepared("DELETE FROM filled").await.unwrap();
+    tx.commit().await.unwrap();
+    std::fs::remove_dir_all(folder.unwrap()).unwrap();
+}
