@@ -179,9 +179,9 @@ async fn sqlites_log_is_copied_while_a_transaction_is_open() {
     let size = || std::fs::metadata(file).unwrap().len();
     let tables = size();
     let tx = db.begin().await.unwrap();
-    let fill = "CREATE TABLE filled AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+    let rows = "CREATE TABLE filled AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
                 SELECT i, hex(randomblob(100)) AS text FROM n";
-    tx.execute_unprepared(fill).await.unwrap();
+    tx.execute_unprepared(rows).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(size(), tables, "it stands in the log alone");
     let tx = db.begin().await.unwrap();
