@@ -6,15 +6,13 @@ use std::time::Duration;
 use app::house::House;
 use tokio_util::sync::CancellationToken;
 
+use super::pause;
+
 /// Nothing is done when nothing was written.
 const EVERY: Duration = Duration::from_secs(5);
 
 pub async fn run(house: House, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(EVERY))
-        .await
-        .is_some()
-    {
+    while pause(EVERY, &stop).await {
         if let Err(error) = house.db().checkpoint().await {
             tracing::warn!(%error, "SQLite's log could not be copied; it grows until it can");
         }

@@ -7,14 +7,12 @@ use app::house::House;
 use app::settings::api_keys::usage;
 use tokio_util::sync::CancellationToken;
 
+use super::pause;
+
 const EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(house: House, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(EVERY))
-        .await
-        .is_some()
-    {
+    while pause(EVERY, &stop).await {
         // What could not be written waits for the next round.
         if let Err(error) = usage::flush_requests(&house).await {
             tracing::warn!(%error, "the request log could not be written");

@@ -140,6 +140,12 @@ async fn cue(
     true
 }
 
+/// Waits for the next round of what is done every so often. `false`: it is time to stop.
+async fn pause(time: Duration, stop: &CancellationToken) -> bool {
+    let slept = stop.run_until_cancelled(tokio::time::sleep(time)).await;
+    slept.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

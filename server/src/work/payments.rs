@@ -10,14 +10,12 @@ use app::payments::{simulated, store};
 use app::settings::credits::top_up;
 use tokio_util::sync::CancellationToken;
 
+use super::pause;
+
 const EVERY: Duration = Duration::from_secs(2);
 
 pub async fn run(house: House, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(EVERY))
-        .await
-        .is_some()
-    {
+    while pause(EVERY, &stop).await {
         // What fails is logged where it happens and tried again.
         if let Err(error) = round(&house, Timestamp::now()).await {
             tracing::warn!(%error, "payments under way could not all be seen to");

@@ -614,15 +614,7 @@ both! {
         let quick = healthy(world, &receiver.to("/ok")).await;
         let slow = healthy(world, &receiver.to("/late")).await;
         let (handover, stop) = (Handover::default(), CancellationToken::new());
-        let workers = tokio::spawn({
-            let (house, handover, stop) = (world.house.clone(), handover.clone(), stop.clone());
-            async move {
-                tokio::join!(
-                    dispatchers(house.clone(), handover.clone(), stop.clone()),
-                    senders(house, settings(&[1]), handover, stop),
-                )
-            }
-        });
+        let workers = tokio::spawn(workers(world.house.clone(), handover.clone(), stop.clone()));
         // More than the slow one has room for, as it comes and all at once.
         for n in 0..60 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
@@ -667,15 +659,7 @@ both! {
             .filter(Column::Id.eq(event))
             .exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let workers = tokio::spawn({
-            let (house, stop) = (world.house.clone(), stop.clone());
-            async move {
-                tokio::join!(
-                    dispatchers(house.clone(), handover.clone(), stop.clone()),
-                    senders(house, settings(&[1]), handover, stop),
-                )
-            }
-        });
+        let workers = tokio::spawn(workers(world.house.clone(), handover.clone(), stop.clone()));
         for n in 0..4 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
         }
@@ -877,10 +861,19 @@ async fn senders(house: House, settings: Settings, handover: Handover, stop: Can
     );
 }
 
-/// Both dispatchers, as the program runs them.
-async fn dispatchers(house: House, handover: Handover, stop: CancellationToken) {
+/// Both dispatchers and both senders, as the program runs them.
+async fn workers(house: House, handover: Handover, stop: CancellationToken) {
     let of = |breadth| dispatch::run(house.clone(), breadth, handover.clone(), stop.clone());
-    tokio::join!(of(Breadth::Narrow), of(Breadth::Wide));
+    tokio::join!(
+        of(Breadth::Narrow),
+        of(Breadth::Wide),
+        senders(
+            house.clone(),
+            settings(&[1]),
+            handover.clone(),
+            stop.clone()
+        ),
+    );
 }
 
 /// A webhook that has answered well.

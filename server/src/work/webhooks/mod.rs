@@ -427,8 +427,7 @@ impl Sender {
             full: self.endpoints.full(MOST_LEFT_OUT),
         };
         let (house, begun) = (self.house.clone(), Instant::now());
-        let claim = self.meanwhile(queue::claim(&house, &wanted)).await?;
-        let found = claim.as_ref().map_or(0, |claim| claim.deliveries.len());
+        let (found, claim) = self.meanwhile(queue::claim(&house, &wanted)).await?;
         self.looked = Look {
             at: Instant::now(),
             took: begun.elapsed(),

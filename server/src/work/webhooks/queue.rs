@@ -193,8 +193,8 @@ fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delive
         .column(Column::Id)
 }
 
-/// Takes due deliveries for this worker alone.
-pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppError> {
+/// Takes due deliveries for this worker alone, and says how many it found: another process may have been quicker at some.
+pub async fn claim(house: &House, wanted: &Wanted) -> Result<(usize, Option<Claim>), AppError> {
     let (db, now) = (house.db(), Timestamp::now());
     // Found before the transaction, and looked at again in it: to pick among thousands that are due takes milliseconds,
     // in which nobody else could write on SQLite.
@@ -208,8 +208,9 @@ pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppE
         }
     }
     if found.is_empty() {
-        return Ok(None);
+        return Ok((0, None));
     }
+    let count = found.len();
     let mut claim = Claim::new(now);
     let tx = db.begin().await?;
     // What another process has taken meanwhile, or is about to, is left to it.
@@ -230,7 +231,7 @@ pub async fn claim(house: &House, wanted: &Wanted) -> Result<Option<Claim>, AppE
         .await?;
     tx.commit().await?;
     (claim.webhooks, claim.events) = with(db, &claim.deliveries).await?;
-    Ok(Some(claim))
+    Ok((count, Some(claim)))
 }
 
 /// Gives back all that is held under a claim: it is due at once.
@@ -320,7 +321,8 @@ fn crowd(now: Timestamp) -> Select<entity::Delivery> {
         .limit(PUT_OFF)
 }
 
-/// Puts these off, but for those that somebody has claimed meanwhile, and says how many were found.
+/// Puts these off, and says how many were found. Not those that somebody has claimed meanwhile, and none that was tried
+/// meanwhile and is due later still.
 async fn postpone(
     db: &Db,
     these: Select<entity::Delivery>,
@@ -338,6 +340,7 @@ async fn postpone(
             .col_expr(Column::NextAttemptAt, Expr::value(until))
             .filter(Column::Id.is_in(some.iter().copied()))
             .filter(Column::Status.eq(DeliveryStatus::Pending))
+            .filter(Column::NextAttemptAt.lt(until))
             .filter(Column::LeaseToken.is_null())
             .exec(&tx)
             .await?;
