@@ -69,6 +69,10 @@ impl From<sea_orm::DbErr> for AppError {
                 "Someone else just did the same. Look again and retry.".to_owned(),
             );
         }
+        if crate::db::is_overload(&error) {
+            tracing::warn!(%error, "a database statement was given up");
+            return Self::Busy;
+        }
         internal("a database statement", &error)
     }
 }

@@ -8,13 +8,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::{AppError, Email, UserId, WorkspaceId};
+use crate::domain::{ApiKeyId, AppError, Email, UserId, WorkspaceId};
 use crate::rates::Rates;
 
 /// The limits in force, or none for load tests.
@@ -37,13 +38,37 @@ struct Kept {
     found: Keyed,
     look: Keyed,
     unknown_key: Keyed,
-    /// Networks that tried too many unknown keys, and until when they are not listened to.
-    strangers: Mutex<HashMap<String, Instant>>,
+    /// Callers who tried too many unknown keys, and until when they are thought to go on.
+    suspects: Mutex<HashMap<String, Instant>>,
+    suspect_lookups: Arc<Semaphore>,
     api: Rates,
 }
 
-/// How many such networks are remembered at most.
-const MOST_STRANGERS: usize = 10_000;
+/// How many such callers are remembered at most.
+const MAX_SUSPECTS: usize = 10_000;
+
+/// How many API keys are looked up at once for callers who keep trying unknown ones: one of the few connections that
+/// read, however many such callers there are.
+const MAX_SUSPECT_LOOKUPS: usize = 1;
+
+/// Who tries an API key, as the limit on unknown keys counts them. Never an IP address that a request merely claims:
+/// otherwise a caller could use up the allowance of somebody else's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCaller {
+    /// A client that shows the key itself, by the network that it connects from.
+    Network(IpAddr),
+    /// A program that asks about a key that it was shown, by its own API key.
+    Key(ApiKeyId),
+}
+
+impl KeyCaller {
+    fn name(self) -> String {
+        match self {
+            Self::Network(address) => network(address),
+            Self::Key(key) => key.to_string(),
+        }
+    }
+}
 
 type Keyed = DefaultKeyedRateLimiter<String>;
 
@@ -71,7 +96,8 @@ impl Limits {
             found: keyed(20, Duration::from_mins(5)),
             look: keyed(120, Duration::from_millis(500)),
             unknown_key: keyed(30, Duration::from_secs(2)),
-            strangers: Mutex::default(),
+            suspects: Mutex::default(),
+            suspect_lookups: Arc::new(Semaphore::new(MAX_SUSPECT_LOOKUPS)),
             api: Rates::default(),
         }))
     }
@@ -148,42 +174,41 @@ impl Limits {
             .map_or(Ok(()), |kept| check(&kept.token, network(address)))
     }
 
-    /// An API key that is not remembered is about to be looked up. Only who tried too many unknown ones is refused, so
-    /// that programs with good keys are not counted at all.
-    pub fn may_try_key(&self, address: IpAddr) -> Result<(), AppError> {
-        let Some(kept) = &self.0 else { return Ok(()) };
-        let strangers = kept
-            .strangers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if strangers.is_empty() {
-            return Ok(());
+    /// An API key that is not remembered is about to be looked up. Nobody is refused here, since the key may be valid: a
+    /// caller who tried too many unknown keys waits for a turn among others like them. What comes back is held while the
+    /// key is looked up.
+    pub async fn key_lookup(&self, caller: KeyCaller) -> Option<OwnedSemaphorePermit> {
+        let kept = self.0.as_ref()?;
+        {
+            let suspects = kept.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+            if suspects.is_empty() {
+                return None;
+            }
+            suspects
+                .get(&caller.name())
+                .filter(|until| **until > Instant::now())?;
         }
-        let until = strangers.get(&network(address));
-        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
-            Some(wait) => Err(AppError::RateLimited {
-                retry_after: wait.as_secs().saturating_add(1),
-            }),
-            None => Ok(()),
-        }
+        kept.suspect_lookups.clone().acquire_owned().await.ok()
     }
 
-    /// A well-written API key that nobody made here was tried.
-    pub fn unknown_key(&self, address: IpAddr) -> Result<(), AppError> {
+    /// A well-written API key that nobody made here was tried. The answer to that request is all that is ever refused,
+    /// and only to a client that shows the key itself: a program that asks about keys has an API key, whose own limits
+    /// hold.
+    pub fn unknown_key(&self, caller: KeyCaller) -> Result<(), AppError> {
         let Some(kept) = &self.0 else { return Ok(()) };
-        let network = network(address);
-        let refused = check(&kept.unknown_key, network.clone());
+        let name = caller.name();
+        let refused = check(&kept.unknown_key, name.clone());
         if let Err(AppError::RateLimited { retry_after }) = &refused {
             let until = Instant::now() + Duration::from_secs(*retry_after);
-            let mut strangers = kept
-                .strangers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if strangers.len() < MOST_STRANGERS {
-                strangers.insert(network, until);
+            let mut suspects = kept.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+            if suspects.len() < MAX_SUSPECTS {
+                suspects.insert(name, until);
             }
         }
-        refused
+        match caller {
+            KeyCaller::Network(_) => refused,
+            KeyCaller::Key(_) => Ok(()),
+        }
     }
 
     /// The public API's own limits, unless limits are off.
@@ -215,7 +240,7 @@ impl Limits {
                 limiter.shrink_to_fit();
             }
             let now = Instant::now();
-            kept.strangers
+            kept.suspects
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .retain(|_, until| *until > now);
@@ -344,19 +369,36 @@ mod tests {
         );
     }
 
-    #[test]
-    fn who_tries_unknown_keys_waits_and_nobody_else_does() {
+    #[tokio::test]
+    async fn unknown_keys_are_refused_and_a_lookup_never_is() {
         let limits = Limits::on();
-        let refused = (0..100).find_map(|_| limits.unknown_key(elsewhere(7)).err());
+        let attacker = KeyCaller::Network(elsewhere(7));
+        assert!(limits.key_lookup(attacker).await.is_none());
+        let refused = (0..100).find_map(|_| limits.unknown_key(attacker).err());
         assert!(matches!(refused, Some(AppError::RateLimited { .. })));
-        assert!(limits.may_try_key(elsewhere(7)).is_err());
-        assert!(limits.may_try_key(HOME).is_ok());
-        for _ in 0..1_000 {
-            assert!(
-                limits.may_try_key(HOME).is_ok(),
-                "good keys are not counted"
-            );
+        let turn = limits.key_lookup(attacker).await;
+        assert!(turn.is_some(), "whoever guesses is looked up one at a time");
+        let next = limits.key_lookup(KeyCaller::Network(elsewhere(7)));
+        let waits = tokio::time::timeout(Duration::from_millis(20), next).await;
+        assert!(waits.is_err(), "the next one waits");
+        assert!(
+            limits.key_lookup(KeyCaller::Network(HOME)).await.is_none(),
+            "nobody else waits"
+        );
+        drop(turn);
+        assert!(limits.key_lookup(attacker).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_asks_about_unknown_keys_is_counted_by_its_own_key() {
+        let limits = Limits::on();
+        let (busy, quiet) = (ApiKeyId::new(), ApiKeyId::new());
+        for _ in 0..100 {
+            assert!(limits.unknown_key(KeyCaller::Key(busy)).is_ok());
         }
+        assert!(limits.key_lookup(KeyCaller::Key(busy)).await.is_some());
+        assert!(limits.key_lookup(KeyCaller::Key(quiet)).await.is_none());
+        assert!(limits.key_lookup(KeyCaller::Network(HOME)).await.is_none());
     }
 
     #[test]

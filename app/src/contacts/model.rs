@@ -13,6 +13,8 @@ pub const LONGEST_PHONE: usize = 40;
 pub const MOST_TAGS: usize = 50;
 /// Longest tag, in characters.
 pub const LONGEST_TAG: usize = 50;
+/// Most tags that one search asks for: each of them is a condition of its own.
+pub const MAX_SEARCH_TAGS: usize = 10;
 /// Longest text to search for, in characters.
 pub const LONGEST_SEARCH: usize = 200;
 
@@ -159,9 +161,10 @@ fn tags(given: &[String]) -> Result<Vec<String>, String> {
         if !kept.contains(&tag) {
             kept.push(tag);
         }
-    }
-    if kept.len() > MOST_TAGS {
-        return Err(format!("A contact has at most {MOST_TAGS} tags"));
+        // Before more are compared: a body has room for a hundred thousand.
+        if kept.len() > MOST_TAGS {
+            return Err(format!("A contact has at most {MOST_TAGS} tags"));
+        }
     }
     Ok(kept)
 }

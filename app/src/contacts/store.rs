@@ -1,14 +1,14 @@
 use sea_orm::sea_query::{Expr, LikeExpr};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set, TryIntoModel,
+    QueryOrder, QuerySelect, QueryTrait, Set, TryIntoModel,
 };
 use serde_json::{Value, json};
 
 use super::model::{ContactOut, Draft, Stage, fold};
 use crate::catalog::EventType;
 use crate::db::entity::{self, contact::Column};
-use crate::db::{Db, Tx};
+use crate::db::{Db, Tx, rows};
 use crate::domain::{AppError, ContactId, Permission, Timestamp};
 use crate::events::{self, NewEvent};
 use crate::session::Agent;
@@ -40,7 +40,7 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<ContactOut>, AppError> {
     agent.require(Permission::ReadContacts)?;
-    let mut query = of(agent).order_by_desc(Column::Id).limit(limit);
+    let mut query = of(agent).order_by_desc(Column::Id);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
@@ -54,7 +54,7 @@ pub async fn list(
     if !filter.stages.is_empty() {
         query = query.filter(Column::Stage.is_in(filter.stages.iter().copied()));
     }
-    let rows = query.all(db.read()).await?;
+    let rows = rows::up_to(limit, query.into_query(), db.read()).await?;
     Ok(rows.into_iter().map(out).collect())
 }
 

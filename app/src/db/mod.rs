@@ -9,7 +9,9 @@ mod changes;
 pub mod entity;
 pub mod migration;
 mod reader;
+pub mod rows;
 pub mod seed;
+mod share;
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -23,7 +25,10 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 use self::changes::{Changes, immediate};
-pub use self::reader::Reader;
+use self::reader::STATEMENT_TIMEOUT;
+pub use self::reader::{Reader, is_overload};
+pub use self::share::ShareHolder;
+use self::share::Shares;
 use crate::live::{Hint, Hub};
 
 /// How long a statement may wait for SQLite's write lock held by another process (a backup, `wheelhouse migrate`).
@@ -44,31 +49,43 @@ pub struct Db {
     read: Reader,
     write: DatabaseConnection,
     changes: Changes,
+    shares: std::sync::Arc<Shares>,
     hub: Hub,
 }
 
 impl Db {
     /// Opens `sqlite://path` (made if absent) or `postgres://…`. Does not migrate.
     pub async fn connect(url: &str) -> Result<Self, DbErr> {
-        let (readers, read, write, changes);
+        let (readers, read, write, changes, shares);
         if url.starts_with("sqlite:") {
             write = Database::connect(sqlite(url, 1)).await?;
             let cores = available_parallelism().map_or(1, NonZero::get);
             let count = u32::try_from(cores).unwrap_or(u32::MAX);
             let count = count.clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end());
             readers = Database::connect(sqlite(url, count)).await?;
-            read = Reader::new(&readers, count, ACQUIRE_TIMEOUT);
+            read = Reader::new(&readers, count, ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT);
+            shares = Shares::of(count);
             changes = Changes::on_sqlite(write.clone());
         } else {
             write = Database::connect(postgres(url)).await?;
-            readers = Database::connect(postgres(url)).await?;
-            read = Reader::new(&readers, POSTGRES_CONNECTIONS, ACQUIRE_TIMEOUT);
+            let mut options = postgres(url);
+            // Should the request to stop a query get lost.
+            options.statement_timeout(STATEMENT_TIMEOUT);
+            readers = Database::connect(options).await?;
+            read = Reader::new(
+                &readers,
+                POSTGRES_CONNECTIONS,
+                ACQUIRE_TIMEOUT,
+                STATEMENT_TIMEOUT,
+            );
+            shares = Shares::of(POSTGRES_CONNECTIONS);
             changes = Changes::Postgres(read.clone());
         }
         Ok(Self {
             read,
             write,
             changes,
+            shares: shares.into(),
             hub: Hub::new(),
         })
     }
@@ -107,6 +124,11 @@ impl Db {
     /// For queries outside a transaction.
     pub fn read(&self) -> &Reader {
         &self.read
+    }
+
+    /// How many queries of one workspace run at once.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// Where live hints go, and where open pages listen.

@@ -44,6 +44,9 @@ impl FieldErrors {
     }
 }
 
+/// How many seconds a busy server asks for.
+const BUSY_RETRY_AFTER: u64 = 5;
+
 /// What a server function answers instead of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +71,8 @@ pub enum AppError {
     Frozen,
     /// A request that no page of ours makes.
     Malformed,
+    /// The server has too much to do, or could not finish in time.
+    Busy,
     /// The browser could not reach the server.
     Offline,
     /// Our fault. The incident's number stands in the log beside what happened.
@@ -94,7 +99,16 @@ impl AppError {
             Self::Invalid(_) => 422,
             Self::RateLimited { .. } => 429,
             Self::Internal { .. } => 500,
-            Self::Offline => 503,
+            Self::Offline | Self::Busy => 503,
+        }
+    }
+
+    /// After how many seconds it is worth trying again, where that is known: the `Retry-After` of the answer.
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Busy => Some(BUSY_RETRY_AFTER),
+            _ => None,
         }
     }
 
@@ -111,6 +125,7 @@ impl AppError {
             Self::RateLimited { .. } => "Too many attempts",
             Self::Frozen => "This workspace is frozen",
             Self::Malformed => "Bad request",
+            Self::Busy => "The server is busy",
             Self::Offline => "No connection",
             Self::Internal { .. } => "Something went wrong",
         }
@@ -151,6 +166,9 @@ impl fmt::Display for AppError {
             }
             Self::Malformed => f.write_str(
                 "The server could not read this request. Reload the page and try again.",
+            ),
+            Self::Busy => f.write_str(
+                "The server is busy and could not finish in time. Wait a few seconds and try again.",
             ),
             Self::Offline => {
                 f.write_str("The server cannot be reached. Check your connection and try again.")

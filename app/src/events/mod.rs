@@ -5,11 +5,11 @@ mod describe;
 pub mod report;
 pub use describe::describe;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, Set};
 use serde_json::Value;
 
 use crate::catalog::{EventType, Mode};
-use crate::db::{Tx, entity};
+use crate::db::{Tx, entity, rows};
 use crate::domain::{ApiKeyId, AppError, EventId, Timestamp, UserId, WorkspaceId};
 use crate::live::{Hint, Topic};
 use crate::session::{Actor, Person};
@@ -227,12 +227,11 @@ pub async fn latest(
         .into_iter()
         .filter(|event| actor.role().may(event.required_permission()))
         .collect();
-    Ok(entity::Event::find()
+    let query = entity::Event::find()
         .filter(entity::event::Column::WorkspaceId.eq(actor.workspace()))
         .filter(entity::event::Column::EventType.is_in(visible))
         .filter(entity::event::Column::Mode.eq(Mode::Live))
         .order_by_desc(entity::event::Column::Id)
-        .limit(limit)
-        .all(house.db().read())
-        .await?)
+        .into_query();
+    Ok(rows::up_to(limit, query, house.db().read()).await?)
 }

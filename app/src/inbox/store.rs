@@ -3,12 +3,13 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QueryTrait,
 };
 
 use super::model::{InboxItem, InboxPage, PAGE};
 use crate::catalog::Category;
 use crate::db::entity::{self, notification::Column};
+use crate::db::rows;
 use crate::domain::{AppError, NotificationId, Timestamp};
 use crate::events::describe;
 use crate::house::House;
@@ -42,21 +43,21 @@ pub async fn list(
 ) -> Result<InboxPage, AppError> {
     let mut query = entity::Notification::find()
         .filter(of(actor))
-        .order_by_desc(Column::Id)
-        .limit(PAGE + 1);
+        .order_by_desc(Column::Id);
     if let Some(category) = category {
         query = query.filter(Column::Category.eq(category));
     }
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
-    let mut rows = query.all(house.db().read()).await?;
+    let mut rows: Vec<entity::notification::Model> =
+        rows::up_to(PAGE + 1, query.into_query(), house.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let events = entity::Event::find()
         .filter(entity::event::Column::Id.is_in(rows.iter().map(|row| row.event_id)))
-        .all(house.db().read())
-        .await?;
+        .into_query();
+    let events: Vec<entity::event::Model> = rows::every(events, house.db().read()).await?;
     let items: Vec<InboxItem> = rows
         .iter()
         .filter_map(|row| {

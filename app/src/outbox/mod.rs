@@ -30,16 +30,16 @@ pub struct LetterView {
 /// Anyone who reaches a demo may read its outbox: its mail is not anybody's. Elsewhere the page does not exist.
 #[server(output = Compact)]
 pub async fn load_outbox() -> Result<Outbox, AppError> {
-    use sea_orm::{EntityTrait, QueryOrder, QuerySelect};
+    use sea_orm::{EntityTrait, QueryOrder, QueryTrait};
     let house = crate::session::house()?;
     if !house.site().demo || house.site().sends_mail {
         return Err(AppError::NotFound);
     }
-    let letters = crate::db::entity::Mail::find()
+    let query = crate::db::entity::Mail::find()
         .order_by_desc(crate::db::entity::mail::Column::Id)
-        .limit(LATEST)
-        .all(house.db().read())
-        .await?;
+        .into_query();
+    let letters: Vec<crate::db::entity::mail::Model> =
+        crate::db::rows::up_to(LATEST, query, house.db().read()).await?;
     Ok(Outbox {
         letters: letters
             .into_iter()

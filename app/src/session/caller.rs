@@ -103,6 +103,8 @@ impl Caller {
             // By an address that the workspace let go, or not at all.
             None => Actor::find(self.0.house.db().read(), standing.person(), reference).await?,
         };
+        let shares = self.0.house.db().shares();
+        shares.switch_to(actor.workspace());
         actors.insert(reference.to_owned(), actor.clone());
         Ok(actor)
     }

@@ -182,7 +182,11 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
         return Either::Left(view! { <Redirect path options/> });
     }
     set_status(&error);
-    let again = matches!(error, AppError::Offline | AppError::Internal { .. }).then(|| {
+    let temporary = matches!(
+        error,
+        AppError::Offline | AppError::Busy | AppError::Internal { .. }
+    );
+    let again = temporary.then(|| {
         let here = here();
         view! { <a class="button button-primary" href=here rel="external">"Try again"</a> }
     });
@@ -223,8 +227,8 @@ fn set_status(error: &AppError) {
         axum::http::StatusCode::from_u16(error.status()),
     ) {
         response.set_status(status);
-        if let AppError::RateLimited { retry_after } = error {
-            let wait = axum::http::HeaderValue::from(*retry_after);
+        if let Some(retry_after) = error.retry_after() {
+            let wait = axum::http::HeaderValue::from(retry_after);
             response.insert_header(axum::http::header::RETRY_AFTER, wait);
         }
     }

@@ -7,7 +7,7 @@ use app::domain::{ApiKeyId, AppError, Name, Secret, Timestamp, days};
 use app::form::Done;
 use app::house::House;
 use app::session::Actor;
-use app::settings::api_keys::check::{KeyRefusal, check};
+use app::settings::api_keys::check::KeyRefusal;
 use app::settings::api_keys::model::{Filter, Grace, MOST_KEYS, NewKey, Status};
 use app::settings::api_keys::token::KeyToken;
 use app::settings::api_keys::usage::{self, RequestLine};
@@ -16,7 +16,7 @@ use app::settings::members;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, info};
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, check_key as check, info};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 

@@ -17,7 +17,6 @@ use app::payments::model::{Choice, PaymentStatus, Purpose};
 use app::payments::{simulated, store as payments};
 use app::session::store::{Accepting, accept_invitation};
 use app::session::{Actor, Agent};
-use app::settings::api_keys::check::check;
 use app::settings::api_keys::model::NewKey;
 use app::settings::api_keys::store as keys;
 use app::settings::billing::model::{DetailsForm, Effect};
@@ -32,7 +31,7 @@ use sea_orm::{
 
 use tokio::task::JoinSet;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, info, token_in};
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, check_key, info, token_in};
 
 const PAGE: &str = "/w/acme/settings/billing";
 
@@ -617,7 +616,7 @@ both! {
         let mut frozen = row(world, olivia.workspace()).await;
         frozen.freezes_at = Some(Timestamp::now());
         set(world, frozen).await;
-        let holder = check(&world.house, key.expose(), info().address).await.unwrap();
+        let holder = check_key(&world.house, key.expose(), info().address).await.unwrap();
         for agent in [Agent::from(holder), Agent::from(world.actor(OLIVIA, "acme").await)] {
             assert_eq!(agent.require(Permission::SpendCredits), Err(AppError::Frozen));
             assert_eq!(agent.require(Permission::WriteContacts), Err(AppError::Frozen));

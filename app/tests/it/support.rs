@@ -181,6 +181,16 @@ pub async fn age_sign_ins(world: &World) {
     tx.commit().await.unwrap();
 }
 
+/// Whose key this is, for a program that shows it from this IP address.
+pub async fn check_key(
+    house: &House,
+    token: &str,
+    address: IpAddr,
+) -> Result<app::session::KeyHolder, app::settings::api_keys::check::KeyRefusal> {
+    let caller = app::limits::KeyCaller::Network(address);
+    app::settings::api_keys::check::check(house, token, address, caller).await
+}
+
 /// A request from another place than [`info`]'s.
 pub fn info_from(last: u8) -> RequestInfo {
     RequestInfo {

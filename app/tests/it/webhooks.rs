@@ -12,7 +12,7 @@ use app::settings::webhooks::wire::{WebhookIn, WebhookOut, WebhookPatch};
 use app::settings::webhooks::{deliveries, store, view};
 use serde_json::json;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, World, both, info};
+use crate::support::{ADAM, CLEO, GRETA, MIA, World, both, check_key, info};
 
 async fn agent(world: &World, email: &str, workspace: &str) -> Agent {
     world.actor(email, workspace).await.into()
@@ -33,7 +33,7 @@ async fn program(world: &World, email: &str, workspace: &str, mode: Mode) -> Age
         .unwrap()
         .secret
         .unwrap();
-    api_keys::check::check(&world.house, key.expose(), info.address)
+    check_key(&world.house, key.expose(), info.address)
         .await
         .unwrap()
         .into()

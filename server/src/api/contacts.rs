@@ -5,7 +5,9 @@
     reason = "utoipa writes out the trait for what it is given under `params`"
 )]
 
-use app::contacts::model::{ContactIn, ContactOut, LONGEST_SEARCH, LONGEST_TAG, Stage};
+use app::contacts::model::{
+    ContactIn, ContactOut, LONGEST_SEARCH, LONGEST_TAG, MAX_SEARCH_TAGS, Stage,
+};
 use app::contacts::store::{self, Filter};
 use app::domain::ContactId;
 use app::house::House;
@@ -48,7 +50,7 @@ pub struct SearchParams {
     /// Text that the name, email address, telephone number or company holds, in any case.
     #[param(required = false, max_length = 200, example = "kim")]
     q: String,
-    /// A tag that it carries, to the letter. Given several times: all of them.
+    /// A tag that it carries, to the letter. Given several times: all of them, up to 10 different ones.
     #[param(
         required = false,
         min_length = 1,
@@ -84,17 +86,23 @@ fn filter(params: &Params) -> Result<Filter, Problem> {
         .one("q")?
         .map(str::trim)
         .filter(|text| !text.is_empty());
-    let stages = params
-        .all("stage")
+    let stages = params.distinct("stage", Stage::ALL.len())?;
+    let stages = stages
+        .into_iter()
         .map(|stage| app::contacts::model::stage(Some(stage)));
+    // As they are searched for: what differs by white space alone is one tag.
+    let mut tags = Vec::new();
+    for tag in params.distinct("tag", MAX_SEARCH_TAGS)? {
+        let tag = searchable("tag", tag, LONGEST_TAG)?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
     Ok(Filter {
         text: text
             .map(|text| searchable("q", text, LONGEST_SEARCH))
             .transpose()?,
-        tags: params
-            .all("tag")
-            .map(|tag| searchable("tag", tag, LONGEST_TAG))
-            .collect::<Result<_, _>>()?,
+        tags,
         stages: stages
             .collect::<Result<_, _>>()
             .map_err(|problem| Problem::field("stage", problem))?,

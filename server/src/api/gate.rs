@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use app::db::ShareHolder;
 use app::domain::Timestamp;
+use app::limits::KeyCaller;
 use app::rates::{Rates, Verdict};
 use app::session::KeyHolder;
 use app::settings::api_keys::check::check;
@@ -13,7 +15,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::problem::{Problem, TOO_SLOW};
+use super::problem::Problem;
 use super::{SLOWEST_ANSWER, rate};
 use crate::http::{AppState, peer_address};
 
@@ -34,6 +36,7 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
         Err(problem) => return turn_away(rates, address, problem),
     };
     let facts = key.facts();
+    let holder = ShareHolder::Workspace(facts.workspace);
     let verdict = rates.map(|rates| rates.with_key(facts.id, facts.workspace));
     let verdict = verdict.unwrap_or_default();
     let line = RequestLine {
@@ -51,7 +54,8 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
         state.house.keys().note_use(&key, None, address);
         request.extensions_mut().insert(From(address));
         request.extensions_mut().insert(key);
-        next.run(request).await
+        let shares = state.house.db().shares();
+        shares.run(holder, next.run(request)).await
     };
     state.house.keys().note_request(RequestLine {
         status: response.status().as_u16(),
@@ -68,7 +72,8 @@ async fn find(
     address: IpAddr,
 ) -> Result<KeyHolder, Problem> {
     let token = bearer(headers).ok_or_else(Problem::no_key)?;
-    Ok(check(&state.house, token, address).await?)
+    let caller = KeyCaller::Network(address);
+    Ok(check(&state.house, token, address, caller).await?)
 }
 
 fn turn_away(rates: Option<&Rates>, address: IpAddr, problem: Problem) -> Response {
@@ -100,7 +105,7 @@ fn logged_path(request: &Request) -> String {
 pub async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(SLOWEST_ANSWER, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(TOO_SLOW, "The answer took too long. Try again.").into_response(),
+        Err(_) => Problem::too_slow().into_response(),
     }
 }
 

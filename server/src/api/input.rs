@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::idempotency::Once;
+use super::numbers;
 use super::problem::{MALFORMED, Problem, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use crate::http::AppState;
 
@@ -77,6 +78,10 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Pro
         refusal(&path, error.inner())
     })?;
     json.end().map_err(|error| refusal(".", &error))?;
+    if let Some(path) = numbers::first_inexact(body) {
+        let message = "Is a number that cannot be kept exactly. Send it as a string";
+        return Err(Problem::field(&path, message));
+    }
     Ok(value)
 }
 
@@ -133,6 +138,9 @@ impl<I: FromStr> FromRequestParts<AppState> for Named<I> {
     }
 }
 
+/// Most parameters that a request may have.
+const MAX_PARAMS: usize = 100;
+
 /// The parameters behind the path's `?`.
 #[derive(Debug)]
 pub struct Params(Vec<(String, String)>);
@@ -142,9 +150,15 @@ impl FromRequestParts<AppState> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let pairs = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default());
-        pairs
-            .map(Self)
-            .map_err(|_| Problem::new(MALFORMED, "The parameters cannot be read."))
+        let pairs: Vec<_> =
+            pairs.map_err(|_| Problem::new(MALFORMED, "The parameters cannot be read."))?;
+        if pairs.len() > MAX_PARAMS {
+            return Err(Problem::new(
+                MALFORMED,
+                format!("Send at most {MAX_PARAMS} parameters."),
+            ));
+        }
+        Ok(Self(pairs))
     }
 }
 
@@ -176,8 +190,26 @@ impl Params {
         }
     }
 
-    /// A parameter that may be given several times.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    /// A parameter that may be given with up to `most` different values; a value that comes twice counts once.
+    pub fn distinct<'a>(&'a self, name: &'a str, most: usize) -> Result<Vec<&'a str>, Problem> {
+        let mut values = Vec::new();
+        for value in self.all(name) {
+            if values.contains(&value) {
+                continue;
+            }
+            if values.len() == most {
+                return Err(Problem::field(
+                    name,
+                    format!("May be given with at most {most} different values"),
+                ));
+            }
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    /// Every value of a parameter, as often as it was given.
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
             .filter(move |(key, _)| key == name)

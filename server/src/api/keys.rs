@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use app::catalog::{Mode, Scope};
 use app::domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
 use app::house::House;
+use app::limits::KeyCaller;
 use app::session::KeyHolder;
 use app::settings::api_keys::check::{KeyRefusal, check};
 use axum::Json;
@@ -135,14 +136,15 @@ impl Verdict {
 )]
 pub async fn verify(
     caller: Allowed<KeysVerify>,
-    Holder { address, .. }: Holder,
+    Holder { key: own, address }: Holder,
     State(house): State<House>,
     Posted { input, once }: Posted<VerifyIn>,
 ) -> Result<Json<Verdict>, Problem> {
     let question = input.parse()?;
     once.only_for_this(&house).await?;
     let address = question.address.unwrap_or(address.0);
-    let key = match check(&house, question.key.expose(), address).await {
+    let asker = KeyCaller::Key(own.facts().id);
+    let key = match check(&house, question.key.expose(), address, asker).await {
         Ok(key) => key,
         Err(refusal) => return refused(refusal).map(Json),
     };
@@ -203,7 +205,7 @@ pub async fn authorize(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&["scope"])?;
-    for scope in params.all("scope") {
+    for scope in params.distinct("scope", Scope::ALL.len())? {
         let scope: Scope = scope
             .parse()
             .map_err(|problem| Problem::field("scope", problem))?;

@@ -17,6 +17,7 @@ mod keys;
 mod me;
 mod members;
 mod need;
+mod numbers;
 mod page;
 mod problem;
 mod rate;

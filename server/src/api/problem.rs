@@ -135,6 +135,13 @@ impl Problem {
         .with_header(header::RETRY_AFTER, &retry_after.to_string())
     }
 
+    /// The request was given up before it was done.
+    pub fn too_slow() -> Self {
+        let wait = AppError::Busy.retry_after().unwrap_or_default();
+        Self::new(TOO_SLOW, "The answer took too long. Try again.")
+            .with_header(header::RETRY_AFTER, &wait.to_string())
+    }
+
     #[must_use]
     fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
         self.0.header = HeaderValue::from_str(value).ok().map(|value| (name, value));
@@ -169,6 +176,7 @@ impl From<AppError> for Problem {
             AppError::CreditsShort { .. } => Self::new(CREDITS_SHORT, detail),
             AppError::RateLimited { retry_after } => Self::rate_limited(retry_after),
             AppError::Frozen => Self::new(FROZEN, detail),
+            AppError::Busy => Self::too_slow(),
             AppError::Malformed => Self::new(MALFORMED, "The request cannot be read."),
             AppError::Offline | AppError::Internal { .. } => Self::new(INTERNAL, detail),
         }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use app::db::ShareHolder;
 use app::domain::SessionId;
+use app::keyring::hash_token;
 use app::session::api::cookie_name;
 use app::session::{Caller, RequestInfo, store};
 use axum::extract::{ConnectInfo, Request, State};
@@ -52,9 +54,18 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
         cookie_name(state.house.site().is_https()),
     )
     .map(str::to_owned);
+    let session = cookie.as_deref().map(hash_token);
     let caller = Caller::new(state.house.clone(), info, cookie);
     request.extensions_mut().insert(caller.clone());
-    let response = next.run(request).await;
+    let response = match session {
+        Some(session) => {
+            let shares = state.house.db().shares();
+            shares
+                .run(ShareHolder::Session(session), next.run(request))
+                .await
+        }
+        None => next.run(request).await,
+    };
     if let Some(seen) = caller.seen().await
         && state.presence.is_due(seen.person.session())
     {

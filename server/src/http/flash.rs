@@ -204,9 +204,9 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     if let Some(error) = &error {
         head.status =
             StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if let AppError::RateLimited { retry_after } = error {
+        if let Some(retry_after) = error.retry_after() {
             head.headers
-                .insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
         }
     }
     if !wants_html {

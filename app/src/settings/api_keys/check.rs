@@ -18,6 +18,7 @@ use crate::catalog::{Mode, Scope};
 use crate::db::entity;
 use crate::domain::{ApiKeyId, AppError, Slug, Timestamp, WorkspaceId};
 use crate::house::House;
+use crate::limits::KeyCaller;
 use crate::session::{KeyFacts, KeyHolder};
 
 /// After this long one request looks again, while the others go on with what is remembered.
@@ -39,7 +40,7 @@ pub enum KeyRefusal {
     Expired,
     /// It holds, but not from this address.
     AddressNotAllowed,
-    /// It could not be found out: our fault, or too many unknown keys from this address.
+    /// It could not be found out: our fault, or it is unknown, as too many others were that this client showed.
     Internal(AppError),
 }
 
@@ -66,10 +67,16 @@ impl From<AppError> for KeyRefusal {
     }
 }
 
-/// The one way in for a program: whose key this is, if it holds right now and from this address. Writes nothing.
-pub async fn check(house: &House, token: &str, address: IpAddr) -> Result<KeyHolder, KeyRefusal> {
+/// The one way in for a program: whose key this is, if it holds right now and from this IP address. Writes nothing.
+/// `caller`: who is counted if it is unknown.
+pub async fn check(
+    house: &House,
+    token: &str,
+    address: IpAddr,
+    caller: KeyCaller,
+) -> Result<KeyHolder, KeyRefusal> {
     let token = KeyToken::parse(token).map_err(|_| KeyRefusal::Malformed)?;
-    let known = house.keys().find(house, token.hash(), address).await?;
+    let known = house.keys().find(house, token.hash(), caller).await?;
     known.admit(address, Timestamp::now())
 }
 
@@ -183,15 +190,15 @@ impl Keys {
         &self,
         house: &House,
         hash: KeyHash,
-        address: IpAddr,
+        caller: KeyCaller,
     ) -> Result<Arc<Known>, KeyRefusal> {
         if let Some(known) = self.remembered(&hash, Instant::now()) {
             return Ok(known);
         }
-        house.limits().may_try_key(address)?;
+        let _turn = house.limits().key_lookup(caller).await;
         let (read_at, generation) = (Instant::now(), self.memory().generation);
         let Some(known) = read(house, hash).await? else {
-            house.limits().unknown_key(address)?;
+            house.limits().unknown_key(caller)?;
             return Err(KeyRefusal::Unknown);
         };
         let known = Arc::new(known);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::sea_query::{Expr, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QueryTrait, Select,
 };
 
 use super::check::read_scopes;
@@ -16,6 +16,7 @@ use super::model::{
 use crate::catalog::{Mode, Scope};
 use crate::db::entity;
 use crate::db::entity::api_key::{Column, Model};
+use crate::db::rows;
 use crate::domain::{ApiKeyId, ApiRequestId, AppError, Permission, Timestamp};
 use crate::house::House;
 use crate::session::Actor;
@@ -43,11 +44,8 @@ pub async fn list(house: &House, actor: &Actor, asked: &Asked) -> Result<KeysVie
     if let Some(before) = asked.before {
         page = page.filter(Column::Id.lt(before));
     }
-    let mut keys = page
-        .order_by_desc(Column::Id)
-        .limit(PAGE + 1)
-        .all(house.db().read())
-        .await?;
+    let page = page.order_by_desc(Column::Id).into_query();
+    let mut keys: Vec<Model> = rows::up_to(PAGE + 1, page, house.db().read()).await?;
     let more = keys.len() as u64 > PAGE;
     keys.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let uses = scope_uses(house, keys.iter().map(|key| key.id)).await?;
@@ -207,11 +205,8 @@ pub async fn find(
     if let Some(before) = before {
         page = page.filter(api_request::Column::Id.lt(before));
     }
-    let mut requests = page
-        .order_by_desc(api_request::Column::Id)
-        .limit(LOG_PAGE + 1)
-        .all(read)
-        .await?;
+    let page = page.order_by_desc(api_request::Column::Id).into_query();
+    let mut requests: Vec<api_request::Model> = rows::up_to(LOG_PAGE + 1, page, read).await?;
     let more = requests.len() as u64 > LOG_PAGE;
     requests.truncate(usize::try_from(LOG_PAGE).unwrap_or(usize::MAX));
     let uses = scope_uses(house, [id].into_iter()).await?.remove(&id);

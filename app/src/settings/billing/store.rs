@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+};
 use serde_json::json;
 
 use super::model::{
@@ -11,10 +13,10 @@ use crate::billing::engine::{self, plan_in_use};
 use crate::billing::model::{Details, SMALLEST_CHARGE, SubscriptionStatus, Terms, part};
 use crate::billing::{invoices, seats};
 use crate::catalog::{Catalog, EventType};
-use crate::db::Tx;
 use crate::db::entity::{
     self, invoice, membership, payment, subscription::Model as Subscription, user,
 };
+use crate::db::{Tx, rows};
 use crate::domain::{AppError, Money, PaymentId, Permission, Role, Timestamp, days};
 use crate::events::Origin;
 use crate::failure::internal;
@@ -156,7 +158,7 @@ pub async fn view(
 }
 
 async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError> {
-    let rows = entity::Payment::find()
+    let query = entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
         // What was only begun and left is of no interest to anybody.
         .filter(payment::Column::Status.is_in([
@@ -165,31 +167,35 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
             PaymentStatus::Declined,
         ]))
         .order_by_desc(payment::Column::Id)
-        .limit(PAYMENTS)
-        .all(house.db().read())
-        .await?;
-    let issued: HashMap<PaymentId, i64> = entity::Invoice::find()
+        .into_query();
+    let rows: Vec<payment::Model> = rows::up_to(PAYMENTS, query, house.db().read()).await?;
+    let issued = entity::Invoice::find()
         .filter(invoice::Column::WorkspaceId.eq(actor.workspace()))
         .filter(invoice::Column::PaymentId.is_in(rows.iter().map(|row| row.id)))
-        .all(house.db().read())
-        .await?
+        .into_query();
+    let issued: Vec<invoice::Model> = rows::every(issued, house.db().read()).await?;
+    let issued: HashMap<PaymentId, i64> = issued
         .into_iter()
         .map(|invoice| (invoice.payment_id, invoice.number))
         .collect();
-    rows.into_iter()
+    let payments = rows
+        .into_iter()
         .map(|row| {
             let number = issued.get(&row.id);
-            Ok(PaymentRow {
+            PaymentRow {
                 invoice: number.map(|n| (*n, invoice_number(actor.workspace(), *n))),
-                what: payments::purpose(&row)?.describe(),
+                // What cannot be read is logged, and paid for all the same.
+                what: payments::purpose(&row)
+                    .map_or_else(|_| "Payment".to_owned(), |purpose| purpose.describe()),
                 id: row.id,
                 amount: row.amount,
                 refunded: row.refunded,
                 status: row.status,
                 at: row.finished_at.unwrap_or(row.created_at),
-            })
+            }
         })
-        .collect()
+        .collect();
+    Ok(payments)
 }
 
 /// An invoice of this workspace.

@@ -1,6 +1,6 @@
 //! What is shown of credits.
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use super::ledger::{DAY, day_of};
 use super::model::{
@@ -15,6 +15,7 @@ use crate::billing::model::SubscriptionStatus;
 use crate::catalog::{Catalog, Feature};
 use crate::csv;
 use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
+use crate::db::rows;
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
 use crate::house::House;
 use crate::session::Agent;
@@ -94,8 +95,7 @@ async fn rows(
         .filter(Column::WorkspaceId.eq(agent.workspace()))
         .filter(Column::Mode.eq(agent.mode()))
         // By number: ids of one millisecond are in no order where several processes make them.
-        .order_by_desc(Column::Number)
-        .limit(limit);
+        .order_by_desc(Column::Number);
     if let Some(kind) = kind {
         query = query.filter(Column::Kind.eq(kind));
     }
@@ -108,7 +108,7 @@ async fn rows(
         // What names no line of this book is the end of it.
         query = query.filter(Column::Number.lt(line.map_or(0, |line| line.number)));
     }
-    Ok(query.all(house.db().read()).await?)
+    Ok(rows::up_to(limit, query.into_query(), house.db().read()).await?)
 }
 
 /// How many lines a file holds at most: the newest.

@@ -2,11 +2,12 @@
 
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 use serde::Serialize;
 
-use crate::db::Db;
 use crate::db::entity::{self, membership, user};
+use crate::db::{Db, rows};
 use crate::domain::{AppError, Email, MembershipId, Permission, Role, Timestamp, UserId};
 use crate::session::Agent;
 
@@ -58,9 +59,8 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(membership::Column::Id.gt(after));
     }
-    let rows = query
+    let query = query
         .order_by_asc(membership::Column::Id)
-        .limit(limit)
         .select_only()
         .column_as(membership::Column::Id, "id")
         .column_as(membership::Column::UserId, "user_id")
@@ -68,9 +68,8 @@ pub async fn list(
         .column_as(user::Column::Email, "email")
         .column_as(membership::Column::Role, "role")
         .column_as(membership::Column::JoinedAt, "joined_at")
-        .into_model::<Row>()
-        .all(db.read())
-        .await?;
+        .into_query();
+    let rows: Vec<Row> = rows::up_to(limit, query, db.read()).await?;
     let members = rows.into_iter().map(|row| MemberOut {
         id: row.id,
         user_id: row.user_id,

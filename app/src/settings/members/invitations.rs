@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::sea_query::{CaseStatement, Expr};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::model::{InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
 use crate::billing::seats;
 use crate::catalog::EventType;
 use crate::db::entity::{self, invitation::Column};
-use crate::db::{Tx, is_unique_violation};
+use crate::db::{Tx, is_unique_violation, rows};
 use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp, UserId};
 use crate::events::{self, NewEvent};
 use crate::form::{Done, Line};
@@ -106,12 +106,11 @@ pub async fn list(
         )
         .column_as(entity::user::Column::Name, "inviter")
         .filter(of_status(actor, status))
-        .order_by_desc(Column::Id)
-        .limit(PAGE + 1);
+        .order_by_desc(Column::Id);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
-    let mut rows = query.into_model::<Sent>().all(house.db().read()).await?;
+    let mut rows: Vec<Sent> = rows::up_to(PAGE + 1, query.into_query(), house.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.invitation.id);

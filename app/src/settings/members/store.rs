@@ -1,7 +1,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, ExprTrait, JoinType, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::billing::seats;
 use crate::catalog::EventType;
 use crate::csv;
 use crate::db::entity::{self, membership::Column};
-use crate::db::{Tx, is_unique_violation};
+use crate::db::{Tx, is_unique_violation, rows};
 use crate::domain::{
     AppError, Email, EventId, InvitationId, MembershipId, Permission, Role, Secret, Timestamp,
     UserId, fold,
@@ -65,9 +65,8 @@ async fn find(
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
-    let rows: Vec<Found> = query
+    let query = query
         .order_by_asc(Column::Id)
-        .limit(limit)
         .select_only()
         .column_as(Column::Id, "id")
         .column_as(Column::UserId, "user_id")
@@ -76,9 +75,8 @@ async fn find(
         .column_as(Column::Role, "role")
         .column_as(Column::JoinedAt, "joined_at")
         .column_as(Column::LastActiveAt, "last_active_at")
-        .into_tuple()
-        .all(house.db().read())
-        .await?;
+        .into_query();
+    let rows: Vec<Found> = rows::tuples_up_to(limit, query, house.db().read()).await?;
     // Most workspaces fit on one page: then they are counted already.
     let count = if after.is_none() && (rows.len() as u64) < limit {
         rows.len() as u64

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QueryOrder, QueryTrait, Set,
 };
 
 use super::model::{DeliveryStatus, PAGE, Status};
@@ -15,7 +15,7 @@ use super::{envelope, signing};
 use crate::catalog::EventType;
 use crate::db::entity::delivery::{self, Column};
 use crate::db::entity::{delivery_attempt, webhook};
-use crate::db::{Tx, entity};
+use crate::db::{Tx, entity, rows};
 use crate::domain::{AppError, DeliveryId, EventId, Permission, Timestamp, WebhookId, WorkspaceId};
 use crate::house::House;
 use crate::session::Agent;
@@ -62,8 +62,7 @@ pub(super) async fn page(
 ) -> Result<(Vec<delivery::Model>, Option<DeliveryId>), AppError> {
     let mut query = entity::Delivery::find()
         .filter(Column::WebhookId.eq(id))
-        .order_by_desc(Column::Id)
-        .limit(limit + 1);
+        .order_by_desc(Column::Id);
     if let Some(status) = wanted.status {
         query = query.filter(Column::Status.eq(status));
     }
@@ -77,7 +76,8 @@ pub(super) async fn page(
     if let Some(before) = wanted.before {
         query = query.filter(Column::Id.lt(before));
     }
-    let mut rows = query.all(house.db().read()).await?;
+    let mut rows: Vec<delivery::Model> =
+        rows::up_to(limit + 1, query.into_query(), house.db().read()).await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.id);
@@ -89,11 +89,11 @@ pub(super) async fn attempts(
     deliveries: impl Iterator<Item = DeliveryId>,
 ) -> Result<Vec<delivery_attempt::Model>, AppError> {
     use delivery_attempt::Column;
-    Ok(entity::DeliveryAttempt::find()
+    let query = entity::DeliveryAttempt::find()
         .filter(Column::DeliveryId.is_in(deliveries))
         .order_by_asc(Column::Number)
-        .all(connection)
-        .await?)
+        .into_query();
+    Ok(rows::every(query, connection).await?)
 }
 
 /// A delivery and its webhook, if there is such a webhook for this agent.

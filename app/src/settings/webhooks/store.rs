@@ -4,7 +4,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use super::wire::{
 };
 use crate::catalog::{EventType, Mode};
 use crate::db::entity::webhook::{self, Column};
-use crate::db::{Tx, entity};
+use crate::db::{Tx, entity, rows};
 use crate::domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
@@ -34,11 +34,12 @@ pub async fn list(
     limit: u64,
 ) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
     agent.require_sight(Permission::ManageWebhooks)?;
-    let mut query = of(agent).order_by_asc(Column::Id).limit(limit + 1);
+    let mut query = of(agent).order_by_asc(Column::Id);
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
-    let mut rows = query.all(house.db().read()).await?;
+    let mut rows: Vec<webhook::Model> =
+        rows::up_to(limit + 1, query.into_query(), house.db().read()).await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.id);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 use serde_json::Value;
 
 use super::deliveries::{self, SHOWN, Wanted};
@@ -13,6 +13,7 @@ use super::model::{
 use super::{signing, store, wire};
 use crate::catalog::EventType;
 use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hour};
+use crate::db::rows;
 use crate::domain::{AppError, DeliveryId, Permission, Timestamp, WebhookId};
 use crate::house::House;
 use crate::session::{Actor, Agent};
@@ -36,11 +37,11 @@ fn this_hour() -> i64 {
 
 pub async fn list(house: &House, agent: &Agent) -> Result<WebhooksView, AppError> {
     agent.require_sight(Permission::ManageWebhooks)?;
-    let rows = entity::Webhook::find()
+    let query = entity::Webhook::find()
         .filter(webhook::Column::WorkspaceId.eq(agent.workspace()))
         .order_by_asc(webhook::Column::Id)
-        .all(house.db().read())
-        .await?;
+        .into_query();
+    let rows: Vec<webhook::Model> = rows::every(query, house.db().read()).await?;
     let hours = entity::WebhookHour::find()
         .filter(webhook_hour::Column::WebhookId.is_in(rows.iter().map(|row| row.id)))
         .filter(webhook_hour::Column::Hour.gt(this_hour() - DAY))
