@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 use crate::serve;
+use crate::start::{self, Absent};
 
 /// Exit status for a bad value: the same as for a bad flag.
 const BAD_CONFIGURATION: u8 = 2;
@@ -241,7 +242,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
     let result = match cli.command {
         Command::Serve { demo } => serve::serve(config, demo).await,
-        Command::Migrate => serve::open(&config, false)
+        Command::Migrate => serve::open(&config, false, Absent::Make)
             .await
             .map(|_| println!("The schema is up to date.")),
         Command::CreateOwner {
@@ -302,7 +303,7 @@ async fn create_owner(
         .read_to_string(&mut password)
         .context("reading the password")?;
     let password = Secret::from(password.trim_end_matches(['\r', '\n']));
-    let house = serve::open(config, false).await?;
+    let house = serve::open(config, false, Absent::Make).await?;
     store::create_owner(&house, &name, &email, &password, &workspace, &slug)
         .await
         .map_err(|error| match error {
@@ -341,7 +342,7 @@ async fn create_key(
             .collect::<Result<_, _>>()
             .map_err(|error| anyhow!("--scopes: {error}"))?,
     };
-    let house = serve::open(config, false).await?;
+    let house = serve::open(config, false, Absent::Refuse).await?;
     let token = operator::create(&house, &slug, &name, mode, &scopes)
         .await
         .map_err(|error| match error {
@@ -353,8 +354,8 @@ async fn create_key(
 }
 
 async fn verify_ledger(config: &Config) -> Result<()> {
-    let house = serve::open(config, false).await?;
-    let faults = credits::verify::verify(house.db().read()).await;
+    let db = start::existing(config).await?;
+    let faults = credits::verify::verify(db.read()).await;
     let faults = faults.map_err(|error| anyhow!(error.to_string()))?;
     for fault in &faults {
         println!("{fault}");
@@ -368,8 +369,8 @@ async fn verify_ledger(config: &Config) -> Result<()> {
 
 async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()> {
     let id: CreditEntryId = entry.parse().map_err(|error| anyhow!("--entry: {error}"))?;
-    let house = serve::open(config, false).await?;
-    let mut tx = house.db().begin().await?;
+    let db = start::existing(config).await?;
+    let mut tx = db.begin().await?;
     let entry =
         credits::store::refund(&mut tx, id, credits)
             .await
@@ -389,7 +390,7 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
     let id: PaymentId = payment
         .parse()
         .map_err(|error| anyhow!("--payment: {error}"))?;
-    let house = serve::open(config, false).await?;
+    let house = serve::open(config, false, Absent::Refuse).await?;
     let amount = cents.map(|cents| Money::from_cents(cents.into()));
     let paid_back =
         payments::store::refund(&house, id, amount)

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use app::catalog::Catalog;
+use app::db::setup::sqlite_file;
 use app::domain::Secret;
 use app::keyring::Keyring;
 use http::Uri;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
 use crate::cli::Options;
 use crate::payments::stripe;
@@ -111,6 +114,7 @@ impl Config {
                 "must begin with sqlite:// or postgres://",
             ));
         }
+        check_database_url(&database_url)?;
         let public_url = match &options.public_url {
             Some(url) => public_url(url)?,
             None => format!("http://{}", reachable(addr)),
@@ -357,17 +361,43 @@ fn public_url(text: &str) -> Result<String, ConfigError> {
 
 /// The key stands beside a SQLite database; with PostgreSQL, in the folder that SQLite would use.
 fn key_file(database_url: &str) -> PathBuf {
-    let path = database_url
-        .strip_prefix("sqlite:")
-        .map(|rest| rest.trim_start_matches("//"));
-    let path = path
-        .and_then(|path| path.split('?').next())
-        .filter(|path| !path.is_empty() && !path.contains(":memory:"));
-    Path::new(path.unwrap_or("data/wheelhouse.db")).with_file_name("secret.key")
+    sqlite_file(database_url)
+        .unwrap_or_else(|| PathBuf::from("data/wheelhouse.db"))
+        .with_file_name("secret.key")
+}
+
+/// What a URL is made of: written as they are in a name or a password, it ends too early, and what is left of the
+/// password turns up as a host or a path.
+fn check_database_url(url: &str) -> Result<(), ConfigError> {
+    const VARIABLE: &str = "WHEELHOUSE_DATABASE_URL";
+    if url.starts_with("sqlite:") {
+        return match url.parse::<SqliteConnectOptions>() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConfigError::new(VARIABLE, error)),
+        };
+    }
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (path, query) = after.split_once('?').unwrap_or((after, ""));
+    let in_a_key = |pair: &str| pair.split('=').next().is_some_and(|key| key.contains('@'));
+    let cut_short = authority.contains(':')
+        && !authority.contains('@')
+        && (path.contains('@') || query.split('&').any(in_a_key));
+    let two_ends = authority.matches('@').count() > 1;
+    if cut_short || two_ends || url.contains('#') || url.parse::<PgConnectOptions>().is_err() {
+        return Err(ConfigError::new(
+            VARIABLE,
+            "cannot be read as a URL. In the user name and the password, percent-encode what has a meaning in URLs: \
+             # as %23, / as %2F, ? as %3F, @ as %40, : as %3A, % as %25, [ as %5B, ] as %5D, a space as %20",
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn options() -> Options {
@@ -403,6 +433,48 @@ mod tests {
         assert!(
             matches!(config.secret_key, KeySource::File(path) if path == Path::new("data/secret.key"))
         );
+    }
+
+    #[test]
+    fn a_database_url_says_what_to_encode_and_never_its_password() {
+        let read = |url: &str| {
+            let options = Options {
+                database_url: Some(url.into()),
+                ..options()
+            };
+            Config::read(&options)
+        };
+        for password in [
+            "hunter#2",
+            "12#2",
+            "hunter/2",
+            "12/2",
+            "hunter?2",
+            "12?2",
+            "hunter@2",
+            "hun[ter",
+            "hunter%zz",
+        ] {
+            let error = read(&format!("postgres://house:{password}@db.example/house")).unwrap_err();
+            let said = error.to_string();
+            assert!(said.starts_with("WHEELHOUSE_DATABASE_URL: "), "{said}");
+            assert!(said.contains("percent-encode"), "{said}");
+            assert!(
+                !said.contains("hunter") && !said.contains(password),
+                "{said}"
+            );
+        }
+        for good in [
+            "postgres://house:hunter%232@db.example/house",
+            "postgres://house:hunter2@db.example:5433/house?sslmode=require",
+            "postgresql:///house?host=/run/postgresql&user=house",
+            "postgres://db.example:5433/house?user=house@tenant",
+            "sqlite:data/a.db",
+            "sqlite:///my%20data/a.db",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        assert!(read("sqlite://a.db?mode=never").is_err());
     }
 
     #[test]

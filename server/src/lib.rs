@@ -7,4 +7,5 @@ pub mod http;
 pub mod meters;
 pub mod payments;
 pub mod serve;
+pub mod start;
 pub mod work;

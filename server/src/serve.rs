@@ -1,18 +1,14 @@
 //! Starting and stopping.
 
-use std::fmt::Display;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use app::billing::engine;
-use app::db::{Db, seed};
+use app::db::seed;
 use app::house::{House, Site};
-use app::keyring::Keyring;
 use app::limits::Limits as RateLimits;
 use app::passwords::Passwords;
 use app::settings::webhooks::address::Policy;
@@ -26,11 +22,12 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, layer::SubscriberExt};
 
-use crate::config::{Config, ConfigError, KeySource, StripeAccount, reachable};
+use crate::config::{Config, ConfigError, StripeAccount, reachable};
 use crate::http::AppState;
 use crate::http::listen::{self, Limits};
 use crate::meters::Meters;
 use crate::payments::stripe::Stripe;
+use crate::start::{self, Absent};
 use crate::{http, work};
 
 /// How many passwords may be hashed at once: 19 MiB each.
@@ -73,19 +70,12 @@ pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Opens the database, brings it up to date, and puts the house together.
-pub async fn open(config: &Config, demo: bool) -> Result<House> {
-    make_folder_of(&config.database_url)?;
-    let keyring = match &config.secret_key {
-        KeySource::Given(keyring) => keyring.clone(),
-        KeySource::File(path) => read_or_make_key(path)?,
+/// Opens the database and puts the house together. `absent`: what becomes of a database or a key that is not there.
+pub async fn open(config: &Config, demo: bool, absent: Absent) -> Result<House> {
+    let (db, keyring) = match absent {
+        Absent::Make => start::set_up(config).await?,
+        Absent::Refuse => start::existing_with_key(config).await?,
     };
-    let db = Db::connect(&config.database_url)
-        .await
-        .map_err(|error| database("cannot open the database", error))?;
-    db.migrate()
-        .await
-        .map_err(|error| database("cannot bring the schema up to date", error))?;
     let site = Site {
         public_url: config.public_url.clone(),
         sends_mail: config.smtp.is_some(),
@@ -110,75 +100,6 @@ pub async fn open(config: &Config, demo: bool) -> Result<House> {
     Ok(house)
 }
 
-fn database(what: &str, error: impl Display) -> ConfigError {
-    ConfigError::new("WHEELHOUSE_DATABASE_URL", format!("{what}: {error}"))
-}
-
-/// Makes the folder and the file of an SQLite database for its owner's eyes alone: everybody's addresses stand in it.
-/// What is there already keeps the rights that the operator gave it.
-fn make_folder_of(database_url: &str) -> Result<(), ConfigError> {
-    let Some(path) = database_url.strip_prefix("sqlite://") else {
-        return Ok(());
-    };
-    let path = Path::new(path.split('?').next().unwrap_or(path));
-    let explain = |error| database(&format!("cannot make the file {}", path.display()), error);
-    make_private_folder(path).map_err(explain)?;
-    // SQLite gives its journals the rights of the file. A path with escapes in it is left to SQLite to read and make.
-    let name = path.to_string_lossy();
-    if !name.contains('%') && name != ":memory:" {
-        std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(explain)?;
-    }
-    Ok(())
-}
-
-/// Makes the folder that a file is to lie in, for its owner alone.
-fn make_private_folder(file: &Path) -> std::io::Result<()> {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder),
-        _ => Ok(()),
-    }
-}
-
-/// The key seals what must be read back: it is made once, for the owner's eyes alone.
-fn read_or_make_key(path: &Path) -> Result<Keyring, ConfigError> {
-    let explain = |problem: &dyn Display| {
-        ConfigError::new(
-            "WHEELHOUSE_SECRET_KEY",
-            format!(
-                "is not set, and the key file {} cannot be used: {problem}",
-                path.display()
-            ),
-        )
-    };
-    match std::fs::read_to_string(path) {
-        Ok(text) => return Keyring::parse(&text).map_err(|problem| explain(&problem)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(explain(&error)),
-    }
-    let text = Keyring::generate();
-    write_key(path, &text).map_err(|error| explain(&error))?;
-    Keyring::parse(&text).map_err(|problem| explain(&problem))
-}
-
-fn write_key(path: &Path, text: &str) -> std::io::Result<()> {
-    make_private_folder(path)?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
 /// Leptos's own options: the compiled-in file, what cargo-leptos says, and where the browser's files lie.
 pub fn leptos_options(config: &Config) -> Result<LeptosOptions> {
     let mut options =
@@ -201,7 +122,7 @@ fn site_beside_program() -> Option<PathBuf> {
 }
 
 pub async fn serve(config: Config, demo: bool) -> Result<()> {
-    let house = open(&config, demo).await?;
+    let house = open(&config, demo, Absent::Make).await?;
     let people = if demo {
         demo_people(&house).await?
     } else {
@@ -262,7 +183,13 @@ async fn demo_people(house: &House) -> Result<Vec<seed::DemoPerson>> {
                        database by WHEELHOUSE_DATABASE_URL, or leave --demo away";
         return Err(ConfigError::new("WHEELHOUSE_DEMO", problem).into());
     }
-    seed::demo(house).await.context("filling in the demo data")
+    // A second process waits here and finds the demo.
+    let lock = house.db().lock_setup().await?;
+    let people = seed::demo(house)
+        .await
+        .context("filling in the demo data")?;
+    lock.release().await?;
+    Ok(people)
 }
 
 fn announce(config: &Config, addr: SocketAddr, people: &[seed::DemoPerson]) {
@@ -311,35 +238,4 @@ pub async fn healthcheck(config: &Config) -> Result<()> {
         "not ready: {}",
         answer.lines().next().unwrap_or("no answer")
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn rights(path: &Path) -> u32 {
-        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn database_and_key_are_for_their_owner_alone() {
-        let root = std::env::temp_dir().join(format!("wheelhouse-rights-{}", std::process::id()));
-        let folder = root.join("data/deep");
-        let (database, key) = (folder.join("house.db"), folder.join("keys/secret.key"));
-        make_folder_of(&format!("sqlite://{}?mode=rwc", database.display())).unwrap();
-        read_or_make_key(&key).unwrap();
-        read_or_make_key(&key).unwrap();
-        for made in [root.as_path(), &folder, &folder.join("keys")] {
-            assert_eq!(rights(made), 0o700, "{}", made.display());
-        }
-        for made in [&database, &key] {
-            assert_eq!(rights(made), 0o600, "{}", made.display());
-        }
-        std::fs::write(&database, "kept").unwrap();
-        make_folder_of(&format!("sqlite://{}", database.display())).unwrap();
-        assert_eq!(std::fs::read_to_string(&database).unwrap(), "kept");
-        std::fs::remove_dir_all(root).unwrap();
-    }
 }

@@ -7,10 +7,12 @@
 
 mod changes;
 pub mod entity;
+pub mod key_check;
 pub mod migration;
 mod reader;
 pub mod rows;
 pub mod seed;
+pub mod setup;
 mod share;
 
 use std::num::NonZero;
@@ -27,6 +29,7 @@ use sea_orm_migration::MigratorTrait;
 use self::changes::{Changes, immediate};
 use self::reader::STATEMENT_TIMEOUT;
 pub use self::reader::{Reader, is_overload};
+use self::setup::SetupLock;
 pub use self::share::ShareHolder;
 use self::share::Shares;
 use crate::live::{Hint, Hub};
@@ -56,13 +59,28 @@ pub struct Db {
 impl Db {
     /// Opens `sqlite://path` (made if absent) or `postgres://…`. Does not migrate.
     pub async fn connect(url: &str) -> Result<Self, DbErr> {
+        let _lock = if url.starts_with("sqlite:") {
+            // Two who make the same file at once would find it locked.
+            Some(SetupLock::of_file(setup::sqlite_file(url).as_deref()).await?)
+        } else {
+            None
+        };
+        Self::open(url, true).await
+    }
+
+    /// Opens a database that is there already.
+    pub async fn connect_existing(url: &str) -> Result<Self, DbErr> {
+        Self::open(url, false).await
+    }
+
+    async fn open(url: &str, create: bool) -> Result<Self, DbErr> {
         let (readers, read, write, changes, shares);
         if url.starts_with("sqlite:") {
-            write = Database::connect(sqlite(url, 1)).await?;
+            write = Database::connect(sqlite(url, 1, create)).await?;
             let cores = available_parallelism().map_or(1, NonZero::get);
             let count = u32::try_from(cores).unwrap_or(u32::MAX);
             let count = count.clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end());
-            readers = Database::connect(sqlite(url, count)).await?;
+            readers = Database::connect(sqlite(url, count, create)).await?;
             read = Reader::new(&readers, count, ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT);
             shares = Shares::of(count);
             changes = Changes::on_sqlite(write.clone());
@@ -90,8 +108,20 @@ impl Db {
         })
     }
 
+    /// Waits until no other process sets this database up, and keeps others waiting as long as the lock is held.
+    pub async fn lock_setup(&self) -> Result<SetupLock, DbErr> {
+        SetupLock::of(&self.write).await
+    }
+
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> Result<(), DbErr> {
+        let lock = self.lock_setup().await?;
+        self.migrate_under(&lock).await?;
+        lock.release().await
+    }
+
+    /// The same for whoever has more to set up under the same lock.
+    pub async fn migrate_under(&self, _: &SetupLock) -> Result<(), DbErr> {
         migration::Migrator::up(&self.write, None).await
     }
 
@@ -175,7 +205,7 @@ impl Db {
     }
 }
 
-fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+fn sqlite(url: &str, connections: u32, create: bool) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -184,10 +214,10 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
         .max_lifetime(None)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|sqlite| {
+        .map_sqlx_sqlite_opts(move |sqlite| {
             use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
             sqlite
-                .create_if_missing(true)
+                .create_if_missing(create)
                 .journal_mode(SqliteJournalMode::Wal)
                 // FULL: a committed change survives a power cut. NORMAL may lose the last ones in WAL mode.
                 .synchronous(SqliteSynchronous::Full)

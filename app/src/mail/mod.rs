@@ -111,6 +111,9 @@ fn row(
     }
 }
 
+/// What a letter's text is sealed for.
+pub(crate) const TEXT_PURPOSE: &str = "mail text";
+
 /// The parts of a letter that are sealed, each under a purpose of its own.
 #[derive(Clone, Copy)]
 enum Part {
@@ -122,7 +125,7 @@ enum Part {
 impl Part {
     const fn purpose(self) -> &'static str {
         match self {
-            Self::Text => "mail text",
+            Self::Text => TEXT_PURPOSE,
             Self::Html => "mail html",
             Self::Unsubscribe => "mail unsubscribe",
         }

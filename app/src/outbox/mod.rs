@@ -10,6 +10,10 @@ use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded, view};
 
 #[cfg(feature = "ssr")]
 const LATEST: u64 = 50;
+/// What is shown for a letter that was sealed with another key.
+#[cfg(feature = "ssr")]
+const UNREADABLE: &str =
+    "This letter cannot be decrypted. The server's key has changed since it was written.";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
@@ -49,8 +53,7 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
                     id: mail.id,
                     text: contents
                         .as_ref()
-                        .map(|contents| contents.text.clone())
-                        .unwrap_or_default(),
+                        .map_or_else(|| UNREADABLE.to_owned(), |contents| contents.text.clone()),
                     unsubscribe: contents.and_then(|contents| contents.unsubscribe_url),
                     to: mail.recipient.to_string(),
                     subject: mail.subject,

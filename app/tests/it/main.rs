@@ -17,6 +17,7 @@ mod payments;
 mod schema;
 mod secrets;
 mod session;
+mod setup;
 mod support;
 mod tidy;
 mod top_up;

@@ -9,7 +9,10 @@
 use std::time::Duration;
 
 use app::db::Tx;
-use app::db::entity::{self, idempotency_key::Column};
+use app::db::entity::{
+    self,
+    idempotency_key::{self, Column},
+};
 use app::domain::{ApiKeyId, Timestamp, hours};
 use app::house::House;
 use app::session::KeyHolder;
@@ -32,8 +35,6 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub const LONGEST: usize = 255;
 /// How long an answer is kept.
 const KEPT: Duration = hours(24);
-/// What answers are sealed for: one may hold a secret that is shown once.
-const PURPOSE: &str = "idempotent answer";
 
 /// A request that may have been made before.
 #[derive(Clone, Debug)]
@@ -148,7 +149,7 @@ impl Mark {
             .filter(Column::CreatedAt.lt(now.before(KEPT)))
             .exec(tx)
             .await?;
-        let row = entity::idempotency_key::ActiveModel {
+        let row = idempotency_key::ActiveModel {
             key_id: Set(self.key),
             idempotency_key: Set(self.name.clone()),
             fingerprint: Set(self.fingerprint.clone()),
@@ -168,10 +169,7 @@ impl Mark {
     }
 
     /// The first of the name, which must have been the same request.
-    async fn first(
-        &self,
-        tx: &impl ConnectionTrait,
-    ) -> Result<entity::idempotency_key::Model, Problem> {
+    async fn first(&self, tx: &impl ConnectionTrait) -> Result<idempotency_key::Model, Problem> {
         let row = entity::IdempotencyKey::find()
             .filter(self.row())
             .one(tx)
@@ -193,9 +191,12 @@ impl Mark {
             .status
             .and_then(|status| u16::try_from(status).ok())
             .and_then(|status| StatusCode::from_u16(status).ok());
-        let body = row
-            .body
-            .and_then(|sealed| house.keyring().open(PURPOSE, &self.context(), &sealed));
+        let open = |sealed: Vec<u8>| {
+            let keyring = house.keyring();
+            let body = keyring.open(idempotency_key::PURPOSE, &self.context(), &sealed);
+            body.ok_or_else(|| unreadable(self.key))
+        };
+        let body = row.body.map(open).transpose()?;
         let (status, body) = status.zip(body).ok_or_else(again)?;
         let mut response = json(status, body);
         response
@@ -205,7 +206,7 @@ impl Mark {
     }
 
     fn context(&self) -> String {
-        format!("{}/{}", self.key, self.name)
+        idempotency_key::context(self.key, &self.name)
     }
 }
 
@@ -226,7 +227,10 @@ impl Open {
             Problem::new(super::problem::INTERNAL, "This is our fault, not yours.")
         })?;
         if let Some(mark) = &self.mark {
-            let sealed = self.house.keyring().seal(PURPOSE, &mark.context(), &body);
+            let sealed =
+                self.house
+                    .keyring()
+                    .seal(idempotency_key::PURPOSE, &mark.context(), &body);
             entity::IdempotencyKey::update_many()
                 .col_expr(Column::Status, Expr::value(i32::from(status.as_u16())))
                 .col_expr(Column::Body, Expr::value(sealed))
@@ -237,6 +241,14 @@ impl Open {
         self.tx.commit().await?;
         Ok(json(status, body))
     }
+}
+
+fn unreadable(key: ApiKeyId) -> Problem {
+    tracing::error!(%key, "a kept answer cannot be decrypted: was it sealed with another WHEELHOUSE_SECRET_KEY?");
+    Problem::new(
+        super::problem::INTERNAL,
+        "This was done before, but the answer to it can no longer be read. This is our fault, not yours.",
+    )
 }
 
 fn again() -> Problem {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use app::db::entity::{self, mail::Column};
 use app::domain::{AppError, Timestamp};
 use app::house::House;
@@ -305,8 +305,12 @@ fn blank(update: UpdateMany<entity::Mail>) -> UpdateMany<entity::Mail> {
 }
 
 fn message(house: &House, post: &Post, letter: &entity::mail::Model) -> Result<Message> {
-    let contents =
-        app::mail::open(house, letter).context("the letter was sealed with another key")?;
+    let contents = app::mail::open(house, letter).ok_or_else(|| {
+        let problem =
+            "the letter cannot be decrypted: it was sealed with another WHEELHOUSE_SECRET_KEY";
+        tracing::error!(mail = %letter.id, "{problem}");
+        anyhow!(problem)
+    })?;
     let to = Mailbox::new(None, letter.recipient.as_str().parse()?);
     let mut message = Message::builder()
         .from(post.from.clone())

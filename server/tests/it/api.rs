@@ -628,6 +628,20 @@ async fn an_idempotency_key_stands_for_one_request_of_one_api_key() {
         .filter_map(|row| row.body.as_deref())
         .any(|body| body.windows(5).any(|part| part == b"Grace"));
     assert!(!plain);
+    // One that cannot be opened is told as a failure, and not as one to wait for.
+    let tx = server.house.db().begin().await.unwrap();
+    entity::IdempotencyKey::update_many()
+        .col_expr(
+            entity::idempotency_key::Column::Body,
+            sea_orm::sea_query::Expr::value(vec![7_u8; 80]),
+        )
+        .exec(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let lost = ask(&server, &key, post("/contacts", grace()).once("a")).await;
+    assert_eq!(lost.status, 500, "{}", lost.body);
+    assert!(lost.body.contains("can no longer be read"), "{}", lost.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use crate::support::Folder;
 
 /// The program with nothing of this environment, and a database in a folder of its own.
-fn wheelhouse(folder: &Path) -> Command {
+pub fn wheelhouse(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wheelhouse"));
     command
         .env_clear()
@@ -23,7 +23,7 @@ fn url(folder: &Path) -> String {
     format!("sqlite://{}", folder.join("data/test.db").display())
 }
 
-fn said(output: &Output) -> (Option<i32>, String) {
+pub fn said(output: &Output) -> (Option<i32>, String) {
     (
         output.status.code(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -31,7 +31,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
 }
 
 /// A bad value: status 2, and one line that names the variable.
-fn refuses(output: &Output, variable: &str) {
+pub fn refuses(output: &Output, variable: &str) {
     let (code, error) = said(output);
     assert_eq!(code, Some(2), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -56,15 +56,15 @@ fn create_owner(folder: &Path, email: &str, password: &str) -> Output {
 }
 
 /// A server that is serving; killed when dropped.
-struct Serving {
+pub struct Serving {
     child: Child,
-    url: String,
+    pub url: String,
     /// Held open: it goes on talking.
     _lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Serving {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let port = {
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             free.local_addr().unwrap().port()

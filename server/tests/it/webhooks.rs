@@ -380,6 +380,29 @@ both! {
         }
     }
 
+    async fn a_secret_that_cannot_be_decrypted_is_a_failed_attempt_that_says_so(world) {
+        let receiver = Receiver::start().await;
+        let id = world.webhook(&receiver.to("/ok"), |_| {}).await;
+        world.contacts(1).await;
+        // As if it had been sealed with another key.
+        world.change(id, entity::webhook::Column::Secret, vec![7_u8; 80]).await;
+        send_due(&world.house, &settings(&[60])).await.unwrap();
+        let delivery = world.deliveries(id).await.remove(0);
+        assert_eq!((delivery.attempts, delivery.status), (1, DeliveryStatus::Pending));
+        assert_eq!(delivery.last_error.as_deref(), Some("secret_unreadable"));
+        let attempt = world.attempts(delivery.id).await.remove(0);
+        assert_eq!(attempt.error.as_deref(), Some("secret_unreadable"));
+        assert!(receiver.got().is_empty());
+        // A new secret is the way out, although the one before stays unreadable.
+        let mut tx = world.house.db().begin().await.unwrap();
+        store::rotate_secret(&mut tx, &world.house, &world.olivia, id).await.unwrap();
+        tx.commit().await.unwrap();
+        world.hurry(id).await;
+        send_due(&world.house, &settings(&[60])).await.unwrap();
+        assert_eq!(world.deliveries(id).await[0].status, DeliveryStatus::Delivered);
+        assert_eq!(receiver.got().len(), 1);
+    }
+
     async fn a_delivery_is_signed_and_the_same_at_every_attempt(world) {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/flaky"), |input| {

@@ -4,6 +4,14 @@ use sea_orm::entity::prelude::*;
 
 use crate::domain::{ApiKeyId, Timestamp};
 
+/// What the answer's body is sealed for.
+pub const PURPOSE: &str = "idempotent answer";
+
+/// Whose answer it is: what it is sealed with in context.
+pub fn context(key: ApiKeyId, name: &str) -> String {
+    format!("{key}/{name}")
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "idempotency_keys")]
 pub struct Model {

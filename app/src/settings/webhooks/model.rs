@@ -277,6 +277,10 @@ pub fn explain(error: &str) -> &str {
         "connection_lost" => "The connection broke off before the answer",
         "redirected" => "The answer leads elsewhere, and redirects are not followed",
         "gone" => "The receiver says that it is gone for good",
+        "secret_unreadable" => {
+            "Not sent: the webhook's secret or headers cannot be decrypted on this server. Rotate the secret, and save \
+             the headers again"
+        }
         other => other,
     }
 }

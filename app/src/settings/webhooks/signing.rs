@@ -13,7 +13,7 @@ use crate::house::House;
 const PREFIX: &str = "whsec_";
 const SECRET_BYTES: usize = 32;
 /// What is sealed with the server's key, and for what.
-const SECRET_PURPOSE: &str = "webhook secret";
+pub(crate) const SECRET_PURPOSE: &str = "webhook secret";
 const HEADERS_PURPOSE: &str = "webhook headers";
 /// How we call ourselves.
 pub const USER_AGENT: &str = "Wheelhouse-Webhooks/1";
@@ -47,8 +47,10 @@ pub fn secrets(house: &House, row: &webhook::Model) -> Result<Vec<Secret>, AppEr
     let mut secrets = vec![open_secret(house, row.id, &row.secret)?];
     if let (Some(previous), Some(until)) = (&row.previous_secret, row.previous_secret_until)
         && until > Timestamp::now()
+        // Rotating is how a secret that no longer opens is replaced: then the new one signs alone.
+        && let Ok(previous) = open_secret(house, row.id, previous)
     {
-        secrets.push(open_secret(house, row.id, previous)?);
+        secrets.push(previous);
     }
     Ok(secrets)
 }
@@ -76,7 +78,7 @@ pub fn headers(house: &House, row: &webhook::Model) -> Result<Vec<Header>, AppEr
 
 /// Sealed with another server's key, or moved here from another row.
 fn unreadable(webhook: WebhookId) -> AppError {
-    tracing::error!(%webhook, "what is sealed of a webhook does not open: has WHEELHOUSE_SECRET_KEY changed?");
+    tracing::error!(%webhook, "a webhook's secret or headers cannot be decrypted: were they sealed with another WHEELHOUSE_SECRET_KEY?");
     AppError::Internal {
         incident: "sealed".to_owned(),
     }

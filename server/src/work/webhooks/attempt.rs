@@ -56,6 +56,22 @@ pub struct Report {
     pub response_body: Option<String>,
 }
 
+impl Report {
+    /// Of an attempt that could not even begin.
+    pub fn not_sent(error: &'static str) -> Self {
+        Self {
+            at: Timestamp::now(),
+            duration: Duration::ZERO,
+            status: None,
+            error: Some(error),
+            retry_after: None,
+            request_headers: Value::Object(Map::new()),
+            response_headers: None,
+            response_body: None,
+        }
+    }
+}
+
 /// Sends shipments; cheap to clone.
 #[derive(Clone)]
 pub struct Courier {

@@ -498,9 +498,9 @@ impl Sender {
                 .entry(row.id)
                 .or_insert_with(|| Target::of(&self.house, row));
             let Some(target) = target else {
-                // Its secret does not open. An operator has to see to it: the log says so each time.
-                let later = now.after(Duration::from_mins(10));
-                self.done.push_back((held, Outcome::Later(later)));
+                // The log says so to the operator, and a failed attempt to whoever looks at the webhook.
+                let report = Report::not_sent("secret_unreadable");
+                self.done.push_back((held, Outcome::Tried(report)));
                 continue;
             };
             let job = Job {

@@ -1,0 +1,23 @@
+//! The answer to a form that was posted without script, on its way to the next page.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "flashes")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Vec<u8>,
+    pub owner: String,
+    pub signed_in: bool,
+    pub sealed: Vec<u8>,
+    pub bytes: i32,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

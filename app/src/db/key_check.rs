@@ -1,0 +1,153 @@
+//! Which key a database belongs to. It keeps a check value, made with the key and worth nothing without it, so that a
+//! program that was started with another key says so instead of sealing what nobody else can open.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+
+use super::Db;
+use super::entity::idempotency_key;
+use crate::domain::{ApiKeyId, MailId, Timestamp, WebhookId};
+use crate::keyring::Keyring;
+use crate::mail;
+use crate::settings::webhooks::signing;
+
+const PURPOSE: &str = "installation";
+const MESSAGE: &[u8] = b"key check";
+/// How many rows of a kind are tried: one of them may be damaged, or from a time when two keys were in use.
+const SAMPLES: u64 = 20;
+
+/// What is sealed with the key, and stays so for longer than a moment.
+struct Sealed {
+    table: &'static str,
+    /// What was sealed comes last; before it, what it was sealed for.
+    rows: &'static str,
+    purpose: &'static str,
+    context: fn(&QueryResult) -> Result<String, DbErr>,
+}
+
+const SEALED: [Sealed; 3] = [
+    Sealed {
+        table: "webhooks",
+        rows: "SELECT id, secret FROM webhooks ORDER BY id DESC",
+        purpose: signing::SECRET_PURPOSE,
+        context: |row| Ok(row.try_get_by_index::<WebhookId>(0)?.to_string()),
+    },
+    Sealed {
+        table: "mails",
+        rows: "SELECT id, body_text FROM mails WHERE length(body_text) > 0 ORDER BY id DESC",
+        purpose: mail::TEXT_PURPOSE,
+        context: |row| Ok(row.try_get_by_index::<MailId>(0)?.to_string()),
+    },
+    Sealed {
+        table: "idempotency_keys",
+        rows: "SELECT key_id, idempotency_key, body FROM idempotency_keys WHERE body IS NOT NULL \
+               ORDER BY created_at DESC",
+        purpose: idempotency_key::PURPOSE,
+        context: |row| {
+            let key: ApiKeyId = row.try_get_by_index(0)?;
+            Ok(idempotency_key::context(
+                key,
+                &row.try_get_by_index::<String>(1)?,
+            ))
+        },
+    },
+];
+
+impl Sealed {
+    fn opens(&self, key: &Keyring, row: &QueryResult) -> Result<bool, DbErr> {
+        let last = row.column_names().len() - 1;
+        let sealed: Vec<u8> = row.try_get_by_index(last)?;
+        let context = (self.context)(row)?;
+        Ok(key.open(self.purpose, &context, &sealed).is_some())
+    }
+}
+
+/// What a database says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCheck {
+    /// It is the right one.
+    Right,
+    /// It is another one.
+    Wrong,
+    /// Nothing depends on a key yet.
+    Free,
+}
+
+/// Looks whether `key` is the one that this database belongs to; without one, whether any is. The tables may be of an
+/// older version, or not there at all.
+pub async fn check(db: &Db, key: Option<&Keyring>) -> Result<KeyCheck, DbErr> {
+    let read = db.read();
+    if has_table(read, "installation").await? {
+        let row = one(read, "SELECT key_check FROM installation").await?;
+        if let Some(row) = row {
+            let value: String = row.try_get_by_index(0)?;
+            return Ok(verdict(
+                key.is_some_and(|key| key.is_tag(PURPOSE, MESSAGE, &value)),
+            ));
+        }
+    }
+    // From before there was a check value: whatever opens what was sealed is the key.
+    let (mut found, mut opened) = (false, false);
+    for sealed in &SEALED {
+        if !has_table(read, sealed.table).await? {
+            continue;
+        }
+        let sql = format!("{} LIMIT {SAMPLES}", sealed.rows);
+        for row in read
+            .query_all_raw(Statement::from_string(db.backend(), sql))
+            .await?
+        {
+            found = true;
+            opened |= key.is_some_and(|key| sealed.opens(key, &row).unwrap_or(false));
+        }
+    }
+    if found {
+        return Ok(verdict(opened));
+    }
+    // The link of an invitation is made with the key, but stands nowhere: it proves nothing of a key that is there, but
+    // that there was one.
+    let open =
+        "SELECT 1 FROM invitations WHERE accepted_at IS NULL AND cancelled_at IS NULL LIMIT 1";
+    let promised = has_table(read, "invitations").await? && one(read, open).await?.is_some();
+    Ok(if promised && key.is_none() {
+        KeyCheck::Wrong
+    } else {
+        KeyCheck::Free
+    })
+}
+
+const fn verdict(right: bool) -> KeyCheck {
+    if right {
+        KeyCheck::Right
+    } else {
+        KeyCheck::Wrong
+    }
+}
+
+/// Writes down that this database belongs to `key`, unless it belongs to one already.
+pub async fn record(db: &Db, key: &Keyring) -> Result<(), DbErr> {
+    let tx = db.begin().await?;
+    let sql = "INSERT INTO installation (id, key_check, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";
+    tx.execute_raw(Statement::from_sql_and_values(
+        db.backend(),
+        sql,
+        [
+            key.tag(PURPOSE, MESSAGE).into(),
+            Timestamp::now().millis().into(),
+        ],
+    ))
+    .await?;
+    tx.commit().await
+}
+
+async fn one(read: &impl ConnectionTrait, sql: &str) -> Result<Option<QueryResult>, DbErr> {
+    let statement = Statement::from_string(read.get_database_backend(), sql);
+    read.query_one_raw(statement).await
+}
+
+async fn has_table(read: &impl ConnectionTrait, table: &str) -> Result<bool, DbErr> {
+    let sql = match read.get_database_backend() {
+        DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{table}') IS NOT NULL"),
+        _ => format!("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{table}'"),
+    };
+    Ok(one(read, &sql).await?.is_some())
+}
