@@ -1,5 +1,8 @@
 //! Forms: what the server answers to one, and what waits for the next page when there is no script.
 
+#[cfg(feature = "ssr")]
+pub mod flashes;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppError, EventId, Secret};

@@ -10,6 +10,7 @@ mod contacts;
 mod credits;
 mod credits_model;
 mod demo;
+mod flashes;
 mod invitations;
 mod members;
 mod notifications;

@@ -1,6 +1,7 @@
 //! What a stolen database is worth: nothing that opens an account stands in it as it is.
 
 use app::domain::{Email, Name, Role, Secret};
+use app::form::{Done, Flash, flashes};
 use app::session::model::SignUp;
 use app::session::store as sessions;
 use app::settings::account::store as account;
@@ -106,6 +107,29 @@ both! {
                 assert!(!holds(cell, secret), "{column} holds {secret}");
             }
         }
+    }
+
+    async fn no_answer_to_a_form_stands_in_the_database(world) {
+        let house = &world.house;
+        let flash = Flash {
+            action: "/fn/reset_password".into(),
+            key: String::new(),
+            typed: vec![("form[name]".into(), "typed-by-mia".into())],
+            outcome: Ok(Done::said("said-to-mia").with_secret(Secret::from("wh_live_shown-once"))),
+        };
+        let owner = flashes::Owner::of(&world.caller(None)).await;
+        let page = "/reset-password/token-in-the-path";
+        let id = flashes::keep(house, &owner, page, flash.clone()).await.unwrap().unwrap();
+        let cells = everything(world).await;
+        assert!(cells.iter().any(|(column, _)| column == "flashes.sealed"), "it is there");
+        let address = info().address.to_string();
+        for text in ["typed-by-mia", "said-to-mia", "wh_live_shown-once", "token-in-the-path", id.expose(), &address] {
+            for (column, cell) in cells.iter().filter(|(column, _)| column.starts_with("flashes.")) {
+                assert!(!holds(cell, text), "{column} holds {text}");
+            }
+        }
+        let found = flashes::take(house, id.expose(), page).await.unwrap();
+        assert!(matches!(found, flashes::Found::Here(found) if *found == flash));
     }
 
     async fn a_letter_opens_in_its_own_row_alone(world) {

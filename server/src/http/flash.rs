@@ -1,14 +1,11 @@
 //! The layer around server functions: statuses for the script, and for a browser without script a redirect back to
 //! the page, where the answer and what was typed wait.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use app::call::read;
-use app::domain::AppError;
+use app::domain::{AppError, Secret};
+use app::form::flashes::{self, Found, LIFE, Owner};
 use app::form::{Done, Flash, Outcome};
-use app::keyring::Token;
+use app::session::Caller;
 use app::session::model::own_path;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -21,14 +18,6 @@ use super::{AppState, LARGEST_BODY};
 
 /// Where server functions are, as .cargo/config.toml says.
 const FUNCTIONS: &str = "/fn/";
-const LIFE: Duration = Duration::from_mins(2);
-/// How many answers wait at most, and how many bytes they hold in all; the oldest give way.
-const MOST: usize = 2_000;
-const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// How much of what was typed one answer keeps; beyond that the longest fields are left out.
-const MOST_TYPED: usize = 16 * 1024;
-/// How large one answer may be with everything: one that is larger was made by no form of ours.
-const LARGEST: usize = 32 * 1024;
 /// Set by a server function that failed, with the error as its body.
 const FAILED: &str = "serverfnerror";
 /// How the hidden fields are called that the form component writes.
@@ -42,119 +31,6 @@ fn cookie_name(https: bool) -> &'static str {
     } else {
         "wheelhouse_flash"
     }
-}
-
-/// Answers that wait for the page that follows, by a random id that only the browser's cookie holds.
-#[derive(Clone, Debug, Default)]
-pub struct Flashes(Arc<Mutex<Shelf>>);
-
-#[derive(Debug, Default)]
-struct Shelf {
-    kept: HashMap<String, Waiting>,
-    bytes: usize,
-}
-
-/// An answer, and the path of the page that may take it.
-#[derive(Debug)]
-struct Waiting {
-    since: Instant,
-    page: String,
-    bytes: usize,
-    flash: Flash,
-}
-
-impl Flashes {
-    /// Keeps an answer for a page; nothing if it is too large to keep.
-    fn put(&self, mut flash: Flash, page: &str) -> Option<String> {
-        trim(&mut flash.typed);
-        let page = path_of(page).to_owned();
-        let bytes = page.len() + size(&flash);
-        if bytes > LARGEST {
-            return None;
-        }
-        let id = Token::generate().plain().expose().to_owned();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.make_room(bytes);
-        all.bytes += bytes;
-        let waiting = Waiting {
-            since: Instant::now(),
-            page,
-            bytes,
-            flash,
-        };
-        all.kept.insert(id.clone(), waiting);
-        Some(id)
-    }
-
-    /// Hands an answer over to the page that it is for. Another page leaves it where it is.
-    fn take(&self, id: &str, page: &str) -> Found {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.kept.get(id) {
-            None => Found::Nothing,
-            Some(waiting) if waiting.since.elapsed() >= LIFE => {
-                all.remove(id);
-                Found::Nothing
-            }
-            Some(waiting) if waiting.page != page => Found::ForAnother,
-            Some(_) => all.remove(id).map_or(Found::Nothing, |waiting| {
-                Found::Here(Box::new(waiting.flash))
-            }),
-        }
-    }
-}
-
-enum Found {
-    Here(Box<Flash>),
-    ForAnother,
-    Nothing,
-}
-
-impl Shelf {
-    fn remove(&mut self, id: &str) -> Option<Waiting> {
-        let waiting = self.kept.remove(id)?;
-        self.bytes -= waiting.bytes;
-        Some(waiting)
-    }
-
-    fn make_room(&mut self, bytes: usize) {
-        let full = |shelf: &Self| shelf.kept.len() >= MOST || shelf.bytes + bytes > MOST_BYTES;
-        if !full(self) {
-            return;
-        }
-        self.kept
-            .retain(|_, waiting| waiting.since.elapsed() < LIFE);
-        self.bytes = self.kept.values().map(|waiting| waiting.bytes).sum();
-        while full(self) {
-            let oldest = self.kept.iter().min_by_key(|(_, waiting)| waiting.since);
-            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
-                break;
-            };
-            self.remove(&oldest);
-        }
-    }
-}
-
-/// Leaves out the longest fields until the rest is small enough.
-fn trim(typed: &mut Vec<(String, String)>) {
-    let length = |(name, value): &(String, String)| name.len() + value.len();
-    let mut sum: usize = typed.iter().map(length).sum();
-    typed.sort_by_key(length);
-    while sum > MOST_TYPED {
-        let Some(longest) = typed.pop() else {
-            break;
-        };
-        sum -= length(&longest);
-    }
-}
-
-fn size(flash: &Flash) -> usize {
-    // What is not text of its own is small: a few words of the outcome.
-    serde_json::to_vec(flash).map_or(usize::MAX / 2, |json| json.len())
-}
-
-/// An address without its query and fragment.
-fn path_of(address: &str) -> &str {
-    address.split(['?', '#']).next().unwrap_or(address)
 }
 
 /// Around server functions. Leptos adds their routes among its own, so they are told by their address.
@@ -186,6 +62,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     // Without it Leptos neither redirects to the Referer nor writes errors into addresses.
     parts.headers.remove(header::ACCEPT);
     let path = parts.uri.path().to_owned();
+    let caller = parts.extensions.get::<Caller>().cloned();
     let referer = text(&parts.headers, header::REFERER).map(str::to_owned);
     let response = next
         .run(Request::from_parts(parts, Body::from(body.clone())))
@@ -243,8 +120,8 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
         typed,
         outcome,
     };
-    if let Some(id) = state.flashes.put(flash, &target) {
-        append_cookie(&state, &mut head.headers, &id);
+    if let Some(id) = put(&state, caller.as_ref(), flash, &target).await {
+        append_cookie(&state, &mut head.headers, id.expose());
     }
     head.status = StatusCode::SEE_OTHER;
     head.headers.remove(header::CONTENT_TYPE);
@@ -292,36 +169,57 @@ pub async fn hand_over(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let page = request.method() == Method::GET
+    let asks = request.method() == Method::GET
         && text(request.headers(), header::ACCEPT)
             .is_some_and(|accept| accept.contains("text/html"));
     let name = cookie_name(state.house.site().is_https());
-    let waiting = page
+    let waiting = asks
         .then(|| cookie(request.headers(), name).map(str::to_owned))
         .flatten();
     let Some(id) = waiting else {
         return next.run(request).await;
     };
-    let flash = match state.flashes.take(&id, request.uri().path()) {
-        Found::Here(flash) => *flash,
-        Found::ForAnother => return next.run(request).await,
-        Found::Nothing => {
+    let page = request.uri().path().to_owned();
+    let flash = match flashes::take(&state.house, &id, &page).await {
+        Ok(Found::Here(flash)) => *flash,
+        // After a failure, which was logged, it may still be there.
+        Ok(Found::ForAnother) | Err(_) => return next.run(request).await,
+        Ok(Found::Nothing) => {
             let mut response = next.run(request).await;
             append_cookie(&state, response.headers_mut(), "");
             return response;
         }
     };
+    let caller = request.extensions().get::<Caller>().cloned();
     request.extensions_mut().insert(flash.clone());
     let mut response = next.run(request).await;
-    // A page that only leads on (from `/` to the workspace) has shown nothing yet: the answer goes on with it.
-    let onward = response
-        .status()
-        .is_redirection()
-        .then(|| text(response.headers(), header::LOCATION).map(str::to_owned))
-        .flatten();
-    let id = onward.and_then(|onward| state.flashes.put(flash, &onward));
-    append_cookie(&state, response.headers_mut(), id.as_deref().unwrap_or(""));
+    // A page that only leads on (from `/` to the workspace) has shown nothing yet, and nor has one that failed: the answer
+    // goes on with it, or waits for the same page to be asked for again.
+    let next = if response.status().is_redirection() {
+        text(response.headers(), header::LOCATION).map(str::to_owned)
+    } else {
+        response.status().is_server_error().then_some(page)
+    };
+    let id = match next {
+        Some(next) => put(&state, caller.as_ref(), flash, &next).await,
+        None => None,
+    };
+    let id = id.as_ref().map_or("", Secret::expose);
+    append_cookie(&state, response.headers_mut(), id);
     response
+}
+
+/// Keeps an answer for a page. What cannot be kept is not shown, but what was done is done: the browser goes on.
+async fn put(
+    state: &AppState,
+    caller: Option<&Caller>,
+    flash: Flash,
+    page: &str,
+) -> Option<Secret> {
+    let owner = Owner::of(caller?).await;
+    // A failure is logged where it happens.
+    let kept = flashes::keep(&state.house, &owner, page, flash).await;
+    kept.ok().flatten()
 }
 
 /// Sets the cookie to an answer's id, or takes it away.
@@ -366,77 +264,5 @@ mod tests {
         for name in ["form[name]", "form[email]", "form[slug]"] {
             assert!(!is_secret(name), "{name}");
         }
-    }
-
-    fn flash(typed: Vec<(String, String)>) -> Flash {
-        Flash {
-            action: "/fn/x".into(),
-            key: String::new(),
-            typed,
-            outcome: Ok(Done::said("x")),
-        }
-    }
-
-    fn taken(found: Found) -> Option<Flash> {
-        match found {
-            Found::Here(flash) => Some(*flash),
-            Found::ForAnother | Found::Nothing => None,
-        }
-    }
-
-    #[test]
-    fn answers_are_bounded_in_number_and_handed_over_once() {
-        let flashes = Flashes::default();
-        for _ in 0..MOST + 10 {
-            flashes.put(flash(Vec::new()), "/here").unwrap();
-        }
-        let id = flashes.put(flash(Vec::new()), "/here?tab=2").unwrap();
-        assert!(flashes.0.lock().unwrap().kept.len() <= MOST);
-        assert_eq!(taken(flashes.take(&id, "/here")), Some(flash(Vec::new())));
-        assert_eq!(taken(flashes.take(&id, "/here")), None);
-    }
-
-    #[test]
-    fn answers_are_bounded_in_bytes() {
-        let flashes = Flashes::default();
-        let typed = || vec![("form[text]".to_owned(), "x".repeat(MOST_TYPED - 100))];
-        for _ in 0..MOST {
-            flashes.put(flash(typed()), "/").unwrap();
-        }
-        let id = flashes.put(flash(typed()), "/").unwrap();
-        let held = |flashes: &Flashes| {
-            let shelf = flashes.0.lock().unwrap();
-            let sum: usize = shelf.kept.values().map(|waiting| waiting.bytes).sum();
-            assert_eq!(shelf.bytes, sum);
-            sum
-        };
-        assert!(held(&flashes) <= MOST_BYTES);
-        assert!(taken(flashes.take(&id, "/")).is_some(), "the newest stays");
-        held(&flashes);
-        let large = Flash {
-            key: "x".repeat(LARGEST),
-            ..flash(Vec::new())
-        };
-        assert_eq!(flashes.put(large, "/"), None);
-    }
-
-    #[test]
-    fn the_longest_text_is_left_out_first() {
-        let mut typed = vec![
-            ("form[description]".to_owned(), "x".repeat(200_000)),
-            ("form[name]".to_owned(), "Mia".to_owned()),
-            ("form[notes]".to_owned(), "y".repeat(10_000)),
-        ];
-        trim(&mut typed);
-        let names: Vec<&str> = typed.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["form[name]", "form[notes]"]);
-    }
-
-    #[test]
-    fn an_answer_waits_for_its_page() {
-        let flashes = Flashes::default();
-        let id = flashes.put(flash(Vec::new()), "/w/acme#top").unwrap();
-        assert!(matches!(flashes.take(&id, "/login"), Found::ForAnother));
-        assert!(taken(flashes.take(&id, "/w/acme")).is_some());
     }
 }

@@ -46,7 +46,6 @@ pub struct AppState {
     pub house: House,
     /// Behind one pointer: every layer clones the state for every request.
     pub options: Arc<LeptosOptions>,
-    pub flashes: flash::Flashes,
     pub proxies: Arc<[IpNet]>,
     pub presence: caller::Presence,
     pub streams: live::Streams,
@@ -67,7 +66,6 @@ impl AppState {
         Self {
             house: house.clone(),
             options: options.into(),
-            flashes: flash::Flashes::default(),
             proxies: config.trusted_proxies.clone().into(),
             presence: caller::Presence::default(),
             streams: live::Streams::default(),

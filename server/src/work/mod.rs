@@ -3,6 +3,7 @@
 
 pub mod checkpoints;
 pub mod dispatch;
+pub mod flashes;
 pub mod housekeeping;
 pub mod keys;
 pub mod mail;
@@ -54,6 +55,7 @@ pub fn start(
         });
     }
     crew.begin("housekeeping", housekeeping::run);
+    crew.begin("flashes", flashes::run);
     crew.begin("keys", keys::run);
     crew.begin("payments", payments::run);
     if let Some(post) = mail::Post::new(config, meters) {

@@ -17,6 +17,7 @@ mod mail;
 mod network;
 mod program;
 mod relay;
+mod round_robin;
 mod start;
 mod stripe;
 mod stripe_stand_in;

@@ -1,0 +1,280 @@
+//! Where answers to forms without script wait for the page that follows: in the database, so that whichever process is
+//! asked for that page has them.
+//!
+//! An answer may hold a secret that is shown once. It is sealed; its id is a random token that only the browser's cookie
+//! holds; and it is gone once it was handed over, or after two minutes. Nobody fills the table: who posts has room for
+//! so many answers, and those who are not signed in share room of their own, so that they push out nobody who is.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
+    PaginatorTrait, QueryFilter, QuerySelect, Set, Statement,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Flash;
+use crate::db::entity::{self, flash::Column};
+use crate::domain::{AppError, Secret, Timestamp, minutes};
+use crate::house::House;
+use crate::keyring::{Token, hash_token};
+use crate::limits::network;
+use crate::session::Caller;
+
+/// How long an answer waits.
+pub const LIFE: Duration = minutes(2);
+/// How much of what was typed one answer keeps; beyond that the longest fields are left out.
+const MOST_TYPED: usize = 64 * 1024;
+/// How large one answer may be with everything: one that is larger was made by no form of ours.
+const LARGEST: usize = 96 * 1024;
+/// What one person has room for, or one network where nobody is signed in. The oldest give way.
+pub const ROOM_OF_ONE: Room = Room {
+    answers: 20,
+    bytes: 256 * 1024,
+};
+/// What all have room for who are signed in.
+pub const ROOM_SIGNED_IN: Room = Room {
+    answers: 10_000,
+    bytes: 64 * 1024 * 1024,
+};
+/// What all have room for who are not.
+pub const ROOM_SIGNED_OUT: Room = Room {
+    answers: 2_000,
+    bytes: 8 * 1024 * 1024,
+};
+const PURPOSE: &str = "flash";
+const OWNER: &str = "flash owner";
+
+/// How many answers may wait, and how many bytes they may hold in all.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub answers: i64,
+    pub bytes: i64,
+}
+
+/// Whose room an answer takes. No address of anybody stands in the table.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    tag: String,
+    signed_in: bool,
+}
+
+impl Owner {
+    /// Who a request turned out to be from: a person if their session was looked at, else a network.
+    pub async fn of(caller: &Caller) -> Self {
+        let (name, signed_in) = match caller.seen().await {
+            Some(seen) => (seen.person.id().to_string(), true),
+            None => (network(caller.info().address), false),
+        };
+        let keyring = caller.house().keyring();
+        Self {
+            tag: keyring.tag(OWNER, name.as_bytes()),
+            signed_in,
+        }
+    }
+}
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The path of the page that may take it. It may hold a token, as that of an invitation does.
+    page: String,
+    flash: Flash,
+}
+
+/// What waits under an id.
+#[derive(Debug)]
+pub enum Found {
+    Here(Box<Flash>),
+    ForAnother,
+    Nothing,
+}
+
+/// Keeps an answer for a page, and gives the id by which the browser gets it; nothing if it is too large to keep.
+pub async fn keep(
+    house: &House,
+    owner: &Owner,
+    page: &str,
+    mut flash: Flash,
+) -> Result<Option<Secret>, AppError> {
+    trim(&mut flash.typed);
+    let page = path_of(page).to_owned();
+    let plain = serde_json::to_vec(&Kept { page, flash })
+        .map_err(|error| crate::failure::internal("writing an answer down", &error))?;
+    if plain.len() > LARGEST {
+        tracing::warn!(
+            bytes = plain.len(),
+            "an answer to a form was too large to keep"
+        );
+        return Ok(None);
+    }
+    let (id, now) = (Token::generate(), Timestamp::now());
+    let sealed = house.keyring().seal(PURPOSE, &context(&id.hash()), &plain);
+    let row = entity::flash::ActiveModel {
+        id: Set(id.hash()),
+        owner: Set(owner.tag.clone()),
+        signed_in: Set(owner.signed_in),
+        bytes: Set(i32::try_from(sealed.len()).unwrap_or(i32::MAX)),
+        sealed: Set(sealed),
+        created_at: Set(now),
+        expires_at: Set(now.after(LIFE)),
+    };
+    let tx = house.db().begin().await?;
+    row.insert(&tx).await?;
+    let own = ("owner", owner.tag.as_str().into());
+    make_room(&tx, own, ROOM_OF_ONE).await?;
+    tx.commit().await?;
+    if let Err(error) = make_room_for_all(house, owner.signed_in).await {
+        // The answer is kept all the same; the next one tries again.
+        tracing::warn!(%error, "old answers to forms could not be removed");
+    }
+    Ok(Some(id.plain().clone()))
+}
+
+/// Hands an answer over to the page that it is for, once, whoever else asks at the same moment. Another page leaves it
+/// where it is.
+pub async fn take(house: &House, id: &str, page: &str) -> Result<Found, AppError> {
+    let hash = hash_token(id);
+    let row = entity::Flash::find_by_id(hash.clone())
+        .filter(Column::ExpiresAt.gt(Timestamp::now()))
+        .one(house.db().read())
+        .await?;
+    let Some(row) = row else {
+        return Ok(Found::Nothing);
+    };
+    let kept = house
+        .keyring()
+        .open(PURPOSE, &context(&hash), &row.sealed)
+        .and_then(|plain| serde_json::from_slice::<Kept>(&plain).ok());
+    let Some(kept) = kept else {
+        tracing::error!(
+            "the answer to a form cannot be read: was it written with another WHEELHOUSE_SECRET_KEY or version?"
+        );
+        return Ok(Found::Nothing);
+    };
+    if kept.page != page {
+        return Ok(Found::ForAnother);
+    }
+    let tx = house.db().begin().await?;
+    let taken = entity::Flash::delete_by_id(hash).exec(&tx).await?;
+    tx.commit().await?;
+    Ok(if taken.rows_affected == 1 {
+        Found::Here(Box::new(kept.flash))
+    } else {
+        Found::Nothing
+    })
+}
+
+/// Removes what nobody came for.
+pub async fn sweep(house: &House) -> Result<u64, AppError> {
+    let expired = Column::ExpiresAt.lte(Timestamp::now());
+    let waiting = entity::Flash::find().filter(expired.clone());
+    if waiting.count(house.db().read()).await? == 0 {
+        return Ok(0);
+    }
+    let tx = house.db().begin().await?;
+    let removed = entity::Flash::delete_many()
+        .filter(expired)
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(removed.rows_affected)
+}
+
+/// What waits in all.
+#[derive(Debug, FromQueryResult)]
+struct Sum {
+    answers: i64,
+    bytes: Option<i64>,
+}
+
+async fn make_room_for_all(house: &House, signed_in: bool) -> Result<(), DbErr> {
+    let room = if signed_in {
+        ROOM_SIGNED_IN
+    } else {
+        ROOM_SIGNED_OUT
+    };
+    let sum = entity::Flash::find()
+        .select_only()
+        .column_as(Column::Id.count(), "answers")
+        .column_as(Column::Bytes.sum(), "bytes")
+        .filter(Column::SignedIn.eq(signed_in))
+        .into_model::<Sum>()
+        .one(house.db().read())
+        .await?;
+    let full = sum.is_some_and(|sum| {
+        sum.answers > room.answers || sum.bytes.unwrap_or_default() > room.bytes
+    });
+    if !full {
+        return Ok(());
+    }
+    // A tenth more than needed, so that not every answer of a flood looks through all of them.
+    let less = Room {
+        answers: room.answers - room.answers / 10,
+        bytes: room.bytes - room.bytes / 10,
+    };
+    let tx = house.db().begin().await?;
+    make_room(&tx, ("signed_in", signed_in.into()), less).await?;
+    tx.commit().await
+}
+
+/// Removes the oldest of those whose `column` has this value until they fit.
+async fn make_room(
+    tx: &impl ConnectionTrait,
+    (column, value): (&str, sea_orm::Value),
+    room: Room,
+) -> Result<(), DbErr> {
+    let sql = format!(
+        "DELETE FROM flashes WHERE {column} = $1 AND id NOT IN (
+            SELECT id FROM (
+                SELECT id, row_number() OVER newest AS place, sum(bytes) OVER newest AS total
+                FROM flashes WHERE {column} = $2
+                WINDOW newest AS (ORDER BY created_at DESC, id ROWS UNBOUNDED PRECEDING)
+            ) AS placed
+            WHERE place <= $3 AND total <= $4
+        )"
+    );
+    let values = [value.clone(), value, room.answers.into(), room.bytes.into()];
+    let delete = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    tx.execute_raw(delete).await.map(drop)
+}
+
+/// Sealed bytes that are moved to another row do not open there.
+fn context(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Leaves out the longest fields until the rest is small enough.
+fn trim(typed: &mut Vec<(String, String)>) {
+    let length = |(name, value): &(String, String)| name.len() + value.len();
+    let mut sum: usize = typed.iter().map(length).sum();
+    while sum > MOST_TYPED {
+        let longest = (0..typed.len()).max_by_key(|&at| length(&typed[at]));
+        let Some(longest) = longest else {
+            break;
+        };
+        sum -= length(&typed.remove(longest));
+    }
+}
+
+/// An address without its query and fragment.
+fn path_of(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_text_is_left_out_first() {
+        let mut typed = vec![
+            ("form[description]".to_owned(), "x".repeat(200_000)),
+            ("form[name]".to_owned(), "Mia".to_owned()),
+            ("form[notes]".to_owned(), "y".repeat(10_000)),
+        ];
+        trim(&mut typed);
+        let names: Vec<&str> = typed.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["form[name]", "form[notes]"]);
+    }
+}
