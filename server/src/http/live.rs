@@ -12,7 +12,7 @@ use app::live::{Audience, Heard, Hint, Topic};
 use app::session::{Caller, store};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -24,6 +24,8 @@ use super::AppState;
 
 /// How often a stream looks whether its session still holds, unless told otherwise.
 pub const CHECK: Duration = Duration::from_secs(30);
+/// How often something is said when there is nothing to say. Proxies close what is quiet for a minute, some for half.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many streams one person may have open: a stream for each of several browsers, or for each tab of one without
 /// locks. A stream costs a connection and a place among the listeners.
 const MOST: usize = 16;
@@ -139,9 +141,21 @@ pub async fn stream(
         };
         Some((Ok::<_, Infallible>(event), stream))
     });
-    Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-        .into_response()
+    let mut response = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
+        .into_response();
+    let headers = response.headers_mut();
+    // A proxy that gathers the answer before it passes it on would keep every hint to itself: nginx asks this header, and
+    // those that compress on the way heed the other.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    );
+    response
 }
 
 async fn audience(house: &House, caller: &Caller) -> Result<(UserId, Vec<WorkspaceId>), AppError> {

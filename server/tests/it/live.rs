@@ -89,6 +89,23 @@ both! {
         traffic.abort();
     }
 
+    async fn proxies_pass_the_stream_on_byte_by_byte(server) {
+        let cookie = format!("wheelhouse_session={}", server.cookies["mia"].expose());
+        let request = Request::get("/live")
+            .header(header::COOKIE, cookie)
+            .header(header::ACCEPT_ENCODING, "gzip, br")
+            .body(Body::empty())
+            .unwrap();
+        let response = server.router.clone().oneshot(request).await.unwrap();
+        let told = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(told("content-type"), Some("text/event-stream"));
+        assert_eq!(told("x-accel-buffering"), Some("no"));
+        assert_eq!(told("cache-control"), Some("no-store, no-transform"));
+        assert_eq!(told("content-encoding"), None);
+        let mut ear = Ear(response.into_body().into_data_stream());
+        assert_eq!(ear.next().await.as_deref(), Some("id: live\n\n"), "something is said at once");
+    }
+
     async fn lost_hints_make_everybody_look_at_everything(server) {
         let mut mia = Ear::open(server, "mia", LONG).await;
         server.house.db().hub().receive_everything();
