@@ -400,5 +400,13 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
                 other => anyhow!(other.to_string()),
             })?;
     println!("{paid_back} paid back.");
+    let balance = payments::store::balance_of(&house, id).await;
+    let balance = balance.map_err(|error| anyhow!(error.to_string()))?;
+    if balance < Money::default() {
+        println!(
+            "The workspace owes {}, which is collected with its next payment for a plan.",
+            Money::default() - balance
+        );
+    }
     Ok(())
 }

@@ -8,7 +8,8 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::model::{
-    Entitlements, REMINDERS, RETRIES, SMALLEST_CHARGE, SubscriptionStatus, Terms, part, plan_name,
+    Entitlements, REMINDERS, RETRIES, SubscriptionStatus, Terms, charge_for, part, plan_name,
+    with_owed,
 };
 use crate::catalog::{Catalog, EventType, Plan};
 use crate::db::Tx;
@@ -254,12 +255,12 @@ pub async fn note_change(
     Ok(())
 }
 
-/// A plan was paid for. The first month begins at once; what is left of a trial is added to it.
+/// A plan was paid for, and `balance` with it. The first month begins at once; what is left of a trial is added to it.
 pub async fn subscribed(
     tx: &mut Tx,
     catalog: &Catalog,
     payment: &payment::Model,
-    terms: &Terms,
+    (terms, balance): (&Terms, Money),
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Some(mut row) = locked(tx, payment.workspace_id).await? else {
@@ -277,6 +278,7 @@ pub async fn subscribed(
     row.payer_id = Some(payment.buyer_id);
     row.payer_name = Some(payment.buyer_name.clone());
     row.payment_id = None;
+    row.balance = row.balance - balance;
     let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
     run_on(tx, catalog, row, terms, &payment.id.to_string()).await?;
     let before = before.filter(|_| !trial);
@@ -302,6 +304,13 @@ async fn keep_for_later(
     row.balance = row.balance + payment.amount;
     // It is not waited for any more, or the subscription would never move on.
     row.payment_id = row.payment_id.filter(|id| *id != payment.id);
+    save(tx, row).await
+}
+
+/// Takes so much off the balance, or adds it where it is less than nothing: what was paid went back, or came again. What
+/// runs runs on; the next charge collects what is owed.
+pub async fn debit(tx: &Tx, mut row: Subscription, amount: Money) -> Result<(), AppError> {
+    row.balance = row.balance - amount;
     save(tx, row).await
 }
 
@@ -614,15 +623,14 @@ async fn renew(
         return save(tx, row).await;
     };
     let price = terms.price(catalog).unwrap_or_default();
-    let balance = row.balance.min(price);
-    let amount = price - balance;
-    if amount < SMALLEST_CHARGE {
+    let (amount, balance) = charge_for(price, row.balance);
+    if amount == Money::default() {
         let once = format!("balance {}", row.ends_at.millis());
         row.balance = row.balance - balance;
         return go_on(tx, catalog, row, &terms, (&once, now)).await;
     }
     let purpose = Purpose::Renewal {
-        what: format!("{}, one month", terms.name(catalog)),
+        what: with_owed(format!("{}, one month", terms.name(catalog)), balance),
         ends_at: row.ends_at,
         balance,
         terms,

@@ -88,6 +88,29 @@ pub fn plan_name(catalog: &Catalog, id: &str) -> String {
         .map_or_else(|| id.to_owned(), |plan| plan.name.clone())
 }
 
+/// What is charged for a month of this price where the balance is such, and what of the balance goes with it: what was
+/// paid ahead is taken off, and what is owed is added.
+pub fn charge_for(price: Money, balance: Money) -> (Money, Money) {
+    let used = balance.min(price);
+    let amount = price - used;
+    if amount >= SMALLEST_CHARGE {
+        (amount, used)
+    } else {
+        // What is too little to be charged is let go, but not what is owed.
+        (Money::default(), used.max(Money::default()))
+    }
+}
+
+/// What is charged for, where something that was owed goes with it.
+pub fn with_owed(what: String, balance: Money) -> String {
+    let owed = Money::default() - balance;
+    if owed > Money::default() {
+        format!("{what}, and {owed} owed from before")
+    } else {
+        what
+    }
+}
+
 /// The part of `amount` that `left` of `whole` is, to the nearest; half is rounded up.
 pub fn part(amount: i64, left: Duration, whole: Duration) -> i64 {
     let whole = i128::try_from(whole.as_millis())
@@ -121,6 +144,26 @@ mod tests {
         assert_eq!(price("scale", true), told("$398", "Scale with CDR Mode"));
         assert_eq!(price("light", true).0, None, "not on offer");
         assert_eq!(price("giant", false), (None, "giant".to_owned()));
+    }
+
+    #[test]
+    fn a_month_is_charged_less_what_is_paid_ahead_and_with_what_is_owed() {
+        let charged = |price, balance| {
+            let (amount, used) = charge_for(Money::from_cents(price), Money::from_cents(balance));
+            (amount.cents(), used.cents())
+        };
+        assert_eq!(charged(4900, 0), (4900, 0));
+        assert_eq!(charged(4900, 300), (4600, 300));
+        assert_eq!(charged(4900, 15000), (0, 4900));
+        assert_eq!(charged(4900, -4900), (9800, -4900));
+        assert_eq!(charged(4900, 4880), (0, 4880), "too little to be charged");
+        assert_eq!(charged(0, -30), (0, 0), "it stays owed");
+        let what = |balance| with_owed("Light".to_owned(), Money::from_cents(balance));
+        assert_eq!(
+            (what(100), what(0)),
+            ("Light".to_owned(), "Light".to_owned())
+        );
+        assert_eq!(what(-4900), "Light, and $49 owed from before");
     }
 
     proptest! {

@@ -142,9 +142,24 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
                 None => format!("{actor} left the warning of a low balance to the plan"),
             }
         }
+        EventType::BillingPaymentSucceeded if text("why") == "dispute_won" => format!(
+            "{} for {} counts as paid again: the bank decided the dispute so",
+            money("amount"),
+            text("for")
+        ),
+        EventType::BillingPaymentSucceeded if text("why") == "refund_failed" => format!(
+            "{} for {} counts as paid again: its refund failed",
+            money("amount"),
+            text("for")
+        ),
         EventType::BillingPaymentSucceeded if !text("for").is_empty() => {
             format!("{actor} paid {} for {}", money("amount"), text("for"))
         }
+        EventType::BillingPaymentRefunded if text("why") == "dispute" => format!(
+            "The bank took back {} of the payment for {}, as it is disputed",
+            money("amount"),
+            text("for")
+        ),
         EventType::BillingPaymentRefunded if !text("for").is_empty() => {
             format!(
                 "{} of the payment for {} was refunded",

@@ -9,13 +9,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::model::{CURRENCY, PaymentStatus};
-use super::port::Fate;
+use super::model::{CURRENCY, PaymentStatus, ReversalKind, ReversalStatus};
+use super::port::{Fate, Reference};
+use super::reversals::{self, Reversal};
 use super::store;
-use crate::db::entity::{self, payment_event};
+use crate::db::entity::{self, payment_event, payment_reversal};
 use crate::domain::{AppError, Money, PaymentId, Secret, Timestamp, days, minutes};
 use crate::house::House;
 
@@ -24,48 +26,57 @@ const TOLERANCE: Duration = minutes(5);
 /// How long it is remembered what was told: longer than any provider goes on telling.
 const MEMORY: Duration = days(90);
 
-/// What an event says that is of use here.
+/// What an event says that is of use here. The object is of many kinds, and read as far as it is understood.
 #[derive(Debug, Deserialize)]
 struct Event {
     id: String,
     #[serde(rename = "type")]
     kind: String,
+    /// Seconds since the Unix epoch.
+    created: Option<i64>,
     data: Data,
 }
 
 #[derive(Debug, Deserialize)]
 struct Data {
-    object: Object,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Object {
-    client_reference_id: Option<String>,
-    payment_status: Option<String>,
-    amount_total: Option<i64>,
-    amount_received: Option<i64>,
-    amount_refunded: Option<i64>,
-    currency: Option<String>,
-    metadata: Metadata,
-}
-
-/// What was said of the payment when the provider was asked for it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    /// The payment that is made on a page.
-    payment: Option<String>,
-    /// The payment for which a kept card is charged.
-    charge: Option<String>,
+    object: Value,
 }
 
 /// What an event says of a payment of ours.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum News {
     Fate(Fate),
-    /// How much of it was paid back in all.
-    PaidBack(Money),
+    /// How its money went back, or came again.
+    Reversed(Vec<Reversal>),
+}
+
+/// Of which payment it says so.
+#[derive(Clone, Debug)]
+enum Whose {
+    Ours(PaymentId),
+    /// By the provider's own names.
+    Theirs(Reference),
+}
+
+fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
+}
+
+fn cents(object: &Value, name: &str) -> Option<Money> {
+    object.get(name)?.as_i64().map(Money::from_cents)
+}
+
+/// What the provider calls something that stands in an object by its name alone, or whole.
+fn name_of(object: &Value, name: &str) -> Option<String> {
+    let found = object.get(name)?;
+    let id = found.as_str().or_else(|| text(found, "id"))?;
+    Some(id.to_owned())
+}
+
+/// The payment of ours that was named to the provider when it was asked: `payment` is made on a page, and for `charge` a
+/// kept card is charged.
+fn named(object: &Value, name: &str) -> Option<PaymentId> {
+    text(object.get("metadata")?, name)?.parse().ok()
 }
 
 /// The header for a body that is sent at `second` since the Unix epoch.
@@ -105,55 +116,205 @@ fn is_signed(secret: &Secret, header: &str, body: &[u8], now: Timestamp) -> bool
 }
 
 impl Event {
+    fn at(&self) -> Timestamp {
+        self.created.map_or_else(Timestamp::now, second)
+    }
+
     /// What it says of a payment of ours. On a page several cards can be tried before one is taken: what becomes of the
     /// single try is of interest only where a kept card was charged.
-    fn news(&self) -> Option<(PaymentId, News)> {
+    fn news(&self) -> Option<(Whose, News)> {
         let object = &self.data.object;
-        let Metadata { payment, charge } = &object.metadata;
-        let (of, status) = match (self.kind.as_str(), object.payment_status.as_deref()) {
+        let page = || text(object, "client_reference_id")?.parse().ok();
+        let charge = || named(object, "charge");
+        let (of, status) = match (self.kind.as_str(), text(object, "payment_status")) {
             ("checkout.session.completed", Some("paid"))
-            | ("checkout.session.async_payment_succeeded", _) => {
-                (&object.client_reference_id, PaymentStatus::Paid)
+            | ("checkout.session.async_payment_succeeded", _) => (page(), PaymentStatus::Paid),
+            ("checkout.session.completed", _) => (page(), PaymentStatus::Confirming),
+            ("checkout.session.async_payment_failed", _) => (page(), PaymentStatus::Declined),
+            ("checkout.session.expired", _) => (page(), PaymentStatus::Expired),
+            ("payment_intent.succeeded", _) => (charge(), PaymentStatus::Paid),
+            ("payment_intent.processing", _) => (charge(), PaymentStatus::Confirming),
+            ("payment_intent.payment_failed", _) => (charge(), PaymentStatus::Declined),
+            ("payment_intent.canceled", _) => (charge(), PaymentStatus::Expired),
+            _ => {
+                let told = self.reversals()?;
+                return self
+                    .is_in_our_currency()
+                    .then(|| (self.whose(), News::Reversed(told)));
             }
-            ("checkout.session.completed", _) => {
-                (&object.client_reference_id, PaymentStatus::Confirming)
-            }
-            ("checkout.session.async_payment_failed", _) => {
-                (&object.client_reference_id, PaymentStatus::Declined)
-            }
-            ("checkout.session.expired", _) => {
-                (&object.client_reference_id, PaymentStatus::Expired)
-            }
-            ("payment_intent.succeeded", _) => (charge, PaymentStatus::Paid),
-            ("payment_intent.processing", _) => (charge, PaymentStatus::Confirming),
-            ("payment_intent.payment_failed", _) => (charge, PaymentStatus::Declined),
-            ("payment_intent.canceled", _) => (charge, PaymentStatus::Expired),
-            ("charge.refunded", _) => {
-                let of = charge.as_ref().or(payment.as_ref())?.parse().ok()?;
-                let amount = Money::from_cents(object.amount_refunded?);
-                return Some((of, News::PaidBack(amount)));
-            }
-            // The provider tells of much that does not concern us.
-            _ => return None,
         };
-        if object
-            .currency
-            .as_deref()
-            .is_some_and(|code| code != CURRENCY)
-        {
+        if !self.is_in_our_currency() {
+            return None;
+        }
+        let charged = cents(object, "amount_total").or_else(|| cents(object, "amount_received"));
+        // A charge that failed has received nothing, which is no other amount than was asked for.
+        let charged = charged.filter(|_| status == PaymentStatus::Paid);
+        Some((Whose::Ours(of?), News::Fate(Fate { status, charged })))
+    }
+
+    fn is_in_our_currency(&self) -> bool {
+        let other = text(&self.data.object, "currency").is_some_and(|code| code != CURRENCY);
+        if other {
             tracing::error!(
                 event = self.id,
                 "a payment in another currency than is asked for"
             );
-            return None;
         }
-        let payment = of.as_deref()?.parse().ok()?;
-        let charged = object.amount_total.or(object.amount_received);
-        // A charge that failed has received nothing, which is no other amount than was asked for.
-        let charged = charged.filter(|_| status == PaymentStatus::Paid);
-        let charged = charged.map(Money::from_cents);
-        Some((payment, News::Fate(Fate { status, charged })))
+        !other
     }
+
+    /// What it says of refunds and disputes. The provider tells of much else that does not concern us.
+    fn reversals(&self) -> Option<Vec<Reversal>> {
+        let object = &self.data.object;
+        match self.kind.as_str() {
+            "charge.refunded" => {
+                let total = Reversal {
+                    id: self.id.clone(),
+                    kind: ReversalKind::Total,
+                    status: ReversalStatus::Standing,
+                    amount: cents(object, "amount_refunded")?,
+                    begun_at: self.at(),
+                    told_at: self.at(),
+                };
+                // Older versions of the provider's API name the refunds too.
+                let single = object.pointer("/refunds/data").and_then(Value::as_array);
+                let single = single.into_iter().flatten();
+                let single = single.filter_map(|refund| self.refund(refund, false));
+                Some(single.chain([total]).collect())
+            }
+            "refund.created" | "refund.updated" | "charge.refund.updated" => {
+                Some(vec![self.refund(object, false)?])
+            }
+            "refund.failed" => Some(vec![self.refund(object, true)?]),
+            "charge.dispute.created"
+            | "charge.dispute.updated"
+            | "charge.dispute.closed"
+            | "charge.dispute.funds_withdrawn"
+            | "charge.dispute.funds_reinstated" => Some(vec![self.dispute()?]),
+            _ => None,
+        }
+    }
+
+    /// docs.stripe.com/api/refunds/object
+    fn refund(&self, object: &Value, failed: bool) -> Option<Reversal> {
+        let undone = failed || matches!(text(object, "status"), Some("failed" | "canceled"));
+        self.single(object, ReversalKind::Refund, ReversalStatus::refund(undone))
+    }
+
+    /// docs.stripe.com/api/disputes/object
+    fn dispute(&self) -> Option<Reversal> {
+        let object = &self.data.object;
+        let status = match (
+            self.kind.as_str(),
+            text(object, "status").unwrap_or_default(),
+        ) {
+            ("charge.dispute.funds_reinstated", _) | (_, "won") => ReversalStatus::Undone,
+            ("charge.dispute.funds_withdrawn", _) => ReversalStatus::Standing,
+            (_, "prevented") => ReversalStatus::Inquiry,
+            (_, status) if status.starts_with("warning_") => ReversalStatus::Inquiry,
+            _ => ReversalStatus::Standing,
+        };
+        self.single(object, ReversalKind::Dispute, status)
+    }
+
+    fn single(
+        &self,
+        object: &Value,
+        kind: ReversalKind,
+        status: ReversalStatus,
+    ) -> Option<Reversal> {
+        let begun = object.get("created").and_then(Value::as_i64);
+        Some(Reversal {
+            id: text(object, "id")?.to_owned(),
+            kind,
+            status,
+            amount: cents(object, "amount")?.max(Money::default()),
+            begun_at: begun.map_or_else(|| self.at(), second),
+            told_at: self.at(),
+        })
+    }
+
+    /// Of which payment a charge, refund or dispute is.
+    fn whose(&self) -> Whose {
+        let object = &self.data.object;
+        let ours = [
+            Some(object),
+            object.get("payment_intent"),
+            object.get("charge"),
+        ];
+        let ours = ours.into_iter().flatten();
+        let mut ours =
+            ours.filter_map(|one| named(one, "charge").or_else(|| named(one, "payment")));
+        if let Some(payment) = ours.next() {
+            return Whose::Ours(payment);
+        }
+        let of_charge = || name_of(object.get("charge")?, "payment_intent");
+        Whose::Theirs(Reference {
+            intent: name_of(object, "payment_intent").or_else(of_charge),
+            charge: match text(object, "object") {
+                Some("charge") => text(object, "id").map(str::to_owned),
+                _ => name_of(object, "charge"),
+            },
+        })
+    }
+
+    /// A payment of ours, and what the provider calls it, where both are said.
+    fn introduction(&self) -> Option<(PaymentId, String)> {
+        let object = &self.data.object;
+        let ours = || named(object, "charge").or_else(|| named(object, "payment"));
+        if self.kind.starts_with("checkout.session.") {
+            let payment = text(object, "client_reference_id")?.parse().ok()?;
+            Some((payment, name_of(object, "payment_intent")?))
+        } else if self.kind.starts_with("payment_intent.") {
+            Some((ours()?, text(object, "id")?.to_owned()))
+        } else if self.kind.starts_with("charge.") {
+            Some((ours()?, name_of(object, "payment_intent")?))
+        } else {
+            None
+        }
+    }
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_millis(second.saturating_mul(1000))
+}
+
+impl ReversalStatus {
+    /// Where a refund stands: money that is on its way back is gone.
+    pub fn refund(undone: bool) -> Self {
+        if undone { Self::Undone } else { Self::Standing }
+    }
+}
+
+/// The payment that the provider calls so: as it was told before, or else as the provider says.
+async fn find(house: &House, told: &News, whose: Whose) -> Result<Option<PaymentId>, AppError> {
+    let reference = match whose {
+        Whose::Ours(payment) => return Ok(Some(payment)),
+        Whose::Theirs(reference) => reference,
+    };
+    if let News::Reversed(told) = told {
+        let ids = told.iter().map(|one| one.id.as_str());
+        let known = entity::PaymentReversal::find()
+            .filter(payment_reversal::Column::Id.is_in(ids))
+            .one(house.db().read())
+            .await?;
+        if let Some(known) = known {
+            return Ok(Some(known.payment_id));
+        }
+    }
+    if let Some(intent) = &reference.intent
+        && let Some(payment) = store::by_intent(house, intent).await?
+    {
+        return Ok(Some(payment));
+    }
+    let payment = house.payments().whose(house, &reference).await?;
+    if payment.is_none() {
+        tracing::warn!(
+            ?reference,
+            "the provider tells of money that went back for no payment of ours"
+        );
+    }
+    Ok(payment)
 }
 
 /// Takes in an event. What is not signed as it should be is refused; what was told before is well.
@@ -163,12 +324,17 @@ pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), App
         return Err(AppError::Malformed);
     }
     let event: Event = serde_json::from_slice(body).map_err(|_| AppError::Malformed)?;
-    let news = event.news();
+    let news = match event.news() {
+        // Where the provider is asked and does not answer, the event is told again later.
+        Some((whose, news)) => find(house, &news, whose).await?.zip(Some(news)),
+        None => None,
+    };
+    let introduction = event.introduction();
     let mut tx = house.db().begin().await?;
     let row = payment_event::ActiveModel {
         id: Set(event.id),
         event_type: Set(event.kind),
-        payment_id: Set(news.map(|(payment, _)| payment)),
+        payment_id: Set(news.as_ref().map(|(payment, _)| *payment)),
         received_at: Set(Timestamp::now()),
     };
     let told_first = entity::PaymentEvent::insert(row)
@@ -179,15 +345,20 @@ pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), App
         )
         .exec_without_returning(&tx)
         .await?;
-    if told_first == 1
-        && let Some((payment, news)) = news
-    {
-        match news {
-            News::Fate(fate) => {
-                let now = Timestamp::now();
-                store::settle(&mut tx, house.catalog(), payment, fate, now).await?;
+    if told_first == 1 {
+        if let Some((payment, news)) = news {
+            match news {
+                News::Fate(fate) => {
+                    let now = Timestamp::now();
+                    store::settle(&mut tx, house.catalog(), payment, fate, now).await?;
+                }
+                News::Reversed(told) => {
+                    reversals::apply(&mut tx, payment, &told).await?;
+                }
             }
-            News::PaidBack(amount) => store::paid_back(&mut tx, payment, amount).await?,
+        }
+        if let Some((payment, intent)) = introduction {
+            store::remember_intent(&tx, payment, &intent).await?;
         }
     }
     tx.commit().await?;

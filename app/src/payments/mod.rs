@@ -16,6 +16,8 @@ pub mod intake;
 #[cfg(feature = "ssr")]
 pub mod port;
 #[cfg(feature = "ssr")]
+pub mod reversals;
+#[cfg(feature = "ssr")]
 pub mod simulated;
 #[cfg(feature = "ssr")]
 pub mod store;

@@ -33,6 +33,29 @@ named! {
 }
 
 named! {
+    /// How the money of a payment went back.
+    ReversalKind {
+        Refund = "refund",
+        /// So much in all by refunds, some of which may be known one by one too.
+        Total = "total",
+        Dispute = "dispute",
+    }
+}
+
+named! {
+    /// Where a refund or a dispute stands. It goes on in this order and never back, so that what is told late changes
+    /// nothing.
+    ReversalStatus {
+        /// The bank asks, and has taken nothing yet.
+        Inquiry = "inquiry",
+        /// The money is gone.
+        Standing = "standing",
+        /// The refund failed, or the dispute was decided in our favor: the money is here again.
+        Undone = "undone",
+    }
+}
+
+named! {
     /// What the simulated provider knows of a payment.
     CheckoutStatus {
         Open = "open",
@@ -67,6 +90,9 @@ pub enum Purpose {
     /// The first month of a plan.
     Subscribe {
         terms: Terms,
+        /// What of the balance goes with it: below nothing, what was owed is paid too.
+        #[serde(default)]
+        balance: Money,
         what: String,
     },
     /// The rest of the month that ends then, on better terms.
@@ -79,7 +105,7 @@ pub enum Purpose {
     Renewal {
         terms: Terms,
         ends_at: Timestamp,
-        /// What of the balance was taken off it.
+        /// What of the balance was taken off it; below nothing, what was owed is paid too.
         #[serde(default)]
         balance: Money,
         what: String,

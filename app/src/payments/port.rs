@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use sea_orm::prelude::async_trait::async_trait;
 
 use super::model::PaymentStatus;
+use super::reversals::Reversal;
 use crate::db::entity::payment;
 use crate::domain::{AppError, Money, PaymentId, Secret, WorkspaceId};
 use crate::house::House;
@@ -50,6 +51,21 @@ impl From<PaymentStatus> for Fate {
     }
 }
 
+/// What became of paying back.
+#[derive(Clone, Debug)]
+pub struct Refunded {
+    pub refund: Reversal,
+    /// How much of the payment was paid back in all.
+    pub total: Money,
+}
+
+/// What the provider calls a payment of which it tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reference {
+    pub intent: Option<String>,
+    pub charge: Option<String>,
+}
+
 /// Whoever collects the money.
 #[async_trait]
 pub trait Provider: Debug + Send + Sync {
@@ -71,13 +87,23 @@ pub trait Provider: Debug + Send + Sync {
     async fn look(&self, house: &House, payment: &payment::Model)
     -> Result<Option<Fate>, AppError>;
 
-    /// Pays back a part of what was paid, or all of it. Answers how much of the payment was paid back in all.
+    /// Pays back a part of what was paid, or all of it. Asked again with the same `once`, nothing more is paid back.
     async fn refund(
         &self,
         house: &House,
         payment: &payment::Model,
         amount: Money,
-    ) -> Result<Money, AppError>;
+        once: &str,
+    ) -> Result<Refunded, AppError>;
+
+    /// Which payment it calls so; nothing where that is none of ours.
+    async fn whose(
+        &self,
+        _house: &House,
+        _reference: &Reference,
+    ) -> Result<Option<PaymentId>, AppError> {
+        Ok(None)
+    }
 
     /// What its events are signed with.
     fn signing_secret(&self, house: &House) -> Secret;

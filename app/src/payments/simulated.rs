@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use super::intake;
 use super::model::{
     CHECKOUT_LIFE, CURRENCY, CardView, CheckoutStatus, CheckoutView, Choice, PaymentStatus,
+    ReversalKind, ReversalStatus,
 };
-use super::port::{Checkout, Fate, Order, Provider};
+use super::port::{Checkout, Fate, Order, Provider, Refunded};
+use super::reversals::Reversal;
 use crate::db::Tx;
 use crate::db::entity::{self, payment, simulated_card, simulated_checkout, simulated_event};
 use crate::domain::{AppError, Money, Secret, Timestamp, WorkspaceId, days};
@@ -101,7 +103,8 @@ impl Provider for Simulated {
         house: &House,
         payment: &payment::Model,
         amount: Money,
-    ) -> Result<Money, AppError> {
+        _once: &str,
+    ) -> Result<Refunded, AppError> {
         use simulated_checkout::Column;
         let tx = house.db().begin().await?;
         let checkout = entity::SimulatedCheckout::find()
@@ -129,9 +132,20 @@ impl Provider for Simulated {
             "currency": CURRENCY,
             "metadata": {"payment": checkout.reference},
         });
-        to_be_told(&tx, "charge.refunded", &object, Timestamp::now()).await?;
+        let now = Timestamp::now();
+        to_be_told(&tx, "charge.refunded", &object, now).await?;
         tx.commit().await?;
-        Ok(refunded)
+        Ok(Refunded {
+            refund: Reversal {
+                id: format!("re_{}_{}", checkout.id, refunded.cents()),
+                kind: ReversalKind::Refund,
+                status: ReversalStatus::Standing,
+                amount: refunded - payment.refunded,
+                begun_at: now,
+                told_at: now,
+            },
+            total: refunded,
+        })
     }
 
     fn signing_secret(&self, house: &House) -> Secret {

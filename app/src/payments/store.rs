@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
 };
 use serde_json::json;
 
-use super::model::{FIRST_LOOK, PaymentStatus, PaymentView, Purpose, UNKNOWN_AFTER};
-use super::port::{Fate, Order};
+use super::model::{
+    FIRST_LOOK, PaymentStatus, PaymentView, Purpose, ReversalKind, ReversalStatus, UNKNOWN_AFTER,
+};
+use super::port::{Fate, Order, Refunded};
+use super::reversals::{self, Reversal};
 use crate::billing::{engine, invoices};
 use crate::catalog::{Catalog, EventType};
 use crate::db::Tx;
-use crate::db::entity::{self, payment};
+use crate::db::entity::{self, payment, payment_reversal};
 use crate::domain::{AppError, Money, PaymentId, Permission, Timestamp, UserId, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
 use crate::failure::internal;
@@ -116,6 +120,8 @@ pub async fn write_down(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppE
         finished_at: Set(None),
         look_at: Set(Some(new.look_at)),
         refunded: Set(Money::from_cents(0)),
+        disputed: Set(Money::from_cents(0)),
+        intent_id: Set(None),
     }
     .insert(tx)
     .await?;
@@ -250,76 +256,23 @@ async fn give(
         Purpose::Credits { credits } | Purpose::TopUp { credits } => {
             let (once, origin) = (payment.id.to_string(), by(payment, &purpose));
             credits::store::purchase(tx, payment.workspace_id, &origin, credits, &once).await?;
-            // It may have been paid back before it was told that it was paid.
-            take_back(tx, payment, payment.refunded).await.map(|_| ())
         }
-        Purpose::Subscribe { terms, .. } => {
-            engine::subscribed(tx, catalog, payment, &terms, now).await
+        Purpose::Subscribe { terms, balance, .. } => {
+            engine::subscribed(tx, catalog, payment, (&terms, balance), now).await?;
         }
         Purpose::Change { terms, ends_at, .. } => {
-            engine::changed(tx, catalog, payment, (&terms, ends_at), now).await
+            engine::changed(tx, catalog, payment, (&terms, ends_at), now).await?;
         }
         Purpose::Renewal {
             terms,
             ends_at,
             balance,
             ..
-        } => engine::renewed(tx, catalog, payment, (&terms, ends_at, balance), now).await,
+        } => engine::renewed(tx, catalog, payment, (&terms, ends_at, balance), now).await?,
     }
-}
-
-/// Takes back what was given for a payment of which so much was paid back in all. Credits go back by the same part, as
-/// far as they are not spent; a plan stays until its month is over. Answers how many credits were taken.
-async fn take_back(
-    tx: &mut Tx,
-    payment: &payment::Model,
-    refunded: Money,
-) -> Result<i64, AppError> {
-    let (Purpose::Credits { credits } | Purpose::TopUp { credits }) = purpose(payment)? else {
-        return Ok(0);
-    };
-    let (whole, back) = (payment.amount.cents(), refunded.cents());
-    let due = i128::from(credits) * i128::from(back) / i128::from(whole.max(1));
-    let due = i64::try_from(due).unwrap_or(i64::MAX);
-    let once = payment.id.to_string();
-    credits::store::take_back(tx, payment.workspace_id, &once, due).await
-}
-
-/// So much of a payment was paid back in all. Told again, or told of less, nothing changes.
-pub async fn paid_back(tx: &mut Tx, id: PaymentId, refunded: Money) -> Result<(), AppError> {
-    let Some(payment) = entity::Payment::find_by_id(id)
-        .lock_exclusive()
-        .one(tx)
-        .await?
-    else {
-        tracing::warn!(payment = %id, "the provider tells of a payment that is not ours");
-        return Ok(());
-    };
-    let refunded = refunded.min(payment.amount);
-    if refunded <= payment.refunded {
-        return Ok(());
-    }
-    entity::Payment::update_many()
-        .col_expr(payment::Column::Refunded, Expr::value(refunded))
-        .filter(payment::Column::Id.eq(id))
-        .exec(tx)
-        .await?;
-    let there = entity::Workspace::find_by_id(payment.workspace_id);
-    if there.one(tx).await?.is_none() {
-        return Ok(());
-    }
-    let taken = if payment.status == PaymentStatus::Paid {
-        take_back(tx, &payment, refunded).await?
-    } else {
-        0
-    };
-    tx.hint(Hint::workspace(payment.workspace_id, Topic::Billing));
-    let data = json!({
-        "payment": id, "amount": refunded - payment.refunded, "for": purpose(&payment)?.describe(), "credits": taken,
-    });
-    let event = EventType::BillingPaymentRefunded;
-    let event = NewEvent::in_workspace(payment.workspace_id, event, data);
-    events::record(tx, Origin::system(), event)
+    // It may have gone back before it was told that it was paid.
+    let (before, after) = (Money::default(), payment.reversed());
+    reversals::take_back(tx, payment, before, after)
         .await
         .map(|_| ())
 }
@@ -330,23 +283,85 @@ pub async fn refund(
     id: PaymentId,
     amount: Option<Money>,
 ) -> Result<Money, AppError> {
+    use payment_reversal::Column as Reversed;
     let payment = entity::Payment::find_by_id(id)
         .filter(payment::Column::Status.eq(PaymentStatus::Paid))
         .one(house.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
-    let left = payment.amount - payment.refunded;
+    let left = payment.amount - payment.reversed();
     let amount = amount.unwrap_or(left);
     if amount.cents() <= 0 || amount > left {
         return Err(AppError::Conflict(format!(
             "{left} of it can be paid back."
         )));
     }
-    let refunded = house.payments().refund(house, &payment, amount).await?;
+    let failed = entity::PaymentReversal::find()
+        .filter(Reversed::PaymentId.eq(id))
+        .filter(Reversed::Kind.eq(ReversalKind::Refund))
+        .filter(Reversed::Status.eq(ReversalStatus::Undone))
+        .count(house.db().read())
+        .await?;
+    // Asked by somebody who does not know of an earlier one, it is that one; but not one that failed.
+    let mut once = format!("refund-{id}-{}", payment.refunded.cents());
+    if failed > 0 {
+        once = format!("{once}-{failed}");
+    }
+    let Refunded { refund, total } = house
+        .payments()
+        .refund(house, &payment, amount, &once)
+        .await?;
+    let went = refund.status == ReversalStatus::Standing;
+    let mut told = vec![refund];
+    if went {
+        let id = format!("answer {}", told[0].id);
+        let kind = ReversalKind::Total;
+        told.push(Reversal {
+            id,
+            kind,
+            amount: total,
+            ..told[0].clone()
+        });
+    }
     let mut tx = house.db().begin().await?;
-    paid_back(&mut tx, id, refunded).await?;
+    let refunded = reversals::apply(&mut tx, id, &told).await?;
     tx.commit().await?;
+    if !went {
+        return Err(AppError::Conflict(
+            "The provider could not pay it back: the refund failed.".to_owned(),
+        ));
+    }
     Ok(refunded - payment.refunded)
+}
+
+/// What a workspace's account stands at, since this payment: below nothing, it is owed.
+pub async fn balance_of(house: &House, id: PaymentId) -> Result<Money, AppError> {
+    let payment = entity::Payment::find_by_id(id).one(house.db().read());
+    let payment = payment.await?.ok_or(AppError::NotFound)?;
+    let row = entity::Subscription::find_by_id(payment.workspace_id);
+    let row = row.one(house.db().read()).await?;
+    Ok(row.map_or_else(Money::default, |row| row.balance))
+}
+
+/// Keeps what the provider calls a payment: of a dispute it says nothing else.
+pub async fn remember_intent(tx: &Tx, id: PaymentId, intent: &str) -> Result<(), AppError> {
+    use payment::Column;
+    entity::Payment::update_many()
+        .col_expr(Column::IntentId, Expr::value(Some(intent)))
+        .filter(Column::Id.eq(id))
+        .filter(Column::IntentId.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// The payment that the provider calls so.
+pub async fn by_intent(house: &House, intent: &str) -> Result<Option<PaymentId>, AppError> {
+    let payment = entity::Payment::find()
+        .filter(payment::Column::IntentId.eq(intent))
+        .one(house.db().read())
+        .await?;
+    Ok(payment.map(|payment| payment.id))
 }
 
 async fn note(

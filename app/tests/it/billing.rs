@@ -35,14 +35,14 @@ use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both, check_key, inf
 
 const PAGE: &str = "/w/acme/settings/billing";
 
-fn terms(plan: &str, cdr_mode: bool) -> Terms {
+pub fn terms(plan: &str, cdr_mode: bool) -> Terms {
     Terms {
         plan: plan.to_owned(),
         cdr_mode,
     }
 }
 
-async fn row(world: &World, workspace: WorkspaceId) -> subscription::Model {
+pub async fn row(world: &World, workspace: WorkspaceId) -> subscription::Model {
     entity::Subscription::find_by_id(workspace)
         .one(world.house.db().read())
         .await
@@ -61,7 +61,7 @@ async fn set(world: &World, row: subscription::Model) {
 }
 
 /// Lets time pass for a subscription, by moving everything in it back.
-async fn pass(world: &World, workspace: WorkspaceId, time: Duration) {
+pub async fn pass(world: &World, workspace: WorkspaceId, time: Duration) {
     let mut row = row(world, workspace).await;
     row.anchor_at = row.anchor_at.before(time);
     row.begins_at = row.begins_at.before(time);
@@ -72,7 +72,7 @@ async fn pass(world: &World, workspace: WorkspaceId, time: Duration) {
 }
 
 /// What the worker does by `now`.
-async fn work(world: &World, now: Timestamp) {
+pub async fn work(world: &World, now: Timestamp) {
     engine::pass(&world.house, now).await.unwrap();
     payments::look_again(&world.house, now).await.unwrap();
     simulated::tell(&world.house, now).await.unwrap();
@@ -91,7 +91,7 @@ pub async fn on_trial(world: &World, slug: &str) -> Actor {
     world.actor(GRETA, slug.as_str()).await
 }
 
-async fn choose(world: &World, actor: &Actor, terms: Terms) -> Result<Chosen, AppError> {
+pub async fn choose(world: &World, actor: &Actor, terms: Terms) -> Result<Chosen, AppError> {
     let view = store::view(&world.house, actor, Some(terms.clone()))
         .await
         .unwrap();
@@ -102,7 +102,7 @@ async fn choose(world: &World, actor: &Actor, terms: Terms) -> Result<Chosen, Ap
 }
 
 /// Chooses a plan where none is paid, and pays on the provider's page.
-async fn subscribe(world: &World, actor: &Actor, terms: Terms) {
+pub async fn subscribe(world: &World, actor: &Actor, terms: Terms) {
     let Chosen::Pay(place) = choose(world, actor, terms).await.unwrap() else {
         panic!("nothing to pay");
     };
@@ -112,7 +112,7 @@ async fn subscribe(world: &World, actor: &Actor, terms: Terms) {
         .unwrap();
 }
 
-async fn set_card(world: &World, workspace: WorkspaceId, works: bool) {
+pub async fn set_card(world: &World, workspace: WorkspaceId, works: bool) {
     let card = entity::SimulatedCard::find_by_id(workspace.to_string())
         .one(world.house.db().read())
         .await
@@ -124,7 +124,7 @@ async fn set_card(world: &World, workspace: WorkspaceId, works: bool) {
 }
 
 /// What was charged for a workspace, oldest first, in cents.
-async fn charged(world: &World, workspace: WorkspaceId) -> Vec<i64> {
+pub async fn charged(world: &World, workspace: WorkspaceId) -> Vec<i64> {
     entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(workspace))
         .filter(payment::Column::Status.eq(PaymentStatus::Paid))

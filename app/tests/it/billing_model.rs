@@ -15,9 +15,11 @@ use app::settings::credits::verify::verify;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
+use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::billing::on_trial;
+use crate::reversals::{dispute, paid, tell};
 use crate::support::{World, both};
 
 #[derive(Clone, Debug)]
@@ -25,6 +27,29 @@ enum Step {
     Choose {
         plan: usize,
         cdr_mode: bool,
+    },
+    /// Two pages to pay on are opened, and both are paid.
+    Twice {
+        plan: usize,
+    },
+    /// Part of what is left of a payment is paid back: by the operator, or on the provider's own pages.
+    Refund {
+        payment: usize,
+        percent: i64,
+    },
+    /// The last refund on the provider's own pages turns out to fail.
+    RefundFails {
+        payment: usize,
+    },
+    /// The bank takes part of a payment back.
+    Dispute {
+        payment: usize,
+        percent: i64,
+    },
+    /// The payment's last dispute is decided.
+    Decide {
+        payment: usize,
+        won: bool,
     },
     Cancel,
     Resume,
@@ -46,6 +71,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..3_usize, any::<bool>()).prop_map(|(plan, cdr_mode)| Step::Choose { plan, cdr_mode }),
+        1 => (0..3_usize).prop_map(|plan| Step::Twice { plan }),
+        2 => (0..6_usize, 1..=100_i64).prop_map(|(payment, percent)| Step::Refund { payment, percent }),
+        1 => (0..6_usize).prop_map(|payment| Step::RefundFails { payment }),
+        2 => (0..6_usize, 1..=150_i64).prop_map(|(payment, percent)| Step::Dispute { payment, percent }),
+        2 => (0..6_usize, any::<bool>()).prop_map(|(payment, won)| Step::Decide { payment, won }),
         1 => Just(Step::Cancel),
         1 => Just(Step::Resume),
         1 => any::<bool>().prop_map(Step::Card),
@@ -66,6 +96,44 @@ enum Renewal {
     Tried(bool),
 }
 
+/// A payment that went through, in cents, and what went back of it.
+#[derive(Debug, Default)]
+struct Paid {
+    amount: i64,
+    /// By the operator.
+    refunded: i64,
+    /// On the provider's own pages, and by banks: its name, how much, and whether it stands.
+    told: Vec<(String, i64, bool)>,
+    disputes: Vec<(String, i64, bool)>,
+}
+
+impl Paid {
+    fn new(amount: i64) -> Self {
+        Self {
+            amount,
+            ..Self::default()
+        }
+    }
+
+    /// What is refunded of it, and what is disputed.
+    fn back(&self) -> (i64, i64) {
+        let sum = |all: &[(String, i64, bool)]| -> i64 {
+            let standing = all.iter().filter(|(_, _, stands)| *stands);
+            standing.map(|(_, cents, _)| cents).sum()
+        };
+        let refunded = Ord::min(self.refunded + sum(&self.told), self.amount);
+        (
+            refunded,
+            Ord::min(sum(&self.disputes), self.amount - refunded),
+        )
+    }
+
+    fn left(&self) -> i64 {
+        let (refunded, disputed) = self.back();
+        self.amount - refunded - disputed
+    }
+}
+
 /// A subscription, said as simply as can be.
 struct Model {
     status: SubscriptionStatus,
@@ -80,8 +148,11 @@ struct Model {
     retry: Option<Timestamp>,
     renewal: Renewal,
     card: Option<bool>,
+    /// What the renewal charges, and what of the balance goes with it, in cents.
+    bill: (i64, i64),
     /// Cents.
-    paid: i64,
+    balance: i64,
+    paid: Vec<Paid>,
 }
 
 impl Model {
@@ -111,7 +182,9 @@ impl Model {
             self.anchor = if trial { self.ends.max(now) } else { now };
             (self.months, self.begins) = (1, now);
             self.ends = self.anchor.months_after(1);
-            self.paid += price;
+            // What is owed is paid with it.
+            self.paid.push(Paid::new(price - Ord::min(self.balance, 0)));
+            self.balance = Ord::max(self.balance, 0);
             self.card = Some(true);
             self.begin(terms);
             return true;
@@ -130,7 +203,7 @@ impl Model {
                 if self.card != Some(true) {
                     return false;
                 }
-                self.paid += today;
+                self.paid.push(Paid::new(today));
             }
             let declines = self.declines;
             self.begin(terms);
@@ -151,7 +224,14 @@ impl Model {
         runs
     }
 
-    fn work(&mut self, now: Timestamp) {
+    /// What happens to a payment goes off the balance, or comes back to it.
+    fn change(&mut self, payment: usize, change: impl FnOnce(&mut Paid)) {
+        let before = self.paid[payment].left();
+        change(&mut self.paid[payment]);
+        self.balance += self.paid[payment].left() - before;
+    }
+
+    fn work(&mut self, catalog: &Catalog, now: Timestamp) {
         let due = match self.status {
             SubscriptionStatus::Trial | SubscriptionStatus::Active => self.ends <= now,
             SubscriptionStatus::PastDue => self.retry.is_some_and(|at| at <= now),
@@ -163,27 +243,45 @@ impl Model {
         if self.status == SubscriptionStatus::Trial || self.cancelled {
             self.freeze();
         } else {
-            self.renewal = Renewal::Written;
+            let price = self.next_terms().price(catalog).unwrap().cents();
+            let used = Ord::min(self.balance, price);
+            if price - used < 50 {
+                self.balance -= used;
+                self.advance(now);
+            } else {
+                self.bill = (price - used, used);
+                self.renewal = Renewal::Written;
+            }
         }
     }
 
-    fn charge(&mut self, catalog: &Catalog, now: Timestamp) {
+    fn next_terms(&self) -> Terms {
+        self.next.clone().or_else(|| self.terms.clone()).unwrap()
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        let terms = self.next_terms();
+        self.months += 1;
+        self.begins = self.ends;
+        self.ends = self.anchor.months_after(self.months);
+        if self.ends <= now {
+            (self.anchor, self.months, self.begins) = (now, 1, now);
+            self.ends = now.months_after(1);
+        }
+        self.begin(terms);
+    }
+
+    fn charge(&mut self, now: Timestamp) {
         let charged = match std::mem::replace(&mut self.renewal, Renewal::None) {
             Renewal::None => return,
             Renewal::Written => self.card == Some(true),
             Renewal::Tried(charged) => charged,
         };
-        let terms = self.next.clone().or_else(|| self.terms.clone()).unwrap();
         if charged {
-            self.paid += terms.price(catalog).unwrap().cents();
-            self.months += 1;
-            self.begins = self.ends;
-            self.ends = self.anchor.months_after(self.months);
-            if self.ends <= now {
-                (self.anchor, self.months, self.begins) = (now, 1, now);
-                self.ends = now.months_after(1);
-            }
-            self.begin(terms);
+            let (amount, used) = self.bill;
+            self.paid.push(Paid::new(amount));
+            self.balance -= used;
+            self.advance(now);
         } else {
             self.declines += 1;
             match RETRIES.get(self.declines - 1) {
@@ -196,6 +294,9 @@ impl Model {
         }
     }
 }
+
+/// More than anything costs.
+const AGREED: Money = Money::from_cents(100_000_000);
 
 async fn row(world: &World, id: WorkspaceId) -> subscription::Model {
     entity::Subscription::find_by_id(id)
@@ -232,12 +333,26 @@ async fn choose(
     terms: Terms,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let agreed = Money::from_cents(100_000);
-    match store::choose(&world.house, actor, terms, agreed, "/", now).await? {
+    match store::choose(&world.house, actor, terms, AGREED, "/", now).await? {
         Chosen::Pay(place) => pay(world, &place, now).await,
         Chosen::Done(_) => {}
     }
     Ok(())
+}
+
+/// Opens two pages for the same, and pays on both.
+async fn choose_twice(world: &World, actor: &Actor, terms: Terms, now: Timestamp) {
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let chosen = store::choose(&world.house, actor, terms.clone(), AGREED, "/", now).await;
+        match chosen.unwrap() {
+            Chosen::Pay(place) => places.push(place),
+            Chosen::Done(done) => panic!("{done:?}"),
+        }
+    }
+    for place in places {
+        pay(world, &place, now).await;
+    }
 }
 
 async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
@@ -262,14 +377,72 @@ async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
         .unwrap();
 }
 
-async fn paid(world: &World, id: WorkspaceId) -> i64 {
-    let rows = entity::Payment::find()
-        .filter(payment::Column::WorkspaceId.eq(id))
-        .filter(payment::Column::Status.eq(PaymentStatus::Paid))
-        .all(world.house.db().read())
-        .await
-        .unwrap();
-    rows.iter().map(|row| row.amount.cents()).sum()
+/// What went back of a payment, or is to: done in the model, and told or asked of the house.
+async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step, number: usize) {
+    let (Step::Refund { payment, .. }
+    | Step::RefundFails { payment }
+    | Step::Dispute { payment, .. }
+    | Step::Decide { payment, .. }) = *step
+    else {
+        return;
+    };
+    let Some(there) = model.paid.get(payment) else {
+        return;
+    };
+    let real = paid(world, id).await[payment].id;
+    let refund = |name: &str, cents: i64, status: &str| {
+        json!({
+            "id": name, "object": "refund", "amount": cents, "status": status, "metadata": {"payment": real},
+        })
+    };
+    match *step {
+        // The simulated provider knows nothing of what is done on its own pages: each payment is paid back in one way.
+        Step::Refund { percent, .. } if payment % 2 == 0 => {
+            let cents = Ord::max(there.left() * percent / 100, 1);
+            let fits = cents <= there.left();
+            let done = payments::refund(&world.house, real, Some(Money::from_cents(cents))).await;
+            assert_eq!(fits, done.is_ok(), "{done:?}");
+            if fits {
+                model.change(payment, |paid| paid.refunded += cents);
+            }
+        }
+        Step::Refund { percent, .. } => {
+            let (name, cents) = (format!("re_{real}_{number}"), there.left() * percent / 100);
+            tell(world, "refund.created", &refund(&name, cents, "pending")).await;
+            tell(world, "refund.updated", &refund(&name, cents, "succeeded")).await;
+            model.change(payment, |paid| paid.told.push((name, cents, true)));
+        }
+        Step::RefundFails { .. } => {
+            let Some((name, cents, _)) = there.told.last().cloned() else {
+                return;
+            };
+            tell(world, "refund.failed", &refund(&name, cents, "failed")).await;
+            tell(world, "refund.created", &refund(&name, cents, "pending")).await;
+            model.change(payment, |paid| paid.told.last_mut().unwrap().2 = false);
+        }
+        Step::Dispute { percent, .. } => {
+            let (name, cents) = (format!("du_{real}_{number}"), there.amount * percent / 100);
+            for (kind, status) in [
+                ("charge.dispute.created", "warning_needs_response"),
+                ("charge.dispute.funds_withdrawn", "needs_response"),
+                ("charge.dispute.created", "needs_response"),
+            ] {
+                tell(world, kind, &dispute(&name, real, cents, status)).await;
+            }
+            model.change(payment, |paid| paid.disputes.push((name, cents, true)));
+        }
+        _ => {
+            let Some((name, cents, _)) = there.disputes.last().cloned() else {
+                return;
+            };
+            let won = matches!(step, Step::Decide { won: true, .. });
+            let status = if won { "won" } else { "lost" };
+            let object = |status| dispute(&name, real, cents, status);
+            tell(world, "charge.dispute.closed", &object(status)).await;
+            tell(world, "charge.dispute.updated", &object("under_review")).await;
+            model.change(payment, |paid| paid.disputes.last_mut().unwrap().2 &= !won);
+        }
+    }
 }
 
 async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
@@ -290,12 +463,35 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
         retry: None,
         renewal: Renewal::None,
         card: None,
-        paid: 0,
+        bill: (0, 0),
+        balance: 0,
+        paid: Vec::new(),
     };
-    for step in steps {
+    for (number, step) in steps.iter().enumerate() {
         match *step {
             // Paid by hand while the card was charged already, a month more is granted: a test of its own.
-            Step::Choose { .. } if matches!(model.renewal, Renewal::Tried(_)) => continue,
+            Step::Choose { .. } | Step::Twice { .. }
+                if matches!(model.renewal, Renewal::Tried(_)) =>
+            {
+                continue;
+            }
+            Step::Twice { .. } if model.runs(now) => continue,
+            Step::Twice { plan } => {
+                let plan = catalog.plans[plan].id.clone();
+                let terms = Terms {
+                    plan,
+                    cdr_mode: false,
+                };
+                choose_twice(world, actor, terms.clone(), now).await;
+                model.choose(catalog, terms, now);
+                let amount = model.paid.last().unwrap().amount;
+                model.paid.push(Paid::new(amount));
+                model.balance += amount;
+            }
+            Step::Refund { .. }
+            | Step::RefundFails { .. }
+            | Step::Dispute { .. }
+            | Step::Decide { .. } => reverse(world, &mut model, id, step, number).await,
             Step::Choose { plan, cdr_mode } => {
                 let plan = catalog.plans[plan].id.clone();
                 let terms = Terms { plan, cdr_mode };
@@ -321,11 +517,11 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             Step::Pass { hours: time } => now = now.after(hours(time)),
             Step::Work => {
                 engine::pass(house, now).await.unwrap();
-                model.work(now);
+                model.work(catalog, now);
             }
             Step::Charge => {
                 payments::look_again(house, now).await.unwrap();
-                model.charge(catalog, now);
+                model.charge(now);
             }
             Step::ChargeAndStop => {
                 if let (Renewal::Written, Some(payment)) =
@@ -366,7 +562,17 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             "after {:?}",
             step
         );
-        prop_assert_eq!(paid(world, id).await, model.paid, "after {:?}", step);
+        let money: Vec<(i64, (i64, i64))> = paid(world, id)
+            .await
+            .iter()
+            .map(|row| {
+                let back = (row.refunded.cents(), row.disputed.cents());
+                (row.amount.cents(), back)
+            })
+            .collect();
+        let expected = model.paid.iter().map(|paid| (paid.amount, paid.back()));
+        prop_assert_eq!(money, expected.collect::<Vec<_>>(), "after {:?}", step);
+        prop_assert_eq!(real.balance.cents(), model.balance, "after {:?}", step);
         let frozen = model.status == SubscriptionStatus::Frozen
             || (model.status == SubscriptionStatus::Trial || model.cancelled) && model.ends <= now;
         prop_assert_eq!(real.is_frozen(now), frozen, "after {:?}", step);

@@ -45,6 +45,11 @@ enum Step {
         spend: usize,
         percent: u32,
     },
+    /// So much of a purchase is to be taken back in all: more than before, or less.
+    TakeBack {
+        bought: usize,
+        percent: i64,
+    },
     Pass {
         hours: u64,
     },
@@ -60,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..6_usize, 1..=100_u32).prop_map(|(hold, percent)| Step::Capture { hold, percent }),
         1 => (0..6_usize).prop_map(|hold| Step::Release { hold }),
         2 => (0..6_usize, 1..=100_u32).prop_map(|(spend, percent)| Step::Refund { spend, percent }),
+        2 => (0..4_usize, 0..=100_i64).prop_map(|(bought, percent)| Step::TakeBack { bought, percent }),
         2 => (1..200_u64).prop_map(|hours| Step::Pass { hours }),
     ]
 }
@@ -88,9 +94,17 @@ struct Spend {
     refunded: i64,
 }
 
+struct Bought {
+    grant: usize,
+    once: String,
+    credits: i64,
+    taken: i64,
+}
+
 /// What credits are, said as simply as can be.
 struct Model {
     grants: Vec<Grant>,
+    bought: Vec<Bought>,
     holds: Vec<Hold>,
     spends: Vec<Spend>,
 }
@@ -191,6 +205,7 @@ async fn run(world: &World, mia: &Agent, steps: &[Step]) -> Result<(), TestCaseE
                 ends: grant.expires_at.map(|at| at.millis() - now.millis()),
             })
             .collect(),
+        bought: Vec::new(),
         holds: Vec::new(),
         spends: Vec::new(),
     };
@@ -223,6 +238,12 @@ async fn run(world: &World, mia: &Agent, steps: &[Step]) -> Result<(), TestCaseE
                 store::purchase(&mut tx, acme, &Origin::system(), credits, &once)
                     .await
                     .unwrap();
+                model.bought.push(Bought {
+                    grant: model.grants.len(),
+                    once,
+                    credits: credits.into(),
+                    taken: 0,
+                });
                 model.grants.push(Grant {
                     plan: false,
                     left: credits.into(),
@@ -304,6 +325,21 @@ async fn run(world: &World, mia: &Agent, steps: &[Step]) -> Result<(), TestCaseE
                     let back: Parts = parts.into_iter().rev().collect();
                     model.shift(&back, before, wanted, 1);
                 }
+            }
+            Step::TakeBack { bought, percent } => {
+                let Some(bought) = model.bought.get_mut(bought) else {
+                    continue;
+                };
+                let due = bought.credits * percent / 100;
+                let took = store::set_taken_back(&mut tx, acme, &bought.once, due)
+                    .await
+                    .unwrap();
+                let grant = &mut model.grants[bought.grant];
+                let more = Ord::min(due - bought.taken, grant.left);
+                let before = bought.taken;
+                bought.taken += more;
+                grant.left -= more;
+                prop_assert_eq!(took, Some((before, bought.taken)), "{:?}", step);
             }
             Step::Pass { hours: time } => {
                 crate::credits::pass(&tx, acme, hours(time)).await;

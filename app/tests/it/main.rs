@@ -15,6 +15,7 @@ mod invitations;
 mod members;
 mod notifications;
 mod payments;
+mod reversals;
 mod schema;
 mod secrets;
 mod session;

@@ -6,11 +6,12 @@
 
 use app::billing::invoices;
 use app::db::entity::{self, payment, stripe_customer};
-use app::domain::{AppError, Money, PaymentId, Secret, WorkspaceId, minutes};
+use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
 use app::house::House;
-use app::payments::model::{CURRENCY, PaymentStatus, Purpose};
-use app::payments::port::{Checkout, Fate, Order, Provider, out_of_reach};
-use app::payments::store::purpose;
+use app::payments::model::{CURRENCY, PaymentStatus, Purpose, ReversalKind, ReversalStatus};
+use app::payments::port::{Checkout, Fate, Order, Provider, Reference, Refunded, out_of_reach};
+use app::payments::reversals::Reversal;
+use app::payments::store::{by_intent, purpose, remember_intent};
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -136,6 +137,16 @@ impl From<AsIdOrWhole> for PaymentIntent {
 struct Metadata {
     /// The payment for which a kept card was charged.
     charge: Option<String>,
+    /// The payment that was made on a page.
+    payment: Option<String>,
+}
+
+impl Metadata {
+    /// The payment of ours that was named when Stripe was asked for it.
+    fn ours(&self) -> Option<PaymentId> {
+        let named = self.charge.as_ref().or(self.payment.as_ref())?;
+        named.parse().ok()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,11 +161,21 @@ struct Portal {
 
 #[derive(Debug, Deserialize)]
 struct Charge {
+    #[serde(default)]
     amount_refunded: i64,
+    payment_intent: Option<PaymentIntent>,
+    #[serde(default)]
+    metadata: Metadata,
 }
 
+/// docs.stripe.com/api/refunds/object
 #[derive(Debug, Deserialize)]
 struct Refund {
+    id: String,
+    amount: i64,
+    status: Option<String>,
+    /// Seconds since the Unix epoch.
+    created: Option<i64>,
     charge: Charge,
 }
 
@@ -360,6 +381,19 @@ impl Stripe {
         Ok(())
     }
 
+    /// What Stripe knows by this name; nothing where it knows of none.
+    async fn known<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        id: &str,
+    ) -> Result<Option<T>, AppError> {
+        match self.api.get(&format!("{path}/{id}"), &[]).await {
+            Ok(known) => Ok(Some(known)),
+            Err(Failure::Missing) => Ok(None),
+            Err(failure) => Err(failed("looking for a payment")(failure)),
+        }
+    }
+
     async fn session(&self, id: &str) -> Result<Option<Session>, Failure> {
         let path = format!("/v1/checkout/sessions/{id}");
         let query = [("expand[]", "payment_intent")];
@@ -424,6 +458,14 @@ impl Stripe {
             .await
             .map_err(failed("looking for a charge"))
     }
+}
+
+/// Keeps what Stripe calls a payment, unless that is known.
+async fn remember(house: &House, payment: PaymentId, intent: &str) -> Result<(), AppError> {
+    let tx = house.db().begin().await?;
+    remember_intent(&tx, payment, intent).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// The last payment on a page that kept the card.
@@ -548,7 +590,10 @@ impl Provider for Stripe {
             )
             .await;
         match intent {
-            Ok(intent) => Ok(intent.fate()),
+            Ok(intent) => {
+                remember(house, order.payment, &intent.id).await?;
+                Ok(intent.fate())
+            }
             Err(Failure::Declined) => Ok(PaymentStatus::Declined.into()),
             Err(failure) => Err(failed("charging a card")(failure)),
         }
@@ -580,8 +625,11 @@ impl Provider for Stripe {
         payment: &payment::Model,
     ) -> Result<Option<Fate>, AppError> {
         if !has_page(&purpose(payment)?) {
-            let charged = self.charged(house, payment).await?;
-            return Ok(charged.map(|intent| intent.fate()));
+            let Some(intent) = self.charged(house, payment).await? else {
+                return Ok(None);
+            };
+            remember(house, payment.id, &intent.id).await?;
+            return Ok(Some(intent.fate()));
         }
         let session = if let Some(id) = &payment.checkout_id {
             self.session(id).await
@@ -604,6 +652,10 @@ impl Provider for Stripe {
             .await
         };
         let session = session.map_err(failed("looking for a payment"))?;
+        let intent = session.as_ref().and_then(|one| one.payment_intent.as_ref());
+        if let Some(intent) = intent.filter(|_| payment.intent_id.is_none()) {
+            remember(house, payment.id, &intent.id).await?;
+        }
         Ok(session.map(|session| session.fate()))
     }
 
@@ -612,7 +664,8 @@ impl Provider for Stripe {
         house: &House,
         payment: &payment::Model,
         amount: Money,
-    ) -> Result<Money, AppError> {
+        once: &str,
+    ) -> Result<Refunded, AppError> {
         let intent = match &payment.checkout_id {
             Some(id) => {
                 let session = self
@@ -624,8 +677,6 @@ impl Provider for Stripe {
             None => self.charged(house, payment).await?,
         };
         let intent = intent.ok_or(AppError::NotFound)?;
-        // Asked by somebody who does not know of an earlier one, it is that one.
-        let once = format!("refund-{}-{}", payment.id, payment.refunded.cents());
         let fields = vec![
             ("payment_intent", intent.id),
             ("amount", amount.cents().to_string()),
@@ -633,10 +684,49 @@ impl Provider for Stripe {
         ];
         let refund: Refund = self
             .api
-            .post("/v1/refunds", Some(&once), &fields)
+            .post("/v1/refunds", Some(once), &fields)
             .await
             .map_err(failed("paying back"))?;
-        Ok(Money::from_cents(refund.charge.amount_refunded))
+        let undone = matches!(refund.status.as_deref(), Some("failed" | "canceled"));
+        let at = refund.created.map_or_else(Timestamp::now, |second| {
+            Timestamp::from_millis(second.saturating_mul(1000))
+        });
+        Ok(Refunded {
+            refund: Reversal {
+                id: refund.id,
+                kind: ReversalKind::Refund,
+                status: ReversalStatus::refund(undone),
+                amount: Money::from_cents(refund.amount),
+                begun_at: at,
+                told_at: at,
+            },
+            total: Money::from_cents(refund.charge.amount_refunded),
+        })
+    }
+
+    async fn whose(
+        &self,
+        house: &House,
+        reference: &Reference,
+    ) -> Result<Option<PaymentId>, AppError> {
+        let mut intent = reference.intent.clone();
+        if let (None, Some(charge)) = (&intent, &reference.charge) {
+            let Some(charge): Option<Charge> = self.known("/v1/charges", charge).await? else {
+                return Ok(None);
+            };
+            if let Some(payment) = charge.metadata.ours() {
+                return Ok(Some(payment));
+            }
+            intent = charge.payment_intent.map(|intent| intent.id);
+        }
+        let Some(intent) = intent else {
+            return Ok(None);
+        };
+        if let Some(payment) = by_intent(house, &intent).await? {
+            return Ok(Some(payment));
+        }
+        let intent: Option<PaymentIntent> = self.known("/v1/payment_intents", &intent).await?;
+        Ok(intent.and_then(|intent| intent.metadata.ours()))
     }
 
     fn signing_secret(&self, _house: &House) -> Secret {

@@ -20,6 +20,7 @@ mod relay;
 mod round_robin;
 mod start;
 mod stripe;
+mod stripe_reversals;
 mod stripe_stand_in;
 mod support;
 mod unreadable;

@@ -35,21 +35,21 @@ use crate::support::{Server, info};
 const PAGE: &str = "/w/acme/settings/credits";
 const PRICE: Money = Money::from_cents(2900);
 
-async fn actor(server: &Server, who: &str, workspace: &str) -> Actor {
+pub async fn actor(server: &Server, who: &str, workspace: &str) -> Actor {
     let cookie = server.cookies[who].expose().to_owned();
     let caller = Caller::new(server.house.clone(), info(), Some(cookie));
     caller.actor(workspace).await.unwrap()
 }
 
 /// Puts Stripe behind the port.
-async fn stripe(server: &Server) -> StandIn {
+pub async fn stripe(server: &Server) -> StandIn {
     let stand_in = StandIn::start().await;
     server.house.set_payments(Arc::new(stand_in.provider()));
     stand_in
 }
 
 /// A new workspace of Greta's, on trial.
-async fn on_trial(server: &Server) -> Actor {
+pub async fn on_trial(server: &Server) -> Actor {
     let cookie = server.cookies["greta"].expose().to_owned();
     let caller = Caller::new(server.house.clone(), info(), Some(cookie));
     let form = NewWorkspaceForm {
@@ -63,14 +63,14 @@ async fn on_trial(server: &Server) -> Actor {
     actor(server, "greta", "fresh").await
 }
 
-fn terms(plan: &str) -> Terms {
+pub fn terms(plan: &str) -> Terms {
     Terms {
         plan: plan.to_owned(),
         cdr_mode: false,
     }
 }
 
-async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
+pub async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
     let purpose = Purpose::Credits { credits: 1000 };
     let url = payments::begin(&server.house, actor, &purpose, PRICE, PAGE)
         .await
@@ -78,7 +78,7 @@ async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
     (last(server, actor.workspace()).await.id, url)
 }
 
-async fn subscribe(server: &Server, stand_in: &StandIn, actor: &Actor, card: &str) {
+pub async fn subscribe(server: &Server, stand_in: &StandIn, actor: &Actor, card: &str) {
     let page = "/w/fresh/settings/billing";
     let agreed = Money::from_cents(1_000_000);
     let chosen = billing::choose(
@@ -96,7 +96,7 @@ async fn subscribe(server: &Server, stand_in: &StandIn, actor: &Actor, card: &st
     assert_eq!(tell(server, &paid).await, StatusCode::OK);
 }
 
-async fn last(server: &Server, workspace: WorkspaceId) -> payment::Model {
+pub async fn last(server: &Server, workspace: WorkspaceId) -> payment::Model {
     entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(workspace))
         .order_by_desc(payment::Column::Id)
@@ -106,7 +106,7 @@ async fn last(server: &Server, workspace: WorkspaceId) -> payment::Model {
         .unwrap()
 }
 
-async fn find(server: &Server, id: PaymentId) -> payment::Model {
+pub async fn find(server: &Server, id: PaymentId) -> payment::Model {
     entity::Payment::find_by_id(id)
         .one(server.house.db().read())
         .await
@@ -114,7 +114,7 @@ async fn find(server: &Server, id: PaymentId) -> payment::Model {
         .unwrap()
 }
 
-async fn plan(server: &Server, workspace: WorkspaceId) -> subscription::Model {
+pub async fn plan(server: &Server, workspace: WorkspaceId) -> subscription::Model {
     entity::Subscription::find_by_id(workspace)
         .one(server.house.db().read())
         .await
@@ -122,7 +122,7 @@ async fn plan(server: &Server, workspace: WorkspaceId) -> subscription::Model {
         .unwrap()
 }
 
-async fn customer(server: &Server, workspace: WorkspaceId) -> String {
+pub async fn customer(server: &Server, workspace: WorkspaceId) -> String {
     entity::StripeCustomer::find_by_id(workspace)
         .one(server.house.db().read())
         .await
@@ -132,7 +132,7 @@ async fn customer(server: &Server, workspace: WorkspaceId) -> String {
 }
 
 /// The lines that a payment of credits left in the ledger.
-async fn lines(server: &Server, id: PaymentId) -> Vec<(EntryKind, i64)> {
+pub async fn lines(server: &Server, id: PaymentId) -> Vec<(EntryKind, i64)> {
     let bought = entity::CreditEntry::find()
         .filter(credit_entry::Column::IdempotencyKey.eq(id.to_string()))
         .all(server.house.db().read())
@@ -162,7 +162,7 @@ async fn post(server: &Server, header: &str, body: &str) -> StatusCode {
 }
 
 /// Stripe tells of an event.
-async fn tell(server: &Server, event: &Value) -> StatusCode {
+pub async fn tell(server: &Server, event: &Value) -> StatusCode {
     let body = event.to_string();
     let second = Timestamp::now().millis() / 1000;
     post(
@@ -188,16 +188,16 @@ async fn let_month_end(server: &Server, workspace: WorkspaceId) {
 }
 
 /// What the worker does by `now`.
-async fn work(server: &Server, now: Timestamp) {
+pub async fn work(server: &Server, now: Timestamp) {
     engine::pass(&server.house, now).await.unwrap();
     payments::look_again(&server.house, now).await.unwrap();
 }
 
-async fn adds_up(server: &Server) {
+pub async fn adds_up(server: &Server) {
     assert_eq!(verify(server.house.db().read()).await.unwrap(), []);
 }
 
-fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
+pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
     let found = fields.iter().find(|(key, _)| key == name);
     found.map_or("", |(_, value)| value)
 }

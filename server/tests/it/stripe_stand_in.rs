@@ -162,6 +162,10 @@ impl StandIn {
             ("customer".to_owned(), customer),
             ("payment_method".to_owned(), card),
             ("confirm".to_owned(), "true".to_owned()),
+            (
+                "metadata[payment]".to_owned(),
+                session["client_reference_id"].as_str().unwrap().to_owned(),
+            ),
         ];
         let (status, intent) = ask_localstripe(Method::POST, "/v1/payment_intents", &fields).await;
         assert_eq!(status, StatusCode::OK, "{intent}");
@@ -223,6 +227,15 @@ impl StandIn {
         let all = list["data"].as_array().unwrap().clone();
         let of = |one: &Value| one["customer"] == customer && one["status"] == "succeeded";
         all.into_iter().filter(of).collect()
+    }
+
+    /// The charge of a payment.
+    pub async fn charge_of(&self, intent: &str) -> String {
+        let path = format!("/v1/payment_intents/{intent}");
+        let (_, intent) = ask_localstripe(Method::GET, &path, &Vec::new()).await;
+        let charge = intent["latest_charge"].as_str();
+        let charge = charge.or_else(|| intent["charges"]["data"][0]["id"].as_str());
+        charge.unwrap_or_else(|| panic!("{intent}")).to_owned()
     }
 
     async fn customer_is_there(&self, customer: &str) -> bool {

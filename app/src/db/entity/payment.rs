@@ -22,6 +22,8 @@ pub struct Model {
     pub finished_at: Option<Timestamp>,
     pub look_at: Option<Timestamp>,
     pub refunded: Money,
+    pub disputed: Money,
+    pub intent_id: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -24,10 +24,10 @@ pub struct Model {
     pub payer_id: Option<UserId>,
     pub payer_name: Option<String>,
     pub payment_id: Option<PaymentId>,
-    pub balance: Money,
     pub declines: i64,
     pub reminders: i64,
     pub due_at: Option<Timestamp>,
+    pub balance: Money,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -21,7 +21,9 @@ pub fn preview(view: &BillingView) -> AnyView {
         name,
         effect,
         today,
+        owed,
         next,
+        next_charge,
         next_at,
         days_added,
         beyond,
@@ -41,6 +43,14 @@ pub fn preview(view: &BillingView) -> AnyView {
         ),
         Effect::Keep => format!("The plan stays {name}: what was planned otherwise is taken back."),
     };
+    let owed = (owed.cents() > 0).then(|| {
+        view! { <span class="muted small block">{format!("{owed} of it is owed from before")}</span> }
+    });
+    let after = if next_charge == next {
+        format!("on {at}, and each month after")
+    } else {
+        format!("on {at}, and {next} each month after")
+    };
     let ending = view.cancelled && effect != Effect::Keep;
     let label = match effect {
         Effect::Begin => format!("Pay {today}"),
@@ -56,9 +66,9 @@ pub fn preview(view: &BillingView) -> AnyView {
                 <p class="card-text">{lead}</p>
             </div>
             <dl class="facts">
-                <dt>"Charged today"</dt><dd><strong class="tabular" data-testid="today">{today.to_string()}</strong></dd>
+                <dt>"Charged today"</dt><dd><strong class="tabular" data-testid="today">{today.to_string()}</strong>{owed}</dd>
                 <dt>"Next charge"</dt>
-                <dd><strong class="tabular">{next.to_string()}</strong><span class="muted small block">{format!("on {at}, and each month after")}</span></dd>
+                <dd><strong class="tabular">{next_charge.to_string()}</strong><span class="muted small block">{after}</span></dd>
             </dl>
             {ending.then(|| callout("info", Icon::Info, "The subscription is cancelled now. This takes that back.".to_owned()))}
             {beyond.map(|beyond| callout("warning", Icon::Warning, beyond.sentence()))}

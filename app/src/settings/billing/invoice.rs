@@ -5,6 +5,7 @@ use leptos_meta::Title;
 
 use super::api::LoadInvoice;
 use super::model::InvoiceView;
+use crate::domain::Money;
 use crate::ui::{Data, PageHeader, guarded, last_part, use_slug, view};
 
 #[component]
@@ -39,6 +40,7 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
         buyer,
         issued_at,
         refunded,
+        disputed,
     } = invoice;
     let labelled = |label: &str, text: String| {
         if text.is_empty() {
@@ -61,9 +63,12 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
     ]);
     let amount = amount.to_string();
     let total = amount.clone();
-    let refunded = (refunded.cents() > 0).then(|| {
-        view! { <tr><th scope="row">"Refunded since"</th><td class="tabular">{refunded.to_string()}</td></tr> }
-    });
+    let since = |label: &'static str, part: Money| {
+        (part.cents() > 0).then(|| {
+            view! { <tr><th scope="row">{label}</th><td class="tabular">{part.to_string()}</td></tr> }
+        })
+    };
+    let since = view! { {since("Refunded since", refunded)}{since("Disputed since", disputed)} };
     let name = format!("Invoice {number}");
     view! {
         <PageHeader title="Invoice" lead="To print it or keep it as PDF, use your browser's Print.">
@@ -80,7 +85,7 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
                 <caption class="visually-hidden">"What was paid for"</caption>
                 <thead><tr><th scope="col">"What"</th><th scope="col">"Amount"</th></tr></thead>
                 <tbody><tr><th scope="row">{what}</th><td class="tabular">{amount}</td></tr></tbody>
-                <tfoot><tr><th scope="row">"Paid"</th><td class="tabular"><strong>{total}</strong></td></tr>{refunded}</tfoot>
+                <tfoot><tr><th scope="row">"Paid"</th><td class="tabular"><strong>{total}</strong></td></tr>{since}</tfoot>
             </table>
         </article>
     }

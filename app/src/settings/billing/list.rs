@@ -6,6 +6,7 @@ use server_fn::ServerFn;
 use super::api::SetBillingDetails;
 use super::model::{BillingView, PaymentRow};
 use crate::billing::model::Details;
+use crate::domain::Money;
 use crate::payments::model::PaymentStatus;
 use crate::ui::{Badge, Card, Data, Empty, Field, Form, Hidden, Icon, Submit, Time, rows, view};
 
@@ -37,6 +38,7 @@ pub fn payments(data: Data<BillingView>, slug: Memo<String>) -> AnyView {
 fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
     let (tone, label) = match row.status {
         PaymentStatus::Paid if row.refunded == row.amount => ("neutral", "Refunded"),
+        PaymentStatus::Paid if row.disputed.cents() > 0 => ("danger", "Disputed"),
         PaymentStatus::Paid => ("success", "Paid"),
         PaymentStatus::Declined => ("danger", "Declined"),
         _ => ("neutral", "Under way"),
@@ -48,9 +50,11 @@ fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
         }
         None => view! { "—" }.into_any(),
     };
-    let part = (row.refunded.cents() > 0 && row.refunded < row.amount).then(
-        || view! { <span class="muted small block">{format!("{} refunded", row.refunded)}</span> },
-    );
+    let of = |part: Money, what: &str| {
+        (part.cents() > 0 && part < row.amount)
+            .then(|| view! { <span class="muted small block">{format!("{part} {what}")}</span> })
+    };
+    let part = view! { {of(row.refunded, "refunded")}{of(row.disputed, "disputed")} };
     view! {
         <tr>
             <th scope="row" data-label="What">{row.what}</th>

@@ -31,7 +31,7 @@ pub struct BillingView {
     pub retry_at: Option<Timestamp>,
     /// Whether a renewal or change is being paid just now.
     pub paying: bool,
-    /// What was paid beside what a month costs, and is taken off the next charges.
+    /// What was paid beside what a month costs, and is taken off the next charges; below nothing, what is owed.
     pub balance: Money,
     pub seats_used: u64,
     pub plans: Vec<Plan>,
@@ -55,6 +55,12 @@ pub struct Next {
 }
 
 impl BillingView {
+    /// What is owed, if anything is.
+    pub fn owed(&self) -> Option<Money> {
+        let owed = Money::default() - self.balance;
+        Some(owed).filter(|owed| *owed > Money::default())
+    }
+
     /// Whether a month is paid, so that changing means less than beginning.
     pub fn is_active(&self) -> bool {
         self.status == SubscriptionStatus::Active
@@ -83,8 +89,11 @@ pub struct Preview {
     pub effect: Effect,
     /// What is charged at once.
     pub today: Money,
-    /// The next charge after that, and when.
+    /// How much of that was owed from before.
+    pub owed: Money,
+    /// What a month costs from then on, and what the next charge is with the balance as it is then; and when.
     pub next: Money,
+    pub next_charge: Money,
     pub next_at: Timestamp,
     /// Of the trial that is left, days that the first month is longer.
     pub days_added: u64,
@@ -129,8 +138,9 @@ pub struct PaymentRow {
     pub id: PaymentId,
     pub what: String,
     pub amount: Money,
-    /// How much of it was paid back.
+    /// How much of it was paid back, and how much the bank took back as it is disputed.
     pub refunded: Money,
+    pub disputed: Money,
     pub status: PaymentStatus,
     pub at: Timestamp,
     /// The number of its invoice, and how that is written.
@@ -153,8 +163,9 @@ pub struct InvoiceView {
     pub seller: Seller,
     pub buyer: Details,
     pub issued_at: Timestamp,
-    /// How much of it was paid back since.
+    /// How much of it was paid back since, and how much the bank took back as it is disputed.
     pub refunded: Money,
+    pub disputed: Money,
 }
 
 /// Whom invoices are to be made out to.

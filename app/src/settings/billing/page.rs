@@ -6,7 +6,7 @@ use super::api::{CancelSubscription, LoadBilling, ManagePaymentMethod, ResumeSub
 use super::choosing::{cdr_mode, plans, preview};
 use super::list::{details, payments};
 use super::model::BillingView;
-use crate::billing::model::SubscriptionStatus;
+use crate::billing::model::{SubscriptionStatus, charge_for};
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
 use crate::payments::notice::outcome;
@@ -69,7 +69,8 @@ fn status(view: &BillingView) -> (&'static str, &'static str) {
 /// What happens next with the subscription, in a sentence or two.
 fn outlook(view: &BillingView) -> AnyView {
     let at = view.ends_at;
-    let cost = view.cost.map(|cost| cost.to_string()).unwrap_or_default();
+    let cost = view.cost.map(|cost| charge_for(cost, view.balance).0);
+    let cost = cost.map(|cost| cost.to_string()).unwrap_or_default();
     let text = match view.status {
         SubscriptionStatus::Trial => format!(
             "Everything can be used until {}. Then the workspace is frozen until a plan is paid: all can be read, and \
@@ -133,13 +134,19 @@ fn current(view: &BillingView) -> AnyView {
     let next_row = match (view.status, next) {
         (_, Some(cost)) => Some((
             "Next billing date",
-            format!("{}, {}", ends.date(), cost - view.balance.min(cost)),
+            format!("{}, {}", ends.date(), charge_for(cost, view.balance).0),
         )),
         (SubscriptionStatus::Trial, _) => Some(("Trial ends", ends.date())),
         (SubscriptionStatus::Active, _) => Some(("Ends", ends.date())),
         _ => None,
     };
     let balance = Some(view.balance).filter(|balance| balance.cents() > 0);
+    let owed = view.owed().map(|owed| {
+        let text = format!(
+            "You owe {owed}, as a payment was refunded or disputed. It is collected with the next payment for the plan."
+        );
+        callout("warning", Icon::Warning, text)
+    });
     let workspace = view.workspace;
     let outlook = outlook(view);
     let paying = view.paying.then(|| {
@@ -163,6 +170,7 @@ fn current(view: &BillingView) -> AnyView {
             </p>
             {outlook}
             {paying}
+            {owed}
             <dl class="facts">
                 <dt>"Cost"</dt><dd data-testid="plan-price">{cost}</dd>
                 {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd><span data-testid="next-billing-date">{text}</span>" ("<Time at=ends/>")"</dd> })}

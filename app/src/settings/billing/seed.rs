@@ -32,6 +32,7 @@ pub async fn subscribed(
         let purpose = Purpose::Subscribe {
             what: format!("{}, one month", terms.name(catalog)),
             terms: terms.clone(),
+            balance: Money::default(),
         };
         let what = purpose.describe();
         let paid = payment::ActiveModel {
@@ -47,6 +48,8 @@ pub async fn subscribed(
             finished_at: Set(Some(at)),
             look_at: Set(None),
             refunded: Set(Money::from_cents(0)),
+            disputed: Set(Money::from_cents(0)),
+            intent_id: Set(None),
         }
         .insert(tx)
         .await?;

@@ -10,7 +10,9 @@ use super::model::{
     invoice_number,
 };
 use crate::billing::engine::{self, plan_in_use};
-use crate::billing::model::{Details, SMALLEST_CHARGE, SubscriptionStatus, Terms, part};
+use crate::billing::model::{
+    Details, SMALLEST_CHARGE, SubscriptionStatus, Terms, charge_for, part, with_owed,
+};
 use crate::billing::{invoices, seats};
 use crate::catalog::{Catalog, EventType};
 use crate::db::entity::{
@@ -30,7 +32,12 @@ use crate::session::Actor;
 struct Decision {
     effect: Effect,
     today: Money,
+    /// What of the balance goes with what is charged today: nothing, or less than that where something is owed.
+    balance: Money,
+    /// What a month costs from then on.
     next: Money,
+    /// What is charged for the first of these months, with the balance as it is then.
+    next_charge: Money,
     next_at: Timestamp,
     days_added: u64,
 }
@@ -55,10 +62,14 @@ fn decide(
     if !row.is_running(now) {
         let trial = row.status == SubscriptionStatus::Trial;
         let start = if trial { row.ends_at.max(now) } else { now };
+        // What is owed is paid with it; what was paid ahead is there for the months after.
+        let owed = row.balance.min(Money::default());
         return Ok(Decision {
             effect: Effect::Begin,
-            today: price,
+            today: price - owed,
+            balance: owed,
             next: price,
+            next_charge: charge_for(price, row.balance - owed).0,
             next_at: start.months_after(1),
             days_added: start.since(now).as_secs() / days(1).as_secs(),
         });
@@ -78,7 +89,9 @@ fn decide(
     Ok(Decision {
         effect,
         today: today.unwrap_or(Money::from_cents(0)),
+        balance: Money::default(),
         next: price,
+        next_charge: charge_for(price, row.balance).0,
         next_at: row.ends_at,
         days_added: 0,
     })
@@ -190,6 +203,7 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
                 id: row.id,
                 amount: row.amount,
                 refunded: row.refunded,
+                disputed: row.disputed,
                 status: row.status,
                 at: row.finished_at.unwrap_or(row.created_at),
             }
@@ -207,6 +221,9 @@ pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<Invoic
         .ok_or(AppError::NotFound)?;
     let payment = entity::Payment::find_by_id(row.payment_id);
     let payment = payment.one(house.db().read()).await?;
+    let (refunded, disputed) = payment.map_or_else(Default::default, |payment| {
+        (payment.refunded, payment.disputed)
+    });
     let json = |error| internal("an invoice", &error);
     Ok(InvoiceView {
         number: invoice_number(row.workspace_id, row.number),
@@ -215,7 +232,8 @@ pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<Invoic
         seller: serde_json::from_value(row.seller).map_err(json)?,
         buyer: serde_json::from_value(row.buyer).map_err(json)?,
         issued_at: row.issued_at,
-        refunded: payment.map_or(Money::from_cents(0), |payment| payment.refunded),
+        refunded,
+        disputed,
     })
 }
 
@@ -260,7 +278,9 @@ async fn preview(
         terms,
         effect: decision.effect,
         today: decision.today,
+        owed: Money::default() - decision.balance,
         next: decision.next,
+        next_charge: decision.next_charge,
         next_at: decision.next_at,
         days_added: decision.days_added,
         beyond,
@@ -310,7 +330,12 @@ pub async fn choose(
     let catalog = house.catalog();
     let mut tx = house.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
-    let Decision { effect, today, .. } = decide(catalog, &row, &terms, now)?;
+    let Decision {
+        effect,
+        today,
+        balance,
+        ..
+    } = decide(catalog, &row, &terms, now)?;
     if today > agreed {
         return Err(AppError::Conflict(
             "The price has changed meanwhile. Look at it again.".to_owned(),
@@ -323,8 +348,12 @@ pub async fn choose(
     match effect {
         Effect::Begin => {
             drop(tx);
-            let what = format!("{name}, one month");
-            let purpose = Purpose::Subscribe { terms, what };
+            let what = with_owed(format!("{name}, one month"), balance);
+            let purpose = Purpose::Subscribe {
+                terms,
+                balance,
+                what,
+            };
             let place = payments::begin(house, actor, &purpose, today, page).await?;
             return Ok(Chosen::Pay(place));
         }

@@ -248,7 +248,7 @@ fn top_up_state(view: &TopUpView, low_mark: Option<i64>, usual: i64) -> AnyView 
     );
     let trouble = if view.paused {
         Some(
-            "The last charge was declined, so it waits. Mend the payment method in Billing, then save here again.",
+            "The last charge was declined or disputed, so it waits. Mend the payment method in Billing, then save here again.",
         )
     } else if !view.possible {
         Some("There is no subscription whose card could be charged: it waits until there is.")

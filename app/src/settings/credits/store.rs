@@ -267,17 +267,18 @@ pub async fn refund(
     Ok(entry.into())
 }
 
-/// Takes back credits whose purchase, named by `once`, was paid back: so many in all, as far as they are not spent.
-/// Answers how many were taken now.
-pub async fn take_back(
+/// Sees to it that of a purchase, named by `once`, so many credits are taken back: as far as they are not spent, and given
+/// again where more were taken before. Answers how many were taken before and are now; nothing where there is no such
+/// purchase.
+pub async fn set_taken_back(
     tx: &mut Tx,
     workspace: WorkspaceId,
     once: &str,
     credits: i64,
-) -> Result<i64, AppError> {
+) -> Result<Option<(i64, i64)>, AppError> {
     let mut book = Book::open(tx, workspace, Mode::Live).await?;
     let Some(bought) = book.done(once).await? else {
-        return Ok(0);
+        return Ok(None);
     };
     let earlier = entity::CreditEntry::find()
         .filter(credit_entry::Column::Refunds.eq(bought.id))
@@ -286,23 +287,22 @@ pub async fn take_back(
     let taken: i64 = earlier.iter().map(|entry| -entry.amount).sum();
     let grants = book.parts(bought.id).await?;
     let Some((grant, _)) = grants.first().copied() else {
-        return Ok(0);
+        return Ok(None);
     };
     let left = entity::CreditGrant::find_by_id(grant)
         .one(book.tx)
         .await?
         .map_or(0, |grant| grant.remaining);
-    let wanted = Ord::min(credits - taken, left);
-    if wanted <= 0 {
-        return Ok(0);
+    let more = Ord::min(credits - taken, left);
+    if more != 0 {
+        let line = Line {
+            refunds: Some(bought.id),
+            ..Line::new(EntryKind::Refund)
+        };
+        book.write(&Origin::system(), line, &[(grant, -more)])
+            .await?;
     }
-    let line = Line {
-        refunds: Some(bought.id),
-        ..Line::new(EntryKind::Refund)
-    };
-    book.write(&Origin::system(), line, &[(grant, -wanted)])
-        .await?;
-    Ok(wanted)
+    Ok(Some((taken, taken + more)))
 }
 
 /// What is left of each after the first `credits`.

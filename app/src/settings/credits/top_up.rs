@@ -261,6 +261,16 @@ async fn begin(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<
     Ok(())
 }
 
+/// Charges nothing more until somebody looks at it: what was charged is disputed.
+pub async fn pause(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
+    entity::CreditTopUp::update_many()
+        .col_expr(Column::Paused, Expr::value(true))
+        .filter(Column::WorkspaceId.eq(workspace))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// Whether this payment is the one that its top-up waits for.
 pub async fn waits_for(house: &House, payment: &payment::Model) -> Result<bool, AppError> {
     let row = entity::CreditTopUp::find_by_id(payment.workspace_id)

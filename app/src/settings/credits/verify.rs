@@ -28,7 +28,7 @@ impl fmt::Display for Fault {
 }
 
 /// What must never be found, each as a query of the books in which it is.
-const CHECKS: [(&str, &str); 8] = [
+const CHECKS: [(&str, &str); 9] = [
     (
         "a balance that is not the sum of the book's lines",
         "SELECT account.workspace_id, account.mode, COUNT(*) AS count FROM credit_accounts account
@@ -88,6 +88,17 @@ const CHECKS: [(&str, &str); 8] = [
              WHERE entry.workspace_id = account.workspace_id AND entry.mode = account.mode
              AND entry.kind IN ('spend', 'refund') AND entry.feature IS NOT NULL)
          GROUP BY account.workspace_id, account.mode",
+    ),
+    (
+        "a payment of which another part is disputed than the bank took back, or more went back than was paid",
+        "SELECT workspace_id, 'live' AS mode, COUNT(*) AS count FROM (
+             SELECT workspace_id, amount, refunded, disputed,
+                 (SELECT COALESCE(SUM(r.amount), 0) FROM payment_reversals r
+                     WHERE r.payment_id = payments.id AND r.kind = 'dispute' AND r.status = 'standing') AS told
+             FROM payments) AS payment
+         WHERE refunded + disputed > amount
+         OR disputed <> CASE WHEN told < amount - refunded THEN told ELSE amount - refunded END
+         GROUP BY workspace_id",
     ),
 ];
 

@@ -1,0 +1,24 @@
+//! Money of a payment that went back: a refund, a dispute, or what was told of all refunds together.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::{Money, PaymentId, Timestamp};
+use crate::payments::model::{ReversalKind, ReversalStatus};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "payment_reversals")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub payment_id: PaymentId,
+    pub kind: ReversalKind,
+    pub status: ReversalStatus,
+    pub amount: Money,
+    pub begun_at: Timestamp,
+    pub told_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

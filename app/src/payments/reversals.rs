@@ -1,0 +1,301 @@
+//! Money that went back: refunds and disputes. Each is kept as the provider tells it, by the provider's own name for it.
+//! How much of a payment went back in all follows from what is kept, whatever order it came in and however often; and
+//! what the payment gave is taken back by as much, or given again where it came back.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
+use serde_json::json;
+
+use super::model::{PaymentStatus, Purpose, ReversalKind, ReversalStatus};
+use super::store::purpose;
+use crate::billing::engine;
+use crate::catalog::EventType;
+use crate::db::Tx;
+use crate::db::entity::{
+    self, payment,
+    payment_reversal::{Column, Model as Row},
+};
+use crate::domain::{AppError, Money, PaymentId, Timestamp};
+use crate::events::{self, NewEvent, Origin};
+use crate::live::{Hint, Topic};
+use crate::settings::credits;
+
+/// What a provider tells of a refund or a dispute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// The provider's name for it.
+    pub id: String,
+    pub kind: ReversalKind,
+    pub status: ReversalStatus,
+    pub amount: Money,
+    /// By the provider's clock: when it began, and when it was told.
+    pub begun_at: Timestamp,
+    pub told_at: Timestamp,
+}
+
+impl payment::Model {
+    /// How much of it went back.
+    pub fn reversed(&self) -> Money {
+        self.refunded + self.disputed
+    }
+}
+
+/// Keeps what was told, and makes it so. Answers how much of the payment is refunded now. Told again, or told too late,
+/// it changes nothing.
+pub async fn apply(tx: &mut Tx, id: PaymentId, told: &[Reversal]) -> Result<Money, AppError> {
+    let found = entity::Payment::find_by_id(id).lock_exclusive();
+    let Some(payment) = found.one(tx).await? else {
+        tracing::warn!(payment = %id, "the provider tells of a payment that is not ours");
+        return Ok(Money::default());
+    };
+    for one in told {
+        keep(tx, id, one).await?;
+    }
+    let kept = entity::PaymentReversal::find().filter(Column::PaymentId.eq(id));
+    let (refunded, disputed) = sums(&kept.all(tx).await?, payment.amount);
+    if (refunded, disputed) == (payment.refunded, payment.disputed) {
+        return Ok(refunded);
+    }
+    entity::Payment::update_many()
+        .col_expr(payment::Column::Refunded, Expr::value(refunded))
+        .col_expr(payment::Column::Disputed, Expr::value(disputed))
+        .filter(payment::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    let there = entity::Workspace::find_by_id(payment.workspace_id);
+    if there.one(tx).await?.is_none() {
+        return Ok(refunded);
+    }
+    let (before, after) = (payment.reversed(), refunded + disputed);
+    let taken = if payment.status == PaymentStatus::Paid {
+        take_back(tx, &payment, before, after).await?
+    } else {
+        // What it is to give is taken back when it is given.
+        0
+    };
+    tx.hint(Hint::workspace(payment.workspace_id, Topic::Billing));
+    if disputed > payment.disputed && matches!(purpose(&payment)?, Purpose::TopUp { .. }) {
+        credits::top_up::pause(tx, payment.workspace_id).await?;
+    }
+    note(tx, &payment, (refunded, disputed), taken).await?;
+    Ok(refunded)
+}
+
+async fn keep(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result<(), AppError> {
+    let Some(mut row) = entity::PaymentReversal::find_by_id(&told.id)
+        .one(tx)
+        .await?
+    else {
+        let Reversal {
+            id,
+            kind,
+            status,
+            amount,
+            begun_at,
+            told_at,
+        } = told.clone();
+        let row = Row {
+            id,
+            payment_id: payment,
+            kind,
+            status,
+            amount,
+            begun_at,
+            told_at,
+        };
+        row.into_active_model().insert(tx).await?;
+        return Ok(());
+    };
+    if row.payment_id != payment || row.kind != told.kind {
+        tracing::error!(reversal = row.id, "told of another payment than before");
+        return Ok(());
+    }
+    let later = told.status == row.status && told.told_at > row.told_at;
+    if told.status > row.status {
+        (row.status, row.amount, row.told_at) = (told.status, told.amount, told.told_at);
+    } else if later && row.kind == ReversalKind::Dispute {
+        // The bank may dispute more, or less, as it goes on.
+        (row.amount, row.told_at) = (told.amount, told.told_at);
+    } else {
+        return Ok(());
+    }
+    row.into_active_model().reset_all().update(tx).await?;
+    Ok(())
+}
+
+/// How much of a payment is refunded, and how much disputed: together never more than was paid. Refunds are told one by
+/// one, or as a total, or both; a total holds what failed only after it was told.
+fn sums(kept: &[Row], paid: Money) -> (Money, Money) {
+    let of = |kind, status| {
+        kept.iter()
+            .filter(move |row| row.kind == kind && row.status == status)
+    };
+    let sum = |rows: &mut dyn Iterator<Item = &Row>| {
+        rows.fold(Money::default(), |sum, row| sum + row.amount)
+    };
+    let single = sum(&mut of(ReversalKind::Refund, ReversalStatus::Standing));
+    let told = of(ReversalKind::Total, ReversalStatus::Standing).map(|total| {
+        let failed = of(ReversalKind::Refund, ReversalStatus::Undone);
+        let mut held =
+            failed.filter(|row| row.begun_at <= total.told_at && total.told_at <= row.told_at);
+        total.amount - sum(&mut held)
+    });
+    let refunded = told.fold(single, Ord::max).min(paid);
+    let disputed = sum(&mut of(ReversalKind::Dispute, ReversalStatus::Standing));
+    (refunded, disputed.min(paid - refunded))
+}
+
+/// Takes back what was given for a payment of which so much went back, where it was `before`; gives it again where that
+/// is less now. Credits go by the same part as far as they are not spent. A month stays until it is over: what was paid
+/// for it, and for credits that are spent, goes off the balance. Answers how many credits were taken.
+pub async fn take_back(
+    tx: &mut Tx,
+    payment: &payment::Model,
+    before: Money,
+    after: Money,
+) -> Result<i64, AppError> {
+    if before == after {
+        return Ok(0);
+    }
+    // The subscription first and then the book, as everybody locks them.
+    let subscription = engine::locked(tx, payment.workspace_id).await?;
+    let (taken, debit) = match purpose(payment)? {
+        Purpose::Credits { credits } | Purpose::TopUp { credits } => {
+            let bought = i64::from(credits);
+            let (workspace, once) = (payment.workspace_id, payment.id.to_string());
+            let due = due(payment.amount, bought, after);
+            let took = credits::store::set_taken_back(tx, workspace, &once, due).await?;
+            let Some((had, has)) = took else {
+                return Ok(0);
+            };
+            tx.hint(Hint::workspace(workspace, Topic::Credits));
+            let missing = |reversed, taken| missing(payment.amount, bought, reversed, taken);
+            (has - had, missing(after, has) - missing(before, had))
+        }
+        Purpose::Subscribe { .. } | Purpose::Change { .. } | Purpose::Renewal { .. } => {
+            (0, after - before)
+        }
+    };
+    if let Some(row) = subscription.filter(|_| debit != Money::default()) {
+        engine::debit(tx, row, debit).await?;
+    }
+    Ok(taken)
+}
+
+/// How many of the credits are not paid for any more.
+fn due(paid: Money, bought: i64, reversed: Money) -> i64 {
+    let (paid, reversed) = (i128::from(paid.cents()), i128::from(reversed.cents()));
+    i64::try_from(i128::from(bought) * reversed / paid.max(1)).unwrap_or(i64::MAX)
+}
+
+/// What went back of the money and did not come back as credits.
+fn missing(paid: Money, bought: i64, reversed: Money, taken: i64) -> Money {
+    if taken >= due(paid, bought, reversed) {
+        return Money::default();
+    }
+    let worth = i128::from(paid.cents()) * i128::from(taken) / i128::from(bought.max(1));
+    reversed - Money::from_cents(i64::try_from(worth).unwrap_or(i64::MAX))
+}
+
+/// Writes down by how much more went back, or came again, and why.
+async fn note(
+    tx: &mut Tx,
+    payment: &payment::Model,
+    (refunded, disputed): (Money, Money),
+    taken: i64,
+) -> Result<(), AppError> {
+    let more = refunded + disputed - payment.reversed();
+    let (event, amount, why) = if more > Money::default() {
+        let why = if disputed > payment.disputed {
+            "dispute"
+        } else {
+            "refund"
+        };
+        (EventType::BillingPaymentRefunded, more, why)
+    } else if more < Money::default() {
+        let why = if disputed < payment.disputed {
+            "dispute_won"
+        } else {
+            "refund_failed"
+        };
+        let again = Money::default() - more;
+        (EventType::BillingPaymentSucceeded, again, why)
+    } else {
+        return Ok(());
+    };
+    let data = json!({
+        "payment": payment.id, "amount": amount, "for": purpose(payment)?.describe(), "credits": taken.abs(), "why": why,
+    });
+    let event = NewEvent::in_workspace(payment.workspace_id, event, data);
+    events::record(tx, Origin::system(), event)
+        .await
+        .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(id: &str, kind: ReversalKind, status: ReversalStatus, cents: i64, at: [i64; 2]) -> Row {
+        let [begun_at, told_at] = at.map(Timestamp::from_millis);
+        Row {
+            id: id.to_owned(),
+            payment_id: PaymentId::new(),
+            kind,
+            status,
+            amount: Money::from_cents(cents),
+            begun_at,
+            told_at,
+        }
+    }
+
+    #[test]
+    fn refunds_are_counted_once_however_they_are_told() {
+        use {ReversalKind as Kind, ReversalStatus as Status};
+        let told = |rows: &[Row]| {
+            let (refunded, disputed) = sums(rows, Money::from_cents(2900));
+            (refunded.cents(), disputed.cents())
+        };
+        let one = row("re_1", Kind::Refund, Status::Standing, 1000, [1, 1]);
+        let total = |cents, at| row("evt", Kind::Total, Status::Standing, cents, [at, at]);
+        assert_eq!(told(&[]), (0, 0));
+        assert_eq!(told(&[one.clone(), total(1000, 1)]), (1000, 0));
+        assert_eq!(told(&[one.clone(), total(2500, 2)]), (2500, 0));
+        let failed = row("re_1", Kind::Refund, Status::Undone, 1000, [2, 4]);
+        assert_eq!(told(&[failed.clone(), total(1000, 3)]), (0, 0));
+        assert_eq!(
+            told(&[failed.clone(), total(1900, 5)]),
+            (1900, 0),
+            "of another"
+        );
+        assert_eq!(
+            told(&[failed, total(700, 1)]),
+            (700, 0),
+            "it was not begun then"
+        );
+        let dispute = |status| row("du_1", Kind::Dispute, status, 2900, [1, 1]);
+        assert_eq!(told(&[dispute(Status::Inquiry)]), (0, 0));
+        assert_eq!(told(&[dispute(Status::Undone)]), (0, 0));
+        assert_eq!(told(&[dispute(Status::Standing), one]), (1000, 1900));
+    }
+
+    proptest! {
+        #[test]
+        fn what_went_back_is_credits_or_money_and_nothing_is_owed_where_all_came_back(
+            paid in 50_i64..100_000, bought in 1_i64..100_000, part in 0_i64..=1000, spent in 0_i64..=1000,
+        ) {
+            let reversed = Money::from_cents(paid * part / 1000);
+            let paid = Money::from_cents(paid);
+            let due = due(paid, bought, reversed);
+            prop_assert!((0..=bought).contains(&due));
+            prop_assert_eq!(missing(paid, bought, reversed, due), Money::default());
+            let taken = due * spent / 1000;
+            let missing = missing(paid, bought, reversed, taken);
+            prop_assert!(missing >= Money::default() && missing <= reversed);
+            prop_assert!(taken > 0 || due == 0 || missing == reversed);
+        }
+    }
+}
