@@ -42,6 +42,8 @@ struct Books {
     answered: HashMap<String, (Fields, StatusCode, Value)>,
     asked: Vec<(Method, String, Fields)>,
     lose: Option<(&'static str, Lost)>,
+    /// Whether it answers nothing to whoever only looks.
+    silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +134,11 @@ impl StandIn {
     /// The next request to a path that ends like this gets lost.
     pub fn lose(&self, path: &'static str, lost: Lost) {
         self.books.lock().unwrap().lose = Some((path, lost));
+    }
+
+    /// Whether whoever only looks gets no answer.
+    pub fn be_silent(&self, silent: bool) {
+        self.books.lock().unwrap().silent = silent;
     }
 
     /// The fields of every request to a path that ends like this.
@@ -404,7 +411,8 @@ async fn answer(State(stand_in): State<StandIn>, request: Request) -> Response {
         hit.map(|(_, lost)| lost)
     };
     let gone = || (StatusCode::BAD_GATEWAY, "").into_response();
-    if lost == Some(Lost::Request) {
+    let silent = method == Method::GET && stand_in.books.lock().unwrap().silent;
+    if silent || lost == Some(Lost::Request) {
         return gone();
     }
     let before = once
