@@ -445,6 +445,10 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: what each step does, in both"
+)]
 async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
     let (house, id) = (&world.house, actor.workspace());
     let catalog = house.catalog();
