@@ -17,8 +17,8 @@ use crate::session::page::NotFoundPage;
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
     Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StatusRegion, Submit,
-    WithinMain, connect_live, guarded, icon, provide_clock, provide_flash, provide_live,
-    provide_refresh, provide_unsaved_guard, search, use_slug, view,
+    WithinMain, connect_live, guarded, icon, provide_clock, provide_dialogs, provide_flash,
+    provide_live, provide_refresh, provide_unsaved_guard, search, use_slug, view,
 };
 
 /// The document around the application, as the server renders it.
@@ -53,6 +53,7 @@ pub fn App() -> impl IntoView {
     provide_live();
     provide_refresh();
     provide_unsaved_guard();
+    provide_dialogs();
     // Tells whoever waits for it (tests, styles) that the page is alive.
     Effect::new(|| {
         if let Some(root) = document().document_element() {
@@ -77,13 +78,14 @@ pub fn App() -> impl IntoView {
 fn Place() -> impl IntoView {
     let path = use_location().pathname;
     let shown = Memo::new(move |_| path.with(|path| Shown::at(path)));
-    let in_workspace = Memo::new(move |_| shown.with(Shown::is_in_workspace));
-    move || {
-        if in_workspace.get() {
-            WorkspaceFrame(WorkspaceFrameProps { shown }).into_any()
-        } else {
-            shown.with(Shown::view)
-        }
+    // The one thing that the view below reads. A view that reads a memo and, before it, one that is made from it, is
+    // not drawn anew when the first changes and the second does not: asking the second brings the first up to date
+    // unnoticed. From one page outside of a workspace to the next, just that happens.
+    let outside =
+        Memo::new(move |_| shown.with(|shown| (!shown.is_in_workspace()).then(|| shown.clone())));
+    move || match outside.get() {
+        None => WorkspaceFrame(WorkspaceFrameProps { shown }).into_any(),
+        Some(page) => page.view(),
     }
 }
 
@@ -119,6 +121,12 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
         {moved(slug)}
         <div class="shell">
             <aside id="sidebar" class="sidebar" popover="auto" aria-label="Navigation">
+                <button
+                    type="button" class="icon-button nav-close" aria-label="Close Menu"
+                    popovertarget="sidebar" popovertargetaction="hide"
+                >
+                    {icon(Icon::X)}
+                </button>
                 <button type="button" class="switcher" popovertarget="workspace-menu" aria-label="Switch Workspace">
                     {move || view! { <Avatar name=workspace() square=true/> }}
                     <span class="switcher-name">{workspace}</span>
