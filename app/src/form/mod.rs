@@ -5,7 +5,7 @@ pub mod flashes;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AppError, EventId, Secret};
+use crate::domain::{AppError, EventId, Secret, Timestamp};
 
 /// That a change was made: what to say of it, and how to take it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ use crate::domain::{AppError, EventId, Secret};
 pub struct Done {
     pub message: String,
     pub undo: Option<Undo>,
+    /// Notifications that were marked as read at once, and can be marked as unread again.
+    pub undo_read: Option<UndoRead>,
     /// What became of each, where several things were asked for at once.
     pub results: Vec<Line>,
     /// Something that is shown this once and never again, such as a new API key.
@@ -28,6 +30,14 @@ pub struct Undo {
     pub action: String,
     pub workspace: String,
     pub event: EventId,
+}
+
+/// Notifications of one person that were marked as read at one moment. Read marks are no change of the workspace and
+/// have no event: the moment says which they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoRead {
+    pub workspace: String,
+    pub read_at: Timestamp,
 }
 
 /// One of several results.

@@ -6,7 +6,7 @@ use crate::domain::AppError;
 use crate::form::Done;
 
 #[cfg(feature = "ssr")]
-use {super::store, crate::session::caller};
+use {super::store, crate::domain::Timestamp, crate::session::caller};
 
 /// `category` and `before` as they stand in the address; what is no category or id counts as none.
 #[server(output = Compact)]
@@ -37,7 +37,7 @@ pub async fn mark_notification(
     let actor = caller.actor(&workspace).await?;
     let id = notification.parse().map_err(|_| AppError::NotFound)?;
     let read = read == "true";
-    store::mark(caller.house(), &actor, Some(id), read).await?;
+    store::mark(caller.house(), &actor, id, read).await?;
     Ok(Done::said(if read {
         "Marked as read"
     } else {
@@ -45,14 +45,30 @@ pub async fn mark_notification(
     }))
 }
 
+/// Marks as read what the page shows. `category` is its filter, and `newest` the first notification of its list: what
+/// has arrived since was not seen. Without either, every notification is meant.
 #[server(output = Compact)]
-pub async fn mark_all_read(workspace: String) -> Result<Done, AppError> {
+pub async fn mark_all_read(
+    workspace: String,
+    #[server(default)] category: String,
+    #[server(default)] newest: String,
+) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let changed = store::mark(caller.house(), &actor, None, true).await?;
-    Ok(Done::said(match changed {
-        0 => "Nothing was unread".to_owned(),
-        1 => "1 notification marked as read".to_owned(),
-        n => format!("{n} notifications marked as read"),
-    }))
+    store::mark_all_read(
+        caller.house(),
+        &actor,
+        category.parse().ok(),
+        newest.parse().ok(),
+    )
+    .await
+}
+
+/// `read_at` is the moment, in milliseconds, at which they were marked as read.
+#[server(output = Compact)]
+pub async fn undo_mark_all_read(workspace: String, read_at: String) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let actor = caller.actor(&workspace).await?;
+    let read_at = read_at.parse().map_err(|_| AppError::NotFound)?;
+    store::undo_mark_all_read(caller.house(), &actor, Timestamp::from_millis(read_at)).await
 }

@@ -39,6 +39,10 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
         view! { <a class="tab" href=href aria-current=current>{label}</a> }
     };
     let workspace = data.with_untracked(|page| page.workspace);
+    let newest = Signal::derive(move || {
+        let first = data.with(|page| page.items.first().map(|item| item.id));
+        first.map(|id| id.to_string()).unwrap_or_default()
+    });
     view! {
         <div class="filters">
             <nav class="tabs" aria-label="Notifications by type">
@@ -48,6 +52,8 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
             <div id="mark-all-read">
                 <Form action=MarkAllRead::PATH class="inline-form">
                     <Hidden name="workspace" value=workspace.to_string()/>
+                    <Hidden name="category" value=Signal::derive(move || category.get())/>
+                    <Hidden name="newest" value=newest/>
                     <Submit class="button button-small">"Mark all read"</Submit>
                 </Form>
             </div>

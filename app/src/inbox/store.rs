@@ -12,6 +12,7 @@ use crate::db::entity::{self, notification::Column};
 use crate::db::rows;
 use crate::domain::{AppError, NotificationId, Timestamp};
 use crate::events::describe;
+use crate::form::{Done, UndoRead};
 use crate::house::House;
 use crate::live::{Hint, Topic};
 use crate::session::Actor;
@@ -86,25 +87,80 @@ pub async fn list(
     })
 }
 
-/// Marks one notification read or unread, or all of them read.
+/// Marks one notification read or unread.
 pub async fn mark(
     house: &House,
     actor: &Actor,
-    which: Option<NotificationId>,
+    id: NotificationId,
     read: bool,
+) -> Result<(), AppError> {
+    let which = Condition::all().add(Column::Id.eq(id));
+    match set_read(house, actor, which, read.then(Timestamp::now)).await? {
+        0 => Err(AppError::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// Marks as read what is unread of one category or of all, from `newest` back.
+pub async fn mark_all_read(
+    house: &House,
+    actor: &Actor,
+    category: Option<Category>,
+    newest: Option<NotificationId>,
+) -> Result<Done, AppError> {
+    let now = Timestamp::now();
+    let which = Condition::all()
+        .add(Column::ReadAt.is_null())
+        .add_option(category.map(|category| Column::Category.eq(category)))
+        .add_option(newest.map(|newest| Column::Id.lte(newest)));
+    let kind = category.map_or(String::new(), |category| format!("{} ", category.label()));
+    Ok(match set_read(house, actor, which, Some(now)).await? {
+        0 => Done::said("Nothing was unread"),
+        changed => Done {
+            undo_read: Some(UndoRead {
+                workspace: actor.workspace().to_string(),
+                read_at: now,
+            }),
+            ..Done::said(format!("{} marked as read", count(changed, &kind)))
+        },
+    })
+}
+
+/// Marks as unread again what was marked as read at that moment and still is.
+pub async fn undo_mark_all_read(
+    house: &House,
+    actor: &Actor,
+    read_at: Timestamp,
+) -> Result<Done, AppError> {
+    let which = Condition::all().add(Column::ReadAt.eq(read_at));
+    match set_read(house, actor, which, None).await? {
+        0 => Err(AppError::NotFound),
+        changed => Ok(Done::said(format!(
+            "{} marked as unread",
+            count(changed, "")
+        ))),
+    }
+}
+
+fn count(n: u64, kind: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {kind}notification{plural}")
+}
+
+async fn set_read(
+    house: &House,
+    actor: &Actor,
+    which: Condition,
+    read_at: Option<Timestamp>,
 ) -> Result<u64, AppError> {
     let mut tx = house.db().begin().await?;
-    let mut update = entity::Notification::update_many()
-        .col_expr(Column::ReadAt, Expr::value(read.then(Timestamp::now)))
-        .filter(of(actor));
-    update = match which {
-        Some(id) => update.filter(Column::Id.eq(id)),
-        None => update.filter(Column::ReadAt.is_null()),
-    };
-    let changed = update.exec(&tx).await?.rows_affected;
-    if which.is_some() && changed == 0 {
-        return Err(AppError::NotFound);
-    }
+    let changed = entity::Notification::update_many()
+        .col_expr(Column::ReadAt, Expr::value(read_at))
+        .filter(of(actor))
+        .filter(which)
+        .exec(&tx)
+        .await?
+        .rows_affected;
     tx.hint(Hint::user(actor.person().id(), Topic::Inbox));
     tx.commit().await?;
     Ok(changed)

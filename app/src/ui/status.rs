@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
+use server_fn::ServerFn;
 
 use super::field::{Hidden, Submit};
 use super::flash::flash;
@@ -12,6 +13,7 @@ use super::script::Storage;
 use super::view::view;
 use crate::domain::Secret;
 use crate::form::Done;
+use crate::inbox::api::UndoMarkAllRead;
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
 const STANDS: Duration = Duration::from_secs(6);
@@ -71,7 +73,7 @@ impl Said {
         }
         let turn = self.turn.get_value() + 1;
         self.turn.set_value(turn);
-        let stands = if done.undo.is_some() {
+        let stands = if done.undo.is_some() || done.undo_read.is_some() {
             STANDS_WITH_UNDO
         } else {
             STANDS
@@ -148,6 +150,10 @@ pub fn StatusRegion() -> impl IntoView {
         said.now
             .with(|now| now.as_ref().and_then(|done| done.undo.clone()))
     };
+    let undo_read = move || {
+        said.now
+            .with(|now| now.as_ref().and_then(|done| done.undo_read.clone()))
+    };
     view! {
         <div class="status-region" data-empty=move || message().is_none_or(|text| text.is_empty()).to_string()>
             <p class="status-text" role="status">{message}</p>
@@ -160,13 +166,28 @@ pub fn StatusRegion() -> impl IntoView {
                         <Hidden name="event" value=undo.event.to_string()/>
                         <Submit class="toast-action">{icon(Icon::Undo)}"Undo"</Submit>
                     </Form>
-                    <button type="button" class="toast-close script-only" aria-label="Dismiss" on:click=move |_| said.now.set(None)>
-                        {icon(Icon::X)}
-                    </button>
+                    {dismiss(said)}
                 })
+            })}
+            {move || undo_read().map(|undo| view! {
+                <Form action=UndoMarkAllRead::PATH class="inline-form">
+                    <Hidden name="workspace" value=undo.workspace/>
+                    <Hidden name="read_at" value=undo.read_at.millis().to_string()/>
+                    <Submit class="toast-action">{icon(Icon::Undo)}"Undo"</Submit>
+                </Form>
+                {dismiss(said)}
             })}
         </div>
     }
+}
+
+fn dismiss(said: Said) -> AnyView {
+    view! {
+        <button type="button" class="toast-close script-only" aria-label="Dismiss" on:click=move |_| said.now.set(None)>
+            {icon(Icon::X)}
+        </button>
+    }
+    .into_any()
 }
 
 const UNDO_ACTIONS: [&str; 5] = [

@@ -11,6 +11,7 @@ mod credits;
 mod credits_model;
 mod demo;
 mod flashes;
+mod inbox;
 mod invitations;
 mod members;
 mod notifications;

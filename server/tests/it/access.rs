@@ -355,6 +355,7 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ),
         ("undo_cancel_invitation", vec![workspace(), unknown_event()]),
         ("undo_change_role", vec![workspace(), unknown_event()]),
+        ("undo_mark_all_read", vec![workspace(), ("read_at", s("0"))]),
         ("undo_remove_member", vec![workspace(), unknown_event()]),
         ("undo_workspace_rename", vec![workspace(), unknown_event()]),
         ("undo_workspace_url", vec![workspace(), unknown_event()]),

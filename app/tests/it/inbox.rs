@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use app::catalog::Category::{self, Billing, Contacts, Security};
+use app::catalog::EventType;
+use app::db::entity::{Event, Notification, event, notification};
+use app::domain::{AppError, NotificationId, Timestamp};
+use app::inbox::store;
+use app::session::Actor;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
+
+use crate::support::{GRETA, MIA, OLIVIA, World, both};
+
+const NOT: Option<Category> = None;
+
+/// Gives somebody an inbox of their own making: one unread notification for each category, oldest first.
+async fn fill(world: &World, actor: &Actor, categories: &[Category]) -> Vec<NotificationId> {
+    let tx = world.house.db().begin().await.unwrap();
+    let event = Event::find()
+        .filter(event::Column::EventType.eq(EventType::ContactCreated))
+        .one(&tx)
+        .await
+        .unwrap()
+        .unwrap();
+    // One event may be told of once.
+    let events = Event::find()
+        .filter(event::Column::WorkspaceId.eq(event.workspace_id))
+        .all(&tx)
+        .await
+        .unwrap();
+    Notification::delete_many()
+        .filter(notification::Column::UserId.eq(actor.person().id()))
+        .exec(&tx)
+        .await
+        .unwrap();
+    let mut ids = Vec::new();
+    for (category, event) in categories.iter().zip(&events) {
+        let id = NotificationId::new();
+        notification::ActiveModel {
+            id: Set(id),
+            user_id: Set(actor.person().id()),
+            workspace_id: Set(Some(actor.workspace())),
+            event_id: Set(event.id),
+            category: Set(*category),
+            created_at: Set(Timestamp::now()),
+            read_at: Set(None),
+        }
+        .insert(&tx)
+        .await
+        .unwrap();
+        ids.push(id);
+        // Ids of one millisecond have no order.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    tx.commit().await.unwrap();
+    ids
+}
+
+async fn unread(world: &World, actor: &Actor) -> Vec<NotificationId> {
+    let page = store::list(&world.house, actor, NOT, None).await.unwrap();
+    page.items
+        .iter()
+        .filter(|item| !item.read)
+        .map(|item| item.id)
+        .rev()
+        .collect()
+}
+
+both! {
+    async fn all_of_the_category_that_is_shown_are_marked_and_no_other(world) {
+        let mia = world.actor(MIA, "acme").await;
+        let ids = fill(world, &mia, &[Billing, Contacts, Billing, Security]).await;
+        let done = store::mark_all_read(&world.house, &mia, Some(Billing), None).await.unwrap();
+        assert_eq!(done.message, "2 Billing notifications marked as read");
+        assert_eq!(unread(world, &mia).await, [ids[1], ids[3]]);
+        let done = store::mark_all_read(&world.house, &mia, Some(Billing), None).await.unwrap();
+        assert_eq!(done.message, "Nothing was unread");
+        assert_eq!(done.undo_read, None);
+        let done = store::mark_all_read(&world.house, &mia, NOT, None).await.unwrap();
+        assert_eq!(done.message, "2 notifications marked as read");
+        assert_eq!(unread(world, &mia).await, []);
+    }
+
+    async fn what_came_after_the_page_was_shown_stays_unread(world) {
+        let mia = world.actor(MIA, "acme").await;
+        let ids = fill(world, &mia, &[Billing, Contacts, Billing]).await;
+        let done = store::mark_all_read(&world.house, &mia, NOT, Some(ids[1])).await.unwrap();
+        assert_eq!(done.message, "2 notifications marked as read");
+        assert_eq!(unread(world, &mia).await, [ids[2]]);
+    }
+
+    async fn undo_marks_as_unread_what_that_press_had_marked_and_nothing_else(world) {
+        let mia = world.actor(MIA, "acme").await;
+        let ids = fill(world, &mia, &[Billing, Contacts, Billing, Billing]).await;
+        store::mark(&world.house, &mia, ids[0], true).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let undo = store::mark_all_read(&world.house, &mia, Some(Billing), None).await.unwrap().undo_read.unwrap();
+        assert_eq!(undo.workspace, mia.workspace().to_string());
+        assert_eq!(unread(world, &mia).await, [ids[1]]);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        // Read once more since: that is another mark.
+        store::mark(&world.house, &mia, ids[3], true).await.unwrap();
+        let done = store::undo_mark_all_read(&world.house, &mia, undo.read_at).await.unwrap();
+        assert_eq!(done.message, "1 notification marked as unread");
+        assert_eq!(unread(world, &mia).await, [ids[1], ids[2]]);
+        let again = store::undo_mark_all_read(&world.house, &mia, undo.read_at).await;
+        assert_eq!(again.err(), Some(AppError::NotFound));
+    }
+
+    async fn nobody_marks_or_unmarks_what_is_anothers(world) {
+        let mia = world.actor(MIA, "acme").await;
+        let olivia = world.actor(OLIVIA, "acme").await;
+        let greta = world.actor(GRETA, "globex").await;
+        let ids = fill(world, &mia, &[Billing, Contacts]).await;
+        for other in [&olivia, &greta] {
+            store::mark_all_read(&world.house, other, NOT, None).await.unwrap();
+            let marked = store::mark(&world.house, other, ids[0], true).await;
+            assert_eq!(marked.err(), Some(AppError::NotFound));
+        }
+        assert_eq!(unread(world, &mia).await, ids);
+        let undo = store::mark_all_read(&world.house, &mia, NOT, None).await.unwrap().undo_read.unwrap();
+        for other in [&olivia, &greta] {
+            let taken_back = store::undo_mark_all_read(&world.house, other, undo.read_at).await;
+            assert_eq!(taken_back.err(), Some(AppError::NotFound));
+        }
+        assert_eq!(unread(world, &mia).await, []);
+    }
+}
