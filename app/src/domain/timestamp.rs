@@ -119,6 +119,12 @@ impl Timestamp {
         }
     }
 
+    /// How long ago something happened. Never ahead: where the clock that wrote it is some seconds before the one that
+    /// reads it, it happened `just now`.
+    pub fn ago(self, now: Self) -> String {
+        self.min(now).relative_to(now)
+    }
+
     /// The calendar month in UTC, counted from January of the year 0.
     pub fn month(self) -> i64 {
         let (year, month, _) = self.civil();
@@ -247,6 +253,25 @@ mod tests {
         }
         assert_eq!(now.after(days(6)).relative_to(now), "in 6 days");
         assert_eq!(now.after(days(1)).relative_to(now), "tomorrow");
+    }
+
+    #[test]
+    fn what_happened_never_reads_as_still_to_come() {
+        let now = Timestamp::from_millis(1_795_435_200_000);
+        for ahead in [
+            Duration::ZERO,
+            Duration::from_millis(1),
+            Duration::from_secs(19),
+            minutes(5),
+            days(2),
+        ] {
+            assert_eq!(now.after(ahead).ago(now), "just now", "{ahead:?}");
+        }
+        assert_eq!(now.before(minutes(3)).ago(now), "3 minutes ago");
+        assert_eq!(
+            now.after(Duration::from_secs(3)).relative_to(now),
+            "in a moment"
+        );
     }
 
     #[test]

@@ -124,6 +124,7 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
     };
     view! {
         <dialog class="palette" node_ref=dialog aria-label="Go to">
+            <div class="palette-head">
             <input
                 node_ref=input
                 class="input"
@@ -138,6 +139,8 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
                 on:input:target=move |event| { query.set(event.target().value()); chosen.set(0); }
                 on:keydown=on_key
             />
+            <button type="button" class="icon-button" aria-label="Close" data-closes="true">{icon(Icon::X)}</button>
+            </div>
             <ul class="palette-list" id="palette-list" role="listbox" aria-label="Pages and actions" hidden=move || nothing.get()>
                 {move || {
                     let go = go.clone();

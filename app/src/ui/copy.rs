@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
-use super::frame::popover_id;
+use super::dialog::{CancelDialog, Dialog, dialog_id, show_dialog};
 use super::icon::{Icon, icon};
 use super::script::method;
 use super::status::Said;
@@ -60,7 +60,7 @@ fn look_for(id: String, frames: u32) {
 
 #[component]
 pub fn CopyLink(
-    #[prop(into)] link: String,
+    #[prop(into)] link: Signal<String>,
     /// Tells this link from others on the page.
     #[prop(into)]
     key: String,
@@ -68,30 +68,30 @@ pub fn CopyLink(
     #[prop(into)]
     about: String,
 ) -> impl IntoView {
-    let id = popover_id("link", &key);
+    let id = dialog_id("link", &key);
     let said = expect_context::<Said>();
     let field = format!("{id}-text");
-    let (text, panel, selected) = (link.clone(), id.clone(), field.clone());
+    let (panel, selected) = (id.clone(), field.clone());
     let on_click = move |event: MouseEvent| {
         if window().is_secure_context() {
             event.prevent_default();
         }
         let panel = panel.clone();
-        let refused = move || {
-            if let Some(panel) = document().get_element_by_id(&panel) {
-                method(&panel, "showPopover", &[]);
-            }
-        };
+        let refused = move || show_dialog(&panel);
+        let text = link.get_untracked();
         copy(&text, selected.clone(), said, "Link copied", refused);
     };
     view! {
-        <button type="button" class="icon-button" popovertarget=id.clone() aria-label="Copy Link" title="Copy Link" on:click=on_click>
+        <button
+            type="button" class="icon-button" aria-label="Copy Link" title="Copy Link" aria-haspopup="dialog"
+            commandfor=id.clone() command="show-modal" popovertarget=id.clone() on:click=on_click
+        >
             {icon(Icon::Copy)}
         </button>
-        <div class="dialog" popover="auto" id=id role="dialog" aria-label="Invitation link">
-            <h3 class="dialog-title">"Invitation link"</h3>
+        <Dialog id title="Invitation link">
             <p class="dialog-text">{format!("Hand it to {about}. It works once, for that address alone.")}</p>
-            <input id=field class="input" readonly=true value=link aria-label="Invitation link"/>
-        </div>
+            <input id=field class="input" readonly=true value=move || link.get() aria-label="Invitation link"/>
+            <div class="dialog-actions"><CancelDialog text="Done"/></div>
+        </Dialog>
     }
 }

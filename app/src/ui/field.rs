@@ -1,10 +1,14 @@
 //! What stands in a form: fields with their labels, hints and errors, and the button.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlSelectElement;
 
 use super::form::{FormState, posted_list_name, posted_name};
 use super::icon::{Icon, icon};
-use super::script::set_property;
+use super::rows::live_rows;
+use super::script::{property, set_property};
+use super::snapshot::follow_stored;
 use super::view::view;
 
 /// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
@@ -114,14 +118,16 @@ pub fn TextArea(
         Effect::new(move || {
             if let Some(refused) = state.refused()
                 && let Some(area) = document().get_element_by_id(&id)
+                // Whoever has typed on meanwhile keeps that; the results name what was refused.
+                && property(&area, "value").and_then(|text| text.as_string()).is_none_or(|text| text.is_empty())
             {
                 set_property(&area, "value", &refused.into());
             }
         });
     }
-    let text = state
-        .typed(name)
-        .or_else(|| untrack(|| state.refused()).filter(|_| each));
+    let text = untrack(|| state.refused())
+        .filter(|_| each)
+        .or_else(|| state.typed(name));
     view! {
         <div class="field">
             <label for=id.clone()>{label}</label>
@@ -142,19 +148,39 @@ pub fn TextArea(
     }
 }
 
-/// A labelled choice. `options`: value and text.
+/// A labelled choice. `options`: value and text. What is chosen stays so when the options change, as long as it is one
+/// of them; what is `selected` to begin with is followed until something else is chosen.
 #[component]
 pub fn Select(
     name: &'static str,
     label: &'static str,
-    options: Vec<(String, String)>,
-    #[prop(optional, into)] selected: String,
+    #[prop(into)] options: Signal<Vec<(String, String)>>,
+    #[prop(optional, into)] selected: Signal<String>,
     #[prop(optional)] hint: Option<AnyView>,
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
     let id = state.id(name);
     let first_wrong = state.claim(name);
-    let selected = state.typed(name).unwrap_or(selected);
+    let was_chosen = StoredValue::new(state.chosen(name));
+    let field = id.clone();
+    Effect::new(move |before: Option<String>| {
+        let stored = selected.get();
+        if before.is_some_and(|before| before != stored)
+            && let Some(select) = document().get_element_by_id(&field)
+            && let Some(select) = select.dyn_ref::<HtmlSelectElement>()
+        {
+            follow_stored(select, &stored);
+        }
+        stored
+    });
+    let option = move |option: Memo<(String, String)>| {
+        let value = option.with_untracked(|(value, _)| value.clone());
+        let chosen = was_chosen
+            .get_value()
+            .unwrap_or_else(|| selected.get_untracked());
+        let chosen = value == chosen;
+        view! { <option value=value selected=chosen>{move || option.with(|(_, text)| text.clone())}</option> }
+    };
     view! {
         <div class="field">
             <label for=id.clone()>{label}</label>
@@ -166,10 +192,7 @@ pub fn Select(
                 aria-invalid=state.invalid(name)
                 aria-describedby=state.described_by(name, Vec::new())
             >
-                {options.into_iter().map(|(value, text)| {
-                    let chosen = value == selected;
-                    view! { <option value=value selected=chosen>{text}</option> }
-                }).collect_view()}
+                {live_rows(move || options.get(), |(value, _)| value.clone(), option)}
             </select>
             {hint}
             <FieldError state name/>
@@ -216,7 +239,7 @@ pub fn Radios(
     selected: &'static str,
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
-    let selected = state.typed(name).unwrap_or_else(|| selected.to_owned());
+    let selected = state.chosen(name).unwrap_or_else(|| selected.to_owned());
     let hint_id = format!("{}-hint", state.id(name));
     state.claim(name);
     view! {

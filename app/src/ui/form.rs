@@ -10,16 +10,14 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::{use_location, use_navigate};
 use wasm_bindgen::JsCast;
-use web_sys::{
-    Element, FormData, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlSelectElement,
-    HtmlTextAreaElement, UrlSearchParams,
-};
+use web_sys::{FormData, HtmlElement, HtmlFormElement, UrlSearchParams};
 
+use super::dialog::close_panel;
 use super::flash::flash_for;
 use super::flash::use_flash_outcome;
 use super::guard::{Refresh, search};
 use super::icon::{Icon, icon};
-use super::script::method;
+use super::snapshot::FormSnapshot;
 use super::status::{Said, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use super::view::view;
@@ -37,24 +35,31 @@ pub struct FormState {
     pub outcome: RwSignal<Option<Outcome>>,
     pub busy: RwSignal<bool>,
     typed: StoredValue<Vec<(String, String)>>,
+    /// What was chosen: as what was typed, and kept beyond where a form that is emptied was accepted.
+    chosen: StoredValue<Vec<(String, String)>>,
     /// The fields that show their own errors.
     fields: StoredValue<Vec<&'static str>>,
 }
 
 impl FormState {
-    fn new(action: &str, key: &str) -> Self {
+    fn new(action: &str, key: &str, clear: bool) -> Self {
         let flash = flash_for(action, key);
         let prefix = format!("{}-{key}", action.trim_start_matches("/fn/"));
         let outcome = flash.as_ref().map(|flash| flash.outcome.clone());
-        let typed = flash
-            .filter(|flash| flash.outcome.as_ref().map_or(true, |done| done.keep))
-            .map(|flash| flash.typed)
-            .unwrap_or_default();
+        let stays = outcome.as_ref().is_some_and(|outcome| match outcome {
+            // Where a part was refused, the rest of the form is how it was asked for.
+            Ok(done) => done.keep || done.results.iter().any(|line| !line.good),
+            Err(_) => true,
+        });
+        let posted = flash.map(|flash| flash.typed).unwrap_or_default();
+        let typed = if stays { posted.clone() } else { Vec::new() };
+        let chosen = if stays || clear { posted } else { Vec::new() };
         Self {
             prefix: StoredValue::new(prefix.trim_end_matches('-').to_owned()),
             outcome: RwSignal::new(outcome),
             busy: RwSignal::new(false),
             typed: StoredValue::new(typed),
+            chosen: StoredValue::new(chosen),
             fields: StoredValue::new(Vec::new()),
         }
     }
@@ -121,15 +126,16 @@ impl FormState {
         })
     }
 
+    /// What was chosen among several before the page was loaded anew, without script.
+    pub fn chosen(self, name: &str) -> Option<String> {
+        self.chosen
+            .with_value(|chosen| first_value(chosen, &posted_name(name)))
+    }
+
     /// What was typed before the page was loaded anew, without script.
     pub fn typed(self, name: &str) -> Option<String> {
-        let posted = posted_name(name);
-        self.typed.with_value(|typed| {
-            typed
-                .iter()
-                .find(|(field, _)| *field == posted)
-                .map(|(_, value)| value.clone())
-        })
+        self.typed
+            .with_value(|typed| first_value(typed, &posted_name(name)))
     }
 
     /// Of several things that were asked for at once, those that were refused.
@@ -147,6 +153,13 @@ impl FormState {
             _ => None,
         })
     }
+}
+
+fn first_value(fields: &[(String, String)], posted: &str) -> Option<String> {
+    fields
+        .iter()
+        .find(|(field, _)| field == posted)
+        .map(|(_, value)| value.clone())
 }
 
 pub fn posted_name(name: &str) -> String {
@@ -196,12 +209,12 @@ pub fn Form(
     /// Ask before what was typed here is left unsaved.
     #[prop(optional)]
     guard: bool,
-    /// Empty the form once it was accepted, instead of keeping what it holds.
+    /// Empty the form's text once it was accepted, instead of keeping what it holds. What was chosen stays chosen.
     #[prop(optional)]
     clear: bool,
     children: Children,
 ) -> impl IntoView {
-    let state = FormState::new(action, &key);
+    let state = FormState::new(action, &key, clear);
     let location = use_location();
     let back = move || {
         format!(
@@ -228,6 +241,7 @@ pub fn Form(
         let Some(body) = body_of(&form, &event) else {
             return;
         };
+        let posted = FormSnapshot::of(&form);
         // What leads elsewhere leaves behind what stands in other forms: asked before, as afterwards it is done.
         if reload && !may_leave_but_for(Some(&form)) {
             return;
@@ -242,9 +256,9 @@ pub fn Form(
             let leaves = reload && location.is_some();
             if let Ok(done) = &outcome {
                 if !done.keep {
-                    settle(&form, clear);
+                    posted.settle(&form, clear);
                 }
-                close_popover(&form);
+                close_around(&form);
                 if leaves {
                     keep_for_next_page(&done.message);
                 } else {
@@ -284,6 +298,7 @@ pub fn Form(
             data-guard=guard.then_some("true")
             novalidate=true
             on:submit=on_submit
+            on:reset=move |_| state.outcome.set(None)
         >
             <input type="hidden" name="_back" value=back/>
             <input type="hidden" name="_form" value=key/>
@@ -367,50 +382,10 @@ fn failed(error: AppError) -> Answer {
     }
 }
 
-/// Makes what was saved the form's new resting state, so that it counts as untouched. Passwords are emptied, and what
-/// does not count yet goes back to what is stored.
-fn settle(form: &HtmlFormElement, clear: bool) {
-    if !clear {
-        let elements = form.elements();
-        for index in 0..elements.length() {
-            let Some(element) = elements.item(index) else {
-                continue;
-            };
-            if let Some(input) = element.dyn_ref::<HtmlInputElement>()
-                && input.type_() != "password"
-                && !input.has_attribute(NOT_YET)
-            {
-                input.set_default_value(&input.value());
-                input.set_default_checked(input.checked());
-            } else if let Some(area) = element.dyn_ref::<HtmlTextAreaElement>() {
-                let _ = area.set_default_value(&area.value());
-            } else if let Some(select) = element.dyn_ref::<HtmlSelectElement>() {
-                choose_by_default(select);
-            }
-        }
-    }
-    form.reset();
-}
-
-/// Makes what is chosen what a reset chooses.
-fn choose_by_default(select: &HtmlSelectElement) {
-    let Ok(options) = select.query_selector_all("option") else {
-        return;
-    };
-    let chosen = u32::try_from(select.selected_index()).ok();
-    for index in 0..options.length() {
-        let option = options.get(index);
-        if let Some(option) = option.as_ref().and_then(|node| node.dyn_ref::<Element>()) {
-            let _ = option.toggle_attribute_with_force("selected", chosen == Some(index));
-        }
-    }
-}
-
-/// A form in a popover has done its work when it is accepted.
-fn close_popover(form: &HtmlFormElement) {
-    if let Ok(Some(popover)) = form.closest("[popover]") {
-        // Throws when it is closed already, which is as good.
-        method(&popover, "hidePopover", &[]);
+/// A form in a dialog or a popover has done its work when it is accepted.
+fn close_around(form: &HtmlFormElement) {
+    if let Ok(Some(panel)) = form.closest("dialog, [popover]") {
+        close_panel(&panel);
     }
 }
 

@@ -2,15 +2,9 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_location;
 
 use super::icon::{Icon, icon};
 use super::view::view;
-
-/// The id of a popover, fit for HTML: `link` and `inv_01…` give `link-inv_01…`.
-pub fn popover_id(what: &str, key: &str) -> String {
-    format!("{what}-{key}")
-}
 
 #[component]
 pub fn PageHeader(
@@ -62,26 +56,6 @@ pub fn Card(
             </div>
             {children()}
         </section>
-    }
-}
-
-/// A panel that a button opens by `popovertarget`, with script and without. `open` lets it stand open from the start:
-/// after a form in it was refused without script, what is wrong could not be seen otherwise.
-#[component]
-pub fn Dialog(
-    id: String,
-    title: String,
-    #[prop(optional)] open: bool,
-    children: Children,
-) -> impl IntoView {
-    let here = use_location().pathname;
-    let name = title.clone();
-    view! {
-        <div class="dialog" popover=(!open).then_some("auto") id=id role="dialog" aria-label=name>
-            <h3 class="dialog-title">{title}</h3>
-            {children()}
-            {open.then(|| view! { <p class="dialog-actions"><a href=move || here.get() rel="external">"Close"</a></p> })}
-        </div>
     }
 }
 

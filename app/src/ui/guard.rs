@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::first::first_answer;
 use super::form::is_posting;
-use super::journey::arrive;
+use super::journey::{arrive, keeping_focus};
 use super::live::Live;
 use super::view::view;
 use crate::call::{Answer, Call, Calling, ask, read};
@@ -140,7 +140,7 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
             }
             match answer {
                 Ok(answer) if *shown.borrow() != answer => {
-                    apply(&answer);
+                    keeping_focus(|| apply(&answer));
                     *shown.borrow_mut() = answer;
                 }
                 // Signed out, removed, deleted: the server knows what to show instead.

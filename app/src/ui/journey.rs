@@ -1,4 +1,4 @@
-//! From one page to the next without loading: menus close, the focus follows, and a place on the page that the address
+//! From one page to the next without loading: menus and dialogs close, the focus follows, and a place on the page that the address
 //! names (`#change-password`) is gone to once it is there.
 
 use std::cell::Cell;
@@ -8,9 +8,9 @@ use leptos_router::hooks::use_location;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
+use super::dialog::close_panel;
 use super::flash::forgetting_flash;
 use super::guard::search;
-use super::script::method;
 use super::unsaved::shows;
 
 /// Marks the place that was gone to. (`:target` knows only of pages that were loaded.)
@@ -91,6 +91,37 @@ fn go_to(place: &str) -> bool {
     true
 }
 
+/// Changes what is on the page. If that takes away what had the focus, it goes to the part of the page around: left to
+/// itself it would be at the beginning of the document.
+pub fn keeping_focus(change: impl FnOnce()) {
+    let held = document().active_element();
+    let mut around = Vec::new();
+    let mut next = held.clone();
+    while let Some(element) = next {
+        next = element.parent_element();
+        if element.matches("section, main").unwrap_or(false) {
+            around.push(element);
+        }
+    }
+    change();
+    let Some(held) = held.filter(|_| !around.is_empty()) else {
+        return;
+    };
+    // After the page is drawn.
+    request_animation_frame(move || {
+        let nowhere = document()
+            .active_element()
+            .is_none_or(|element| element.tag_name() == "BODY");
+        if nowhere
+            && !held.is_connected()
+            && let Some(part) = around.iter().find(|part| part.is_connected())
+        {
+            let _ = part.set_attribute("tabindex", "-1");
+            focus(part);
+        }
+    });
+}
+
 fn focus(element: &Element) {
     if let Some(element) = element.dyn_ref::<HtmlElement>() {
         let _ = element.focus();
@@ -98,12 +129,14 @@ fn focus(element: &Element) {
 }
 
 fn close_popovers() {
-    let Ok(open) = document().query_selector_all(":popover-open") else {
+    let Ok(open) = document().query_selector_all(":popover-open, dialog:modal") else {
         return;
     };
     for index in 0..open.length() {
-        if let Some(popover) = open.get(index) {
-            method(&popover, "hidePopover", &[]);
+        if let Some(node) = open.get(index)
+            && let Some(panel) = node.dyn_ref::<Element>()
+        {
+            close_panel(panel);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod command_palette;
 mod copy;
+mod dialog;
 mod field;
 mod first;
 mod flash;
@@ -16,6 +17,7 @@ mod place;
 mod rows;
 mod script;
 mod secret;
+mod snapshot;
 mod status;
 mod switch;
 mod time;
@@ -24,13 +26,14 @@ mod view;
 
 pub use command_palette::{Asked, Command, CommandPalette, PaletteDialog, Target};
 pub use copy::CopyLink;
+pub use dialog::{CancelDialog, Dialog, OpenDialog, dialog_id, provide_dialogs};
 pub use field::{
     Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, Submit, TextArea,
     Username,
 };
 pub use flash::{provide_flash, use_flash_outcome};
 pub use form::{Form, use_typed, was_refused};
-pub use frame::{Avatar, Badge, Card, Dialog, Doorway, Empty, PageHeader, popover_id};
+pub use frame::{Avatar, Badge, Card, Doorway, Empty, PageHeader};
 pub use guard::{
     Data, ErrorPage, PageSkeleton, WithinMain, guarded, percent_encode, provide_refresh, search,
 };
@@ -39,7 +42,7 @@ pub use journey::Journey;
 pub use later::later;
 pub use live::{Live, connect_live, provide_live};
 pub use place::{last_part, use_asked, use_slug};
-pub use rows::rows;
+pub use rows::{live_rows, rows};
 pub use secret::{NewSecret, forget_secret_on_leaving};
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;

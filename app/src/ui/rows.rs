@@ -20,16 +20,50 @@ where
 {
     drawn(Box::new(move || {
         let draw = |item: T| -> Row {
-            let mut hasher = DefaultHasher::new();
-            item.hash(&mut hasher);
+            let key = hash(&item);
             let view = view.clone();
-            (hasher.finish(), Arc::new(move || view(item.clone())))
+            (key, Arc::new(move || view(item.clone())))
         };
         items().into_iter().map(draw).collect()
     }))
 }
 
-/// The part of [`rows`] that is the same for every list, and so is compiled once.
+/// Draws each item by `view`, for rows in which something can be typed, chosen or opened. `key` tells them apart: as
+/// long as there is an item of its key, a row stays, and what changes reaches it by its signal.
+pub fn live_rows<T, K>(
+    items: impl Fn() -> Vec<T> + Clone + Send + Sync + 'static,
+    key: fn(&T) -> K,
+    view: impl Fn(Memo<T>) -> AnyView + Clone + Send + Sync + 'static,
+) -> AnyView
+where
+    T: Clone + PartialEq + Send + Sync + 'static,
+    K: Hash + 'static,
+{
+    drawn(Box::new(move || {
+        let draw = |item: T| -> Row {
+            let of_row = hash(&key(&item));
+            let (items, view) = (items.clone(), view.clone());
+            let draw = move || {
+                let (items, first) = (items.clone(), item.clone());
+                view(Memo::new(move |before: Option<&T>| {
+                    let now = items().into_iter().find(|item| hash(&key(item)) == of_row);
+                    // While it is going, it stays what it was.
+                    now.unwrap_or_else(|| before.unwrap_or(&first).clone())
+                }))
+            };
+            (of_row, Arc::new(draw))
+        };
+        items().into_iter().map(draw).collect()
+    }))
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The part that is the same for every list, and so is compiled once.
 fn drawn(each: Box<dyn Fn() -> Vec<Row> + Send + Sync>) -> AnyView {
     view! { <For each key=|row| row.0 children=|row| (row.1)()/> }.into_any()
 }

@@ -47,11 +47,20 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(js_sys::Date::now() as i64)
 }
 
+/// When something happened; or with `ahead`, when something is to happen. Which of the two it is says whoever shows it,
+/// not the clock: that of the page stands still between two looks, and may lag behind the one that wrote the moment.
 #[component]
-pub fn Time(at: Timestamp) -> impl IntoView {
+pub fn Time(at: Timestamp, #[prop(optional)] ahead: bool) -> impl IntoView {
     let Clock(now) = expect_context();
+    let text = move || {
+        if ahead {
+            at.relative_to(now.get())
+        } else {
+            at.ago(now.get())
+        }
+    };
     view! {
-        <time on:mouseover=move |event| say_locally(&event, at) datetime=at.rfc3339() title=at.exact()>{move || at.relative_to(now.get())}</time>
+        <time on:mouseover=move |event| say_locally(&event, at) datetime=at.rfc3339() title=at.exact()>{text}</time>
     }
 }
 

@@ -37,7 +37,7 @@ fn account(data: Data<AccountView>) -> impl IntoView {
                         <p>
                             <strong>{pending.email.to_string()}</strong>" waits for its confirmation. "
                             "Until then you sign in with your present address. The link expires "
-                            <Time at=pending.expires_at/>"."
+                            <Time at=pending.expires_at ahead=true/>"."
                         </p>
                         <div class="row">
                             <Form action=ResendEmailChange::PATH class="inline-form">

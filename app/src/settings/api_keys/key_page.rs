@@ -8,11 +8,13 @@ use super::api::{LoadApiKey, NarrowApiKey, RenameApiKey};
 use super::model::{KeyView, RequestRow, Status};
 use super::page::{curl, remarks};
 use super::panels::{Around, actions, finish, last_use, mode_badge, status_badge};
+use crate::catalog::Scope;
+use crate::domain::Timestamp;
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, NewSecret,
-    PageHeader, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows, use_asked,
-    use_slug, view,
+    PageHeader, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, live_rows, rows,
+    use_asked, use_slug, view,
 };
 
 #[component]
@@ -35,8 +37,10 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
         workspace: data.with_untracked(|view| view.workspace),
         ask: Signal::derive(move || data.with(|view| view.ask_password)),
     };
-    // Without its last use, which changes while someone types into a dialog.
-    let row = Memo::new(move |_| data.with(|view| view.key.without_use()));
+    let row = Memo::new(move |_| data.with(|view| view.key.clone()));
+    // What is drawn anew only when this changes: the key is used while someone types.
+    let status = Memo::new(move |_| row.with(|row| row.status));
+    let works = Memo::new(move |_| row.with(|row| row.status.works()));
     let list =
         Signal::derive(move || data.with(|view| format!("/w/{}/settings/api-keys", view.slug)));
     view! {
@@ -48,12 +52,12 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
             text="This is the only time that the whole key is shown. Put it where the old one is."
             command=Callback::new(move |key: String| data.with_untracked(|view| curl(&view.api, &key)))
         />
-        {move || (row.with(|row| row.status) == Status::Rotating).then(|| rotating(data, around, list))}
+        {move || (status.get() == Status::Rotating).then(|| rotating(data, around, list))}
         <Card title="Facts">
             {move || facts(data, list)}
-            <div class="form-actions">{move || row.with(|row| actions(row, around))}</div>
+            <div class="form-actions">{move || actions(row, status.get(), around)}</div>
         </Card>
-        {move || row.with(|row| row.status.works()).then(|| edit(data, around))}
+        {move || works.get().then(|| edit(data, around))}
         {requests(data, list)}
     }
 }
@@ -71,10 +75,10 @@ fn rotating(data: Data<KeyView>, around: Around, list: Signal<String>) -> impl I
                     <p>
                         "This key has a "
                         {view.successor.map(|id| view! { <a href=format!("{}/{id}", list.get())>"successor"</a> })}
-                        {view.key.retires_at.map(|at| view! { " and stops "<Time at/>"." })}
+                        {view.key.retires_at.map(|at| view! { " and stops "<Time at ahead=true/>"." })}
                     </p>
                     {used}
-                    <div class="row">{finish(&view.key, around)}</div>
+                    <div class="row">{finish(view.key.id, around)}</div>
                 </div>
             </div>
         }
@@ -94,7 +98,7 @@ fn facts(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
         " ",
         status_badge(key.status),
         " ",
-        remarks(&key),
+        remarks(key.unused, key.idle_scopes),
     );
     view! {
         <dl class="facts">
@@ -103,7 +107,7 @@ fn facts(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
             <dt>"Created"</dt><dd><Time at=key.created_at/>" by "{key.created_by.clone()}</dd>
             <dt>"Last used"</dt><dd>{last_use(key.last_used.clone())}</dd>
             <dt>"Expires"</dt><dd>{match key.expires_at {
-                Some(at) => view! { <Time at/>" ("{at.exact()}")" }.into_any(),
+                Some(at) => view! { <Time at ahead=key.status != Status::Expired/>" ("{at.exact()}")" }.into_any(),
                 None => "Never".into_any(),
             }}</dd>
             <dt>"Allowed from"</dt><dd>{networks}</dd>
@@ -118,7 +122,6 @@ fn facts(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
 fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
     let id = StoredValue::new(data.with_untracked(|view| view.key.id.to_string()));
     let name = Signal::derive(move || data.with(|view| view.key.name.clone()));
-    let scopes = Memo::new(move |_| data.with(|view| view.scopes.clone()));
     view! {
         <Card title="Edit" text="Where the key is used, nothing has to change for this.">
             <Form action=RenameApiKey::PATH guard=true>
@@ -135,13 +138,7 @@ fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
                 <fieldset class="scopes">
                     <legend class="visually-hidden">"Scopes to keep"</legend>
                     <div class="scope-group">
-                        {move || scopes.get().into_iter().map(|(scope, used)| {
-                            let hint = match used {
-                                Some(at) => view! { <p class="hint">"last used "<Time at/></p> }.into_any(),
-                                None => view! { <p class="hint"><Badge tone="neutral">"never used"</Badge></p> }.into_any(),
-                            };
-                            view! { <Checkbox name="scopes" value=scope.as_str() label=scope.label() checked=true hint/> }
-                        }).collect_view()}
+                        {live_rows(move || data.with(|view| view.scopes.clone()), |(scope, _)| scope.as_str(), kept)}
                     </div>
                     <GroupError name="scopes"/>
                 </fieldset>
@@ -149,6 +146,17 @@ fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
             </Form>
         </Card>
     }
+}
+
+/// A scope that the key has, to be unchecked.
+fn kept(scope: Memo<(Scope, Option<Timestamp>)>) -> AnyView {
+    let (value, label) = scope.with_untracked(|(scope, _)| (scope.as_str(), scope.label()));
+    let used = move || match scope.with(|(_, used)| *used) {
+        Some(at) => view! { <p class="hint">"last used "<Time at/></p> }.into_any(),
+        None => view! { <p class="hint"><Badge tone="neutral">"never used"</Badge></p> }.into_any(),
+    };
+    view! { <Checkbox name="scopes" value=value label=label checked=true hint=used.into_any()/> }
+        .into_any()
 }
 
 fn requests(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {

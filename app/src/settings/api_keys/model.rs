@@ -298,15 +298,6 @@ pub struct KeyRow {
 }
 
 impl KeyRow {
-    /// The same row but for its last use.
-    #[must_use]
-    pub fn without_use(&self) -> Self {
-        Self {
-            last_used: None,
-            ..self.clone()
-        }
-    }
-
     /// What can be shown of it: `wh_live_Ab12…x9Yz`.
     pub fn hidden(&self) -> String {
         format!("{}…{}", self.start, self.end)

@@ -9,10 +9,11 @@ pub use super::key_page::ApiKeyPage;
 use super::model::{Filter, KeyRow, KeysView, Status};
 use super::panels::{Around, actions, finish, last_use, mode_badge, scope_tags, status_badge};
 use crate::catalog::Mode;
+use crate::domain::{ApiKeyId, Timestamp};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Data, Empty, Icon, NewSecret, PageHeader, Time, forget_secret_on_leaving, guarded,
-    icon, rows, use_asked, use_slug, view,
+    icon, live_rows, use_asked, use_slug, view,
 };
 
 #[component]
@@ -119,9 +120,10 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
                                 <th scope="col">"Name"</th><th scope="col">"Scopes"</th><th scope="col">"Created by"</th>
                                 <th scope="col">"Last used"</th><th scope="col">"Status"</th><td></td>
                             </tr></thead>
-                            <tbody>{rows(
-                                move || data.with(|view| view.keys.iter().map(KeyRow::without_use).collect()),
-                                move |row| key_row(row, data, around, list),
+                            <tbody>{live_rows(
+                                move || data.with(|view| view.keys.clone()),
+                                |row| row.id.to_string(),
+                                move |row| key_row(row, around, list),
                             )}</tbody>
                         </table>
                     </div>
@@ -192,69 +194,77 @@ fn first_steps(data: Data<KeysView>) -> AnyView {
     .into_any()
 }
 
-/// A row is drawn anew when something changes that its buttons depend on. Its last use does so all the time, and has a
-/// signal of its own: a dialog that is open over the row stays so.
-fn key_row(row: KeyRow, data: Data<KeysView>, around: Around, list: Signal<String>) -> AnyView {
-    let id = row.id;
-    let used = Memo::new(move |_| {
-        data.with(|view| {
-            let row = view.keys.iter().find(|row| row.id == id);
-            row.and_then(|row| row.last_used.clone())
+fn key_row(row: Memo<KeyRow>, around: Around, list: Signal<String>) -> AnyView {
+    let (id, mode, created_at) = row.with_untracked(|row| (row.id, row.mode, row.created_at));
+    let hidden = row.with_untracked(KeyRow::hidden);
+    let status = Memo::new(move |_| row.with(|row| row.status));
+    let name = Memo::new(move |_| row.with(|row| row.name.clone()));
+    let scopes = Memo::new(move |_| row.with(|row| row.scopes.clone()));
+    let created_by = Memo::new(move |_| row.with(|row| row.created_by.clone()));
+    let used = Memo::new(move |_| row.with(|row| row.last_used.clone()));
+    let remarked = Memo::new(move |_| row.with(|row| (row.unused, row.idle_scopes)));
+    let ends = Memo::new(move |_| row.with(|row| (row.status, row.retires_at, row.expires_at)));
+    let edit = move || {
+        status.get().works().then(|| {
+            view! {
+                <a class="icon-button" href=move || format!("{}/{id}#edit", list.get()) aria-label="Edit" title="Edit">
+                    {icon(Icon::Pencil)}
+                </a>
+            }
         })
-    });
-    let buttons = actions(&row, around);
-    let edit = row.status.works().then(|| {
-        view! {
-            <a class="icon-button" href=move || format!("{}/{id}#edit", list.get()) aria-label="Edit" title="Edit">
-                {icon(Icon::Pencil)}
-            </a>
-        }
-    });
-    let hidden = row.hidden();
-    let remarks = remarks(&row);
-    let ending = ending(&row, around);
+    };
+    let remarks = move || {
+        let (unused, idle_scopes) = remarked.get();
+        remarks(unused, idle_scopes)
+    };
     view! {
-        <tr data-status=row.status.as_str()>
+        <tr data-status=move || status.get().as_str()>
             <th scope="row" data-label="Name">
-                <a href=move || format!("{}/{id}", list.get())>{row.name}</a>" "{mode_badge(row.mode)}
+                <a href=move || format!("{}/{id}", list.get())>{move || name.get()}</a>" "{mode_badge(mode)}
                 <code class="key-hidden">{hidden}</code>
                 {remarks}
             </th>
-            <td data-label="Scopes">{scope_tags(row.scopes)}</td>
-            <td data-label="Created by">{row.created_by}<span class="muted small key-from"><Time at=row.created_at/></span></td>
+            <td data-label="Scopes">{move || scope_tags(scopes.get())}</td>
+            <td data-label="Created by">{move || created_by.get()}<span class="muted small key-from"><Time at=created_at/></span></td>
             <td data-label="Last used">{move || last_use(used.get())}</td>
-            <td data-label="Status">{status_badge(row.status)}{ending}</td>
-            <td class="actions">{edit}{buttons}</td>
+            <td data-label="Status">{move || status_badge(status.get())}{move || ending(id, ends.get(), around)}</td>
+            <td class="actions">{edit}{move || actions(row, status.get(), around)}</td>
         </tr>
     }
     .into_any()
 }
 
-/// When a key ends: by its date, or because it is being rotated, which can be ended now.
-fn ending(row: &KeyRow, around: Around) -> AnyView {
-    let (word, at) = match row.status {
-        Status::Rotating => ("stops ", row.retires_at),
-        Status::Active => ("expires ", row.expires_at),
-        Status::Expired => ("", row.expires_at),
-        Status::Retired => ("", row.retires_at),
-        Status::Revoked => ("", None),
+/// When a key ends: by its date, or because it is being rotated, which can be ended now. `ends`: its status, when it
+/// retires and when it expires.
+fn ending(
+    key: ApiKeyId,
+    ends: (Status, Option<Timestamp>, Option<Timestamp>),
+    around: Around,
+) -> AnyView {
+    let (status, retires_at, expires_at) = ends;
+    let (word, at, ahead) = match status {
+        Status::Rotating => ("stops ", retires_at, true),
+        Status::Active => ("expires ", expires_at, true),
+        Status::Expired => ("", expires_at, false),
+        Status::Retired => ("", retires_at, false),
+        Status::Revoked => ("", None, false),
     };
     view! {
-        {at.map(|at| view! { <span class="muted small key-from">{word}<Time at/></span> })}
-        {(row.status == Status::Rotating).then(|| finish(row, around))}
+        {at.map(|at| view! { <span class="muted small key-from">{word}<Time at ahead/></span> })}
+        {(status == Status::Rotating).then(|| finish(key, around))}
     }
     .into_any()
 }
 
 /// What someone who tidies up should know of a key.
-pub fn remarks(row: &KeyRow) -> AnyView {
-    let idle = match row.idle_scopes {
+pub fn remarks(unused: bool, idle_scopes: u32) -> AnyView {
+    let idle = match idle_scopes {
         0 => None,
         1 => Some("1 scope never used".to_owned()),
         n => Some(format!("{n} scopes never used")),
     };
     view! {
-        {row.unused.then(|| view! { <Badge tone="warning">"Not used for 90 days"</Badge> })}
+        {unused.then(|| view! { <Badge tone="warning">"Not used for 90 days"</Badge> })}
         {idle.map(|text| view! { <Badge tone="neutral">{text}</Badge> })}
     }
     .into_any()

@@ -6,10 +6,10 @@ use server_fn::ServerFn;
 use super::api::{FinishApiKeyRotation, RevokeApiKey, RotateApiKey};
 use super::model::{Grace, KeyRow, Status};
 use crate::catalog::{Mode, Scope};
-use crate::domain::{Timestamp, WorkspaceId};
+use crate::domain::{ApiKeyId, Timestamp, WorkspaceId};
 use crate::ui::{
-    Badge, CurrentPassword, Dialog, Field, Form, Hidden, Icon, Select, Submit, Time, icon,
-    popover_id, view, was_refused,
+    Badge, CancelDialog, CurrentPassword, Dialog, Field, Form, Hidden, Icon, OpenDialog, Select,
+    Submit, Time, dialog_id, icon, view, was_refused,
 };
 
 /// Where the keys are and whether their changes want a password.
@@ -68,37 +68,36 @@ pub fn scope_tags(scopes: Vec<Scope>) -> AnyView {
     .into_any()
 }
 
-/// The buttons of a key that still works.
-pub fn actions(row: &KeyRow, around: Around) -> AnyView {
-    match row.status {
+/// The buttons of a key that still works. Its status is told apart: a dialog that is open stays so as long as the key
+/// can still be rotated or revoked, whatever else changes.
+pub fn actions(row: Memo<KeyRow>, status: Status, around: Around) -> AnyView {
+    match status {
         Status::Active => (rotate(row, around), revoke(row, around)).into_any(),
         Status::Rotating | Status::Expired => revoke(row, around),
         Status::Retired | Status::Revoked => ().into_any(),
     }
 }
 
-fn rotate(row: &KeyRow, around: Around) -> AnyView {
-    let id = row.id.to_string();
-    let panel = popover_id("rotate", &id);
+fn rotate(row: Memo<KeyRow>, around: Around) -> AnyView {
+    let id = row.with_untracked(|row| row.id.to_string());
+    let dialog = dialog_id("rotate", &id);
     let open = was_refused(RotateApiKey::PATH, &id);
-    let title = format!("Rotate {}", row.name);
+    let title = Signal::derive(move || row.with(|row| format!("Rotate {}", row.name)));
     let grace: Vec<(String, String)> = Grace::ALL
         .map(|grace| (grace.to_string(), grace.label().to_owned()))
         .to_vec();
     view! {
-        <button type="button" class="icon-button" popovertarget=panel.clone() aria-label="Rotate" title="Rotate">
-            {icon(Icon::RotateCw)}
-        </button>
-        <Dialog id=panel title open>
+        <OpenDialog dialog=dialog.clone() class="icon-button" label="Rotate">{icon(Icon::RotateCw)}</OpenDialog>
+        <Dialog id=dialog title open>
             <p class="dialog-text">
                 "A new key with the same settings takes over. Put it where the old one is, then let the old one stop."
             </p>
             <Form action=RotateApiKey::PATH key=id.clone()>
                 <Hidden name="form[workspace]" value=around.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.clone()/>
-                <Select name="grace" label="Old key" options=grace selected="day"/>
+                <Select name="grace" label="Old key" options=grace selected="day".to_owned()/>
                 <CurrentPassword ask=around.ask/>
-                <div class="dialog-actions"><Submit>"Rotate Key"</Submit></div>
+                <div class="dialog-actions"><CancelDialog/><Submit>"Rotate Key"</Submit></div>
             </Form>
         </Dialog>
     }
@@ -106,8 +105,8 @@ fn rotate(row: &KeyRow, around: Around) -> AnyView {
 }
 
 /// Ends a rotation before its time.
-pub fn finish(row: &KeyRow, around: Around) -> AnyView {
-    let id = row.id.to_string();
+pub fn finish(key: ApiKeyId, around: Around) -> AnyView {
+    let id = key.to_string();
     view! {
         <Form action=FinishApiKeyRotation::PATH class="inline-form" key=id.clone()>
             <Hidden name="workspace" value=around.workspace.to_string()/>
@@ -118,17 +117,15 @@ pub fn finish(row: &KeyRow, around: Around) -> AnyView {
     .into_any()
 }
 
-fn revoke(row: &KeyRow, around: Around) -> AnyView {
-    let id = row.id.to_string();
-    let panel = popover_id("revoke", &id);
+fn revoke(row: Memo<KeyRow>, around: Around) -> AnyView {
+    let id = row.with_untracked(|row| row.id.to_string());
+    let dialog = dialog_id("revoke", &id);
     let open = was_refused(RevokeApiKey::PATH, &id);
-    let hint = format!("It is {}", row.name);
-    let title = format!("Revoke {}?", row.name);
+    let hint = Signal::derive(move || row.with(|row| format!("It is {}", row.name)));
+    let title = Signal::derive(move || row.with(|row| format!("Revoke {}?", row.name)));
     view! {
-        <button type="button" class="icon-button" popovertarget=panel.clone() aria-label="Revoke" title="Revoke">
-            {icon(Icon::Ban)}
-        </button>
-        <Dialog id=panel title open>
+        <OpenDialog dialog=dialog.clone() class="icon-button" label="Revoke">{icon(Icon::Ban)}</OpenDialog>
+        <Dialog id=dialog title open>
             <p class="dialog-text">
                 "Whatever uses this key is refused at once, and there is no way back. The key stays in the list for the record."
             </p>
@@ -136,7 +133,7 @@ fn revoke(row: &KeyRow, around: Around) -> AnyView {
                 <Hidden name="form[workspace]" value=around.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.clone()/>
                 <Field name="name" label="Type the name to confirm" hint/>
-                <div class="dialog-actions"><Submit class="button button-danger">"Revoke Key"</Submit></div>
+                <div class="dialog-actions"><CancelDialog/><Submit class="button button-danger">"Revoke Key"</Submit></div>
             </Form>
         </Dialog>
     }

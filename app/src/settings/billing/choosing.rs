@@ -8,7 +8,7 @@ use super::page::callout;
 use crate::billing::model::{SubscriptionStatus, Terms};
 use crate::catalog::Plan;
 use crate::domain::{Money, WorkspaceId, grouped};
-use crate::ui::{Badge, Card, Dialog, Form, Hidden, Icon, Submit, view};
+use crate::ui::{Badge, CancelDialog, Card, Dialog, Form, Hidden, Icon, Submit, view, was_refused};
 use server_fn::ServerFn;
 
 /// What would come of a choice, and the button that makes it.
@@ -165,6 +165,9 @@ pub fn plans(view: &BillingView) -> AnyView {
     .into_any()
 }
 
+/// The dialog that asks before CDR Mode is turned on or off.
+const CDR: &str = "cdr-dialog";
+
 /// CDR Mode: whether it is on, and what it costs. It is money, so its switch asks before it flips.
 pub fn cdr_mode(view: &BillingView) -> AnyView {
     let cdr = &view.cdr_mode;
@@ -212,7 +215,7 @@ pub fn cdr_mode(view: &BillingView) -> AnyView {
             </div>
             <p class="cdr-state">
                 <button type="button" class="switch" role="switch" aria-checked=on.to_string() aria-label=label
-                    aria-describedby="cdr-price" popovertarget="cdr-dialog" disabled=disabled></button>
+                    aria-describedby="cdr-price" aria-haspopup="dialog" commandfor=CDR command="show-modal" popovertarget=CDR disabled=disabled></button>
                 <span>{said}</span>
             </p>
             {dialog}
@@ -247,9 +250,9 @@ fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyV
     };
     let terms = preview.terms.clone();
     view! {
-        <Dialog id="cdr-dialog".to_owned() title=title>
-            <p>{text}</p>
-            <div class="form-actions">{choice("cdr", workspace, terms, today, label)}</div>
+        <Dialog id=CDR title open=was_refused(ChoosePlan::PATH, "cdr")>
+            <p class="dialog-text">{text}</p>
+            <div class="dialog-actions"><CancelDialog/>{choice("cdr", workspace, terms, today, label)}</div>
         </Dialog>
     }
     .into_any()
@@ -259,9 +262,9 @@ fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyV
 fn keep_on(workspace: WorkspaceId, name: &str, terms: Terms) -> AnyView {
     let (title, label) = (format!("Keep {name} on?"), format!("Keep {name}"));
     view! {
-        <Dialog id="cdr-dialog".to_owned() title=title>
-            <p>"It is not turned off when the month ends. Nothing is charged today."</p>
-            <div class="form-actions">{choice("cdr", workspace, terms, Money::from_cents(0), label)}</div>
+        <Dialog id=CDR title open=was_refused(ChoosePlan::PATH, "cdr")>
+            <p class="dialog-text">"It is not turned off when the month ends. Nothing is charged today."</p>
+            <div class="dialog-actions"><CancelDialog/>{choice("cdr", workspace, terms, Money::from_cents(0), label)}</div>
         </Dialog>
     }
     .into_any()
@@ -300,9 +303,9 @@ fn with_plan(view: &BillingView) -> Option<AnyView> {
     );
     Some(
         view! {
-            <Dialog id="cdr-dialog".to_owned() title=title>
-                <p>"You see what it costs before you pay."</p>
-                <div class="form-actions">{ask(id, true, label, false)}</div>
+            <Dialog id=CDR title>
+                <p class="dialog-text">"You see what it costs before you pay."</p>
+                <div class="dialog-actions"><CancelDialog/>{ask(id, true, label, false)}</div>
             </Dialog>
         }
         .into_any(),

@@ -11,8 +11,8 @@ use crate::domain::WorkspaceId;
 use crate::live::Topic;
 use crate::payments::notice::outcome;
 use crate::ui::{
-    Badge, Card, Data, Dialog, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon,
-    use_asked, use_slug, view,
+    Badge, CancelDialog, Card, Data, Dialog, Form, Hidden, Icon, OpenDialog, PageHeader, Submit,
+    Time, guarded, icon, use_asked, use_slug, view, was_refused,
 };
 
 #[component]
@@ -33,12 +33,16 @@ pub fn BillingPage() -> impl IntoView {
 }
 
 fn billing(data: Data<BillingView>, slug: Memo<String>) -> impl IntoView {
+    // What dialogs are about: one that is open stays so, whatever else changes.
+    let ending = Memo::new(move |_| data.with(Ending::of));
+    let subscribed = Memo::new(move |_| data.with(subscription));
     view! {
         {move || data.with(notice)}
         {move || data.with(preview)}
         {move || data.with(current)}
+        {move || ending.get().map(cancel)}
         {move || data.with(plans)}
-        {move || data.with(cdr_mode)}
+        {move || subscribed.with(cdr_mode)}
         {payments(data, slug)}
         {details(data)}
     }
@@ -162,7 +166,11 @@ fn current(view: &BillingView) -> AnyView {
     });
     let resume = (view.is_active() && view.cancelled)
         .then(|| simple(ResumeSubscription::PATH, workspace, "Resume subscription"));
-    let cancel = may_cancel(view).then(|| cancel(workspace, view.is_active(), ends.date()));
+    let cancel = may_cancel(view).then(|| {
+        view! {
+            <OpenDialog dialog=CANCEL>"Cancel subscription"</OpenDialog>
+        }
+    });
     view! {
         <Card title="Current plan">
             <p class="plan-now">
@@ -173,7 +181,7 @@ fn current(view: &BillingView) -> AnyView {
             {owed}
             <dl class="facts">
                 <dt>"Cost"</dt><dd data-testid="plan-price">{cost}</dd>
-                {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd><span data-testid="next-billing-date">{text}</span>" ("<Time at=ends/>")"</dd> })}
+                {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd><span data-testid="next-billing-date">{text}</span>" ("<Time at=ends ahead=true/>")"</dd> })}
                 {balance.map(|amount| view! { <dt>"Paid ahead"</dt><dd>{amount.to_string()}<span class="muted small block">"Taken off the next charges"</span></dd> })}
                 <dt>"Seats"</dt>
                 <dd>{seats}<span class="muted small block">"Members, and invitations that wait"</span></dd>
@@ -205,21 +213,55 @@ fn simple(action: &'static str, workspace: WorkspaceId, label: &'static str) -> 
     .into_any()
 }
 
-fn cancel(workspace: WorkspaceId, active: bool, at: String) -> AnyView {
-    let text = if active {
-        format!(
+/// The subscription alone, without what else stands on the page.
+fn subscription(view: &BillingView) -> BillingView {
+    BillingView {
+        payment: None,
+        preview: None,
+        refusal: None,
+        payments: Vec::new(),
+        seats_used: 0,
+        ..view.clone()
+    }
+}
+
+/// The dialog that asks before a subscription is cancelled.
+const CANCEL: &str = "cancel-subscription";
+
+/// How a subscription ends if it is cancelled now.
+#[derive(Clone, PartialEq)]
+struct Ending {
+    workspace: WorkspaceId,
+    /// When, or nothing if at once.
+    at: Option<String>,
+}
+
+impl Ending {
+    fn of(view: &BillingView) -> Option<Self> {
+        may_cancel(view).then(|| Self {
+            workspace: view.workspace,
+            at: view.is_active().then(|| view.ends_at.date()),
+        })
+    }
+}
+
+fn cancel(ending: Ending) -> AnyView {
+    let text = match ending.at {
+        Some(at) => format!(
             "Everything works until {at}. Then the workspace is frozen: all can be read, and nothing is lost."
-        )
-    } else {
-        "The workspace is frozen at once: all can be read, and nothing is lost.".to_owned()
+        ),
+        None => "The workspace is frozen at once: all can be read, and nothing is lost.".to_owned(),
     };
+    let open = was_refused(CancelSubscription::PATH, "");
     view! {
-        <button type="button" class="button" popovertarget="cancel-subscription">"Cancel subscription"</button>
-        <Dialog id="cancel-subscription".to_owned() title="Cancel the subscription?".to_owned()>
-            <p>{text}</p>
+        <Dialog id=CANCEL title="Cancel the subscription?" open>
+            <p class="dialog-text">{text}</p>
             <Form action=CancelSubscription::PATH reload=true>
-                <Hidden name="workspace" value=workspace.to_string()/>
-                <div class="form-actions"><Submit class="button button-danger">"Cancel subscription"</Submit></div>
+                <Hidden name="workspace" value=ending.workspace.to_string()/>
+                <div class="dialog-actions">
+                    <CancelDialog text="Keep subscription"/>
+                    <Submit class="button button-danger">"Cancel subscription"</Submit>
+                </div>
             </Form>
         </Dialog>
     }

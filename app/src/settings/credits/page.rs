@@ -52,7 +52,7 @@ fn balance(data: Data<CreditsView>) -> AnyView {
         data.with(|view| {
             let renewed = view.renews_at.map(|at| {
                 let then = if view.renews { "), then renewed with the plan" } else { ")" };
-                view! { <span class="muted small block">"Until "{at.date()}" ("<Time at/>{then}</span> }
+                view! { <span class="muted small block">"Until "{at.date()}" ("<Time at ahead=true/>{then}</span> }
             });
             view! { <strong class="tabular">{grouped(view.plan)}</strong>{renewed} }
         })
@@ -94,8 +94,10 @@ fn balance(data: Data<CreditsView>) -> AnyView {
 
 fn packages(data: Data<CreditsView>) -> AnyView {
     let (workspace, may_buy) = data.with_untracked(|view| (view.workspace, view.may_buy));
+    // What is bought is refused in its row: it stays when the balance changes.
+    let sold = Memo::new(move |_| data.with(|view| view.packages.clone()));
     let rows = move || {
-        data.with(|view| view.packages.clone())
+        sold.get()
             .into_iter()
             .map(|(package, discount)| {
                 let discount = discount.map_or("—".to_owned(), |percent| format!("{percent}%"));
@@ -198,7 +200,7 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
         if !shown.get() {
             return ().into_any();
         }
-        let (now, packages) = data.with_untracked(|view| (view.top_up.now, view.packages.clone()));
+        let packages = data.with_untracked(|view| view.packages.clone());
         let mut options = vec![(String::new(), "Off".to_owned())];
         options.extend(packages.into_iter().map(|(package, _)| {
             let text = format!(
@@ -208,7 +210,10 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
             );
             (package.credits.to_string(), text)
         }));
-        let selected = now.map(|now| now.credits.to_string()).unwrap_or_default();
+        let selected = Signal::derive(move || {
+            let now = data.with(|view| view.top_up.now);
+            now.map(|now| now.credits.to_string()).unwrap_or_default()
+        });
         view! {
             <Form action=SetTopUp::PATH key="top-up" guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>

@@ -9,9 +9,9 @@ use super::model::{InvitationRow, MemberRow, MembersView, Status};
 use crate::domain::{Role, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
-    Avatar, Badge, Card, CopyLink, CurrentPassword, Data, Empty, Form, Hidden, Icon, PageHeader,
-    Select, Submit, TextArea, Time, guarded, icon, percent_encode, popover_id, rows, use_asked,
-    use_slug, view,
+    Avatar, Badge, CancelDialog, Card, CopyLink, CurrentPassword, Data, Dialog, Empty, Form,
+    Hidden, Icon, OpenDialog, PageHeader, Select, Submit, TextArea, Time, dialog_id, guarded, icon,
+    live_rows, percent_encode, use_asked, use_slug, view, was_refused,
 };
 
 #[component]
@@ -95,8 +95,9 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl In
                                 <th scope="col">"Name"</th><th scope="col">"Role"</th><th scope="col">"Joined"</th>
                                 <th scope="col">"Last active"</th><td></td>
                             </tr></thead>
-                            <tbody>{rows(
+                            <tbody>{live_rows(
                                 move || data.with(|view| view.members.clone()),
+                                |row| row.id.to_string(),
                                 move |row| member_row(row, workspace),
                             )}</tbody>
                         </table>
@@ -143,6 +144,8 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
 fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
     let workspace = data.with_untracked(|view| view.workspace);
     let nobody = Memo::new(move |_| data.with(|view| view.invitations.is_empty()));
+    // An invitation that is pending expires; the others did, or were accepted.
+    let pending = Memo::new(move |_| data.with(|view| view.status == Status::Pending));
     let tab = move |status: Status| {
         let count = move || {
             data.with(|view| {
@@ -191,9 +194,10 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
                                 <th scope="col">"Email"</th><th scope="col">"Role"</th><th scope="col">"Invited by"</th>
                                 <th scope="col">{when}</th><td></td>
                             </tr></thead>
-                            <tbody>{rows(
+                            <tbody>{live_rows(
                                 move || data.with(|view| view.invitations.clone()),
-                                move |row| invitation_row(row, workspace),
+                                |row| row.id.to_string(),
+                                move |row| invitation_row(row, pending, workspace),
                             )}</tbody>
                         </table>
                     </div>
@@ -208,113 +212,140 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
     }
 }
 
-fn invitation_row(row: InvitationRow, workspace: WorkspaceId) -> AnyView {
-    let id = row.id;
-    let actions = row.link.map(|link| view! {
-        <CopyLink link key=id.to_string() about=row.email.clone()/>
-        <Form action=ResendInvitation::PATH class="inline-form" key=id.to_string()>
-            <Hidden name="workspace" value=workspace.to_string()/>
-            <Hidden name="invitation" value=id.to_string()/>
-            <button class="icon-button" aria-label="Resend" title="Resend">{icon(Icon::RotateCw)}</button>
-        </Form>
-        <Form action=CancelInvitation::PATH class="inline-form" key=id.to_string()>
-            <Hidden name="workspace" value=workspace.to_string()/>
-            <Hidden name="invitation" value=id.to_string()/>
-            <button class="icon-button" aria-label="Cancel" title="Cancel">{icon(Icon::X)}</button>
-        </Form>
-    });
+fn invitation_row(
+    row: Memo<InvitationRow>,
+    pending: Memo<bool>,
+    workspace: WorkspaceId,
+) -> AnyView {
+    let (id, email) = row.with_untracked(|row| (row.id, row.email.clone()));
+    let is_open = Memo::new(move |_| row.with(|row| row.link.is_some()));
+    let link = Signal::derive(move || row.with(|row| row.link.clone().unwrap_or_default()));
+    let at = Memo::new(move |_| row.with(|row| row.at));
+    let about = email.clone();
+    let actions = move || {
+        is_open.get().then(|| view! {
+            <CopyLink link key=id.to_string() about=about.clone()/>
+            <Form action=ResendInvitation::PATH class="inline-form" key=id.to_string()>
+                <Hidden name="workspace" value=workspace.to_string()/>
+                <Hidden name="invitation" value=id.to_string()/>
+                <button class="icon-button" aria-label="Resend" title="Resend">{icon(Icon::RotateCw)}</button>
+            </Form>
+            <Form action=CancelInvitation::PATH class="inline-form" key=id.to_string()>
+                <Hidden name="workspace" value=workspace.to_string()/>
+                <Hidden name="invitation" value=id.to_string()/>
+                <button class="icon-button" aria-label="Cancel" title="Cancel">{icon(Icon::X)}</button>
+            </Form>
+        })
+    };
     view! {
         <tr>
-            <th scope="row" data-label="Email">{row.email}</th>
-            <td data-label="Role"><Badge tone="neutral">{row.role.label()}</Badge></td>
-            <td data-label="Invited by">{row.invited_by}</td>
-            <td data-label="When"><Time at=row.at/></td>
+            <th scope="row" data-label="Email">{email}</th>
+            <td data-label="Role"><Badge tone="neutral">{move || row.with(|row| row.role.label())}</Badge></td>
+            <td data-label="Invited by">{move || row.with(|row| row.invited_by.clone())}</td>
+            <td data-label="When">{move || view! { <Time at=at.get() ahead=pending.get()/> }}</td>
             <td class="actions">{actions}</td>
         </tr>
     }
     .into_any()
 }
 
-fn member_row(row: MemberRow, workspace: WorkspaceId) -> AnyView {
-    let owner = row.role.is_owner().then(|| view! {
-        <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
-    });
-    let name = row.name.clone();
-    let actions = (!row.may_grant.is_empty()).then(|| administer(row.clone(), workspace));
+fn member_row(row: Memo<MemberRow>, workspace: WorkspaceId) -> AnyView {
+    let name = Memo::new(move |_| row.with(|row| row.name.clone()));
+    let role = Memo::new(move |_| row.with(|row| row.role));
+    let email = Memo::new(move |_| row.with(|row| row.email.clone()));
+    let joined_at = Memo::new(move |_| row.with(|row| row.joined_at));
+    let last_active_at = Memo::new(move |_| row.with(|row| row.last_active_at));
+    let is_self = row.with_untracked(|row| row.is_self);
+    let may_administer = Memo::new(move |_| row.with(|row| !row.may_grant.is_empty()));
+    let owner = move || {
+        role.get().is_owner().then(|| view! {
+            <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
+        })
+    };
+    let badge = move || {
+        let role = role.get();
+        let tone = if role <= Role::Admin {
+            "accent"
+        } else {
+            "neutral"
+        };
+        view! { <Badge tone>{role.label()}</Badge> }
+    };
+    let last_active = move || match last_active_at.get() {
+        Some(at) => view! { <Time at/> }.into_any(),
+        None => "—".into_any(),
+    };
     view! {
         <tr>
             <th scope="row" data-label="Name">
                 <span class="person">
-                    <Avatar name=name.clone()/>
+                    {move || view! { <Avatar name=name.get()/> }}
                     <span>
-                        <span class="person-name">{name}{owner}{row.is_self.then_some(" (you)")}</span>
-                        {row.email.clone().map(|email| view! { <span class="muted small">{email}</span> })}
+                        <span class="person-name">{move || name.get()}{owner}{is_self.then_some(" (you)")}</span>
+                        {move || email.get().map(|email| view! { <span class="muted small">{email}</span> })}
                     </span>
                 </span>
             </th>
-            <td data-label="Role"><Badge tone=if row.role <= Role::Admin { "accent" } else { "neutral" }>{row.role.label()}</Badge></td>
-            <td data-label="Joined"><Time at=row.joined_at/></td>
-            <td data-label="Last active">{match row.last_active_at {
-                Some(at) => view! { <Time at/> }.into_any(),
-                None => "—".into_any(),
-            }}</td>
-            <td class="actions">{actions}</td>
+            <td data-label="Role">{badge}</td>
+            <td data-label="Joined">{move || view! { <Time at=joined_at.get()/> }}</td>
+            <td data-label="Last active">{last_active}</td>
+            <td class="actions">{move || may_administer.get().then(|| administer(row, workspace))}</td>
         </tr>
     }
     .into_any()
 }
 
-/// The two icon buttons of a row, each with the panel it opens. A popover opens without script too.
-fn administer(row: MemberRow, workspace: WorkspaceId) -> impl IntoView {
-    let id = row.id;
-    let (role_panel, remove_panel) = (
-        popover_id("role", &id.to_string()),
-        popover_id("remove", &id.to_string()),
-    );
-    let (role_target, remove_target) = (role_panel.clone(), remove_panel.clone());
-    let roles = row.may_grant.iter().map(|role| {
-        let text = format!("{} — {}", role.label(), role.description());
-        (role.to_string(), text)
+/// The two icon buttons of a row, each with the dialog it opens.
+fn administer(row: Memo<MemberRow>, workspace: WorkspaceId) -> impl IntoView {
+    let id = row.with_untracked(|row| row.id.to_string());
+    let (change, remove) = (dialog_id("role", &id), dialog_id("remove", &id));
+    let name = Memo::new(move |_| row.with(|row| row.name.clone()));
+    let role = Signal::derive(move || row.with(|row| row.role.to_string()));
+    let roles = Signal::derive(move || {
+        let option = |role: &Role| {
+            let text = format!("{} — {}", role.label(), role.description());
+            (role.to_string(), text)
+        };
+        row.with(|row| row.may_grant.iter().map(option).collect::<Vec<_>>())
     });
-    let roles = roles.collect::<Vec<_>>();
-    let stops = match row.open_invitations {
-        0 => String::new(),
-        1 => " One open invitation of theirs stops working.".to_owned(),
-        n => format!(" {n} open invitations of theirs stop working."),
+    let loses = move || {
+        let stops = match row.with(|row| row.open_invitations) {
+            0 => String::new(),
+            1 => " One open invitation of theirs stops working.".to_owned(),
+            n => format!(" {n} open invitations of theirs stop working."),
+        };
+        let name = row.with(|row| row.name.clone());
+        format!("{name} loses access at once, in every open window. What they made stays.{stops}")
     };
-    let keys = (!row.keys_made.is_empty()).then(|| {
-        let made = row.keys_made.join(", ");
-        view! { <p class="dialog-text">"API keys that they made go on working: "<strong>{made}</strong></p> }
-    });
-    let name = row.name.clone();
+    let keys = move || {
+        let made = row.with(|row| row.keys_made.join(", "));
+        (!made.is_empty()).then(|| view! { <p class="dialog-text">"API keys that they made go on working: "<strong>{made}</strong></p> })
+    };
+    let change_title = Signal::derive(move || format!("What {} may do", name.get()));
+    let remove_title = Signal::derive(move || format!("Remove {}?", name.get()));
+    let change_refused = was_refused(ChangeRole::PATH, &id);
+    let remove_refused = was_refused(RemoveMember::PATH, &id);
+    let leaving = id.clone();
     view! {
-        <button type="button" class="icon-button" popovertarget=role_target title="Change Role">
-            {icon(Icon::UserCog)}<span class="visually-hidden">"Change Role"</span>
-        </button>
-        <div class="dialog" popover="auto" id=role_panel role="dialog" aria-label=format!("What {name} may do")>
-            <h3 class="dialog-title">{format!("What {name} may do")}</h3>
-            <Form action=ChangeRole::PATH key=id.to_string()>
+        <OpenDialog dialog=change.clone() class="icon-button" label="Change Role">{icon(Icon::UserCog)}</OpenDialog>
+        <Dialog id=change title=change_title open=change_refused>
+            <Form action=ChangeRole::PATH key=id.clone()>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
-                <Hidden name="form[member]" value=id.to_string()/>
-                <Select name="role" label="Change to" options=roles selected=row.role.to_string()/>
+                <Hidden name="form[member]" value=id.clone()/>
+                <Select name="role" label="Change to" options=roles selected=role/>
                 <CurrentPassword hint="Needed where an owner is made or changed, as your sign-in is not fresh"/>
-                <div class="dialog-actions"><Submit>"Save role"</Submit></div>
+                <div class="dialog-actions"><CancelDialog/><Submit>"Save role"</Submit></div>
             </Form>
-        </div>
-        <button type="button" class="icon-button" popovertarget=remove_target aria-label="Remove" title="Remove">
-            {icon(Icon::UserMinus)}
-        </button>
-        <div class="dialog" popover="auto" id=remove_panel role="dialog" aria-label=format!("Remove {name}")>
-            <h3 class="dialog-title">{format!("Remove {name}?")}</h3>
-            <p class="dialog-text">
-                {format!("{name} loses access at once, in every open window. What they made stays.{stops}")}
-            </p>
+        </Dialog>
+        <OpenDialog dialog=remove.clone() class="icon-button" label="Remove">{icon(Icon::UserMinus)}</OpenDialog>
+        <Dialog id=remove title=remove_title open=remove_refused>
+            <p class="dialog-text">{loses}</p>
             {keys}
-            <Form action=RemoveMember::PATH key=id.to_string()>
+            <Form action=RemoveMember::PATH key=leaving.clone()>
                 <Hidden name="workspace" value=workspace.to_string()/>
-                <Hidden name="member" value=id.to_string()/>
-                <div class="dialog-actions"><Submit class="button button-danger">"Remove member"</Submit></div>
+                <Hidden name="member" value=leaving.clone()/>
+                <div class="dialog-actions"><CancelDialog/><Submit class="button button-danger">"Remove member"</Submit></div>
             </Form>
-        </div>
+        </Dialog>
     }
 }

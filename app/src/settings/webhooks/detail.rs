@@ -217,7 +217,7 @@ fn reason(view: &WebhookView) -> Option<AnyView> {
         }
         Status::Enabled => view.blocked_until.map(|until| view! {
             <div class="callout" data-tone="warning">{icon(Icon::Clock)}
-                <p>{view.failures}" attempts in a row failed. The next is made "<Time at=until/>"; what is due meanwhile waits."</p>
+                <p>{view.failures}" attempts in a row failed. The next is made "<Time at=until ahead=true/>"; what is due meanwhile waits."</p>
             </div>
         }.into_any()),
     }
@@ -225,7 +225,8 @@ fn reason(view: &WebhookView) -> Option<AnyView> {
 
 fn deliveries(data: Data<WebhookView>, names: Names, asked: Asked, ask: Signal<bool>) -> AnyView {
     let none = Memo::new(move |_| data.with(|view| view.deliveries.is_empty()));
-    let opened = Memo::new(move |_| data.with(|view| view.opened.clone()));
+    // Another one is drawn anew. The one that is open is not: a password may be typed into it.
+    let opened = Memo::new(move |_| data.with(|view| view.opened.as_ref().map(|opened| opened.id)));
     let tab = move |value: &'static str, label: &'static str| {
         let current = move || (asked.status.get() == value).then_some("page");
         view! { <a class="tab" href=move || asked.with("status", value) aria-current=current>{label}</a> }
@@ -273,7 +274,7 @@ fn deliveries(data: Data<WebhookView>, names: Names, asked: Asked, ask: Signal<b
                     <Submit class="button">"Recover all failed"</Submit>
                 </Form>
             </div>
-            {move || opened.get().map(|delivery| delivery_panel(delivery, names, asked, ask))}
+            {move || opened.get().and_then(|_| delivery_panel(data, names, asked, ask))}
             {move || if none.get() {
                 view! { <Empty mark=Icon::Zap title="No deliveries" text="They appear by themselves as events happen. Press Test to send one now."/> }.into_any()
             } else {
@@ -334,18 +335,40 @@ fn resend(id: DeliveryId, names: Names, class: &'static str) -> AnyView {
 
 /// A delivery, opened: what is sent, and every attempt, newest first.
 fn delivery_panel(
-    delivery: DeliveryView,
+    data: Data<WebhookView>,
     names: Names,
     asked: Asked,
     ask: Signal<bool>,
-) -> AnyView {
-    let id = delivery.id;
-    let status = delivery.status;
-    let attempts = delivery.attempts.into_iter().map(attempt).collect_view();
-    view! {
+) -> Option<AnyView> {
+    let first = data.with_untracked(|view| view.opened.clone())?;
+    let delivery = Memo::new(move |before: Option<&DeliveryView>| {
+        let now = data.with(|view| view.opened.clone());
+        // While it is being closed, it stays what it was.
+        now.unwrap_or_else(|| before.unwrap_or(&first).clone())
+    });
+    let (id, event, event_type, body) = delivery.with_untracked(|delivery| {
+        let DeliveryView {
+            id,
+            event,
+            event_type,
+            body,
+            ..
+        } = delivery.clone();
+        (id, event, event_type, body)
+    });
+    let status = move || delivery.with(|delivery| delivery.status);
+    let next = move || {
+        let at = delivery.with(|delivery| delivery.next_attempt_at);
+        at.map(|at| view! { <dt>"Next attempt"</dt><dd><Time at ahead=true/></dd> })
+    };
+    let attempts = rows(
+        move || delivery.with(|delivery| delivery.attempts.clone()),
+        attempt,
+    );
+    Some(view! {
         <section class="delivery" id="delivery" aria-label="Delivery">
             <div class="filters">
-                <h3 class="delivery-title">{delivery.event_type.as_str()}" "<Badge tone=status.tone()>{status.label()}</Badge></h3>
+                <h3 class="delivery-title">{event_type.as_str()}" "{move || view! { <Badge tone=status().tone()>{status().label()}</Badge> }}</h3>
                 <div class="row">
                     {resend(id, names, "button")}
                     <a class="button" href=move || asked.with("delivery", "")>"Close"</a>
@@ -353,11 +376,11 @@ fn delivery_panel(
             </div>
             <dl class="facts">
                 <dt>"Delivery"</dt><dd><code>{id.to_string()}</code></dd>
-                <dt>"webhook-id"</dt><dd><code>{delivery.event}</code></dd>
-                {delivery.next_attempt_at.map(|at| view! { <dt>"Next attempt"</dt><dd><Time at/></dd> })}
+                <dt>"webhook-id"</dt><dd><code>{event}</code></dd>
+                {next}
             </dl>
             <ol class="timeline">{attempts}</ol>
-            <details><summary>"What is sent"</summary><pre class="code">{delivery.body}</pre></details>
+            <details><summary>"What is sent"</summary><pre class="code">{body}</pre></details>
             <Form action=ShowDeliveryCurl::PATH class="inline-form">
                 <Hidden name="form[workspace]" value=names.workspace.to_string()/>
                 <Hidden name="form[delivery]" value=id.to_string()/>
@@ -366,7 +389,7 @@ fn delivery_panel(
             </Form>
         </section>
     }
-    .into_any()
+    .into_any())
 }
 
 fn attempt(attempt: AttemptView) -> AnyView {
@@ -420,7 +443,7 @@ fn secret(data: Data<WebhookView>, names: Names, ask: Signal<bool>) -> AnyView {
     view! {
         <Card title="Secret" text="Every delivery is signed with it, by Standard Webhooks.">
             {move || data.with(|view| view.overlap_until).map(|until| view! {
-                <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"The secret before this one signs too; it stops "<Time at=until/>"."</p></div>
+                <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"The secret before this one signs too; it stops "<Time at=until ahead=true/>"."</p></div>
             })}
             <Form action=ShowWebhookSecret::PATH>
                 {names.in_form()}

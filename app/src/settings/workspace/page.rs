@@ -18,7 +18,7 @@ use crate::live::Topic;
 use crate::session::api::{LoadFirstPath, SignOut};
 use crate::ui::{
     Card, CurrentPassword, Data, Doorway, Field, Form, Hidden, PageHeader, Select, Submit, guarded,
-    use_slug, view,
+    use_slug, view, was_refused,
 };
 
 #[component]
@@ -165,7 +165,15 @@ fn SlugField(
 fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
     let owns = Memo::new(move |_| data.with(|workspace| workspace.role.is_owner()));
     let last_owner = Memo::new(move |_| data.with(|workspace| workspace.last_owner));
-    let heirs = Memo::new(move |_| data.with(|workspace| workspace.heirs.clone()));
+    let has_heirs = Memo::new(move |_| data.with(|workspace| !workspace.heirs.is_empty()));
+    let heirs = Signal::derive(move || {
+        let nobody = (String::new(), "Choose a member".to_owned());
+        data.with(|workspace| {
+            let heirs = workspace.heirs.iter();
+            let options = heirs.map(|(id, name)| (id.to_string(), name.clone()));
+            std::iter::once(nobody).chain(options).collect::<Vec<_>>()
+        })
+    });
     let ask = Signal::derive(move || data.with(|workspace| workspace.ask_password));
     let typed = Signal::derive(move || data.with(|workspace| format!("It is {}", workspace.slug)));
     let leave = move || {
@@ -181,7 +189,7 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
             .into_any();
         }
         view! {
-            <details class="danger-item" id="leave-workspace">
+            <details class="danger-item" id="leave-workspace" open=was_refused(LeaveWorkspace::PATH, "")>
                 <summary>"Leave workspace"</summary>
                 <p class="card-text">"You lose access at once. Someone who may invite can ask you back."</p>
                 <Form action=LeaveWorkspace::PATH reload=true>
@@ -194,20 +202,13 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
         .into_any()
     };
     let transfer = move || {
-        let heirs = heirs.get();
-        if heirs.is_empty() {
-            return None;
-        }
-        let nobody = (String::new(), "Choose a member".to_owned());
-        let options = heirs.into_iter().map(|(id, name)| (id.to_string(), name));
-        let options: Vec<(String, String)> = std::iter::once(nobody).chain(options).collect();
-        Some(view! {
-            <details class="danger-item" id="transfer-ownership">
+        has_heirs.get().then(|| view! {
+            <details class="danger-item" id="transfer-ownership" open=was_refused(TransferOwnership::PATH, "")>
                 <summary>"Transfer ownership"</summary>
                 <p class="card-text">"The new owner gets every right, and you become an admin."</p>
                 <Form action=TransferOwnership::PATH>
                     <Hidden name="form[workspace]" value=id.to_string()/>
-                    <Select name="member" label="New owner" options=options/>
+                    <Select name="member" label="New owner" options=heirs/>
                     <Field name="slug" label="Type the slug to transfer" hint=typed/>
                     <CurrentPassword ask/>
                     <div class="form-actions"><Submit class="button button-danger">"Transfer ownership"</Submit></div>

@@ -1,0 +1,154 @@
+//! What a form held when it was posted, and what it holds once that was accepted.
+
+use wasm_bindgen::JsCast;
+use web_sys::{
+    Element, HtmlFormElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
+    HtmlTextAreaElement,
+};
+
+use super::form::NOT_YET;
+
+/// A control of a form whose value somebody types or chooses.
+enum Control {
+    /// A text field, with whether its text goes once the form is accepted.
+    Input(HtmlInputElement),
+    Check(HtmlInputElement),
+    Area(HtmlTextAreaElement),
+    Select(HtmlSelectElement),
+}
+
+impl Control {
+    fn of(element: Element) -> Option<Self> {
+        let element = match element.dyn_into::<HtmlInputElement>() {
+            Ok(input) => {
+                return match input.type_().as_str() {
+                    "hidden" | "submit" | "button" | "file" => None,
+                    "checkbox" | "radio" => Some(Self::Check(input)),
+                    _ => Some(Self::Input(input)),
+                };
+            }
+            Err(element) => element,
+        };
+        let element = match element.dyn_into::<HtmlTextAreaElement>() {
+            Ok(area) => return Some(Self::Area(area)),
+            Err(element) => element,
+        };
+        element.dyn_into().ok().map(Self::Select)
+    }
+
+    fn value(&self) -> String {
+        match self {
+            Self::Input(input) => input.value(),
+            Self::Check(input) => input.checked().to_string(),
+            Self::Area(area) => area.value(),
+            Self::Select(select) => select.value(),
+        }
+    }
+
+    fn set(&self, value: &str) {
+        match self {
+            Self::Input(input) => {
+                let caret = input.selection_start().ok().flatten();
+                input.set_value(value);
+                if let Some(caret) = caret {
+                    // Setting a text puts the caret at its end, and not every type of field has one.
+                    let _ = input.set_selection_range(caret, caret);
+                }
+            }
+            Self::Check(input) => input.set_checked(value == "true"),
+            Self::Area(area) => {
+                let caret = area.selection_start().ok().flatten();
+                area.set_value(value);
+                if let Some(caret) = caret {
+                    let _ = area.set_selection_range(caret, caret);
+                }
+            }
+            Self::Select(select) => select.set_value(value),
+        }
+    }
+
+    /// Makes this what it holds when it is untouched. Passwords are emptied, as is text where the form is `clear`ed; and
+    /// what does not count yet goes back to what is stored.
+    fn rest_at(&self, value: &str, clear: bool) {
+        match self {
+            Self::Input(input) => {
+                if !clear && input.type_() != "password" && !input.has_attribute(NOT_YET) {
+                    input.set_default_value(value);
+                }
+            }
+            Self::Check(input) => input.set_default_checked(value == "true"),
+            Self::Area(area) => {
+                if !clear {
+                    let _ = area.set_default_value(value);
+                }
+            }
+            Self::Select(select) => choose_by_default(select, value),
+        }
+    }
+}
+
+/// What each control of a form held when it was posted.
+pub struct FormSnapshot(Vec<(Control, String)>);
+
+impl FormSnapshot {
+    pub fn of(form: &HtmlFormElement) -> Self {
+        let elements = form.elements();
+        let controls = (0..elements.length())
+            .filter_map(|index| elements.item(index))
+            .filter_map(Control::of);
+        Self(
+            controls
+                .map(|control| {
+                    let value = control.value();
+                    (control, value)
+                })
+                .collect(),
+        )
+    }
+
+    /// Makes what was saved the form's new resting state, so that it counts as untouched. What was typed or chosen while
+    /// it was on its way was not saved, and stays as it is.
+    pub fn settle(&self, form: &HtmlFormElement, clear: bool) {
+        let mut since = Vec::new();
+        for (control, posted) in &self.0 {
+            let now = control.value();
+            control.rest_at(posted, clear);
+            if now != *posted {
+                since.push((control, now));
+            }
+        }
+        form.reset();
+        for (control, value) in since {
+            control.set(&value);
+        }
+    }
+}
+
+/// Makes an option of a select what a reset chooses.
+fn choose_by_default(select: &HtmlSelectElement, value: &str) {
+    for option in options(select) {
+        option.set_default_selected(option.value() == value);
+    }
+}
+
+fn options(select: &HtmlSelectElement) -> impl Iterator<Item = HtmlOptionElement> {
+    let options = select.options();
+    (0..options.length())
+        .filter_map(move |index| options.item(index))
+        .filter_map(|option| option.dyn_into().ok())
+}
+
+/// Lets a select follow what is stored, as long as nothing else is chosen in it.
+pub fn follow_stored(select: &HtmlSelectElement, stored: &str) {
+    let chosen = select.value();
+    let resting = options(select)
+        .find(HtmlOptionElement::default_selected)
+        .or_else(|| options(select).next());
+    let is_touched = resting.is_some_and(|option| option.value() != chosen);
+    choose_by_default(select, stored);
+    // Also what is chosen: an option that becomes the default may have taken over.
+    let wanted = if is_touched { &chosen } else { stored };
+    if options(select).any(|option| option.value() == *wanted) {
+        select.set_value(wanted);
+    }
+}
