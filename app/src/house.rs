@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::catalog::Catalog;
 use crate::db::Db;
 use crate::keyring::Keyring;
+use crate::leases::Leases;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::payments::port::Provider;
@@ -23,6 +24,7 @@ struct Rooms {
     keyring: Keyring,
     passwords: Passwords,
     limits: Limits,
+    leases: Leases,
     keys: Keys,
     webhooks: OnceLock<Policy>,
     catalog: OnceLock<Catalog>,
@@ -59,6 +61,7 @@ impl House {
             keyring,
             passwords,
             limits,
+            leases: Leases::default(),
             keys: Keys::default(),
             webhooks: OnceLock::new(),
             catalog: OnceLock::new(),
@@ -84,6 +87,11 @@ impl House {
 
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// What the workers of this process hold.
+    pub fn leases(&self) -> &Leases {
+        &self.0.leases
     }
 
     /// What is remembered of API keys, and what they were used for.

@@ -41,6 +41,7 @@ struct Kept {
     /// Callers who tried too many unknown keys, and until when they are thought to go on.
     suspects: Mutex<HashMap<String, Instant>>,
     suspect_lookups: Arc<Semaphore>,
+    dry_run: Keyed,
     api: Rates,
 }
 
@@ -98,6 +99,7 @@ impl Limits {
             unknown_key: keyed(30, Duration::from_secs(2)),
             suspects: Mutex::default(),
             suspect_lookups: Arc::new(Semaphore::new(MAX_SUSPECT_LOOKUPS)),
+            dry_run: keyed(10, Duration::from_secs(6)),
             api: Rates::default(),
         }))
     }
@@ -165,6 +167,13 @@ impl Limits {
         self.0
             .as_ref()
             .map_or(Ok(()), |kept| check(&kept.look, person.to_string()))
+    }
+
+    /// What a webhook of `workspace` would get is about to be tried on its last events.
+    pub fn dry_run(&self, workspace: WorkspaceId) -> Result<(), AppError> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |kept| check(&kept.dry_run, workspace.to_string()))
     }
 
     /// A token from a link is about to be tried.
@@ -235,6 +244,7 @@ impl Limits {
                 &kept.found,
                 &kept.look,
                 &kept.unknown_key,
+                &kept.dry_run,
             ] {
                 limiter.retain_recent();
                 limiter.shrink_to_fit();

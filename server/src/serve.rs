@@ -28,6 +28,7 @@ use crate::http::listen::{self, Limits};
 use crate::meters::Meters;
 use crate::payments::stripe::Stripe;
 use crate::start::{self, Absent};
+use crate::work::leases::Keeper;
 use crate::{http, work};
 
 /// How many passwords may be hashed at once: 19 MiB each.
@@ -148,6 +149,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         Meters::default(),
         TaskTracker::new(),
     );
+    let keeper = Keeper::begin(&house, &config.database_url).await?;
     work::start(&workers, &house, &config, &meters, &stop);
     let state = AppState::new(&house, options, &config, meters.clone(), stop.clone());
     let router = http::router(state);
@@ -166,9 +168,11 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     let open = meters.connections().clone();
     listen::serve(listener, router, limits, open, stop).await;
     workers.close();
-    if tokio::time::timeout(GRACE, workers.wait()).await.is_err() {
-        tracing::warn!("some workers did not finish in time; their leases will run out");
+    let finished = tokio::time::timeout(GRACE, workers.wait()).await.is_ok();
+    if !finished {
+        tracing::warn!("some workers did not finish in time; what they hold is left to others");
     }
+    keeper.end(finished).await;
     work::keys::finish(&house).await;
     house.db().clone().close().await?;
     tracing::info!("stopped");

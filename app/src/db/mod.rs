@@ -254,6 +254,11 @@ impl Tx {
         }
     }
 
+    /// The same for many at once, none of which was given before.
+    pub fn hint_all(&mut self, hints: impl IntoIterator<Item = Hint>) {
+        self.hints.extend(hints);
+    }
+
     pub async fn commit(self) -> Result<(), DbErr> {
         self.inner.commit().await?;
         self.hub.send_all(self.hints);

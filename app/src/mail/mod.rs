@@ -50,17 +50,25 @@ pub async fn post(
     Ok(row.insert(tx).await?.id)
 }
 
+/// A notification as it will lie in the outbox, written and sealed.
+#[derive(Clone, Debug)]
+pub struct Written(entity::mail::ActiveModel);
+
+impl Written {
+    pub fn new(house: &House, to: Addressee, letter: &Letter, notice: Notice) -> Self {
+        Self(row(house, to, letter, Some(notice)))
+    }
+
+    /// The event that it tells of.
+    pub fn event(&self) -> Option<EventId> {
+        self.0.event_id.try_as_ref().copied().flatten()
+    }
+}
+
 /// Puts notifications into the outbox, many at once. Whoever was written to about an event is not written to again.
-pub async fn post_notices(
-    tx: &mut Tx,
-    house: &House,
-    notices: Vec<(Addressee, Letter, Notice)>,
-) -> Result<(), AppError> {
+pub async fn post_notices(tx: &Tx, notices: Vec<Written>) -> Result<(), AppError> {
     use entity::mail::Column;
-    let mut rows = notices
-        .into_iter()
-        .map(|(to, letter, notice)| row(house, to, &letter, Some(notice)))
-        .peekable();
+    let mut rows = notices.into_iter().map(|Written(row)| row).peekable();
     while rows.peek().is_some() {
         entity::Mail::insert_many(rows.by_ref().take(ROWS).collect::<Vec<_>>())
             .on_conflict(

@@ -99,6 +99,7 @@ async fn check(kind: Kind) {
         of_entity(entity::Payment),
         of_entity(entity::PaymentEvent),
         of_entity(entity::PaymentReversal),
+        of_entity(entity::Process),
         of_entity(entity::SimulatedCard),
         of_entity(entity::SimulatedCheckout),
         of_entity(entity::SimulatedEvent),

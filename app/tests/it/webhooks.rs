@@ -2,6 +2,7 @@
 
 use app::catalog::{EventType, Mode, Scope};
 use app::db::Tx;
+use app::db::entity::Webhook;
 use app::domain::{AppError, Name, Secret, Timestamp, WebhookId, days};
 use app::session::Agent;
 use app::settings::api_keys::{self, model::NewKey};
@@ -10,6 +11,7 @@ use app::settings::webhooks::model::{MOST_WEBHOOKS, Operator, Status};
 use app::settings::webhooks::wants::{self, Wants};
 use app::settings::webhooks::wire::{WebhookIn, WebhookOut, WebhookPatch};
 use app::settings::webhooks::{deliveries, store, view};
+use sea_orm::EntityTrait;
 use serde_json::json;
 
 use crate::support::{ADAM, CLEO, GRETA, MIA, World, both, check_key, info};
@@ -146,8 +148,6 @@ both! {
     }
 
     async fn custom_headers_are_sealed_and_kept_by_name(world) {
-        use app::db::entity::Webhook;
-        use sea_orm::EntityTrait;
         let adam = agent(world, ADAM, "acme").await;
         let mut new = input("https://example.com/in");
         new.headers = [("X-Key".to_owned(), Secret::from("open sesame"))].into();
@@ -167,6 +167,51 @@ both! {
         assert_eq!(headers, [("x-key", "open sesame"), ("x-new", "b")]);
         let shown = view::detail(&world.house, &world.actor(ADAM, "acme").await, id, deliveries::Wanted::default(), None).await.unwrap();
         assert!(!format!("{shown:?}").contains("sesame"));
+    }
+
+    async fn a_url_of_another_origin_takes_the_values_of_the_headers_again(world) {
+        let adam = agent(world, ADAM, "acme").await;
+        let mut new = input("https://example.com/in");
+        new.headers = [("X-Key".to_owned(), Secret::from("open sesame")), ("X-Other".to_owned(), Secret::from("b"))].into();
+        let mut tx = tx(world).await;
+        let made = store::create(&mut tx, &world.house, &adam, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        let row = async || Webhook::find_by_id(made.id).one(world.house.db().read()).await.unwrap().unwrap();
+        let sent = async || {
+            let headers = app::settings::webhooks::signing::headers(&world.house, &row().await).unwrap();
+            headers.iter().map(|header| format!("{}={}", header.name, header.value.expose())).collect::<Vec<_>>()
+        };
+        let to = |url: &str, headers: Option<&[(&str, Option<&str>)]>| WebhookPatch {
+            url: Some(url.into()),
+            description: Some("Changed".into()),
+            headers: headers.map(|headers| headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(Secret::from))).collect()),
+            ..WebhookPatch::default()
+        };
+        let before = row().await;
+        for elsewhere in ["https://evil.example/in", "http://example.com/in", "https://example.com:8443/in", "https://example.com.evil.example/in"] {
+            for headers in [None, Some(&[("x-key", None), ("x-other", Some("b"))][..]), Some(&[("X-KEY", None)][..])] {
+                let refused = changed(world, &adam, made.id, to(elsewhere, headers)).await;
+                let Err(AppError::Invalid(errors)) = refused else { panic!("{elsewhere} got {headers:?}: {refused:?}") };
+                assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["headers"]);
+                assert!(errors.get("headers").unwrap().contains("again"), "{errors:?}");
+            }
+        }
+        assert_eq!(row().await, before, "nothing has changed");
+
+        // The same receiver, however it is written.
+        for same in ["https://EXAMPLE.com:443/other", "https://example.com./in?a=1", "https://example.com/in"] {
+            let out = changed(world, &adam, made.id, to(same, None)).await.unwrap();
+            assert!(out.secret.is_some(), "another URL has another secret");
+            assert_eq!(sent().await, ["x-key=open sesame", "x-other=b"]);
+        }
+        let out = changed(world, &adam, made.id, to("https://example.org/in", Some(&[("x-key", Some("new"))]))).await.unwrap();
+        assert!(out.secret.is_some() && out.secret != made.secret);
+        assert_eq!(sent().await, ["x-key=new"], "what was not given again is gone");
+        changed(world, &adam, made.id, to("https://example.net/in", Some(&[]))).await.unwrap();
+        assert!(row().await.headers.is_none());
+        // Back again, nothing is remembered.
+        changed(world, &adam, made.id, to("https://example.com/in", None)).await.unwrap();
+        assert!(row().await.headers.is_none());
     }
 
     async fn a_dry_run_says_which_events_would_be_sent_and_why_the_others_not(world) {

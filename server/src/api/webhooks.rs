@@ -70,7 +70,8 @@ pub async fn show(
 
 /// Change a webhook
 ///
-/// What is left out stays. Another URL gets another secret, which is then in the answer.
+/// What is left out stays. Another URL gets another secret, which is then in the answer; one of another scheme, host or port
+/// takes the values of all `headers` with it, if there are any, or an empty object that removes them.
 #[utoipa::path(
     patch, path = "/webhooks/{id}", operation_id = "change_webhook", tag = "Webhooks", request_body = WebhookPatch,
     params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),

@@ -2,23 +2,31 @@
 //! make a repeat harmless. An event that cannot be dispatched is put aside for a while, and the others go on. Those of
 //! workspaces with many webhooks have a dispatcher of their own: nobody waits for a hundred deliveries to be written who
 //! has one.
+//!
+//! What follows from an event is worked out before the transaction, in a thread for such work, and within a budget: how long
+//! that takes is up to whoever made the event and the filters of its workspace. A workspace that uses up its share is served
+//! aside, a few of its events at a time and in turn with others like it; everybody else's go first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use app::catalog::Mode;
 use app::db::entity;
 use app::domain::{AppError, EventId, Timestamp, WorkspaceId};
 use app::house::House;
+use app::settings::webhooks::wants::long_matching;
 use entity::event::Column;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
 };
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::webhooks::Handover;
-use super::webhooks::fan_out::{Listeners, Match, fan_out, give};
+use super::webhooks::fan_out::{Budget, Listeners, Match, Planned, give};
 use super::{cue, notify};
 
 /// How long to wait without a cue: for events of other processes, and after an error.
@@ -37,6 +45,20 @@ const TOGETHER: usize = 16;
 /// How long the dispatcher of such workspaces rests after it found nothing: every commit is a cue, and hardly any brings
 /// something for it.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// How long filters may be tried in a turn: those of one workspace, and all.
+const BUDGET: Budget = Budget {
+    workspace: Duration::from_millis(20),
+    turn: Duration::from_millis(100),
+    whole_event: false,
+};
+/// The same for a workspace that has used up its share, which has a turn to itself.
+const COSTLY_BUDGET: Budget = Budget {
+    workspace: Duration::from_millis(100),
+    turn: Duration::from_millis(100),
+    whole_event: true,
+};
+/// How many of its events such a turn takes at most.
+const COSTLY_BATCH: u64 = 16;
 /// How long an event that could not be dispatched is left alone, after the first failure, the second, and so on.
 const WAITS: [Duration; 6] = [
     Duration::from_secs(1),
@@ -61,7 +83,15 @@ pub enum Breadth {
 /// `handover`: by which deliveries are given to the sender of this process.
 pub async fn run(house: House, breadth: Breadth, handover: Handover, stop: CancellationToken) {
     let mut dispatcher = Dispatcher::new(house.clone(), breadth, handover);
-    let mut commits = house.db().hub().commits();
+    let mut aside = dispatcher.for_costly();
+    tokio::join!(
+        run_usual(&mut dispatcher, &stop),
+        run_costly(&mut aside, &stop),
+    );
+}
+
+async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
+    let mut commits = dispatcher.house.db().hub().commits();
     let mut last: Option<Instant> = None;
     loop {
         commits.mark_unchanged();
@@ -75,13 +105,44 @@ pub async fn run(house: House, breadth: Breadth, handover: Handover, stop: Cance
                 last = Some(Instant::now());
                 continue;
             }
-            Ok(_) if breadth == Breadth::Wide => tokio::time::sleep(BETWEEN_LOOKS).await,
+            Ok(_) if dispatcher.breadth == Breadth::Wide => {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "events could not be dispatched; they will be tried again");
             }
         }
-        if !cue(&mut commits, tokio::time::sleep(IDLE), &stop).await {
+        if !cue(&mut commits, tokio::time::sleep(IDLE), stop).await {
+            return;
+        }
+    }
+}
+
+/// Serves the workspaces that have used up their share, one after the other. In between it rests as long as it worked.
+async fn run_costly(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
+    let costly = dispatcher.costly.clone();
+    while !stop.is_cancelled() {
+        let begun = Instant::now();
+        let rest = match dispatcher.next_costly().await {
+            Ok(Some(_)) => begun.elapsed(),
+            Ok(None) => {
+                let more = stop.run_until_cancelled(costly.0.came.notified());
+                if more.await.is_none() {
+                    return;
+                }
+                Duration::ZERO
+            }
+            Err(error) => {
+                tracing::warn!(%error, "events could not be dispatched; they will be tried again");
+                IDLE
+            }
+        };
+        if stop
+            .run_until_cancelled(tokio::time::sleep(rest))
+            .await
+            .is_none()
+        {
             return;
         }
     }
@@ -96,7 +157,8 @@ pub async fn dispatch_all(house: &House) -> Result<(), AppError> {
 pub async fn dispatch_to(house: &House, handover: &Handover) -> Result<(), AppError> {
     for breadth in [Breadth::Narrow, Breadth::Wide] {
         let mut dispatcher = Dispatcher::new(house.clone(), breadth, handover.clone());
-        while dispatcher.next_batch().await? > 0 {}
+        let mut aside = dispatcher.for_costly();
+        while dispatcher.next_batch().await? > 0 || aside.next_costly().await?.is_some() {}
     }
     Ok(())
 }
@@ -106,6 +168,61 @@ struct Dispatcher {
     breadth: Breadth,
     handover: Handover,
     aside: Aside,
+    costly: Costly,
+    budget: Budget,
+}
+
+/// The workspaces that have used up their share and of which events wait, in turn. Kept in memory: another process, or this
+/// one when it begins again, finds out for itself.
+#[derive(Clone, Default)]
+struct Costly(Arc<Turns>);
+
+#[derive(Default)]
+struct Turns {
+    workspaces: Mutex<VecDeque<WorkspaceId>>,
+    came: Notify,
+}
+
+impl Costly {
+    fn add(&self, workspaces: impl IntoIterator<Item = WorkspaceId>) {
+        let mut known = self.lock();
+        for workspace in workspaces {
+            if !known.contains(&workspace) {
+                known.push_back(workspace);
+                self.0.came.notify_one();
+            }
+        }
+    }
+
+    /// The one whose turn it is, which is then the last in line.
+    fn next(&self) -> Option<WorkspaceId> {
+        let mut known = self.lock();
+        let next = known.pop_front()?;
+        known.push_back(next);
+        Some(next)
+    }
+
+    fn remove(&self, workspace: WorkspaceId) {
+        self.lock().retain(|known| *known != workspace);
+    }
+
+    fn all(&self) -> Vec<WorkspaceId> {
+        self.lock().iter().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<WorkspaceId>> {
+        self.0
+            .workspaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of a turn.
+struct Turn {
+    taken: Vec<EventId>,
+    /// Workspaces that used up their share in it.
+    costly: HashSet<WorkspaceId>,
 }
 
 impl Dispatcher {
@@ -115,22 +232,51 @@ impl Dispatcher {
             breadth,
             handover,
             aside: Aside::default(),
+            costly: Costly::default(),
+            budget: BUDGET,
         }
     }
 
-    /// Takes the oldest waiting events and says how many. None: none waits.
+    /// One for the workspaces that use up their share of this one's time.
+    fn for_costly(&self) -> Self {
+        Self {
+            costly: self.costly.clone(),
+            budget: COSTLY_BUDGET,
+            ..Self::new(self.house.clone(), self.breadth, self.handover.clone())
+        }
+    }
+
+    /// Takes the oldest waiting events and says how many there were. None: none waits.
     async fn next_batch(&mut self) -> Result<usize, AppError> {
         let aside = self.aside.at(Instant::now());
+        let costly = self.costly.all();
         // Most of the time nothing waits: look before taking SQLite's only write lock.
-        let waiting = waiting(&self.house, self.breadth, aside).await?;
+        let waiting = Whose::Others(self.breadth, costly);
+        let waiting = waiting.oldest(&self.house, aside, BATCH).await?;
+        self.take(waiting).await
+    }
+
+    /// The same for the workspace whose turn it is, one of those that have used up their share. None: there is none.
+    async fn next_costly(&mut self) -> Result<Option<usize>, AppError> {
+        let Some(workspace) = self.costly.next() else {
+            return Ok(None);
+        };
+        let aside = self.aside.at(Instant::now());
+        let waiting = Whose::One(workspace);
+        let waiting = waiting.oldest(&self.house, aside, COSTLY_BATCH).await?;
+        if waiting.is_empty() {
+            self.costly.remove(workspace);
+            return Ok(Some(0));
+        }
+        self.take(waiting).await.map(Some)
+    }
+
+    async fn take(&mut self, waiting: Vec<Waiting>) -> Result<usize, AppError> {
         if waiting.is_empty() {
             return Ok(0);
         }
         match self.attempt(waiting.clone()).await {
-            Ok(taken) => {
-                self.aside.forget(&taken);
-                Ok(taken.len())
-            }
+            Ok(turn) => Ok(self.done(turn)),
             Err(error) => {
                 tracing::warn!(%error, "a batch of events could not be dispatched; trying each alone");
                 self.one_by_one(waiting).await
@@ -138,10 +284,19 @@ impl Dispatcher {
         }
     }
 
+    /// How many events a turn has brought forward: those that are now served aside count.
+    fn done(&mut self, turn: Turn) -> usize {
+        self.aside.forget(&turn.taken);
+        let brought = turn.taken.len() + turn.costly.len();
+        self.costly.add(turn.costly);
+        brought
+    }
+
     /// Dispatches these events; a panic on the way is a failure like another.
-    async fn attempt(&self, waiting: Vec<Waiting>) -> Result<Vec<EventId>, AppError> {
+    async fn attempt(&self, waiting: Vec<Waiting>) -> Result<Turn, AppError> {
         let (house, breadth, handover) = (self.house.clone(), self.breadth, self.handover.clone());
-        tokio::spawn(async move { dispatch(&house, breadth, &handover, waiting).await })
+        let budget = self.budget;
+        tokio::spawn(async move { dispatch(&house, breadth, &handover, budget, waiting).await })
             .await
             .unwrap_or_else(|panic| {
                 tracing::error!(%panic, "dispatching events panicked");
@@ -156,7 +311,9 @@ impl Dispatcher {
         let count = waiting.len();
         for (id, workspace) in waiting {
             match self.attempt(vec![(id, workspace)]).await {
-                Ok(taken) => self.aside.forget(&taken),
+                Ok(turn) => {
+                    self.done(turn);
+                }
                 Err(error) => {
                     // The event is not to blame if the database is away.
                     self.house.db().read().ping().await?;
@@ -173,28 +330,53 @@ impl Dispatcher {
 /// the others.
 type Waiting = (EventId, Option<WorkspaceId>);
 
-/// The oldest that wait, but for those that are put aside.
-async fn waiting(
-    house: &House,
-    breadth: Breadth,
-    aside: Vec<EventId>,
-) -> Result<Vec<Waiting>, AppError> {
-    let such = match breadth {
-        Breadth::Narrow => many_webhooks().not(),
-        Breadth::Wide => many_webhooks(),
-    };
-    Ok(entity::Event::find()
-        .filter(Column::DispatchedAt.is_null())
-        .filter(such)
-        .filter(Column::Id.is_not_in(aside))
-        .order_by_asc(Column::Id)
-        .limit(BATCH)
-        .select_only()
-        .column(Column::Id)
-        .column(Column::WorkspaceId)
-        .into_tuple()
-        .all(house.db().read())
-        .await?)
+/// Whose events are looked for.
+enum Whose {
+    /// Those of workspaces of this breadth, but not of these.
+    Others(Breadth, Vec<WorkspaceId>),
+    One(WorkspaceId),
+}
+
+impl Whose {
+    /// The oldest that wait, but for those that are put aside.
+    async fn oldest(
+        self,
+        house: &House,
+        aside: Vec<EventId>,
+        most: u64,
+    ) -> Result<Vec<Waiting>, AppError> {
+        let such = match self {
+            Self::Others(breadth, but) => {
+                let such = Condition::all().add(match breadth {
+                    Breadth::Narrow => many_webhooks().not(),
+                    Breadth::Wide => many_webhooks(),
+                });
+                if but.is_empty() {
+                    such
+                } else {
+                    // Not that of no workspace at all: NULL is not in a list either.
+                    such.add(
+                        Condition::any()
+                            .add(Column::WorkspaceId.is_null())
+                            .add(Column::WorkspaceId.is_not_in(but)),
+                    )
+                }
+            }
+            Self::One(workspace) => Condition::all().add(Column::WorkspaceId.eq(workspace)),
+        };
+        Ok(entity::Event::find()
+            .filter(Column::DispatchedAt.is_null())
+            .filter(such)
+            .filter(Column::Id.is_not_in(aside))
+            .order_by_asc(Column::Id)
+            .limit(most)
+            .select_only()
+            .column(Column::Id)
+            .column(Column::WorkspaceId)
+            .into_tuple()
+            .all(house.db().read())
+            .await?)
+    }
 }
 
 /// Whether an event's workspace has more than a few webhooks, of whatever status. They are not counted to the end.
@@ -213,51 +395,126 @@ fn many_webhooks() -> Expr {
     Expr::exists(one_more)
 }
 
+/// What follows from some events.
+struct Plan {
+    /// Those of which it is worked out, in order. The others wait for another turn.
+    events: Vec<EventId>,
+    told: notify::Told,
+    matches: Vec<Match>,
+    costly: HashSet<WorkspaceId>,
+}
+
+/// Works out what follows from these events, in a thread for such work: events can be large, and filters many. Every kind of
+/// consequence gets the whole batch, so that it can ask for what it needs once and write in bulk.
+async fn plan(house: &House, budget: Budget, waiting: Vec<Waiting>) -> Result<Plan, AppError> {
+    let (house, runtime) = (house.clone(), Handle::current());
+    let work = async move {
+        let workspaces = waiting.iter().filter_map(|(_, place)| *place).collect();
+        let listeners = Listeners::load(house.db(), workspaces).await?;
+        let events = entity::Event::find()
+            .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
+            .filter(Column::DispatchedAt.is_null())
+            .order_by_asc(Column::Id)
+            .all(house.db().read())
+            .await?;
+        let events = events.into_iter().map(Arc::new).collect();
+        let mut matched = listeners.matches(events, budget);
+        let live: Vec<_> = matched
+            .events
+            .iter()
+            .filter(|event| event.mode == Mode::Live)
+            .cloned()
+            .collect();
+        let (told, count) = notify::work_out(&house, &live).await?;
+        if let Some(left) = live.get(count) {
+            matched.events.retain(|event| event.id < left.id);
+            matched.matches.retain(|one| one.event() < left.id);
+        }
+        Ok(Plan {
+            events: matched.events.iter().map(|event| event.id).collect(),
+            told,
+            matches: matched.matches,
+            costly: matched.costly,
+        })
+    };
+    let turn = if budget.whole_event {
+        Some(long_matching().await)
+    } else {
+        None
+    };
+    // Dispatchers take one batch after the other, so that no more than two of these threads are taken, and a third for what
+    // may take long.
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        runtime.block_on(work)
+    })
+    .await
+    .unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Err(AppError::Internal {
+            incident: "stopped".to_owned(),
+        }),
+    })
+}
+
 /// Writes what follows from these events, in the transaction that marks them as dispatched, and says which they were.
-/// Every kind of consequence gets the whole batch, so that it can ask for what it needs once and write in bulk.
 async fn dispatch(
     house: &House,
     breadth: Breadth,
     handover: &Handover,
+    budget: Budget,
     waiting: Vec<Waiting>,
-) -> Result<Vec<EventId>, AppError> {
-    let workspaces = waiting.iter().filter_map(|(_, place)| *place).collect();
-    let listeners = Listeners::load(house.db(), workspaces).await?;
-    let these = || {
-        entity::Event::find()
-            .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
-            .filter(Column::DispatchedAt.is_null())
-            .order_by_asc(Column::Id)
-    };
+) -> Result<Turn, AppError> {
+    let Plan {
+        events,
+        told,
+        matches,
+        costly,
+    } = plan(house, budget, waiting).await?;
+    let turn = |taken| -> Result<Turn, AppError> { Ok(Turn { taken, costly }) };
+    if events.is_empty() {
+        return turn(events);
+    }
+    let hints: HashSet<_> = matches.iter().map(Match::hint).collect();
     // While SQLite writes hundreds of rows, nobody else can write.
-    let ahead = breadth == Breadth::Wide && house.db().backend() == DbBackend::Sqlite;
-    if ahead {
-        let events = these().all(house.db().read()).await?;
-        fan_out_in_steps(house, handover, &listeners.matches(&events)).await?;
-    }
-    let mut tx = house.db().begin().await?;
-    // On PostgreSQL another process may be at some of them: those are skipped.
-    let events = these()
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(&tx)
-        .await?;
-    let taken: Vec<EventId> = events.iter().map(|event| event.id).collect();
-    if taken.is_empty() {
-        return Ok(taken);
-    }
-    let live: Vec<_> = events
-        .iter()
-        .filter(|event| event.mode == Mode::Live)
-        .collect();
-    notify::tell(&mut tx, house, &live).await?;
-    let matches = listeners.matches(&events);
-    for one in &matches {
-        tx.hint(one.hint());
-    }
-    let claim = if ahead {
+    let planned = if breadth == Breadth::Wide && house.db().backend() == DbBackend::Sqlite {
+        fan_out_in_steps(house, handover, &matches).await?;
         None
     } else {
-        fan_out(&tx, handover, &matches).await?
+        Some(Planned::new(house, handover, &matches)?)
+    };
+    drop(matches);
+    let mut tx = house.db().begin().await?;
+    // On PostgreSQL another process may be at some of them: those are skipped.
+    let taken: Vec<EventId> = entity::Event::find()
+        .filter(Column::Id.is_in(events.iter().copied()))
+        .filter(Column::DispatchedAt.is_null())
+        .order_by_asc(Column::Id)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .all(&tx)
+        .await?;
+    if taken.is_empty() {
+        return turn(taken);
+    }
+    let (told, planned) = if taken.len() < events.len() {
+        let these = taken.iter().copied().collect();
+        (
+            told.only(&these),
+            planned.map(|planned| planned.only(&these)),
+        )
+    } else {
+        (told, planned)
+    };
+    told.write(&mut tx).await?;
+    for hint in hints {
+        tx.hint(hint);
+    }
+    let claim = match planned {
+        Some(planned) => planned.write(&tx).await?,
+        None => None,
     };
     entity::Event::update_many()
         .col_expr(Column::DispatchedAt, Expr::value(Timestamp::now()))
@@ -268,7 +525,7 @@ async fn dispatch(
     if let Some(claim) = claim {
         give(house, handover, claim).await;
     }
-    Ok(taken)
+    turn(taken)
 }
 
 /// Writes the deliveries of events that are still to be marked as dispatched. A crash in between leaves some of them, and a
@@ -276,11 +533,12 @@ async fn dispatch(
 async fn fan_out_in_steps(
     house: &House,
     handover: &Handover,
-    matches: &[Match<'_>],
+    matches: &[Match],
 ) -> Result<(), AppError> {
     for some in matches.chunks(TOGETHER) {
+        let planned = Planned::new(house, handover, some)?;
         let tx = house.db().begin().await?;
-        let claim = fan_out(&tx, handover, some).await?;
+        let claim = planned.write(&tx).await?;
         tx.commit().await?;
         if let Some(claim) = claim {
             give(house, handover, claim).await;

@@ -97,8 +97,13 @@ pub async fn send_due(
     post: &Post,
     stop: &CancellationToken,
 ) -> Result<Round, AppError> {
-    let lease = Uuid::new_v4();
-    let letters = claim(house, lease).await?;
+    let lease = house.leases().token();
+    // Who cannot say that they are there takes nothing: others would soon take it too.
+    let letters = if house.leases().holds(lease) {
+        claim(house, lease).await?
+    } else {
+        Vec::new()
+    };
     if letters.is_empty() {
         return Ok(Round {
             tried: 0,
@@ -168,6 +173,7 @@ impl Batch<'_> {
         self.stop.is_cancelled()
             || self.blocked.load(Ordering::Relaxed)
             || self.began.elapsed() > LAST_START
+            || !self.house.leases().holds(self.lease)
     }
 }
 

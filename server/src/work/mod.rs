@@ -6,6 +6,7 @@ pub mod dispatch;
 pub mod flashes;
 pub mod housekeeping;
 pub mod keys;
+pub mod leases;
 pub mod mail;
 mod notify;
 pub mod payments;

@@ -1,14 +1,16 @@
-//! Who is told of an event, and how: rows in inboxes and letters in the outbox, as each person prefers.
+//! Who is told of an event, and how: rows in inboxes and letters in the outbox, as each person prefers. All of it is worked
+//! out before the transaction that writes it down.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use app::catalog::{Category, Channel};
-use app::db::{Tx, entity};
-use app::domain::{AppError, Email, NotificationId, Role, UserId, WorkspaceId};
+use app::db::{Reader, Tx, entity};
+use app::domain::{AppError, Email, EventId, NotificationId, Role, UserId, WorkspaceId};
 use app::events::describe;
 use app::house::House;
 use app::live::{Hint, Topic};
-use app::mail::{self, Addressee, Letter, Notice, letters};
+use app::mail::{self, Addressee, Notice, Written, letters};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
 use entity::event::Model as Event;
@@ -17,8 +19,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 /// How many values one statement binds at most in a list: SQLite takes 32,766 in all.
 const VALUES: usize = 5_000;
-/// How many rows one statement inserts, and how many are gathered before it does.
+/// How many rows one statement inserts.
 const ROWS: usize = 500;
+/// How many rows for inboxes, and how many letters, are worked out before they are written: of as many events as that
+/// takes, and of one at least.
+const MOST_ROWS: usize = 5_000;
+const MOST_LETTERS: usize = 500;
 
 /// Someone who is to be told.
 struct Listener<'a> {
@@ -28,39 +34,72 @@ struct Listener<'a> {
     workspace: Option<WorkspaceId>,
 }
 
-/// Tells of these events.
-pub async fn tell(tx: &mut Tx, house: &House, events: &[&Event]) -> Result<(), AppError> {
+/// What is to be written to tell of some events.
+#[derive(Default)]
+pub struct Told {
+    inbox: Vec<InboxRow>,
+    outbox: Vec<Written>,
+    hints: HashSet<Hint>,
+}
+
+/// Works out who is told of these events and how, and of how many of them: the rest is to be told another time.
+pub async fn work_out(house: &House, events: &[Arc<Event>]) -> Result<(Told, usize), AppError> {
+    let mut told = Told::default();
     if events.is_empty() {
-        return Ok(());
+        return Ok((told, 0));
     }
-    let people = People::load(tx, events).await?;
-    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
-    for event in events {
+    let people = People::load(house.db().read(), events).await?;
+    for (index, event) in events.iter().enumerate() {
+        if told.inbox.len() >= MOST_ROWS || told.outbox.len() >= MOST_LETTERS {
+            return Ok((told, index));
+        }
         for listener in people.listeners(event) {
             let wishes = people.wishes(listener.user);
             if !wishes.wants(event.event_type) {
                 continue;
             }
             if wishes.is_on(event.category, Channel::InApp) {
-                inbox.push(inbox_row(&listener, event));
-                tx.hint(Hint::user(listener.user, Topic::Inbox));
+                told.inbox.push(inbox_row(&listener, event));
+                told.hints.insert(Hint::user(listener.user, Topic::Inbox));
             }
             if wishes.is_on(event.category, Channel::Email) {
-                outbox.push(notice(house, &listener, event, &people));
+                told.outbox.push(notice(house, &listener, event, &people));
             }
         }
-        // A large workspace fills the lists by one event: they are not kept longer than need be.
-        if inbox.len().max(outbox.len()) >= ROWS {
-            write(
-                tx,
-                house,
-                std::mem::take(&mut inbox),
-                std::mem::take(&mut outbox),
-            )
-            .await?;
-        }
     }
-    write(tx, house, inbox, outbox).await
+    Ok((told, events.len()))
+}
+
+impl Told {
+    /// Leaves out what another process is at.
+    pub fn only(mut self, events: &HashSet<EventId>) -> Self {
+        self.inbox.retain(|row| {
+            row.event_id
+                .try_as_ref()
+                .is_some_and(|id| events.contains(id))
+        });
+        self.outbox
+            .retain(|mail| mail.event().is_some_and(|id| events.contains(&id)));
+        self
+    }
+
+    pub async fn write(self, tx: &mut Tx) -> Result<(), AppError> {
+        use entity::notification::Column;
+        let mut inbox = self.inbox.into_iter().peekable();
+        while inbox.peek().is_some() {
+            entity::Notification::insert_many(inbox.by_ref().take(ROWS).collect::<Vec<_>>())
+                .on_conflict(
+                    OnConflict::columns([Column::UserId, Column::EventId])
+                        .do_nothing()
+                        .to_owned(),
+                )
+                .exec_without_returning(tx)
+                .await?;
+        }
+        mail::post_notices(tx, self.outbox).await?;
+        tx.hint_all(self.hints);
+        Ok(())
+    }
 }
 
 /// Everybody whom a batch of events may concern, asked for once.
@@ -73,18 +112,18 @@ struct People {
 }
 
 impl People {
-    async fn load(tx: &Tx, events: &[&Event]) -> Result<Self, AppError> {
+    async fn load(read: &Reader, events: &[Arc<Event>]) -> Result<Self, AppError> {
         // A batch holds a hundred events: so many workspaces and people that they are about need no chunks.
         let places: HashSet<WorkspaceId> = events.iter().filter_map(|e| e.workspace_id).collect();
         let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.about_user_id).collect();
         let workspaces = entity::Workspace::find()
             .filter(entity::workspace::Column::Id.is_in(places.iter().copied()))
-            .all(tx)
+            .all(read)
             .await?;
         let mut members: HashMap<_, Vec<_>> = HashMap::new();
         for member in entity::Membership::find()
             .filter(entity::membership::Column::WorkspaceId.is_in(places))
-            .all(tx)
+            .all(read)
             .await?
         {
             let place = members.entry(member.workspace_id).or_default();
@@ -96,10 +135,10 @@ impl People {
         for users in users.chunks(VALUES) {
             let found = entity::User::find()
                 .filter(entity::user::Column::Id.is_in(users.iter().copied()))
-                .all(tx)
+                .all(read)
                 .await?;
             emails.extend(found.into_iter().map(|user| (user.id, user.email)));
-            wishes.extend(preferences(tx, users).await?);
+            wishes.extend(preferences(read, users).await?);
         }
         Ok(Self {
             members,
@@ -147,29 +186,6 @@ impl People {
 }
 
 type InboxRow = entity::notification::ActiveModel;
-type OutboxRow = (Addressee, Letter, Notice);
-
-async fn write(
-    tx: &mut Tx,
-    house: &House,
-    inbox: Vec<InboxRow>,
-    outbox: Vec<OutboxRow>,
-) -> Result<(), AppError> {
-    use entity::notification::Column;
-    let mut inbox = inbox.into_iter().peekable();
-    while inbox.peek().is_some() {
-        entity::Notification::insert_many(inbox.by_ref().take(ROWS).collect::<Vec<_>>())
-            .on_conflict(
-                OnConflict::columns([Column::UserId, Column::EventId])
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .exec_without_returning(tx)
-            .await?;
-    }
-    mail::post_notices(tx, house, outbox).await
-}
-
 fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
     InboxRow {
         // Inboxes are read in the order of ids: it is that of what happened, not of when this got to it.
@@ -183,7 +199,7 @@ fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
     }
 }
 
-fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People) -> OutboxRow {
+fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People) -> Written {
     let site = house.site();
     let place = listener
         .workspace
@@ -219,5 +235,5 @@ fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People
         category: event.category,
         unsubscribe_url: site.url(&format!("/unsubscribe/{token}")),
     };
-    (to, letter, notice)
+    Written::new(house, to, &letter, notice)
 }

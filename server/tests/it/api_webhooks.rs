@@ -238,6 +238,10 @@ both! {
             (filter(json!({"path": "data.stage", "operator": "is"})), "filters[0].operator"),
             (filter(json!({"operator": "exists"})), "filters[0].path"),
             (filter(nul), "filters"),
+            (filter(json!({"path": "data", "operator": "equals", "value": {"a": 1}})), "filters"),
+            (filter(json!({"path": "data", "operator": "equals", "value": ["won"]})), "filters"),
+            (filter(json!({"path": "data", "operator": "in", "value": ["won", ["lost"]]})), "filters"),
+            (filter(json!({"path": "data", "operator": "in", "value": [{"a": 1}]})), "filters"),
             (json!({"description": "x".repeat(301)}), "description"),
             (json!({"headers": {"host": "globex.example"}}), "headers"),
             (json!({"secret": "whsec_mine"}), "secret"),
@@ -270,6 +274,61 @@ both! {
         assert_eq!(happened(server, &key, EventType::WebhookCreated).await, 1);
         assert_eq!(happened(server, &key, EventType::WebhookUpdated).await, 0);
         assert_eq!(before.last().unwrap()["id"], made["id"]);
+    }
+
+    async fn a_key_cannot_lead_stored_headers_to_another_host(server) {
+        let key = make_key(&server.house, WEBHOOKS).await;
+        let mut input = hook();
+        input["headers"] = json!({"x-api-key": "open sesame"});
+        let made = good(server, &key, post("/webhooks", input), 201).await;
+        let path = format!("/webhooks/{}", text(&made["id"]));
+        let url = "https://evil.example/in";
+        for change in [json!({"url": url}), json!({"url": url, "headers": {"x-api-key": null}})] {
+            let refused = ask(server, &key, patch(&path, change)).await;
+            names(&refused, &["headers"]);
+            assert!(text(&problem(&refused)["errors"]["headers"]).contains("again"), "{}", refused.body);
+            assert!(!refused.body.contains("sesame"));
+        }
+        assert_eq!(good(server, &key, get(&path), 200).await["url"], made["url"]);
+        let same = json!({"url": "https://hooks.example.com:443/elsewhere"});
+        assert!(good(server, &key, patch(&path, same), 200).await["secret"].is_string());
+        for headers in [json!({"x-api-key": "another"}), json!({})] {
+            let change = json!({"url": url, "headers": headers});
+            assert_eq!(good(server, &key, patch(&path, change), 200).await["url"], url);
+        }
+    }
+
+    async fn the_form_says_where_the_headers_stand_that_they_are_typed_again(server) {
+        let key = make_key(&server.house, WEBHOOKS).await;
+        let mut input = hook();
+        input["headers"] = json!({"x-api-key": "open sesame"});
+        let made = good(server, &key, post("/webhooks", input), 201).await;
+        let id = text(&made["id"]);
+        let page = format!("/w/acme/settings/webhooks/{id}");
+        let mut fields = vec![
+            ("_back", page.clone()),
+            ("form[workspace]", "acme".to_owned()),
+            ("form[webhook]", id.to_owned()),
+            ("form[url]", "https://elsewhere.example/in".to_owned()),
+            ("form[description]", "Moved away".to_owned()),
+            ("form[headers][0][name]", "x-api-key".to_owned()),
+            ("form[headers][0][value]", String::new()),
+        ];
+        let why = "Give the value again, or remove the header: x-api-key";
+        let called = server.call("olivia", "/fn/update_webhook", &fields).await;
+        assert_eq!(called.status, 422, "{}", called.body);
+        assert!(called.body.contains("\"headers\"") && called.body.contains(why), "{}", called.body);
+        let posted = server.submit("olivia", "/fn/update_webhook", &fields).await;
+        let flash = format!("wheelhouse_flash={}", posted.cookie("wheelhouse_flash").unwrap());
+        let shown = server.page_with("olivia", &page, &flash).await.body;
+        assert!(shown.contains(why), "the error stands on the page");
+        for typed in ["https://elsewhere.example/in", "Moved away", "x-api-key"] {
+            assert!(shown.contains(&format!("value=\"{typed}\"")), "{typed} is still there");
+        }
+        fields[6].1 = "another".to_owned();
+        let called = server.call("olivia", "/fn/update_webhook", &fields).await;
+        assert_eq!(called.status, 200, "{}", called.body);
+        assert_eq!(good(server, &key, get(&format!("/webhooks/{id}")), 200).await["url"], "https://elsewhere.example/in");
     }
 
     async fn greta_of_globex_finds_nothing_of_acmes(server) {

@@ -1,4 +1,5 @@
-//! The real program, killed at any moment and stopped past its lease: what was committed is delivered all the same.
+//! The real program, killed at any moment and stopped past its lease: what was committed is delivered all the same, and
+//! soon after.
 //! `bin/kill-test` does it two hundred times.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -70,6 +71,7 @@ impl Receiver {
                 "/flaky" if count.is_multiple_of(3) => return StatusCode::INTERNAL_SERVER_ERROR,
                 "/slow" => tokio::time::sleep(Duration::from_millis(60)).await,
                 "/stuck" => tokio::time::sleep(Duration::from_secs(4)).await,
+                "/slowest" => tokio::time::sleep(Duration::from_secs(13)).await,
                 _ => {}
             }
             StatusCode::OK
@@ -388,4 +390,79 @@ async fn a_program_stopped_past_its_lease_and_continued_changes_nothing_on_sqlit
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_stopped_past_its_lease_and_continued_changes_nothing_on_postgres() {
     stopped_past_its_lease_and_continued(true).await;
+}
+
+async fn killed_and_started_again(postgres: bool, most: Duration) {
+    let setting = setting(postgres, &["/stuck", "/good"]).await;
+    let mut program = setting.spawn();
+    setting.record(0).await;
+    let within = async |what: &str, is: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !is() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let receiver = &setting.receiver;
+    within("both are sent", &|| {
+        receiver.times("/stuck") == 1 && receiver.times("/good") == 1
+    })
+    .await;
+    // In the middle of an attempt.
+    program.kill().unwrap();
+    program.wait().unwrap();
+    setting.record(1).await;
+    let mut program = setting.spawn();
+    within("what is new is sent", &|| receiver.times("/good") == 2).await;
+    let begun = Instant::now();
+    // What is new goes to this one too.
+    within("what was under way is sent again", &|| {
+        receiver.times("/stuck") == 3
+    })
+    .await;
+    let extra = begun.elapsed();
+    println!("taken over {extra:?} after what was new");
+    assert!(extra < most, "{extra:?}");
+    program.kill().unwrap();
+    program.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_program_held_is_sent_soon_after_it_is_started_again_on_sqlite() {
+    killed_and_started_again(false, Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_program_held_is_sent_soon_after_it_is_started_again_on_postgres() {
+    killed_and_started_again(true, Duration::from_secs(15)).await;
+}
+
+/// A receiver that takes longer than a silent process counts as alive.
+async fn a_slow_attempt_is_left_to_who_makes_it(postgres: bool) {
+    let setting = setting(postgres, &["/slowest"]).await;
+    let mut programs = [setting.spawn(), setting.spawn()];
+    // Both are there.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    setting.record(0).await;
+    let begun = Instant::now();
+    while setting.pending().await > 0 && begun.elapsed() < Duration::from_secs(40) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for program in &mut programs {
+        program.kill().unwrap();
+        program.wait().unwrap();
+    }
+    assert_eq!(setting.receiver.times("/slowest"), 1);
+    assert_eq!(setting.pending().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_attempt_is_not_made_by_two_servers_on_sqlite() {
+    a_slow_attempt_is_left_to_who_makes_it(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_attempt_is_not_made_by_two_servers_on_postgres() {
+    a_slow_attempt_is_left_to_who_makes_it(true).await;
 }

@@ -105,6 +105,18 @@ pub fn parse_url(text: &str, policy: &Policy) -> Result<String, String> {
     Ok(url.into())
 }
 
+/// Whether two URLs lead to the same receiver, as browsers tell: by scheme, host and port. The dot at the end of a name that
+/// is complete makes no difference to where it leads.
+pub fn same_origin(one: &str, other: &str) -> bool {
+    let origin = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        let host = url.host_str()?;
+        let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+        Some((url.scheme().to_owned(), host, url.port_or_known_default()?))
+    };
+    origin(one).is_some_and(|one| origin(other) == Some(one))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,5 +240,31 @@ mod tests {
             parse_url(" https://Hooks.Example.com/in?x=1#top ", &Policy::default()).unwrap(),
             "https://hooks.example.com/in?x=1"
         );
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_however_they_are_written() {
+        let first = "https://hooks.acme.example/in?a=1";
+        for same in [
+            "https://hooks.acme.example",
+            "https://HOOKS.Acme.example:443/elsewhere#part",
+            "https://hooks.acme.example./in",
+            "https:hooks.acme.example",
+        ] {
+            assert!(same_origin(first, same), "{same}");
+        }
+        for other in [
+            "http://hooks.acme.example/in?a=1",
+            "https://hooks.acme.example:8443/in?a=1",
+            "https://acme.example/in?a=1",
+            "https://hooks.acme.example.evil.example/in",
+            "https://hooks.acme.example@evil.example/in",
+            "https://xhooks.acme.example/in",
+            "nonsense",
+        ] {
+            assert!(!same_origin(first, other), "{other}");
+        }
+        assert!(same_origin("http://0x7f.1/", "http://127.0.0.1:80/in"));
+        assert!(!same_origin("nonsense", "nonsense"));
     }
 }

@@ -1,10 +1,13 @@
 //! What a receiver gets: the envelope of an event. It is made from the event's row, which never changes, so that every
 //! attempt sends the same bytes.
 
+use std::cell::OnceCell;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::filter;
 use crate::catalog::{Category, EventType, Mode};
 use crate::db::entity::event;
 use crate::domain::{ApiKeyId, EventId, Timestamp, UserId, WorkspaceId};
@@ -30,6 +33,10 @@ struct EnvelopeActor<'a> {
 }
 
 fn envelope(event: &event::Model) -> Envelope<'_> {
+    with_data(event, &event.data)
+}
+
+fn with_data<'a>(event: &'a event::Model, data: &'a Value) -> Envelope<'a> {
     Envelope {
         id: event.id,
         event_type: event.event_type,
@@ -42,7 +49,7 @@ fn envelope(event: &event::Model) -> Envelope<'_> {
             id: event.actor_id.map(|id| actor_id(&event.actor_kind, id)),
             name: &event.actor_name,
         },
-        data: &event.data,
+        data,
     }
 }
 
@@ -59,9 +66,34 @@ pub fn body(event: &event::Model) -> String {
     serde_json::to_string(&envelope(event)).unwrap_or_default()
 }
 
-/// The same as a value, for filters to walk.
-pub fn value(event: &event::Model) -> Value {
-    serde_json::to_value(envelope(event)).unwrap_or_default()
+/// The envelope of one event, for the filters of many webhooks to walk: what stands around the data is made once, if any
+/// filter asks for it, and the data is walked where it lies.
+pub struct Walked<'a> {
+    pub event: &'a event::Model,
+    around: OnceCell<Value>,
+}
+
+impl<'a> Walked<'a> {
+    pub fn new(event: &'a event::Model) -> Self {
+        Self {
+            event,
+            around: OnceCell::new(),
+        }
+    }
+
+    /// What lies at the end of these steps.
+    pub fn find(&self, steps: &[String]) -> Option<&Value> {
+        match steps.split_first() {
+            Some((first, rest)) if first == "data" => filter::walk(&self.event.data, rest),
+            _ => filter::walk(self.around(), steps),
+        }
+    }
+
+    fn around(&self) -> &Value {
+        self.around.get_or_init(|| {
+            serde_json::to_value(with_data(self.event, &Value::Null)).unwrap_or_default()
+        })
+    }
 }
 
 /// An event that did not happen, for Test: of the test world, so that a receiver that looks does not act on it.
@@ -128,6 +160,22 @@ mod tests {
             r#"{"id":"evt_01h455vb4pex5vsknk084sn02q","type":"contact.created","category":"contacts","mode":"live","workspace":"ws_01h455vb4pex5vsknk084sn02q","created_at":"2026-11-23T12:00:00Z","actor":{"kind":"person","id":"usr_01h455vb4pex5vsknk084sn02q","name":"Adam Archer"},"data":{"name":"Ana","stage":"lead"}}"#
         );
         assert_eq!(body(&event), body(&event));
-        assert_eq!(value(&event)["data"]["stage"], "lead");
+        let walked = Walked::new(&event);
+        let whole: Value = serde_json::from_str(&body(&event)).unwrap();
+        for path in [
+            "data",
+            "data.stage",
+            "data.nowhere",
+            "type",
+            "actor",
+            "actor.name",
+            "workspace",
+            "id.x",
+            "nothing",
+            "",
+        ] {
+            let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+            assert_eq!(walked.find(&steps), filter::walk(&whole, &steps), "{path}");
+        }
     }
 }

@@ -1,8 +1,12 @@
-//! Filters: which events of its types a webhook wants. All of them must hold. A filter that does not hold says why, so
-//! that a dry run can explain itself.
+//! Filters: which events of its types a webhook wants. All of them must hold.
+//!
+//! Whoever makes webhooks chooses what is compared with what, and everybody's events pass here: to try a filter costs no
+//! more than to read the value once. Values are compared where they lie, and only scalars are: texts, numbers, `true` and
+//! `false`. `contains` is the one operator that looks into something long, through a text or a list, once from end to end.
+//! Why a filter does not hold is worked out for a dry run alone.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::model::Operator;
@@ -12,8 +16,11 @@ use crate::events::report::holds_nul;
 pub const MOST_FILTERS: usize = 20;
 const LONGEST_PATH: usize = 200;
 const LONGEST_VALUE: usize = 1000;
-/// How much of a value an explanation shows.
+/// A longer text is no number, and is not read as one.
+const LONGEST_NUMBER: usize = 100;
+/// How much of a value an explanation shows, in characters, and how much of it is written down for that, in bytes.
 const SHOWN: usize = 60;
+const WRITTEN: usize = 4 * SHOWN + 4;
 
 /// One condition on the envelope of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -39,7 +46,9 @@ fn comparable() -> Object {
             Type::Array,
         ]))
         .examples(["won"])
-        .description(Some("What to compare with. `exists` does without."))
+        .description(Some(
+            "What to compare with: a text, a number, `true` or `false`; for `in` also a list of those. `exists` does without.",
+        ))
         .build()
 }
 
@@ -70,79 +79,135 @@ impl Filter {
             (_, None | Some(Value::Null)) => {
                 Err(format!("{} needs a value to compare with", self.operator))
             }
-            (_, Some(Value::Object(_))) => {
-                Err("A filter's value is a text, a number, true, false or a list".to_owned())
-            }
             (Operator::In, Some(Value::Array(list))) if list.is_empty() => {
                 Err("in needs at least one value".to_owned())
             }
+            (Operator::In, Some(Value::Array(list))) if list.iter().all(is_scalar) => Ok(()),
+            (Operator::In, Some(Value::Array(_) | Value::Object(_))) => Err(
+                "value must be a text, a number, true or false, or a list of those: nothing nested"
+                    .to_owned(),
+            ),
+            (operator, Some(Value::Array(_) | Value::Object(_))) => Err(format!(
+                "value must be a text, a number, true or false. Only in takes a list, and {operator} does not"
+            )),
             _ => Ok(()),
         }
     }
+}
 
-    /// Whether the event passes; if not, why. What is not there equals and contains nothing, so that `not_equals` and
-    /// `not_contains` hold for it.
-    pub fn verdict(&self, envelope: &Value) -> Result<(), String> {
-        let wanted = self.value.as_ref().unwrap_or(&Value::Null);
-        let path = &self.path;
-        let found = walk(envelope, path);
-        if self.operator == Operator::Exists {
-            let want = wanted.as_bool().unwrap_or(true);
-            return match (found.is_some(), want) {
-                (true, true) | (false, false) => Ok(()),
-                (true, false) => Err(format!("{path} is there")),
-                (false, true) => Err(format!("{path} is not there")),
-            };
-        }
-        let Some(found) = found else {
-            return match self.operator {
-                Operator::NotEquals | Operator::NotContains => Ok(()),
-                _ => Err(format!("{path} is not there")),
-            };
-        };
-        let (is, want) = (show(found), show(wanted));
-        let (holds, why) = match self.operator {
-            Operator::Equals => (equal(found, wanted), format!("{path} is {is}, not {want}")),
-            Operator::NotEquals => (!equal(found, wanted), format!("{path} is {is}")),
-            Operator::Contains => (
-                contains(found, wanted),
-                format!("{path} is {is} and does not contain {want}"),
-            ),
-            Operator::NotContains => (
-                !contains(found, wanted),
-                format!("{path} is {is} and contains {want}"),
-            ),
-            Operator::StartsWith => (
-                text(found).starts_with(&text(wanted)),
-                format!("{path} is {is} and does not start with {want}"),
-            ),
-            Operator::GreaterThan => (
-                compare(found, wanted).is_some_and(std::cmp::Ordering::is_gt),
-                format!("{path} is {is}, which is not greater than {want}"),
-            ),
-            Operator::LessThan => (
-                compare(found, wanted).is_some_and(std::cmp::Ordering::is_lt),
-                format!("{path} is {is}, which is not less than {want}"),
-            ),
-            Operator::In => (
-                one_of(found, wanted),
-                format!("{path} is {is}, which is not in {want}"),
-            ),
-            Operator::Exists => (true, String::new()),
-        };
-        if holds { Ok(()) } else { Err(why) }
+fn is_scalar(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
+}
+
+/// A filter as it is tried: what there is to read of it, read once for many events.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    filter: Filter,
+    steps: Vec<String>,
+    /// What is compared with: one, or each of a list. A value that is stored and no scalar is none.
+    wanted: Vec<Wanted>,
+}
+
+#[derive(Clone, Debug)]
+struct Wanted {
+    text: String,
+    number: Option<f64>,
+    is_text: bool,
+}
+
+impl Wanted {
+    fn of(value: &Value) -> Option<Self> {
+        is_scalar(value).then(|| Self {
+            text: text(value),
+            number: number(value),
+            is_text: value.is_string(),
+        })
     }
 }
 
-/// Whether every filter holds; if not, why the first does not.
-pub fn verdict(filters: &[Filter], envelope: &Value) -> Result<(), String> {
-    filters
-        .iter()
-        .try_for_each(|filter| filter.verdict(envelope))
+impl From<Filter> for Prepared {
+    fn from(filter: Filter) -> Self {
+        let wanted = match (filter.operator, &filter.value) {
+            (Operator::In, Some(Value::Array(list))) => {
+                list.iter().filter_map(Wanted::of).collect()
+            }
+            // A form sends a text with commas.
+            (Operator::In, Some(Value::String(list))) => list
+                .split(',')
+                .filter_map(|item| Wanted::of(&Value::from(item.trim())))
+                .collect(),
+            (_, value) => value.iter().filter_map(Wanted::of).collect(),
+        };
+        Self {
+            steps: filter.path.split('.').map(str::to_owned).collect(),
+            wanted,
+            filter,
+        }
+    }
 }
 
-fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.')
+impl Prepared {
+    /// The names and numbers that lead to the value.
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
+    /// Whether it holds for what was found at its path. What is not there equals and contains nothing, so that
+    /// `not_equals` and `not_contains` hold for it.
+    pub fn holds(&self, found: Option<&Value>) -> bool {
+        let any = |is: &dyn Fn(&Value, &Wanted) -> bool| {
+            found.is_some_and(|found| self.wanted.iter().any(|wanted| is(found, wanted)))
+        };
+        match self.filter.operator {
+            Operator::Exists => {
+                let wanted = self.filter.value.as_ref().and_then(Value::as_bool);
+                found.is_some() == wanted.unwrap_or(true)
+            }
+            Operator::Equals | Operator::In => any(&equal),
+            Operator::NotEquals => !any(&equal),
+            Operator::Contains => any(&contains),
+            Operator::NotContains => !any(&contains),
+            Operator::StartsWith => any(&starts_with),
+            Operator::GreaterThan => {
+                any(&|found, wanted| compare(found, wanted).is_some_and(std::cmp::Ordering::is_gt))
+            }
+            Operator::LessThan => {
+                any(&|found, wanted| compare(found, wanted).is_some_and(std::cmp::Ordering::is_lt))
+            }
+        }
+    }
+
+    /// Why it does not hold for what was found at its path; nothing if it does.
+    pub fn explain(&self, found: Option<&Value>) -> Option<String> {
+        if self.holds(found) {
+            return None;
+        }
+        let path = &self.filter.path;
+        let Some(found) = found else {
+            return Some(format!("{path} is not there"));
+        };
+        let (is, want) = (
+            show(found),
+            self.filter.value.as_ref().map(show).unwrap_or_default(),
+        );
+        Some(match self.filter.operator {
+            Operator::Exists => format!("{path} is there"),
+            Operator::Equals => format!("{path} is {is}, not {want}"),
+            Operator::NotEquals => format!("{path} is {is}"),
+            Operator::Contains => format!("{path} is {is} and does not contain {want}"),
+            Operator::NotContains => format!("{path} is {is} and contains {want}"),
+            Operator::StartsWith => format!("{path} is {is} and does not start with {want}"),
+            Operator::GreaterThan => format!("{path} is {is}, which is not greater than {want}"),
+            Operator::LessThan => format!("{path} is {is}, which is not less than {want}"),
+            Operator::In => format!("{path} is {is}, which is not in {want}"),
+        })
+    }
+}
+
+/// Walks by names, and by numbers through lists. What is null is not there.
+pub fn walk<'a>(value: &'a Value, steps: &[String]) -> Option<&'a Value> {
+    steps
+        .iter()
         .try_fold(value, |value, step| match value {
             Value::Object(fields) => fields.get(step),
             Value::Array(items) => items.get(step.parse::<usize>().ok()?),
@@ -159,49 +224,85 @@ fn text(value: &Value) -> String {
     }
 }
 
+const fn word(flag: bool) -> &'static str {
+    if flag { "true" } else { "false" }
+}
+
+/// The beginning of a value. Of a long one no more than that is written down.
 fn show(value: &Value) -> String {
-    let text = text(value);
-    if text.chars().count() > SHOWN {
-        let start: String = text.chars().take(SHOWN).collect();
+    let written = match value {
+        Value::String(text) => text.chars().take(SHOWN + 1).collect(),
+        other => {
+            let mut start = Start(Vec::new());
+            // It ends with an error when there is enough of it.
+            let _ = serde_json::to_writer(&mut start, other);
+            String::from_utf8_lossy(&start.0).into_owned()
+        }
+    };
+    if written.chars().count() > SHOWN {
+        let start: String = written.chars().take(SHOWN).collect();
         format!("“{start}…”")
     } else {
-        format!("“{text}”")
+        format!("“{written}”")
     }
 }
 
-/// The same value, or the same written down: a form knows only texts.
-fn equal(found: &Value, wanted: &Value) -> bool {
-    found == wanted
-        || (!found.is_array()
-            && !found.is_object()
-            && (text(found) == text(wanted)
-                || (found.is_number() && number(found) == number(wanted))))
+/// Takes the first bytes of what is written, and then refuses.
+struct Start(Vec<u8>);
+
+impl std::io::Write for Start {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = WRITTEN.saturating_sub(self.0.len());
+        if room == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        let taken = bytes.len().min(room);
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
-fn contains(found: &Value, wanted: &Value) -> bool {
+/// The same scalar, or the same written down: a form knows only texts.
+fn equal(found: &Value, wanted: &Wanted) -> bool {
+    match found {
+        Value::String(text) => *text == wanted.text,
+        Value::Number(number) => wanted.number.is_some() && number.as_f64() == wanted.number,
+        Value::Bool(flag) => wanted.text == word(*flag),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+/// Whether a text holds another, a list a scalar, or an object a field of this name.
+fn contains(found: &Value, wanted: &Wanted) -> bool {
     match found {
         Value::Array(items) => items.iter().any(|item| equal(item, wanted)),
-        Value::Object(fields) => fields.contains_key(&text(wanted)),
-        other => text(other).contains(&text(wanted)),
+        Value::Object(fields) => fields.contains_key(&wanted.text),
+        Value::String(text) => text.contains(&wanted.text),
+        Value::Number(number) => number.to_string().contains(&wanted.text),
+        Value::Bool(flag) => word(*flag).contains(&wanted.text),
+        Value::Null => false,
     }
 }
 
-/// A list, or a text with commas as a form sends it.
-fn one_of(found: &Value, wanted: &Value) -> bool {
-    match wanted {
-        Value::Array(list) => list.iter().any(|item| equal(found, item)),
-        other => text(other)
-            .split(',')
-            .any(|item| equal(found, &Value::String(item.trim().to_owned()))),
+fn starts_with(found: &Value, wanted: &Wanted) -> bool {
+    match found {
+        Value::String(text) => text.starts_with(&wanted.text),
+        Value::Number(number) => number.to_string().starts_with(&wanted.text),
+        Value::Bool(flag) => word(*flag).starts_with(&wanted.text),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
 /// Numbers by size; two texts that are no numbers by the alphabet, which also puts moments (RFC 3339) in order.
-fn compare(found: &Value, wanted: &Value) -> Option<std::cmp::Ordering> {
-    match (number(found), number(wanted)) {
-        (Some(a), Some(b)) => a.partial_cmp(&b),
-        (None, None) if found.is_string() && wanted.is_string() => {
-            Some(text(found).cmp(&text(wanted)))
+fn compare(found: &Value, wanted: &Wanted) -> Option<std::cmp::Ordering> {
+    match (number(found), wanted.number, found) {
+        (Some(a), Some(b), _) => a.partial_cmp(&b),
+        (None, None, Value::String(text)) if wanted.is_text => {
+            Some(text.as_str().cmp(&wanted.text))
         }
         _ => None,
     }
@@ -209,8 +310,10 @@ fn compare(found: &Value, wanted: &Value) -> Option<std::cmp::Ordering> {
 
 fn number(value: &Value) -> Option<f64> {
     match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite()),
+        Value::Number(number) => Number::as_f64(number),
+        Value::String(text) if text.len() <= LONGEST_NUMBER => {
+            text.trim().parse().ok().filter(|n: &f64| n.is_finite())
+        }
         _ => None,
     }
 }
@@ -226,6 +329,16 @@ mod tests {
             path: path.to_owned(),
             operator,
             value: Some(value),
+        }
+    }
+
+    impl Filter {
+        fn verdict(&self, envelope: &Value) -> Result<(), String> {
+            let prepared = Prepared::from(self.clone());
+            let found = walk(envelope, prepared.steps());
+            let why = prepared.explain(found);
+            assert_eq!(why.is_none(), prepared.holds(found));
+            why.map_or(Ok(()), Err)
         }
     }
 
@@ -327,6 +440,12 @@ mod tests {
             filter("data.\0", Operator::Equals, json!("x")),
             filter("data.x", Operator::In, json!(["x", "\0"])),
             filter("data.x", Operator::Equals, json!({})),
+            filter("data.x", Operator::Equals, json!(["x"])),
+            filter("data.x", Operator::Contains, json!(["x"])),
+            filter("data.x", Operator::In, json!({"a": "b"})),
+            filter("data.x", Operator::In, json!(["x", ["y"]])),
+            filter("data.x", Operator::In, json!([{"a": "b"}])),
+            filter("data.x", Operator::In, json!([null])),
             filter("data.x", Operator::Exists, json!("yes")),
             filter("data.x", Operator::In, json!([])),
             Filter {
@@ -344,6 +463,46 @@ mod tests {
             value: None,
         };
         assert_eq!(exists.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_scalar_equals_nothing_and_is_never_written_down_whole() {
+        let large: Vec<u32> = (0..20_000).collect();
+        let event = json!({"data": {"large": {"list": large}, "deep": [[1], {"a": 1}, "b", 2]}});
+        for operator in [
+            Operator::Equals,
+            Operator::StartsWith,
+            Operator::GreaterThan,
+            Operator::LessThan,
+            Operator::In,
+        ] {
+            for path in ["data.large", "data.large.list", "data.deep"] {
+                let why = filter(path, operator, json!("[1"))
+                    .verdict(&event)
+                    .unwrap_err();
+                assert!(why.len() < 400, "{why}");
+            }
+        }
+        assert!(
+            filter("data.large", Operator::NotEquals, json!("x"))
+                .verdict(&event)
+                .is_ok()
+        );
+        for (wanted, holds) in [("b", true), ("2", true), ("1", false), ("[1]", false)] {
+            let contains = filter("data.deep", Operator::Contains, json!(wanted));
+            assert_eq!(contains.verdict(&event).is_ok(), holds, "{wanted}");
+        }
+        assert!(
+            filter("data.large", Operator::Contains, json!("list"))
+                .verdict(&event)
+                .is_ok()
+        );
+        let digits = json!({"data": {"x": "1".repeat(60_000)}});
+        assert!(
+            filter("data.x", Operator::GreaterThan, json!(3))
+                .verdict(&digits)
+                .is_err()
+        );
     }
 
     fn operator() -> impl Strategy<Value = Operator> {

@@ -152,7 +152,7 @@ pub(super) fn fields(held: Held) -> AnyView {
         </fieldset>
         <details class="group" open=!held.headers.is_empty()>
             <summary>"Headers of your own"</summary>
-            <p class="hint">"Sent with every delivery, kept sealed, never shown again. An empty value keeps what is stored."</p>
+            <p class="hint">"Sent with every delivery, kept sealed, never shown again. An empty value keeps what is stored, unless the URL leads to another host."</p>
             {headers}
             <GroupError name="headers"/>
         </details>

@@ -164,7 +164,8 @@ async fn record(
 }
 
 /// Changes what is given and leaves the rest. Another URL gets another secret, which is then in the answer: whoever
-/// listens there has no claim to the old one.
+/// listens there has no claim to the old one. Nor to the values of the headers, which are often passwords of the receiver:
+/// for another origin they are given again.
 pub async fn update(
     tx: &mut Tx,
     house: &House,
@@ -218,6 +219,10 @@ pub async fn update(
         row.include_test_events = include;
         changed.push("include_test_events");
     }
+    let moved = !address::same_origin(&before.url, &row.url);
+    if moved && let Some(why) = keeps_a_header(house, &before, patch)? {
+        errors.add("headers", why);
+    }
     if let Some(headers) = &patch.headers {
         let stored = signing::headers(house, &before)?;
         let given = headers
@@ -250,6 +255,35 @@ pub async fn update(
         record(tx, agent, EventType::WebhookUpdated, &row, more).await?;
     }
     Ok(WebhookOut::from(&row).with_secret(secret))
+}
+
+/// Whether a change leaves the value of a stored header as it is; then why that may not be, for a webhook that goes elsewhere.
+fn keeps_a_header(
+    house: &House,
+    before: &webhook::Model,
+    patch: &WebhookPatch,
+) -> Result<Option<String>, AppError> {
+    let stored = signing::headers(house, before)?;
+    let Some(given) = &patch.headers else {
+        return Ok((!stored.is_empty()).then(|| {
+            "The URL leads to another host, which must not get the stored values. Give all headers again, or none to \
+             remove them"
+                .to_owned()
+        }));
+    };
+    let kept: Vec<String> = given
+        .iter()
+        .filter(|(_, value)| value.is_none())
+        .map(|(name, _)| name.trim().to_ascii_lowercase())
+        .filter(|name| stored.iter().any(|header| header.name == *name))
+        .collect();
+    Ok((!kept.is_empty()).then(|| {
+        format!(
+            "The URL leads to another host, which must not get the stored values. Give the value again, or remove the \
+             header: {}",
+            kept.join(", ")
+        )
+    }))
 }
 
 async fn save(tx: &Tx, row: &webhook::Model) -> Result<(), AppError> {

@@ -1,16 +1,24 @@
 //! Which events a webhook gets: by the world they happened in, by their type, and by its filters.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::time::{Duration, Instant};
 
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::envelope::Walked;
 use super::filter::{self, Filter};
 use super::model::DRY_RUN;
-use super::{envelope, wire};
+use super::wire;
 use crate::catalog::{EventType, Mode};
 use crate::db::entity::{self, event, webhook};
-use crate::domain::{AppError, Permission, Timestamp};
+use crate::domain::{AppError, Permission, Timestamp, WorkspaceId};
 use crate::form::{Done, Line};
 use crate::house::House;
 use crate::session::Agent;
+
+/// How long a dry run may try filters, and how long it waits for its turn.
+const DRY_RUN_TIME: Duration = Duration::from_millis(500);
+const DRY_RUN_WAIT: Duration = Duration::from_secs(5);
 
 /// What is to be read of a webhook to tell whether it gets an event, read once for many events.
 #[derive(Clone, Debug)]
@@ -35,58 +43,188 @@ impl From<&webhook::Model> for Wants {
 }
 
 impl Wants {
-    /// Whether it gets an event; if not, why.
-    pub fn verdict(&self, event: &event::Model) -> Result<(), String> {
-        match (self.mode, event.mode) {
-            (Mode::Test, Mode::Live) => return Err("it is a live event".to_owned()),
-            (Mode::Live, Mode::Test) if !self.include_test_events => {
-                return Err("it is a test event".to_owned());
-            }
-            _ => {}
+    /// As it is tried on many events.
+    pub fn prepare(&self) -> Prepared {
+        Prepared {
+            filters: self.filters.iter().cloned().map(Into::into).collect(),
+            wants: self.clone(),
         }
-        if !self.event_types.is_empty() && !self.event_types.contains(&event.event_type) {
-            return Err("its type is not chosen".to_owned());
-        }
-        if self.filters.is_empty() {
-            return Ok(());
-        }
-        filter::verdict(&self.filters, &envelope::value(event))
     }
 }
 
-/// Which of the workspace's last events would have been let through, and why not the others.
+/// What a webhook wants, with its filters read.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    wants: Wants,
+    filters: Vec<filter::Prepared>,
+}
+
+impl Prepared {
+    /// Whether to tell if it gets an event takes more than a look at the event's type and mode.
+    pub fn has_filters(&self) -> bool {
+        !self.filters.is_empty()
+    }
+
+    /// Whether it gets an event.
+    pub fn matches(&self, event: &Walked<'_>) -> bool {
+        self.refuses(event.event).is_none()
+            && self
+                .filters
+                .iter()
+                .all(|filter| filter.holds(event.find(filter.steps())))
+    }
+
+    /// Why it does not get an event; nothing if it does.
+    pub fn explain(&self, event: &Walked<'_>) -> Option<String> {
+        let refused = self.refuses(event.event).map(str::to_owned);
+        refused.or_else(|| {
+            self.filters
+                .iter()
+                .find_map(|filter| filter.explain(event.find(filter.steps())))
+        })
+    }
+
+    /// Why its mode and its types keep an event from it.
+    fn refuses(&self, event: &event::Model) -> Option<&'static str> {
+        let Wants {
+            mode, event_types, ..
+        } = &self.wants;
+        match (mode, event.mode) {
+            (Mode::Test, Mode::Live) => return Some("it is a live event"),
+            (Mode::Live, Mode::Test) if !self.wants.include_test_events => {
+                return Some("it is a test event");
+            }
+            _ => {}
+        }
+        (!event_types.is_empty() && !event_types.contains(&event.event_type))
+            .then_some("its type is not chosen")
+    }
+}
+
+/// Matching that may take long (dry runs, and the events of workspaces that have used up their share) is done one at a
+/// time, in a thread of its own: it takes one core at most, and of the threads for such work one.
+static LONG_MATCHING: Semaphore = Semaphore::const_new(1);
+
+/// Waits for the turn to match for long.
+pub async fn long_matching() -> SemaphorePermit<'static> {
+    LONG_MATCHING
+        .acquire()
+        .await
+        .expect("the semaphore is never closed")
+}
+
+/// Which of the workspace's last events would have been let through, and why not the others. It is tried beside the
+/// requests of others, for so long and no longer.
 pub async fn dry_run(house: &House, agent: &Agent, wants: &Wants) -> Result<Done, AppError> {
     agent.require_sight(Permission::ManageWebhooks)?;
-    let last = entity::Event::find()
-        .filter(event::Column::WorkspaceId.eq(agent.workspace()))
+    house.limits().dry_run(agent.workspace())?;
+    let busy = |_| AppError::RateLimited {
+        retry_after: DRY_RUN_WAIT.as_secs(),
+    };
+    let turn = tokio::time::timeout(DRY_RUN_WAIT, long_matching())
+        .await
+        .map_err(busy)?;
+    let (house, workspace, wants) = (house.clone(), agent.workspace(), wants.prepare());
+    let runtime = tokio::runtime::Handle::current();
+    // To read what large events say takes as long as to try filters on it: both are done there.
+    tokio::task::spawn_blocking(move || {
+        // Until it is over, also if whoever asked has gone meanwhile.
+        let _turn = turn;
+        let last = runtime.block_on(last_events(&house, workspace))?;
+        Ok(tried(&last, &wants, DRY_RUN_TIME))
+    })
+    .await
+    .map_err(|error| {
+        tracing::error!(%error, "a dry run broke off");
+        AppError::Internal {
+            incident: "dry run".to_owned(),
+        }
+    })?
+}
+
+async fn last_events(house: &House, workspace: WorkspaceId) -> Result<Vec<event::Model>, AppError> {
+    Ok(entity::Event::find()
+        .filter(event::Column::WorkspaceId.eq(workspace))
         .order_by_desc(event::Column::Id)
         .limit(DRY_RUN)
         .all(house.db().read())
-        .await?;
-    let now = Timestamp::now();
-    let results: Vec<Line> = last
-        .iter()
-        .map(|event| {
-            let verdict = wants.verdict(event);
-            Line {
-                subject: format!(
-                    "{}, {}",
-                    event.event_type,
-                    event.created_at.relative_to(now)
-                ),
-                good: verdict.is_ok(),
-                message: verdict.err().unwrap_or_else(|| "would be sent".to_owned()),
-            }
-        })
-        .collect();
+        .await?)
+}
+
+/// What would become of these events, as far as `time` goes, and of the first in any case.
+fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> Done {
+    let (now, begun) = (Timestamp::now(), Instant::now());
+    let mut results: Vec<Line> = Vec::new();
+    for event in last {
+        if !results.is_empty() && begun.elapsed() > time {
+            break;
+        }
+        let why_not = wants.explain(&Walked::new(event));
+        results.push(Line {
+            subject: format!(
+                "{}, {}",
+                event.event_type,
+                event.created_at.relative_to(now)
+            ),
+            good: why_not.is_none(),
+            message: why_not.unwrap_or_else(|| "would be sent".to_owned()),
+        });
+    }
     let good = results.iter().filter(|line| line.good).count();
-    Ok(Done {
-        message: format!(
-            "{good} of the last {} events would have been sent",
-            results.len()
-        ),
+    let mut message = format!(
+        "{good} of the last {} events would have been sent",
+        results.len()
+    );
+    if results.len() < last.len() {
+        message += ". Older events were not tried, because it took too long";
+    }
+    Done {
+        message,
         results,
         keep: true,
         ..Done::default()
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::Category;
+    use crate::domain::EventId;
+
+    #[test]
+    fn a_dry_run_ends_when_its_time_is_over_and_says_so() {
+        let event = |n| event::Model {
+            id: EventId::new(),
+            workspace_id: Some(WorkspaceId::new()),
+            event_type: EventType::ContactCreated,
+            category: Category::Contacts,
+            mode: Mode::Live,
+            actor_kind: "system".into(),
+            actor_id: None,
+            actor_name: "Wheelhouse".into(),
+            about_user_id: None,
+            data: json!({"n": n}),
+            created_at: Timestamp::now(),
+            dispatched_at: None,
+        };
+        let last: Vec<_> = (0..9).map(event).collect();
+        let wants = Wants {
+            mode: Mode::Live,
+            include_test_events: false,
+            event_types: Vec::new(),
+            filters: Vec::new(),
+        };
+        let done = tried(&last, &wants.prepare(), Duration::ZERO);
+        assert_eq!(done.results.len(), 1);
+        assert!(
+            done.message.ends_with("because it took too long"),
+            "{}",
+            done.message
+        );
+        let done = tried(&last, &wants.prepare(), DRY_RUN_TIME);
+        assert_eq!(done.message, "9 of the last 9 events would have been sent");
+    }
 }

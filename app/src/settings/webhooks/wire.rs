@@ -121,7 +121,8 @@ pub struct WebhookIn {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookPatch {
-    /// Another URL gets another secret.
+    /// Another URL gets another secret. If it leads to another scheme, host or port, the values of all headers are given
+    /// again with it, or the headers are removed.
     #[schema(
         min_length = 1,
         max_length = 2000,
@@ -139,7 +140,7 @@ pub struct WebhookPatch {
     pub filters: Option<Vec<Filter>>,
     /// Of no effect on a `test` webhook.
     pub include_test_events: Option<bool>,
-    /// All of them; `null` as a value keeps the one that is stored under this name.
+    /// All of them; `null` as a value keeps the one that is stored under this name, unless the URL leads elsewhere.
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"x-api-key": "open sesame"}))]
     pub headers: Option<BTreeMap<String, Option<Secret>>>,
     #[schema(schema_with = settable_statuses)]
@@ -414,7 +415,11 @@ pub fn parse_filters(filters: &[Filter]) -> Result<Vec<Filter>, String> {
     if filters.len() > MOST_FILTERS {
         return Err(format!("A webhook has at most {MOST_FILTERS} filters"));
     }
-    filters.iter().try_for_each(Filter::check)?;
+    for (index, filter) in filters.iter().enumerate() {
+        filter
+            .check()
+            .map_err(|why| format!("Filter {}: {why}", index + 1))?;
+    }
     Ok(filters.to_vec())
 }
 

@@ -1,17 +1,26 @@
 //! From events to deliveries: each enabled webhook of an event's workspace whose types, mode and filters match gets
 //! one, in the transaction that dispatches the event. Those that can be sent at once are written as held by the sender.
+//!
+//! Who gets what is found before that transaction, and within a budget: what a workspace's filters ask for is not to be
+//! waited for by others.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use app::db::entity::delivery::Column as Delivered;
 use app::db::{Db, Tx, entity};
-use app::domain::{AppError, DeliveryId, Timestamp, WorkspaceId};
+use app::domain::{AppError, DeliveryId, EventId, Timestamp, WorkspaceId};
 use app::house::House;
 use app::live::{Hint, Topic};
+use app::settings::webhooks::envelope::Walked;
 use app::settings::webhooks::model::Status;
-use app::settings::webhooks::{deliveries::new_delivery, wants::Wants};
+use app::settings::webhooks::{
+    deliveries::new_delivery,
+    wants::{Prepared, Wants},
+};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::handover::Handover;
 use super::queue::{self, Claim};
@@ -19,13 +28,25 @@ use super::queue::{self, Claim};
 /// How many rows one statement inserts. Each has fifteen values, and SQLite takes 32,766 in a statement.
 const ROWS: usize = 500;
 
+/// How long filters may be tried in one turn of a dispatcher.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Those of one workspace.
+    pub workspace: Duration,
+    /// Those of all.
+    pub turn: Duration,
+    /// Whether one event is matched to its end however long it takes: it is what a turn is for. No event can take long
+    /// without bound, as webhooks, their filters and what an event holds are limited.
+    pub whole_event: bool,
+}
+
 /// The webhooks that get something of some workspaces' events.
 pub struct Listeners(HashMap<WorkspaceId, Vec<Listener>>);
 
 /// A webhook, with what is to be read of it read once for many events.
 struct Listener {
-    row: entity::webhook::Model,
-    wants: Wants,
+    row: Arc<entity::webhook::Model>,
+    wants: Prepared,
 }
 
 impl Listeners {
@@ -45,8 +66,8 @@ impl Listeners {
             .await?;
         for row in rows {
             let listener = Listener {
-                wants: Wants::from(&row),
-                row,
+                wants: Wants::from(&row).prepare(),
+                row: Arc::new(row),
             };
             let place = listeners.0.entry(listener.row.workspace_id).or_default();
             place.push(listener);
@@ -56,64 +77,151 @@ impl Listeners {
 }
 
 /// An event, and a webhook that gets it.
-pub struct Match<'a> {
-    listener: &'a Listener,
-    event: &'a entity::event::Model,
+pub struct Match {
+    webhook: Arc<entity::webhook::Model>,
+    event: Arc<entity::event::Model>,
 }
 
-impl Match<'_> {
+impl Match {
+    pub fn event(&self) -> EventId {
+        self.event.id
+    }
+
     /// What tells open pages of it.
     pub fn hint(&self) -> Hint {
-        Hint::workspace(self.listener.row.workspace_id, Topic::Deliveries)
+        Hint::workspace(self.webhook.workspace_id, Topic::Deliveries)
     }
+}
+
+/// What came of matching.
+#[derive(Default)]
+pub struct Matched {
+    /// Events of which it is known who gets them, in order. The others wait for another turn.
+    pub events: Vec<Arc<entity::event::Model>>,
+    pub matches: Vec<Match>,
+    /// Workspaces that have used up their share. None of their events that came after is matched.
+    pub costly: HashSet<WorkspaceId>,
 }
 
 impl Listeners {
     /// Which webhooks get which of these events.
-    pub fn matches<'a>(&'a self, events: &'a [entity::event::Model]) -> Vec<Match<'a>> {
-        let mut matches = Vec::new();
+    pub fn matches(&self, events: Vec<Arc<entity::event::Model>>, budget: Budget) -> Matched {
+        let (mut matched, begun) = (Matched::default(), Instant::now());
+        let mut spent: HashMap<WorkspaceId, Duration> = HashMap::new();
         for event in events {
-            let Some(workspace) = event.workspace_id else {
+            let workspace = event.workspace_id;
+            if workspace.is_some_and(|workspace| matched.costly.contains(&workspace)) {
+                continue;
+            }
+            let listeners = workspace.and_then(|workspace| self.0.get(&workspace));
+            let (Some(workspace), Some(listeners)) = (workspace, listeners) else {
+                matched.events.push(event);
                 continue;
             };
-            for listener in self.0.get(&workspace).into_iter().flatten() {
-                if listener.wants.verdict(event).is_ok() {
-                    matches.push(Match { listener, event });
-                }
+            if !listeners
+                .iter()
+                .any(|listener| listener.wants.has_filters())
+            {
+                matched.take(event, listeners, |_| true);
+                continue;
+            }
+            let over = begun.elapsed() >= budget.turn;
+            if over && !(matched.events.is_empty() && matched.costly.is_empty()) {
+                continue;
+            }
+            let before = spent.get(&workspace).copied().unwrap_or_default();
+            let at = Instant::now();
+            let within = matched.take(event, listeners, |first| {
+                (first && before.is_zero())
+                    || budget.whole_event
+                    || before + at.elapsed() < budget.workspace
+            });
+            let after = before + at.elapsed();
+            spent.insert(workspace, after);
+            if !within || after >= budget.workspace {
+                matched.costly.insert(workspace);
             }
         }
-        matches
+        matched
     }
 }
 
-/// Writes these deliveries, and says which of them to hand over once that is committed. A repeat adds nothing.
-pub async fn fan_out(
-    tx: &Tx,
-    handover: &Handover,
-    matches: &[Match<'_>],
-) -> Result<Option<Claim>, AppError> {
-    if matches.is_empty() {
-        return Ok(None);
-    }
-    let now = Timestamp::now();
-    let mut claim = Claim::new(now);
-    let mut rows = Vec::new();
-    for Match { listener, event } in matches {
-        let row = &listener.row;
-        // What would wait anyway is not put before those who need not.
-        let at = row.blocked_until.map_or(now, |until| until.max(now));
-        let mut delivery = new_delivery(DeliveryId::new(), row.id, event.id, event.event_type, at);
-        if !queue::health(row).is_suspect() && handover.reserve(row.id) {
-            claim.hold(&mut delivery, row, event)?;
+impl Matched {
+    /// Matches one event, unless there is no time left on the way, and says whether there was. `time`: whether the next
+    /// webhook may be looked at, which may be the first.
+    fn take(
+        &mut self,
+        event: Arc<entity::event::Model>,
+        listeners: &[Listener],
+        time: impl Fn(bool) -> bool,
+    ) -> bool {
+        let known = self.matches.len();
+        let walked = Walked::new(&event);
+        for (index, listener) in listeners.iter().enumerate() {
+            if !time(index == 0) {
+                self.matches.truncate(known);
+                return false;
+            }
+            if listener.wants.matches(&walked) {
+                self.matches.push(Match {
+                    webhook: listener.row.clone(),
+                    event: event.clone(),
+                });
+            }
         }
-        rows.push(delivery);
+        self.events.push(event);
+        true
     }
-    if !write(tx, rows).await? {
-        // Some were there before, with a lease of their own or none: none of them is ours to hand over.
-        queue::unhold(tx, &claim).await?;
-        return Ok(None);
+}
+
+/// Deliveries that are about to be written. Everything about them is settled before the transaction.
+pub struct Planned {
+    rows: Vec<entity::delivery::ActiveModel>,
+    claim: Claim,
+}
+
+impl Planned {
+    pub fn new(house: &House, handover: &Handover, matches: &[Match]) -> Result<Self, AppError> {
+        let (now, alive) = (Timestamp::now(), house.leases().is_alive());
+        let mut planned = Self {
+            rows: Vec::with_capacity(matches.len()),
+            claim: Claim::new(house, now),
+        };
+        for Match { webhook, event } in matches {
+            // What would wait anyway is not put before those who need not.
+            let at = webhook.blocked_until.map_or(now, |until| until.max(now));
+            let (id, event_type) = (DeliveryId::new(), event.event_type);
+            let mut delivery = new_delivery(id, webhook.id, event.id, event_type, at);
+            if alive && !queue::health(webhook).is_suspect() && handover.reserve(webhook.id) {
+                planned.claim.hold(&mut delivery, webhook, event)?;
+            }
+            planned.rows.push(delivery);
+        }
+        Ok(planned)
     }
-    Ok((!claim.deliveries.is_empty()).then_some(claim))
+
+    /// Leaves out what another process is at.
+    pub fn only(mut self, events: &HashSet<EventId>) -> Self {
+        self.rows.retain(|row| match &row.event_id {
+            ActiveValue::Set(event) => events.contains(event),
+            _ => false,
+        });
+        self.claim
+            .deliveries
+            .retain(|row| events.contains(&row.event_id));
+        self
+    }
+
+    /// Writes them, and says which to hand over once that is committed. A repeat adds nothing.
+    pub async fn write(self, tx: &Tx) -> Result<Option<Claim>, AppError> {
+        let Self { rows, claim } = self;
+        if !write(tx, rows).await? {
+            // Some were there before, with a lease of their own or none: none of them is ours to hand over.
+            queue::unhold(tx, &claim).await?;
+            return Ok(None);
+        }
+        Ok((!claim.deliveries.is_empty()).then_some(claim))
+    }
 }
 
 /// Hands over what is committed, or gives it back when the sender has gone, as it has at the end of the program.

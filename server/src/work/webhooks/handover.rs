@@ -86,6 +86,7 @@ impl Handover {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::Duration;
 
     use app::domain::Timestamp;
@@ -93,7 +94,13 @@ mod tests {
     use super::*;
 
     fn claim() -> Claim {
-        Claim::new(Timestamp::now())
+        Claim {
+            lease: sea_orm::prelude::Uuid::new_v4(),
+            until: Timestamp::now(),
+            deliveries: Vec::new(),
+            webhooks: HashMap::new(),
+            events: HashMap::new(),
+        }
     }
 
     #[test]

@@ -321,6 +321,8 @@ impl Sender {
             }
         }
         let settled = self.settle().await? | self.put_off().await?;
+        // Who cannot say that they are there takes nothing: others would soon take it too.
+        let more = more && self.house.leases().is_alive();
         let claimed = more && self.claim().await?;
         // At the end there is no look to catch up with, and nothing to wake up for.
         self.looked.missed &= more;
@@ -532,8 +534,9 @@ impl Sender {
     fn start(&mut self) {
         while let Some(job) = self.endpoints.next() {
             let left = job.lease_until.since(Timestamp::now());
-            if left < ENOUGH {
-                // It waited here too long, or the process slept. Whoever claims it next sends it.
+            if left < ENOUGH || !self.house.leases().holds(job.held.lease) {
+                // It waited here too long, or the process slept, and others may hold it by now. Whoever claims it next
+                // sends it.
                 self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
                 self.done
                     .push_back((job.held, Outcome::Later(Timestamp::now())));

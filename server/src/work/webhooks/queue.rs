@@ -3,6 +3,7 @@
 //! when the lease ends, so that the index of due deliveries is a true schedule.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::db::entity::{self, delivery::Column};
@@ -48,8 +49,8 @@ pub struct Claim {
     pub lease: Uuid,
     pub until: Timestamp,
     pub deliveries: Vec<entity::delivery::Model>,
-    pub webhooks: HashMap<WebhookId, entity::webhook::Model>,
-    pub events: HashMap<EventId, entity::event::Model>,
+    pub webhooks: Webhooks,
+    pub events: Events,
 }
 
 /// A delivery that this worker holds.
@@ -78,9 +79,9 @@ pub enum Outcome {
 
 impl Claim {
     /// Of nothing yet.
-    pub fn new(now: Timestamp) -> Self {
+    pub fn new(house: &House, now: Timestamp) -> Self {
         Self {
-            lease: Uuid::new_v4(),
+            lease: house.leases().token(),
             until: now.after(LEASE),
             deliveries: Vec::new(),
             webhooks: HashMap::new(),
@@ -92,8 +93,8 @@ impl Claim {
     pub fn hold(
         &mut self,
         delivery: &mut entity::delivery::ActiveModel,
-        webhook: &entity::webhook::Model,
-        event: &entity::event::Model,
+        webhook: &Arc<entity::webhook::Model>,
+        event: &Arc<entity::event::Model>,
     ) -> Result<(), AppError> {
         delivery.lease_token = Set(Some(self.lease));
         delivery.lease_until = Set(Some(self.until));
@@ -211,7 +212,7 @@ pub async fn claim(house: &House, wanted: &Wanted) -> Result<(usize, Option<Clai
         return Ok((0, None));
     }
     let count = found.len();
-    let mut claim = Claim::new(now);
+    let mut claim = Claim::new(house, now);
     let tx = db.begin().await?;
     // What another process has taken meanwhile, or is about to, is left to it.
     let ids: Vec<DeliveryId> = due(now)
@@ -244,8 +245,8 @@ pub async fn unhold(tx: &Tx, claim: &Claim) -> Result<(), AppError> {
     Ok(())
 }
 
-type Webhooks = HashMap<WebhookId, entity::webhook::Model>;
-type Events = HashMap<EventId, entity::event::Model>;
+type Webhooks = HashMap<WebhookId, Arc<entity::webhook::Model>>;
+type Events = HashMap<EventId, Arc<entity::event::Model>>;
 
 async fn with(
     db: &Db,
@@ -266,8 +267,14 @@ async fn with(
         .all(db.read())
         .await?;
     Ok((
-        webhooks.into_iter().map(|row| (row.id, row)).collect(),
-        events.into_iter().map(|row| (row.id, row)).collect(),
+        webhooks
+            .into_iter()
+            .map(|row| (row.id, Arc::new(row)))
+            .collect(),
+        events
+            .into_iter()
+            .map(|row| (row.id, Arc::new(row)))
+            .collect(),
     ))
 }
 

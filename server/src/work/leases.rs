@@ -1,0 +1,354 @@
+//! Takes over what a process that is no more still leases, so that nobody waits for each lease to run out: deliveries and
+//! letters that were on their way when it crashed.
+//!
+//! On SQLite there is one server, which holds a lock on a file beside the database for as long as it lives. Whoever gets the
+//! lock knows that every lease of another process is left over, and frees it. A second server, such as one that starts while
+//! the one before it still finishes what is under way, waits for the lock; until then it leaves those leases alone.
+//!
+//! On PostgreSQL a process says every [`SAYS`] that it is there, over a connection of its own, since it must be heard however
+//! busy the others are. One that was not heard for [`PROCESS_LEASE`], by the database's clock, is dead: any other process
+//! frees what it leases, and takes its name away. Should it come back, it finds that out and begins anew: it writes nothing
+//! under its old leases and begins nothing that it held.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use app::db::Tx;
+use app::db::entity::{self, delivery, mail, process};
+use app::domain::{AppError, DeliveryId, MailId, Timestamp};
+use app::house::House;
+use app::leases::{Leases, PROCESS_LEASE};
+use app::settings::webhooks::model::DeliveryStatus;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
+    EntityTrait, QueryFilter, QuerySelect, Statement,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{PAUSE, pause, supervise};
+
+/// How often a process says that it is there, and looks for those that say nothing more.
+const SAYS: Duration = Duration::from_secs(2);
+/// How often a second server on SQLite tries to get the lock.
+const TRIES: Duration = Duration::from_millis(500);
+/// How many leases one transaction frees.
+const TOGETHER: usize = 500;
+/// Milliseconds by PostgreSQL's clock, at the moment at which it is asked.
+const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
+
+/// Sees to it that what this process leases is its own as long as it lives, and takes over from those that do not.
+pub struct Keeper {
+    house: House,
+    means: Means,
+    stop: CancellationToken,
+    keeping: JoinHandle<()>,
+}
+
+/// By what it is known that a process lives.
+#[derive(Clone)]
+enum Means {
+    Lock(Arc<Lock>),
+    Heartbeat(DatabaseConnection),
+}
+
+impl Keeper {
+    /// Before anything is leased. What a crash left behind is free when this returns, if its owner is known to be dead.
+    pub async fn begin(house: &House, database_url: &str) -> Result<Self, AppError> {
+        let means = if house.db().backend() == DbBackend::Postgres {
+            let mut own = ConnectOptions::new(database_url);
+            own.max_connections(1)
+                .min_connections(0)
+                .acquire_timeout(PROCESS_LEASE)
+                .sqlx_logging(false);
+            let own = Database::connect(own).await?;
+            say(house, &own).await?;
+            bury(house).await?;
+            Means::Heartbeat(own)
+        } else {
+            let lock = Lock::beside(house).await?;
+            if lock.try_take() {
+                free_all_but_own(house).await?;
+            } else {
+                tracing::warn!(
+                    "another server is at work on this database; what it holds is left to it until it ends"
+                );
+            }
+            Means::Lock(Arc::new(lock))
+        };
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn({
+            let (house, means, stop) = (house.clone(), means.clone(), stop.clone());
+            async move {
+                let run = || keep(house.clone(), means.clone(), stop.clone());
+                supervise("leases", &stop, PAUSE, run).await;
+            }
+        });
+        Ok(Self {
+            house: house.clone(),
+            means,
+            stop,
+            keeping,
+        })
+    }
+
+    /// After all work has ended: `clean` says that nothing is leased any more.
+    pub async fn end(self, clean: bool) {
+        self.stop.cancel();
+        let _ = self.keeping.await;
+        if let Means::Heartbeat(own) = &self.means {
+            if clean && let Err(error) = forget(own, self.house.leases().process()).await {
+                tracing::warn!(%error, "this process could not take its leave; it will be taken for dead");
+            }
+            let _ = own.close_by_ref().await;
+        }
+    }
+}
+
+async fn keep(house: House, means: Means, stop: CancellationToken) {
+    match means {
+        Means::Lock(lock) => {
+            while !lock.is_taken() && pause(TRIES, &stop).await {
+                if lock.try_take()
+                    && let Err(error) = free_all_but_own(&house).await
+                {
+                    tracing::warn!(%error, "leases of the server before could not be freed; they run out");
+                }
+            }
+        }
+        Means::Heartbeat(own) => {
+            while pause(SAYS, &stop).await {
+                if let Err(error) = say(&house, &own).await {
+                    tracing::warn!(%error, "this process could not say that it is there; it will try again");
+                    continue;
+                }
+                if let Err(error) = bury(&house).await {
+                    tracing::warn!(%error, "what dead processes lease could not be freed; it will be tried again");
+                }
+            }
+        }
+    }
+}
+
+/// A lock on a file beside an SQLite database, which the system takes back when the process ends, however it ends.
+struct Lock {
+    /// None: a database in memory, which nobody else can open.
+    path: Option<PathBuf>,
+    file: Mutex<Option<File>>,
+}
+
+impl Lock {
+    async fn beside(house: &House) -> Result<Self, AppError> {
+        // As SQLite itself understood the address. Not the file of the database: to close that one elsewhere in the
+        // process would give back the locks that SQLite has on it.
+        let ask = Statement::from_string(DbBackend::Sqlite, "PRAGMA database_list");
+        let row = house.db().read().query_one_raw(ask).await?;
+        let file: Option<String> = row.map(|row| row.try_get("", "file")).transpose()?;
+        let path = file
+            .filter(|file| !file.is_empty())
+            .map(|file| format!("{file}-server").into());
+        Ok(Self {
+            path,
+            file: Mutex::default(),
+        })
+    }
+
+    fn is_taken(&self) -> bool {
+        self.path.is_none() || self.file().is_some()
+    }
+
+    /// Whether this process is the only server, from now on. It is not known if the file cannot be locked: then leases are
+    /// left to run out.
+    fn try_take(&self) -> bool {
+        let Some(path) = &self.path else {
+            return true;
+        };
+        let opened = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path);
+        match opened.and_then(|file| match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }) {
+            Ok(Some(file)) => {
+                *self.file() = Some(file);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "the file cannot be locked");
+                false
+            }
+        }
+    }
+
+    fn file(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that this process is there. If it was taken for dead meanwhile, it begins anew.
+pub async fn say(house: &House, own: &impl ConnectionTrait) -> Result<(), AppError> {
+    let (leases, at) = (house.leases(), (Instant::now(), Timestamp::now()));
+    let process = leases.process();
+    // The first time there is no such row, and nothing is leased yet.
+    if leases.has_said() {
+        let update = format!("UPDATE processes SET seen_at = {NOW} WHERE id = $1");
+        if execute(own, update, process).await? == 1 {
+            leases.said(at);
+            return Ok(());
+        }
+        tracing::warn!("this process was taken for dead, and what it held is left to others");
+    }
+    let process = Leases::new_process();
+    let insert = format!("INSERT INTO processes (id, seen_at) VALUES ($1, {NOW})");
+    execute(own, insert, process).await?;
+    leases.begin_anew(process, at);
+    Ok(())
+}
+
+async fn forget(own: &impl ConnectionTrait, process: Uuid) -> Result<(), AppError> {
+    execute(
+        own,
+        "DELETE FROM processes WHERE id = $1".to_owned(),
+        process,
+    )
+    .await?;
+    Ok(())
+}
+
+async fn execute(own: &impl ConnectionTrait, sql: String, process: Uuid) -> Result<u64, AppError> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [process.into()]);
+    Ok(own.execute_raw(statement).await?.rows_affected())
+}
+
+/// Frees what dead processes lease. PostgreSQL alone knows of processes.
+pub async fn bury(house: &House) -> Result<(), AppError> {
+    let silent = Expr::cust(format!("seen_at < {NOW} - {}", PROCESS_LEASE.as_millis()));
+    let dead: Vec<Uuid> = entity::Process::find()
+        .filter(silent.clone())
+        .select_only()
+        .column(process::Column::Id)
+        .into_tuple()
+        .all(house.db().read())
+        .await?;
+    for process in dead {
+        let tx = house.db().begin().await?;
+        // Its name goes first, and only if it is still silent: from then on it knows that it holds nothing.
+        let gone = entity::Process::delete_many()
+            .filter(process::Column::Id.eq(process))
+            .filter(silent.clone())
+            .exec(&tx)
+            .await?;
+        if gone.rows_affected == 1 {
+            let of = Of::This(process);
+            let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(&tx).await?;
+            let mails: Vec<MailId> = of.mails().into_tuple().all(&tx).await?;
+            of.free(&tx, &deliveries, &mails).await?;
+            tracing::info!(%process, deliveries = deliveries.len(), mails = mails.len(), "a process has died; what it held is free");
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Frees every lease that is not this process's: there is no other process.
+pub async fn free_all_but_own(house: &House) -> Result<(), AppError> {
+    let (db, of) = (house.db(), Of::AllBut(house.leases().process()));
+    let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(db.read()).await?;
+    let mails: Vec<MailId> = of.mails().into_tuple().all(db.read()).await?;
+    // A server that is at work has little time to write.
+    for some in deliveries.chunks(TOGETHER) {
+        let tx = db.begin().await?;
+        of.free(&tx, some, &[]).await?;
+        tx.commit().await?;
+    }
+    for some in mails.chunks(TOGETHER) {
+        let tx = db.begin().await?;
+        of.free(&tx, &[], some).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Whose leases are freed.
+#[derive(Clone, Copy)]
+enum Of {
+    This(Uuid),
+    AllBut(Uuid),
+}
+
+impl Of {
+    fn filter(self, lease: impl ColumnTrait) -> Expr {
+        match self {
+            Self::This(process) => {
+                let (first, last) = Leases::range(process);
+                lease.between(first, last)
+            }
+            Self::AllBut(process) => {
+                let (first, last) = Leases::range(process);
+                lease.not_between(first, last)
+            }
+        }
+    }
+
+    fn deliveries(self) -> sea_orm::Select<entity::Delivery> {
+        use delivery::Column;
+        entity::Delivery::find()
+            .filter(Column::Status.eq(DeliveryStatus::Pending))
+            .filter(Column::LeaseToken.is_not_null())
+            .filter(self.filter(Column::LeaseToken))
+            .select_only()
+            .column(Column::Id)
+    }
+
+    fn mails(self) -> sea_orm::Select<entity::Mail> {
+        use mail::Column;
+        entity::Mail::find()
+            .filter(Column::SentAt.is_null())
+            .filter(Column::FailedAt.is_null())
+            .filter(Column::LeaseToken.is_not_null())
+            .filter(self.filter(Column::LeaseToken))
+            .select_only()
+            .column(Column::Id)
+    }
+
+    /// Frees these, if they are still leased so: they are due at once.
+    async fn free(
+        self,
+        tx: &Tx,
+        deliveries: &[DeliveryId],
+        mails: &[MailId],
+    ) -> Result<(), AppError> {
+        for some in deliveries.chunks(TOGETHER) {
+            use delivery::Column;
+            entity::Delivery::update_many()
+                .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
+                .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
+                .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
+                .filter(Column::Id.is_in(some.iter().copied()))
+                .filter(self.filter(Column::LeaseToken))
+                .exec(tx)
+                .await?;
+        }
+        for some in mails.chunks(TOGETHER) {
+            use mail::Column;
+            entity::Mail::update_many()
+                .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
+                .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
+                .filter(Column::Id.is_in(some.iter().copied()))
+                .filter(self.filter(Column::LeaseToken))
+                .exec(tx)
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What a process held when it crashed is taken over by others, and what a living one holds is not.
+
+use std::time::{Duration, Instant};
+
+use app::catalog::EventType;
+use app::db::entity;
+use app::domain::{DeliveryId, EventId, MailId, Timestamp};
+use app::house::House;
+use app::limits::Limits;
+use app::mail::{self, Addressee, Letter};
+use app::settings::webhooks::deliveries::new_delivery;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use wheelhouse::work::leases::{Keeper, bury, free_all_but_own, say};
+
+use crate::both::both;
+use crate::support::{Database, Kind, Server, house, site};
+
+/// Longer than anybody in a test waits.
+const LONG: Duration = Duration::from_mins(30);
+
+/// A delivery and a letter that a process holds.
+struct Held {
+    lease: Uuid,
+    delivery: DeliveryId,
+    mail: MailId,
+}
+
+impl Held {
+    async fn by(owner: &House) -> Self {
+        let webhook = entity::Webhook::find()
+            .one(owner.db().read())
+            .await
+            .unwrap()
+            .unwrap();
+        let (lease, until) = (owner.leases().token(), Timestamp::now().after(LONG));
+        let delivery = DeliveryId::new();
+        let mut tx = owner.db().begin().await.unwrap();
+        let event_type = EventType::ContactCreated;
+        let mut row = new_delivery(delivery, webhook.id, EventId::new(), event_type, until);
+        (row.lease_token, row.lease_until) = (Set(Some(lease)), Set(Some(until)));
+        row.insert(&tx).await.unwrap();
+        let to = Addressee {
+            email: "olivia@acme.example".parse().unwrap(),
+            user: None,
+        };
+        let mail = mail::post(&mut tx, owner, to, Letter::new("Hello"), None)
+            .await
+            .unwrap();
+        entity::Mail::update_many()
+            .col_expr(entity::mail::Column::LeaseToken, Expr::value(lease))
+            .col_expr(entity::mail::Column::LeaseUntil, Expr::value(until))
+            .filter(entity::mail::Column::Id.eq(mail))
+            .exec(&tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        Self {
+            lease,
+            delivery,
+            mail,
+        }
+    }
+
+    /// Whether both are held as they were, or both free and due.
+    async fn is_held(&self, house: &House) -> bool {
+        let delivery = entity::Delivery::find_by_id(self.delivery)
+            .one(house.db().read())
+            .await
+            .unwrap()
+            .unwrap();
+        let mail = entity::Mail::find_by_id(self.mail)
+            .one(house.db().read())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(delivery.lease_token, mail.lease_token);
+        if delivery.lease_token == Some(self.lease) {
+            return true;
+        }
+        assert_eq!(
+            (delivery.lease_token, delivery.lease_until, mail.lease_until),
+            (None, None, None)
+        );
+        assert!(delivery.next_attempt_at.unwrap() <= Timestamp::now());
+        assert!(mail.next_attempt_at.unwrap() <= Timestamp::now());
+        false
+    }
+
+    /// How long it takes until both are free.
+    async fn freed_within(&self, house: &House, most: Duration) {
+        let begun = Instant::now();
+        while self.is_held(house).await {
+            assert!(begun.elapsed() < most, "still held after {most:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn another(server: &Server) -> House {
+    house(&server.database, site(), Limits::off()).await
+}
+
+fn url(database: &Database) -> &str {
+    &database.url
+}
+
+both! {
+    async fn what_a_living_process_holds_is_left_to_it_and_is_free_once_it_has_died(server) {
+        let (first, second) = (&server.house, another(server).await);
+        let keeper = Keeper::begin(first, url(&server.database)).await.unwrap();
+        let held = Held::by(first).await;
+        let other = Keeper::begin(&second, url(&server.database)).await.unwrap();
+        let own = Held::by(&second).await;
+        // Longer than a process may be silent.
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        assert!(held.is_held(first).await && own.is_held(first).await, "both live");
+        assert!(first.leases().holds(held.lease) && second.leases().holds(own.lease));
+        // As a crash ends it: it says nothing any more, and does not take its leave.
+        keeper.end(false).await;
+        held.freed_within(&second, Duration::from_secs(15)).await;
+        assert!(own.is_held(&second).await);
+        // The next one finds what the second left behind, as soon as it may.
+        other.end(false).await;
+        let third = another(server).await;
+        let keeper = Keeper::begin(&third, url(&server.database)).await.unwrap();
+        own.freed_within(&third, Duration::from_secs(15)).await;
+        keeper.end(true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_server_on_sqlite_frees_what_the_last_one_held_before_it_begins() {
+    let server = Server::new(Kind::Sqlite).await;
+    let (first, second) = (&server.house, another(&server).await);
+    let held = Held::by(first).await;
+    let own = Held::by(&second).await;
+    let keeper = Keeper::begin(&second, url(&server.database)).await.unwrap();
+    assert!(!held.is_held(&second).await, "at once");
+    assert!(own.is_held(&second).await);
+    // Another command on the same database frees nothing, and a second server has to wait for the first to end.
+    let third = another(&server).await;
+    let waiting = Keeper::begin(&third, url(&server.database)).await.unwrap();
+    assert!(own.is_held(&second).await);
+    free_all_but_own(&second).await.unwrap();
+    assert!(own.is_held(&second).await, "its own stay");
+    waiting.end(true).await;
+    keeper.end(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
+    let server = Server::new(Kind::Postgres).await;
+    let (first, second) = (&server.house, another(&server).await);
+    say(first, first.db().read()).await.unwrap();
+    say(&second, second.db().read()).await.unwrap();
+    let (held, own) = (Held::by(first).await, Held::by(&second).await);
+    bury(&second).await.unwrap();
+    assert!(held.is_held(first).await && own.is_held(first).await);
+    // It stands still for a while.
+    let process = first.leases().process();
+    let tx = second.db().begin().await.unwrap();
+    let back = format!("UPDATE processes SET seen_at = seen_at - 11000 WHERE id = '{process}'");
+    tx.execute_unprepared(&back).await.unwrap();
+    tx.commit().await.unwrap();
+    bury(&second).await.unwrap();
+    assert!(!held.is_held(first).await && own.is_held(first).await);
+    // And goes on: what it held is not its own any more, and what it takes from now on is.
+    say(first, first.db().read()).await.unwrap();
+    assert!(!first.leases().holds(held.lease));
+    assert_ne!(first.leases().process(), process);
+    let again = Held::by(first).await;
+    assert!(first.leases().holds(again.lease));
+    bury(&second).await.unwrap();
+    assert!(again.is_held(first).await && own.is_held(first).await);
+    // One that was late and is there again keeps its name and what it holds.
+    say(first, first.db().read()).await.unwrap();
+    assert!(first.leases().holds(again.lease));
+}

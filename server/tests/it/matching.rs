@@ -1,0 +1,239 @@
+//! Filters are tried beside everybody else: who makes them costly waits for them alone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use app::catalog::EventType;
+use app::db::entity;
+use app::domain::{EventId, Timestamp, WorkspaceId};
+use app::events::{self, NewEvent, Origin};
+use app::limits::Limits;
+use app::session::{Agent, Caller};
+use app::settings::webhooks::filter::Filter;
+use app::settings::webhooks::model::Operator;
+use app::settings::webhooks::store;
+use app::settings::webhooks::wire::WebhookIn;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use wheelhouse::work::dispatch::{self, Breadth, dispatch_all};
+use wheelhouse::work::webhooks::Handover;
+use wheelhouse::work::webhooks::fan_out::{Budget, Listeners};
+
+use crate::both::both;
+use crate::support::{Kind, Server, Template, info, site};
+
+/// As many as are dispatched with those of others, with the two that Acme's demo has.
+const WEBHOOKS: usize = 14;
+const FILTERS: usize = 19;
+const EVENTS: usize = 24;
+
+async fn agent(server: &Server, who: &str, workspace: &str) -> Agent {
+    let cookie = server.cookies[who].expose().to_owned();
+    Caller::new(server.house.clone(), info(), Some(cookie))
+        .actor(workspace)
+        .await
+        .unwrap()
+        .into()
+}
+
+async fn webhook(server: &Server, agent: &Agent, filters: Vec<Filter>) {
+    let input = WebhookIn {
+        url: "https://hooks.example.com/in".into(),
+        event_types: vec!["contact.created".into()],
+        filters,
+        ..WebhookIn::default()
+    };
+    let mut tx = server.house.db().begin().await.unwrap();
+    store::create(&mut tx, &server.house, agent, &input)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Filters that all hold, and read a text from end to end for that.
+fn costly(webhook: usize) -> Vec<Filter> {
+    (0..FILTERS)
+        .map(|n| Filter {
+            path: "data.text".into(),
+            operator: Operator::NotContains,
+            value: Some(format!("needle needle {webhook} {n}").into()),
+        })
+        .collect()
+}
+
+fn large() -> Value {
+    json!({"text": "needle ".repeat(9_000)})
+}
+
+async fn event(server: &Server, workspace: WorkspaceId, data: Value) -> EventId {
+    let mut tx = server.house.db().begin().await.unwrap();
+    let event = NewEvent::in_workspace(workspace, EventType::ContactCreated, data);
+    let id = events::record(&mut tx, Origin::system(), event)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn waiting(server: &Server, workspace: WorkspaceId) -> u64 {
+    entity::Event::find()
+        .filter(entity::event::Column::WorkspaceId.eq(workspace))
+        .filter(entity::event::Column::DispatchedAt.is_null())
+        .count(server.house.db().read())
+        .await
+        .unwrap()
+}
+
+async fn deliveries(server: &Server, events: &[EventId]) -> u64 {
+    entity::Delivery::find()
+        .filter(entity::delivery::Column::EventId.is_in(events.iter().copied()))
+        .count(server.house.db().read())
+        .await
+        .unwrap()
+}
+
+/// Somebody else writes.
+async fn write(server: &Server, workspace: WorkspaceId) {
+    use entity::workspace::Column;
+    let tx = server.house.db().begin().await.unwrap();
+    entity::Workspace::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(Timestamp::now()))
+        .filter(Column::Id.eq(workspace))
+        .exec(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Acme with costly webhooks, and Globex with one that takes everything.
+async fn costly_and_other(server: &Server) -> (Agent, Agent) {
+    let acme = agent(server, "olivia", "acme").await;
+    let globex = agent(server, "greta", "globex").await;
+    for n in 0..WEBHOOKS {
+        webhook(server, &acme, costly(n)).await;
+    }
+    webhook(server, &globex, Vec::new()).await;
+    dispatch_all(&server.house).await.unwrap();
+    (acme, globex)
+}
+
+both! {
+    async fn while_costly_filters_are_tried_others_write_and_their_events_go_first(server) {
+        let (acme, globex) = costly_and_other(server).await;
+        let mut costly = Vec::new();
+        for _ in 0..EVENTS {
+            costly.push(event(server, acme.workspace(), large()).await);
+        }
+        let other = event(server, globex.workspace(), json!({"n": 1})).await;
+        let stop = CancellationToken::new();
+        let begun = Instant::now();
+        let dispatcher = tokio::spawn(dispatch::run(
+            server.house.clone(), Breadth::Narrow, Handover::default(), stop.clone(),
+        ));
+        let (mut slowest, mut writes, mut before) = (Duration::ZERO, 0, None);
+        loop {
+            let left = waiting(server, acme.workspace()).await;
+            if before.is_none() && deliveries(server, &[other]).await == 1 {
+                before = Some(left);
+            }
+            if left == 0 || begun.elapsed() > Duration::from_mins(2) {
+                break;
+            }
+            let at = Instant::now();
+            write(server, globex.workspace()).await;
+            slowest = slowest.max(at.elapsed());
+            writes += 1;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let took = begun.elapsed();
+        stop.cancel();
+        dispatcher.await.unwrap();
+        assert!(before.is_some_and(|left| left > 0), "Globex is served while Acme's events wait: {before:?}");
+        assert!(writes >= 10 && slowest < took / 3, "{writes} writes, the slowest took {slowest:?} of {took:?}");
+        assert_eq!(waiting(server, acme.workspace()).await, 0);
+        assert_eq!(deliveries(server, &costly).await, (EVENTS * WEBHOOKS) as u64, "none is left out, and none twice");
+    }
+
+    async fn what_is_beyond_a_budget_waits_and_nothing_else_does(server) {
+        let (acme, globex) = costly_and_other(server).await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(event(server, acme.workspace(), large()).await);
+            ids.push(event(server, globex.workspace(), json!({})).await);
+        }
+        let events: Vec<Arc<_>> = entity::Event::find()
+            .filter(entity::event::Column::Id.is_in(ids.iter().copied()))
+            .order_by_asc(entity::event::Column::Id)
+            .all(server.house.db().read())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(Arc::new)
+            .collect();
+        let workspaces = [acme.workspace(), globex.workspace()];
+        let listeners = Listeners::load(server.house.db(), workspaces.into()).await.unwrap();
+        let none = Budget { workspace: Duration::ZERO, turn: Duration::ZERO, whole_event: false };
+        let enough = Duration::from_mins(10);
+        for (budget, events_of_acme, is_costly) in [
+            (none, 0, true),
+            (Budget { whole_event: true, ..none }, 1, true),
+            (Budget { workspace: enough, turn: enough, whole_event: false }, 3, false),
+        ] {
+            let matched = listeners.matches(events.clone(), budget);
+            let of = |workspace| matched.events.iter().filter(|event| event.workspace_id == Some(workspace)).count();
+            assert_eq!((of(acme.workspace()), of(globex.workspace())), (events_of_acme, 3), "{budget:?}");
+            assert_eq!(matched.matches.len(), events_of_acme * WEBHOOKS + 3, "{budget:?}");
+            assert_eq!(matched.costly.contains(&acme.workspace()), is_costly, "{budget:?}");
+            assert!(!matched.costly.contains(&globex.workspace()));
+        }
+    }
+}
+
+async fn dry_runs_are_limited(kind: Kind) {
+    let server = Template::new(kind)
+        .await
+        .copy_as(site(), Limits::on())
+        .await;
+    let form = [
+        ("form[workspace]", "acme".to_owned()),
+        ("form[url]", "https://hooks.example.com/in".to_owned()),
+        ("form[filters][0][path]", "data.stage".to_owned()),
+        ("form[filters][0][operator]", "equals".to_owned()),
+        ("form[filters][0][value]", "won".to_owned()),
+        ("form[dry_run]", "yes".to_owned()),
+    ];
+    let mut refused = None;
+    for n in 0..20 {
+        let answer = server.call("olivia", "/fn/create_webhook", &form).await;
+        if answer.status == 429 {
+            refused = Some((n, answer));
+            break;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(answer.body.contains("events would have been sent"));
+    }
+    let (times, answer) = refused.expect("there is an end to it");
+    assert!((10..13).contains(&times), "{times}");
+    assert!(answer.body.contains("retry_after"), "{}", answer.body);
+    let mut others = form.clone();
+    others[0].1 = "globex".to_owned();
+    let answer = server.call("greta", "/fn/create_webhook", &others).await;
+    assert_eq!(
+        answer.status, 200,
+        "each workspace has an allowance of its own"
+    );
+    let hooks = entity::Webhook::find().count(server.house.db().read());
+    assert_eq!(hooks.await.unwrap(), 2, "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dry_runs_are_limited_on_sqlite() {
+    dry_runs_are_limited(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dry_runs_are_limited_on_postgres() {
+    dry_runs_are_limited(Kind::Postgres).await;
+}
