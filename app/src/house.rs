@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::catalog::Catalog;
 use crate::db::Db;
+use crate::domain::Timestamp;
 use crate::keyring::Keyring;
 use crate::leases::Leases;
 use crate::limits::Limits;
@@ -46,6 +47,17 @@ impl Site {
     /// `url("/login")` is the full address of the sign-in page.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.public_url)
+    }
+
+    /// Whether a person counts as having confirmed their email address. An installation that sends no email cannot ask
+    /// for it, so there everybody does. This is the one place that says so.
+    pub fn counts_as_confirmed(&self, confirmed_at: Option<Timestamp>) -> bool {
+        confirmed_at.is_some() || !self.sends_mail
+    }
+
+    /// Whether a link in an email can be followed: it is sent, or the demo shows it.
+    pub fn email_arrives(&self) -> bool {
+        self.sends_mail || self.demo
     }
 
     pub fn is_https(&self) -> bool {

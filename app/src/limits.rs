@@ -31,6 +31,7 @@ struct Kept {
     mail_address: Keyed,
     mail_account: Keyed,
     mail_pair: Keyed,
+    mail_unconfirmed: Keyed,
     token: Keyed,
     invite_person: Keyed,
     invite_workspace: Keyed,
@@ -71,6 +72,10 @@ impl KeyCaller {
     }
 }
 
+/// How many links go to an address that is not confirmed: so many at once, and then one every so often.
+const UNCONFIRMED_EMAILS: u32 = 5;
+const UNCONFIRMED_EMAIL_EVERY: Duration = Duration::from_hours(2);
+
 type Keyed = DefaultKeyedRateLimiter<String>;
 
 /// `burst` at once, then one every `refill`.
@@ -89,6 +94,7 @@ impl Limits {
             mail_address: keyed(30, Duration::from_secs(30)),
             mail_account: keyed(5, Duration::from_mins(2)),
             mail_pair: keyed(5, Duration::from_mins(2)),
+            mail_unconfirmed: keyed(UNCONFIRMED_EMAILS, UNCONFIRMED_EMAIL_EVERY),
             token: keyed(30, Duration::from_secs(5)),
             // 200 an hour: a whole company is invited in an afternoon.
             invite_person: keyed(60, Duration::from_secs(18)),
@@ -140,6 +146,13 @@ impl Limits {
         } else {
             check(&kept.mail_account, account.to_owned())
         }
+    }
+
+    /// A link is about to be sent to an address that nobody has confirmed: its owner may never have asked for any.
+    pub fn unconfirmed(&self, recipient: &Email) -> Result<(), AppError> {
+        self.0.as_ref().map_or(Ok(()), |kept| {
+            check(&kept.mail_unconfirmed, recipient.to_string())
+        })
     }
 
     /// `person` is about to invite `recipient` to `workspace`, for the first time or again.
@@ -237,6 +250,7 @@ impl Limits {
                 &kept.mail_address,
                 &kept.mail_account,
                 &kept.mail_pair,
+                &kept.mail_unconfirmed,
                 &kept.token,
                 &kept.invite_person,
                 &kept.invite_workspace,

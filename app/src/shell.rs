@@ -13,6 +13,7 @@ use crate::live::Topic;
 use crate::pages::Shown;
 use crate::session::api::{LoadSurroundings, SignOut};
 use crate::session::model::Surroundings;
+use crate::session::notice::ConfirmFirst;
 use crate::session::page::NotFoundPage;
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
@@ -111,6 +112,7 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
     let slug = Memo::new(move |_| data.with(|around| around.here.slug.to_string()));
     let workspace = move || data.with(|around| around.here.name.clone());
     let unread = move || data.with(|around| around.unread);
+    let confirmed = Memo::new(move |_| data.with(|around| around.confirmed));
     let location = use_location();
     let unread_count =
         move || (unread() > 0).then(|| view! { <span class="count">{unread()}</span> });
@@ -199,6 +201,7 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
                     </div>
                 </header>
                 {move || data.with(frozen)}
+                {move || (!confirmed.get()).then(|| view! { <ConfirmFirst/> })}
                 <main id="main" class="page" tabindex="-1" data-path=move || location.pathname.get()>
                     // Not what is gone to when one leaves the workspace.
                     {move || shown.with(|shown| shown.is_in_workspace().then(|| shown.view()))}

@@ -55,6 +55,8 @@ pub enum AppError {
     Unauthenticated,
     /// Signed in, but the role does not include this.
     Forbidden { permission: Permission },
+    /// Their email address is not confirmed, and this takes a confirmed one.
+    Unconfirmed,
     /// Does not exist, or belongs to others.
     NotFound,
     /// Fields to mend.
@@ -93,7 +95,7 @@ impl AppError {
             Self::Malformed => 400,
             Self::Unauthenticated => 401,
             Self::CreditsShort { .. } => 402,
-            Self::Forbidden { .. } | Self::Frozen => 403,
+            Self::Forbidden { .. } | Self::Unconfirmed | Self::Frozen => 403,
             Self::NotFound => 404,
             Self::Conflict(_) | Self::LimitReached(_) => 409,
             Self::Invalid(_) => 422,
@@ -117,6 +119,7 @@ impl AppError {
         match self {
             Self::Unauthenticated => "Sign in to continue",
             Self::Forbidden { .. } => "You may not see this page",
+            Self::Unconfirmed => "Confirm your email address",
             Self::NotFound => "Page not found",
             Self::Invalid(_) => "Something needs your attention",
             Self::Conflict(_) => "This has changed meanwhile",
@@ -143,6 +146,10 @@ impl fmt::Display for AppError {
                     permission.who_can_help()
                 )
             }
+            Self::Unconfirmed => f.write_str(
+                "Your email address is not confirmed. Open the link in the email that we sent you, or send the email again \
+                 from this page. Then try again.",
+            ),
             Self::NotFound => f.write_str("This does not exist, or not any more."),
             Self::Invalid(_) => f.write_str("Some fields need your attention."),
             Self::Conflict(message) | Self::LimitReached(message) => f.write_str(message),

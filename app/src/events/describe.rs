@@ -3,14 +3,40 @@ use serde_json::Value;
 use crate::catalog::EventType;
 use crate::domain::{Money, grouped};
 
+/// How much of a text an event carries its sentence shows, in characters: programs choose these texts, and a sentence
+/// stands in lists and in the subjects of email.
+pub const SHOWN_TEXT: usize = 200;
+/// Longest sentence, in characters.
+pub const LONGEST_SENTENCE: usize = 500;
+
+/// A text as a sentence shows it: one line, no longer than `longest`.
+fn shorten(text: &str, longest: usize) -> String {
+    let line = |c: char| if c.is_control() { ' ' } else { c };
+    let mut letters = text.chars().map(line);
+    let mut out: String = letters.by_ref().take(longest).collect();
+    if letters.next().is_some() {
+        out.pop();
+        out.push('…');
+    }
+    out
+}
+
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
-#[expect(clippy::too_many_lines, reason = "a table: a sentence for each type")]
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
-    let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
+    shorten(&sentence(event_type, actor, data), LONGEST_SENTENCE)
+}
+
+#[expect(clippy::too_many_lines, reason = "a table: a sentence for each type")]
+fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
+    let text = |key: &str| {
+        let text = data.get(key).and_then(Value::as_str).unwrap_or_default();
+        shorten(text, SHOWN_TEXT)
+    };
     let list = |key: &str| {
         let texts = data.get(key).and_then(Value::as_array);
         let texts = texts.into_iter().flatten().filter_map(Value::as_str);
-        texts.collect::<Vec<_>>().join(", ")
+        let texts: Vec<&str> = texts.take(SHOWN_TEXT).collect();
+        shorten(&texts.join(", "), SHOWN_TEXT)
     };
     let number = |key: &str| data.get(key).and_then(Value::as_i64).unwrap_or_default();
     let money = |key: &str| Money::from_cents(number(key));
@@ -176,7 +202,7 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::BillingPlanChanged if data.get("why").is_some() => {
             let (name, at) = (text("name"), text("at"));
-            match text("why") {
+            match text("why").as_str() {
                 "subscribed" => format!("{actor} subscribed to {name}"),
                 "changed" => format!("{actor} changed the plan to {name}"),
                 "began" => format!("The plan is {name} from now on"),
@@ -207,7 +233,7 @@ pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
         | EventType::SystemIncident
             if !text("title").is_empty() =>
         {
-            text("title").to_owned()
+            text("title")
         }
         EventType::AutomationStarted
         | EventType::AutomationCompleted
@@ -237,6 +263,21 @@ mod tests {
                     .trim()
                     .is_empty(),
                 "{event_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_short_whatever_the_event_carries() {
+        let long = "x".repeat(60_000);
+        let many: Vec<&str> = vec!["tag"; 60_000];
+        for event_type in EventType::ALL {
+            let data = json!({"title": long, "name": long, "detail": long, "from": long, "to": long, "added": many,
+                "url": long, "email": long, "reason": long, "for": long});
+            let sentence = describe(event_type, &long, &data);
+            assert!(sentence.chars().count() <= LONGEST_SENTENCE, "{event_type}");
+            assert!(
+                !describe(event_type, "a\nb", &json!({"title": "a\r\nb"})).contains(['\r', '\n'])
             );
         }
     }

@@ -15,6 +15,17 @@ pub const LARGEST_DATA: usize = 64 * 1024;
 /// Longest subject, in characters.
 pub const LONGEST_SUBJECT: usize = 200;
 
+/// Longest texts that notifications show, in characters, by the field of the data that holds them.
+pub const LONGEST_TEXTS: [(&str, usize); 5] = [
+    ("title", 200),
+    ("name", 200),
+    ("detail", 500),
+    ("from", 200),
+    ("to", 200),
+];
+/// Longest tag that a `contact.tagged` event names, in characters.
+pub const LONGEST_TAG: usize = 200;
+
 /// An event as the product reports it.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +34,8 @@ pub struct EventIn {
     #[serde(rename = "type")]
     #[schema(schema_with = reportable_types)]
     pub event_type: String,
-    /// What there is to say about it: at most 64 kB as JSON. `name`, `detail` and `title` show in notifications.
+    /// What there is to say about it: at most 64 kB as JSON. `title`, `name`, `from` and `to` (at most 200 characters
+    /// each, on one line), `detail` (500) and the texts in `added` (200) show in notifications.
     #[schema(example = json!({"name": "Welcome sequence", "detail": "12 messages sent"}))]
     pub data: Map<String, Value>,
     /// What or whom it is about, such as a contact's id or an email address. Kept as `subject` in the data.
@@ -87,6 +99,7 @@ impl EventIn {
         let mut errors = FieldErrors::new();
         let event_type = errors.check("type", reportable(&self.event_type));
         let mut data = self.data;
+        check_texts(&data, &mut errors);
         let subject = self.subject.map(|subject| text(&subject, LONGEST_SUBJECT));
         if let Some(subject) = subject.and_then(|subject| errors.check("subject", subject)) {
             data.insert("subject".to_owned(), subject.into());
@@ -111,6 +124,29 @@ impl EventIn {
     }
 }
 
+/// What notifications show is one line and short. What is no text is not shown.
+fn check_texts(data: &Map<String, Value>, errors: &mut FieldErrors) {
+    for (field, longest) in LONGEST_TEXTS {
+        if let Some(text) = data.get(field).and_then(Value::as_str) {
+            errors.check(&format!("data.{field}"), shown(text, longest));
+        }
+    }
+    let added = data.get("added").and_then(Value::as_array);
+    for text in added.into_iter().flatten().filter_map(Value::as_str) {
+        errors.check("data.added", shown(text, LONGEST_TAG));
+    }
+}
+
+fn shown(text: &str, longest: usize) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        return Err("Must be one line without control characters".to_owned());
+    }
+    if text.chars().count() > longest {
+        return Err(format!("Must have at most {longest} characters"));
+    }
+    Ok(())
+}
+
 fn reportable(name: &str) -> Result<EventType, String> {
     let event_type: Option<EventType> = name.parse().ok();
     event_type
@@ -133,6 +169,7 @@ pub(crate) fn holds_nul(value: &Value) -> bool {
 /// Writes down what the product reports, in the world of its key.
 pub async fn report(tx: &mut Tx, agent: &Agent, report: Report) -> Result<Reported, AppError> {
     agent.require(Permission::ReportEvents)?;
+    agent.require_confirmed()?;
     let now = Timestamp::now();
     let Report { event_type, data } = report;
     let event = NewEvent::in_workspace(agent.workspace(), event_type, Value::Object(data.clone()))
@@ -185,6 +222,23 @@ mod tests {
         };
         let data = event.parse().unwrap().data;
         assert_eq!(data["subject"], "grace@hanok.example");
+    }
+
+    #[test]
+    fn what_notifications_show_is_one_short_line() {
+        for (field, longest) in LONGEST_TEXTS {
+            let with = |text: String| of_type("system.announcement", json!({field: text})).parse();
+            assert!(with("ä".repeat(longest)).is_ok(), "{field}");
+            for bad in ["x".repeat(longest + 1), "a\r\nBcc: x".to_owned()] {
+                let errors = with(bad).unwrap_err();
+                assert!(errors.get(&format!("data.{field}")).is_some(), "{field}");
+            }
+        }
+        let tag = "x".repeat(LONGEST_TAG + 1);
+        let errors = of_type("contact.tagged", json!({"added": ["vip", tag]}))
+            .parse()
+            .unwrap_err();
+        assert!(errors.get("data.added").is_some());
     }
 
     #[test]

@@ -1,3 +1,8 @@
+use super::plain::plain;
+
+/// Longest subject, in characters.
+const LONGEST_SUBJECT: usize = 200;
+
 /// A letter before it is text or HTML: paragraphs, one thing to do, a footnote. Plain enough for every mail program.
 #[derive(Clone, Debug, Default)]
 pub struct Letter {
@@ -10,14 +15,15 @@ pub struct Letter {
 impl Letter {
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
-            subject: subject.into(),
+            subject: plain(&subject.into()),
             ..Self::default()
         }
     }
 
+    /// Adds a paragraph. Names and titles stand in it, so nothing in it becomes a link: that is the button's.
     #[must_use]
     pub fn paragraph(mut self, text: impl Into<String>) -> Self {
-        self.paragraphs.push(text.into());
+        self.paragraphs.push(plain(&text.into()));
         self
     }
 
@@ -38,7 +44,7 @@ impl Letter {
         self.subject
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
+            .take(LONGEST_SUBJECT)
             .collect()
     }
 

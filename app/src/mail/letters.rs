@@ -1,15 +1,17 @@
 //! What is written in the mail that a person must get whatever their preferences say, and in notifications.
 
 use super::Letter;
-use crate::domain::{Email, Role};
+use super::plain::plain;
+use crate::domain::{Email, Role, grouped};
 use crate::house::Site;
 
 const IGNORE: &str =
     "If this was not you, you can ignore this mail: nothing happens until the link is used.";
 
-pub fn confirm_address(site: &Site, name: &str, token: &str) -> Letter {
+/// To an address that may be anybody's, so it says nothing that whoever signed up chose, not even a name.
+pub fn confirm_address(site: &Site, token: &str) -> Letter {
     Letter::new("Confirm your email address")
-        .paragraph(format!("Hello {name},"))
+        .paragraph("Hello,")
         .paragraph(
             "please confirm that this is your email address. The link works once, within one hour.",
         )
@@ -20,17 +22,19 @@ pub fn confirm_address(site: &Site, name: &str, token: &str) -> Letter {
         .footnote(IGNORE)
 }
 
-pub fn reset_password(site: &Site, name: &str, token: &str) -> Letter {
+/// `name`: none for an address that is not confirmed, like [`confirm_address`].
+pub fn reset_password(site: &Site, name: Option<&str>, token: &str) -> Letter {
     Letter::new("Choose a new password")
-        .paragraph(format!("Hello {name},"))
+        .paragraph(name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},")))
         .paragraph("someone, probably you, asked for a new password. The link works once, within one hour.")
         .button("Choose a new password", site.url(&format!("/reset-password/{token}")))
         .footnote(IGNORE)
 }
 
-pub fn confirm_new_address(site: &Site, name: &str, token: &str) -> Letter {
+/// To an address that may be anybody's, like [`confirm_address`].
+pub fn confirm_new_address(site: &Site, token: &str) -> Letter {
     Letter::new("Confirm your new email address")
-        .paragraph(format!("Hello {name},"))
+        .paragraph("Hello,")
         .paragraph("you asked to use this address from now on. It counts once you confirm it, within one hour.")
         .button("Confirm new address", site.url(&format!("/confirm-email/{token}")))
         .footnote(IGNORE)
@@ -103,6 +107,56 @@ pub fn workspace_deleted(workspace: &str, actor: &str) -> Letter {
     ))
 }
 
+/// What a digest says of one workspace: how many notifications of each kind were not sent one by one.
+pub struct Held {
+    /// The workspace's name and the address of its inbox; none for what concerns the person alone.
+    pub place: Option<(String, String)>,
+    /// The kind, and how many.
+    pub counts: Vec<(&'static str, i64)>,
+}
+
+impl Held {
+    fn sum(&self) -> i64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    fn place(&self) -> &str {
+        self.place.as_ref().map_or("your account", |(name, _)| name)
+    }
+}
+
+/// One email instead of many: how many notifications there were beyond those that were sent one by one.
+pub fn digest(held: &[Held], link: &str, settings: &str) -> Letter {
+    let sum: i64 = held.iter().map(Held::sum).sum();
+    let more = |count: i64| match count {
+        1 => "1 more notification".to_owned(),
+        count => format!("{} more notifications", grouped(count)),
+    };
+    let place = match held {
+        [only] => only.place().to_owned(),
+        several => format!("{} places", several.len()),
+    };
+    let mut letter = Letter::new(format!("{} in {place}", more(sum)))
+        .paragraph("There were too many notifications to send each in an email of its own.");
+    for one in held {
+        let kinds: Vec<String> = one
+            .counts
+            .iter()
+            .map(|(kind, count)| format!("{kind} {}", grouped(*count)))
+            .collect();
+        let line = format!(
+            "{} in {}: {}.",
+            more(one.sum()),
+            one.place(),
+            kinds.join(", ")
+        );
+        letter = letter.paragraph(line);
+    }
+    letter.button("Open Wheelhouse", link).footnote(format!(
+        "You get this because Email is on for these kinds of notifications: {settings}"
+    ))
+}
+
 /// A notification: one sentence, a way to see it, and why it came.
 pub fn notification(
     sentence: &str,
@@ -112,7 +166,7 @@ pub fn notification(
     settings: &str,
 ) -> Letter {
     let place = workspace
-        .map(|name| format!(" · {name}"))
+        .map(|name| format!(" · {}", plain(name)))
         .unwrap_or_default();
     Letter::new(sentence)
         .paragraph(format!("{sentence}."))

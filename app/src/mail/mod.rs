@@ -6,6 +6,7 @@
 
 mod letter;
 pub mod letters;
+mod plain;
 pub use letter::Letter;
 
 use sea_orm::sea_query::OnConflict;

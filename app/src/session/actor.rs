@@ -9,11 +9,12 @@ use sea_orm::{
 
 use super::model::Place;
 
-use crate::db::{Db, entity};
+use crate::db::entity;
 use crate::domain::{
     AppError, Email, MembershipId, Permission, Role, SessionId, Slug, Timestamp, UserId,
     WorkspaceId, days, minutes,
 };
+use crate::house::House;
 use crate::keyring::hash_token;
 use crate::settings::workspace::model::SLUG_HOLD;
 
@@ -28,6 +29,15 @@ pub const FRESH: std::time::Duration = minutes(15);
 #[derive(Clone, Debug)]
 pub struct Person {
     row: PersonRow,
+    /// What confirming an email address means here.
+    site: ConfirmationRules,
+}
+
+/// Of an installation, as far as it decides about a person.
+#[derive(Clone, Copy, Debug)]
+struct ConfirmationRules {
+    counts: bool,
+    can_be_asked: bool,
 }
 
 #[derive(Clone, Debug, FromQueryResult)]
@@ -43,10 +53,19 @@ struct PersonRow {
 
 impl Person {
     /// Whose session this cookie is, if it is one and has not ended.
-    pub(super) async fn from_cookie(db: &Db, cookie: &str) -> Result<Option<Self>, AppError> {
+    pub(super) async fn from_cookie(house: &House, cookie: &str) -> Result<Option<Self>, AppError> {
         let row = session_of(cookie).into_model::<PersonRow>();
-        let row = row.one(db.read()).await?;
-        Ok(row.map(|row| Self { row }))
+        let row = row.one(house.db().read()).await?;
+        Ok(row.map(|row| Self::new(house, row)))
+    }
+
+    fn new(house: &House, row: PersonRow) -> Self {
+        let site = house.site();
+        let rules = ConfirmationRules {
+            counts: site.counts_as_confirmed(row.email_confirmed_at),
+            can_be_asked: site.email_arrives() && row.email_confirmed_at.is_none(),
+        };
+        Self { row, site: rules }
     }
 
     pub fn id(&self) -> UserId {
@@ -61,8 +80,29 @@ impl Person {
         &self.row.email
     }
 
+    /// Whether they followed the link to their email address. What depends on it asks [`Person::require_confirmed`].
     pub fn is_confirmed(&self) -> bool {
         self.row.email_confirmed_at.is_some()
+    }
+
+    /// Whether they may do what takes a confirmed email address.
+    pub fn counts_as_confirmed(&self) -> bool {
+        self.site.counts
+    }
+
+    /// Whether to ask them to confirm it: it is not confirmed, and a link would reach them.
+    pub fn is_asked_to_confirm(&self) -> bool {
+        self.site.can_be_asked
+    }
+
+    /// Refuses whoever may not own the address that they signed up with. Whatever sends email to others or makes the
+    /// installation work for an account comes after it.
+    pub fn require_confirmed(&self) -> Result<(), AppError> {
+        if self.counts_as_confirmed() {
+            Ok(())
+        } else {
+            Err(AppError::Unconfirmed)
+        }
     }
 
     pub fn session(&self) -> SessionId {
@@ -117,7 +157,7 @@ const HERE: &str = "here_";
 
 impl Standing {
     /// Whose session this cookie is, if it is one and has not ended, and where they are.
-    pub(super) async fn from_cookie(db: &Db, cookie: &str) -> Result<Option<Self>, AppError> {
+    pub(super) async fn from_cookie(house: &House, cookie: &str) -> Result<Option<Self>, AppError> {
         use entity::{membership, session, subscription, workspace};
         let query = session_of(cookie)
             .join(
@@ -142,7 +182,7 @@ impl Standing {
             .column_as(workspace::Column::Id, "here_workspace")
             .column_as(workspace::Column::Name, "here_name")
             .column_as(workspace::Column::Slug, "here_slug");
-        let rows = db.read().query_all(&query.into_query()).await?;
+        let rows = house.db().read().query_all(&query.into_query()).await?;
         let Some(first) = rows.first() else {
             return Ok(None);
         };
@@ -152,7 +192,7 @@ impl Standing {
             .filter_map(|row| Option::<MembershipRow>::from_query_result(row, HERE).transpose())
             .collect::<Result<_, _>>()?;
         Ok(Some(Self {
-            person: Person { row },
+            person: Person::new(house, row),
             memberships,
         }))
     }

@@ -168,7 +168,7 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
         user: person.id(),
         name: person.name().to_owned(),
         email: person.email().clone(),
-        confirmed: person.is_confirmed(),
+        confirmed: person.counts_as_confirmed(),
         here: super::model::Place {
             id: actor.workspace(),
             name: actor.workspace_name().to_owned(),

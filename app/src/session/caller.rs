@@ -64,7 +64,7 @@ impl Caller {
         }
         let found = self.0.person.get_or_try_init(|| async {
             match &self.0.cookie {
-                Some(cookie) => Person::from_cookie(self.0.house.db(), cookie).await,
+                Some(cookie) => Person::from_cookie(&self.0.house, cookie).await,
                 None => Ok(None),
             }
         });
@@ -79,7 +79,7 @@ impl Caller {
     async fn standing(&self) -> Result<&Standing, AppError> {
         let found = self.0.standing.get_or_try_init(|| async {
             match &self.0.cookie {
-                Some(cookie) => Standing::from_cookie(self.0.house.db(), cookie).await,
+                Some(cookie) => Standing::from_cookie(&self.0.house, cookie).await,
                 None => Ok(None),
             }
         });
@@ -157,7 +157,7 @@ impl Caller {
     /// Looks the session up again, past what this request remembers: for a stream that outlives its first moment.
     pub async fn still_here(&self) -> Result<Person, AppError> {
         match &self.0.cookie {
-            Some(cookie) => Person::from_cookie(self.0.house.db(), cookie)
+            Some(cookie) => Person::from_cookie(&self.0.house, cookie)
                 .await?
                 .ok_or(AppError::Unauthenticated),
             None => Err(AppError::Unauthenticated),

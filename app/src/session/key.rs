@@ -24,6 +24,9 @@ pub struct KeyFacts {
     pub workspace_slug: Slug,
     /// From when on the workspace is frozen.
     pub freezes_at: Option<Timestamp>,
+    /// Whether somebody who manages the workspace's keys has confirmed their email address. Without, a key of theirs
+    /// may be a stranger's who signed up with another's address.
+    pub confirmed: bool,
 }
 
 impl KeyHolder {
@@ -101,6 +104,15 @@ impl Agent {
             Ok(())
         } else {
             Err(AppError::Forbidden { permission })
+        }
+    }
+
+    /// Refuses what takes a confirmed email address: of the person, or of somebody who answers for the key.
+    pub fn require_confirmed(&self) -> Result<(), AppError> {
+        match self {
+            Self::Person(actor) => actor.person().require_confirmed(),
+            Self::Key(key) if key.facts().confirmed => Ok(()),
+            Self::Key(_) => Err(AppError::Unconfirmed),
         }
     }
 

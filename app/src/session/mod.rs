@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod model;
+pub mod notice;
 pub mod page;
 
 #[cfg(feature = "ssr")]

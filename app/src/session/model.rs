@@ -96,6 +96,7 @@ pub struct Surroundings {
     pub user: UserId,
     pub name: String,
     pub email: Email,
+    /// Whether they may do what takes a confirmed email address.
     pub confirmed: bool,
     pub here: Place,
     pub places: Vec<Place>,

@@ -57,7 +57,7 @@ pub async fn sign_up(house: &House, info: &RequestInfo, form: SignUp) -> Result<
         None,
     )
     .await?;
-    send_confirmation(&mut tx, house, user, form.name.as_str(), &form.email).await?;
+    send_confirmation(&mut tx, house, user, &form.email).await?;
     let cookie = open_session(&mut tx, info, user).await?;
     tx.commit().await?;
     Ok(Begun {
@@ -546,9 +546,17 @@ pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Re
     let Some(user) = user else {
         return Ok(());
     };
+    // Nobody learns here whether there is an account, so this limit is kept in silence.
+    if user.email_confirmed_at.is_none() && house.limits().unconfirmed(&email).is_err() {
+        return Ok(());
+    }
     let mut tx = house.db().begin().await?;
     let token = links::issue(&mut tx, Purpose::ResetPassword, user.id).await?;
-    let letter = letters::reset_password(house.site(), &user.name, token.expose());
+    let name = house
+        .site()
+        .counts_as_confirmed(user.email_confirmed_at)
+        .then_some(user.name.as_str());
+    let letter = letters::reset_password(house.site(), name, token.expose());
     mail::post(
         &mut tx,
         house,
@@ -604,17 +612,22 @@ pub async fn reset_password(
     );
     events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
     tx.commit().await?;
+    house.keys().forget_unconfirmed();
     Ok(())
 }
 
 pub async fn mark_confirmed(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
     use entity::user::Column;
-    entity::User::update_many()
+    let confirmed = entity::User::update_many()
         .col_expr(Column::EmailConfirmedAt, Expr::value(Timestamp::now()))
         .filter(Column::Id.eq(user))
         .filter(Column::EmailConfirmedAt.is_null())
         .exec(tx)
         .await?;
+    if confirmed.rows_affected > 0 {
+        // From now on they get as much email as others.
+        entity::EmailWindow::delete_by_id(user).exec(tx).await?;
+    }
     tx.hint(Hint::user(user, Topic::Account));
     Ok(())
 }
@@ -623,11 +636,10 @@ pub async fn send_confirmation(
     tx: &mut Tx,
     house: &House,
     user: UserId,
-    name: &str,
     email: &Email,
 ) -> Result<(), AppError> {
     let token = links::issue(tx, Purpose::ConfirmEmail, user).await?;
-    let letter = letters::confirm_address(house.site(), name, token.expose());
+    let letter = letters::confirm_address(house.site(), token.expose());
     mail::post(
         tx,
         house,
@@ -655,8 +667,9 @@ pub async fn resend_confirmation(
     house
         .limits()
         .mail(info.address, person.email().as_str(), true)?;
+    house.limits().unconfirmed(person.email())?;
     let mut tx = house.db().begin().await?;
-    send_confirmation(&mut tx, house, person.id(), person.name(), person.email()).await?;
+    send_confirmation(&mut tx, house, person.id(), person.email()).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -669,6 +682,7 @@ pub async fn confirm_address(house: &House, token: &Secret) -> Result<bool, AppE
     };
     mark_confirmed(&mut tx, user).await?;
     tx.commit().await?;
+    house.keys().forget_unconfirmed();
     Ok(true)
 }
 
@@ -866,7 +880,7 @@ pub async fn accept_invitation(
         (Accepting::Newcomer { .. }, Some((name, hash))) => {
             let user = insert_user(&mut tx, &name, &email, hash, by_mail.then_some(now)).await?;
             if !by_mail {
-                send_confirmation(&mut tx, house, user, name.as_str(), &email).await?;
+                send_confirmation(&mut tx, house, user, &email).await?;
             }
             (
                 user,
@@ -909,6 +923,7 @@ pub async fn accept_invitation(
     )
     .await?;
     tx.commit().await?;
+    house.keys().forget_unconfirmed();
     Ok((format!("/w/{}", workspace.slug), cookie))
 }
 

@@ -5,6 +5,7 @@ mod account;
 mod api_keys;
 mod billing;
 mod billing_model;
+mod confirmation;
 mod connections;
 mod contacts;
 mod credits;

@@ -106,8 +106,10 @@ async fn check(kind: Kind) {
         of_entity(entity::Delivery),
         of_entity(entity::DeliveryAttempt),
         of_entity(entity::EmailChange),
+        of_entity(entity::EmailWindow),
         of_entity(entity::Event),
         of_entity(entity::Flash),
+        of_entity(entity::HeldEmail),
         of_entity(entity::IdempotencyKey),
         of_entity(entity::Installation),
         of_entity(entity::Invitation),
@@ -126,6 +128,7 @@ async fn check(kind: Kind) {
         of_entity(entity::Webhook),
         of_entity(entity::WebhookHour),
         of_entity(entity::Workspace),
+        of_entity(entity::WorkspaceEmailWindow),
     ] {
         assert_eq!(of_database(&db, &table).await, expected, "{table}");
     }

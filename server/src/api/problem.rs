@@ -55,6 +55,7 @@ kinds! {
     UNAUTHENTICATED = "unauthenticated", 401, "A valid API key is needed", "There is no key in `Authorization: Bearer …`, or it is unknown, revoked, expired, or used from an address that it does not allow.";
     CREDITS_SHORT = "credits-short", 402, "There are not enough credits", "Nothing was spent. `detail` says what it costs and what there is; more can be bought under Settings → Credits.";
     FORBIDDEN = "forbidden", 403, "The key lacks a scope", "`required_scope` names the scope. Someone who manages the workspace's keys can make a key that has it.";
+    UNCONFIRMED = "unconfirmed", 403, "No confirmed email address", "Nobody who manages the workspace has confirmed their email address. An owner or admin does that with the link that was sent to it; it can be sent again under Settings → Account.";
     FROZEN = "frozen", 403, "The workspace is frozen", "Everything can be read and nothing changed until the workspace is paid for.";
     NOT_FOUND = "not-found", 404, "There is no such thing", "No such path, or nothing of that id in this key's workspace and mode. What belongs to others does not exist for a key.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The method does not exist here", "`Allow` lists those that do.";
@@ -175,6 +176,11 @@ impl From<AppError> for Problem {
             AppError::Conflict(_) | AppError::LimitReached(_) => Self::new(CONFLICT, detail),
             AppError::CreditsShort { .. } => Self::new(CREDITS_SHORT, detail),
             AppError::RateLimited { retry_after } => Self::rate_limited(retry_after),
+            AppError::Unconfirmed => Self::new(
+                UNCONFIRMED,
+                "Nobody who manages this workspace has confirmed their email address. An owner or admin must confirm it \
+                 first: the link is in the email that was sent to them, and Settings → Account sends it again.",
+            ),
             AppError::Frozen => Self::new(FROZEN, detail),
             AppError::Busy => Self::too_slow(),
             AppError::Malformed => Self::new(MALFORMED, "The request cannot be read."),

@@ -2,8 +2,10 @@
 //! started again if it ends by a panic.
 
 pub mod checkpoints;
+pub mod digest;
 pub mod dispatch;
 pub mod flashes;
+pub mod email_limits;
 pub mod housekeeping;
 pub mod keys;
 pub mod leases;
@@ -55,6 +57,7 @@ pub fn start(
             dispatch::run(house, breadth, given.clone(), stop)
         });
     }
+    crew.begin("digests", digest::run);
     crew.begin("housekeeping", housekeeping::run);
     crew.begin("flashes", flashes::run);
     crew.begin("keys", keys::run);

@@ -1,12 +1,13 @@
 //! Who is told of an event, and how: rows in inboxes and letters in the outbox, as each person prefers. All of it is worked
-//! out before the transaction that writes it down.
+//! out before the transaction that writes it down. An address that is not confirmed may be a stranger's: whatever an event
+//! came from, only what concerns the account's own security goes there. How much goes to any address, `email_limits` says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use app::catalog::{Category, Channel};
-use app::db::{Reader, Tx, entity};
-use app::domain::{AppError, Email, EventId, NotificationId, Role, UserId, WorkspaceId};
+use app::db::{Tx, entity};
+use app::domain::{AppError, Email, EventId, NotificationId, Role, Timestamp, UserId, WorkspaceId};
 use app::events::describe;
 use app::house::House;
 use app::live::{Hint, Topic};
@@ -16,6 +17,8 @@ use app::settings::notifications::store::{Preferences, preferences, unsubscribe_
 use entity::event::Model as Event;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
+use super::email_limits::{Allowances, Recipient};
 
 /// How many values one statement binds at most in a list: SQLite takes 32,766 in all.
 const VALUES: usize = 5_000;
@@ -29,16 +32,40 @@ const MOST_LETTERS: usize = 500;
 /// Someone who is to be told.
 struct Listener<'a> {
     user: UserId,
-    email: &'a Email,
+    address: &'a Address,
     /// Where their inbox shows it; nothing for what concerns them everywhere, or for a workspace they are no more in.
     workspace: Option<WorkspaceId>,
+}
+
+/// An email address, and whether it counts as confirmed.
+struct Address {
+    email: Email,
+    confirmed: bool,
+}
+
+impl Listener<'_> {
+    /// Whether an event may be told at this address at all.
+    fn may_be_written_to(&self, event: &Event) -> bool {
+        let own_security = event.category == Category::Security
+            && self.workspace.is_none()
+            && event.about_user_id == Some(self.user);
+        self.address.confirmed || own_security
+    }
+}
+
+/// An email that goes out if the allowances of its recipient and workspace are not used up.
+struct Notification {
+    to: Recipient,
+    workspace: Option<WorkspaceId>,
+    category: Category,
+    email: Written,
 }
 
 /// What is to be written to tell of some events.
 #[derive(Default)]
 pub struct Told {
     inbox: Vec<InboxRow>,
-    outbox: Vec<Written>,
+    outbox: Vec<Notification>,
     hints: HashSet<Hint>,
 }
 
@@ -48,7 +75,7 @@ pub async fn work_out(house: &House, events: &[Arc<Event>]) -> Result<(Told, usi
     if events.is_empty() {
         return Ok((told, 0));
     }
-    let people = People::load(house.db().read(), events).await?;
+    let people = People::load(house, events).await?;
     for (index, event) in events.iter().enumerate() {
         if told.inbox.len() >= MOST_ROWS || told.outbox.len() >= MOST_LETTERS {
             return Ok((told, index));
@@ -62,7 +89,7 @@ pub async fn work_out(house: &House, events: &[Arc<Event>]) -> Result<(Told, usi
                 told.inbox.push(inbox_row(&listener, event));
                 told.hints.insert(Hint::user(listener.user, Topic::Inbox));
             }
-            if wishes.is_on(event.category, Channel::Email) {
+            if wishes.is_on(event.category, Channel::Email) && listener.may_be_written_to(event) {
                 told.outbox.push(notice(house, &listener, event, &people));
             }
         }
@@ -79,7 +106,7 @@ impl Told {
                 .is_some_and(|id| events.contains(id))
         });
         self.outbox
-            .retain(|mail| mail.event().is_some_and(|id| events.contains(&id)));
+            .retain(|one| one.email.event().is_some_and(|id| events.contains(&id)));
         self
     }
 
@@ -96,23 +123,40 @@ impl Told {
                 .exec_without_returning(tx)
                 .await?;
         }
-        mail::post_notices(tx, self.outbox).await?;
         tx.hint_all(self.hints);
-        Ok(())
+        send(tx, self.outbox).await
     }
+}
+
+/// Puts into the outbox what the allowances leave room for; the rest is counted for the email that sums it up.
+async fn send(tx: &Tx, outbox: Vec<Notification>) -> Result<(), AppError> {
+    if outbox.is_empty() {
+        return Ok(());
+    }
+    let people = outbox.iter().map(|one| one.to).collect();
+    let places: BTreeSet<_> = outbox.iter().filter_map(|one| one.workspace).collect();
+    let mut allowances = Allowances::lock(tx, Timestamp::now(), people, places).await?;
+    let allowed = outbox
+        .into_iter()
+        .filter(|one| allowances.take(one.to, one.workspace, one.category))
+        .map(|one| one.email)
+        .collect();
+    mail::post_notices(tx, allowed).await?;
+    allowances.save(tx).await
 }
 
 /// Everybody whom a batch of events may concern, asked for once.
 struct People {
     members: HashMap<WorkspaceId, Vec<(UserId, Role)>>,
     workspaces: HashMap<WorkspaceId, entity::workspace::Model>,
-    emails: HashMap<UserId, Email>,
+    addresses: HashMap<UserId, Address>,
     preferences: HashMap<UserId, Preferences>,
     nothing_chosen: Preferences,
 }
 
 impl People {
-    async fn load(read: &Reader, events: &[Arc<Event>]) -> Result<Self, AppError> {
+    async fn load(house: &House, events: &[Arc<Event>]) -> Result<Self, AppError> {
+        let read = house.db().read();
         // A batch holds a hundred events: so many workspaces and people that they are about need no chunks.
         let places: HashSet<WorkspaceId> = events.iter().filter_map(|e| e.workspace_id).collect();
         let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.about_user_id).collect();
@@ -131,19 +175,26 @@ impl People {
             users.insert(member.user_id);
         }
         let users: Vec<UserId> = users.into_iter().collect();
-        let (mut emails, mut wishes) = (HashMap::new(), HashMap::new());
+        let (mut addresses, mut wishes) = (HashMap::new(), HashMap::new());
         for users in users.chunks(VALUES) {
             let found = entity::User::find()
                 .filter(entity::user::Column::Id.is_in(users.iter().copied()))
                 .all(read)
                 .await?;
-            emails.extend(found.into_iter().map(|user| (user.id, user.email)));
+            addresses.extend(found.into_iter().map(|user| {
+                let confirmed = house.site().counts_as_confirmed(user.email_confirmed_at);
+                let address = Address {
+                    email: user.email,
+                    confirmed,
+                };
+                (user.id, address)
+            }));
             wishes.extend(preferences(read, users).await?);
         }
         Ok(Self {
             members,
             workspaces: workspaces.into_iter().map(|w| (w.id, w)).collect(),
-            emails,
+            addresses,
             preferences: wishes,
             nothing_chosen: Preferences::default(),
         })
@@ -158,10 +209,10 @@ impl People {
     fn listeners(&self, event: &Event) -> Vec<Listener<'_>> {
         let did_it = |user: UserId| event.actor_id == Some(user.uuid());
         let listener = |user: UserId, workspace| {
-            let email = self.emails.get(&user)?;
+            let address = self.addresses.get(&user)?;
             Some(Listener {
                 user,
-                email,
+                address,
                 workspace,
             })
         };
@@ -199,7 +250,7 @@ fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
     }
 }
 
-fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People) -> Written {
+fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People) -> Notification {
     let site = house.site();
     let place = listener
         .workspace
@@ -227,7 +278,7 @@ fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People
     let cell = Switch::Cell(event.category, Channel::Email);
     let token = unsubscribe_token(house, listener.user, cell);
     let to = Addressee {
-        email: listener.email.clone(),
+        email: listener.address.email.clone(),
         user: Some(listener.user),
     };
     let notice = Notice {
@@ -235,5 +286,13 @@ fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People
         category: event.category,
         unsubscribe_url: site.url(&format!("/unsubscribe/{token}")),
     };
-    Written::new(house, to, &letter, notice)
+    Notification {
+        to: Recipient {
+            user: listener.user,
+            confirmed: listener.address.confirmed,
+        },
+        workspace: listener.workspace,
+        category: event.category,
+        email: Written::new(house, to, &letter, notice),
+    }
 }

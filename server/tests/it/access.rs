@@ -235,6 +235,7 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
                 ("before", s("")),
             ],
         ),
+        ("load_new_workspace", vec![]),
         ("load_outbox", vec![]),
         ("load_overview", vec![workspace()]),
         ("load_surroundings", vec![workspace()]),

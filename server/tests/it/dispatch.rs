@@ -23,6 +23,7 @@ async fn quiet(server: &Server) {
     let tx = server.house.db().begin().await.unwrap();
     entity::Notification::delete_many().exec(&tx).await.unwrap();
     entity::Mail::delete_many().exec(&tx).await.unwrap();
+    entity::EmailWindow::delete_many().exec(&tx).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -11,6 +11,7 @@ mod both;
 mod credits;
 mod dispatch;
 mod doors;
+mod email_limits;
 mod kill;
 mod leases;
 mod live;

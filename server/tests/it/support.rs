@@ -74,7 +74,7 @@ impl Drop for Folder {
 /// A database of the test's own: a file in a folder, or one of the PostgreSQL server that the environment names.
 pub struct Database {
     pub url: String,
-    folder: Option<Folder>,
+    pub folder: Option<Folder>,
 }
 
 impl Database {

@@ -16,8 +16,10 @@ pub mod credit_top_up;
 pub mod delivery;
 pub mod delivery_attempt;
 pub mod email_change;
+pub mod email_window;
 pub mod event;
 pub mod flash;
+pub mod held_email;
 pub mod idempotency_key;
 pub mod installation;
 pub mod invitation;
@@ -43,6 +45,7 @@ pub mod user;
 pub mod webhook;
 pub mod webhook_hour;
 pub mod workspace;
+pub mod workspace_email_window;
 
 pub use api_key::Entity as ApiKey;
 pub use api_key_scope_use::Entity as ApiKeyScopeUse;
@@ -59,8 +62,10 @@ pub use credit_top_up::Entity as CreditTopUp;
 pub use delivery::Entity as Delivery;
 pub use delivery_attempt::Entity as DeliveryAttempt;
 pub use email_change::Entity as EmailChange;
+pub use email_window::Entity as EmailWindow;
 pub use event::Entity as Event;
 pub use flash::Entity as Flash;
+pub use held_email::Entity as HeldEmail;
 pub use idempotency_key::Entity as IdempotencyKey;
 pub use installation::Entity as Installation;
 pub use invitation::Entity as Invitation;
@@ -86,6 +91,7 @@ pub use user::Entity as User;
 pub use webhook::Entity as Webhook;
 pub use webhook_hour::Entity as WebhookHour;
 pub use workspace::Entity as Workspace;
+pub use workspace_email_window::Entity as WorkspaceEmailWindow;
 
 /// Our keys are no numbers; sea-orm asks every key type all the same.
 macro_rules! not_numbers {
@@ -99,6 +105,7 @@ macro_rules! not_numbers {
 }
 
 not_numbers!(
+    crate::catalog::Category,
     crate::catalog::Channel,
     crate::catalog::Mode,
     crate::catalog::Scope,

@@ -19,6 +19,7 @@ mod m0012_invoices;
 mod m0013_stripe;
 mod m0014_top_up;
 mod m0015_installation;
+mod m0016_email_windows;
 mod m0017_processes;
 mod m0018_reversals;
 
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_stripe::Migration),
             Box::new(m0014_top_up::Migration),
             Box::new(m0015_installation::Migration),
+            Box::new(m0016_email_windows::Migration),
             Box::new(m0017_processes::Migration),
             Box::new(m0018_reversals::Migration),
         ]

@@ -42,7 +42,7 @@ pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppErro
     Ok(AccountView {
         name: person.name().to_owned(),
         email: person.email().clone(),
-        confirmed: person.is_confirmed(),
+        confirmed: !person.is_asked_to_confirm(),
         pending: pending.map(|change| PendingEmail {
             email: change.new_email,
             expires_at: change.expires_at,
@@ -102,6 +102,7 @@ pub async fn save_profile(
             .limits()
             .mail(info.address, person.email().as_str(), true)?;
         house.limits().mail(info.address, email.as_str(), false)?;
+        house.limits().unconfirmed(&email)?;
     }
     let mut tx = house.db().begin().await?;
     let user = sessions::lock_person(&tx, person).await?;
@@ -164,7 +165,7 @@ async fn begin_change(
     let letter = if taken {
         letters::address_in_use(house.site(), "there")
     } else {
-        letters::confirm_new_address(house.site(), name, confirm.plain().expose())
+        letters::confirm_new_address(house.site(), confirm.plain().expose())
     };
     mail::post(
         tx,
@@ -205,6 +206,7 @@ pub async fn resend_change(
     house
         .limits()
         .mail(info.address, waiting.new_email.as_str(), false)?;
+    house.limits().unconfirmed(&waiting.new_email)?;
     let mut tx = house.db().begin().await?;
     let user = sessions::lock_person(&tx, person).await?;
     let change = pending(&tx, user.id)
@@ -301,6 +303,7 @@ pub async fn follow_link(house: &House, token: &Secret) -> Result<&'static str, 
     sessions::end_other_sessions(&mut tx, user.id, None).await?;
     sessions::end_links(&mut tx, user.id).await?;
     tx.commit().await?;
+    house.keys().forget_unconfirmed();
     Ok(message)
 }
 

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sea_orm::prelude::Json;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
 
 use super::token::{KeyHash, KeyToken};
 use super::usage::Usage;
 use crate::catalog::{Mode, Scope};
 use crate::db::entity;
-use crate::domain::{ApiKeyId, AppError, Slug, Timestamp, WorkspaceId};
+use crate::domain::{ApiKeyId, AppError, Permission, Role, Slug, Timestamp, WorkspaceId};
 use crate::house::House;
 use crate::limits::KeyCaller;
 use crate::session::{KeyFacts, KeyHolder};
@@ -95,6 +96,7 @@ struct Row {
     workspace_name: String,
     workspace_slug: Slug,
     freezes_at: Option<Timestamp>,
+    confirmed_at: Option<Timestamp>,
 }
 
 /// A key as far as checking needs it.
@@ -108,7 +110,7 @@ struct Known {
 }
 
 impl Known {
-    fn new(row: Row) -> Result<Self, AppError> {
+    fn new(house: &House, row: Row) -> Result<Self, AppError> {
         let ends = [row.expires_at, row.retires_at];
         Ok(Self {
             networks: read_networks(row.allowed_networks)?,
@@ -123,6 +125,7 @@ impl Known {
                 workspace_name: row.workspace_name,
                 workspace_slug: row.workspace_slug,
                 freezes_at: row.freezes_at,
+                confirmed: house.site().counts_as_confirmed(row.confirmed_at),
             }),
         })
     }
@@ -245,6 +248,11 @@ impl Keys {
         self.forget_where(|facts| facts.id == key);
     }
 
+    /// Called after somebody confirmed their email address: what was held up by that goes on at once.
+    pub fn forget_unconfirmed(&self) {
+        self.forget_where(|facts| !facts.confirmed);
+    }
+
     /// Called after a workspace was changed or deleted.
     pub fn forget_workspace(&self, workspace: WorkspaceId) {
         self.forget_where(|facts| facts.workspace == workspace);
@@ -291,14 +299,40 @@ async fn read(house: &House, hash: KeyHash) -> Result<Option<Known>, AppError> {
             api_key::Column::RevokedAt,
         ])
         .column(subscription::Column::FreezesAt)
+        .expr_as(confirmed_manager(), "confirmed_at")
         .column_as(workspace::Column::Id, "workspace")
         .column_as(workspace::Column::Name, "workspace_name")
         .column_as(workspace::Column::Slug, "workspace_slug")
         .into_model::<Row>()
         .one(house.db().read())
         .await?
-        .map(Known::new)
+        .map(|row| Known::new(house, row))
         .transpose()
+}
+
+/// When one of those who manage the workspace's keys confirmed their email address.
+fn confirmed_manager() -> Expr {
+    use entity::{api_key, membership, user};
+    let managers = Role::ALL
+        .into_iter()
+        .filter(|role| role.may(Permission::ManageApiKeys));
+    let query = Query::select()
+        .column((user::Entity, user::Column::EmailConfirmedAt))
+        .from(membership::Entity)
+        .inner_join(
+            user::Entity,
+            Expr::col((user::Entity, user::Column::Id))
+                .equals((membership::Entity, membership::Column::UserId)),
+        )
+        .and_where(
+            Expr::col((membership::Entity, membership::Column::WorkspaceId))
+                .equals((api_key::Entity, api_key::Column::WorkspaceId)),
+        )
+        .and_where(Expr::col((membership::Entity, membership::Column::Role)).is_in(managers))
+        .and_where(Expr::col((user::Entity, user::Column::EmailConfirmedAt)).is_not_null())
+        .limit(1)
+        .take();
+    Expr::SubQuery(None, Box::new(query.into()))
 }
 
 #[cfg(test)]
@@ -318,6 +352,7 @@ mod tests {
                 workspace_name: "Acme".into(),
                 workspace_slug: Slug::parse("acme").unwrap(),
                 freezes_at: None,
+                confirmed: true,
             }),
             networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
             revoked: false,

@@ -80,6 +80,7 @@ pub async fn create(
     current_password: &Secret,
 ) -> Result<Done, AppError> {
     actor.require(Permission::ManageApiKeys)?;
+    actor.person().require_confirmed()?;
     sessions::confirm_identity(house, info, actor.person(), current_password).await?;
     let (mut tx, actor) = begin(house, actor).await?;
     if let Some(scope) = wish
@@ -162,6 +163,7 @@ pub async fn rotate(
     current_password: &Secret,
 ) -> Result<Done, AppError> {
     actor.require(Permission::ManageApiKeys)?;
+    actor.person().require_confirmed()?;
     sessions::confirm_identity(house, info, actor.person(), current_password).await?;
     let (mut tx, actor) = begin(house, actor).await?;
     let old = find(&tx, &actor, id).await?;

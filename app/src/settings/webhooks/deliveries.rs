@@ -148,6 +148,7 @@ pub async fn test(
     event_type: EventType,
 ) -> Result<DeliveryId, AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    agent.require_confirmed()?;
     store::locked(tx, agent, id).await?;
     let waiting = entity::Delivery::find()
         .filter(Column::WebhookId.eq(id))
@@ -222,6 +223,7 @@ pub async fn outcome(
 /// Sends once more, at once, with the whole schedule of retries before it.
 pub async fn resend(tx: &mut Tx, agent: &Agent, id: DeliveryId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    agent.require_confirmed()?;
     let (delivery, webhook) = owned(tx, agent, id).await?;
     if webhook.status != Status::Enabled && delivery.payload.is_none() {
         return Err(AppError::Conflict(
@@ -253,6 +255,7 @@ pub async fn recover(
     since: Timestamp,
 ) -> Result<u64, AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    agent.require_confirmed()?;
     let webhook = store::locked(tx, agent, id).await?;
     if webhook.status != Status::Enabled {
         return Err(AppError::Conflict(

@@ -97,6 +97,7 @@ pub async fn create(
     input: &WebhookIn,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    agent.require_confirmed()?;
     let draft = input.parse(house.webhooks()).map_err(AppError::Invalid)?;
     must_have_room(tx, agent).await?;
     let (id, now) = (WebhookId::new(), Timestamp::now());
@@ -174,6 +175,10 @@ pub async fn update(
     patch: &WebhookPatch,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    // Whatever they may not begin, they may stop.
+    if patch.status != Some(Status::Paused) || patch.url.is_some() {
+        agent.require_confirmed()?;
+    }
     let before = locked(tx, agent, id).await?;
     let (mut row, mut errors) = (before.clone(), FieldErrors::new());
     let mut changed: Vec<&str> = Vec::new();
@@ -350,6 +355,7 @@ pub async fn rotate_secret(
     id: WebhookId,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    agent.require_confirmed()?;
     let mut row = locked(tx, agent, id).await?;
     let (secret, now) = (signing::new_secret(), Timestamp::now());
     let sealed = signing::seal_secret(house, id, &secret);

@@ -90,6 +90,12 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done
     Ok(Done::said(format!("The workspace is at /w/{slug} again")))
 }
 
+/// Whether whoever wants another workspace may have one: it takes a confirmed email address.
+#[server(output = Compact)]
+pub async fn load_new_workspace() -> Result<bool, AppError> {
+    Ok(caller()?.person().await?.counts_as_confirmed())
+}
+
 #[server(output = Compact)]
 pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Result<Done, AppError> {
     let caller = caller()?;

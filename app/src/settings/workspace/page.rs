@@ -2,7 +2,6 @@ use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
-use leptos_router::components::Redirect;
 use server_fn::ServerFn;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement};
@@ -15,7 +14,8 @@ use super::model::{SlugCheck, WorkspaceView};
 use crate::call::call;
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
-use crate::session::api::{LoadFirstPath, SignOut};
+use crate::session::api::SignOut;
+use crate::session::notice::ConfirmFirst;
 use crate::ui::{
     Card, CurrentPassword, Data, Doorway, Field, Form, Hidden, PageHeader, Select, Submit, guarded,
     use_slug, view, was_refused,
@@ -242,14 +242,12 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
 #[component]
 pub fn NewWorkspacePage() -> impl IntoView {
     guarded(
-        || LoadFirstPath {},
-        &[],
-        |path: Data<String>| {
-            if path.get_untracked() == "/login" {
-                return view! { <Redirect path="/login?next=/new"/> }.into_any();
-            }
+        || LoadNewWorkspace {},
+        &[Topic::Account],
+        |confirmed: Data<bool>| {
             view! {
                 <Doorway title="Create workspace">
+                    {move || (!confirmed.get()).then(|| view! { <ConfirmFirst/> })}
                     <Form action=CreateWorkspace::PATH reload=true guard=true>
                         <Field name="name" label="Workspace Name" autocomplete="organization"/>
                         <SlugField workspace="" label="Slug (Workspace URL)"/>
@@ -261,7 +259,7 @@ pub fn NewWorkspacePage() -> impl IntoView {
                         <Submit class="text-button">"Sign Out"</Submit>
                     </Form>
                 </Doorway>
-            }.into_any()
+            }
         },
     )
 }

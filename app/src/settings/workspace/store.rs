@@ -274,6 +274,7 @@ pub async fn create(
     person: &Person,
     form: &NewWorkspaceForm,
 ) -> Result<Slug, AppError> {
+    person.require_confirmed()?;
     let mut errors = FieldErrors::new();
     let name = errors.check("name", Name::parse(&form.name));
     let wish = match form.slug.trim() {
@@ -441,7 +442,8 @@ pub async fn delete(
         .await?;
     for person in people {
         tx.hint(Hint::user(person.id, Topic::Workspace));
-        if person.id != actor.person().id() {
+        let confirmed = house.site().counts_as_confirmed(person.email_confirmed_at);
+        if confirmed && person.id != actor.person().id() {
             let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
             mail::post(
                 &mut tx,

@@ -1,0 +1,27 @@
+//! What someone sees whose email address is not confirmed: what has to wait for it, and how to get the link again.
+
+use leptos::prelude::*;
+use server_fn::ServerFn;
+
+use super::api::ResendConfirmation;
+use crate::ui::{Form, Icon, Submit, icon, view};
+
+/// Stands before whatever an unconfirmed address does not allow.
+#[component]
+pub fn ConfirmFirst() -> impl IntoView {
+    view! {
+        <section class="banner callout" data-tone="warning" aria-label="Unconfirmed email address">
+            {icon(Icon::Mail)}
+            <div>
+                <p>
+                    <strong>"Confirm your email address."</strong>
+                    " Open the link in the email that we sent you. Until then you cannot create API keys, webhooks or another \
+                     workspace, or invite people, and you get no notifications by email."
+                </p>
+                <Form action=ResendConfirmation::PATH key="notice" class="inline-form">
+                    <Submit class="button button-small">"Send the Email Again"</Submit>
+                </Form>
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,213 @@
+//! One email for the notifications of a window that were too many to send one by one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use app::catalog::{Category, Channel};
+use app::db::Tx;
+use app::db::entity::{self, email_window, held_email};
+use app::domain::{AppError, Timestamp, UserId, WorkspaceId};
+use app::house::House;
+use app::mail::letters::{self, Held};
+use app::mail::{self, Addressee};
+use app::settings::notifications::store::{Preferences, preferences};
+use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio_util::sync::CancellationToken;
+
+use super::pause;
+
+/// How often it is looked for windows that are over.
+const EVERY: Duration = Duration::from_secs(30);
+/// How many people one transaction sees to.
+const BATCH: u64 = 100;
+
+pub async fn run(house: House, stop: CancellationToken) {
+    while pause(EVERY, &stop).await {
+        loop {
+            match send_due(&house, Timestamp::now()).await {
+                Ok(1..) if !stop.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "notifications could not be summed up; it will be tried again");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Ends windows that are over at `now`, and writes what they held into the outbox. Says how many it ended.
+pub async fn send_due(house: &House, now: Timestamp) -> Result<usize, AppError> {
+    use email_window::Column;
+    let over = || entity::EmailWindow::find().filter(Column::EndsAt.lte(now));
+    if over().one(house.db().read()).await?.is_none() {
+        return Ok(0);
+    }
+    let mut tx = house.db().begin().await?;
+    // On PostgreSQL a dispatcher may be counting, or another process be at some of them: those are skipped.
+    let windows = over()
+        .order_by_asc(Column::UserId)
+        .limit(BATCH)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(&tx)
+        .await?;
+    let people = People::load(&tx, &windows).await?;
+    for window in windows.iter().filter(|window| window.held > 0) {
+        people.write(&mut tx, house, window).await?;
+    }
+    entity::EmailWindow::delete_many()
+        .filter(Column::UserId.is_in(windows.iter().map(|window| window.user_id)))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    forget_workspaces(house, now).await?;
+    Ok(windows.len())
+}
+
+/// A transaction of its own: dispatchers hold these before the windows of people.
+async fn forget_workspaces(house: &House, now: Timestamp) -> Result<(), AppError> {
+    use entity::workspace_email_window::Column;
+    let tx = house.db().begin().await?;
+    entity::WorkspaceEmailWindow::delete_many()
+        .filter(Column::EndsAt.lte(now))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Everybody whose window is over, asked for once.
+struct People {
+    users: HashMap<UserId, entity::user::Model>,
+    held: HashMap<UserId, Vec<held_email::Model>>,
+    workspaces: HashMap<WorkspaceId, entity::workspace::Model>,
+    /// Where each of them still is.
+    memberships: Vec<(UserId, WorkspaceId)>,
+    preferences: HashMap<UserId, Preferences>,
+}
+
+impl People {
+    async fn load(tx: &Tx, windows: &[email_window::Model]) -> Result<Self, AppError> {
+        let ids: Vec<UserId> = windows
+            .iter()
+            .filter(|window| window.held > 0)
+            .map(|window| window.user_id)
+            .collect();
+        let users = entity::User::find()
+            .filter(entity::user::Column::Id.is_in(ids.iter().copied()))
+            .all(tx)
+            .await?;
+        let rows = entity::HeldEmail::find()
+            .filter(held_email::Column::UserId.is_in(ids.iter().copied()))
+            .order_by_asc(held_email::Column::WorkspaceId)
+            .all(tx)
+            .await?;
+        let places: Vec<WorkspaceId> = rows.iter().map(|row| row.workspace_id).collect();
+        let workspaces = entity::Workspace::find()
+            .filter(entity::workspace::Column::Id.is_in(places.iter().copied()))
+            .all(tx)
+            .await?;
+        let memberships = entity::Membership::find()
+            .filter(entity::membership::Column::UserId.is_in(ids.iter().copied()))
+            .filter(entity::membership::Column::WorkspaceId.is_in(places))
+            .all(tx)
+            .await?;
+        let mut held: HashMap<_, Vec<_>> = HashMap::new();
+        for row in rows {
+            held.entry(row.user_id).or_default().push(row);
+        }
+        Ok(Self {
+            users: users.into_iter().map(|user| (user.id, user)).collect(),
+            held,
+            workspaces: workspaces.into_iter().map(|w| (w.id, w)).collect(),
+            memberships: memberships
+                .into_iter()
+                .map(|member| (member.user_id, member.workspace_id))
+                .collect(),
+            preferences: preferences(tx, &ids).await?,
+        })
+    }
+
+    /// What of it is still to be told: not what was turned off meanwhile, nor of a workspace that they have left.
+    fn held(&self, house: &House, window: &email_window::Model) -> Vec<Held> {
+        let user = window.user_id;
+        let wanted = |category: Category| {
+            self.preferences
+                .get(&user)
+                .is_none_or(|wishes| wishes.is_on(category, Channel::Email))
+        };
+        let rows = self.held.get(&user).map_or(&[][..], Vec::as_slice);
+        let mut all: Vec<Held> = Vec::new();
+        for rows in rows.chunk_by(|a, b| a.workspace_id == b.workspace_id) {
+            let id = rows[0].workspace_id;
+            let Some(place) = self.workspaces.get(&id) else {
+                continue;
+            };
+            let counts: Vec<_> = rows
+                .iter()
+                .filter(|row| wanted(row.category))
+                .map(|row| (row.category.label(), row.held))
+                .collect();
+            if !counts.is_empty() && self.memberships.contains(&(user, id)) {
+                let inbox = house.site().url(&format!("/w/{}/inbox", place.slug));
+                all.push(Held {
+                    place: Some((place.name.clone(), inbox)),
+                    counts,
+                });
+            }
+        }
+        let own = window.held - rows.iter().map(|row| row.held).sum::<i64>();
+        if own > 0 && wanted(Category::Security) {
+            all.push(Held {
+                place: None,
+                counts: vec![(Category::Security.label(), own)],
+            });
+        }
+        all
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        house: &House,
+        window: &email_window::Model,
+    ) -> Result<(), AppError> {
+        let held = self.held(house, window);
+        let Some(user) = self.users.get(&window.user_id) else {
+            return Ok(());
+        };
+        if held.is_empty() || !house.site().counts_as_confirmed(user.email_confirmed_at) {
+            return Ok(());
+        }
+        let link = match held.as_slice() {
+            [
+                Held {
+                    place: Some((_, inbox)),
+                    ..
+                },
+            ] => inbox.clone(),
+            _ => house.site().url("/"),
+        };
+        let settings = self
+            .memberships
+            .iter()
+            .find(|(member, _)| *member == user.id)
+            .and_then(|(_, place)| self.workspaces.get(place))
+            .map_or_else(
+                || house.site().url("/"),
+                |place| {
+                    house
+                        .site()
+                        .url(&format!("/w/{}/settings/notifications", place.slug))
+                },
+            );
+        let to = Addressee {
+            email: user.email.clone(),
+            user: Some(user.id),
+        };
+        let letter = letters::digest(&held, &link, &settings);
+        mail::post(tx, house, to, letter, None).await?;
+        Ok(())
+    }
+}

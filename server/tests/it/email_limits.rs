@@ -1,0 +1,352 @@
+//! How much email events cause: none to addresses that may be a stranger's, few to others, and one that sums up the rest.
+
+use app::catalog::{Category, Channel, EventType, Mode};
+use app::db::entity;
+use app::domain::{Email, Name, Secret, Timestamp, UserId};
+use app::events::{NewEvent, Origin, record};
+use app::house::{House, Site};
+use app::keyring::Keyring;
+use app::limits::Limits;
+use app::passwords::Passwords;
+use app::session::model::SignUp;
+use app::session::{Actor, Caller, store};
+use app::settings::notifications::model::Switch;
+use app::settings::notifications::store as preferences;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use serde_json::json;
+use wheelhouse::work::digest;
+use wheelhouse::work::dispatch::dispatch_all;
+use wheelhouse::work::email_limits::{
+    PER_PERSON, PER_WORKSPACE, SECURITY_PER_PERSON, SECURITY_UNCONFIRMED, WINDOW,
+};
+
+use crate::api::{ACME, Wish, ask, make_key, post, problem};
+use crate::both::both;
+use crate::support::{Server, info, state};
+
+const PASSWORD: &str = "seven unrelated purple teapots";
+
+async fn quiet(house: &House) {
+    dispatch_all(house).await.unwrap();
+    let tx = house.db().begin().await.unwrap();
+    entity::Notification::delete_many().exec(&tx).await.unwrap();
+    entity::Mail::delete_many().exec(&tx).await.unwrap();
+    entity::EmailWindow::delete_many().exec(&tx).await.unwrap();
+    entity::WorkspaceEmailWindow::delete_many()
+        .exec(&tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn actor(server: &Server, who: &str) -> Actor {
+    let cookie = server.cookies[who].expose().to_owned();
+    Caller::new(server.house.clone(), info(), Some(cookie))
+        .actor("acme")
+        .await
+        .unwrap()
+}
+
+async fn turn_on(server: &Server, who: &str, category: Category) -> Actor {
+    let actor = actor(server, who).await;
+    let cell = Switch::Cell(category, Channel::Email);
+    preferences::set(&server.house, actor.person(), cell, true)
+        .await
+        .unwrap();
+    actor
+}
+
+async fn mails_to(server: &Server, email: &str) -> Vec<entity::mail::Model> {
+    entity::Mail::find()
+        .filter(entity::mail::Column::Recipient.eq(email))
+        .all(server.house.db().read())
+        .await
+        .unwrap()
+}
+
+async fn inbox_of(house: &House, user: UserId) -> u64 {
+    entity::Notification::find()
+        .filter(entity::notification::Column::UserId.eq(user))
+        .count(house.db().read())
+        .await
+        .unwrap()
+}
+
+async fn announce(house: &House, actor: &Actor, count: usize) {
+    let mut tx = house.db().begin().await.unwrap();
+    for n in 0..count {
+        let data = json!({"title": format!("Announcement {n}")});
+        let event = NewEvent::in_workspace(actor.workspace(), EventType::SystemAnnouncement, data);
+        record(&mut tx, Origin::system(), event).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+fn later() -> Timestamp {
+    Timestamp::now().after(WINDOW)
+}
+
+/// The same house where it sends email, and so asks for confirmation.
+fn with_email(server: &Server) -> House {
+    let site = Site {
+        sends_mail: true,
+        ..server.house.site().clone()
+    };
+    let house = House::new(
+        server.house.db().clone(),
+        site,
+        Keyring::new([7; 32]),
+        Passwords::quick_for_tests(),
+        Limits::off(),
+    );
+    house
+}
+
+/// Somebody who signed up with an address that may not be theirs.
+async fn stranger(house: &House) -> Actor {
+    let form = SignUp {
+        name: Name::parse("Sly").unwrap(),
+        email: Email::parse("victim@new.example").unwrap(),
+        password: Secret::from(PASSWORD),
+        workspace: Name::parse("Sly Corp").unwrap(),
+    };
+    let begun = store::sign_up(house, &info(), form).await.unwrap();
+    Caller::new(
+        house.clone(),
+        info(),
+        Some(begun.cookie.expose().to_owned()),
+    )
+    .actor("sly-corp")
+    .await
+    .unwrap()
+}
+
+both! {
+    async fn a_flood_is_a_few_emails_and_one_that_sums_up(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        announce(&server.house, &mia, 100).await;
+        dispatch_all(&server.house).await.unwrap();
+        let few = usize::try_from(PER_PERSON).unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few);
+        assert_eq!(inbox_of(&server.house, mia.person().id()).await, 100, "nothing is lost");
+
+        assert_eq!(digest::send_due(&server.house, Timestamp::now()).await.unwrap(), 0, "not yet");
+        announce(&server.house, &mia, 1).await;
+        dispatch_all(&server.house).await.unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few);
+
+        let rounds = (0..3).map(|_| digest::send_due(&server.house, later()));
+        futures::future::try_join_all(rounds).await.unwrap();
+        let mails = mails_to(server, "mia@acme.example").await;
+        assert_eq!(mails.len(), few + 1, "one, however many processes look");
+        let last = mails.iter().find(|mail| mail.event_id.is_none()).unwrap();
+        assert_eq!(last.subject, format!("{} more notifications in Acme", 101 - few));
+        let text = app::mail::open(&server.house, last).unwrap().text;
+        assert!(text.contains("/w/acme/inbox") && text.contains("System"), "{text}");
+
+        announce(&server.house, &mia, 3).await;
+        dispatch_all(&server.house).await.unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few + 4, "a new window");
+        digest::send_due(&server.house, later()).await.unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few + 4, "nothing was held");
+    }
+
+    async fn several_processes_share_one_allowance(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        announce(&server.house, &mia, 450).await;
+        let all = (0..4).map(|_| dispatch_all(&server.house));
+        futures::future::try_join_all(all).await.unwrap();
+        let few = usize::try_from(PER_PERSON).unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few);
+        digest::send_due(&server.house, later()).await.unwrap();
+        let mails = mails_to(server, "mia@acme.example").await;
+        assert!(mails.iter().any(|mail| mail.subject == format!("{} more notifications in Acme", 450 - few)));
+    }
+
+    async fn a_window_that_is_over_waits_for_what_it_held(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        announce(&server.house, &mia, 30).await;
+        dispatch_all(&server.house).await.unwrap();
+        let tx = server.house.db().begin().await.unwrap();
+        entity::EmailWindow::update_many()
+            .col_expr(entity::email_window::Column::EndsAt, sea_orm::sea_query::Expr::value(Timestamp::now()))
+            .exec(&tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        announce(&server.house, &mia, 5).await;
+        dispatch_all(&server.house).await.unwrap();
+        digest::send_due(&server.house, Timestamp::now()).await.unwrap();
+        let mails = mails_to(server, "mia@acme.example").await;
+        let sum = format!("{} more notifications in Acme", 35 - PER_PERSON);
+        assert!(mails.iter().any(|mail| mail.subject == sum), "{mails:?}");
+    }
+
+    async fn what_was_turned_off_meanwhile_is_not_summed_up(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        announce(&server.house, &mia, 30).await;
+        dispatch_all(&server.house).await.unwrap();
+        let before = mails_to(server, "mia@acme.example").await.len();
+        let cell = Switch::Cell(Category::System, Channel::Email);
+        preferences::set(&server.house, mia.person(), cell, false).await.unwrap();
+        digest::send_due(&server.house, later()).await.unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), before);
+    }
+
+    async fn a_workspace_has_an_allowance_for_all_of_its_members(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        let tx = server.house.db().begin().await.unwrap();
+        entity::WorkspaceEmailWindow::insert(entity::workspace_email_window::ActiveModel {
+            workspace_id: sea_orm::Set(mia.workspace()),
+            ends_at: sea_orm::Set(later()),
+            sent: sea_orm::Set(PER_WORKSPACE - 1),
+        })
+        .exec_without_returning(&tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        announce(&server.house, &mia, 3).await;
+        dispatch_all(&server.house).await.unwrap();
+        assert_eq!(mails_to(server, "mia@acme.example").await.len(), 1);
+        digest::send_due(&server.house, later()).await.unwrap();
+        let mails = mails_to(server, "mia@acme.example").await;
+        assert!(mails.iter().any(|mail| mail.subject == "2 more notifications in Acme"), "{mails:?}");
+    }
+
+    async fn a_flood_does_not_hold_up_what_concerns_ones_own_security(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        announce(&server.house, &mia, 100).await;
+        let mut tx = server.house.db().begin().await.unwrap();
+        let event = NewEvent::about_person(mia.person().id(), EventType::SecurityPasswordChanged, json!({}));
+        record(&mut tx, mia.person(), event).await.unwrap();
+        tx.commit().await.unwrap();
+        dispatch_all(&server.house).await.unwrap();
+        let mails = mails_to(server, "mia@acme.example").await;
+        assert!(mails.iter().any(|mail| mail.subject == "Your password was changed"));
+
+        let mut tx = server.house.db().begin().await.unwrap();
+        for _ in 0..100 {
+            let event = NewEvent::about_person(mia.person().id(), EventType::SecuritySignedIn, json!({}));
+            record(&mut tx, mia.person(), event).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        dispatch_all(&server.house).await.unwrap();
+        let mails = mails_to(server, "mia@acme.example").await.len();
+        assert!(i64::try_from(mails).unwrap() <= PER_PERSON + SECURITY_PER_PERSON, "{mails}");
+    }
+
+    async fn an_address_that_is_not_confirmed_gets_no_notification_whatever_it_came_by(server) {
+        let house = with_email(server);
+        let sly = stranger(&house).await;
+        quiet(&house).await;
+        for category in Category::ALL {
+            let cell = Switch::Cell(category, Channel::Email);
+            preferences::set(&house, sly.person(), cell, true).await.unwrap();
+        }
+        let mut tx = house.db().begin().await.unwrap();
+        for event_type in EventType::ALL {
+            let data = json!({"title": "https://evil.example", "name": "https://evil.example", "credits": 5, "url": "https://evil.example"});
+            let event = NewEvent::in_workspace(sly.workspace(), event_type, data);
+            record(&mut tx, Origin::system(), event.clone()).await.unwrap();
+            record(&mut tx, Origin::system(), event.about(sly.person().id())).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        dispatch_all(&house).await.unwrap();
+        assert_eq!(mails_to(server, "victim@new.example").await, []);
+        assert!(inbox_of(&house, sly.person().id()).await > 50, "the inbox is theirs");
+        digest::send_due(&house, later()).await.unwrap();
+        assert_eq!(mails_to(server, "victim@new.example").await, []);
+    }
+
+    async fn an_address_that_is_not_confirmed_gets_little_of_its_own_security(server) {
+        let house = with_email(server);
+        let sly = stranger(&house).await;
+        quiet(&house).await;
+        for _ in 0..50 {
+            store::sign_in(&house, &info(), "victim@new.example", &Secret::from(PASSWORD)).await.unwrap();
+        }
+        dispatch_all(&house).await.unwrap();
+        digest::send_due(&house, later()).await.unwrap();
+        let mails = mails_to(server, "victim@new.example").await;
+        assert_eq!(i64::try_from(mails.len()).unwrap(), SECURITY_UNCONFIRMED);
+        assert_eq!(inbox_of(&house, sly.person().id()).await, 50);
+    }
+
+    async fn a_key_of_a_workspace_that_nobody_confirmed_reports_nothing(server) {
+        let house = with_email(server);
+        let sly = stranger(&house).await;
+        let app = state(&house);
+        let server = Server {
+            router: wheelhouse::http::router(app.clone()),
+            state: app,
+            house: house.clone(),
+            cookies: server.cookies.clone(),
+            database: crate::support::Database { url: server.database.url.clone(), folder: None },
+        };
+        let wish = |mode| Wish { workspace: "sly-corp", mode, ..ACME };
+        let event = || json!({"type": "system.announcement", "data": {"title": "Pay here"}});
+        let hook = || json!({"url": "https://hooks.example.com/in"});
+        let keys = [make_key(&house, wish(Mode::Live)).await, make_key(&house, wish(Mode::Test)).await];
+        for key in &keys {
+            for (path, body) in [("/events", event()), ("/webhooks", hook())] {
+                let answer = ask(&server, key, post(path, body)).await;
+                assert_eq!(answer.status, 403, "{path}: {}", answer.body);
+                assert_eq!(problem(&answer)["type"], "/api/docs#problem-unconfirmed");
+            }
+        }
+        let letter = entity::Mail::find()
+            .filter(entity::mail::Column::Recipient.eq("victim@new.example"))
+            .one(house.db().read())
+            .await
+            .unwrap()
+            .unwrap();
+        let text = app::mail::open(&house, &letter).unwrap().text;
+        let token = text.split("/confirm-email/").nth(1).unwrap().split_whitespace().next().unwrap();
+        assert!(store::confirm_address(&house, &Secret::from(token)).await.unwrap());
+        for key in &keys {
+            let answer = ask(&server, key, post("/events", event())).await;
+            assert_eq!(answer.status, 201, "at once: {}", answer.body);
+        }
+        drop(sly);
+    }
+
+    async fn what_notifications_show_is_short_or_refused(server) {
+        let key = make_key(&server.house, ACME).await;
+        for (event_type, field) in [
+            ("system.announcement", "title"),
+            ("automation.failed", "name"),
+            ("automation.failed", "detail"),
+            ("contact.stage_changed", "to"),
+        ] {
+            let event = json!({"type": event_type, "data": {field: "x".repeat(60_000)}});
+            let answer = ask(server, &key, post("/events", event)).await;
+            assert_eq!(answer.status, 422, "{}", answer.body);
+            assert!(problem(&answer)["errors"][format!("data.{field}")].is_string(), "{}", answer.body);
+        }
+    }
+
+    async fn what_older_events_say_is_shortened_where_it_is_shown(server) {
+        quiet(&server.house).await;
+        let mia = turn_on(server, "mia", Category::System).await;
+        let mut tx = server.house.db().begin().await.unwrap();
+        let data = json!({"title": format!("https://evil.example {}", "x".repeat(60_000))});
+        let event = NewEvent::in_workspace(mia.workspace(), EventType::SystemAnnouncement, data);
+        record(&mut tx, Origin::system(), event).await.unwrap();
+        tx.commit().await.unwrap();
+        dispatch_all(&server.house).await.unwrap();
+        let mail = mails_to(server, "mia@acme.example").await.pop().unwrap();
+        let text = app::mail::open(&server.house, &mail).unwrap();
+        assert!(text.text.len() < 2_000 && text.html.len() < 4_000);
+        for shown in [&mail.subject, &text.text, &text.html] {
+            assert!(!shown.contains("://evil") && !shown.contains("evil.example"), "{shown}");
+        }
+        let page = server.page("mia", "/w/acme").await;
+        assert!(page.body.len() < 200_000, "{}", page.body.len());
+    }
+}
