@@ -154,13 +154,34 @@ fn fetch(path: &'static str, body: String) -> Calling {
 pub struct Posted {
     pub answer: Vec<u8>,
     pub good: bool,
+    status: u16,
     /// Where it leads, if elsewhere.
     pub location: Option<String>,
 }
 
 /// Posts a form's fields, as a string or as `URLSearchParams`.
 pub async fn post(path: &str, body: &JsValue) -> Result<Posted, AppError> {
+    let posted = try_post(path, body).await.map_err(|_| AppError::Offline)?;
+    if posted.status != SIGNED_OUT {
+        return Ok(posted);
+    }
+    // Another tab may just have got this browser a new session token: then nothing was done with the old one, and the new
+    // one arrives in a moment.
+    pause(AGAIN).await;
     try_post(path, body).await.map_err(|_| AppError::Offline)
+}
+
+/// The status of an answer to nobody.
+const SIGNED_OUT: u16 = 401;
+/// How long after such an answer it is tried once more, in milliseconds.
+const AGAIN: i32 = 1_000;
+
+async fn pause(milliseconds: i32) {
+    let over = js_sys::Promise::new(&mut |resolve, _| {
+        let _ = leptos::prelude::window()
+            .set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
+    });
+    let _ = JsFuture::from(over).await;
 }
 
 async fn try_post(path: &str, body: &JsValue) -> Result<Posted, JsValue> {
@@ -177,6 +198,7 @@ async fn try_post(path: &str, body: &JsValue) -> Result<Posted, JsValue> {
     Ok(Posted {
         answer: js_sys::Uint8Array::new(&answer).to_vec(),
         good: response.ok(),
+        status: response.status(),
         location: response.headers().get("location")?,
     })
 }

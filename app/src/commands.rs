@@ -11,7 +11,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use crate::domain::Permission;
 use crate::session::model::Surroundings;
 use crate::settings::SECTIONS;
-use crate::ui::{Asked, Command, Data, PaletteDialog, Target, view};
+use crate::ui::{Asked, Command, Data, PaletteDialog, Target, now, percent_encode, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
@@ -117,11 +117,11 @@ fn commands(around: &Surroundings) -> Vec<Command> {
         format!("{base}/inbox#mark-all-read"),
     ));
     if role.may(Permission::SeeMemberEmails) {
-        let target = Target::File(format!("{base}/members.csv"));
+        let target = file(around, format!("{base}/members.csv"));
         commands.push(command("Export members as CSV", "Action", target));
     }
     if role.may(Permission::SeeCredits) {
-        let target = Target::File(format!("{base}/credits.csv"));
+        let target = file(around, format!("{base}/credits.csv"));
         commands.push(command("Export credits as CSV", "Action", target));
     }
     commands.push(page("Create workspace", "Action", "/new".to_owned()));
@@ -143,6 +143,15 @@ fn commands(around: &Surroundings) -> Vec<Command> {
 
 fn page(label: &str, hint: &'static str, path: String) -> Command {
     command(label, hint, Target::Page(path))
+}
+
+/// A file. Where the sign-in is too old for it, the page that asks for the password and leads on to it.
+fn file(around: &Surroundings, path: String) -> Target {
+    if now() < around.fresh_until {
+        Target::File(path)
+    } else {
+        Target::Page(format!("/confirm-password?next={}", percent_encode(&path)))
+    }
 }
 
 fn command(label: &str, hint: &'static str, target: Target) -> Command {

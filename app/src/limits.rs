@@ -15,7 +15,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::{ApiKeyId, AppError, Email, UserId, WorkspaceId};
+use crate::domain::{ApiKeyId, AppError, Email, SessionId, UserId, WorkspaceId};
 use crate::rates::Rates;
 
 /// The limits in force, or none for load tests.
@@ -27,6 +27,7 @@ struct Kept {
     sign_in_pair: Keyed,
     sign_in_address: Keyed,
     sign_in_account: Keyed,
+    reauthenticate: Keyed,
     sign_up: Keyed,
     mail_address: Keyed,
     mail_account: Keyed,
@@ -90,6 +91,7 @@ impl Limits {
             sign_in_pair: keyed(8, Duration::from_secs(20)),
             sign_in_address: keyed(30, Duration::from_secs(5)),
             sign_in_account: keyed(40, Duration::from_mins(1)),
+            reauthenticate: keyed(10, Duration::from_mins(1)),
             sign_up: keyed(10, Duration::from_mins(2)),
             mail_address: keyed(30, Duration::from_secs(30)),
             mail_account: keyed(5, Duration::from_mins(2)),
@@ -126,6 +128,14 @@ impl Limits {
         } else {
             check(&kept.sign_in_account, account.to_owned())
         }
+    }
+
+    /// The password is about to be given again in a session: whoever stole one guesses no more than at the door, from
+    /// however many places.
+    pub fn reauthenticate(&self, person: UserId, session: SessionId) -> Result<(), AppError> {
+        let Some(kept) = &self.0 else { return Ok(()) };
+        check(&kept.reauthenticate, session.to_string())?;
+        check(&kept.reauthenticate, person.to_string())
     }
 
     /// An account is about to be made.
@@ -246,6 +256,7 @@ impl Limits {
                 &kept.sign_in_pair,
                 &kept.sign_in_address,
                 &kept.sign_in_account,
+                &kept.reauthenticate,
                 &kept.sign_up,
                 &kept.mail_address,
                 &kept.mail_account,

@@ -12,8 +12,8 @@ use crate::outbox::OutboxPage;
 use crate::overview::OverviewPage;
 use crate::payments::page::{CardPage, CheckoutPage};
 use crate::session::page::{
-    ConfirmEmailPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage, NotFoundPage,
-    ResetPasswordPage, SignUpPage,
+    ConfirmEmailPage, ConfirmPasswordPage, ForgotPasswordPage, HomePage, InvitePage, LoginPage,
+    NotFoundPage, ResetPasswordPage, SignUpPage,
 };
 use crate::settings::account::page::AccountPage;
 use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
@@ -67,6 +67,7 @@ pub static PAGES: &[Page] = &[
     page!("/forgot-password", ForgotPasswordPage, forgot_password in doors),
     page!("/reset-password/{token}", ResetPasswordPage, reset_password in doors),
     page!("/confirm-email/{token}", ConfirmEmailPage, confirm_email in doors),
+    page!("/confirm-password", ConfirmPasswordPage, confirm_password in doors),
     page!("/invite/{token}", InvitePage, invite in doors),
     page!("/unsubscribe/{token}", UnsubscribePage, unsubscribe in doors),
     page!("/pay/{checkout}", CheckoutPage, checkout in doors),

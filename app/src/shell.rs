@@ -17,9 +17,9 @@ use crate::session::notice::ConfirmFirst;
 use crate::session::page::NotFoundPage;
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
-    Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StatusRegion, Submit,
-    WithinMain, connect_live, guarded, icon, provide_clock, provide_dialogs, provide_flash,
-    provide_live, provide_refresh, provide_unsaved_guard, search, use_slug, view,
+    Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StaleSignIn, StatusRegion,
+    Submit, WithinMain, connect_live, guarded, icon, provide_clock, provide_dialogs, provide_flash,
+    provide_live, provide_refresh, provide_unsaved_guard, search, use_clock, use_slug, view,
 };
 
 /// The document around the application, as the server renders it.
@@ -118,6 +118,13 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
         move || (unread() > 0).then(|| view! { <span class="count">{unread()}</span> });
     follow_address(slug);
     connect_live();
+    let (clock, fresh_until) = (
+        use_clock(),
+        Memo::new(move |_| data.with(|around| around.fresh_until)),
+    );
+    provide_context(StaleSignIn(Signal::derive(move || {
+        clock.get() >= fresh_until.get()
+    })));
     provide_context(WithinMain);
     view! {
         {moved(slug)}

@@ -143,3 +143,27 @@ test("sessions are listed and ended", async ({ page, newVisitor, browserConsole 
     await expect(gone).toHaveURL(/\/login/);
   }
 });
+
+test("a changed password leaves the other tab signed in, and a stolen cookie dead", async ({ page, context, newVisitor, browserConsole }) => {
+  browserConsole.allowStatus(401);
+  await signIn(page, person.greta);
+  const second = await context.newPage();
+  await visit(second, "/w/globex/settings/members");
+  const stolen = await context.cookies();
+  await visit(page, "/w/globex/settings/account");
+  await page.getByLabel("New Password").fill("seven purple bicycles");
+  await page.getByLabel("Confirm Password").fill("seven purple bicycles");
+  await press(page, page.getByRole("button", { name: "Update Password" }));
+  await expectSaid(page, /^Password updated/);
+
+  const thief = await newVisitor();
+  await thief.context().addCookies(stolen);
+  await thief.goto("/w/globex");
+  await expect(thief).toHaveURL(/\/login/);
+
+  // Longer than a tab takes to notice that its old token is dead.
+  await second.waitForTimeout(3_000);
+  await expect(second.getByRole("heading", { name: "Members", level: 1 })).toBeVisible();
+  await press(second, second.getByRole("link", { name: "Inbox" }).first());
+  await expect(second.getByRole("heading", { name: "Inbox", level: 1 })).toBeVisible();
+});

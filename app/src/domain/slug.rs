@@ -21,6 +21,7 @@ pub const RESERVED: &[&str] = &[
     "billing",
     "blog",
     "confirm-email",
+    "confirm-password",
     "contact",
     "create",
     "credits",

@@ -121,7 +121,9 @@ impl Held {
     }
 
     fn place(&self) -> &str {
-        self.place.as_ref().map_or("your account", |(name, _)| name)
+        self.place
+            .as_ref()
+            .map_or("your account", |(name, _)| name.as_str())
     }
 }
 

@@ -4,9 +4,7 @@
 
 /// `text` with its addresses spelled so that no mail program links them: `https[:]//evil[.]example`. Email addresses stay.
 pub fn plain(text: &str) -> String {
-    text.split_inclusive(|c: char| is_gap(c))
-        .map(word)
-        .collect()
+    text.split_inclusive(is_gap).map(word).collect()
 }
 
 fn is_gap(c: char) -> bool {
@@ -21,7 +19,7 @@ fn word(word: &str) -> String {
         .collect();
     let scheme = shown.contains("://");
     let lower = shown.to_lowercase();
-    let mailto = lower.contains("mailto:") || lower.contains("tel:");
+    let mailto = lower.starts_with("mailto:") || lower.starts_with("tel:");
     // An email address is no place to click: a mail program at most begins a letter to it.
     let address = shown.contains('@') && !shown.contains('/');
     let mut out = String::with_capacity(shown.len() + 8);

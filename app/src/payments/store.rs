@@ -23,7 +23,7 @@ use crate::events::{self, NewEvent, Origin};
 use crate::failure::internal;
 use crate::house::House;
 use crate::live::{Hint, Topic};
-use crate::session::Actor;
+use crate::session::{Actor, Sensitive};
 use crate::settings::credits;
 
 /// How many payments one round asks about at most.
@@ -77,6 +77,7 @@ pub async fn prepare(
     page: &str,
 ) -> Result<Order, AppError> {
     actor.require(Permission::ManageBilling)?;
+    actor.person().require_fresh(Sensitive::Buy)?;
     let tx = house.db().begin().await?;
     let new = NewPayment::by(actor, purpose, amount);
     let payment = write_down(&tx, &new).await?;

@@ -8,6 +8,7 @@ use sea_orm::{
 };
 
 use super::model::Place;
+use super::reauth::Presented;
 
 use crate::db::entity;
 use crate::domain::{
@@ -15,7 +16,6 @@ use crate::domain::{
     WorkspaceId, days, minutes,
 };
 use crate::house::House;
-use crate::keyring::hash_token;
 use crate::settings::workspace::model::SLUG_HOLD;
 
 /// A session unused for this long has ended.
@@ -31,6 +31,7 @@ pub struct Person {
     row: PersonRow,
     /// What confirming an email address means here.
     site: ConfirmationRules,
+    presented: Presented,
 }
 
 /// Of an installation, as far as it decides about a person.
@@ -52,20 +53,27 @@ struct PersonRow {
 }
 
 impl Person {
-    /// Whose session this cookie is, if it is one and has not ended.
-    pub(super) async fn from_cookie(house: &House, cookie: &str) -> Result<Option<Self>, AppError> {
-        let row = session_of(cookie).into_model::<PersonRow>();
+    /// Whose session the token of this request is, if it is one and has not ended.
+    pub(super) async fn from_presented(
+        house: &House,
+        presented: &Presented,
+    ) -> Result<Option<Self>, AppError> {
+        let row = session_of(presented.token_hash()).into_model::<PersonRow>();
         let row = row.one(house.db().read()).await?;
-        Ok(row.map(|row| Self::new(house, row)))
+        Ok(row.map(|row| Self::new(house, presented, row)))
     }
 
-    fn new(house: &House, row: PersonRow) -> Self {
+    fn new(house: &House, presented: &Presented, row: PersonRow) -> Self {
         let site = house.site();
         let rules = ConfirmationRules {
             counts: site.counts_as_confirmed(row.email_confirmed_at),
             can_be_asked: site.email_arrives() && row.email_confirmed_at.is_none(),
         };
-        Self { row, site: rules }
+        Self {
+            row,
+            site: rules,
+            presented: presented.clone(),
+        }
     }
 
     pub fn id(&self) -> UserId {
@@ -105,6 +113,11 @@ impl Person {
         }
     }
 
+    /// The token that this request came with, and what became of it.
+    pub(super) fn presented(&self) -> &Presented {
+        &self.presented
+    }
+
     pub fn session(&self) -> SessionId {
         self.row.session
     }
@@ -113,14 +126,25 @@ impl Person {
         self.row.last_seen_at
     }
 
+    /// Until when the sign-in is fresh: the password was given lately, or just now in this request.
+    pub fn fresh_until(&self) -> Timestamp {
+        let given_now = self.presented.outcome() == Some(Ok(()));
+        let given_at = if given_now {
+            Timestamp::now()
+        } else {
+            self.row.authenticated_at
+        };
+        given_at.after(FRESH)
+    }
+
     /// Whether the password was given in the last 15 minutes.
     pub fn is_fresh(&self) -> bool {
-        Timestamp::now().since(self.row.authenticated_at) < FRESH
+        Timestamp::now() < self.fresh_until()
     }
 }
 
-/// The session that this cookie opens, if it has not ended, with its person.
-fn session_of(cookie: &str) -> Select<entity::Session> {
+/// The session that a cookie opens, by the hash of what it holds, if it has not ended, with its person.
+fn session_of(token_hash: Vec<u8>) -> Select<entity::Session> {
     use entity::{session, user};
     let now = Timestamp::now();
     entity::Session::find()
@@ -131,7 +155,7 @@ fn session_of(cookie: &str) -> Select<entity::Session> {
                 .to(user::Column::Id)
                 .into(),
         )
-        .filter(session::Column::TokenHash.eq(hash_token(cookie)))
+        .filter(session::Column::TokenHash.eq(token_hash))
         .filter(session::Column::ExpiresAt.gt(now))
         .filter(session::Column::LastSeenAt.gt(now.before(SESSION_IDLE)))
         .select_only()
@@ -156,10 +180,13 @@ pub struct Standing {
 const HERE: &str = "here_";
 
 impl Standing {
-    /// Whose session this cookie is, if it is one and has not ended, and where they are.
-    pub(super) async fn from_cookie(house: &House, cookie: &str) -> Result<Option<Self>, AppError> {
+    /// Whose session the token of this request is, if it is one and has not ended, and where they are.
+    pub(super) async fn from_presented(
+        house: &House,
+        presented: &Presented,
+    ) -> Result<Option<Self>, AppError> {
         use entity::{membership, session, subscription, workspace};
-        let query = session_of(cookie)
+        let query = session_of(presented.token_hash())
             .join(
                 JoinType::LeftJoin,
                 session::Entity::belongs_to(membership::Entity)
@@ -192,7 +219,7 @@ impl Standing {
             .filter_map(|row| Option::<MembershipRow>::from_query_result(row, HERE).transpose())
             .collect::<Result<_, _>>()?;
         Ok(Some(Self {
-            person: Person::new(house, row),
+            person: Person::new(house, presented, row),
             memberships,
         }))
     }

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::model::{
-    AcceptForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm, SignUpForm,
-    Surroundings, TokenForm,
+    AcceptForm, ConfirmPasswordForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm,
+    SignUpForm, Surroundings, TokenForm,
 };
 use crate::call::Compact;
 use crate::domain::{AppError, Secret};
@@ -16,12 +16,14 @@ use super::{caller, store};
 #[server(output = Compact)]
 pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppError> {
     let caller = caller()?;
+    let before = caller.visitor().await?;
     let begun = store::sign_up(
         caller.house(),
         caller.info(),
         form.parse().map_err(AppError::Invalid)?,
     )
     .await?;
+    end_presented(&caller, before).await?;
     set_session_cookie(&caller, &begun.cookie);
     leptos_axum::redirect(&begun.path);
     Ok(Done::said("Welcome to Wheelhouse"))
@@ -30,7 +32,9 @@ pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppErr
 #[server(output = Compact)]
 pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppError> {
     let caller = caller()?;
+    let before = caller.visitor().await?;
     let begun = store::sign_in(caller.house(), caller.info(), &form.email, &form.password).await?;
+    end_presented(&caller, before).await?;
     set_session_cookie(&caller, &begun.cookie);
     let path = if form.next.is_empty() {
         begun.path.as_str()
@@ -67,7 +71,9 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, 
     if form.password != form.confirm {
         return Err(AppError::field("confirm", "The two passwords differ"));
     }
+    let before = caller.visitor().await?;
     store::reset_password(caller.house(), caller.info(), &form.token, &form.password).await?;
+    end_presented(&caller, before).await?;
     clear_session_cookie(&caller);
     leptos_axum::redirect("/login");
     Ok(Done::said("Your password is changed. Sign in with it"))
@@ -105,6 +111,10 @@ pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, A
     let caller = caller()?;
     caller.house().limits().token(caller.info().address)?;
     let message = if store::confirm_address(caller.house(), &form.token).await? {
+        // Their session may do more than before.
+        if let Some(person) = caller.visitor().await? {
+            store::renew(caller.house(), &person).await?;
+        }
         "Your email address is confirmed"
     } else {
         crate::settings::account::store::follow_link(caller.house(), &form.token).await?
@@ -118,6 +128,24 @@ pub async fn resend_confirmation() -> Result<Done, AppError> {
     let caller = caller()?;
     store::resend_confirmation(caller.house(), caller.info(), &caller.person().await?).await?;
     Ok(Done::said("A new mail with a link is on its way"))
+}
+
+/// Makes a session fresh, for what cannot ask for the password itself: a file to download, a link to copy.
+#[server(output = Compact)]
+pub async fn confirm_password(
+    #[server(default)] form: ConfirmPasswordForm,
+) -> Result<Done, AppError> {
+    let caller = caller()?;
+    let person = caller.person().await?;
+    store::confirm_identity(
+        caller.house(),
+        caller.info(),
+        &person,
+        &form.current_password,
+    )
+    .await?;
+    leptos_axum::redirect(super::model::own_path(&form.next));
+    Ok(Done::said("Password confirmed"))
 }
 
 #[server(output = Compact)]
@@ -151,8 +179,11 @@ pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Do
         form.token.expose(),
     )
     .await?;
-    if let Some(cookie) = cookie {
-        set_session_cookie(&caller, &cookie);
+    match (cookie, &visitor) {
+        (Some(cookie), _) => set_session_cookie(&caller, &cookie),
+        // Their session may do more than before.
+        (None, Some(person)) => store::renew(caller.house(), person).await?,
+        (None, None) => {}
     }
     leptos_axum::redirect(&path);
     Ok(Done::said("Welcome to the workspace"))
@@ -169,6 +200,7 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
         name: person.name().to_owned(),
         email: person.email().clone(),
         confirmed: person.counts_as_confirmed(),
+        fresh_until: person.fresh_until(),
         here: super::model::Place {
             id: actor.workspace(),
             name: actor.workspace_name().to_owned(),
@@ -204,25 +236,47 @@ pub fn cookie_name(https: bool) -> &'static str {
 
 #[cfg(feature = "ssr")]
 fn set_session_cookie(caller: &super::Caller, value: &Secret) {
-    let life = super::actor::SESSION_LIFE.as_secs();
-    write_cookie(caller, value.expose(), &format!("; Max-Age={life}"));
+    let https = caller.house().site().is_https();
+    write_cookie(&new_session_cookie(https, value));
 }
 
 #[cfg(feature = "ssr")]
 fn clear_session_cookie(caller: &super::Caller) {
-    write_cookie(caller, "", "; Max-Age=0");
+    let https = caller.house().site().is_https();
+    write_cookie(&session_cookie(https, "", "; Max-Age=0"));
+}
+
+/// Whoever signs in leaves the session behind that their browser had: nobody goes on in it.
+#[cfg(feature = "ssr")]
+async fn end_presented(
+    caller: &super::Caller,
+    before: Option<super::Person>,
+) -> Result<(), AppError> {
+    match before {
+        Some(person) => store::sign_out(caller.house(), &person).await,
+        None => Ok(()),
+    }
+}
+
+/// The session cookie as a header sets it.
+#[cfg(feature = "ssr")]
+fn session_cookie(https: bool, value: &str, life: &str) -> String {
+    let secure = if https { "; Secure" } else { "" };
+    let name = cookie_name(https);
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}")
+}
+
+/// The header that hands a browser the token of its session.
+#[cfg(feature = "ssr")]
+pub fn new_session_cookie(https: bool, token: &Secret) -> String {
+    let life = super::actor::SESSION_LIFE.as_secs();
+    session_cookie(https, token.expose(), &format!("; Max-Age={life}"))
 }
 
 #[cfg(feature = "ssr")]
-fn write_cookie(caller: &super::Caller, value: &str, life: &str) {
+fn write_cookie(cookie: &str) {
     use axum::http::{HeaderValue, header::SET_COOKIE};
-    let https = caller.house().site().is_https();
-    let secure = if https { "; Secure" } else { "" };
-    let cookie = format!(
-        "{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}",
-        cookie_name(https)
-    );
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
         expect_context::<leptos_axum::ResponseOptions>().append_header(SET_COOKIE, cookie);
     }
 }

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use leptos::prelude::use_context;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::actor::Standing;
 use super::model::Place;
-use super::{Actor, Person};
-use crate::domain::AppError;
+use super::reauth::Presented;
+use super::{Actor, Person, reauth};
+use crate::domain::{AppError, Secret};
 use crate::house::House;
+use crate::keyring::hash_token;
 
 /// What a request says of where it comes from. The address is the peer's, or what a trusted proxy says it is.
 #[derive(Clone, Debug)]
@@ -29,7 +31,10 @@ pub struct Caller(Arc<Inner>);
 struct Inner {
     house: House,
     info: RequestInfo,
-    cookie: Option<String>,
+    /// The session cookie that the request came with, and what became of it.
+    presented: Option<Presented>,
+    /// The current password, if the request gives it.
+    password: OnceLock<Secret>,
     person: OnceCell<Option<Person>>,
     /// The same person with their memberships, once a workspace was asked for.
     standing: OnceCell<Option<Standing>>,
@@ -42,7 +47,8 @@ impl Caller {
         Self(Arc::new(Inner {
             house,
             info,
-            cookie,
+            presented: cookie.map(|cookie| Presented::new(hash_token(&cookie))),
+            password: OnceLock::new(),
             person: OnceCell::new(),
             standing: OnceCell::new(),
             actors: Mutex::default(),
@@ -63,12 +69,35 @@ impl Caller {
             return Ok(standing.as_ref().map(Standing::person).cloned());
         }
         let found = self.0.person.get_or_try_init(|| async {
-            match &self.0.cookie {
-                Some(cookie) => Person::from_cookie(&self.0.house, cookie).await,
-                None => Ok(None),
+            let Some(presented) = &self.0.presented else {
+                return Ok(None);
+            };
+            let person = Person::from_presented(&self.0.house, presented).await?;
+            if let Some(person) = &person {
+                self.try_password(person).await;
             }
+            Ok::<_, AppError>(person)
         });
         Ok(found.await?.clone())
+    }
+
+    /// The current password, as the request gives it. To be called before anybody asks who is there.
+    pub fn give_password(&self, password: Secret) {
+        // The first one given counts.
+        let _ = self.0.password.set(password);
+    }
+
+    /// Tries the password that the request gives, once. What came of it is told by whatever wants to know
+    /// ([`Person::require_fresh`]): where nothing sensitive is done, nobody does.
+    async fn try_password(&self, person: &Person) {
+        if let Some(password) = self.0.password.get() {
+            reauth::try_password(&self.0.house, &self.0.info, person, password).await;
+        }
+    }
+
+    /// The token that has taken the place of the one the request came with: the browser has to be told.
+    pub fn new_cookie(&self) -> Option<Secret> {
+        self.0.presented.as_ref()?.cookie()
     }
 
     /// Who is signed in.
@@ -78,10 +107,14 @@ impl Caller {
 
     async fn standing(&self) -> Result<&Standing, AppError> {
         let found = self.0.standing.get_or_try_init(|| async {
-            match &self.0.cookie {
-                Some(cookie) => Standing::from_cookie(&self.0.house, cookie).await,
-                None => Ok(None),
+            let Some(presented) = &self.0.presented else {
+                return Ok(None);
+            };
+            let standing = Standing::from_presented(&self.0.house, presented).await?;
+            if let Some(standing) = &standing {
+                self.try_password(standing.person()).await;
             }
+            Ok::<_, AppError>(standing)
         });
         found.await?.as_ref().ok_or(AppError::Unauthenticated)
     }
@@ -156,11 +189,11 @@ impl Caller {
 
     /// Looks the session up again, past what this request remembers: for a stream that outlives its first moment.
     pub async fn still_here(&self) -> Result<Person, AppError> {
-        match &self.0.cookie {
-            Some(cookie) => Person::from_cookie(&self.0.house, cookie)
-                .await?
-                .ok_or(AppError::Unauthenticated),
-            None => Err(AppError::Unauthenticated),
-        }
+        let Some(presented) = &self.0.presented else {
+            return Err(AppError::Unauthenticated);
+        };
+        Person::from_presented(&self.0.house, presented)
+            .await?
+            .ok_or(AppError::Unauthenticated)
     }
 }

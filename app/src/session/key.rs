@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::Actor;
+use super::{Actor, Sensitive};
 use crate::catalog::{Mode, Scope};
 use crate::domain::{ApiKeyId, AppError, Permission, Slug, Timestamp, WorkspaceId};
 use crate::events::Origin;
@@ -113,6 +113,14 @@ impl Agent {
             Self::Person(actor) => actor.person().require_confirmed(),
             Self::Key(key) if key.facts().confirmed => Ok(()),
             Self::Key(_) => Err(AppError::Unconfirmed),
+        }
+    }
+
+    /// Refuses what takes a fresh sign-in. A program has none: its key is given for what it does.
+    pub fn require_fresh(&self, operation: Sensitive) -> Result<(), AppError> {
+        match self {
+            Self::Person(actor) => actor.person().require_fresh(operation),
+            Self::Key(_) => Ok(()),
         }
     }
 

@@ -17,6 +17,10 @@ pub mod links;
 #[cfg(feature = "ssr")]
 mod networks;
 #[cfg(feature = "ssr")]
+mod reauth;
+#[cfg(feature = "ssr")]
+mod sensitive;
+#[cfg(feature = "ssr")]
 pub mod store;
 
 #[cfg(feature = "ssr")]
@@ -25,3 +29,5 @@ pub use actor::{Actor, Person};
 pub use caller::{Caller, RequestInfo, Seen, caller, house};
 #[cfg(feature = "ssr")]
 pub use key::{Agent, KeyFacts, KeyHolder};
+#[cfg(feature = "ssr")]
+pub use sensitive::Sensitive;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Email, FieldErrors, Name, Role, Secret, Slug, UserId, WorkspaceId};
+use crate::domain::{Email, FieldErrors, Name, Role, Secret, Slug, Timestamp, UserId, WorkspaceId};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -54,6 +54,14 @@ pub struct SignInForm {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+pub struct ConfirmPasswordForm {
+    pub current_password: Secret,
+    /// Where to go on.
+    pub next: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ForgotForm {
     pub email: String,
 }
@@ -98,6 +106,8 @@ pub struct Surroundings {
     pub email: Email,
     /// Whether they may do what takes a confirmed email address.
     pub confirmed: bool,
+    /// Until when their sign-in is fresh enough for sensitive changes.
+    pub fresh_until: Timestamp,
     pub here: Place,
     pub places: Vec<Place>,
     pub unread: u64,

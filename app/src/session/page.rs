@@ -5,14 +5,14 @@ use leptos_router::components::Redirect;
 use server_fn::ServerFn;
 
 use super::api::{
-    AcceptInvitation, CheckConfirmationLink, CheckResetLink, ConfirmEmail, LoadFirstPath,
-    LoadInvitation, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp,
+    AcceptInvitation, CheckConfirmationLink, CheckResetLink, ConfirmEmail, ConfirmPassword,
+    LoadFirstPath, LoadInvitation, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp,
 };
 use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
 use crate::ui::{
-    Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded, last_part, use_asked,
-    view,
+    CurrentPassword, Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded,
+    last_part, use_asked, view,
 };
 
 /// `/`: leads to where someone was last, or to the sign-in page.
@@ -38,6 +38,23 @@ pub fn LoginPage() -> impl IntoView {
             </Form>
             <p class="auth-foot"><a href="/forgot-password">"Forgot your password?"</a></p>
             <p class="auth-foot">"New here? "<a href="/signup">"Create an account"</a></p>
+        </Doorway>
+    }
+}
+
+/// `/confirm-password`: for what wants a fresh sign-in and has no form to ask in. `?next=` says where to go on.
+#[component]
+pub fn ConfirmPasswordPage() -> impl IntoView {
+    let next = use_asked("next");
+    view! {
+        <Doorway title="Confirm your password">
+            <p>"Your sign-in is more than 15 minutes old. Enter your password to continue."</p>
+            <Form action=ConfirmPassword::PATH reload=true>
+                <Hidden name="form[next]" value=next/>
+                <CurrentPassword ask=Signal::derive(|| true)/>
+                <Submit class="button button-primary button-wide">"Continue"</Submit>
+            </Form>
+            <p class="auth-foot"><a href="/">"Go to your workspace"</a></p>
         </Doorway>
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::actor::{Person, SESSION_LIFE};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
+pub use super::reauth::{confirm_identity, renew, rotate};
 use super::{Actor, RequestInfo, networks};
 use crate::billing::{engine, seats};
 use crate::catalog::{Catalog, EventType};
@@ -126,11 +127,12 @@ pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, App
         .ok_or(AppError::NotFound)
 }
 
-/// Holds the row of someone who is about to change how they sign in, and refuses if their session has ended since the
-/// request began.
+/// Holds the row of someone who is about to change how they sign in, and refuses if their session has ended, or got
+/// another token, since the request began.
 pub async fn lock_person(tx: &Tx, person: &Person) -> Result<entity::user::Model, AppError> {
     let user = lock_user(tx, person.id()).await?;
     let here = entity::Session::find_by_id(person.session())
+        .filter(entity::session::Column::TokenHash.eq(person.presented().token_hash()))
         .count(tx)
         .await?;
     if here == 0 {
@@ -468,54 +470,6 @@ pub async fn sign_out(house: &House, person: &Person) -> Result<(), AppError> {
     tx.hint(Hint::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(())
-}
-
-/// Notes that the password was just given in this session.
-pub async fn refresh_session(tx: &mut Tx, session: SessionId) -> Result<(), AppError> {
-    use entity::session::Column;
-    entity::Session::update_many()
-        .col_expr(Column::AuthenticatedAt, Expr::value(Timestamp::now()))
-        .filter(Column::Id.eq(session))
-        .exec(tx)
-        .await?;
-    Ok(())
-}
-
-/// A sensitive change wants a fresh sign-in, or the current password given with it.
-pub async fn confirm_identity(
-    house: &House,
-    info: &RequestInfo,
-    person: &Person,
-    current_password: &Secret,
-) -> Result<(), AppError> {
-    if person.is_fresh() && current_password.is_empty() {
-        return Ok(());
-    }
-    if current_password.is_empty() {
-        return Err(AppError::field(
-            "current_password",
-            "Enter your current password to go on",
-        ));
-    }
-    house
-        .limits()
-        .sign_in(info.address, person.email().as_str(), true)?;
-    let hash = entity::User::find_by_id(person.id())
-        .one(house.db().read())
-        .await?
-        .map(|user| user.password_hash);
-    if house
-        .passwords()
-        .verify(current_password, hash.as_deref())
-        .await?
-    {
-        Ok(())
-    } else {
-        Err(AppError::field(
-            "current_password",
-            "This is not your current password",
-        ))
-    }
 }
 
 /// Ends this person's sessions but one, and says how many there were.

@@ -285,7 +285,39 @@ fn FieldError(state: FormState, name: &'static str) -> impl IntoView {
     }
 }
 
-const CURRENT_PASSWORD: &str = "current_password";
+pub(super) const CURRENT_PASSWORD: &str = "current_password";
+
+/// Whether the sign-in was too old for sensitive changes when the page was loaded.
+#[derive(Clone, Copy)]
+pub struct StaleSignIn(pub Signal<bool>);
+
+/// The same, for a form that may need the current password: then it asks for it from the start.
+pub fn use_stale_sign_in() -> Signal<bool> {
+    use_context::<StaleSignIn>().map_or_else(|| Signal::derive(|| false), |stale| stale.0)
+}
+
+/// Asks for the current password in a form that has no field for it, once the server says that it is needed.
+#[component]
+pub(super) fn PasswordOnDemand(state: FormState) -> impl IntoView {
+    let asked =
+        Memo::new(move |_| state.error(CURRENT_PASSWORD).is_some() && !state.has(CURRENT_PASSWORD));
+    let id = state.id(CURRENT_PASSWORD);
+    move || {
+        let id = id.clone();
+        asked.get().then(|| view! {
+            <div class="field">
+                <label for=id.clone()>"Current Password"</label>
+                <input
+                    class="input" id=id name="_current_password" type="password" autocomplete="current-password"
+                    autocapitalize="none" autofocus=true
+                    aria-invalid=state.invalid(CURRENT_PASSWORD)
+                    aria-describedby=state.described_by(CURRENT_PASSWORD, Vec::new())
+                />
+                <FieldError state name=CURRENT_PASSWORD/>
+            </div>
+        })
+    }
+}
 
 /// Asks for the current password where a fresh sign-in is needed: if the page knows that this one is old, or once the
 /// server says so. Then it stays until the form is accepted.

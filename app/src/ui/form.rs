@@ -13,6 +13,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{FormData, HtmlElement, HtmlFormElement, UrlSearchParams};
 
 use super::dialog::close_panel;
+use super::field::{CURRENT_PASSWORD, PasswordOnDemand};
 use super::flash::flash_for;
 use super::flash::use_flash_outcome;
 use super::guard::{Refresh, search};
@@ -80,6 +81,11 @@ impl FormState {
         first
     }
 
+    /// Whether the form has a field of this name that shows its errors itself.
+    pub fn has(self, name: &str) -> bool {
+        self.fields.with_value(|fields| fields.contains(&name))
+    }
+
     pub fn error(self, name: &str) -> Option<String> {
         self.outcome.with(|outcome| match outcome {
             Some(Err(AppError::Invalid(errors))) => errors.get(name).map(str::to_owned),
@@ -92,7 +98,7 @@ impl FormState {
         self.fields.with_value(|fields| {
             let texts: Vec<&str> = errors
                 .iter()
-                .filter(|(name, _)| !fields.contains(name))
+                .filter(|(name, _)| !fields.contains(name) && *name != CURRENT_PASSWORD)
                 .map(|(_, text)| text)
                 .collect();
             (!texts.is_empty()).then(|| texts.join(". "))
@@ -304,6 +310,7 @@ pub fn Form(
             <input type="hidden" name="_form" value=key/>
             <Provider value=state>
                 <FormMessage state/>
+                <PasswordOnDemand state/>
                 {children()}
             </Provider>
         </form>

@@ -28,8 +28,8 @@ pub use command_palette::{Asked, Command, CommandPalette, PaletteDialog, Target}
 pub use copy::CopyLink;
 pub use dialog::{CancelDialog, Dialog, OpenDialog, dialog_id, provide_dialogs};
 pub use field::{
-    Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, Submit, TextArea,
-    Username,
+    Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, StaleSignIn, Submit,
+    TextArea, Username, use_stale_sign_in,
 };
 pub use flash::{provide_flash, use_flash_outcome};
 pub use form::{Form, use_typed, was_refused};
@@ -46,6 +46,6 @@ pub use rows::{live_rows, rows};
 pub use secret::{NewSecret, forget_secret_on_leaving};
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;
-pub use time::{Time, provide_clock};
+pub use time::{Time, now, provide_clock, use_clock};
 pub use unsaved::provide_unsaved_guard;
 pub(crate) use view::view;

@@ -12,7 +12,7 @@ use super::icon::{Icon, icon};
 use super::script::Storage;
 use super::view::view;
 use crate::domain::Secret;
-use crate::form::Done;
+use crate::form::{Done, Flash};
 use crate::inbox::api::UndoMarkAllRead;
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
@@ -27,8 +27,7 @@ const KEPT: &str = "wheelhouse-said";
 const LONGEST_KEPT: usize = 4_000;
 
 /// What keeps a message from going: an Undo on its way or refused, and someone who is about to press it.
-const HELD: &str =
-    ".status-region:is(:hover, :focus-within, :has(.form-error, [aria-busy=\"true\"]))";
+const HELD: &str = ".status-region:is(:hover, :focus-within, :has(.form-error, [aria-invalid=\"true\"], [aria-busy=\"true\"]))";
 
 /// What the status region says; and apart from it, because it does not go away by itself, what is shown once.
 #[derive(Clone, Copy)]
@@ -48,7 +47,10 @@ impl Default for Said {
 
 impl Said {
     pub fn new() -> Self {
-        let mut done = flash().and_then(|flash| flash.outcome.ok());
+        let mut done = flash().and_then(|flash| match &flash.outcome {
+            Ok(done) => Some(done.clone()),
+            Err(_) => refused_undo(&flash),
+        });
         let secret = done.as_mut().and_then(|done| done.secret.take());
         Self {
             now: RwSignal::new(done),
@@ -126,6 +128,16 @@ impl Said {
             None => self.expire(0, STANDS_WITH_UNDO),
         }
     }
+}
+
+/// An Undo that was posted without script and refused: it stays, with what is wrong or missing.
+fn refused_undo(flash: &Flash) -> Option<Done> {
+    let action = UNDO_ACTIONS
+        .into_iter()
+        .find(|action| *action == flash.action)?;
+    let event = flash.typed("event")?.parse().ok()?;
+    let workspace = flash.typed("workspace")?;
+    Some(Done::said("This was not undone").with_undo(action, workspace, event))
 }
 
 /// Keeps what an answer says for the page that it leads to.

@@ -32,6 +32,11 @@ pub fn provide_clock() {
     });
 }
 
+/// What time it is on this page, as it goes on.
+pub fn use_clock() -> Signal<Timestamp> {
+    expect_context::<Clock>().0.into()
+}
+
 /// The clock of the machine that this runs on.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn now() -> Timestamp {

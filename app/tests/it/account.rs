@@ -237,10 +237,12 @@ both! {
 
     async fn a_new_password_ends_the_other_sessions_and_says_how_many(world) {
         let (here, there) = (world.cookie(OLIVIA).await, world.cookie(OLIVIA).await);
-        let olivia = world.caller(Some(&here)).person().await.unwrap();
+        let caller = world.caller(Some(&here));
+        let olivia = caller.person().await.unwrap();
         let form = PasswordForm { password: GOOD.into(), confirm: GOOD.into(), current_password: Secret::default() };
         assert_eq!(store::update_password(&world.house, &info(), &olivia, &form).await.unwrap(), 1);
-        assert!(world.caller(Some(&here)).person().await.is_ok());
+        assert!(world.caller(caller.new_cookie().as_ref()).person().await.is_ok(), "this one goes on with another token");
+        assert_eq!(world.caller(Some(&here)).person().await.err(), Some(AppError::Unauthenticated));
         assert_eq!(world.caller(Some(&there)).person().await.err(), Some(AppError::Unauthenticated));
         assert!(sessions::sign_in(&world.house, &info(), OLIVIA, &Secret::from(GOOD)).await.is_ok());
     }

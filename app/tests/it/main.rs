@@ -17,6 +17,7 @@ mod invitations;
 mod members;
 mod notifications;
 mod payments;
+mod reauth;
 mod reversals;
 mod schema;
 mod secrets;

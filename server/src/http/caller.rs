@@ -8,10 +8,10 @@ use std::time::Instant;
 use app::db::ShareHolder;
 use app::domain::SessionId;
 use app::keyring::hash_token;
-use app::session::api::cookie_name;
+use app::session::api::{cookie_name, new_session_cookie};
 use app::session::{Caller, RequestInfo, store};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
@@ -57,7 +57,7 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     let session = cookie.as_deref().map(hash_token);
     let caller = Caller::new(state.house.clone(), info, cookie);
     request.extensions_mut().insert(caller.clone());
-    let response = match session {
+    let mut response = match session {
         Some(session) => {
             let shares = state.house.db().shares();
             shares
@@ -66,6 +66,12 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
         }
         None => next.run(request).await,
     };
+    if let Some(token) = caller.new_cookie() {
+        let https = state.house.site().is_https();
+        if let Ok(cookie) = HeaderValue::from_str(&new_session_cookie(https, &token)) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
     if let Some(seen) = caller.seen().await
         && state.presence.is_due(seen.person.session())
     {

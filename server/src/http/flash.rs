@@ -9,6 +9,7 @@ use app::session::Caller;
 use app::session::model::own_path;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -64,6 +65,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     let path = parts.uri.path().to_owned();
     let caller = parts.extensions.get::<Caller>().cloned();
     let referer = text(&parts.headers, header::REFERER).map(str::to_owned);
+    give_password(&parts, &body);
     let response = next
         .run(Request::from_parts(parts, Body::from(body.clone())))
         .await;
@@ -130,6 +132,29 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
         head.headers.insert(header::LOCATION, target);
     }
     Response::from_parts(head, Body::empty())
+}
+
+/// The names under which a form gives the current password: as a field of its own, or as the one that any form shows once
+/// a fresh sign-in is needed.
+const PASSWORDS: [&str; 3] = [
+    "_current_password",
+    "form[current_password]",
+    "current_password",
+];
+
+/// Hands the current password, if the form gives it, to whoever looks for who is there.
+fn give_password(parts: &Parts, body: &[u8]) {
+    let Some(caller) = parts.extensions.get::<Caller>() else {
+        return;
+    };
+    let fields = read_form(body);
+    let given = PASSWORDS.iter().find_map(|name| {
+        let field = fields.iter().find(|(field, _)| field == name);
+        field.filter(|(_, value)| !value.is_empty())
+    });
+    if let Some((_, password)) = given {
+        caller.give_password(Secret::from(password.as_str()));
+    }
 }
 
 /// Where the browser goes: where the server function leads, or back to where the form was.

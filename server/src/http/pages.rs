@@ -11,11 +11,12 @@ use app::session::Caller;
 use app::settings::credits;
 use app::settings::members::store::export_csv;
 use app::settings::notifications::store::{read_unsubscribe, write};
+use app::ui::percent_encode;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 
@@ -74,7 +75,7 @@ pub async fn members_csv(
         let actor = caller.actor(&slug).await?;
         export_csv(caller.house(), &actor).await
     };
-    file("members.csv", csv.await)
+    file(&slug, "members.csv", csv.await)
 }
 
 pub async fn credits_csv(
@@ -85,11 +86,11 @@ pub async fn credits_csv(
         let actor = caller.actor(&slug).await?;
         credits::view::export_csv(caller.house(), &actor.into()).await
     };
-    file("credits.csv", csv.await)
+    file(&slug, "credits.csv", csv.await)
 }
 
 /// A table to keep.
-fn file(name: &str, csv: Result<String, AppError>) -> Response {
+fn file(slug: &str, name: &str, csv: Result<String, AppError>) -> Response {
     match csv {
         Ok(csv) => {
             let disposition = format!("attachment; filename=\"{name}\"");
@@ -98,6 +99,11 @@ fn file(name: &str, csv: Result<String, AppError>) -> Response {
                 (header::CONTENT_DISPOSITION, disposition),
             ];
             (headers, csv).into_response()
+        }
+        // A link has no field: the page that has one leads back here.
+        Err(AppError::Invalid(errors)) if errors.get("current_password").is_some() => {
+            let next = percent_encode(&format!("/w/{slug}/{name}"));
+            Redirect::to(&format!("/confirm-password?next={next}")).into_response()
         }
         Err(error) => answer(&error),
     }

@@ -12,7 +12,9 @@ use app::db::Tx;
 use app::db::entity::{self, email_window, held_email, workspace_email_window};
 use app::domain::{AppError, Timestamp, UserId, WorkspaceId, days, hours};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 
 /// How long a window is, from the first email in it.
 pub const WINDOW: Duration = hours(1);
@@ -68,14 +70,14 @@ impl Allowances {
         now: Timestamp,
         ids: Vec<WorkspaceId>,
     ) -> Result<(), AppError> {
-        use workspace_email_window::{ActiveModel, Column, Model};
+        use workspace_email_window::{Column, Model};
         for ids in ids.chunks(ROWS) {
             let begun = |id: &WorkspaceId| Model {
                 workspace_id: *id,
                 ends_at: now.after(WINDOW),
                 sent: 0,
             };
-            let rows = ids.iter().map(|id| ActiveModel::from(begun(id)).reset());
+            let rows = ids.iter().map(|id| begun(id).into_active_model());
             entity::WorkspaceEmailWindow::insert_many(rows)
                 .on_conflict(
                     OnConflict::column(Column::WorkspaceId)
@@ -105,7 +107,7 @@ impl Allowances {
         now: Timestamp,
         people: Vec<Recipient>,
     ) -> Result<(), AppError> {
-        use email_window::{ActiveModel, Column, Model};
+        use email_window::{Column, Model};
         for people in people.chunks(ROWS) {
             let begun = |one: &Recipient| Model {
                 user_id: one.user,
@@ -118,9 +120,7 @@ impl Allowances {
                 security_sent: 0,
                 held: 0,
             };
-            let rows = people
-                .iter()
-                .map(|one| ActiveModel::from(begun(one)).reset());
+            let rows = people.iter().map(|one| begun(one).into_active_model());
             entity::EmailWindow::insert_many(rows)
                 .on_conflict(OnConflict::column(Column::UserId).do_nothing().to_owned())
                 .exec_without_returning(tx)
@@ -184,11 +184,8 @@ impl Allowances {
     pub async fn save(self, tx: &Tx) -> Result<(), AppError> {
         let workspaces: Vec<_> = self.workspaces.into_values().collect();
         for rows in workspaces.chunks(ROWS) {
-            use workspace_email_window::{ActiveModel, Column};
-            let rows = rows
-                .iter()
-                .cloned()
-                .map(|row| ActiveModel::from(row).reset());
+            use workspace_email_window::Column;
+            let rows = rows.iter().cloned().map(|row| row.into_active_model());
             entity::WorkspaceEmailWindow::insert_many(rows)
                 .on_conflict(
                     OnConflict::column(Column::WorkspaceId)
@@ -200,11 +197,8 @@ impl Allowances {
         }
         let people: Vec<_> = self.people.into_values().collect();
         for rows in people.chunks(ROWS) {
-            use email_window::{ActiveModel, Column};
-            let rows = rows
-                .iter()
-                .cloned()
-                .map(|row| ActiveModel::from(row).reset());
+            use email_window::Column;
+            let rows = rows.iter().cloned().map(|row| row.into_active_model());
             entity::EmailWindow::insert_many(rows)
                 .on_conflict(
                     OnConflict::column(Column::UserId)

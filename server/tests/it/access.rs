@@ -26,10 +26,10 @@ const CALLERS: [&str; 8] = [
 ];
 
 /// What the calls need to name, found in the demo.
-struct Names {
-    workspace: String,
+pub struct Names {
+    pub workspace: String,
     cleo: MembershipId,
-    invitation: InvitationId,
+    pub invitation: InvitationId,
     token: String,
     notification: NotificationId,
     session: String,
@@ -41,7 +41,7 @@ struct Names {
 }
 
 impl Names {
-    async fn find(server: &Server) -> Self {
+    pub async fn find(server: &Server) -> Self {
         let read = server.house.db().read();
         let workspace = entity::Workspace::find()
             .filter(entity::workspace::Column::Slug.eq("acme"))
@@ -126,11 +126,11 @@ impl Names {
     }
 }
 
-type Fields = Vec<(&'static str, String)>;
+pub type Fields = Vec<(&'static str, String)>;
 
 /// A call of every server function that would succeed for someone who may.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each function")]
-fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
+pub fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
     let s = str::to_owned;
     let workspace = || ("workspace", names.workspace.clone());
     let form_workspace = || ("form[workspace]", names.workspace.clone());
@@ -162,6 +162,10 @@ fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
         ("check_reset_link", vec![("token", s("x"))]),
         ("check_slug", vec![workspace(), ("slug", s("new-place"))]),
         ("confirm_email", vec![("form[token]", s("x"))]),
+        (
+            "confirm_password",
+            vec![("form[current_password]", s(PASSWORD))],
+        ),
         (
             "create_api_key",
             vec![

@@ -92,14 +92,13 @@ fn with_email(server: &Server) -> House {
         sends_mail: true,
         ..server.house.site().clone()
     };
-    let house = House::new(
+    House::new(
         server.house.db().clone(),
         site,
         Keyring::new([7; 32]),
         Passwords::quick_for_tests(),
         Limits::off(),
-    );
-    house
+    )
 }
 
 /// Somebody who signed up with an address that may not be theirs.

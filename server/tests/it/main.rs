@@ -21,6 +21,7 @@ mod network;
 mod program;
 mod relay;
 mod round_robin;
+mod sensitive;
 mod start;
 mod stripe;
 mod stripe_reversals;

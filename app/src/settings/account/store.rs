@@ -435,7 +435,7 @@ pub async fn update_password(
     let mut tx = house.db().begin().await?;
     sessions::lock_person(&tx, person).await?;
     sessions::set_password_hash(&mut tx, person.id(), hash).await?;
-    sessions::refresh_session(&mut tx, person.session()).await?;
+    let rotated = sessions::rotate(&mut tx, person, true).await?;
     let ended = sessions::end_other_sessions(&mut tx, person.id(), Some(person.session())).await?;
     sessions::end_links(&mut tx, person.id()).await?;
     let event = NewEvent::about_person(
@@ -445,6 +445,7 @@ pub async fn update_password(
     );
     events::record(&mut tx, person, event).await?;
     tx.commit().await?;
+    rotated.adopt(person);
     Ok(ended)
 }
 

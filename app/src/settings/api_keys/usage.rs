@@ -315,6 +315,7 @@ mod tests {
             workspace_name: "Acme".into(),
             workspace_slug: Slug::parse("acme").unwrap(),
             freezes_at: None,
+            confirmed: true,
         }))
     }
 

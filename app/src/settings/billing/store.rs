@@ -26,7 +26,7 @@ use crate::form::Done;
 use crate::house::House;
 use crate::payments::model::{PaymentStatus, Purpose};
 use crate::payments::store::{self as payments, NewPayment};
-use crate::session::Actor;
+use crate::session::{Actor, Sensitive};
 
 /// What comes of a choice.
 struct Decision {
@@ -327,6 +327,7 @@ pub async fn choose(
     now: Timestamp,
 ) -> Result<Chosen, AppError> {
     actor.require(Permission::ManageBilling)?;
+    actor.person().require_fresh(Sensitive::Buy)?;
     let catalog = house.catalog();
     let mut tx = house.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
@@ -425,6 +426,7 @@ fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
 /// Ends the subscription when what is paid is over; where nothing is, at once.
 pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
     actor.require(Permission::ManageBilling)?;
+    actor.person().require_fresh(Sensitive::Buy)?;
     let mut tx = house.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
     if row.status == SubscriptionStatus::PastDue {
@@ -459,6 +461,7 @@ pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done
 /// Takes back that it was cancelled, as long as what is paid is not over.
 pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
     actor.require(Permission::ManageBilling)?;
+    actor.person().require_fresh(Sensitive::Buy)?;
     let mut tx = house.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
     if !row.is_running(now) {
@@ -487,6 +490,7 @@ pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done
 /// Where the provider lets the kept card be changed.
 pub async fn manage(house: &House, actor: &Actor, page: &str) -> Result<String, AppError> {
     actor.require(Permission::ManageBilling)?;
+    actor.person().require_fresh(Sensitive::Buy)?;
     house
         .payments()
         .manage(house, actor.workspace(), page)

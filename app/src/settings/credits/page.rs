@@ -11,7 +11,7 @@ use crate::live::Topic;
 use crate::payments::notice::outcome;
 use crate::ui::{
     Badge, Card, Data, Empty, Field, Form, Hidden, Icon, PageHeader, Select, Submit, Time, guarded,
-    icon, rows, use_asked, use_slug, view,
+    icon, rows, use_asked, use_slug, use_stale_sign_in, view,
 };
 
 #[component]
@@ -317,6 +317,7 @@ fn ledger(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> An
         };
         view! { <a class="tab" href=href aria-current=current>{label}</a> }
     };
+    let stale = use_stale_sign_in();
     let older = move |next: String| match kind.get() {
         kind if kind.is_empty() => format!("?before={next}"),
         kind => format!("?kind={kind}&before={next}"),
@@ -328,7 +329,7 @@ fn ledger(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> An
                     {tab("", "All")}
                     {KINDS.map(|kind| tab(kind.as_str(), kind.label())).collect_view()}
                 </nav>
-                <a class="button" href=move || format!("/w/{}/credits.csv", slug.get()) download rel="external">
+                <a class="button" href=move || format!("/w/{}/credits.csv", slug.get()) download=move || (!stale.get()).then_some("") rel="external">
                     {icon(Icon::Download)}"Export CSV"
                 </a>
             </div>

@@ -25,7 +25,7 @@ use crate::house::House;
 use crate::live::{Hint, Topic};
 use crate::payments::model::{PaymentStatus, Purpose};
 use crate::payments::store::{NewPayment, write_down};
-use crate::session::{Actor, Agent};
+use crate::session::{Actor, Agent, Sensitive};
 
 /// How many are begun in one round at most.
 const A_ROUND: u64 = 50;
@@ -113,6 +113,9 @@ pub async fn set(
     now: Timestamp,
 ) -> Result<(), AppError> {
     actor.require(Permission::ManageBilling)?;
+    if wanted.is_some() {
+        actor.person().require_fresh(Sensitive::Buy)?;
+    }
     let workspace = actor.workspace();
     let mut tx = house.db().begin().await?;
     // The book's lock keeps two from doing this at once.

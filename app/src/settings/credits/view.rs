@@ -18,7 +18,7 @@ use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
 use crate::db::rows;
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
 use crate::house::House;
-use crate::session::Agent;
+use crate::session::{Agent, Sensitive};
 
 /// What there is to spend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +117,7 @@ const LONGEST_FILE: u64 = 10_000;
 /// The lines as a spreadsheet reads them.
 pub async fn export_csv(house: &House, agent: &Agent) -> Result<String, AppError> {
     let lines = entries(house, agent, None, None, LONGEST_FILE).await?;
+    agent.require_fresh(Sensitive::Export)?;
     let mut text = String::from("Time,Kind,Feature,Quantity,Credits,Balance,Reference,By\r\n");
     for line in lines {
         let quantity = line.quantity.map(|quantity| quantity.to_string());

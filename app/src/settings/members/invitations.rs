@@ -20,7 +20,7 @@ use crate::form::{Done, Line};
 use crate::house::House;
 use crate::mail::{self, Addressee, letters};
 use crate::session::links::{self, Carrier};
-use crate::session::{Actor, store as sessions};
+use crate::session::{Actor, Sensitive, store as sessions};
 
 fn of_status(actor: &Actor, status: Status) -> Condition {
     let now = Timestamp::now();
@@ -110,6 +110,8 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
+    let fresh = actor.person().is_fresh();
+    let may_copy = |role: Role| fresh || !Sensitive::is_grant(None, role);
     let mut rows: Vec<Sent> = rows::up_to(PAGE + 1, query.into_query(), house.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
@@ -127,7 +129,9 @@ pub async fn list(
                 invited_by: inviter.unwrap_or_else(|| "a former member".to_owned()),
                 sent_at: row.sent_at,
                 at: row.accepted_at.unwrap_or(row.expires_at),
-                link: (status != Status::Accepted)
+                // Who has the link of an invitation can sign up with it: as good as granting its role.
+                locked: status != Status::Accepted && !may_copy(row.role),
+                link: (status != Status::Accepted && may_copy(row.role))
                     .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
             },
         )
@@ -163,6 +167,7 @@ pub async fn invite(
             "You cannot invite someone to this role",
         ));
     }
+    require_fresh_for(actor, role)?;
     let addresses = Email::parse_list(text, MOST_AT_ONCE);
     if addresses.len() > MOST_AT_ONCE {
         return Err(AppError::field(
@@ -213,6 +218,14 @@ pub async fn invite(
             })
         }
     }
+}
+
+/// Whoever may accept an invitation to manage the workspace will manage it.
+fn require_fresh_for(actor: &Actor, role: Role) -> Result<(), AppError> {
+    if Sensitive::is_grant(None, role) {
+        actor.person().require_fresh(Sensitive::GrantRole)?;
+    }
+    Ok(())
 }
 
 /// Begins a change of an invitation: one at a time with acceptances, and by someone who may still make it.
@@ -399,6 +412,7 @@ pub async fn resend(house: &House, actor: &Actor, id: InvitationId) -> Result<Do
     let (mut tx, actor) = begin(house, actor).await?;
     let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
+    require_fresh_for(actor, invitation.role)?;
     house
         .limits()
         .invite(actor.person().id(), actor.workspace(), &invitation.email)?;
@@ -467,6 +481,7 @@ pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result
         .one(&tx)
         .await?
         .ok_or(AppError::NotFound)?;
+    require_fresh_for(actor, invitation.role)?;
     note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
     tx.commit().await?;
     Ok(Done::said(format!(

@@ -118,6 +118,8 @@ pub struct InvitationRow {
     pub at: Timestamp,
     /// The full address of its page, for Copy Link; nothing once accepted.
     pub link: Option<String>,
+    /// The link can be copied once the current password is given.
+    pub locked: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
+use leptos_router::hooks::use_location;
 use server_fn::ServerFn;
 
 use super::api::{
@@ -11,7 +12,7 @@ use crate::live::Topic;
 use crate::ui::{
     Avatar, Badge, CancelDialog, Card, CopyLink, CurrentPassword, Data, Dialog, Empty, Form,
     Hidden, Icon, OpenDialog, PageHeader, Select, Submit, TextArea, Time, dialog_id, guarded, icon,
-    live_rows, percent_encode, use_asked, use_slug, view, was_refused,
+    live_rows, percent_encode, use_asked, use_slug, use_stale_sign_in, view, was_refused,
 };
 
 #[component]
@@ -60,6 +61,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl In
     let may_invite = Memo::new(move |_| data.with(|view| view.may_invite));
     let may_export = Memo::new(move |_| data.with(|view| view.may_export));
     let nobody = Memo::new(move |_| data.with(|view| view.members.is_empty()));
+    let stale = use_stale_sign_in();
     view! {
         {move || may_invite.get().then(|| view! { {invite(data)} {invitations(data, asked)} })}
         <Card title="Member List">
@@ -79,7 +81,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl In
                     n => format!("{n} members"),
                 })}</p>
                 {move || may_export.get().then(|| view! {
-                    <a class="button" href=move || format!("/w/{}/members.csv", slug.get()) download rel="external">
+                    <a class="button" href=move || format!("/w/{}/members.csv", slug.get()) download=move || (!stale.get()).then_some("") rel="external">
                         {icon(Icon::Download)}"Export CSV"
                     </a>
                 })}
@@ -135,6 +137,7 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
                     <Select name="role" label="Role" options=options selected="member"/>
                 </div>
                 {descriptions}
+                <CurrentPassword ask=use_stale_sign_in() hint="Needed to invite an admin, as your sign-in is more than 15 minutes old"/>
                 <div class="form-actions"><Submit>"Send Invitation"</Submit></div>
             </Form>
         </Card>
@@ -221,10 +224,20 @@ fn invitation_row(
     let is_open = Memo::new(move |_| row.with(|row| row.link.is_some()));
     let link = Signal::derive(move || row.with(|row| row.link.clone().unwrap_or_default()));
     let at = Memo::new(move |_| row.with(|row| row.at));
+    let locked = Memo::new(move |_| row.with(|row| row.locked));
     let about = email.clone();
+    let here = use_location().pathname;
+    let copy = move || {
+        if locked.get() {
+            let next = percent_encode(&here.get_untracked());
+            view! { <a class="button button-small" href=format!("/confirm-password?next={next}")>"Copy Link"</a> }.into_any()
+        } else {
+            view! { <CopyLink link key=id.to_string() about=about.clone()/> }.into_any()
+        }
+    };
     let actions = move || {
-        is_open.get().then(|| view! {
-            <CopyLink link key=id.to_string() about=about.clone()/>
+        (is_open.get() || locked.get()).then(|| view! {
+            {copy.clone()}
             <Form action=ResendInvitation::PATH class="inline-form" key=id.to_string()>
                 <Hidden name="workspace" value=workspace.to_string()/>
                 <Hidden name="invitation" value=id.to_string()/>

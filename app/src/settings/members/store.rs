@@ -20,7 +20,7 @@ use crate::events::{self, NewEvent};
 use crate::form::Done;
 use crate::house::House;
 use crate::live::{Hint, Topic};
-use crate::session::{Actor, RequestInfo, store as sessions};
+use crate::session::{Actor, RequestInfo, Sensitive, store as sessions};
 
 /// Longest text that is searched for, in characters. No name or address is longer.
 const LONGEST_SEARCH: usize = 254;
@@ -203,6 +203,7 @@ async fn keys_made(house: &House, actor: &Actor) -> Result<Vec<(UserId, String)>
 /// Every member as CSV (RFC 4180).
 pub async fn export_csv(house: &House, actor: &Actor) -> Result<String, AppError> {
     actor.require(Permission::SeeMemberEmails)?;
+    actor.person().require_fresh(Sensitive::Export)?;
     let (rows, _) = find(house, actor, "", None, u64::from(u32::MAX)).await?;
     let mut csv = String::from("Name,Email,Role,Joined,Last active\r\n");
     for (_, _, name, email, role, joined_at, last_active_at) in rows {
@@ -263,7 +264,7 @@ async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     Ok((tx, actor))
 }
 
-/// Whether a change of role makes or unmakes an owner. Those want a fresh sign-in or the current password.
+/// Whether a change of role makes or unmakes an owner, which only owners may.
 fn is_about_ownership(from: Role, to: Role) -> bool {
     from.is_owner() || to.is_owner()
 }
@@ -284,17 +285,14 @@ pub async fn change_role(
         .await?
         .ok_or(AppError::NotFound)?
         .role;
-    let proven = is_about_ownership(from, role);
-    if proven {
+    if is_about_ownership(from, role) {
         actor.require(Permission::OwnWorkspace)?;
+    }
+    if from != role && Sensitive::is_grant(Some(from), role) {
         sessions::confirm_identity(house, info, actor.person(), current_password).await?;
     }
     let (mut tx, actor) = begin(house, actor).await?;
-    let (name, event) = set_role(&mut tx, &actor, member, role, proven).await?;
-    if proven && !current_password.is_empty() {
-        // Taking it back with Undo needs no second asking.
-        sessions::refresh_session(&mut tx, actor.person().session()).await?;
-    }
+    let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
     let done = Done::said(format!("{name} is {} now", role.label()));
     Ok(match event {
@@ -308,7 +306,6 @@ async fn set_role(
     actor: &Actor,
     member: MembershipId,
     role: Role,
-    proven: bool,
 ) -> Result<(String, Option<EventId>), AppError> {
     let (member, user) = find_member(tx, actor, member).await?;
     if !actor.role().can_administer(member.role) || !actor.role().may_grant(role) {
@@ -319,11 +316,8 @@ async fn set_role(
     if member.role == role {
         return Ok((user.name, None));
     }
-    if is_about_ownership(member.role, role) && !proven {
-        return Err(AppError::Conflict(
-            "Changing who owns the workspace takes your current password. Use Change Role."
-                .to_owned(),
-        ));
+    if Sensitive::is_grant(Some(member.role), role) {
+        actor.person().require_fresh(Sensitive::GrantRole)?;
     }
     keep_an_owner(tx, actor, member.role).await?;
     entity::Membership::update_many()
@@ -359,7 +353,7 @@ pub async fn undo_change_role(
             "The role was changed again meanwhile.".to_owned(),
         ));
     }
-    let (name, _) = set_role(&mut tx, &actor, member, from, actor.person().is_fresh()).await?;
+    let (name, _) = set_role(&mut tx, &actor, member, from).await?;
     tx.commit().await?;
     Ok(Done::said(format!("{name} is {} again", from.label())))
 }
@@ -376,6 +370,9 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
         return Err(AppError::Forbidden {
             permission: Permission::OwnWorkspace,
         });
+    }
+    if member.role.is_owner() {
+        actor.person().require_fresh(Sensitive::RemoveOwner)?;
     }
     keep_an_owner(&tx, &actor, member.role).await?;
     entity::Membership::delete_by_id(member.id)
@@ -440,6 +437,9 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         return Err(AppError::Forbidden {
             permission: Permission::OwnWorkspace,
         });
+    }
+    if Sensitive::is_grant(None, role) {
+        actor.person().require_fresh(Sensitive::GrantRole)?;
     }
     let user = entity::User::find_by_id(user)
         .one(&tx)

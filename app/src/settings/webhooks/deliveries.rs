@@ -18,7 +18,7 @@ use crate::db::entity::{delivery_attempt, webhook};
 use crate::db::{Tx, entity, rows};
 use crate::domain::{AppError, DeliveryId, EventId, Permission, Timestamp, WebhookId, WorkspaceId};
 use crate::house::House;
-use crate::session::Agent;
+use crate::session::{Agent, Sensitive};
 
 /// How many samples may wait for one webhook.
 const MOST_TESTS: u64 = 10;
@@ -313,6 +313,7 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 /// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
 pub async fn curl(house: &House, agent: &Agent, id: DeliveryId) -> Result<String, AppError> {
     agent.require_sight(Permission::ManageWebhooks)?;
+    agent.require_fresh(Sensitive::WebhookSecret)?;
     let (delivery, webhook) = owned(house.db().read(), agent, id).await?;
     let body = payload(house, agent.workspace(), &delivery).await?;
     let secrets = signing::secrets(house, &webhook)?;

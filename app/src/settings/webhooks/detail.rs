@@ -17,7 +17,7 @@ use crate::live::Topic;
 use crate::ui::{
     Badge, Card, CurrentPassword, Data, Empty, Field, Form, Hidden, Icon, NewSecret, PageHeader,
     Said, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows, use_asked,
-    use_slug, view,
+    use_slug, use_stale_sign_in, view,
 };
 
 #[component]
@@ -432,6 +432,7 @@ fn settings(data: Data<WebhookView>, names: Names) -> AnyView {
             <Form action=UpdateWebhook::PATH guard=true>
                 {names.in_form()}
                 {fields(held)}
+                <CurrentPassword ask=use_stale_sign_in() hint="Needed to change the URL, as your sign-in is more than 15 minutes old"/>
                 <div class="form-actions"><Submit>"Save Changes"</Submit>{try_button()}</div>
             </Form>
         </Card>
@@ -469,6 +470,7 @@ fn danger(data: Data<WebhookView>, names: Names) -> AnyView {
             <Form action=DeleteWebhook::PATH>
                 {names.in_form()}
                 <Field name="host" label="Type the host to confirm" hint=format!("It is {host}")/>
+                <CurrentPassword ask=use_stale_sign_in()/>
                 <div class="form-actions"><Submit class="button button-danger">"Delete Webhook"</Submit></div>
             </Form>
         </section>

@@ -12,8 +12,8 @@ use super::model::{
 use crate::catalog::{Category, EventType, Mode};
 use crate::live::Topic;
 use crate::ui::{
-    Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, PageHeader, Submit,
-    Time, guarded, rows, use_slug, use_typed, view,
+    Badge, Card, Checkbox, CurrentPassword, Data, Empty, Field, Form, GroupError, Hidden, Icon,
+    PageHeader, Submit, Time, guarded, rows, use_slug, use_stale_sign_in, use_typed, view,
 };
 
 pub use super::detail::WebhookPage;
@@ -59,6 +59,7 @@ fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
             <Form action=CreateWebhook::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
                 {fields(Held::default())}
+                <CurrentPassword ask=use_stale_sign_in()/>
                 <div class="form-actions">
                     <Submit>"Create Webhook"</Submit>
                     {try_button()}

@@ -22,7 +22,7 @@ use crate::domain::{AppError, FieldErrors, Permission, Secret, Timestamp, Webhoo
 use crate::events::{self, NewEvent, Origin};
 use crate::house::House;
 use crate::live::{Hint, Topic};
-use crate::session::{Agent, store as sessions};
+use crate::session::{Agent, Sensitive, store as sessions};
 
 pub use super::deliveries::{deliveries, resend, test};
 
@@ -98,6 +98,7 @@ pub async fn create(
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
     agent.require_confirmed()?;
+    agent.require_fresh(Sensitive::DirectWebhook)?;
     let draft = input.parse(house.webhooks()).map_err(AppError::Invalid)?;
     must_have_room(tx, agent).await?;
     let (id, now) = (WebhookId::new(), Timestamp::now());
@@ -187,6 +188,7 @@ pub async fn update(
         && let Some(url) = errors.check("url", address::parse_url(text, house.webhooks()))
         && url != row.url
     {
+        agent.require_fresh(Sensitive::DirectWebhook)?;
         let new = signing::new_secret();
         row.url = url;
         row.secret = signing::seal_secret(house, id, &new);
@@ -342,6 +344,7 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), App
 
 pub async fn remove(tx: &mut Tx, agent: &Agent, id: WebhookId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
+    agent.require_fresh(Sensitive::Delete)?;
     let row = locked(tx, agent, id).await?;
     entity::Webhook::delete_by_id(id).exec(tx).await?;
     record(tx, agent, EventType::WebhookDeleted, &row, json!({})).await
@@ -356,6 +359,7 @@ pub async fn rotate_secret(
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
     agent.require_confirmed()?;
+    agent.require_fresh(Sensitive::WebhookSecret)?;
     let mut row = locked(tx, agent, id).await?;
     let (secret, now) = (signing::new_secret(), Timestamp::now());
     let sealed = signing::seal_secret(house, id, &secret);
@@ -371,6 +375,7 @@ pub async fn rotate_secret(
 /// The present secret, for whoever has just proved who they are.
 pub async fn secret(house: &House, agent: &Agent, id: WebhookId) -> Result<Secret, AppError> {
     agent.require_sight(Permission::ManageWebhooks)?;
+    agent.require_fresh(Sensitive::WebhookSecret)?;
     let row = row(house.db().read(), agent, id).await?;
     let secrets = signing::secrets(house, &row)?;
     secrets.into_iter().next().ok_or(AppError::NotFound)

@@ -7,8 +7,8 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement};
 
 use super::api::{
-    CheckSlug, CreateWorkspace, DeleteWorkspace, LeaveWorkspace, LoadWorkspace, RenameWorkspace,
-    TransferOwnership, UpdateWorkspaceUrl,
+    CheckSlug, CreateWorkspace, DeleteWorkspace, LeaveWorkspace, LoadNewWorkspace, LoadWorkspace,
+    RenameWorkspace, TransferOwnership, UpdateWorkspaceUrl,
 };
 use super::model::{SlugCheck, WorkspaceView};
 use crate::call::call;
@@ -195,6 +195,7 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
                 <Form action=LeaveWorkspace::PATH reload=true>
                     <Hidden name="form[workspace]" value=id.to_string()/>
                     <Field name="slug" label="Type the slug to leave" hint=typed/>
+                    <CurrentPassword hint="Needed where an owner leaves, as your sign-in is more than 15 minutes old"/>
                     <div class="form-actions"><Submit class="button button-danger">"Leave workspace"</Submit></div>
                 </Form>
             </details>

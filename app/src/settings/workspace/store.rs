@@ -18,7 +18,7 @@ use crate::form::Done;
 use crate::house::House;
 use crate::live::{Hint, Topic};
 use crate::mail::{self, Addressee, letters};
-use crate::session::{Actor, Person, RequestInfo, store as sessions};
+use crate::session::{Actor, Person, RequestInfo, Sensitive, store as sessions};
 
 /// How long a new name or address can be taken back with one click.
 const UNDO: Duration = hours(1);
@@ -330,6 +330,9 @@ pub async fn leave(house: &House, actor: &Actor, typed_slug: &str) -> Result<(),
             "You are the only owner. Transfer the ownership or delete the workspace instead."
                 .to_owned(),
         ));
+    }
+    if actor.role().is_owner() {
+        actor.person().require_fresh(Sensitive::RemoveOwner)?;
     }
     entity::Membership::delete_by_id(actor.membership())
         .exec(&tx)

@@ -1,0 +1,96 @@
+//! The password given again: what becomes of the session, and of whoever stole it.
+
+use app::db::seed::PASSWORD;
+use app::domain::{AppError, Secret};
+use app::limits::Limits;
+use app::passwords::Passwords;
+use app::session::{Caller, store};
+use app::settings::account::model::PasswordForm;
+use app::settings::account::store as account;
+
+use crate::support::{OLIVIA, World, age_sign_ins, both, info, info_from};
+
+fn new_password(current: &str) -> PasswordForm {
+    PasswordForm {
+        password: Secret::from("seven unrelated purple teapots"),
+        confirm: Secret::from("seven unrelated purple teapots"),
+        current_password: Secret::from(current),
+    }
+}
+
+async fn is_dead(world: &World, cookie: &Secret) -> bool {
+    world
+        .caller(Some(cookie))
+        .visitor()
+        .await
+        .unwrap()
+        .is_none()
+}
+
+both! {
+    async fn the_password_given_again_makes_fresh_and_changes_the_token(world) {
+        let old = world.cookie(OLIVIA).await;
+        age_sign_ins(world).await;
+        let caller = world.caller(Some(&old));
+        let person = caller.person().await.unwrap();
+        assert!(!person.is_fresh());
+        let given = Secret::from(PASSWORD);
+        store::confirm_identity(&world.house, &info(), &person, &given).await.unwrap();
+        assert!(person.is_fresh());
+        let new = caller.new_cookie().expect("the browser is told");
+        assert!(is_dead(world, &old).await, "whoever stole it has nothing");
+        let again = world.caller(Some(&new)).person().await.unwrap();
+        assert_eq!(again.session(), person.session(), "the session goes on");
+        assert!(again.is_fresh());
+    }
+
+    async fn a_wrong_password_changes_nothing(world) {
+        let cookie = world.cookie(OLIVIA).await;
+        let caller = world.caller(Some(&cookie));
+        let person = caller.person().await.unwrap();
+        let wrong = store::confirm_identity(&world.house, &info(), &person, &Secret::from("not it")).await;
+        assert!(matches!(wrong, Err(AppError::Invalid(_))));
+        assert_eq!(caller.new_cookie(), None);
+        assert!(!is_dead(world, &cookie).await);
+    }
+
+    async fn a_changed_password_ends_a_stolen_token_whether_or_not_it_was_asked_for(world) {
+        for current in ["", PASSWORD] {
+            let stolen = world.cookie(OLIVIA).await;
+            let owner = world.caller(Some(&stolen));
+            let person = owner.person().await.unwrap();
+            // The thief's request is under way already.
+            let thief = world.caller(Some(&stolen)).person().await.unwrap();
+            account::update_password(&world.house, &info(), &person, &new_password(current)).await.unwrap();
+            assert!(is_dead(world, &stolen).await);
+            let new = owner.new_cookie().unwrap();
+            assert!(!is_dead(world, &new).await);
+            let late = account::update_password(&world.house, &info(), &thief, &new_password("")).await;
+            assert_eq!(late.err(), Some(AppError::Unauthenticated));
+            // Back to the old one, for the next round.
+            let person = world.caller(Some(&new)).person().await.unwrap();
+            let back = PasswordForm {
+                password: Secret::from(PASSWORD),
+                confirm: Secret::from(PASSWORD),
+                current_password: Secret::default(),
+            };
+            account::update_password(&world.house, &info(), &person, &back).await.unwrap();
+        }
+    }
+
+    async fn a_stolen_session_guesses_no_more_than_a_stranger(world) {
+        let cookie = world.cookie(OLIVIA).await;
+        let house = world.house_with(Passwords::quick_for_tests(), Limits::on());
+        let person = Caller::new(house.clone(), info(), Some(cookie.expose().to_owned())).person().await.unwrap();
+        let mut tried = 0;
+        for n in 0..60 {
+            let guess = Secret::from(format!("guess {n}"));
+            match store::confirm_identity(&house, &info_from(n), &person, &guess).await {
+                Err(AppError::RateLimited { .. }) => {}
+                Err(AppError::Invalid(_)) => tried += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(tried <= 10, "{tried} guesses from sixty places");
+    }
+}
