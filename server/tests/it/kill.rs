@@ -413,11 +413,11 @@ async fn killed_and_started_again(postgres: bool, most: Duration) {
     program.wait().unwrap();
     setting.record(1).await;
     let mut program = setting.spawn();
-    within("what is new is sent", &|| receiver.times("/good") == 2).await;
+    within("what is new is sent", &|| receiver.times("/good") >= 2).await;
     let begun = Instant::now();
     // What is new goes to this one too.
     within("what was under way is sent again", &|| {
-        receiver.times("/stuck") == 3
+        receiver.times("/stuck") >= 3
     })
     .await;
     let extra = begun.elapsed();
