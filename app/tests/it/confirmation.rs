@@ -187,7 +187,7 @@ both! {
 
         let olivia = world.actor(OLIVIA, "acme").await;
         let name = Name::parse("https://evil.example/login").unwrap();
-        app::settings::workspace::store::rename(&world.house, &olivia, name).await.unwrap();
+        workspace::store::rename(&world.house, &olivia, name).await.unwrap();
         let olivia = world.actor(OLIVIA, "acme").await;
         invitations::invite(&world.house, &olivia, "ben@new.example", Role::Member).await.unwrap();
         let letter = world.letters_to("ben@new.example").await.pop().unwrap();

@@ -56,13 +56,14 @@ both! {
             .unwrap()
             .unwrap();
         assert!(event.dispatched_at.is_some());
-        let sent = envelope::value(&event);
+        let body = envelope::body(&event);
+        let sent: serde_json::Value = serde_json::from_str(&body).unwrap();
         for (kept, number) in KEPT.iter().zip(sent["data"]["numbers"].as_array().unwrap()) {
             let (kept, number): (f64, f64) = (kept.parse().unwrap(), number.to_string().parse().unwrap());
             assert_eq!(kept.to_bits(), number.to_bits());
         }
         for exact in ["9223372036854775807", "18446744073709551615", "-9223372036854775808", "0.18014483044379326"] {
-            assert!(sent.to_string().contains(exact), "{exact}: {sent}");
+            assert!(body.contains(exact), "{exact}: {body}");
         }
         for path in ["/w/acme", "/w/acme/inbox"] {
             assert_eq!(server.page("olivia", path).await.status, 200, "{path}");
