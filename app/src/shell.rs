@@ -1,8 +1,9 @@
 //! The document, the routes, and what stands around the pages of a workspace.
 
+use leptos::context::Provider;
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
-use leptos_router::components::{FlatRoutes, Redirect, Route, Router};
+use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::hooks::{use_location, use_navigate};
 use leptos_router::{NavigateOptions, path};
 use server_fn::ServerFn;
@@ -19,7 +20,8 @@ use crate::settings::{Group, SECTIONS};
 use crate::ui::{
     Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StaleSignIn, StatusRegion,
     Submit, WithinMain, connect_live, guarded, icon, provide_clock, provide_dialogs, provide_flash,
-    provide_live, provide_refresh, provide_unsaved_guard, search, use_clock, use_slug, view,
+    provide_live, provide_refresh, provide_unsaved_guard, redirect, search, use_clock, use_slug,
+    view,
 };
 
 /// The document around the application, as the server renders it.
@@ -125,7 +127,6 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
     provide_context(StaleSignIn(Signal::derive(move || {
         clock.get() >= fresh_until.get()
     })));
-    provide_context(WithinMain);
     view! {
         {moved(slug)}
         <div class="shell">
@@ -211,7 +212,9 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
                 {move || (!confirmed.get()).then(|| view! { <ConfirmFirst/> })}
                 <main id="main" class="page" tabindex="-1" data-path=move || location.pathname.get()>
                     // Not what is gone to when one leaves the workspace.
-                    {move || shown.with(|shown| shown.is_in_workspace().then(|| shown.view()))}
+                    <Provider value=WithinMain>
+                        {move || shown.with(|shown| shown.is_in_workspace().then(|| shown.view()))}
+                    </Provider>
                 </main>
             </div>
         </div>
@@ -279,7 +282,7 @@ fn at_present_address(slug: &str) -> Option<String> {
 
 /// On the server an earlier address is answered by a redirect to the present one.
 fn moved(slug: Memo<String>) -> impl IntoView {
-    untrack(|| at_present_address(&slug.get())).map(|path| view! { <Redirect path/> })
+    untrack(|| at_present_address(&slug.get())).map(redirect)
 }
 
 /// In the browser the address follows when the workspace moves while its pages are open.

@@ -1,7 +1,6 @@
 //! The pages of someone who is on the way in.
 
 use leptos::prelude::*;
-use leptos_router::components::Redirect;
 use server_fn::ServerFn;
 
 use super::api::{
@@ -12,7 +11,7 @@ use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
 use crate::ui::{
     CurrentPassword, Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded,
-    last_part, use_asked, view,
+    last_part, redirect, use_asked, view,
 };
 
 /// `/`: leads to where someone was last, or to the sign-in page.
@@ -21,7 +20,7 @@ pub fn HomePage() -> impl IntoView {
     guarded(
         || LoadFirstPath {},
         &[],
-        |path: Data<String>| view! { <Redirect path=path.get_untracked()/> },
+        |path: Data<String>| redirect(path.get_untracked()),
     )
 }
 

@@ -174,12 +174,7 @@ pub fn PageSkeleton() -> impl IntoView {
 pub fn ErrorPage(error: AppError) -> impl IntoView {
     if error == AppError::Unauthenticated {
         let path = format!("/login?next={}", percent_encode(&here()));
-        // Replaced, so that Back does not lead into the redirect again.
-        let options = NavigateOptions {
-            replace: true,
-            ..NavigateOptions::default()
-        };
-        return Either::Left(view! { <Redirect path options/> });
+        return Either::Left(redirect(path));
     }
     set_status(&error);
     let temporary = matches!(
@@ -204,6 +199,15 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
     } else {
         view! { <main id="main" class="page" tabindex="-1">{page}</main> }.into_any()
     })
+}
+
+/// Leads on to another page. It takes this one's place, so that Back does not lead into the redirect again.
+pub fn redirect(path: String) -> AnyView {
+    let options = NavigateOptions {
+        replace: true,
+        ..NavigateOptions::default()
+    };
+    view! { <Redirect path options/> }
 }
 
 /// Told to what stands within a `<main>` already, so that an error there brings none of its own.

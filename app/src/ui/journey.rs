@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlElement};
 
 use super::dialog::close_panel;
@@ -29,7 +29,15 @@ pub fn Journey() -> impl IntoView {
     let location = use_location();
     Effect::new(move || {
         let rest = format!("{}{}", search(&location.search.get()), location.hash.get());
-        shows(location.pathname.get(), rest);
+        let path = location.pathname.get();
+        shows(path.clone(), rest.clone());
+        // Once the router has done its part.
+        request_animation_frame(move || {
+            let is_shown = location.pathname.try_get_untracked().as_ref() == Some(&path);
+            if is_shown {
+                name_in_address_bar(&format!("{path}{rest}"));
+            }
+        });
     });
     let forget_flash = forgetting_flash();
     Effect::new(move |before: Option<String>| {
@@ -44,6 +52,20 @@ pub fn Journey() -> impl IntoView {
         request_animation_frame(move || arrive(&hash));
         path
     });
+}
+
+/// Writes the address of what is shown, where the router did not: of pages that were gone back over, it takes the last
+/// for the one that is shown, and does not write the same address twice.
+fn name_in_address_bar(address: &str) {
+    let bar = window().location();
+    let (Ok(path), Ok(query), Ok(hash)) = (bar.pathname(), bar.search(), bar.hash()) else {
+        return;
+    };
+    if format!("{path}{query}{hash}") != address
+        && let Ok(history) = window().history()
+    {
+        let _ = history.push_state_with_url(&JsValue::NULL, "", Some(address));
+    }
 }
 
 /// Puts someone who has just come where the address points, or at the beginning of the page.

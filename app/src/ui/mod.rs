@@ -35,7 +35,8 @@ pub use flash::{provide_flash, use_flash_outcome};
 pub use form::{Form, use_typed, was_refused};
 pub use frame::{Avatar, Badge, Card, Doorway, Empty, PageHeader};
 pub use guard::{
-    Data, ErrorPage, PageSkeleton, WithinMain, guarded, percent_encode, provide_refresh, search,
+    Data, ErrorPage, PageSkeleton, WithinMain, guarded, percent_encode, provide_refresh, redirect,
+    search,
 };
 pub use icon::{Icon, icon};
 pub use journey::Journey;

@@ -1,7 +1,7 @@
 //! Where one is: what a page reads from its address.
 
 use leptos::prelude::*;
-use leptos_router::hooks::{use_location, use_query_map};
+use leptos_router::hooks::use_location;
 
 /// The slug of the workspace whose pages these are. It follows when the workspace moves, and stays what it was while
 /// its pages are being left.
@@ -30,8 +30,9 @@ pub fn last_part() -> String {
     .unwrap_or_default()
 }
 
-/// What the address's query says of this, or nothing.
+/// What the address's query says of this, or nothing. Of the address that is shown: the router's own `use_query_map` is
+/// that of the route, and every page here is of one route, which the router tells of new queries of the same path alone.
 pub fn use_asked(name: &'static str) -> Memo<String> {
-    let query = use_query_map();
+    let query = use_location().query;
     Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))
 }

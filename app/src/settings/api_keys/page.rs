@@ -1,7 +1,7 @@
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_navigate, use_query_map};
+use leptos_router::hooks::{use_location, use_navigate};
 
 use super::api::LoadApiKeys;
 use super::create::create;
@@ -18,7 +18,7 @@ use crate::ui::{
 
 #[component]
 pub fn ApiKeysPage() -> impl IntoView {
-    let query = use_query_map();
+    let query = use_location().query;
     let slug = use_slug();
     let asked = Query {
         status: use_asked("status"),
