@@ -174,7 +174,7 @@ for (const [role, who, least] of [
   ["a client", person.cleo, 40],
 ] as const) {
   test(`as ${role}, every link shows what its address shows`, async ({ page, browserConsole }) => {
-    test.setTimeout(180_000);
+    test.setTimeout(300_000);
     browserConsole.allowStatus(401, 403, 404);
     await signIn(page, who);
     const crawl = new Crawl(page);
