@@ -110,6 +110,28 @@ fn WorkspaceFrame(shown: Memo<Shown>) -> impl IntoView {
     )
 }
 
+/// The way out of the navigation on a narrow screen.
+fn close_menu() -> AnyView {
+    view! {
+        <button
+            type="button" class="icon-button nav-close" aria-label="Close Menu"
+            popovertarget="sidebar" popovertargetaction="hide"
+        >
+            {icon(Icon::X)}
+        </button>
+    }
+    .into_any()
+}
+
+/// Says to the forms within when the sign-in has become too old for what takes a fresh one.
+fn provide_stale_sign_in(data: Data<Surroundings>) {
+    let clock = use_clock();
+    let fresh_until = Memo::new(move |_| data.with(|around| around.fresh_until));
+    provide_context(StaleSignIn(Signal::derive(move || {
+        clock.get() >= fresh_until.get()
+    })));
+}
+
 fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
     let slug = Memo::new(move |_| data.with(|around| around.here.slug.to_string()));
     let workspace = move || data.with(|around| around.here.name.clone());
@@ -120,23 +142,12 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
         move || (unread() > 0).then(|| view! { <span class="count">{unread()}</span> });
     follow_address(slug);
     connect_live();
-    let (clock, fresh_until) = (
-        use_clock(),
-        Memo::new(move |_| data.with(|around| around.fresh_until)),
-    );
-    provide_context(StaleSignIn(Signal::derive(move || {
-        clock.get() >= fresh_until.get()
-    })));
+    provide_stale_sign_in(data);
     view! {
         {moved(slug)}
         <div class="shell">
             <aside id="sidebar" class="sidebar" popover="auto" aria-label="Navigation">
-                <button
-                    type="button" class="icon-button nav-close" aria-label="Close Menu"
-                    popovertarget="sidebar" popovertargetaction="hide"
-                >
-                    {icon(Icon::X)}
-                </button>
+                {close_menu()}
                 <button type="button" class="switcher" popovertarget="workspace-menu" aria-label="Switch Workspace">
                     {move || view! { <Avatar name=workspace() square=true/> }}
                     <span class="switcher-name">{workspace}</span>

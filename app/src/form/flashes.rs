@@ -241,7 +241,7 @@ async fn make_room(
 
 /// Sealed bytes that are moved to another row do not open there.
 fn context(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{hash:02x?}")
 }
 
 /// Leaves out the longest fields until the rest is small enough.

@@ -146,13 +146,13 @@ pub fn digest(held: &[Held], link: &str, settings: &str) -> Letter {
             .iter()
             .map(|(kind, count)| format!("{kind} {}", grouped(*count)))
             .collect();
-        let line = format!(
+        let sentence = format!(
             "{} in {}: {}.",
             more(one.sum()),
             one.place(),
             kinds.join(", ")
         );
-        letter = letter.paragraph(line);
+        letter = letter.paragraph(sentence);
     }
     letter.button("Open Wheelhouse", link).footnote(format!(
         "You get this because Email is on for these kinds of notifications: {settings}"

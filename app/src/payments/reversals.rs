@@ -2,6 +2,8 @@
 //! How much of a payment went back in all follows from what is kept, whatever order it came in and however often; and
 //! what the payment gave is taken back by as much, or given again where it came back.
 
+use std::cmp::Ordering;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
@@ -207,23 +209,25 @@ async fn note(
     taken: i64,
 ) -> Result<(), AppError> {
     let more = refunded + disputed - payment.reversed();
-    let (event, amount, why) = if more > Money::default() {
-        let why = if disputed > payment.disputed {
-            "dispute"
-        } else {
-            "refund"
-        };
-        (EventType::BillingPaymentRefunded, more, why)
-    } else if more < Money::default() {
-        let why = if disputed < payment.disputed {
-            "dispute_won"
-        } else {
-            "refund_failed"
-        };
-        let again = Money::default() - more;
-        (EventType::BillingPaymentSucceeded, again, why)
-    } else {
-        return Ok(());
+    let none = Money::default();
+    let (event, amount, why) = match more.cmp(&none) {
+        Ordering::Equal => return Ok(()),
+        Ordering::Greater => {
+            let why = if disputed > payment.disputed {
+                "dispute"
+            } else {
+                "refund"
+            };
+            (EventType::BillingPaymentRefunded, more, why)
+        }
+        Ordering::Less => {
+            let why = if disputed < payment.disputed {
+                "dispute_won"
+            } else {
+                "refund_failed"
+            };
+            (EventType::BillingPaymentSucceeded, none - more, why)
+        }
     };
     let data = json!({
         "payment": payment.id, "amount": amount, "for": purpose(payment)?.describe(), "credits": taken.abs(), "why": why,

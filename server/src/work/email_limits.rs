@@ -185,7 +185,7 @@ impl Allowances {
         let workspaces: Vec<_> = self.workspaces.into_values().collect();
         for rows in workspaces.chunks(ROWS) {
             use workspace_email_window::Column;
-            let rows = rows.iter().cloned().map(|row| row.into_active_model());
+            let rows = rows.iter().cloned().map(IntoActiveModel::into_active_model);
             entity::WorkspaceEmailWindow::insert_many(rows)
                 .on_conflict(
                     OnConflict::column(Column::WorkspaceId)
@@ -198,7 +198,7 @@ impl Allowances {
         let people: Vec<_> = self.people.into_values().collect();
         for rows in people.chunks(ROWS) {
             use email_window::Column;
-            let rows = rows.iter().cloned().map(|row| row.into_active_model());
+            let rows = rows.iter().cloned().map(IntoActiveModel::into_active_model);
             entity::EmailWindow::insert_many(rows)
                 .on_conflict(
                     OnConflict::column(Column::UserId)

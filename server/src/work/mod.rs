@@ -4,8 +4,8 @@
 pub mod checkpoints;
 pub mod digest;
 pub mod dispatch;
-pub mod flashes;
 pub mod email_limits;
+pub mod flashes;
 pub mod housekeeping;
 pub mod keys;
 pub mod leases;

@@ -325,7 +325,7 @@ both! {
         for typed in ["https://elsewhere.example/in", "Moved away", "x-api-key"] {
             assert!(shown.contains(&format!("value=\"{typed}\"")), "{typed} is still there");
         }
-        fields[6].1 = "another".to_owned();
+        "another".clone_into(&mut fields[6].1);
         let called = server.call("olivia", "/fn/update_webhook", &fields).await;
         assert_eq!(called.status, 200, "{}", called.body);
         assert_eq!(good(server, &key, get(&format!("/webhooks/{id}")), 200).await["url"], "https://elsewhere.example/in");

@@ -219,7 +219,7 @@ async fn dry_runs_are_limited(kind: Kind) {
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=7).contains(&wait), "{wait}");
     let mut others = form.clone();
-    others[0].1 = "globex".to_owned();
+    "globex".clone_into(&mut others[0].1);
     let answer = server.call("greta", "/fn/create_webhook", &others).await;
     assert_eq!(
         answer.status, 200,

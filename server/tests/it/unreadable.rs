@@ -3,6 +3,7 @@
 use app::catalog::Scope;
 use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::Value;
+use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::api::{ACME, Wish, ask, get, make_key, read};
 use crate::both::both;
@@ -31,6 +32,7 @@ const OF_ACME: &str = "workspace_id = (SELECT id FROM workspaces WHERE slug = 'a
 
 both! {
     async fn pages_show_every_row_but_the_one_that_cannot_be_read(server) {
+        dispatch_all(&server.house).await.unwrap();
         for (table, column, value, condition, path, shown) in [
             ("events", "category", "'of the future'", OF_ACME, "/w/acme", "<time"),
             ("notifications", "category", "'of the future'", OF_ACME, "/w/acme/inbox", "<time"),

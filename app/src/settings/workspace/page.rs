@@ -18,7 +18,7 @@ use crate::session::api::SignOut;
 use crate::session::notice::ConfirmFirst;
 use crate::ui::{
     Card, CurrentPassword, Data, Doorway, Field, Form, Hidden, PageHeader, Select, Submit, guarded,
-    redirect, use_slug, view, was_refused,
+    use_slug, view, was_refused,
 };
 
 #[component]

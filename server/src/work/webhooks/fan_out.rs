@@ -201,6 +201,7 @@ impl Planned {
     }
 
     /// Leaves out what another process is at.
+    #[must_use]
     pub fn only(mut self, events: &HashSet<EventId>) -> Self {
         self.rows.retain(|row| match &row.event_id {
             ActiveValue::Set(event) => events.contains(event),
