@@ -4,8 +4,8 @@
 import type { Page } from "@playwright/test";
 
 /** Where an error stands in `AppError`. */
-const INVALID = 3;
-const CONFLICT = 4;
+const INVALID = 4;
+const CONFLICT = 5;
 
 const text = (value: string) => [Buffer.from([value.length]), Buffer.from(value)];
 
