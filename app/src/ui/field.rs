@@ -6,7 +6,7 @@ use web_sys::HtmlSelectElement;
 
 use super::form::{FormState, posted_list_name, posted_name};
 use super::icon::{Icon, icon};
-use super::rows::live_rows;
+use super::rows::{LiveRow, live_rows};
 use super::script::{property, set_property};
 use super::snapshot::follow_stored;
 use super::view::view;
@@ -173,7 +173,7 @@ pub fn Select(
         }
         stored
     });
-    let option = move |option: Memo<(String, String)>| {
+    let option = move |option: LiveRow<(String, String)>| {
         let value = option.with_untracked(|(value, _)| value.clone());
         let chosen = was_chosen
             .get_value()

@@ -43,7 +43,7 @@ pub use journey::Journey;
 pub use later::later;
 pub use live::{Live, connect_live, provide_live};
 pub use place::{last_part, use_asked, use_slug};
-pub use rows::{live_rows, rows};
+pub use rows::{LiveRow, live_rows, rows};
 pub use secret::{NewSecret, forget_secret_on_leaving};
 pub use status::{Said, StatusRegion};
 pub use switch::Switch;

@@ -1,6 +1,8 @@
 //! Lists whose rows stay in place.
 
+use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::view::view;
@@ -28,12 +30,87 @@ where
     }))
 }
 
+/// The item of a row as it is now. A signal of one type for all of them, since each type of signal is compiled anew.
+pub struct LiveRow<T> {
+    item: Memo<Item>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for LiveRow<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for LiveRow<T> {}
+
+impl<T: PartialEq + Send + Sync + 'static> LiveRow<T> {
+    /// Of something that is not in a list.
+    pub fn new(item: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self {
+            item: Memo::new(move |_| Item::new(item())),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> LiveRow<T> {
+    /// Reads it, and follows what changes.
+    pub fn with<R>(self, read: impl FnOnce(&T) -> R) -> R {
+        self.item.with(|item| read(item.as_of()))
+    }
+
+    pub fn with_untracked<R>(self, read: impl FnOnce(&T) -> R) -> R {
+        self.item.with_untracked(|item| read(item.as_of()))
+    }
+}
+
+/// An item of any type that can be told from another.
+#[derive(Clone)]
+struct Item(Arc<dyn AnyItem>);
+
+trait AnyItem: Send + Sync {
+    fn is_same(&self, other: &dyn AnyItem) -> bool;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: PartialEq + Send + Sync + 'static> AnyItem for T {
+    fn is_same(&self, other: &dyn AnyItem) -> bool {
+        other.as_any().downcast_ref() == Some(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Item {
+    fn new<T: PartialEq + Send + Sync + 'static>(item: T) -> Self {
+        Self(Arc::new(item))
+    }
+
+    fn as_of<T: 'static>(&self) -> &T {
+        let item: &dyn AnyItem = &*self.0;
+        let Some(item) = item.as_any().downcast_ref() else {
+            unreachable!("a row's item is of the type that it was made of");
+        };
+        item
+    }
+}
+
+impl PartialEq for Item {
+    fn eq(&self, other: &Self) -> bool {
+        let item: &dyn AnyItem = &*self.0;
+        item.is_same(&*other.0)
+    }
+}
+
 /// Draws each item by `view`, for rows in which something can be typed, chosen or opened. `key` tells them apart: as
 /// long as there is an item of its key, a row stays, and what changes reaches it by its signal.
 pub fn live_rows<T, K>(
     items: impl Fn() -> Vec<T> + Clone + Send + Sync + 'static,
     key: fn(&T) -> K,
-    view: impl Fn(Memo<T>) -> AnyView + Clone + Send + Sync + 'static,
+    view: impl Fn(LiveRow<T>) -> AnyView + Clone + Send + Sync + 'static,
 ) -> AnyView
 where
     T: Clone + PartialEq + Send + Sync + 'static,
@@ -44,12 +121,16 @@ where
             let of_row = hash(&key(&item));
             let (items, view) = (items.clone(), view.clone());
             let draw = move || {
-                let (items, first) = (items.clone(), item.clone());
-                view(Memo::new(move |before: Option<&T>| {
+                let (items, first) = (items.clone(), Item::new(item.clone()));
+                let item = Memo::new(move |before: Option<&Item>| {
                     let now = items().into_iter().find(|item| hash(&key(item)) == of_row);
                     // While it is going, it stays what it was.
-                    now.unwrap_or_else(|| before.unwrap_or(&first).clone())
-                }))
+                    now.map_or_else(|| before.unwrap_or(&first).clone(), Item::new)
+                });
+                view(LiveRow {
+                    item,
+                    of: PhantomData,
+                })
             };
             (of_row, Arc::new(draw))
         };

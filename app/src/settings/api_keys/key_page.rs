@@ -12,7 +12,7 @@ use crate::catalog::Scope;
 use crate::domain::Timestamp;
 use crate::live::Topic;
 use crate::ui::{
-    Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, NewSecret,
+    Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, LiveRow, NewSecret,
     PageHeader, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, live_rows, rows,
     use_asked, use_slug, view,
 };
@@ -37,7 +37,7 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
         workspace: data.with_untracked(|view| view.workspace),
         ask: Signal::derive(move || data.with(|view| view.ask_password)),
     };
-    let row = Memo::new(move |_| data.with(|view| view.key.clone()));
+    let row = LiveRow::new(move || data.with(|view| view.key.clone()));
     // What is drawn anew only when this changes: the key is used while someone types.
     let status = Memo::new(move |_| row.with(|row| row.status));
     let works = Memo::new(move |_| row.with(|row| row.status.works()));
@@ -149,7 +149,7 @@ fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
 }
 
 /// A scope that the key has, to be unchecked.
-fn kept(scope: Memo<(Scope, Option<Timestamp>)>) -> AnyView {
+fn kept(scope: LiveRow<(Scope, Option<Timestamp>)>) -> AnyView {
     let (value, label) = scope.with_untracked(|(scope, _)| (scope.as_str(), scope.label()));
     let used = move || match scope.with(|(_, used)| *used) {
         Some(at) => view! { <p class="hint">"last used "<Time at/></p> }.into_any(),

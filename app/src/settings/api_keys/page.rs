@@ -12,8 +12,8 @@ use crate::catalog::Mode;
 use crate::domain::{ApiKeyId, Timestamp};
 use crate::live::Topic;
 use crate::ui::{
-    Badge, Card, Data, Empty, Icon, NewSecret, PageHeader, Time, forget_secret_on_leaving, guarded,
-    icon, live_rows, use_asked, use_slug, view,
+    Badge, Card, Data, Empty, Icon, LiveRow, NewSecret, PageHeader, Time, forget_secret_on_leaving,
+    guarded, icon, live_rows, use_asked, use_slug, view,
 };
 
 #[component]
@@ -194,7 +194,7 @@ fn first_steps(data: Data<KeysView>) -> AnyView {
     .into_any()
 }
 
-fn key_row(row: Memo<KeyRow>, around: Around, list: Signal<String>) -> AnyView {
+fn key_row(row: LiveRow<KeyRow>, around: Around, list: Signal<String>) -> AnyView {
     let (id, mode, created_at) = row.with_untracked(|row| (row.id, row.mode, row.created_at));
     let hidden = row.with_untracked(KeyRow::hidden);
     let status = Memo::new(move |_| row.with(|row| row.status));

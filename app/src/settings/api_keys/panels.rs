@@ -8,8 +8,8 @@ use super::model::{Grace, KeyRow, Status};
 use crate::catalog::{Mode, Scope};
 use crate::domain::{ApiKeyId, Timestamp, WorkspaceId};
 use crate::ui::{
-    Badge, CancelDialog, CurrentPassword, Dialog, Field, Form, Hidden, Icon, OpenDialog, Select,
-    Submit, Time, dialog_id, icon, view, was_refused,
+    Badge, CancelDialog, CurrentPassword, Dialog, Field, Form, Hidden, Icon, LiveRow, OpenDialog,
+    Select, Submit, Time, dialog_id, icon, view, was_refused,
 };
 
 /// Where the keys are and whether their changes want a password.
@@ -70,7 +70,7 @@ pub fn scope_tags(scopes: Vec<Scope>) -> AnyView {
 
 /// The buttons of a key that still works. Its status is told apart: a dialog that is open stays so as long as the key
 /// can still be rotated or revoked, whatever else changes.
-pub fn actions(row: Memo<KeyRow>, status: Status, around: Around) -> AnyView {
+pub fn actions(row: LiveRow<KeyRow>, status: Status, around: Around) -> AnyView {
     match status {
         Status::Active => (rotate(row, around), revoke(row, around)).into_any(),
         Status::Rotating | Status::Expired => revoke(row, around),
@@ -78,7 +78,7 @@ pub fn actions(row: Memo<KeyRow>, status: Status, around: Around) -> AnyView {
     }
 }
 
-fn rotate(row: Memo<KeyRow>, around: Around) -> AnyView {
+fn rotate(row: LiveRow<KeyRow>, around: Around) -> AnyView {
     let id = row.with_untracked(|row| row.id.to_string());
     let dialog = dialog_id("rotate", &id);
     let open = was_refused(RotateApiKey::PATH, &id);
@@ -117,7 +117,7 @@ pub fn finish(key: ApiKeyId, around: Around) -> AnyView {
     .into_any()
 }
 
-fn revoke(row: Memo<KeyRow>, around: Around) -> AnyView {
+fn revoke(row: LiveRow<KeyRow>, around: Around) -> AnyView {
     let id = row.with_untracked(|row| row.id.to_string());
     let dialog = dialog_id("revoke", &id);
     let open = was_refused(RevokeApiKey::PATH, &id);

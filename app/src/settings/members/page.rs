@@ -11,8 +11,9 @@ use crate::domain::{Role, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
     Avatar, Badge, CancelDialog, Card, CopyLink, CurrentPassword, Data, Dialog, Empty, Form,
-    Hidden, Icon, OpenDialog, PageHeader, Select, Submit, TextArea, Time, dialog_id, guarded, icon,
-    live_rows, percent_encode, use_asked, use_slug, use_stale_sign_in, view, was_refused,
+    Hidden, Icon, LiveRow, OpenDialog, PageHeader, Select, Submit, TextArea, Time, dialog_id,
+    guarded, icon, live_rows, percent_encode, use_asked, use_slug, use_stale_sign_in, view,
+    was_refused,
 };
 
 #[component]
@@ -216,14 +217,13 @@ fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
 }
 
 fn invitation_row(
-    row: Memo<InvitationRow>,
+    row: LiveRow<InvitationRow>,
     pending: Memo<bool>,
     workspace: WorkspaceId,
 ) -> AnyView {
     let (id, email) = row.with_untracked(|row| (row.id, row.email.clone()));
     let is_open = Memo::new(move |_| row.with(|row| row.link.is_some()));
     let link = Signal::derive(move || row.with(|row| row.link.clone().unwrap_or_default()));
-    let at = Memo::new(move |_| row.with(|row| row.at));
     let locked = Memo::new(move |_| row.with(|row| row.locked));
     let about = email.clone();
     let here = use_location().pathname;
@@ -255,28 +255,25 @@ fn invitation_row(
             <th scope="row" data-label="Email">{email}</th>
             <td data-label="Role"><Badge tone="neutral">{move || row.with(|row| row.role.label())}</Badge></td>
             <td data-label="Invited by">{move || row.with(|row| row.invited_by.clone())}</td>
-            <td data-label="When">{move || view! { <Time at=at.get() ahead=pending.get()/> }}</td>
+            <td data-label="When">{move || view! { <Time at=row.with(|row| row.at) ahead=pending.get()/> }}</td>
             <td class="actions">{actions}</td>
         </tr>
     }
     .into_any()
 }
 
-fn member_row(row: Memo<MemberRow>, workspace: WorkspaceId) -> AnyView {
+fn member_row(row: LiveRow<MemberRow>, workspace: WorkspaceId) -> AnyView {
     let name = Memo::new(move |_| row.with(|row| row.name.clone()));
-    let role = Memo::new(move |_| row.with(|row| row.role));
-    let email = Memo::new(move |_| row.with(|row| row.email.clone()));
-    let joined_at = Memo::new(move |_| row.with(|row| row.joined_at));
-    let last_active_at = Memo::new(move |_| row.with(|row| row.last_active_at));
+    let role = move || row.with(|row| row.role);
     let is_self = row.with_untracked(|row| row.is_self);
     let may_administer = Memo::new(move |_| row.with(|row| !row.may_grant.is_empty()));
     let owner = move || {
-        role.get().is_owner().then(|| view! {
+        role().is_owner().then(|| view! {
             <span class="crown" role="img" aria-label="Owner" title="Owner">{icon(Icon::Crown)}</span>
         })
     };
     let badge = move || {
-        let role = role.get();
+        let role = role();
         let tone = if role <= Role::Admin {
             "accent"
         } else {
@@ -284,7 +281,7 @@ fn member_row(row: Memo<MemberRow>, workspace: WorkspaceId) -> AnyView {
         };
         view! { <Badge tone>{role.label()}</Badge> }
     };
-    let last_active = move || match last_active_at.get() {
+    let last_active = move || match row.with(|row| row.last_active_at) {
         Some(at) => view! { <Time at/> }.into_any(),
         None => "—".into_any(),
     };
@@ -295,12 +292,12 @@ fn member_row(row: Memo<MemberRow>, workspace: WorkspaceId) -> AnyView {
                     {move || view! { <Avatar name=name.get()/> }}
                     <span>
                         <span class="person-name">{move || name.get()}{owner}{is_self.then_some(" (you)")}</span>
-                        {move || email.get().map(|email| view! { <span class="muted small">{email}</span> })}
+                        {move || row.with(|row| row.email.clone()).map(|email| view! { <span class="muted small">{email}</span> })}
                     </span>
                 </span>
             </th>
             <td data-label="Role">{badge}</td>
-            <td data-label="Joined">{move || view! { <Time at=joined_at.get()/> }}</td>
+            <td data-label="Joined">{move || view! { <Time at=row.with(|row| row.joined_at)/> }}</td>
             <td data-label="Last active">{last_active}</td>
             <td class="actions">{move || may_administer.get().then(|| administer(row, workspace))}</td>
         </tr>
@@ -309,7 +306,7 @@ fn member_row(row: Memo<MemberRow>, workspace: WorkspaceId) -> AnyView {
 }
 
 /// The two icon buttons of a row, each with the dialog it opens.
-fn administer(row: Memo<MemberRow>, workspace: WorkspaceId) -> impl IntoView {
+fn administer(row: LiveRow<MemberRow>, workspace: WorkspaceId) -> impl IntoView {
     let id = row.with_untracked(|row| row.id.to_string());
     let (change, remove) = (dialog_id("role", &id), dialog_id("remove", &id));
     let name = Memo::new(move |_| row.with(|row| row.name.clone()));
