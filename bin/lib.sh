@@ -29,4 +29,8 @@ duration() {
 
 # The program and the site beside it, as an operator gets them; --precompress writes each file's .br and .gz.
 # --split takes the pages that app/src/pages.rs gives files of their own out of the WASM.
-build_release() { cargo leptos build --release --split --precompress; }
+# What comes of it is packed for the way to the browser.
+build_release() {
+  cargo leptos build --release --split --precompress &&
+    bin/link/pack-site "$root/target/site/pkg" "$root/target/release/hash.txt"
+}
