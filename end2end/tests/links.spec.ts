@@ -109,7 +109,9 @@ class Crawl {
           if (answer.status() >= 500) this.wrong.push(`${address}: ${link.href} answers ${answer.status()}`);
           continue;
         }
-        if (!seeds.includes(link.address) && this.isNew(link.address)) queue.push(link.address);
+        // Another workspace has the same pages: the links that lead there are clicked, and not gone on from.
+        const elsewhere = /^\/w\/(?!acme\b)/.test(link.address);
+        if (!elsewhere && !seeds.includes(link.address) && this.isNew(link.address)) queue.push(link.address);
         if ((link.inMain || isFirst) && link.address !== here.address) await this.click(address, here, link);
       }
     }
