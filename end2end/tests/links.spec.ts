@@ -176,7 +176,8 @@ for (const [role, who, least] of [
   ["a client", person.cleo, 40],
 ] as const) {
   test(`as ${role}, every link shows what its address shows`, async ({ page, browserConsole }) => {
-    test.setTimeout(300_000);
+    // Some 300 clicks, of which each waits for a page: minutes, where the machine has two cores and other tests.
+    test.setTimeout(480_000);
     browserConsole.allowStatus(401, 403, 404);
     await signIn(page, who);
     const crawl = new Crawl(page);
