@@ -388,7 +388,7 @@ fn check_database_url(url: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::new(
             VARIABLE,
             "cannot be read as a URL. In the user name and the password, percent-encode what has a meaning in URLs: \
-             # as %23, / as %2F, ? as %3F, @ as %40, : as %3A, % as %25, [ as %5B, ] as %5D, a space as %20",
+             # as %23, / as %2F, ? as %3F, @ as %40, : as %3A, % as %25, a space as %20",
         ));
     }
     Ok(())
@@ -445,15 +445,7 @@ mod tests {
             Config::read(&options)
         };
         for password in [
-            "hunter#2",
-            "12#2",
-            "hunter/2",
-            "12/2",
-            "hunter?2",
-            "12?2",
-            "hunter@2",
-            "hun[ter",
-            "hunter%zz",
+            "hunter#2", "12#2", "hunter/2", "12/2", "hunter?2", "12?2", "hunter@2",
         ] {
             let error = read(&format!("postgres://house:{password}@db.example/house")).unwrap_err();
             let said = error.to_string();
@@ -466,6 +458,9 @@ mod tests {
         }
         for good in [
             "postgres://house:hunter%232@db.example/house",
+            // Read as they are typed: no meaning in this place.
+            "postgres://house:hun[ter@db.example/house",
+            "postgres://house:hunter%zz@db.example/house",
             "postgres://house:hunter2@db.example:5433/house?sslmode=require",
             "postgresql:///house?host=/run/postgresql&user=house",
             "postgres://db.example:5433/house?user=house@tenant",
