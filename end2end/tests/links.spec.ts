@@ -62,7 +62,8 @@ class Crawl {
     const answer = await this.page.request.get(address, { headers: { accept: "text/html" } });
     const url = new URL(answer.url());
     const shown = await this.page.evaluate(read, { html: await answer.text(), address: url.pathname + url.search });
-    this.loaded.set(address, shown);
+    // Where an address leads on to may change: `/` shows the workspace that was open last.
+    if (shown.address === address) this.loaded.set(address, shown);
     return shown;
   }
 
