@@ -8,12 +8,11 @@
 #![recursion_limit = "512"]
 
 pub mod billing;
-pub mod call;
 pub mod catalog;
 mod commands;
 pub mod contacts;
 pub mod domain;
-mod failure;
+mod error_report;
 pub mod form;
 pub mod inbox;
 pub mod live;
@@ -21,11 +20,14 @@ pub mod outbox;
 pub mod overview;
 pub mod pages;
 pub mod payments;
+pub mod rpc;
 pub mod session;
 pub mod settings;
 pub mod shell;
 pub mod ui;
 
+#[cfg(feature = "ssr")]
+pub mod context;
 #[cfg(feature = "ssr")]
 mod csv;
 #[cfg(feature = "ssr")]
@@ -33,16 +35,12 @@ pub mod db;
 #[cfg(feature = "ssr")]
 pub mod events;
 #[cfg(feature = "ssr")]
-pub mod house;
-#[cfg(feature = "ssr")]
-pub mod keyring;
-#[cfg(feature = "ssr")]
 pub mod leases;
-#[cfg(feature = "ssr")]
-pub mod limits;
 #[cfg(feature = "ssr")]
 pub mod mail;
 #[cfg(feature = "ssr")]
+pub mod master_key;
+#[cfg(feature = "ssr")]
 pub mod passwords;
 #[cfg(feature = "ssr")]
-pub mod rates;
+pub mod rate_limit;

@@ -4,9 +4,9 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use serde::{Deserialize, Serialize};
 
-use crate::call::Compact;
 use crate::domain::{AppError, Timestamp};
 use crate::live::Topic;
+use crate::rpc::Postcard;
 use crate::ui::{Card, Data, Empty, Icon, PageHeader, Time, guarded, use_slug, view};
 
 /// How many events the overview shows.
@@ -21,11 +21,11 @@ pub struct Overview {
     pub events: Vec<(String, Timestamp)>,
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_overview(workspace: String) -> Result<Overview, AppError> {
     let caller = crate::session::caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::overview(caller.house(), &actor).await
+    store::overview(caller.ctx(), &actor).await
 }
 
 #[cfg(feature = "ssr")]
@@ -34,27 +34,27 @@ pub mod store {
 
     use super::{LATEST, Overview};
     use crate::catalog::Mode;
+    use crate::context::AppContext;
     use crate::db::entity::{self, contact, membership};
     use crate::domain::{AppError, Permission};
     use crate::events::{describe, latest};
-    use crate::house::House;
     use crate::session::Actor;
 
     /// What of the workspace is live: test contacts and test events are for those who write programs.
-    pub async fn overview(house: &House, actor: &Actor) -> Result<Overview, AppError> {
+    pub async fn overview(ctx: &AppContext, actor: &Actor) -> Result<Overview, AppError> {
         actor.require(Permission::ReadWorkspace)?;
         actor.require(Permission::ReadContacts)?;
         let members = entity::Membership::find()
             .filter(membership::Column::WorkspaceId.eq(actor.workspace()))
-            .count(house.db().read());
+            .count(ctx.db().read());
         let contacts = entity::Contact::find()
             .filter(contact::Column::WorkspaceId.eq(actor.workspace()))
             .filter(contact::Column::Mode.eq(Mode::Live))
-            .count(house.db().read());
+            .count(ctx.db().read());
         let (members, contacts, events) = tokio::try_join!(
             async { Ok(members.await?) },
             async { Ok(contacts.await?) },
-            latest(house, actor, LATEST)
+            latest(ctx, actor, LATEST)
         )?;
         Ok(Overview {
             members,

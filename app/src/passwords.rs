@@ -8,7 +8,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
 use crate::domain::{AppError, Secret, check_new_password};
-use crate::failure;
+use crate::error_report;
 
 /// OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -74,7 +74,7 @@ impl Passwords {
                 .map(|hash| hash.to_string())
         })
         .await?
-        .map_err(|error| failure::internal("hashing a password", &error))
+        .map_err(|error| error_report::internal("hashing a password", &error))
     }
 
     /// Whether `password` belongs to `hash`. Without a hash (no such account) it takes as long and says no.
@@ -157,7 +157,7 @@ impl Passwords {
             result
         })
         .await
-        .map_err(|error| failure::internal("a blocking task", &error))
+        .map_err(|error| error_report::internal("a blocking task", &error))
     }
 }
 

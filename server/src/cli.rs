@@ -303,8 +303,8 @@ async fn create_owner(
         .read_to_string(&mut password)
         .context("reading the password")?;
     let password = Secret::from(password.trim_end_matches(['\r', '\n']));
-    let house = serve::open(config, false, Absent::Make).await?;
-    store::create_owner(&house, &name, &email, &password, &workspace, &slug)
+    let ctx = serve::open(config, false, Absent::Make).await?;
+    store::create_owner(&ctx, &name, &email, &password, &workspace, &slug)
         .await
         .map_err(|error| match error {
             AppError::Invalid(fields) => {
@@ -318,7 +318,7 @@ async fn create_owner(
         })?;
     println!(
         "{name} <{email}> owns {workspace}: {}",
-        house.site().url(&format!("/w/{slug}"))
+        ctx.site().url(&format!("/w/{slug}"))
     );
     Ok(())
 }
@@ -342,8 +342,8 @@ async fn create_key(
             .collect::<Result<_, _>>()
             .map_err(|error| anyhow!("--scopes: {error}"))?,
     };
-    let house = serve::open(config, false, Absent::Refuse).await?;
-    let token = operator::create(&house, &slug, &name, mode, &scopes)
+    let ctx = serve::open(config, false, Absent::Refuse).await?;
+    let token = operator::create(&ctx, &slug, &name, mode, &scopes)
         .await
         .map_err(|error| match error {
             AppError::NotFound => anyhow!("--workspace: there is none at /w/{slug}"),
@@ -390,17 +390,17 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
     let id: PaymentId = payment
         .parse()
         .map_err(|error| anyhow!("--payment: {error}"))?;
-    let house = serve::open(config, false, Absent::Refuse).await?;
+    let ctx = serve::open(config, false, Absent::Refuse).await?;
     let amount = cents.map(|cents| Money::from_cents(cents.into()));
     let paid_back =
-        payments::store::refund(&house, id, amount)
+        payments::store::refund(&ctx, id, amount)
             .await
             .map_err(|error| match error {
                 AppError::NotFound => anyhow!("--payment: no payment of this id was paid"),
                 other => anyhow!(other.to_string()),
             })?;
     println!("{paid_back} paid back.");
-    let balance = payments::store::balance_of(&house, id).await;
+    let balance = payments::store::balance_of(&ctx, id).await;
     let balance = balance.map_err(|error| anyhow!(error.to_string()))?;
     if balance < Money::default() {
         println!(

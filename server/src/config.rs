@@ -8,7 +8,7 @@ use std::time::Duration;
 use app::catalog::Catalog;
 use app::db::setup::sqlite_file;
 use app::domain::Secret;
-use app::keyring::Keyring;
+use app::master_key::MasterKey;
 use http::Uri;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
@@ -59,7 +59,7 @@ pub struct StripeAccount {
 /// Where the server's key comes from.
 #[derive(Debug)]
 pub enum KeySource {
-    Given(Keyring),
+    Given(MasterKey),
     File(PathBuf),
 }
 
@@ -121,7 +121,7 @@ impl Config {
         };
         let secret_key = match &options.secret_key {
             Some(text) => KeySource::Given(
-                Keyring::parse(text)
+                MasterKey::parse(text)
                     .map_err(|problem| ConfigError::new("WHEELHOUSE_SECRET_KEY", problem))?,
             ),
             None => KeySource::File(key_file(&database_url)),
@@ -447,7 +447,10 @@ mod tests {
         for password in [
             "hunter#2", "12#2", "hunter/2", "12/2", "hunter?2", "12?2", "hunter@2",
         ] {
-            let error = read(&format!("postgres://house:{password}@db.example/house")).unwrap_err();
+            let error = read(&format!(
+                "postgres://wheelhouse:{password}@db.example/wheelhouse"
+            ))
+            .unwrap_err();
             let said = error.to_string();
             assert!(said.starts_with("WHEELHOUSE_DATABASE_URL: "), "{said}");
             assert!(said.contains("percent-encode"), "{said}");
@@ -457,13 +460,13 @@ mod tests {
             );
         }
         for good in [
-            "postgres://house:hunter%232@db.example/house",
+            "postgres://wheelhouse:hunter%232@db.example/wheelhouse",
             // Read as they are typed: no meaning in this place.
-            "postgres://house:hun[ter@db.example/house",
-            "postgres://house:hunter%zz@db.example/house",
-            "postgres://house:hunter2@db.example:5433/house?sslmode=require",
-            "postgresql:///house?host=/run/postgresql&user=house",
-            "postgres://db.example:5433/house?user=house@tenant",
+            "postgres://wheelhouse:hun[ter@db.example/wheelhouse",
+            "postgres://wheelhouse:hunter%zz@db.example/wheelhouse",
+            "postgres://wheelhouse:hunter2@db.example:5433/wheelhouse?sslmode=require",
+            "postgresql:///wheelhouse?host=/run/postgresql&user=wheelhouse",
+            "postgres://db.example:5433/wheelhouse?user=wheelhouse@tenant",
             "sqlite:data/a.db",
             "sqlite:///my%20data/a.db",
         ] {
@@ -481,12 +484,21 @@ mod tests {
             };
             Config::read(&options).unwrap().public_url
         };
-        assert_eq!(read("https://House.Example/"), "https://house.example");
-        assert_eq!(read("HTTPS://house.example:443"), "https://house.example");
-        assert_eq!(read("http://house.example:80"), "http://house.example");
         assert_eq!(
-            read("https://house.example:8443"),
-            "https://house.example:8443"
+            read("https://Settings.Example/"),
+            "https://settings.example"
+        );
+        assert_eq!(
+            read("HTTPS://settings.example:443"),
+            "https://settings.example"
+        );
+        assert_eq!(
+            read("http://settings.example:80"),
+            "http://settings.example"
+        );
+        assert_eq!(
+            read("https://settings.example:8443"),
+            "https://settings.example:8443"
         );
         assert_eq!(read("http://[::1]:3000"), "http://[::1]:3000");
     }

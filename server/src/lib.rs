@@ -4,7 +4,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod http;
-pub mod meters;
+pub mod metrics;
 pub mod payments;
 pub mod serve;
 pub mod start;

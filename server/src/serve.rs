@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use app::billing::engine;
+use app::context::{AppContext, Site};
 use app::db::seed;
-use app::house::{House, Site};
-use app::limits::Limits as RateLimits;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits as RateLimits;
 use app::settings::webhooks::address::Policy;
 use leptos::config::{LeptosOptions, get_config_from_str};
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ use tracing_subscriber::{Layer, layer::SubscriberExt};
 use crate::config::{Config, ConfigError, StripeAccount, reachable};
 use crate::http::AppState;
 use crate::http::listen::{self, Limits};
-use crate::meters::Meters;
+use crate::metrics::Metrics;
 use crate::payments::stripe::Stripe;
 use crate::start::{self, Absent};
 use crate::work::leases::Keeper;
@@ -71,9 +71,9 @@ pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Opens the database and puts the house together. `absent`: what becomes of a database or a key that is not there.
-pub async fn open(config: &Config, demo: bool, absent: Absent) -> Result<House> {
-    let (db, keyring) = match absent {
+/// Opens the database and builds the context. `absent`: what to do if the database or the key does not exist.
+pub async fn open(config: &Config, demo: bool, absent: Absent) -> Result<AppContext> {
+    let (db, master_key) = match absent {
         Absent::Make => start::set_up(config).await?,
         Absent::Refuse => start::existing_with_key(config).await?,
     };
@@ -87,18 +87,18 @@ pub async fn open(config: &Config, demo: bool, absent: Absent) -> Result<House> 
     } else {
         RateLimits::off()
     };
-    let house = House::new(db, site, keyring, Passwords::new(HASHES_AT_ONCE), limits);
-    house.set_catalog(config.catalog.clone());
+    let ctx = AppContext::new(db, site, master_key, Passwords::new(HASHES_AT_ONCE), limits);
+    ctx.set_catalog(config.catalog.clone());
     if let Some(account) = config.stripe.clone() {
         let StripeAccount {
             api_base,
             secret_key,
             webhook_secret,
         } = account;
-        house.set_payments(Arc::new(Stripe::new(&api_base, secret_key, webhook_secret)));
+        ctx.set_payments(Arc::new(Stripe::new(&api_base, secret_key, webhook_secret)));
     }
-    house.set_webhooks(Policy::allowing(config.webhook_allow.clone()));
-    Ok(house)
+    ctx.set_webhooks(Policy::allowing(config.webhook_allow.clone()));
+    Ok(ctx)
 }
 
 /// Leptos's own options: the compiled-in file, what cargo-leptos says, and where the browser's files lie.
@@ -123,13 +123,13 @@ fn site_beside_program() -> Option<PathBuf> {
 }
 
 pub async fn serve(config: Config, demo: bool) -> Result<()> {
-    let house = open(&config, demo, Absent::Make).await?;
+    let ctx = open(&config, demo, Absent::Make).await?;
     let people = if demo {
-        demo_people(&house).await?
+        demo_people(&ctx).await?
     } else {
         Vec::new()
     };
-    let missing = engine::plans_that_are_missing(&house).await;
+    let missing = engine::plans_that_are_missing(&ctx).await;
     let missing = missing.context("looking for plans that are subscribed to")?;
     if !missing.is_empty() {
         let problem = format!(
@@ -144,14 +144,14 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         ConfigError::new("WHEELHOUSE_ADDR", problem)
     })?;
     let addr = listener.local_addr()?;
-    let (stop, meters, workers) = (
+    let (stop, metrics, workers) = (
         CancellationToken::new(),
-        Meters::default(),
+        Metrics::default(),
         TaskTracker::new(),
     );
-    let keeper = Keeper::begin(&house, &config.database_url).await?;
-    work::start(&workers, &house, &config, &meters, &stop);
-    let state = AppState::new(&house, options, &config, meters.clone(), stop.clone());
+    let keeper = Keeper::begin(&ctx, &config.database_url).await?;
+    work::start(&workers, &ctx, &config, &metrics, &stop);
+    let state = AppState::new(&ctx, options, &config, metrics.clone(), stop.clone());
     let router = http::router(state);
     announce(&config, addr, &people);
 
@@ -165,7 +165,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         grace: GRACE,
         ..Limits::default()
     };
-    let open = meters.connections().clone();
+    let open = metrics.connections().clone();
     listen::serve(listener, router, limits, open, stop).await;
     workers.close();
     let finished = tokio::time::timeout(GRACE, workers.wait()).await.is_ok();
@@ -173,25 +173,23 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         tracing::warn!("some workers did not finish in time; what they hold is left to others");
     }
     keeper.end(finished).await;
-    work::keys::finish(&house).await;
-    house.db().clone().close().await?;
+    work::keys::finish(&ctx).await;
+    ctx.db().clone().close().await?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Fills an empty database with the demo. One that other people live in is none: their mail would lie open at
 /// `/outbox`, and the sign-ins would be false.
-async fn demo_people(house: &House) -> Result<Vec<seed::DemoPerson>> {
-    if !seed::is_demo_or_empty(house).await? {
+async fn demo_people(ctx: &AppContext) -> Result<Vec<seed::DemoPerson>> {
+    if !seed::is_demo_or_empty(ctx).await? {
         let problem = "this database holds people of its own, and a demo shows everybody's mail; name another \
                        database by WHEELHOUSE_DATABASE_URL, or leave --demo away";
         return Err(ConfigError::new("WHEELHOUSE_DEMO", problem).into());
     }
     // A second process waits here and finds the demo.
-    let lock = house.db().lock_setup().await?;
-    let people = seed::demo(house)
-        .await
-        .context("filling in the demo data")?;
+    let lock = ctx.db().lock_setup().await?;
+    let people = seed::demo(ctx).await.context("filling in the demo data")?;
     lock.release().await?;
     Ok(people)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use app::db::key_check::{self, KeyCheck};
 use app::db::{Db, setup};
-use app::keyring::{Keyring, random_mark};
+use app::master_key::{MasterKey, random_mark};
 
 use crate::config::{Config, ConfigError, KeySource};
 
@@ -25,7 +25,7 @@ pub enum Absent {
 
 /// Opens the database, made and brought up to date if need be, with the key that it belongs to. Other processes that do
 /// the same at the same time wait.
-pub async fn set_up(config: &Config) -> Result<(Db, Keyring), ConfigError> {
+pub async fn set_up(config: &Config) -> Result<(Db, MasterKey), ConfigError> {
     let url = &config.database_url;
     // A key that cannot be used is said before anything is made.
     find_key(&config.secret_key)?;
@@ -36,11 +36,13 @@ pub async fn set_up(config: &Config) -> Result<(Db, Keyring), ConfigError> {
     let not_set_up = |error| database(url, "cannot bring the schema up to date", error);
     let lock = db.lock_setup().await.map_err(not_set_up)?;
     // Before the schema is touched, which another key may be none of the business of.
-    let keyring = agree(&db, &config.secret_key, Absent::Make).await?;
+    let master_key = agree(&db, &config.secret_key, Absent::Make).await?;
     db.migrate_under(&lock).await.map_err(not_set_up)?;
-    key_check::record(&db, &keyring).await.map_err(not_set_up)?;
+    key_check::record(&db, &master_key)
+        .await
+        .map_err(not_set_up)?;
     lock.release().await.map_err(not_set_up)?;
-    Ok((db, keyring))
+    Ok((db, master_key))
 }
 
 /// Opens a database that is there and up to date.
@@ -67,10 +69,10 @@ pub async fn existing(config: &Config) -> Result<Db, ConfigError> {
 }
 
 /// The same, with the key that it belongs to.
-pub async fn existing_with_key(config: &Config) -> Result<(Db, Keyring), ConfigError> {
+pub async fn existing_with_key(config: &Config) -> Result<(Db, MasterKey), ConfigError> {
     let db = existing(config).await?;
-    let keyring = agree(&db, &config.secret_key, Absent::Refuse).await?;
-    Ok((db, keyring))
+    let master_key = agree(&db, &config.secret_key, Absent::Refuse).await?;
+    Ok((db, master_key))
 }
 
 fn not_migrated() -> ConfigError {
@@ -120,7 +122,7 @@ fn make_private_folder(file: &Path) -> io::Result<()> {
 
 /// The key that this database belongs to, which is the one that was given. One that is given for a database that belongs
 /// to none yet becomes its own; one that is not there is made for such a database alone, if it may be.
-async fn agree(db: &Db, source: &KeySource, absent: Absent) -> Result<Keyring, ConfigError> {
+async fn agree(db: &Db, source: &KeySource, absent: Absent) -> Result<MasterKey, ConfigError> {
     // Under the lock: another process may have made it a moment ago.
     let key = find_key(source)?;
     let check = key_check::check(db, key.as_ref()).await;
@@ -157,13 +159,13 @@ fn wrong_key(source: &KeySource, found: bool) -> ConfigError {
 }
 
 /// The key, if there is one.
-fn find_key(source: &KeySource) -> Result<Option<Keyring>, ConfigError> {
+fn find_key(source: &KeySource) -> Result<Option<MasterKey>, ConfigError> {
     let path = match source {
-        KeySource::Given(keyring) => return Ok(Some(keyring.clone())),
+        KeySource::Given(master_key) => return Ok(Some(master_key.clone())),
         KeySource::File(path) => path,
     };
     match std::fs::read_to_string(path) {
-        Ok(text) => Keyring::parse(&text)
+        Ok(text) => MasterKey::parse(&text)
             .map(Some)
             .map_err(|problem| unusable(path, &problem)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -181,8 +183,8 @@ fn unusable(path: &Path, problem: &dyn Display) -> ConfigError {
 
 /// Makes a key for the owner's eyes alone, or takes one that was made at the same moment: beside one folder there may
 /// be several databases.
-fn make_key(path: &Path) -> Result<Keyring, ConfigError> {
-    let text = Keyring::generate();
+fn make_key(path: &Path) -> Result<MasterKey, ConfigError> {
+    let text = MasterKey::generate();
     match write_key(path, &text) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -252,7 +254,7 @@ mod tests {
     fn database_and_key_are_for_their_owner_alone() {
         let root = folder("rights");
         let deep = root.join("data/deep");
-        let (database, key) = (deep.join("house.db"), deep.join("keys/secret.key"));
+        let (database, key) = (deep.join("ctx.db"), deep.join("keys/secret.key"));
         for spelling in ["sqlite://", "sqlite:"] {
             make_file_of(&format!("{spelling}{}?mode=rwc", database.display())).unwrap();
             assert_eq!(rights(&database), 0o600, "{spelling}");
@@ -281,7 +283,7 @@ mod tests {
                 .map(|_| scope.spawn(|| make_key(&path).unwrap()))
                 .collect();
             let keys = makers.into_iter().map(|maker| maker.join().unwrap());
-            keys.map(|key| key.tag("test", b"same")).collect()
+            keys.map(|key| key.mac("test", b"same")).collect()
         });
         assert!(tags.iter().all(|tag| *tag == tags[0]));
         let left = std::fs::read_dir(&root).unwrap().count();
@@ -291,7 +293,7 @@ mod tests {
 
     #[test]
     fn no_url_is_printed() {
-        let url = "postgres://house:pass/word@db/house";
+        let url = "postgres://wheelhouse:pass/word@db/wheelhouse";
         let error = database(url, "cannot open", format!("the string '{url}' is bad"));
         assert!(!error.to_string().contains("word"), "{error}");
     }

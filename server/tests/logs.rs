@@ -43,12 +43,12 @@ impl Log {
 async fn mailed(server: &Server, path: &str) -> String {
     let letters = entity::Mail::find()
         .order_by_desc(entity::mail::Column::Id)
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap();
     let text = letters
         .iter()
-        .filter_map(|letter| app::mail::open(&server.house, letter))
+        .filter_map(|letter| app::mail::decrypt(&server.ctx, letter))
         .map(|contents| contents.text)
         .find(|text| text.contains(path))
         .unwrap_or_else(|| panic!("a letter with {path}"));
@@ -87,7 +87,7 @@ async fn use_secrets(server: &Server) -> Vec<String> {
         .body(axum::body::Body::empty())
         .unwrap();
     assert_eq!(server.send(forged).await.status, 403);
-    dispatch_all(&server.house).await.unwrap();
+    dispatch_all(&server.ctx).await.unwrap();
     planted.0
 }
 
@@ -157,13 +157,13 @@ async fn reset(server: &Server, planted: &mut Planted) {
 async fn accept(server: &Server, planted: &mut Planted) {
     let invitation = entity::Invitation::find()
         .filter(entity::invitation::Column::Email.eq("ben@acme.example"))
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
     let (id, generation) = (invitation.id, invitation.generation);
     let token = planted.plant(&invitation_token(
-        &server.house,
+        &server.ctx,
         id,
         generation,
         Carrier::Mail,

@@ -12,6 +12,7 @@ use super::model::{
     with_owed,
 };
 use crate::catalog::{Catalog, EventType, Plan};
+use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{
     self, payment,
@@ -19,10 +20,9 @@ use crate::db::entity::{
 };
 use crate::domain::{AppError, Money, Timestamp, WorkspaceId, days};
 use crate::events::{self, NewEvent, Origin};
-use crate::house::House;
 use crate::payments::model::Purpose;
 use crate::payments::store::{NewPayment, write_down};
-use crate::session::Agent;
+use crate::session::Principal;
 use crate::settings::credits::store as credits;
 
 /// How many subscriptions one round moves on at most.
@@ -99,7 +99,7 @@ pub fn plan_in_use<'a>(catalog: &'a Catalog, row: &Subscription) -> Option<&'a P
 }
 
 /// The plans that the catalogue does not have though somebody pays for them, or is to: nobody could renew those.
-pub async fn plans_that_are_missing(house: &House) -> Result<Vec<String>, AppError> {
+pub async fn plans_that_are_missing(ctx: &AppContext) -> Result<Vec<String>, AppError> {
     use subscription::Column;
     let live = [SubscriptionStatus::Active, SubscriptionStatus::PastDue];
     let mut missing = Vec::new();
@@ -111,12 +111,12 @@ pub async fn plans_that_are_missing(house: &House) -> Result<Vec<String>, AppErr
             .column(column)
             .distinct()
             .into_tuple()
-            .all(house.db().read())
+            .all(ctx.db().read())
             .await?;
         missing.extend(
             plans
                 .into_iter()
-                .filter(|plan| house.catalog().plan(plan).is_none()),
+                .filter(|plan| ctx.catalog().plan(plan).is_none()),
         );
     }
     missing.sort_unstable();
@@ -126,15 +126,15 @@ pub async fn plans_that_are_missing(house: &House) -> Result<Vec<String>, AppErr
 
 /// What a workspace may use. Whoever is let in may ask.
 pub async fn entitlements(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     now: Timestamp,
 ) -> Result<Entitlements, AppError> {
     let row = entity::Subscription::find_by_id(agent.workspace())
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
-    let catalog = house.catalog();
+    let catalog = ctx.catalog();
     let (plan, frozen) = (plan_in_use(catalog, &row), row.is_frozen(now));
     let trial = row.status == SubscriptionStatus::Trial;
     Ok(Entitlements {
@@ -457,9 +457,9 @@ async fn go_on(
 }
 
 /// Whether this payment is the one that its subscription waits for.
-pub async fn waits_for(house: &House, payment: &payment::Model) -> Result<bool, AppError> {
+pub async fn waits_for(ctx: &AppContext, payment: &payment::Model) -> Result<bool, AppError> {
     let row = entity::Subscription::find_by_id(payment.workspace_id)
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     Ok(row.is_some_and(|row| row.payment_id == Some(payment.id)))
 }
@@ -517,7 +517,7 @@ pub async fn end(
 
 /// Moves on what is due by `now`: reminds of trials, ends them, and writes renewals down as payments, which the loop of
 /// payments then charges. Answers how many there were.
-pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
+pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use subscription::Column;
     let due: Vec<WorkspaceId> = entity::Subscription::find()
         .filter(Column::DueAt.lte(now))
@@ -527,25 +527,25 @@ pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
         .select_only()
         .column(Column::WorkspaceId)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     for workspace in &due {
         // One that fails does not hold up the others; the next round tries it again.
-        if let Err(error) = move_on(house, *workspace, now).await {
+        if let Err(error) = move_on(ctx, *workspace, now).await {
             tracing::warn!(%workspace, %error, "a subscription that is due could not be moved on");
         }
     }
     Ok(due.len())
 }
 
-async fn move_on(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
-    let mut tx = house.db().begin().await?;
+async fn move_on(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+    let mut tx = ctx.db().begin().await?;
     let row = locked(&tx, workspace).await?;
     // Another process may have seen to it meanwhile.
     let waits =
         |row: &Subscription| row.payment_id.is_none() && row.due_at.is_some_and(|due| due <= now);
     if let Some(row) = row.filter(waits) {
-        step(&mut tx, house.catalog(), row, now).await?;
+        step(&mut tx, ctx.catalog(), row, now).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::db::Tx;
 use crate::db::entity::{self, billing_details, invoice, payment};
 use crate::domain::{AppError, Timestamp, WorkspaceId};
-use crate::failure::internal;
+use crate::error_report::internal;
 
 /// Issues the invoice of a payment that went through; told of it again, nothing happens. The subscription's lock makes
 /// the numbers follow each other.

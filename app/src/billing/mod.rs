@@ -1,4 +1,4 @@
-//! Subscriptions. The house keeps the calendar itself: what is charged when, and what it buys, follows from the
+//! Subscriptions. Wheelhouse keeps the calendar itself: what is charged when, and what it buys, follows from the
 //! subscription's row and the catalogue alone, whoever collects the money. So what is said before a change and what is
 //! charged for it come from the same functions, and any provider that can charge a kept card will do.
 //!

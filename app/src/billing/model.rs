@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::catalog::Seller;
-use crate::catalog::{Catalog, Plan, named};
+use crate::catalog::{Catalog, Plan, string_enum};
 use crate::domain::{Money, Timestamp, days};
 
 /// How long before its end a trial is reminded of, first to last.
@@ -15,7 +15,7 @@ pub const RETRIES: [Duration; 3] = [days(1), days(2), days(2)];
 /// (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
 pub const SMALLEST_CHARGE: Money = Money::from_cents(50);
 
-named! {
+string_enum! {
     /// Where a subscription stands.
     SubscriptionStatus {
         /// Everything can be used, and nothing was paid yet.

@@ -1,9 +1,9 @@
 //! Event types, the categories they are filed under, and the channels that carry them.
 
-use super::named::named;
+use super::string_enum::string_enum;
 use crate::domain::Permission;
 
-named! {
+string_enum! {
     /// A row of the notification matrix.
     Category {
         System = "system",
@@ -15,7 +15,7 @@ named! {
     }
 }
 
-named! {
+string_enum! {
     /// Production or development. Keys and what they touch are of one mode and never see the other.
     Mode {
         Live = "live",
@@ -32,7 +32,7 @@ impl Mode {
     }
 }
 
-named! {
+string_enum! {
     /// A column of the notification matrix.
     Channel {
         InApp = "in_app",
@@ -81,7 +81,7 @@ impl Channel {
 /// The table of event types: name, category, what one must be allowed to see to be told, and how it reads.
 macro_rules! event_types {
     ($($variant:ident = $text:literal, $category:ident, $permission:ident, $label:literal;)*) => {
-        named! {
+        string_enum! {
             /// What can happen. The text is the type on the wire.
             EventType { $($variant = $text),* }
         }

@@ -2,15 +2,15 @@
 
 mod events;
 #[cfg(feature = "ssr")]
-mod file;
-mod named;
-mod offer;
+mod loader;
+mod pricing;
 mod scopes;
+mod string_enum;
 
 pub use events::{Category, Channel, EventType, Mode};
 #[cfg(feature = "ssr")]
-pub use file::CatalogError;
-pub use named::UnknownName;
-pub(crate) use named::named;
-pub use offer::{Catalog, CdrMode, CreditPackage, Feature, Plan, Seller};
+pub use loader::CatalogError;
+pub use pricing::{Catalog, CdrMode, CreditPackage, Feature, Plan, Seller};
 pub use scopes::{Scope, ScopeGroup};
+pub use string_enum::UnknownName;
+pub(crate) use string_enum::string_enum;

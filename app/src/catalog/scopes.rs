@@ -1,9 +1,9 @@
 //! Scopes: what an API key may be allowed, one resource and one direction each.
 
-use super::named::named;
+use super::string_enum::string_enum;
 use crate::domain::Permission;
 
-named! {
+string_enum! {
     /// A heading under which scopes are offered.
     ScopeGroup {
         Messaging = "messaging",
@@ -39,7 +39,7 @@ impl ScopeGroup {
 /// The table of scopes: name on the wire, group, and how it reads on screen.
 macro_rules! scopes {
     ($($variant:ident = $text:literal, $group:ident, $label:literal;)*) => {
-        named! {
+        string_enum! {
             /// What a key may be allowed. The text is the scope on the wire.
             Scope { $($variant = $text),* }
         }
@@ -107,7 +107,7 @@ impl Scope {
         }
     }
 
-    /// Whether a key with this scope is allowed `permission` in this house. A key never makes keys.
+    /// Whether a key with this scope is allowed `permission` in this installation. A key never makes keys.
     pub fn grants(self, permission: Permission) -> bool {
         let own = self.permission();
         (own == permission && own != Permission::ManageApiKeys)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::named;
+use crate::catalog::string_enum;
 use crate::domain::{ContactId, Email, FieldErrors};
 
 /// Longest name and company, in characters.
@@ -18,7 +18,7 @@ pub const MAX_SEARCH_TAGS: usize = 10;
 /// Longest text to search for, in characters.
 pub const LONGEST_SEARCH: usize = 200;
 
-named! {
+string_enum! {
     /// How far a contact has come on the way to being a customer.
     Stage {
         Lead = "lead",

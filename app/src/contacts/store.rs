@@ -11,7 +11,7 @@ use crate::db::entity::{self, contact::Column};
 use crate::db::{Db, Tx, rows};
 use crate::domain::{AppError, ContactId, Permission, Timestamp};
 use crate::events::{self, NewEvent};
-use crate::session::Agent;
+use crate::session::Principal;
 
 /// Which contacts are wanted; an empty one wants all.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Filter {
 }
 
 /// The contacts of the agent's workspace and world. There is no other way to them.
-fn of(agent: &Agent) -> sea_orm::Select<entity::Contact> {
+fn of(agent: &Principal) -> sea_orm::Select<entity::Contact> {
     entity::Contact::find()
         .filter(Column::WorkspaceId.eq(agent.workspace()))
         .filter(Column::Mode.eq(agent.mode()))
@@ -34,7 +34,7 @@ fn of(agent: &Agent) -> sea_orm::Select<entity::Contact> {
 /// Up to `limit` contacts, newest first, that were made before `before`.
 pub async fn list(
     db: &Db,
-    agent: &Agent,
+    agent: &Principal,
     filter: &Filter,
     before: Option<ContactId>,
     limit: u64,
@@ -75,7 +75,7 @@ fn carries(backend: DbBackend, tag: &str) -> Expr {
     }
 }
 
-pub async fn get(db: &Db, agent: &Agent, id: ContactId) -> Result<ContactOut, AppError> {
+pub async fn get(db: &Db, agent: &Principal, id: ContactId) -> Result<ContactOut, AppError> {
     agent.require(Permission::ReadContacts)?;
     of(agent)
         .filter(Column::Id.eq(id))
@@ -85,7 +85,7 @@ pub async fn get(db: &Db, agent: &Agent, id: ContactId) -> Result<ContactOut, Ap
         .ok_or(AppError::NotFound)
 }
 
-pub async fn create(tx: &mut Tx, agent: &Agent, draft: Draft) -> Result<ContactOut, AppError> {
+pub async fn create(tx: &mut Tx, agent: &Principal, draft: Draft) -> Result<ContactOut, AppError> {
     agent.require(Permission::WriteContacts)?;
     let now = Timestamp::now();
     let row = entity::contact::ActiveModel {
@@ -114,7 +114,7 @@ pub async fn create(tx: &mut Tx, agent: &Agent, draft: Draft) -> Result<ContactO
 /// the new tags, for those who only care for these. A replacement that changes nothing leaves no trace.
 pub async fn replace(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     id: ContactId,
     draft: Draft,
 ) -> Result<ContactOut, AppError> {
@@ -158,7 +158,7 @@ pub async fn replace(
     Ok(contact)
 }
 
-pub async fn delete(tx: &mut Tx, agent: &Agent, id: ContactId) -> Result<(), AppError> {
+pub async fn delete(tx: &mut Tx, agent: &Principal, id: ContactId) -> Result<(), AppError> {
     agent.require(Permission::WriteContacts)?;
     let contact = out(locked(tx, agent, id).await?);
     entity::Contact::delete_by_id(id).exec(tx).await?;
@@ -168,7 +168,7 @@ pub async fn delete(tx: &mut Tx, agent: &Agent, id: ContactId) -> Result<(), App
 /// The contact, and nobody else changes it until this transaction ends.
 async fn locked(
     tx: &impl ConnectionTrait,
-    agent: &Agent,
+    agent: &Principal,
     id: ContactId,
 ) -> Result<entity::contact::Model, AppError> {
     of(agent)
@@ -181,7 +181,7 @@ async fn locked(
 
 async fn note(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     event_type: EventType,
     data: Value,
 ) -> Result<(), AppError> {

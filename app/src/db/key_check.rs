@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use super::Db;
 use super::entity::idempotency_key;
 use crate::domain::{ApiKeyId, MailId, Timestamp, WebhookId};
-use crate::keyring::Keyring;
 use crate::mail;
+use crate::master_key::MasterKey;
 use crate::settings::webhooks::signing;
 
 const PURPOSE: &str = "installation";
@@ -53,11 +53,11 @@ const SEALED: [Sealed; 3] = [
 ];
 
 impl Sealed {
-    fn opens(&self, key: &Keyring, row: &QueryResult) -> Result<bool, DbErr> {
+    fn opens(&self, key: &MasterKey, row: &QueryResult) -> Result<bool, DbErr> {
         let last = row.column_names().len() - 1;
         let sealed: Vec<u8> = row.try_get_by_index(last)?;
         let context = (self.context)(row)?;
-        Ok(key.open(self.purpose, &context, &sealed).is_some())
+        Ok(key.decrypt(self.purpose, &context, &sealed).is_some())
     }
 }
 
@@ -74,14 +74,14 @@ pub enum KeyCheck {
 
 /// Looks whether `key` is the one that this database belongs to; without one, whether any is. The tables may be of an
 /// older version, or not there at all.
-pub async fn check(db: &Db, key: Option<&Keyring>) -> Result<KeyCheck, DbErr> {
+pub async fn check(db: &Db, key: Option<&MasterKey>) -> Result<KeyCheck, DbErr> {
     let read = db.read();
     if has_table(read, "installation").await? {
         let row = one(read, "SELECT key_check FROM installation").await?;
         if let Some(row) = row {
             let value: String = row.try_get_by_index(0)?;
             return Ok(verdict(
-                key.is_some_and(|key| key.is_tag(PURPOSE, MESSAGE, &value)),
+                key.is_some_and(|key| key.is_mac(PURPOSE, MESSAGE, &value)),
             ));
         }
     }
@@ -124,14 +124,14 @@ const fn verdict(right: bool) -> KeyCheck {
 }
 
 /// Writes down that this database belongs to `key`, unless it belongs to one already.
-pub async fn record(db: &Db, key: &Keyring) -> Result<(), DbErr> {
+pub async fn record(db: &Db, key: &MasterKey) -> Result<(), DbErr> {
     let tx = db.begin().await?;
     let sql = "INSERT INTO installation (id, key_check, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";
     tx.execute_raw(Statement::from_sql_and_values(
         db.backend(),
         sql,
         [
-            key.tag(PURPOSE, MESSAGE).into(),
+            key.mac(PURPOSE, MESSAGE).into(),
             Timestamp::now().millis().into(),
         ],
     ))

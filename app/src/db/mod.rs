@@ -5,15 +5,15 @@
 //! order instead of colliding and waiting for the busy timeout. PostgreSQL gets two as well: queries keep their
 //! connections at hand, which would leave none for transactions.
 
-mod changes;
 pub mod entity;
 pub mod key_check;
 pub mod migration;
-mod reader;
+mod read_pool;
 pub mod rows;
 pub mod seed;
 pub mod setup;
-mod share;
+mod shares;
+mod write_batcher;
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -26,13 +26,13 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
-use self::changes::{Changes, immediate};
-use self::reader::STATEMENT_TIMEOUT;
-pub use self::reader::{Reader, is_overload};
+use self::read_pool::STATEMENT_TIMEOUT;
+pub use self::read_pool::{Reader, is_overload};
 use self::setup::SetupLock;
-pub use self::share::ShareHolder;
-use self::share::Shares;
-use crate::live::{Hint, Hub};
+pub use self::shares::ShareHolder;
+use self::shares::Shares;
+use self::write_batcher::{WriteBatcher, immediate};
+use crate::live::{EventBus, Invalidation};
 
 /// How long a statement may wait for SQLite's write lock held by another process (a backup, `wheelhouse migrate`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,9 +51,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Db {
     read: Reader,
     write: DatabaseConnection,
-    changes: Changes,
+    changes: WriteBatcher,
     shares: std::sync::Arc<Shares>,
-    hub: Hub,
+    hub: EventBus,
 }
 
 impl Db {
@@ -83,7 +83,7 @@ impl Db {
             readers = Database::connect(sqlite(url, count, create)).await?;
             read = Reader::new(&readers, count, ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT);
             shares = Shares::of(count);
-            changes = Changes::on_sqlite(write.clone());
+            changes = WriteBatcher::on_sqlite(write.clone());
         } else {
             write = Database::connect(postgres(url)).await?;
             let mut options = postgres(url);
@@ -97,14 +97,14 @@ impl Db {
                 STATEMENT_TIMEOUT,
             );
             shares = Shares::of(POSTGRES_CONNECTIONS);
-            changes = Changes::Postgres(read.clone());
+            changes = WriteBatcher::Postgres(read.clone());
         }
         Ok(Self {
             read,
             write,
             changes,
             shares: shares.into(),
-            hub: Hub::new(),
+            hub: EventBus::new(),
         })
     }
 
@@ -162,7 +162,7 @@ impl Db {
     }
 
     /// Where live hints go, and where open pages listen.
-    pub fn hub(&self) -> &Hub {
+    pub fn hub(&self) -> &EventBus {
         &self.hub
     }
 
@@ -181,7 +181,7 @@ impl Db {
     }
 
     /// Makes a change that is one statement and from which nothing follows but a hint: workers are not woken.
-    pub async fn change(&self, statement: Statement, hint: Hint) -> Result<(), DbErr> {
+    pub async fn change(&self, statement: Statement, hint: Invalidation) -> Result<(), DbErr> {
         self.changes.write(statement).await?;
         self.hub.send(hint);
         Ok(())
@@ -234,7 +234,7 @@ fn postgres(url: &str) -> ConnectOptions {
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .sqlx_logging(false)
-        .test_before_acquire_if_idle_for(reader::TRUSTED);
+        .test_before_acquire_if_idle_for(read_pool::TRUSTED);
     options
 }
 
@@ -242,20 +242,20 @@ fn postgres(url: &str) -> ConnectOptions {
 #[derive(Debug)]
 pub struct Tx {
     inner: DatabaseTransaction,
-    hints: Vec<Hint>,
-    hub: Hub,
+    hints: Vec<Invalidation>,
+    hub: EventBus,
 }
 
 impl Tx {
     /// Tells open pages to look again, after the commit.
-    pub fn hint(&mut self, hint: Hint) {
+    pub fn invalidate(&mut self, hint: Invalidation) {
         if !self.hints.contains(&hint) {
             self.hints.push(hint);
         }
     }
 
     /// The same for many at once, none of which was given before.
-    pub fn hint_all(&mut self, hints: impl IntoIterator<Item = Hint>) {
+    pub fn invalidate_all(&mut self, hints: impl IntoIterator<Item = Invalidation>) {
         self.hints.extend(hints);
     }
 

@@ -12,13 +12,13 @@ use serde_json::json;
 use crate::catalog::{Catalog, EventType, Mode};
 use crate::contacts::model::Stage;
 use crate::contacts::store::folded;
+use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{
     AppError, ContactId, Email, InvitationId, Name, Role, Secret, Slug, Timestamp, UserId,
     WorkspaceId, days, fold, hours,
 };
 use crate::events::{self, NewEvent, Origin};
-use crate::house::House;
 use crate::session::store;
 use crate::settings::{billing, credits, webhooks};
 
@@ -85,8 +85,8 @@ const ENOUGH_OF_THEM: u64 = 3;
 
 /// Whether this database may be shown as the demo: it is empty, or was filled by [`demo`]. Any other holds people whose
 /// mail is their own.
-pub async fn is_demo_or_empty(house: &House) -> Result<bool, AppError> {
-    let read = house.db().read();
+pub async fn is_demo_or_empty(ctx: &AppContext) -> Result<bool, AppError> {
+    let read = ctx.db().read();
     if entity::User::find().count(read).await? == 0 {
         return Ok(true);
     }
@@ -95,12 +95,12 @@ pub async fn is_demo_or_empty(house: &House) -> Result<bool, AppError> {
 }
 
 /// Fills an empty database; one with people in it stays as it is.
-pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
-    if entity::User::find().count(house.db().read()).await? > 0 {
+pub async fn demo(ctx: &AppContext) -> Result<Vec<DemoPerson>, AppError> {
+    if entity::User::find().count(ctx.db().read()).await? > 0 {
         return Ok(people());
     }
-    let hash = house.passwords().hash(&Secret::from(PASSWORD)).await?;
-    let mut tx = house.db().begin().await?;
+    let hash = ctx.passwords().hash(&Secret::from(PASSWORD)).await?;
+    let mut tx = ctx.db().begin().await?;
     let mut story = Story::default();
     let olivia = person(&mut tx, OLIVIA, &hash).await?;
     let adam = person(&mut tx, ADAM, &hash).await?;
@@ -108,7 +108,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     let cleo = person(&mut tx, CLEO, &hash).await?;
     let greta = person(&mut tx, GRETA, &hash).await?;
 
-    let catalog = house.catalog();
+    let catalog = ctx.catalog();
     let acme = workspace(
         &mut tx,
         catalog,
@@ -170,7 +170,7 @@ pub async fn demo(house: &House) -> Result<Vec<DemoPerson>, AppError> {
     let light = (first.id.as_str(), (greta, GRETA.0));
     billing::seed::subscribed(&mut tx, catalog, globex, light, (&[3], 27)).await?;
     keys::keys(&mut tx, acme, (olivia, OLIVIA.0), (adam, ADAM.0)).await?;
-    webhooks::seed::demo(&mut tx, house, acme).await?;
+    webhooks::seed::demo(&mut tx, ctx, acme).await?;
     tx.commit().await?;
     Ok(people())
 }
@@ -205,7 +205,7 @@ async fn workspace(
     let name = Name::parse(name).map_err(|_| AppError::Malformed)?;
     let owner_name = Name::parse(owner_name).map_err(|_| AppError::Malformed)?;
     let slug = Slug::parse(slug).map_err(|_| AppError::Malformed)?;
-    store::found_workspace(tx, catalog, owner, &owner_name, &name, Some(&slug)).await?;
+    store::create_workspace(tx, catalog, owner, &owner_name, &name, Some(&slug)).await?;
     let made = Timestamp::now().before(days(days_ago));
     let workspace = entity::Workspace::find()
         .filter(entity::workspace::Column::Slug.eq(slug))
@@ -378,7 +378,7 @@ async fn contact(
     Ok(())
 }
 
-/// Some weeks of what a workspace sees: automations at work, a contact that moves on, bills and credits, the house's own
+/// Some weeks of what a workspace sees: automations at work, a contact that moves on, bills and credits, the server's own
 /// notices. `renamed`: what the workspace was called before, and since.
 fn history(
     story: &mut Story,

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::catalog::{EventType, Mode};
 use crate::db::{Tx, entity, rows};
 use crate::domain::{ApiKeyId, AppError, EventId, Timestamp, UserId, WorkspaceId};
-use crate::live::{Hint, Topic};
-use crate::session::{Actor, Person};
+use crate::live::{Invalidation, Topic};
+use crate::session::{Actor, SignedInUser};
 
 /// Who did it, as the log keeps it.
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ impl Origin {
     }
 }
 
-impl From<&Person> for Origin {
-    fn from(person: &Person) -> Self {
+impl From<&SignedInUser> for Origin {
+    fn from(person: &SignedInUser) -> Self {
         Self::person(person.id(), person.name())
     }
 }
@@ -162,11 +162,11 @@ async fn write(
         .await?;
     if let Some(workspace) = event.workspace {
         for topic in topics(event.event_type) {
-            tx.hint(Hint::workspace(workspace, *topic));
+            tx.invalidate(Invalidation::workspace(workspace, *topic));
         }
     }
     if let Some(user) = event.about {
-        tx.hint(Hint::user(user, Topic::Account));
+        tx.invalidate(Invalidation::user(user, Topic::Account));
     }
     Ok(id)
 }
@@ -219,7 +219,7 @@ pub async fn undoable(
 
 /// The latest events of a workspace that this person may see, newest first.
 pub async fn latest(
-    house: &crate::house::House,
+    ctx: &crate::context::AppContext,
     actor: &Actor,
     limit: u64,
 ) -> Result<Vec<entity::event::Model>, AppError> {
@@ -233,5 +233,5 @@ pub async fn latest(
         .filter(entity::event::Column::Mode.eq(Mode::Live))
         .order_by_desc(entity::event::Column::Id)
         .into_query();
-    Ok(rows::up_to(limit, query, house.db().read()).await?)
+    Ok(rows::up_to(limit, query, ctx.db().read()).await?)
 }

@@ -8,7 +8,7 @@ use crate::catalog::{Category, EventType, Mode};
 use crate::contacts::model::text;
 use crate::db::Tx;
 use crate::domain::{AppError, EventId, FieldErrors, Permission, Timestamp};
-use crate::session::Agent;
+use crate::session::Principal;
 
 /// Most that an event's data takes as JSON, in bytes.
 pub const LARGEST_DATA: usize = 64 * 1024;
@@ -167,7 +167,7 @@ pub(crate) fn holds_nul(value: &Value) -> bool {
 }
 
 /// Writes down what the product reports, in the world of its key.
-pub async fn report(tx: &mut Tx, agent: &Agent, report: Report) -> Result<Reported, AppError> {
+pub async fn report(tx: &mut Tx, agent: &Principal, report: Report) -> Result<Reported, AppError> {
     agent.require(Permission::ReportEvents)?;
     agent.require_confirmed()?;
     let now = Timestamp::now();

@@ -14,11 +14,11 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::Flash;
+use crate::context::AppContext;
 use crate::db::entity::{self, flash::Column};
 use crate::domain::{AppError, Secret, Timestamp, minutes};
-use crate::house::House;
-use crate::keyring::{Token, hash_token};
-use crate::limits::network;
+use crate::master_key::{Token, hash_token};
+use crate::rate_limit::auth::network;
 use crate::session::Caller;
 
 /// How long an answer waits.
@@ -66,9 +66,9 @@ impl Owner {
             Some(seen) => (seen.person.id().to_string(), true),
             None => (network(caller.info().address), false),
         };
-        let keyring = caller.house().keyring();
+        let master_key = caller.ctx().master_key();
         Self {
-            tag: keyring.tag(OWNER, name.as_bytes()),
+            tag: master_key.mac(OWNER, name.as_bytes()),
             signed_in,
         }
     }
@@ -92,7 +92,7 @@ pub enum Found {
 
 /// Keeps an answer for a page, and gives the id by which the browser gets it; nothing if it is too large to keep.
 pub async fn keep(
-    house: &House,
+    ctx: &AppContext,
     owner: &Owner,
     page: &str,
     mut flash: Flash,
@@ -100,7 +100,7 @@ pub async fn keep(
     trim(&mut flash.typed);
     let page = path_of(page).to_owned();
     let plain = serde_json::to_vec(&Kept { page, flash })
-        .map_err(|error| crate::failure::internal("writing an answer down", &error))?;
+        .map_err(|error| crate::error_report::internal("writing an answer down", &error))?;
     if plain.len() > LARGEST {
         tracing::warn!(
             bytes = plain.len(),
@@ -109,7 +109,9 @@ pub async fn keep(
         return Ok(None);
     }
     let (id, now) = (Token::generate(), Timestamp::now());
-    let sealed = house.keyring().seal(PURPOSE, &context(&id.hash()), &plain);
+    let sealed = ctx
+        .master_key()
+        .encrypt(PURPOSE, &context(&id.hash()), &plain);
     let row = entity::flash::ActiveModel {
         id: Set(id.hash()),
         owner: Set(owner.tag.clone()),
@@ -119,12 +121,12 @@ pub async fn keep(
         created_at: Set(now),
         expires_at: Set(now.after(LIFE)),
     };
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     row.insert(&tx).await?;
     let own = ("owner", owner.tag.as_str().into());
     make_room(&tx, own, ROOM_OF_ONE).await?;
     tx.commit().await?;
-    if let Err(error) = make_room_for_all(house, owner.signed_in).await {
+    if let Err(error) = make_room_for_all(ctx, owner.signed_in).await {
         // The answer is kept all the same; the next one tries again.
         tracing::warn!(%error, "old answers to forms could not be removed");
     }
@@ -133,18 +135,18 @@ pub async fn keep(
 
 /// Hands an answer over to the page that it is for, once, whoever else asks at the same moment. Another page leaves it
 /// where it is.
-pub async fn take(house: &House, id: &str, page: &str) -> Result<Found, AppError> {
+pub async fn take(ctx: &AppContext, id: &str, page: &str) -> Result<Found, AppError> {
     let hash = hash_token(id);
     let row = entity::Flash::find_by_id(hash.clone())
         .filter(Column::ExpiresAt.gt(Timestamp::now()))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     let Some(row) = row else {
         return Ok(Found::Nothing);
     };
-    let kept = house
-        .keyring()
-        .open(PURPOSE, &context(&hash), &row.sealed)
+    let kept = ctx
+        .master_key()
+        .decrypt(PURPOSE, &context(&hash), &row.sealed)
         .and_then(|plain| serde_json::from_slice::<Kept>(&plain).ok());
     let Some(kept) = kept else {
         tracing::error!(
@@ -155,7 +157,7 @@ pub async fn take(house: &House, id: &str, page: &str) -> Result<Found, AppError
     if kept.page != page {
         return Ok(Found::ForAnother);
     }
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let taken = entity::Flash::delete_by_id(hash).exec(&tx).await?;
     tx.commit().await?;
     Ok(if taken.rows_affected == 1 {
@@ -166,13 +168,13 @@ pub async fn take(house: &House, id: &str, page: &str) -> Result<Found, AppError
 }
 
 /// Removes what nobody came for.
-pub async fn sweep(house: &House) -> Result<u64, AppError> {
+pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let expired = Column::ExpiresAt.lte(Timestamp::now());
     let waiting = entity::Flash::find().filter(expired.clone());
-    if waiting.count(house.db().read()).await? == 0 {
+    if waiting.count(ctx.db().read()).await? == 0 {
         return Ok(0);
     }
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let removed = entity::Flash::delete_many()
         .filter(expired)
         .exec(&tx)
@@ -188,7 +190,7 @@ struct Sum {
     bytes: Option<i64>,
 }
 
-async fn make_room_for_all(house: &House, signed_in: bool) -> Result<(), DbErr> {
+async fn make_room_for_all(ctx: &AppContext, signed_in: bool) -> Result<(), DbErr> {
     let room = if signed_in {
         ROOM_SIGNED_IN
     } else {
@@ -200,7 +202,7 @@ async fn make_room_for_all(house: &House, signed_in: bool) -> Result<(), DbErr> 
         .column_as(Column::Bytes.sum(), "bytes")
         .filter(Column::SignedIn.eq(signed_in))
         .into_model::<Sum>()
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     let full = sum.is_some_and(|sum| {
         sum.answers > room.answers || sum.bytes.unwrap_or_default() > room.bytes
@@ -213,7 +215,7 @@ async fn make_room_for_all(house: &House, signed_in: bool) -> Result<(), DbErr> 
         answers: room.answers - room.answers / 10,
         bytes: room.bytes - room.bytes / 10,
     };
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     make_room(&tx, ("signed_in", signed_in.into()), less).await?;
     tx.commit().await
 }

@@ -1,15 +1,15 @@
 use leptos::prelude::*;
 
 use super::model::InboxPage;
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {super::store, crate::domain::Timestamp, crate::session::caller};
 
 /// `category` and `before` as they stand in the address; what is no category or id counts as none.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_inbox(
     workspace: String,
     category: String,
@@ -18,7 +18,7 @@ pub async fn load_inbox(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::list(
-        caller.house(),
+        caller.ctx(),
         &actor,
         category.parse().ok(),
         before.parse().ok(),
@@ -27,7 +27,7 @@ pub async fn load_inbox(
 }
 
 /// Marks one notification; `read` is `true` or `false`, the state that is wanted.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn mark_notification(
     workspace: String,
     notification: String,
@@ -37,7 +37,7 @@ pub async fn mark_notification(
     let actor = caller.actor(&workspace).await?;
     let id = notification.parse().map_err(|_| AppError::NotFound)?;
     let read = read == "true";
-    store::mark(caller.house(), &actor, id, read).await?;
+    store::mark(caller.ctx(), &actor, id, read).await?;
     Ok(Done::said(if read {
         "Marked as read"
     } else {
@@ -47,7 +47,7 @@ pub async fn mark_notification(
 
 /// Marks as read what the page shows. `category` is its filter, and `newest` the first notification of its list: what
 /// has arrived since was not seen. Without either, every notification is meant.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn mark_all_read(
     workspace: String,
     #[server(default)] category: String,
@@ -56,7 +56,7 @@ pub async fn mark_all_read(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::mark_all_read(
-        caller.house(),
+        caller.ctx(),
         &actor,
         category.parse().ok(),
         newest.parse().ok(),
@@ -65,10 +65,10 @@ pub async fn mark_all_read(
 }
 
 /// `read_at` is the moment, in milliseconds, at which they were marked as read.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn undo_mark_all_read(workspace: String, read_at: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let read_at = read_at.parse().map_err(|_| AppError::NotFound)?;
-    store::undo_mark_all_read(caller.house(), &actor, Timestamp::from_millis(read_at)).await
+    store::undo_mark_all_read(caller.ctx(), &actor, Timestamp::from_millis(read_at)).await
 }

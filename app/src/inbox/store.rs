@@ -8,13 +8,13 @@ use sea_orm::{
 
 use super::model::{InboxItem, InboxPage, PAGE};
 use crate::catalog::Category;
+use crate::context::AppContext;
 use crate::db::entity::{self, notification::Column};
 use crate::db::rows;
 use crate::domain::{AppError, NotificationId, Timestamp};
 use crate::events::describe;
 use crate::form::{Done, UndoRead};
-use crate::house::House;
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::session::Actor;
 
 fn of(actor: &Actor) -> Condition {
@@ -27,17 +27,17 @@ fn of(actor: &Actor) -> Condition {
         )
 }
 
-pub async fn unread(house: &House, actor: &Actor) -> Result<u64, AppError> {
+pub async fn unread(ctx: &AppContext, actor: &Actor) -> Result<u64, AppError> {
     Ok(entity::Notification::find()
         .filter(of(actor))
         .filter(Column::ReadAt.is_null())
-        .count(house.db().read())
+        .count(ctx.db().read())
         .await?)
 }
 
 /// A page of the inbox, newest first, of one category or of all, beginning before `before`.
 pub async fn list(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     category: Option<Category>,
     before: Option<NotificationId>,
@@ -52,13 +52,13 @@ pub async fn list(
         query = query.filter(Column::Id.lt(before));
     }
     let mut rows: Vec<entity::notification::Model> =
-        rows::up_to(PAGE + 1, query.into_query(), house.db().read()).await?;
+        rows::up_to(PAGE + 1, query.into_query(), ctx.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let events = entity::Event::find()
         .filter(entity::event::Column::Id.is_in(rows.iter().map(|row| row.event_id)))
         .into_query();
-    let events: Vec<entity::event::Model> = rows::every(events, house.db().read()).await?;
+    let events: Vec<entity::event::Model> = rows::every(events, ctx.db().read()).await?;
     let items: Vec<InboxItem> = rows
         .iter()
         .filter_map(|row| {
@@ -78,7 +78,7 @@ pub async fn list(
     } else {
         None
     };
-    let unread = unread(house, actor).await?;
+    let unread = unread(ctx, actor).await?;
     Ok(InboxPage {
         workspace: actor.workspace(),
         items,
@@ -89,13 +89,13 @@ pub async fn list(
 
 /// Marks one notification read or unread.
 pub async fn mark(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     id: NotificationId,
     read: bool,
 ) -> Result<(), AppError> {
     let which = Condition::all().add(Column::Id.eq(id));
-    match set_read(house, actor, which, read.then(Timestamp::now)).await? {
+    match set_read(ctx, actor, which, read.then(Timestamp::now)).await? {
         0 => Err(AppError::NotFound),
         _ => Ok(()),
     }
@@ -103,7 +103,7 @@ pub async fn mark(
 
 /// Marks as read what is unread of one category or of all, from `newest` back.
 pub async fn mark_all_read(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     category: Option<Category>,
     newest: Option<NotificationId>,
@@ -114,7 +114,7 @@ pub async fn mark_all_read(
         .add_option(category.map(|category| Column::Category.eq(category)))
         .add_option(newest.map(|newest| Column::Id.lte(newest)));
     let kind = category.map_or(String::new(), |category| format!("{} ", category.label()));
-    Ok(match set_read(house, actor, which, Some(now)).await? {
+    Ok(match set_read(ctx, actor, which, Some(now)).await? {
         0 => Done::said("Nothing was unread"),
         changed => Done {
             undo_read: Some(UndoRead {
@@ -128,12 +128,12 @@ pub async fn mark_all_read(
 
 /// Marks as unread again what was marked as read at that moment and still is.
 pub async fn undo_mark_all_read(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     read_at: Timestamp,
 ) -> Result<Done, AppError> {
     let which = Condition::all().add(Column::ReadAt.eq(read_at));
-    match set_read(house, actor, which, None).await? {
+    match set_read(ctx, actor, which, None).await? {
         0 => Err(AppError::NotFound),
         changed => Ok(Done::said(format!(
             "{} marked as unread",
@@ -148,12 +148,12 @@ fn count(n: u64, kind: &str) -> String {
 }
 
 async fn set_read(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     which: Condition,
     read_at: Option<Timestamp>,
 ) -> Result<u64, AppError> {
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let changed = entity::Notification::update_many()
         .col_expr(Column::ReadAt, Expr::value(read_at))
         .filter(of(actor))
@@ -161,7 +161,7 @@ async fn set_read(
         .exec(&tx)
         .await?
         .rows_affected;
-    tx.hint(Hint::user(actor.person().id(), Topic::Inbox));
+    tx.invalidate(Invalidation::user(actor.person().id(), Topic::Inbox));
     tx.commit().await?;
     Ok(changed)
 }

@@ -8,6 +8,6 @@ mod topic;
 pub use topic::Topic;
 
 #[cfg(feature = "ssr")]
-mod hub;
+mod event_bus;
 #[cfg(feature = "ssr")]
-pub use hub::{Audience, Heard, Hint, Hub};
+pub use event_bus::{Audience, EventBus, Invalidation, Received};

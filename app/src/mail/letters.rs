@@ -2,8 +2,8 @@
 
 use super::Letter;
 use super::plain::plain;
+use crate::context::Site;
 use crate::domain::{Email, Role, grouped};
-use crate::house::Site;
 
 const IGNORE: &str =
     "If this was not you, you can ignore this mail: nothing happens until the link is used.";

@@ -13,9 +13,9 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, EntityTrait, Set};
 
 use crate::catalog::Category;
+use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{AppError, Email, EventId, MailId, Timestamp, UserId, days};
-use crate::house::House;
 
 /// How long a letter's row is kept, sent or not.
 pub const KEPT: std::time::Duration = days(30);
@@ -42,12 +42,12 @@ const ROWS: usize = 500;
 /// Puts a letter into the outbox.
 pub async fn post(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     to: Addressee,
     letter: Letter,
     notice: Option<Notice>,
 ) -> Result<MailId, AppError> {
-    let row = row(house, to, &letter, notice);
+    let row = row(ctx, to, &letter, notice);
     Ok(row.insert(tx).await?.id)
 }
 
@@ -56,8 +56,8 @@ pub async fn post(
 pub struct Written(entity::mail::ActiveModel);
 
 impl Written {
-    pub fn new(house: &House, to: Addressee, letter: &Letter, notice: Notice) -> Self {
-        Self(row(house, to, letter, Some(notice)))
+    pub fn new(ctx: &AppContext, to: Addressee, letter: &Letter, notice: Notice) -> Self {
+        Self(row(ctx, to, letter, Some(notice)))
     }
 
     /// The event that it tells of.
@@ -84,7 +84,7 @@ pub async fn post_notices(tx: &Tx, notices: Vec<Written>) -> Result<(), AppError
 }
 
 fn row(
-    house: &House,
+    ctx: &AppContext,
     to: Addressee,
     letter: &Letter,
     notice: Option<Notice>,
@@ -106,9 +106,11 @@ fn row(
         category: Set(category),
         recipient: Set(to.email),
         subject: Set(letter.subject()),
-        body_text: Set(seal(house, id, Part::Text, &letter.text())),
-        body_html: Set(seal(house, id, Part::Html, &letter.html())),
-        unsubscribe_url: Set(unsubscribe_url.map(|url| seal(house, id, Part::Unsubscribe, &url))),
+        body_text: Set(encrypt_part(ctx, id, Part::Text, &letter.text())),
+        body_html: Set(encrypt_part(ctx, id, Part::Html, &letter.html())),
+        unsubscribe_url: Set(
+            unsubscribe_url.map(|url| encrypt_part(ctx, id, Part::Unsubscribe, &url))
+        ),
         created_at: Set(now),
         attempts: Set(0),
         next_attempt_at: Set(Some(now)),
@@ -141,10 +143,9 @@ impl Part {
     }
 }
 
-fn seal(house: &House, id: MailId, part: Part, text: &str) -> Vec<u8> {
-    house
-        .keyring()
-        .seal(part.purpose(), &id.to_string(), text.as_bytes())
+fn encrypt_part(ctx: &AppContext, id: MailId, part: Part, text: &str) -> Vec<u8> {
+    ctx.master_key()
+        .encrypt(part.purpose(), &id.to_string(), text.as_bytes())
 }
 
 /// What a letter says, read back from its row.
@@ -155,21 +156,21 @@ pub struct Contents {
     pub unsubscribe_url: Option<String>,
 }
 
-/// Opens a letter. Nothing if it was blanked since, or sealed with another key.
-pub fn open(house: &House, mail: &entity::mail::Model) -> Option<Contents> {
-    let open = |part: Part, sealed: &[u8]| {
-        let plain = house
-            .keyring()
-            .open(part.purpose(), &mail.id.to_string(), sealed)?;
+/// Decrypts an email. Nothing if it was erased since, or encrypted with another key.
+pub fn decrypt(ctx: &AppContext, mail: &entity::mail::Model) -> Option<Contents> {
+    let decrypt = |part: Part, sealed: &[u8]| {
+        let plain = ctx
+            .master_key()
+            .decrypt(part.purpose(), &mail.id.to_string(), sealed)?;
         String::from_utf8(plain).ok()
     };
     let unsubscribe_url = match &mail.unsubscribe_url {
-        Some(sealed) => Some(open(Part::Unsubscribe, sealed)?),
+        Some(sealed) => Some(decrypt(Part::Unsubscribe, sealed)?),
         None => None,
     };
     Some(Contents {
-        text: open(Part::Text, &mail.body_text)?,
-        html: open(Part::Html, &mail.body_html)?,
+        text: decrypt(Part::Text, &mail.body_text)?,
+        html: decrypt(Part::Html, &mail.body_html)?,
         unsubscribe_url,
     })
 }

@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use serde::{Deserialize, Serialize};
 
-use crate::call::Compact;
 use crate::domain::{AppError, MailId, Timestamp};
+use crate::rpc::Postcard;
 use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded, view};
 
 #[cfg(feature = "ssr")]
@@ -32,23 +32,23 @@ pub struct LetterView {
 }
 
 /// Anyone who reaches a demo may read its outbox: its mail is not anybody's. Elsewhere the page does not exist.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_outbox() -> Result<Outbox, AppError> {
     use sea_orm::{EntityTrait, QueryOrder, QueryTrait};
-    let house = crate::session::house()?;
-    if !house.site().demo || house.site().sends_mail {
+    let ctx = crate::session::app_context()?;
+    if !ctx.site().demo || ctx.site().sends_mail {
         return Err(AppError::NotFound);
     }
     let query = crate::db::entity::Mail::find()
         .order_by_desc(crate::db::entity::mail::Column::Id)
         .into_query();
     let letters: Vec<crate::db::entity::mail::Model> =
-        crate::db::rows::up_to(LATEST, query, house.db().read()).await?;
+        crate::db::rows::up_to(LATEST, query, ctx.db().read()).await?;
     Ok(Outbox {
         letters: letters
             .into_iter()
             .map(|mail| {
-                let contents = crate::mail::open(&house, &mail);
+                let contents = crate::mail::decrypt(&ctx, &mail);
                 LetterView {
                     id: mail.id,
                     text: contents

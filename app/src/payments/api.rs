@@ -1,26 +1,26 @@
 use leptos::prelude::*;
 
 use super::model::{CardForm, CardView, CheckoutView, ChoiceForm};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
-use {super::model::Choice, super::simulated, crate::session::house};
+use {super::model::Choice, super::simulated, crate::session::app_context};
 
 /// Anyone with the link may pay, as with any provider.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_checkout(checkout: String) -> Result<CheckoutView, AppError> {
-    simulated::view(&house()?, &checkout).await
+    simulated::view(&app_context()?, &checkout).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<Done, AppError> {
     let choice: Choice = form
         .choice
         .parse()
         .map_err(|_| AppError::field("choice", "Choose what becomes of the payment"))?;
-    let back = simulated::choose(&house()?, &form.checkout, choice).await?;
+    let back = simulated::choose(&app_context()?, &form.checkout, choice).await?;
     leptos_axum::redirect(&back);
     Ok(Done::said(match choice {
         Choice::Pay => "Payment made",
@@ -30,19 +30,19 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<Done,
 }
 
 /// Anyone with the link may change the card, as with any provider.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_card(card: String) -> Result<CardView, AppError> {
-    simulated::card(&house()?, &card).await
+    simulated::card(&app_context()?, &card).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn choose_card(#[server(default)] form: CardForm) -> Result<Done, AppError> {
     let works = match form.works.as_str() {
         "yes" => true,
         "no" => false,
         _ => return Err(AppError::field("works", "Choose a card")),
     };
-    let back = simulated::set_card(&house()?, &form.card, works).await?;
+    let back = simulated::set_card(&app_context()?, &form.card, works).await?;
     leptos_axum::redirect(&back);
     Ok(Done::said("Payment method changed"))
 }

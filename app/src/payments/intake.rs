@@ -17,9 +17,9 @@ use super::model::{CURRENCY, PaymentStatus, ReversalKind, ReversalStatus};
 use super::port::{Fate, Reference};
 use super::reversals::{self, Reversal};
 use super::store;
+use crate::context::AppContext;
 use crate::db::entity::{self, payment_event, payment_reversal};
 use crate::domain::{AppError, Money, PaymentId, Secret, Timestamp, days, minutes};
-use crate::house::House;
 
 /// An event that was signed longer ago may be one that somebody kept and sends again.
 const TOLERANCE: Duration = minutes(5);
@@ -287,7 +287,7 @@ impl ReversalStatus {
 }
 
 /// The payment that the provider calls so: as it was told before, or else as the provider says.
-async fn find(house: &House, told: &News, whose: Whose) -> Result<Option<PaymentId>, AppError> {
+async fn find(ctx: &AppContext, told: &News, whose: Whose) -> Result<Option<PaymentId>, AppError> {
     let reference = match whose {
         Whose::Ours(payment) => return Ok(Some(payment)),
         Whose::Theirs(reference) => reference,
@@ -296,18 +296,18 @@ async fn find(house: &House, told: &News, whose: Whose) -> Result<Option<Payment
         let ids = told.iter().map(|one| one.id.as_str());
         let known = entity::PaymentReversal::find()
             .filter(payment_reversal::Column::Id.is_in(ids))
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await?;
         if let Some(known) = known {
             return Ok(Some(known.payment_id));
         }
     }
     if let Some(intent) = &reference.intent
-        && let Some(payment) = store::by_intent(house, intent).await?
+        && let Some(payment) = store::by_intent(ctx, intent).await?
     {
         return Ok(Some(payment));
     }
-    let payment = house.payments().whose(house, &reference).await?;
+    let payment = ctx.payments().whose(ctx, &reference).await?;
     if payment.is_none() {
         tracing::warn!(
             ?reference,
@@ -318,19 +318,19 @@ async fn find(house: &House, told: &News, whose: Whose) -> Result<Option<Payment
 }
 
 /// Takes in an event. What is not signed as it should be is refused; what was told before is well.
-pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), AppError> {
-    let secret = house.payments().signing_secret(house);
+pub async fn take_in(ctx: &AppContext, header: &str, body: &[u8]) -> Result<(), AppError> {
+    let secret = ctx.payments().signing_secret(ctx);
     if !is_signed(&secret, header, body, Timestamp::now()) {
         return Err(AppError::Malformed);
     }
     let event: Event = serde_json::from_slice(body).map_err(|_| AppError::Malformed)?;
     let news = match event.news() {
         // Where the provider is asked and does not answer, the event is told again later.
-        Some((whose, news)) => find(house, &news, whose).await?.zip(Some(news)),
+        Some((whose, news)) => find(ctx, &news, whose).await?.zip(Some(news)),
         None => None,
     };
     let introduction = event.introduction();
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let row = payment_event::ActiveModel {
         id: Set(event.id),
         event_type: Set(event.kind),
@@ -350,7 +350,7 @@ pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), App
             match news {
                 News::Fate(fate) => {
                     let now = Timestamp::now();
-                    store::settle(&mut tx, house.catalog(), payment, fate, now).await?;
+                    store::settle(&mut tx, ctx.catalog(), payment, fate, now).await?;
                 }
                 News::Reversed(told) => {
                     reversals::apply(&mut tx, payment, &told).await?;
@@ -366,8 +366,8 @@ pub async fn take_in(house: &House, header: &str, body: &[u8]) -> Result<(), App
 }
 
 /// Forgets what was told long ago.
-pub async fn sweep(house: &House) -> Result<u64, AppError> {
-    let tx = house.db().begin().await?;
+pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
+    let tx = ctx.db().begin().await?;
     let gone = entity::PaymentEvent::delete_many()
         .filter(payment_event::Column::ReceivedAt.lt(Timestamp::now().before(MEMORY)))
         .exec(&tx)

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::billing::model::Terms;
-use crate::catalog::named;
+use crate::catalog::string_enum;
 use crate::domain::{Money, PaymentId, Timestamp, days, grouped, minutes};
 
 /// ISO 4217, as providers write it.
@@ -16,7 +16,7 @@ pub const FIRST_LOOK: Duration = minutes(1);
 /// A payment of which the provider knows nothing after so long was never begun there.
 pub const UNKNOWN_AFTER: Duration = days(2);
 
-named! {
+string_enum! {
     /// What became of a payment.
     PaymentStatus {
         /// Written down; the provider may know of it or not.
@@ -32,7 +32,7 @@ named! {
     }
 }
 
-named! {
+string_enum! {
     /// How the money of a payment went back.
     ReversalKind {
         Refund = "refund",
@@ -42,7 +42,7 @@ named! {
     }
 }
 
-named! {
+string_enum! {
     /// Where a refund or a dispute stands. It goes on in this order and never back, so that what is told late changes
     /// nothing.
     ReversalStatus {
@@ -55,7 +55,7 @@ named! {
     }
 }
 
-named! {
+string_enum! {
     /// What the simulated provider knows of a payment.
     CheckoutStatus {
         Open = "open",
@@ -66,7 +66,7 @@ named! {
     }
 }
 
-named! {
+string_enum! {
     /// What one can do on the simulated provider's page.
     Choice {
         Pay = "pay",

@@ -1,4 +1,4 @@
-//! The port: what the house asks of whoever collects the money.
+//! The port: what Wheelhouse asks of whoever collects the money.
 
 use std::fmt::Debug;
 
@@ -6,9 +6,9 @@ use sea_orm::prelude::async_trait::async_trait;
 
 use super::model::PaymentStatus;
 use super::reversals::Reversal;
+use crate::context::AppContext;
 use crate::db::entity::payment;
 use crate::domain::{AppError, Money, PaymentId, Secret, WorkspaceId};
-use crate::house::House;
 
 /// What is to be paid.
 #[derive(Clone, Debug)]
@@ -70,27 +70,30 @@ pub struct Reference {
 #[async_trait]
 pub trait Provider: Debug + Send + Sync {
     /// A page on which the buyer pays.
-    async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError>;
+    async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError>;
 
     /// Charges the card that was kept, without asking. Where there is none, that is declined.
-    async fn charge(&self, house: &House, order: &Order) -> Result<Fate, AppError>;
+    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<Fate, AppError>;
 
     /// A page on which the kept card is managed. Whoever leaves it comes back to `return_path`.
     async fn manage(
         &self,
-        house: &House,
+        ctx: &AppContext,
         workspace: WorkspaceId,
         return_path: &str,
     ) -> Result<String, AppError>;
 
     /// What became of a payment, as the provider's books say; nothing where they know of none.
-    async fn look(&self, house: &House, payment: &payment::Model)
-    -> Result<Option<Fate>, AppError>;
+    async fn look(
+        &self,
+        ctx: &AppContext,
+        payment: &payment::Model,
+    ) -> Result<Option<Fate>, AppError>;
 
     /// Pays back a part of what was paid, or all of it. Asked again with the same `once`, nothing more is paid back.
     async fn refund(
         &self,
-        house: &House,
+        ctx: &AppContext,
         payment: &payment::Model,
         amount: Money,
         once: &str,
@@ -99,14 +102,14 @@ pub trait Provider: Debug + Send + Sync {
     /// Which payment it calls so; nothing where that is none of ours.
     async fn whose(
         &self,
-        _house: &House,
+        _house: &AppContext,
         _reference: &Reference,
     ) -> Result<Option<PaymentId>, AppError> {
         Ok(None)
     }
 
     /// What its events are signed with.
-    fn signing_secret(&self, house: &House) -> Secret;
+    fn signing_secret(&self, ctx: &AppContext) -> Secret;
 
     /// Scheme and host of its pages, where they are not ours: forms may lead there.
     fn origins(&self) -> &[String] {
@@ -114,7 +117,7 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Forgets the cards of workspaces that are gone.
-    async fn forget_gone(&self, _house: &House) -> Result<(), AppError> {
+    async fn forget_gone(&self, _house: &AppContext) -> Result<(), AppError> {
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use crate::db::entity::{
 };
 use crate::domain::{AppError, Money, PaymentId, Timestamp};
 use crate::events::{self, NewEvent, Origin};
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::settings::credits;
 
 /// What a provider tells of a refund or a dispute.
@@ -77,7 +77,10 @@ pub async fn apply(tx: &mut Tx, id: PaymentId, told: &[Reversal]) -> Result<Mone
         // What it is to give is taken back when it is given.
         0
     };
-    tx.hint(Hint::workspace(payment.workspace_id, Topic::Billing));
+    tx.invalidate(Invalidation::workspace(
+        payment.workspace_id,
+        Topic::Billing,
+    ));
     if disputed > payment.disputed && matches!(purpose(&payment)?, Purpose::TopUp { .. }) {
         credits::top_up::pause(tx, payment.workspace_id).await?;
     }
@@ -172,7 +175,7 @@ pub async fn take_back(
             let Some((had, has)) = took else {
                 return Ok(0);
             };
-            tx.hint(Hint::workspace(workspace, Topic::Credits));
+            tx.invalidate(Invalidation::workspace(workspace, Topic::Credits));
             let missing = |reversed, taken| missing(payment.amount, bought, reversed, taken);
             (has - had, missing(after, has) - missing(before, had))
         }

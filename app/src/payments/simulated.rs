@@ -17,11 +17,11 @@ use super::model::{
 };
 use super::port::{Checkout, Fate, Order, Provider, Refunded};
 use super::reversals::Reversal;
+use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{self, payment, simulated_card, simulated_checkout, simulated_event};
 use crate::domain::{AppError, Money, Secret, Timestamp, WorkspaceId, days};
-use crate::house::House;
-use crate::keyring::Token;
+use crate::master_key::Token;
 
 /// How long the bank takes to confirm.
 const CONFIRMS_AFTER: Duration = Duration::from_secs(5);
@@ -35,8 +35,8 @@ pub struct Simulated;
 
 #[async_trait]
 impl Provider for Simulated {
-    async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError> {
-        let tx = house.db().begin().await?;
+    async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError> {
+        let tx = ctx.db().begin().await?;
         let checkout = open(&tx, order).await?;
         tx.commit().await?;
         Ok(Checkout {
@@ -45,8 +45,8 @@ impl Provider for Simulated {
         })
     }
 
-    async fn charge(&self, house: &House, order: &Order) -> Result<Fate, AppError> {
-        let mut tx = house.db().begin().await?;
+    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<Fate, AppError> {
+        let mut tx = ctx.db().begin().await?;
         let mut checkout = open(&tx, order).await?;
         if checkout.status == CheckoutStatus::Open {
             let card = entity::SimulatedCard::find_by_id(order.workspace.to_string());
@@ -65,12 +65,12 @@ impl Provider for Simulated {
 
     async fn manage(
         &self,
-        house: &House,
+        ctx: &AppContext,
         workspace: WorkspaceId,
         return_path: &str,
     ) -> Result<String, AppError> {
         use simulated_card::Column;
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         let find = || entity::SimulatedCard::find_by_id(workspace.to_string());
         let token = if let Some(card) = find().lock_exclusive().one(&tx).await? {
             entity::SimulatedCard::update_many()
@@ -88,25 +88,25 @@ impl Provider for Simulated {
 
     async fn look(
         &self,
-        house: &House,
+        ctx: &AppContext,
         payment: &payment::Model,
     ) -> Result<Option<Fate>, AppError> {
         let checkout = entity::SimulatedCheckout::find()
             .filter(simulated_checkout::Column::Reference.eq(payment.id.to_string()))
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await?;
         Ok(checkout.as_ref().map(fate))
     }
 
     async fn refund(
         &self,
-        house: &House,
+        ctx: &AppContext,
         payment: &payment::Model,
         amount: Money,
         _once: &str,
     ) -> Result<Refunded, AppError> {
         use simulated_checkout::Column;
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         let checkout = entity::SimulatedCheckout::find()
             .filter(Column::Reference.eq(payment.id.to_string()))
             .filter(Column::Status.eq(CheckoutStatus::Paid))
@@ -148,8 +148,8 @@ impl Provider for Simulated {
         })
     }
 
-    fn signing_secret(&self, house: &House) -> Secret {
-        Secret::from(house.keyring().tag("simulated payments", b"events"))
+    fn signing_secret(&self, ctx: &AppContext) -> Secret {
+        Secret::from(ctx.master_key().mac("simulated payments", b"events"))
     }
 }
 
@@ -228,10 +228,10 @@ async fn keep_card(
 }
 
 /// The page of a kept card.
-pub async fn card(house: &House, token: &str) -> Result<CardView, AppError> {
+pub async fn card(ctx: &AppContext, token: &str) -> Result<CardView, AppError> {
     let card = entity::SimulatedCard::find()
         .filter(simulated_card::Column::Token.eq(token))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
     Ok(CardView {
@@ -242,9 +242,9 @@ pub async fn card(house: &House, token: &str) -> Result<CardView, AppError> {
 }
 
 /// Puts another card in its place, one that works or one that is declined. Answers where its owner came from.
-pub async fn set_card(house: &House, token: &str, works: bool) -> Result<String, AppError> {
-    let card = card(house, token).await?;
-    let tx = house.db().begin().await?;
+pub async fn set_card(ctx: &AppContext, token: &str, works: bool) -> Result<String, AppError> {
+    let card = card(ctx, token).await?;
+    let tx = ctx.db().begin().await?;
     entity::SimulatedCard::update_many()
         .col_expr(simulated_card::Column::Works, Expr::value(Some(works)))
         .filter(simulated_card::Column::Token.eq(token))
@@ -255,9 +255,9 @@ pub async fn set_card(house: &House, token: &str, works: bool) -> Result<String,
 }
 
 /// The page on which a payment is made.
-pub async fn view(house: &House, id: &str) -> Result<CheckoutView, AppError> {
+pub async fn view(ctx: &AppContext, id: &str) -> Result<CheckoutView, AppError> {
     let checkout = entity::SimulatedCheckout::find_by_id(id)
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
     Ok(CheckoutView {
@@ -270,19 +270,19 @@ pub async fn view(house: &House, id: &str) -> Result<CheckoutView, AppError> {
 }
 
 /// What was pressed on the page. Answers where the buyer came from.
-pub async fn choose(house: &House, id: &str, choice: Choice) -> Result<String, AppError> {
-    let back = decide(house, id, choice).await?;
+pub async fn choose(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
+    let back = decide(ctx, id, choice).await?;
     // Told by the worker too, should this fail or never be reached.
-    if let Err(error) = tell(house, Timestamp::now()).await {
+    if let Err(error) = tell(ctx, Timestamp::now()).await {
         tracing::warn!(%error, "what was paid could not be told at once");
     }
     Ok(back)
 }
 
 /// Writes into the provider's books what was pressed. Answers where the buyer came from.
-pub async fn decide(house: &House, id: &str, choice: Choice) -> Result<String, AppError> {
+pub async fn decide(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
     let now = Timestamp::now();
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let checkout = entity::SimulatedCheckout::find_by_id(id)
         .lock_exclusive()
         .one(&tx)
@@ -371,16 +371,16 @@ async fn to_be_told(
 }
 
 /// Lets the bank confirm what is due, and what nobody paid in time expire. Answers how many.
-pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
+pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_checkout::Column;
     let due = entity::SimulatedCheckout::find()
         .filter(Column::DueAt.lte(now))
         .order_by_asc(Column::DueAt)
         .limit(A_ROUND)
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     for found in &due {
-        let mut tx = house.db().begin().await?;
+        let mut tx = ctx.db().begin().await?;
         let checkout = entity::SimulatedCheckout::find_by_id(&found.id)
             .lock_exclusive()
             .one(&tx)
@@ -400,20 +400,20 @@ pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
 }
 
 /// Tells what has not been told yet, oldest first. Answers how much.
-pub async fn tell(house: &House, now: Timestamp) -> Result<usize, AppError> {
+pub async fn tell(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_event::Column;
     let untold = entity::SimulatedEvent::find()
         .filter(Column::ToldAt.is_null())
         .order_by_asc(Column::CreatedAt)
         .limit(A_ROUND)
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
-    let secret = Simulated.signing_secret(house);
+    let secret = Simulated.signing_secret(ctx);
     for event in &untold {
         let second = Timestamp::now().millis() / 1000;
         let header = intake::sign(&secret, second, event.body.as_bytes());
-        intake::take_in(house, &header, event.body.as_bytes()).await?;
-        let tx = house.db().begin().await?;
+        intake::take_in(ctx, &header, event.body.as_bytes()).await?;
+        let tx = ctx.db().begin().await?;
         entity::SimulatedEvent::update_many()
             .col_expr(Column::ToldAt, Expr::value(Some(now)))
             .filter(Column::Id.eq(&event.id))
@@ -425,8 +425,8 @@ pub async fn tell(house: &House, now: Timestamp) -> Result<usize, AppError> {
 }
 
 /// Forgets what was told long ago.
-pub async fn sweep(house: &House) -> Result<u64, AppError> {
-    let tx = house.db().begin().await?;
+pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
+    let tx = ctx.db().begin().await?;
     let gone = entity::SimulatedEvent::delete_many()
         .filter(simulated_event::Column::ToldAt.lt(Timestamp::now().before(MEMORY)))
         .exec(&tx)

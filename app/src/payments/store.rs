@@ -16,13 +16,13 @@ use super::port::{Fate, Order, Refunded};
 use super::reversals::{self, Reversal};
 use crate::billing::{engine, invoices};
 use crate::catalog::{Catalog, EventType};
+use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{self, payment, payment_reversal};
 use crate::domain::{AppError, Money, PaymentId, Permission, Timestamp, UserId, WorkspaceId};
+use crate::error_report::internal;
 use crate::events::{self, NewEvent, Origin};
-use crate::failure::internal;
-use crate::house::House;
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, Sensitive};
 use crate::settings::credits;
 
@@ -58,19 +58,19 @@ impl<'a> NewPayment<'a> {
 /// Writes down what is to be paid, and asks the provider for a page to pay it on. Answers where that is. Whether it is
 /// paid or not, the buyer comes back to `page` with the payment's id as `?payment=`.
 pub async fn begin(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     purpose: &Purpose,
     amount: Money,
     page: &str,
 ) -> Result<String, AppError> {
-    let order = prepare(house, actor, purpose, amount, page).await?;
-    ask(house, &order).await
+    let order = prepare(ctx, actor, purpose, amount, page).await?;
+    ask(ctx, &order).await
 }
 
 /// Writes down what is to be paid on a page of the provider.
 pub async fn prepare(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     purpose: &Purpose,
     amount: Money,
@@ -78,7 +78,7 @@ pub async fn prepare(
 ) -> Result<Order, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let new = NewPayment::by(actor, purpose, amount);
     let payment = write_down(&tx, &new).await?;
     tx.commit().await?;
@@ -131,21 +131,21 @@ pub async fn write_down(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppE
 
 /// Charges the kept card for what was written down. Answers what became of it.
 pub async fn charge(
-    house: &House,
+    ctx: &AppContext,
     order: &Order,
     now: Timestamp,
 ) -> Result<PaymentStatus, AppError> {
-    let fate = house.payments().charge(house, order).await?;
-    let mut tx = house.db().begin().await?;
-    settle(&mut tx, house.catalog(), order.payment, fate, now).await?;
+    let fate = ctx.payments().charge(ctx, order).await?;
+    let mut tx = ctx.db().begin().await?;
+    settle(&mut tx, ctx.catalog(), order.payment, fate, now).await?;
     tx.commit().await?;
     Ok(fate.status)
 }
 
 /// Asks the provider for a page to pay on. Answers where that is.
-pub async fn ask(house: &House, order: &Order) -> Result<String, AppError> {
-    let checkout = house.payments().checkout(house, order).await?;
-    let mut tx = house.db().begin().await?;
+pub async fn ask(ctx: &AppContext, order: &Order) -> Result<String, AppError> {
+    let checkout = ctx.payments().checkout(ctx, order).await?;
+    let mut tx = ctx.db().begin().await?;
     entity::Payment::update_many()
         .col_expr(payment::Column::CheckoutId, Expr::value(checkout.id))
         .filter(payment::Column::Id.eq(order.payment))
@@ -154,7 +154,7 @@ pub async fn ask(house: &House, order: &Order) -> Result<String, AppError> {
     let open = PaymentStatus::Open.into();
     settle(
         &mut tx,
-        house.catalog(),
+        ctx.catalog(),
         order.payment,
         open,
         Timestamp::now(),
@@ -215,7 +215,7 @@ pub async fn settle(
     }
     change.exec(tx).await?;
     let purpose = purpose(&payment)?;
-    tx.hint(Hint::workspace(
+    tx.invalidate(Invalidation::workspace(
         payment.workspace_id,
         match purpose {
             Purpose::Credits { .. } | Purpose::TopUp { .. } => Topic::Credits,
@@ -280,14 +280,14 @@ async fn give(
 
 /// Pays back a part of a payment, or what is left of it. For the operator alone. Answers how much that was.
 pub async fn refund(
-    house: &House,
+    ctx: &AppContext,
     id: PaymentId,
     amount: Option<Money>,
 ) -> Result<Money, AppError> {
     use payment_reversal::Column as Reversed;
     let payment = entity::Payment::find_by_id(id)
         .filter(payment::Column::Status.eq(PaymentStatus::Paid))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
     let left = payment.amount - payment.reversed();
@@ -301,17 +301,14 @@ pub async fn refund(
         .filter(Reversed::PaymentId.eq(id))
         .filter(Reversed::Kind.eq(ReversalKind::Refund))
         .filter(Reversed::Status.eq(ReversalStatus::Undone))
-        .count(house.db().read())
+        .count(ctx.db().read())
         .await?;
     // Asked by somebody who does not know of an earlier one, it is that one; but not one that failed.
     let mut once = format!("refund-{id}-{}", payment.refunded.cents());
     if failed > 0 {
         once = format!("{once}-{failed}");
     }
-    let Refunded { refund, total } = house
-        .payments()
-        .refund(house, &payment, amount, &once)
-        .await?;
+    let Refunded { refund, total } = ctx.payments().refund(ctx, &payment, amount, &once).await?;
     let went = refund.status == ReversalStatus::Standing;
     let mut told = vec![refund];
     if went {
@@ -324,7 +321,7 @@ pub async fn refund(
             ..told[0].clone()
         });
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let refunded = reversals::apply(&mut tx, id, &told).await?;
     tx.commit().await?;
     if !went {
@@ -336,11 +333,11 @@ pub async fn refund(
 }
 
 /// What a workspace's account stands at, since this payment: below nothing, it is owed.
-pub async fn balance_of(house: &House, id: PaymentId) -> Result<Money, AppError> {
-    let payment = entity::Payment::find_by_id(id).one(house.db().read());
+pub async fn balance_of(ctx: &AppContext, id: PaymentId) -> Result<Money, AppError> {
+    let payment = entity::Payment::find_by_id(id).one(ctx.db().read());
     let payment = payment.await?.ok_or(AppError::NotFound)?;
     let row = entity::Subscription::find_by_id(payment.workspace_id);
-    let row = row.one(house.db().read()).await?;
+    let row = row.one(ctx.db().read()).await?;
     Ok(row.map_or_else(Money::default, |row| row.balance))
 }
 
@@ -357,10 +354,10 @@ pub async fn remember_intent(tx: &Tx, id: PaymentId, intent: &str) -> Result<(),
 }
 
 /// The payment that the provider calls so.
-pub async fn by_intent(house: &House, intent: &str) -> Result<Option<PaymentId>, AppError> {
+pub async fn by_intent(ctx: &AppContext, intent: &str) -> Result<Option<PaymentId>, AppError> {
     let payment = entity::Payment::find()
         .filter(payment::Column::IntentId.eq(intent))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     Ok(payment.map(|payment| payment.id))
 }
@@ -400,26 +397,30 @@ pub fn purpose(payment: &payment::Model) -> Result<Purpose, AppError> {
 
 /// Asks the provider about payments of which nothing was heard: an event may have been lost, or this program stopped
 /// before it was applied. Answers about how many.
-pub async fn look_again(house: &House, now: Timestamp) -> Result<usize, AppError> {
+pub async fn look_again(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use payment::Column;
     let waiting = entity::Payment::find()
         .filter(Column::LookAt.lte(now))
         .order_by_asc(Column::LookAt)
         .limit(A_ROUND)
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     for payment in &waiting {
-        look_at(house, payment, now).await?;
+        look_at(ctx, payment, now).await?;
     }
     Ok(waiting.len())
 }
 
 /// Asks the provider about one payment, and applies what it says.
-async fn look_at(house: &House, payment: &payment::Model, now: Timestamp) -> Result<(), AppError> {
+async fn look_at(
+    ctx: &AppContext,
+    payment: &payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
     use payment::Column;
     let age = now.since(payment.created_at);
-    let found = match house.payments().look(house, payment).await {
-        Ok(None) => unknown(house, payment, age).await,
+    let found = match ctx.payments().look(ctx, payment).await {
+        Ok(None) => unknown(ctx, payment, age).await,
         found => found,
     };
     // One that fails does not hold up the others.
@@ -427,7 +428,7 @@ async fn look_at(house: &House, payment: &payment::Model, now: Timestamp) -> Res
         tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
         None
     });
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     // The older it is, the less often.
     let next = now.after(FIRST_LOOK.max(age / 2));
     entity::Payment::update_many()
@@ -437,7 +438,7 @@ async fn look_at(house: &House, payment: &payment::Model, now: Timestamp) -> Res
         .exec(&tx)
         .await?;
     if let Some(fate) = fate {
-        settle(&mut tx, house.catalog(), payment.id, fate, now).await?;
+        settle(&mut tx, ctx.catalog(), payment.id, fate, now).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -446,13 +447,13 @@ async fn look_at(house: &House, payment: &payment::Model, now: Timestamp) -> Res
 /// Somebody came back from the provider's page before it was told what happened there: it is asked. So that nobody who
 /// reloads a page keeps the provider busy, it is asked again only after a while.
 async fn ask_for_who_waits(
-    house: &House,
+    ctx: &AppContext,
     payment: &payment::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
     use payment::Column;
     let next = now.after(NOT_SOONER);
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let claimed = entity::Payment::update_many()
         .col_expr(Column::LookAt, Expr::value(Some(next)))
         .filter(Column::Id.eq(payment.id))
@@ -462,7 +463,7 @@ async fn ask_for_who_waits(
     tx.commit().await?;
     if claimed.rows_affected == 1 {
         // The page does not wait longer than one likes to wait for a page.
-        let _ = tokio::time::timeout(PATIENCE, look_at(house, payment, now)).await;
+        let _ = tokio::time::timeout(PATIENCE, look_at(ctx, payment, now)).await;
     }
     Ok(())
 }
@@ -471,16 +472,16 @@ async fn ask_for_who_waits(
 /// paid the month by hand or turned the top-up off meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
 /// its way there.
 async fn unknown(
-    house: &House,
+    ctx: &AppContext,
     payment: &payment::Model,
     age: Duration,
 ) -> Result<Option<Fate>, AppError> {
     let purpose = purpose(payment)?;
     match purpose {
-        Purpose::Renewal { .. } if !engine::waits_for(house, payment).await? => {
+        Purpose::Renewal { .. } if !engine::waits_for(ctx, payment).await? => {
             Ok(Some(PaymentStatus::Expired.into()))
         }
-        Purpose::TopUp { .. } if !credits::top_up::waits_for(house, payment).await? => {
+        Purpose::TopUp { .. } if !credits::top_up::waits_for(ctx, payment).await? => {
             Ok(Some(PaymentStatus::Expired.into()))
         }
         Purpose::Renewal { .. } | Purpose::TopUp { .. } => {
@@ -492,7 +493,7 @@ async fn unknown(
                 look_at: payment.created_at,
             };
             let order = new.order(payment.id);
-            house.payments().charge(house, &order).await.map(Some)
+            ctx.payments().charge(ctx, &order).await.map(Some)
         }
         Purpose::Change { .. } => Ok(Some(PaymentStatus::Expired.into())),
         Purpose::Credits { .. } | Purpose::Subscribe { .. } => {
@@ -503,7 +504,7 @@ async fn unknown(
 
 /// A payment of this workspace, as the page shows it to which one comes back.
 pub async fn view(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     id: PaymentId,
 ) -> Result<Option<PaymentView>, AppError> {
@@ -511,14 +512,14 @@ pub async fn view(
     let find = || {
         entity::Payment::find_by_id(id)
             .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
-            .one(house.db().read())
+            .one(ctx.db().read())
     };
     let mut payment = find().await?;
     if let Some(under_way) = payment
         .as_ref()
         .filter(|payment| payment.checkout_id.is_some() && payment.look_at.is_some())
     {
-        ask_for_who_waits(house, under_way, Timestamp::now()).await?;
+        ask_for_who_waits(ctx, under_way, Timestamp::now()).await?;
         payment = find().await?;
     }
     payment

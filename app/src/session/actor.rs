@@ -10,12 +10,12 @@ use sea_orm::{
 use super::model::Place;
 use super::reauth::Presented;
 
+use crate::context::AppContext;
 use crate::db::entity;
 use crate::domain::{
     AppError, Email, MembershipId, Permission, Role, SessionId, Slug, Timestamp, UserId,
     WorkspaceId, days, minutes,
 };
-use crate::house::House;
 use crate::settings::workspace::model::SLUG_HOLD;
 
 /// A session unused for this long has ended.
@@ -27,7 +27,7 @@ pub const FRESH: std::time::Duration = minutes(15);
 
 /// Someone who is signed in.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct SignedInUser {
     row: PersonRow,
     /// What confirming an email address means here.
     site: ConfirmationRules,
@@ -52,19 +52,19 @@ struct PersonRow {
     last_seen_at: Timestamp,
 }
 
-impl Person {
+impl SignedInUser {
     /// Whose session the token of this request is, if it is one and has not ended.
     pub(super) async fn from_presented(
-        house: &House,
+        ctx: &AppContext,
         presented: &Presented,
     ) -> Result<Option<Self>, AppError> {
         let row = session_of(presented.token_hash()).into_model::<PersonRow>();
-        let row = row.one(house.db().read()).await?;
-        Ok(row.map(|row| Self::new(house, presented, row)))
+        let row = row.one(ctx.db().read()).await?;
+        Ok(row.map(|row| Self::new(ctx, presented, row)))
     }
 
-    fn new(house: &House, presented: &Presented, row: PersonRow) -> Self {
-        let site = house.site();
+    fn new(ctx: &AppContext, presented: &Presented, row: PersonRow) -> Self {
+        let site = ctx.site();
         let rules = ConfirmationRules {
             counts: site.counts_as_confirmed(row.email_confirmed_at),
             can_be_asked: site.email_arrives() && row.email_confirmed_at.is_none(),
@@ -171,7 +171,7 @@ fn session_of(token_hash: Vec<u8>) -> Select<entity::Session> {
 /// Someone who is signed in, with their place in every workspace, as one question finds them.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    person: Person,
+    person: SignedInUser,
     /// The one used last first.
     memberships: Vec<MembershipRow>,
 }
@@ -182,7 +182,7 @@ const HERE: &str = "here_";
 impl Standing {
     /// Whose session the token of this request is, if it is one and has not ended, and where they are.
     pub(super) async fn from_presented(
-        house: &House,
+        ctx: &AppContext,
         presented: &Presented,
     ) -> Result<Option<Self>, AppError> {
         use entity::{membership, session, subscription, workspace};
@@ -209,7 +209,7 @@ impl Standing {
             .column_as(workspace::Column::Id, "here_workspace")
             .column_as(workspace::Column::Name, "here_name")
             .column_as(workspace::Column::Slug, "here_slug");
-        let rows = house.db().read().query_all(&query.into_query()).await?;
+        let rows = ctx.db().read().query_all(&query.into_query()).await?;
         let Some(first) = rows.first() else {
             return Ok(None);
         };
@@ -219,12 +219,12 @@ impl Standing {
             .filter_map(|row| Option::<MembershipRow>::from_query_result(row, HERE).transpose())
             .collect::<Result<_, _>>()?;
         Ok(Some(Self {
-            person: Person::new(house, presented, row),
+            person: SignedInUser::new(ctx, presented, row),
             memberships,
         }))
     }
 
-    pub fn person(&self) -> &Person {
+    pub fn person(&self) -> &SignedInUser {
         &self.person
     }
 
@@ -253,7 +253,7 @@ impl Standing {
 /// Someone who is signed in and a member of a workspace.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    person: Person,
+    person: SignedInUser,
     row: MembershipRow,
 }
 
@@ -281,7 +281,7 @@ impl Actor {
     /// go not too long ago. A workspace of others does not exist for them.
     pub(super) async fn find(
         db: &impl ConnectionTrait,
-        person: &Person,
+        person: &SignedInUser,
         reference: &str,
     ) -> Result<Self, AppError> {
         use entity::{membership, slug_claim, subscription, workspace};
@@ -335,7 +335,7 @@ impl Actor {
         })
     }
 
-    pub fn person(&self) -> &Person {
+    pub fn person(&self) -> &SignedInUser {
         &self.person
     }
 
@@ -371,7 +371,7 @@ impl Actor {
 
     /// The first line of every store function. Where the workspace is frozen, what changes it is refused.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
-        self.require_sight(permission)?;
+        self.require_read(permission)?;
         if permission.is_lost_when_frozen() && self.is_frozen() {
             return Err(AppError::Frozen);
         }
@@ -379,7 +379,7 @@ impl Actor {
     }
 
     /// The first line of a store function that only looks, at what may be seen by those who may change it.
-    pub fn require_sight(&self, permission: Permission) -> Result<(), AppError> {
+    pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())
         } else {

@@ -6,19 +6,19 @@ use super::model::{
     AcceptForm, ConfirmPasswordForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm,
     SignUpForm, Surroundings, TokenForm,
 };
-use crate::call::Compact;
 use crate::domain::{AppError, Secret};
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use super::{caller, store};
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let before = caller.visitor().await?;
     let begun = store::sign_up(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         form.parse().map_err(AppError::Invalid)?,
     )
@@ -29,11 +29,11 @@ pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppErr
     Ok(Done::said("Welcome to Wheelhouse"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let before = caller.visitor().await?;
-    let begun = store::sign_in(caller.house(), caller.info(), &form.email, &form.password).await?;
+    let begun = store::sign_in(caller.ctx(), caller.info(), &form.email, &form.password).await?;
     end_presented(&caller, before).await?;
     set_session_cookie(&caller, &begun.cookie);
     let path = if form.next.is_empty() {
@@ -45,34 +45,34 @@ pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppErr
     Ok(Done::said("You are signed in"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn sign_out(next: Option<String>) -> Result<Done, AppError> {
     let caller = caller()?;
     if let Some(person) = caller.visitor().await? {
-        store::sign_out(caller.house(), &person).await?;
+        store::sign_out(caller.ctx(), &person).await?;
     }
     clear_session_cookie(&caller);
     leptos_axum::redirect(next.as_deref().map_or("/login", super::model::own_path));
     Ok(Done::said("You are signed out"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn request_password_reset(#[server(default)] form: ForgotForm) -> Result<Done, AppError> {
     let caller = caller()?;
-    store::request_reset(caller.house(), caller.info(), &form.email).await?;
+    store::request_reset(caller.ctx(), caller.info(), &form.email).await?;
     Ok(Done::said(
         "If there is an account with this address, a mail with a link is on its way",
     ))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, AppError> {
     let caller = caller()?;
     if form.password != form.confirm {
         return Err(AppError::field("confirm", "The two passwords differ"));
     }
     let before = caller.visitor().await?;
-    store::reset_password(caller.house(), caller.info(), &form.token, &form.password).await?;
+    store::reset_password(caller.ctx(), caller.info(), &form.token, &form.password).await?;
     end_presented(&caller, before).await?;
     clear_session_cookie(&caller);
     leptos_axum::redirect("/login");
@@ -80,80 +80,74 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, 
 }
 
 /// Whether a reset link still works, for its page.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
     let caller = caller()?;
-    caller.house().limits().token(caller.info().address)?;
+    caller.ctx().limits().token(caller.info().address)?;
     Ok(
-        super::links::peek(caller.house(), super::links::Purpose::ResetPassword, &token)
+        super::links::peek(caller.ctx(), super::links::Purpose::ResetPassword, &token)
             .await?
             .is_some(),
     )
 }
 
 /// What a link to `/confirm-email/…` is about.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
     let caller = caller()?;
-    caller.house().limits().token(caller.info().address)?;
-    if super::links::peek(caller.house(), super::links::Purpose::ConfirmEmail, &token)
+    caller.ctx().limits().token(caller.info().address)?;
+    if super::links::peek(caller.ctx(), super::links::Purpose::ConfirmEmail, &token)
         .await?
         .is_some()
     {
         return Ok(LinkKind::ConfirmAddress);
     }
-    crate::settings::account::store::link_kind(caller.house(), &token).await
+    crate::settings::account::store::link_kind(caller.ctx(), &token).await
 }
 
 /// Confirms an address, confirms a changed one, or takes a change back, whichever the link is for.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, AppError> {
     let caller = caller()?;
-    caller.house().limits().token(caller.info().address)?;
-    let message = if store::confirm_address(caller.house(), &form.token).await? {
+    caller.ctx().limits().token(caller.info().address)?;
+    let message = if store::confirm_address(caller.ctx(), &form.token).await? {
         // Their session may do more than before.
         if let Some(person) = caller.visitor().await? {
-            store::renew(caller.house(), &person).await?;
+            store::renew(caller.ctx(), &person).await?;
         }
         "Your email address is confirmed"
     } else {
-        crate::settings::account::store::follow_link(caller.house(), &form.token).await?
+        crate::settings::account::store::follow_link(caller.ctx(), &form.token).await?
     };
     leptos_axum::redirect("/");
     Ok(Done::said(message))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn resend_confirmation() -> Result<Done, AppError> {
     let caller = caller()?;
-    store::resend_confirmation(caller.house(), caller.info(), &caller.person().await?).await?;
+    store::resend_confirmation(caller.ctx(), caller.info(), &caller.person().await?).await?;
     Ok(Done::said("A new mail with a link is on its way"))
 }
 
 /// Makes a session fresh, for what cannot ask for the password itself: a file to download, a link to copy.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn confirm_password(
     #[server(default)] form: ConfirmPasswordForm,
 ) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
-    store::confirm_identity(
-        caller.house(),
-        caller.info(),
-        &person,
-        &form.current_password,
-    )
-    .await?;
+    store::confirm_identity(caller.ctx(), caller.info(), &person, &form.current_password).await?;
     leptos_axum::redirect(super::model::own_path(&form.next));
     Ok(Done::said("Password confirmed"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
     store::view_invitation(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         visitor.as_ref(),
         token.expose(),
@@ -161,7 +155,7 @@ pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> 
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
@@ -172,17 +166,13 @@ pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Do
             password: &form.password,
         },
     };
-    let (path, cookie) = store::accept_invitation(
-        caller.house(),
-        caller.info(),
-        accepting,
-        form.token.expose(),
-    )
-    .await?;
+    let (path, cookie) =
+        store::accept_invitation(caller.ctx(), caller.info(), accepting, form.token.expose())
+            .await?;
     match (cookie, &visitor) {
         (Some(cookie), _) => set_session_cookie(&caller, &cookie),
         // Their session may do more than before.
-        (None, Some(person)) => store::renew(caller.house(), person).await?,
+        (None, Some(person)) => store::renew(caller.ctx(), person).await?,
         (None, None) => {}
     }
     leptos_axum::redirect(&path);
@@ -190,7 +180,7 @@ pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Do
 }
 
 /// Who is here, where, and what is waiting: everything that stands around a workspace's pages.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
@@ -208,18 +198,18 @@ pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppErr
             role: actor.role(),
         },
         places: caller.places().await?,
-        unread: crate::inbox::store::unread(caller.house(), &actor).await?,
+        unread: crate::inbox::store::unread(caller.ctx(), &actor).await?,
         frozen: actor.is_frozen(),
-        demo: caller.house().site().demo,
+        demo: caller.ctx().site().demo,
     })
 }
 
 /// Where `/` leads: the workspace used last, the page that makes one, or the sign-in page.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_first_path() -> Result<String, AppError> {
     let caller = caller()?;
     match caller.visitor().await? {
-        Some(person) => store::first_path(caller.house(), person.id()).await,
+        Some(person) => store::first_path(caller.ctx(), person.id()).await,
         None => Ok("/login".to_owned()),
     }
 }
@@ -236,13 +226,13 @@ pub fn cookie_name(https: bool) -> &'static str {
 
 #[cfg(feature = "ssr")]
 fn set_session_cookie(caller: &super::Caller, value: &Secret) {
-    let https = caller.house().site().is_https();
+    let https = caller.ctx().site().is_https();
     write_cookie(&new_session_cookie(https, value));
 }
 
 #[cfg(feature = "ssr")]
 fn clear_session_cookie(caller: &super::Caller) {
-    let https = caller.house().site().is_https();
+    let https = caller.ctx().site().is_https();
     write_cookie(&session_cookie(https, "", "; Max-Age=0"));
 }
 
@@ -250,10 +240,10 @@ fn clear_session_cookie(caller: &super::Caller) {
 #[cfg(feature = "ssr")]
 async fn end_presented(
     caller: &super::Caller,
-    before: Option<super::Person>,
+    before: Option<super::SignedInUser>,
 ) -> Result<(), AppError> {
     match before {
-        Some(person) => store::sign_out(caller.house(), &person).await,
+        Some(person) => store::sign_out(caller.ctx(), &person).await,
         None => Ok(()),
     }
 }

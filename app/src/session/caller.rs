@@ -10,10 +10,10 @@ use tokio::sync::{Mutex, OnceCell};
 use super::actor::Standing;
 use super::model::Place;
 use super::reauth::Presented;
-use super::{Actor, Person, reauth};
+use super::{Actor, SignedInUser, reauth};
+use crate::context::AppContext;
 use crate::domain::{AppError, Secret};
-use crate::house::House;
-use crate::keyring::hash_token;
+use crate::master_key::hash_token;
 
 /// What a request says of where it comes from. The address is the peer's, or what a trusted proxy says it is.
 #[derive(Clone, Debug)]
@@ -29,13 +29,13 @@ pub struct Caller(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    house: House,
+    ctx: AppContext,
     info: RequestInfo,
     /// The session cookie that the request came with, and what became of it.
     presented: Option<Presented>,
     /// The current password, if the request gives it.
     password: OnceLock<Secret>,
-    person: OnceCell<Option<Person>>,
+    person: OnceCell<Option<SignedInUser>>,
     /// The same person with their memberships, once a workspace was asked for.
     standing: OnceCell<Option<Standing>>,
     actors: Mutex<HashMap<String, Actor>>,
@@ -43,9 +43,9 @@ struct Inner {
 
 impl Caller {
     /// `cookie`: the value of the session cookie, if there is one.
-    pub fn new(house: House, info: RequestInfo, cookie: Option<String>) -> Self {
+    pub fn new(ctx: AppContext, info: RequestInfo, cookie: Option<String>) -> Self {
         Self(Arc::new(Inner {
-            house,
+            ctx,
             info,
             presented: cookie.map(|cookie| Presented::new(hash_token(&cookie))),
             password: OnceLock::new(),
@@ -55,8 +55,8 @@ impl Caller {
         }))
     }
 
-    pub fn house(&self) -> &House {
-        &self.0.house
+    pub fn ctx(&self) -> &AppContext {
+        &self.0.ctx
     }
 
     pub fn info(&self) -> &RequestInfo {
@@ -64,7 +64,7 @@ impl Caller {
     }
 
     /// Who is signed in, if anybody.
-    pub async fn visitor(&self) -> Result<Option<Person>, AppError> {
+    pub async fn visitor(&self) -> Result<Option<SignedInUser>, AppError> {
         if let Some(standing) = self.0.standing.get() {
             return Ok(standing.as_ref().map(Standing::person).cloned());
         }
@@ -72,7 +72,7 @@ impl Caller {
             let Some(presented) = &self.0.presented else {
                 return Ok(None);
             };
-            let person = Person::from_presented(&self.0.house, presented).await?;
+            let person = SignedInUser::from_presented(&self.0.ctx, presented).await?;
             if let Some(person) = &person {
                 self.try_password(person).await;
             }
@@ -89,9 +89,9 @@ impl Caller {
 
     /// Tries the password that the request gives, once. What came of it is told by whatever wants to know
     /// ([`Person::require_fresh`]): where nothing sensitive is done, nobody does.
-    async fn try_password(&self, person: &Person) {
+    async fn try_password(&self, person: &SignedInUser) {
         if let Some(password) = self.0.password.get() {
-            reauth::try_password(&self.0.house, &self.0.info, person, password).await;
+            reauth::try_password(&self.0.ctx, &self.0.info, person, password).await;
         }
     }
 
@@ -101,7 +101,7 @@ impl Caller {
     }
 
     /// Who is signed in.
-    pub async fn person(&self) -> Result<Person, AppError> {
+    pub async fn person(&self) -> Result<SignedInUser, AppError> {
         self.visitor().await?.ok_or(AppError::Unauthenticated)
     }
 
@@ -110,7 +110,7 @@ impl Caller {
             let Some(presented) = &self.0.presented else {
                 return Ok(None);
             };
-            let standing = Standing::from_presented(&self.0.house, presented).await?;
+            let standing = Standing::from_presented(&self.0.ctx, presented).await?;
             if let Some(standing) = &standing {
                 self.try_password(standing.person()).await;
             }
@@ -134,9 +134,9 @@ impl Caller {
         let actor = match standing.at(reference) {
             Some(actor) => actor,
             // By an address that the workspace let go, or not at all.
-            None => Actor::find(self.0.house.db().read(), standing.person(), reference).await?,
+            None => Actor::find(self.0.ctx.db().read(), standing.person(), reference).await?,
         };
-        let shares = self.0.house.db().shares();
+        let shares = self.0.ctx.db().shares();
         shares.switch_to(actor.workspace());
         actors.insert(reference.to_owned(), actor.clone());
         Ok(actor)
@@ -153,15 +153,15 @@ pub fn caller() -> Result<Caller, AppError> {
     })
 }
 
-/// The house, for what needs nobody to be signed in.
-pub fn house() -> Result<House, AppError> {
-    caller().map(|caller| caller.house().clone())
+/// The context, for what needs nobody to be signed in.
+pub fn app_context() -> Result<AppContext, AppError> {
+    caller().map(|caller| caller.ctx().clone())
 }
 
 /// Who was found during a request, for noting when they were last here.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    pub person: Person,
+    pub person: SignedInUser,
     pub memberships: Vec<crate::domain::MembershipId>,
 }
 
@@ -188,11 +188,11 @@ impl Caller {
     }
 
     /// Looks the session up again, past what this request remembers: for a stream that outlives its first moment.
-    pub async fn still_here(&self) -> Result<Person, AppError> {
+    pub async fn still_here(&self) -> Result<SignedInUser, AppError> {
         let Some(presented) = &self.0.presented else {
             return Err(AppError::Unauthenticated);
         };
-        Person::from_presented(&self.0.house, presented)
+        SignedInUser::from_presented(&self.0.ctx, presented)
             .await?
             .ok_or(AppError::Unauthenticated)
     }

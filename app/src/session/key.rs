@@ -10,11 +10,11 @@ use crate::events::Origin;
 
 /// A key that was shown, found, and holds: not revoked, not retired, not expired, from where it may be used.
 #[derive(Clone, Debug)]
-pub struct KeyHolder(Arc<KeyFacts>);
+pub struct ApiKeyPrincipal(Arc<ApiKeyInfo>);
 
 /// What is known of a key.
 #[derive(Clone, Debug)]
-pub struct KeyFacts {
+pub struct ApiKeyInfo {
     pub id: ApiKeyId,
     pub name: String,
     pub mode: Mode,
@@ -29,13 +29,13 @@ pub struct KeyFacts {
     pub confirmed: bool,
 }
 
-impl KeyHolder {
+impl ApiKeyPrincipal {
     /// Only the check of a key makes one: `settings::api_keys::store`.
-    pub(crate) fn new(facts: Arc<KeyFacts>) -> Self {
+    pub(crate) fn new(facts: Arc<ApiKeyInfo>) -> Self {
         Self(facts)
     }
 
-    pub fn facts(&self) -> &KeyFacts {
+    pub fn facts(&self) -> &ApiKeyInfo {
         &self.0
     }
 
@@ -46,12 +46,12 @@ impl KeyHolder {
 
 /// Who asks: a person in a workspace, or a program with a key of one.
 #[derive(Clone, Debug)]
-pub enum Agent {
+pub enum Principal {
     Person(Box<Actor>),
-    Key(KeyHolder),
+    Key(ApiKeyPrincipal),
 }
 
-impl Agent {
+impl Principal {
     pub fn workspace(&self) -> WorkspaceId {
         match self {
             Self::Person(actor) => actor.workspace(),
@@ -91,7 +91,7 @@ impl Agent {
 
     /// The first line of every store function. Where the workspace is frozen, what changes it is refused.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
-        self.require_sight(permission)?;
+        self.require_read(permission)?;
         if permission.is_lost_when_frozen() && self.is_frozen() {
             return Err(AppError::Frozen);
         }
@@ -99,7 +99,7 @@ impl Agent {
     }
 
     /// The first line of a store function that only looks, at what may be seen by those who may change it.
-    pub fn require_sight(&self, permission: Permission) -> Result<(), AppError> {
+    pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())
         } else {
@@ -133,23 +133,23 @@ impl Agent {
     }
 }
 
-impl From<Actor> for Agent {
+impl From<Actor> for Principal {
     fn from(actor: Actor) -> Self {
         Self::Person(Box::new(actor))
     }
 }
 
-impl From<KeyHolder> for Agent {
-    fn from(key: KeyHolder) -> Self {
+impl From<ApiKeyPrincipal> for Principal {
+    fn from(key: ApiKeyPrincipal) -> Self {
         Self::Key(key)
     }
 }
 
-impl From<&Agent> for Origin {
-    fn from(agent: &Agent) -> Self {
+impl From<&Principal> for Origin {
+    fn from(agent: &Principal) -> Self {
         match agent {
-            Agent::Person(actor) => actor.as_ref().into(),
-            Agent::Key(key) => Self::key(key.facts().id, &key.facts().name),
+            Principal::Person(actor) => actor.as_ref().into(),
+            Principal::Key(key) => Self::key(key.facts().id, &key.facts().name),
         }
     }
 }

@@ -8,12 +8,12 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
 };
 
+use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{
     AppError, Email, InvitationId, Secret, Timestamp, TokenId, UserId, days, hours,
 };
-use crate::house::House;
-use crate::keyring::{Token, hash_token};
+use crate::master_key::{Token, hash_token};
 
 /// How long a link that confirms an address or resets a password works.
 pub const TOKEN_LIFE: Duration = hours(1);
@@ -101,7 +101,7 @@ async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), AppEr
 
 /// Whose link this is, if it still works. Looking does not use it up.
 pub async fn peek(
-    house: &House,
+    ctx: &AppContext,
     purpose: Purpose,
     plain: &Secret,
 ) -> Result<Option<UserId>, AppError> {
@@ -111,7 +111,7 @@ pub async fn peek(
         .filter(Column::Purpose.eq(purpose.as_str()))
         .filter(Column::UsedAt.is_null())
         .filter(Column::ExpiresAt.gt(Timestamp::now()))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     Ok(token.map(|token| token.user_id))
 }
@@ -165,14 +165,14 @@ const ID_CHARACTERS: usize = 26;
 /// The secret part of an invitation's link: its id, a letter for how it travels, and a 192-bit tag over id and
 /// generation. A resend raises the generation, and with it every earlier link dies.
 pub fn invitation_token(
-    house: &House,
+    ctx: &AppContext,
     id: InvitationId,
     generation: i32,
     carrier: Carrier,
 ) -> String {
-    let tag = house
-        .keyring()
-        .tag(carrier.purpose(), message(id, generation).as_bytes());
+    let tag = ctx
+        .master_key()
+        .mac(carrier.purpose(), message(id, generation).as_bytes());
     let id = id.to_string();
     format!(
         "{}{}{tag}",
@@ -183,14 +183,14 @@ pub fn invitation_token(
 
 /// The full address of an invitation's page.
 pub fn invitation_url(
-    house: &House,
+    ctx: &AppContext,
     id: InvitationId,
     generation: i32,
     carrier: Carrier,
 ) -> String {
-    house.site().url(&format!(
+    ctx.site().url(&format!(
         "/invite/{}",
-        invitation_token(house, id, generation, carrier)
+        invitation_token(ctx, id, generation, carrier)
     ))
 }
 
@@ -223,11 +223,10 @@ impl InvitationLink {
     }
 
     /// How it travelled, if this is the link of that generation.
-    pub fn verify(&self, house: &House, generation: i32) -> Option<Carrier> {
+    pub fn verify(&self, ctx: &AppContext, generation: i32) -> Option<Carrier> {
         let message = message(self.id, generation);
-        house
-            .keyring()
-            .is_tag(self.carrier.purpose(), message.as_bytes(), &self.tag)
+        ctx.master_key()
+            .is_mac(self.carrier.purpose(), message.as_bytes(), &self.tag)
             .then_some(self.carrier)
     }
 }

@@ -24,10 +24,10 @@ mod sensitive;
 pub mod store;
 
 #[cfg(feature = "ssr")]
-pub use actor::{Actor, Person};
+pub use actor::{Actor, SignedInUser};
 #[cfg(feature = "ssr")]
-pub use caller::{Caller, RequestInfo, Seen, caller, house};
+pub use caller::{Caller, RequestInfo, Seen, app_context, caller};
 #[cfg(feature = "ssr")]
-pub use key::{Agent, KeyFacts, KeyHolder};
+pub use key::{ApiKeyInfo, ApiKeyPrincipal, Principal};
 #[cfg(feature = "ssr")]
 pub use sensitive::Sensitive;

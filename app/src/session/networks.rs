@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::db::entity::{self, known_network::Column};
 use crate::db::{Db, Tx};
 use crate::domain::{AppError, Timestamp, UserId, days};
-use crate::limits::network;
+use crate::rate_limit::auth::network;
 
 /// How many networks of one person are kept, the latest ones.
 const MOST: usize = 20;

@@ -4,7 +4,7 @@
 //! A token dies at once when another takes its place; there is no time in which both work. What was under way with it
 //! ends as it began, but for what looks again inside its transaction ([`super::store::lock_person`]). The browser's other
 //! tabs share its cookies: one that asked with the old one just then is refused once and asks again with the new one
-//! (`crate::call::post`).
+//! (`crate::rpc::post`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,12 +12,12 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::store::lock_person;
-use super::{Person, RequestInfo};
+use super::{RequestInfo, SignedInUser};
+use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{AppError, Secret, Timestamp};
-use crate::house::House;
-use crate::keyring::Token;
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
+use crate::master_key::Token;
 
 /// The field in which the current password is asked for.
 pub const CURRENT_PASSWORD: &str = "current_password";
@@ -73,7 +73,7 @@ pub struct Rotated(Token);
 
 impl Rotated {
     /// To be called after the commit: from now on the session goes by the new token.
-    pub fn adopt(self, person: &Person) {
+    pub fn adopt(self, person: &SignedInUser) {
         let mut inner = person.presented().inner();
         inner.token_hash = self.0.hash();
         inner.cookie = Some(self.0.plain().clone());
@@ -83,7 +83,7 @@ impl Rotated {
 /// Gives the session another token. `authenticated`: the password was just given in it.
 pub async fn rotate(
     tx: &mut Tx,
-    person: &Person,
+    person: &SignedInUser,
     authenticated: bool,
 ) -> Result<Rotated, AppError> {
     use entity::session::Column;
@@ -99,13 +99,13 @@ pub async fn rotate(
         return Err(AppError::Unauthenticated);
     }
     // Streams that were opened with the old token end.
-    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     Ok(Rotated(token))
 }
 
 /// Gives the session another token because what it may do has changed.
-pub async fn renew(house: &House, person: &Person) -> Result<(), AppError> {
-    let mut tx = house.db().begin().await?;
+pub async fn renew(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppError> {
+    let mut tx = ctx.db().begin().await?;
     match rotate(&mut tx, person, false).await {
         Ok(rotated) => {
             tx.commit().await?;
@@ -126,9 +126,9 @@ pub fn ask() -> AppError {
 /// A sensitive change wants a fresh sign-in, or the current password given with it. Given rightly, it makes this session
 /// fresh and gives it another token.
 pub async fn confirm_identity(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
     current_password: &Secret,
 ) -> Result<(), AppError> {
     if let Some(outcome) = person.presented().outcome() {
@@ -141,7 +141,7 @@ pub async fn confirm_identity(
             Err(ask())
         };
     }
-    reauthenticate(house, info, person, current_password).await?;
+    reauthenticate(ctx, info, person, current_password).await?;
     person.presented().note(Ok(()));
     Ok(())
 }
@@ -149,37 +149,34 @@ pub async fn confirm_identity(
 /// Tries the password that a request gives, before it is known whether anything wants it. Whatever does is told what came
 /// of it.
 pub(super) async fn try_password(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
     password: &Secret,
 ) {
-    if let Err(error) = confirm_identity(house, info, person, password).await {
+    if let Err(error) = confirm_identity(ctx, info, person, password).await {
         person.presented().note(Err(error));
     }
 }
 
 async fn reauthenticate(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
     password: &Secret,
 ) -> Result<(), AppError> {
     let wrong = || AppError::field(CURRENT_PASSWORD, "This is not your current password");
-    house
-        .limits()
+    ctx.limits()
         .sign_in(info.address, person.email().as_str(), true)?;
-    house
-        .limits()
-        .reauthenticate(person.id(), person.session())?;
+    ctx.limits().reauthenticate(person.id(), person.session())?;
     let hash = entity::User::find_by_id(person.id())
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .map(|user| user.password_hash);
-    if !house.passwords().verify(password, hash.as_deref()).await? {
+    if !ctx.passwords().verify(password, hash.as_deref()).await? {
         return Err(wrong());
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     // What was verified must still be so.
     let now = lock_person(&tx, person).await?;
     if Some(now.password_hash) != hash {

@@ -1,7 +1,7 @@
 //! What takes a fresh sign-in: the one list. Whoever finds a signed-in browser, or steals its session, gets no further than
 //! this. The check stands in the functions that do these things, so that it holds on whatever page they are asked for.
 
-use super::Person;
+use super::SignedInUser;
 use super::reauth::ask;
 use crate::domain::{AppError, Role};
 
@@ -86,7 +86,7 @@ impl Sensitive {
     }
 }
 
-impl Person {
+impl SignedInUser {
     /// Refuses a sensitive operation unless the sign-in is fresh or this request has given the current password; says at
     /// that field what is missing or wrong.
     pub fn require_fresh(&self, operation: Sensitive) -> Result<(), AppError> {

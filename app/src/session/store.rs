@@ -7,76 +7,79 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::actor::{Person, SESSION_LIFE};
+use super::actor::{SESSION_LIFE, SignedInUser};
 use super::links::{self, InvitationLink, Purpose};
 use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
 pub use super::reauth::{confirm_identity, renew, rotate};
 use super::{Actor, RequestInfo, networks};
 use crate::billing::{engine, seats};
 use crate::catalog::{Catalog, EventType};
+use crate::context::AppContext;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
     AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp,
     UserId, WorkspaceId, fold,
 };
 use crate::events::{self, NewEvent, Origin};
-use crate::house::House;
-use crate::keyring::{Token, random_mark};
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::mail::{self, Addressee, letters};
+use crate::master_key::{Token, random_mark};
 use crate::settings::credits::store as credits;
 
 /// Longest User-Agent that is kept, in bytes.
 const LONGEST_USER_AGENT: usize = 300;
 
 /// A session that has just begun: what its cookie holds, and where its owner goes first.
-pub struct Begun {
+pub struct NewSession {
     pub cookie: Secret,
     pub path: String,
 }
 
 /// Makes an account with a workspace of its own.
-pub async fn sign_up(house: &House, info: &RequestInfo, form: SignUp) -> Result<Begun, AppError> {
-    house.limits().sign_up(info.address)?;
-    judge_password(
-        house,
+pub async fn sign_up(
+    ctx: &AppContext,
+    info: &RequestInfo,
+    form: SignUp,
+) -> Result<NewSession, AppError> {
+    ctx.limits().sign_up(info.address)?;
+    check_password_strength(
+        ctx,
         "password",
         &form.password,
         form.name.as_str(),
         &form.email,
     )
     .await?;
-    let hash = house.passwords().hash(&form.password).await?;
-    let mut tx = house.db().begin().await?;
+    let hash = ctx.passwords().hash(&form.password).await?;
+    let mut tx = ctx.db().begin().await?;
     let user = insert_user(&mut tx, &form.name, &form.email, hash, None).await?;
-    let slug = found_workspace(
+    let slug = create_workspace(
         &mut tx,
-        house.catalog(),
+        ctx.catalog(),
         user,
         &form.name,
         &form.workspace,
         None,
     )
     .await?;
-    send_confirmation(&mut tx, house, user, &form.email).await?;
+    send_confirmation(&mut tx, ctx, user, &form.email).await?;
     let cookie = open_session(&mut tx, info, user).await?;
     tx.commit().await?;
-    Ok(Begun {
+    Ok(NewSession {
         cookie,
         path: format!("/w/{slug}"),
     })
 }
 
 /// Refuses a password that is too short, too long, or easy to guess; `field` is where it was typed.
-pub async fn judge_password(
-    house: &House,
+pub async fn check_password_strength(
+    ctx: &AppContext,
     field: &str,
     password: &Secret,
     name: &str,
     email: &Email,
 ) -> Result<(), AppError> {
-    house
-        .passwords()
+    ctx.passwords()
         .check_new(password, &[name, email.as_str()])
         .await
         .map_err(|error| AppError::field(field, error))
@@ -129,7 +132,7 @@ pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, App
 
 /// Holds the row of someone who is about to change how they sign in, and refuses if their session has ended, or got
 /// another token, since the request began.
-pub async fn lock_person(tx: &Tx, person: &Person) -> Result<entity::user::Model, AppError> {
+pub async fn lock_person(tx: &Tx, person: &SignedInUser) -> Result<entity::user::Model, AppError> {
     let user = lock_user(tx, person.id()).await?;
     let here = entity::Session::find_by_id(person.session())
         .filter(entity::session::Column::TokenHash.eq(person.presented().token_hash()))
@@ -169,7 +172,7 @@ const NUMBERED_TRIES: u32 = 3;
 const SLUG_TRIES: u32 = 6;
 
 /// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
-pub async fn found_workspace(
+pub async fn create_workspace(
     tx: &mut Tx,
     catalog: &Catalog,
     owner: UserId,
@@ -178,8 +181,8 @@ pub async fn found_workspace(
     wish: Option<&Slug>,
 ) -> Result<Slug, AppError> {
     let (id, slug) = match wish {
-        Some(slug) => (place_workspace(tx, name, slug).await?, slug.clone()),
-        None => place_somewhere(tx, name).await?,
+        Some(slug) => (insert_workspace(tx, name, slug).await?, slug.clone()),
+        None => insert_workspace_anywhere(tx, name).await?,
     };
     insert_membership(tx, id, owner, Role::Owner).await?;
     let origin = Origin::person(owner, owner_name.as_str());
@@ -192,12 +195,12 @@ pub async fn found_workspace(
     .await?;
     engine::begin_trial(tx, catalog, id).await?;
     credits::open_trial(tx, catalog, id, &origin).await?;
-    tx.hint(Hint::user(owner, Topic::Workspace));
+    tx.invalidate(Invalidation::user(owner, Topic::Workspace));
     Ok(slug)
 }
 
 /// Puts a new workspace at an address, which it alone holds from then on.
-async fn place_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<WorkspaceId, AppError> {
+async fn insert_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<WorkspaceId, AppError> {
     let now = Timestamp::now();
     let id = WorkspaceId::new();
     entity::workspace::ActiveModel {
@@ -216,7 +219,10 @@ async fn place_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<Worksp
 
 /// Puts a new workspace at an address like its name. Someone may take the same one between looking and placing; so each
 /// try can be taken back alone, and another address is tried.
-async fn place_somewhere(tx: &mut Tx, name: &Name) -> Result<(WorkspaceId, Slug), AppError> {
+async fn insert_workspace_anywhere(
+    tx: &mut Tx,
+    name: &Name,
+) -> Result<(WorkspaceId, Slug), AppError> {
     let wish = Slug::suggest(name.as_str());
     for attempt in 1.. {
         let slug = if attempt <= NUMBERED_TRIES {
@@ -225,7 +231,7 @@ async fn place_somewhere(tx: &mut Tx, name: &Name) -> Result<(WorkspaceId, Slug)
             wish.marked(random_mark())
         };
         tx.execute_unprepared("SAVEPOINT founding").await?;
-        match place_workspace(tx, name, &slug).await {
+        match insert_workspace(tx, name, &slug).await {
             Ok(id) => {
                 tx.execute_unprepared("RELEASE SAVEPOINT founding").await?;
                 return Ok((id, slug));
@@ -324,7 +330,7 @@ pub async fn insert_membership(
             error.into()
         }
     })?;
-    tx.hint(Hint::user(user, Topic::Workspace));
+    tx.invalidate(Invalidation::user(user, Topic::Workspace));
     Ok(id)
 }
 
@@ -347,7 +353,7 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
     .insert(tx)
     .await?;
     networks::remember(tx, user, info.address).await?;
-    tx.hint(Hint::user(user, Topic::Account));
+    tx.invalidate(Invalidation::user(user, Topic::Account));
     Ok(token.plain().clone())
 }
 
@@ -357,34 +363,32 @@ fn wrong_credentials() -> AppError {
 }
 
 pub async fn sign_in(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     email: &str,
     password: &Secret,
-) -> Result<Begun, AppError> {
+) -> Result<NewSession, AppError> {
     let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
     if password.is_empty() {
         return Err(AppError::field("password", "Enter your password"));
     }
-    let user = find_user(house, &email).await?;
+    let user = find_user(ctx, &email).await?;
     let known = match &user {
-        Some(user) => networks::is_known(house.db(), user.id, info.address).await?,
+        Some(user) => networks::is_known(ctx.db(), user.id, info.address).await?,
         None => false,
     };
-    house
-        .limits()
-        .sign_in(info.address, email.as_str(), known)?;
+    ctx.limits().sign_in(info.address, email.as_str(), known)?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
-    if !house.passwords().verify(password, hash).await? {
+    if !ctx.passwords().verify(password, hash).await? {
         return Err(wrong_credentials());
     }
     let user = user.ok_or_else(wrong_credentials)?;
-    let renewed = if house.passwords().is_outdated(&user.password_hash) {
-        Some(house.passwords().hash(password).await?)
+    let renewed = if ctx.passwords().is_outdated(&user.password_hash) {
+        Some(ctx.passwords().hash(password).await?)
     } else {
         None
     };
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     // What was verified must still be so: the password, or the address, may have been changed meanwhile.
     let now = lock_user(&tx, user.id).await?;
     if now.password_hash != user.password_hash || now.email != user.email {
@@ -398,16 +402,19 @@ pub async fn sign_in(
     let event = NewEvent::about_person(user.id, EventType::SecuritySignedIn, data);
     events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
     tx.commit().await?;
-    Ok(Begun {
+    Ok(NewSession {
         cookie,
-        path: first_path(house, user.id).await?,
+        path: first_path(ctx, user.id).await?,
     })
 }
 
-async fn find_user(house: &House, email: &Email) -> Result<Option<entity::user::Model>, AppError> {
+async fn find_user(
+    ctx: &AppContext,
+    email: &Email,
+) -> Result<Option<entity::user::Model>, AppError> {
     Ok(entity::User::find()
         .filter(entity::user::Column::Email.eq(email.clone()))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?)
 }
 
@@ -423,15 +430,15 @@ pub async fn set_password_hash(tx: &mut Tx, user: UserId, hash: String) -> Resul
 }
 
 /// Where someone lands who did not ask for a page: the workspace they used last, or the page that makes one.
-pub async fn first_path(house: &House, user: UserId) -> Result<String, AppError> {
-    let places = places(house, user).await?;
+pub async fn first_path(ctx: &AppContext, user: UserId) -> Result<String, AppError> {
+    let places = places(ctx, user).await?;
     Ok(places
         .first()
         .map_or_else(|| "/new".to_owned(), |place| format!("/w/{}", place.slug)))
 }
 
 /// The workspaces of a person, the one used last first.
-pub async fn places(house: &House, user: UserId) -> Result<Vec<Place>, AppError> {
+pub async fn places(ctx: &AppContext, user: UserId) -> Result<Vec<Place>, AppError> {
     use entity::{membership, workspace};
     let rows: Vec<(WorkspaceId, String, Slug, Role)> = entity::Membership::find()
         .join(
@@ -449,7 +456,7 @@ pub async fn places(house: &House, user: UserId) -> Result<Vec<Place>, AppError>
         .column_as(workspace::Column::Slug, "slug")
         .column_as(membership::Column::Role, "role")
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     Ok(rows
         .into_iter()
@@ -462,12 +469,12 @@ pub async fn places(house: &House, user: UserId) -> Result<Vec<Place>, AppError>
         .collect())
 }
 
-pub async fn sign_out(house: &House, person: &Person) -> Result<(), AppError> {
-    let mut tx = house.db().begin().await?;
+pub async fn sign_out(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppError> {
+    let mut tx = ctx.db().begin().await?;
     entity::Session::delete_by_id(person.session())
         .exec(&tx)
         .await?;
-    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(())
 }
@@ -484,36 +491,40 @@ pub async fn end_other_sessions(
         ended = ended.filter(Column::Id.ne(keep));
     }
     let ended = ended.exec(tx).await?.rows_affected;
-    tx.hint(Hint::user(user, Topic::Account));
+    tx.invalidate(Invalidation::user(user, Topic::Account));
     Ok(ended)
 }
 
 /// Sends a link for a new password, if there is such an account. The answer is the same if there is not.
-pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Result<(), AppError> {
+pub async fn request_reset(
+    ctx: &AppContext,
+    info: &RequestInfo,
+    email: &str,
+) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::field("email", error))?;
-    let user = find_user(house, &email).await?;
+    let user = find_user(ctx, &email).await?;
     let known = match &user {
-        Some(user) => networks::is_known(house.db(), user.id, info.address).await?,
+        Some(user) => networks::is_known(ctx.db(), user.id, info.address).await?,
         None => false,
     };
-    house.limits().mail(info.address, email.as_str(), known)?;
+    ctx.limits().mail(info.address, email.as_str(), known)?;
     let Some(user) = user else {
         return Ok(());
     };
     // Nobody learns here whether there is an account, so this limit is kept in silence.
-    if user.email_confirmed_at.is_none() && house.limits().unconfirmed(&email).is_err() {
+    if user.email_confirmed_at.is_none() && ctx.limits().unconfirmed(&email).is_err() {
         return Ok(());
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let token = links::issue(&mut tx, Purpose::ResetPassword, user.id).await?;
-    let name = house
+    let name = ctx
         .site()
         .counts_as_confirmed(user.email_confirmed_at)
         .then_some(user.name.as_str());
-    let letter = letters::reset_password(house.site(), name, token.expose());
+    let letter = letters::reset_password(ctx.site(), name, token.expose());
     mail::post(
         &mut tx,
-        house,
+        ctx,
         Addressee {
             email: user.email,
             user: Some(user.id),
@@ -529,7 +540,7 @@ pub async fn request_reset(house: &House, info: &RequestInfo, email: &str) -> Re
 /// Sets a new password by a link from a mail. Every session and every other link of the account ends, and so does a
 /// change of address that waits: it may be a stranger's.
 pub async fn reset_password(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     token: &Secret,
     password: &Secret,
@@ -539,17 +550,17 @@ pub async fn reset_password(
             "This link was used already or is too old. Ask for a new one.".to_owned(),
         )
     };
-    house.limits().token(info.address)?;
-    let user = links::peek(house, Purpose::ResetPassword, token)
+    ctx.limits().token(info.address)?;
+    let user = links::peek(ctx, Purpose::ResetPassword, token)
         .await?
         .ok_or_else(dead)?;
     let user = entity::User::find_by_id(user)
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or_else(dead)?;
-    judge_password(house, "password", password, &user.name, &user.email).await?;
-    let hash = house.passwords().hash(password).await?;
-    let mut tx = house.db().begin().await?;
+    check_password_strength(ctx, "password", password, &user.name, &user.email).await?;
+    let hash = ctx.passwords().hash(password).await?;
+    let mut tx = ctx.db().begin().await?;
     lock_user(&tx, user.id).await?;
     links::redeem(&mut tx, Purpose::ResetPassword, token)
         .await?
@@ -566,7 +577,7 @@ pub async fn reset_password(
     );
     events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
     tx.commit().await?;
-    house.keys().forget_unconfirmed();
+    ctx.keys().forget_unconfirmed();
     Ok(())
 }
 
@@ -582,21 +593,21 @@ pub async fn mark_confirmed(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
         // From now on they get as much email as others.
         entity::EmailWindow::delete_by_id(user).exec(tx).await?;
     }
-    tx.hint(Hint::user(user, Topic::Account));
+    tx.invalidate(Invalidation::user(user, Topic::Account));
     Ok(())
 }
 
 pub async fn send_confirmation(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     user: UserId,
     email: &Email,
 ) -> Result<(), AppError> {
     let token = links::issue(tx, Purpose::ConfirmEmail, user).await?;
-    let letter = letters::confirm_address(house.site(), token.expose());
+    let letter = letters::confirm_address(ctx.site(), token.expose());
     mail::post(
         tx,
-        house,
+        ctx,
         Addressee {
             email: email.clone(),
             user: Some(user),
@@ -609,34 +620,33 @@ pub async fn send_confirmation(
 }
 
 pub async fn resend_confirmation(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
 ) -> Result<(), AppError> {
     if person.is_confirmed() {
         return Err(AppError::Conflict(
             "Your address is confirmed already.".to_owned(),
         ));
     }
-    house
-        .limits()
+    ctx.limits()
         .mail(info.address, person.email().as_str(), true)?;
-    house.limits().unconfirmed(person.email())?;
-    let mut tx = house.db().begin().await?;
-    send_confirmation(&mut tx, house, person.id(), person.email()).await?;
+    ctx.limits().unconfirmed(person.email())?;
+    let mut tx = ctx.db().begin().await?;
+    send_confirmation(&mut tx, ctx, person.id(), person.email()).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Confirms the address given at sign-up. `false`: the link is dead.
-pub async fn confirm_address(house: &House, token: &Secret) -> Result<bool, AppError> {
-    let mut tx = house.db().begin().await?;
+pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, AppError> {
+    let mut tx = ctx.db().begin().await?;
     let Some(user) = links::redeem(&mut tx, Purpose::ConfirmEmail, token).await? else {
         return Ok(false);
     };
     mark_confirmed(&mut tx, user).await?;
     tx.commit().await?;
-    house.keys().forget_unconfirmed();
+    ctx.keys().forget_unconfirmed();
     Ok(true)
 }
 
@@ -648,7 +658,7 @@ struct Opened {
 }
 
 async fn open_invitation(
-    house: &House,
+    ctx: &AppContext,
     connection: &impl ConnectionTrait,
     token: &str,
 ) -> Result<Option<Opened>, AppError> {
@@ -661,7 +671,7 @@ async fn open_invitation(
     else {
         return Ok(None);
     };
-    let Some(carrier) = link.verify(house, invitation.generation) else {
+    let Some(carrier) = link.verify(ctx, invitation.generation) else {
         return Ok(None);
     };
     if invitation.cancelled_at.is_some() {
@@ -679,13 +689,13 @@ async fn open_invitation(
 
 /// What an invitation's page shows. A dead or forged link is not found.
 pub async fn view_invitation(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    visitor: Option<&Person>,
+    visitor: Option<&SignedInUser>,
     token: &str,
 ) -> Result<InvitationView, AppError> {
-    house.limits().token(info.address)?;
-    let opened = open_invitation(house, house.db().read(), token)
+    ctx.limits().token(info.address)?;
+    let opened = open_invitation(ctx, ctx.db().read(), token)
         .await?
         .ok_or(AppError::NotFound)?;
     let Opened {
@@ -695,13 +705,13 @@ pub async fn view_invitation(
     } = opened;
     let inviter = match invitation.invited_by {
         Some(id) => entity::User::find_by_id(id)
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await?
             .map(|user| user.name),
         None => None,
     };
     let member = match visitor {
-        Some(person) => is_member(house.db().read(), workspace.id, person.id()).await?,
+        Some(person) => is_member(ctx.db().read(), workspace.id, person.id()).await?,
         None => false,
     };
     let state = if member {
@@ -722,7 +732,7 @@ pub async fn view_invitation(
             Some(person) => InvitationState::OtherPerson {
                 email: person.email().to_string(),
             },
-            None if find_user(house, &invitation.email).await?.is_some() => {
+            None if find_user(ctx, &invitation.email).await?.is_some() => {
                 InvitationState::SignInFirst
             }
             None => InvitationState::NewPerson,
@@ -753,7 +763,7 @@ async fn is_member(
 
 /// Who accepts an invitation: someone signed in, or someone new with the name and password they chose.
 pub enum Accepting<'a> {
-    Person(&'a Person),
+    Person(&'a SignedInUser),
     Newcomer { name: &'a str, password: &'a Secret },
 }
 
@@ -763,13 +773,13 @@ pub enum Accepting<'a> {
     reason = "one transaction, whose steps are read in their order"
 )]
 pub async fn accept_invitation(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     accepting: Accepting<'_>,
     token: &str,
 ) -> Result<(String, Option<Secret>), AppError> {
-    house.limits().token(info.address)?;
-    let preview = open_invitation(house, house.db().read(), token)
+    ctx.limits().token(info.address)?;
+    let preview = open_invitation(ctx, ctx.db().read(), token)
         .await?
         .ok_or(AppError::NotFound)?;
     let email = preview.invitation.email.clone();
@@ -784,15 +794,15 @@ pub async fn accept_invitation(
         }
         Accepting::Person(_) => None,
         Accepting::Newcomer { name, password } => {
-            if find_user(house, &email).await?.is_some() {
+            if find_user(ctx, &email).await?.is_some() {
                 return Err(AppError::Conflict(
                     "There is an account with this address. Sign in to accept.".to_owned(),
                 ));
             }
             let mut errors = FieldErrors::new();
             let name = errors.check("name", Name::parse(name));
-            if let Err(AppError::Invalid(weak)) = judge_password(
-                house,
+            if let Err(AppError::Invalid(weak)) = check_password_strength(
+                ctx,
                 "password",
                 password,
                 name.as_ref().map_or("", Name::as_str),
@@ -806,13 +816,13 @@ pub async fn accept_invitation(
             let Some(name) = name.filter(|_| errors.is_empty()) else {
                 return Err(AppError::Invalid(errors));
             };
-            Some((name, house.passwords().hash(password).await?))
+            Some((name, ctx.passwords().hash(password).await?))
         }
     };
 
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     lock_workspace(&tx, preview.workspace.id).await?;
-    let opened = open_invitation(house, &tx, token)
+    let opened = open_invitation(ctx, &tx, token)
         .await?
         .ok_or(AppError::NotFound)?;
     let Opened {
@@ -828,13 +838,13 @@ pub async fn accept_invitation(
     }
     ensure_inviter_may_still_grant(&tx, &invitation).await?;
     engine::ensure_not_frozen(&tx, workspace.id).await?;
-    seats::require_place(&tx, house.catalog(), workspace.id).await?;
+    seats::require_place(&tx, ctx.catalog(), workspace.id).await?;
     let (user, name, cookie) = match (&accepting, newcomer) {
         (Accepting::Person(person), _) => (person.id(), person.name().to_owned(), None),
         (Accepting::Newcomer { .. }, Some((name, hash))) => {
             let user = insert_user(&mut tx, &name, &email, hash, by_mail.then_some(now)).await?;
             if !by_mail {
-                send_confirmation(&mut tx, house, user, &email).await?;
+                send_confirmation(&mut tx, ctx, user, &email).await?;
             }
             (
                 user,
@@ -877,7 +887,7 @@ pub async fn accept_invitation(
     )
     .await?;
     tx.commit().await?;
-    house.keys().forget_unconfirmed();
+    ctx.keys().forget_unconfirmed();
     Ok((format!("/w/{}", workspace.slug), cookie))
 }
 
@@ -916,7 +926,7 @@ pub async fn lock_workspace(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppEr
 }
 
 /// This person's place in a workspace as it is inside the transaction, which may be less than when the request began.
-pub async fn actor_now(tx: &Tx, actor: &Actor) -> Result<Actor, AppError> {
+pub async fn reload_actor(tx: &Tx, actor: &Actor) -> Result<Actor, AppError> {
     Actor::find(tx, actor.person(), &actor.workspace().to_string()).await
 }
 
@@ -924,10 +934,10 @@ pub async fn actor_now(tx: &Tx, actor: &Actor) -> Result<Actor, AppError> {
 pub const SEEN_EVERY: std::time::Duration = crate::domain::minutes(1);
 
 /// Notes that someone was here. Written apart from the request, so that looking at a page writes nothing.
-pub async fn note_seen(house: &House, seen: &super::Seen) -> Result<(), AppError> {
+pub async fn record_last_seen(ctx: &AppContext, seen: &super::Seen) -> Result<(), AppError> {
     let now = Timestamp::now();
     let before = now.before(SEEN_EVERY);
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     {
         use entity::session::Column;
         entity::Session::update_many()
@@ -956,26 +966,26 @@ pub async fn note_seen(house: &House, seen: &super::Seen) -> Result<(), AppError
 
 /// Makes an account, its workspace and nothing else, for the command line: the operator answers for the address.
 pub async fn create_owner(
-    house: &House,
+    ctx: &AppContext,
     name: &Name,
     email: &Email,
     password: &Secret,
     workspace: &Name,
     slug: &Slug,
 ) -> Result<(), AppError> {
-    judge_password(house, "password", password, name.as_str(), email).await?;
-    let hash = house.passwords().hash(password).await?;
-    let mut tx = house.db().begin().await?;
+    check_password_strength(ctx, "password", password, name.as_str(), email).await?;
+    let hash = ctx.passwords().hash(password).await?;
+    let mut tx = ctx.db().begin().await?;
     let user = insert_user(&mut tx, name, email, hash, Some(Timestamp::now())).await?;
-    found_workspace(&mut tx, house.catalog(), user, name, workspace, Some(slug)).await?;
+    create_workspace(&mut tx, ctx.catalog(), user, name, workspace, Some(slug)).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Removes what no one can use any more: ended sessions, dead links, changes of address that are over, old letters.
-pub async fn sweep(house: &House) -> Result<u64, AppError> {
+pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let now = Timestamp::now();
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let sessions = {
         use entity::session::Column;
         entity::Session::delete_many()

@@ -2,15 +2,15 @@
 
 use leptos::prelude::*;
 
-use crate::call::CompactEncoding;
 use crate::form::{Flash, Outcome};
+use crate::rpc::PostcardEncoding;
 
 #[derive(Clone, Copy)]
 struct Waiting(StoredValue<Option<Flash>>);
 
 /// Gives the tree the flash; carried over, so that the browser starts from the same as the server.
 pub fn provide_flash() {
-    let flash = SharedValue::<_, CompactEncoding>::new_with_encoding(|| {
+    let flash = SharedValue::<_, PostcardEncoding>::new_with_encoding(|| {
         use_context::<Option<Flash>>().flatten()
     })
     .into_inner();

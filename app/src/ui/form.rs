@@ -22,9 +22,9 @@ use super::snapshot::FormSnapshot;
 use super::status::{Said, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use super::view::view;
-use crate::call::{post, read};
 use crate::domain::{AppError, FieldErrors};
 use crate::form::{Done, Outcome};
+use crate::rpc::{post, read};
 
 /// Another page that has not come after so long does not come any more.
 const LEFT_WITHIN: Duration = Duration::from_secs(20);

@@ -19,9 +19,9 @@ use super::form::is_posting;
 use super::journey::{arrive, keeping_focus};
 use super::live::Live;
 use super::view::view;
-use crate::call::{Answer, Call, Calling, ask, read};
 use crate::domain::AppError;
 use crate::live::Topic;
+use crate::rpc::{Call, RpcFuture, RpcResult, ask, read};
 
 /// A page's data: a signal that follows the server. The page is built once; what changes flows through the signal,
 /// so that nothing typed and no open menu is lost when another window changes something.
@@ -72,7 +72,7 @@ where
 
 /// A page whose data's type is left out of sight: what handles it is compiled once, not once for each page.
 struct Page {
-    ask: Box<dyn Fn() -> Calling + Send + Sync>,
+    ask: Box<dyn Fn() -> RpcFuture + Send + Sync>,
     topics: &'static [Topic],
     show: Show,
 }
@@ -85,7 +85,7 @@ type Apply = Box<dyn Fn(&[u8])>;
 
 fn loaded(page: Arc<Page>) -> AnyView {
     let asked = untrack(|| (page.ask)());
-    let draw = move |answer: Answer| {
+    let draw = move |answer: RpcResult| {
         let shown = answer.and_then(|answer| {
             let (view, apply) = (page.show)(&answer)?;
             follow(page, answer, apply);

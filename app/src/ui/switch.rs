@@ -8,7 +8,7 @@ use leptos_router::hooks::use_location;
 use super::flash::use_flash_outcome;
 use super::guard::{Refresh, search};
 use super::view::view;
-use crate::call::call;
+use crate::rpc::call;
 use crate::settings::notifications::api::SetNotification;
 use crate::settings::notifications::model::Switch as Which;
 use server_fn::ServerFn;

@@ -7,8 +7,8 @@ use leptos::prelude::*;
 
 use super::script::set_property;
 use super::view::view;
-use crate::call::CompactEncoding;
 use crate::domain::Timestamp;
+use crate::rpc::PostcardEncoding;
 
 /// How often relative times are looked at again.
 const TICK: Duration = Duration::from_secs(20);
@@ -20,7 +20,7 @@ struct Clock(RwSignal<Timestamp>);
 
 /// Gives pages their clock.
 pub fn provide_clock() {
-    let start = SharedValue::<_, CompactEncoding>::new_with_encoding(now).into_inner();
+    let start = SharedValue::<_, PostcardEncoding>::new_with_encoding(now).into_inner();
     let clock = Clock(RwSignal::new(start));
     provide_context(clock);
     Effect::new(move || {

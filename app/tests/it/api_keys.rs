@@ -2,10 +2,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use app::catalog::{EventType, Mode, Scope};
+use app::context::AppContext;
 use app::db::entity;
 use app::domain::{ApiKeyId, AppError, Name, Secret, Timestamp, days};
 use app::form::Done;
-use app::house::House;
 use app::session::Actor;
 use app::settings::api_keys::check::KeyRefusal;
 use app::settings::api_keys::model::{Filter, Grace, MOST_KEYS, NewKey, Status};
@@ -29,13 +29,13 @@ fn wish(name: &str) -> NewKey {
     }
 }
 
-async fn make(house: &House, actor: &Actor, wish: NewKey) -> Result<Done, AppError> {
-    store::create(house, &info(), actor, wish, Vec::new(), &Secret::default()).await
+async fn make(ctx: &AppContext, actor: &Actor, wish: NewKey) -> Result<Done, AppError> {
+    store::create(ctx, &info(), actor, wish, Vec::new(), &Secret::default()).await
 }
 
 /// Makes a key called `name`, and gives its id and itself.
 async fn made(world: &World, actor: &Actor, name: &str) -> (ApiKeyId, Secret) {
-    let done = make(&world.house, actor, wish(name)).await.unwrap();
+    let done = make(&world.ctx, actor, wish(name)).await.unwrap();
     (newest(world, name).await.id, done.secret.unwrap())
 }
 
@@ -43,18 +43,18 @@ async fn newest(world: &World, name: &str) -> entity::api_key::Model {
     entity::ApiKey::find()
         .filter(entity::api_key::Column::Name.eq(name))
         .order_by_desc(entity::api_key::Column::Id)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
 }
 
 async fn refusal(world: &World, key: &Secret) -> Option<KeyRefusal> {
-    check(&world.house, key.expose(), HOME).await.err()
+    check(&world.ctx, key.expose(), HOME).await.err()
 }
 
 async fn set(world: &World, id: ApiKeyId, column: entity::api_key::Column, at: Timestamp) {
-    let tx = world.house.db().begin().await.unwrap();
+    let tx = world.ctx.db().begin().await.unwrap();
     entity::ApiKey::update_many()
         .col_expr(column, Expr::value(at))
         .filter(entity::api_key::Column::Id.eq(id))
@@ -62,7 +62,7 @@ async fn set(world: &World, id: ApiKeyId, column: entity::api_key::Column, at: T
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    world.house.keys().forget(id);
+    world.ctx.keys().forget(id);
 }
 
 /// The newest event of a type.
@@ -70,7 +70,7 @@ async fn event(world: &World, event_type: EventType) -> entity::event::Model {
     entity::Event::find()
         .filter(entity::event::Column::EventType.eq(event_type))
         .order_by_desc(entity::event::Column::Id)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -81,14 +81,14 @@ async fn view(
     actor: &Actor,
     id: ApiKeyId,
 ) -> app::settings::api_keys::model::KeyView {
-    views::find(&world.house, actor, id, None).await.unwrap()
+    views::find(&world.ctx, actor, id, None).await.unwrap()
 }
 
 both! {
     async fn a_key_works_as_soon_as_it_is_made_and_only_its_hash_is_kept(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (id, key) = made(world, &adam, "Importer").await;
-        let holder = check(&world.house, key.expose(), HOME).await.unwrap();
+        let holder = check(&world.ctx, key.expose(), HOME).await.unwrap();
         let facts = holder.facts();
         assert_eq!((facts.id, facts.mode, facts.workspace), (id, Mode::Live, adam.workspace()));
         assert_eq!(facts.name, "Importer");
@@ -115,34 +115,34 @@ both! {
         let (id, key) = made(world, &adam, "Importer").await;
         for who in [MIA, CLEO] {
             let actor = world.actor(who, "acme").await;
-            let house = &world.house;
+            let ctx = &world.ctx;
             let none = Secret::default();
             let results = [
-                make(house, &actor, wish("Mine")).await.err(),
-                views::list(house, &actor, &views::Asked::default()).await.err(),
-                views::find(house, &actor, id, None).await.err(),
-                store::rotate(house, &info(), &actor, id, Grace::Day, &none).await.err(),
-                store::finish_rotation(house, &info(), &actor, id).await.err(),
-                store::revoke(house, &info(), &actor, id, "Importer").await.err(),
-                store::rename(house, &info(), &actor, id, Name::parse("X").unwrap()).await.err(),
-                store::narrow(house, &info(), &actor, id, vec![Scope::ContactsRead]).await.err(),
+                make(ctx, &actor, wish("Mine")).await.err(),
+                views::list(ctx, &actor, &views::Asked::default()).await.err(),
+                views::find(ctx, &actor, id, None).await.err(),
+                store::rotate(ctx, &info(), &actor, id, Grace::Day, &none).await.err(),
+                store::finish_rotation(ctx, &info(), &actor, id).await.err(),
+                store::revoke(ctx, &info(), &actor, id, "Importer").await.err(),
+                store::rename(ctx, &info(), &actor, id, Name::parse("X").unwrap()).await.err(),
+                store::narrow(ctx, &info(), &actor, id, vec![Scope::ContactsRead]).await.err(),
             ];
             for result in results {
                 assert!(matches!(result, Some(AppError::Forbidden { .. })), "{who}: {result:?}");
             }
         }
         let greta = world.actor(GRETA, "globex").await;
-        assert_eq!(views::find(&world.house, &greta, id, None).await.err(), Some(AppError::NotFound));
-        let revoked = store::revoke(&world.house, &info(), &greta, id, "Importer").await;
+        assert_eq!(views::find(&world.ctx, &greta, id, None).await.err(), Some(AppError::NotFound));
+        let revoked = store::revoke(&world.ctx, &info(), &greta, id, "Importer").await;
         assert_eq!(revoked.err(), Some(AppError::NotFound));
         assert_eq!(refusal(world, &key).await, None);
         assert_eq!(world.events(EventType::ApiKeyCreated).await, created + 1, "nothing else was made");
-        assert!(views::list(&world.house, &greta, &views::Asked::default()).await.unwrap().keys.is_empty());
+        assert!(views::list(&world.ctx, &greta, &views::Asked::default()).await.unwrap().keys.is_empty());
     }
 
     async fn an_old_sign_in_wants_the_password(world) {
         let cookie = world.cookie(ADAM).await;
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Session::update_many()
             .col_expr(entity::session::Column::AuthenticatedAt, Expr::value(Timestamp::now().before(days(1))))
             .exec(&tx)
@@ -150,13 +150,13 @@ both! {
             .unwrap();
         tx.commit().await.unwrap();
         let adam = world.caller(Some(&cookie)).actor("acme").await.unwrap();
-        let refused = make(&world.house, &adam, wish("Importer")).await;
+        let refused = make(&world.ctx, &adam, wish("Importer")).await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("current_password").is_some()));
         let id = newest(world, "Website form").await.id;
-        let refused = store::rotate(&world.house, &info(), &adam, id, Grace::Day, &Secret::from("wrong")).await;
+        let refused = store::rotate(&world.ctx, &info(), &adam, id, Grace::Day, &Secret::from("wrong")).await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("current_password").is_some()));
         let password = Secret::from(app::db::seed::PASSWORD);
-        let made = store::create(&world.house, &info(), &adam, wish("Importer"), Vec::new(), &password).await;
+        let made = store::create(&world.ctx, &info(), &adam, wish("Importer"), Vec::new(), &password).await;
         assert!(made.unwrap().secret.is_some());
     }
 
@@ -171,15 +171,15 @@ both! {
     async fn a_key_may_be_fenced_in_and_may_expire(world) {
         let adam = world.actor(ADAM, "acme").await;
         let networks = store::read_networks("198.51.100.0/24").unwrap();
-        let done = store::create(&world.house, &info(), &adam, wish("Fenced"), networks, &Secret::default()).await.unwrap();
+        let done = store::create(&world.ctx, &info(), &adam, wish("Fenced"), networks, &Secret::default()).await.unwrap();
         let key = done.secret.unwrap();
         assert_eq!(refusal(world, &key).await, Some(KeyRefusal::AddressNotAllowed));
-        assert!(check(&world.house, key.expose(), "::ffff:198.51.100.8".parse().unwrap()).await.is_ok());
+        assert!(check(&world.ctx, key.expose(), "::ffff:198.51.100.8".parse().unwrap()).await.is_ok());
 
         let (id, key) = made(world, &adam, "Short").await;
         set(world, id, entity::api_key::Column::ExpiresAt, Timestamp::now()).await;
         assert_eq!(refusal(world, &key).await, Some(KeyRefusal::Expired));
-        let rotated = store::rotate(&world.house, &info(), &adam, id, Grace::Day, &Secret::default()).await;
+        let rotated = store::rotate(&world.ctx, &info(), &adam, id, Grace::Day, &Secret::default()).await;
         assert!(matches!(rotated, Err(AppError::Conflict(_))), "what is over is not rotated");
     }
 
@@ -187,30 +187,30 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let olivia = world.actor(OLIVIA, "acme").await;
         let (old_id, old) = made(world, &adam, "Importer").await;
-        let done = store::rotate(&world.house, &info(), &olivia, old_id, Grace::Day, &Secret::default()).await.unwrap();
+        let done = store::rotate(&world.ctx, &info(), &olivia, old_id, Grace::Day, &Secret::default()).await.unwrap();
         let new = done.secret.unwrap();
         assert_eq!((refusal(world, &old).await, refusal(world, &new).await), (None, None));
-        let successor = check(&world.house, new.expose(), HOME).await.unwrap();
+        let successor = check(&world.ctx, new.expose(), HOME).await.unwrap();
         assert_eq!(successor.facts().scopes, [Scope::ContactsRead, Scope::ContactsWrite], "the same settings");
         assert_eq!(successor.facts().name, "Importer");
         assert_eq!(view(world, &adam, old_id).await.key.status, Status::Rotating);
         assert_eq!(view(world, &adam, successor.facts().id).await.predecessor, Some(old_id));
         assert_eq!(event(world, EventType::ApiKeyRotated).await.actor_name, "Olivia Owens");
 
-        let again = store::rotate(&world.house, &info(), &adam, old_id, Grace::Day, &Secret::default()).await;
+        let again = store::rotate(&world.ctx, &info(), &adam, old_id, Grace::Day, &Secret::default()).await;
         assert!(matches!(again, Err(AppError::Conflict(_))), "it has a successor");
-        store::finish_rotation(&world.house, &info(), &adam, old_id).await.unwrap();
+        store::finish_rotation(&world.ctx, &info(), &adam, old_id).await.unwrap();
         assert_eq!(refusal(world, &old).await, Some(KeyRefusal::Expired), "at the next request");
         assert_eq!(refusal(world, &new).await, None);
         assert_eq!(view(world, &adam, old_id).await.key.status, Status::Retired);
-        assert!(store::finish_rotation(&world.house, &info(), &adam, old_id).await.is_err());
+        assert!(store::finish_rotation(&world.ctx, &info(), &adam, old_id).await.is_err());
     }
 
     async fn a_rotation_without_grace_stops_the_old_key_at_once(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (id, old) = made(world, &adam, "Leaked").await;
         assert_eq!(refusal(world, &old).await, None);
-        let new = store::rotate(&world.house, &info(), &adam, id, Grace::Now, &Secret::default()).await.unwrap().secret.unwrap();
+        let new = store::rotate(&world.ctx, &info(), &adam, id, Grace::Now, &Secret::default()).await.unwrap().secret.unwrap();
         assert_eq!((refusal(world, &old).await, refusal(world, &new).await), (Some(KeyRefusal::Expired), None));
     }
 
@@ -219,30 +219,30 @@ both! {
         let (id, _) = made(world, &adam, "Importer").await;
         let (none, info) = (Secret::default(), info());
         let (a, b) = tokio::join!(
-            store::rotate(&world.house, &info, &adam, id, Grace::Hour, &none),
-            store::rotate(&world.house, &info, &olivia, id, Grace::Hour, &none),
+            store::rotate(&world.ctx, &info, &adam, id, Grace::Hour, &none),
+            store::rotate(&world.ctx, &info, &olivia, id, Grace::Hour, &none),
         );
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
         let named = entity::ApiKey::find().filter(entity::api_key::Column::Name.eq("Importer"));
-        assert_eq!(named.count(world.house.db().read()).await.unwrap(), 2);
+        assert_eq!(named.count(world.ctx.db().read()).await.unwrap(), 2);
     }
 
     async fn revoking_wants_the_name_and_stays_in_the_list(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (id, key) = made(world, &adam, "Importer").await;
         let before = world.events(EventType::ApiKeyRevoked).await;
-        let refused = store::revoke(&world.house, &info(), &adam, id, "importer").await;
+        let refused = store::revoke(&world.ctx, &info(), &adam, id, "importer").await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("name").is_some()));
         assert_eq!(world.events(EventType::ApiKeyRevoked).await, before);
-        store::revoke(&world.house, &info(), &adam, id, " Importer ").await.unwrap();
+        store::revoke(&world.ctx, &info(), &adam, id, " Importer ").await.unwrap();
         assert_eq!(refusal(world, &key).await, Some(KeyRefusal::Revoked));
         assert_eq!(world.events(EventType::ApiKeyRevoked).await, before + 1);
         let asked = views::Asked { filter: Some(Filter::Revoked), ..views::Asked::default() };
-        let list = views::list(&world.house, &adam, &asked).await.unwrap();
+        let list = views::list(&world.ctx, &adam, &asked).await.unwrap();
         assert!(list.keys.iter().any(|row| row.id == id && row.status == Status::Revoked));
         assert_eq!(view(world, &adam, id).await.revoked.unwrap().1, "Adam Archer");
-        assert!(store::revoke(&world.house, &info(), &adam, id, "Importer").await.is_err());
-        assert!(store::rename(&world.house, &info(), &adam, id, Name::parse("X").unwrap()).await.is_err());
+        assert!(store::revoke(&world.ctx, &info(), &adam, id, "Importer").await.is_err());
+        assert!(store::rename(&world.ctx, &info(), &adam, id, Name::parse("X").unwrap()).await.is_err());
     }
 
     async fn a_revoked_key_is_refused_at_the_next_request_though_checks_race(world) {
@@ -251,16 +251,16 @@ both! {
             let (id, key) = made(world, &adam, &format!("Racer {round}")).await;
             let (stop, stopped) = tokio::sync::watch::channel(false);
             let racers: Vec<_> = (0..8).map(|_| {
-                let (house, key, stopped) = (world.house.clone(), key.clone(), stopped.clone());
+                let (ctx, key, stopped) = (world.ctx.clone(), key.clone(), stopped.clone());
                 tokio::spawn(async move {
                     while !*stopped.borrow() {
-                        let _ = check(&house, key.expose(), HOME).await;
+                        let _ = check(&ctx, key.expose(), HOME).await;
                         tokio::task::yield_now().await;
                     }
                 })
             }).collect();
             tokio::time::sleep(Duration::from_millis(20)).await;
-            store::revoke(&world.house, &info(), &adam, id, &format!("Racer {round}")).await.unwrap();
+            store::revoke(&world.ctx, &info(), &adam, id, &format!("Racer {round}")).await.unwrap();
             for _ in 0..200 {
                 assert_eq!(refusal(world, &key).await, Some(KeyRefusal::Revoked));
             }
@@ -276,7 +276,7 @@ both! {
         let (id, key) = made(world, &adam, "Elsewhere").await;
         assert_eq!(refusal(world, &key).await, None);
         // Straight to the table, as another process would.
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::ApiKey::update_many()
             .col_expr(entity::api_key::Column::RevokedAt, Expr::value(Timestamp::now()))
             .filter(entity::api_key::Column::Id.eq(id))
@@ -294,14 +294,14 @@ both! {
         let (id, key) = made(world, &adam, "Importer").await;
         let before = world.events(EventType::ApiKeyUpdated).await;
         let wide = vec![Scope::ContactsRead, Scope::CreditsWrite];
-        let refused = store::narrow(&world.house, &info(), &adam, id, wide).await;
+        let refused = store::narrow(&world.ctx, &info(), &adam, id, wide).await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("scopes").is_some()));
         assert_eq!(world.events(EventType::ApiKeyUpdated).await, before);
-        store::narrow(&world.house, &info(), &adam, id, vec![Scope::ContactsRead]).await.unwrap();
-        let holder = check(&world.house, key.expose(), HOME).await.unwrap();
+        store::narrow(&world.ctx, &info(), &adam, id, vec![Scope::ContactsRead]).await.unwrap();
+        let holder = check(&world.ctx, key.expose(), HOME).await.unwrap();
         assert_eq!(holder.facts().scopes, [Scope::ContactsRead]);
         assert_eq!(event(world, EventType::ApiKeyUpdated).await.data["removed_scopes"][0], "contacts:write");
-        let back = store::narrow(&world.house, &info(), &adam, id, vec![Scope::ContactsWrite]).await;
+        let back = store::narrow(&world.ctx, &info(), &adam, id, vec![Scope::ContactsWrite]).await;
         assert!(back.is_err(), "what was taken is not given back");
     }
 
@@ -309,32 +309,32 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let (id, key) = made(world, &adam, "Importer").await;
         let before = world.events(EventType::ApiKeyUpdated).await;
-        store::rename(&world.house, &info(), &adam, id, Name::parse("Importer").unwrap()).await.unwrap();
+        store::rename(&world.ctx, &info(), &adam, id, Name::parse("Importer").unwrap()).await.unwrap();
         assert_eq!(world.events(EventType::ApiKeyUpdated).await, before, "nothing changed, nothing recorded");
-        store::rename(&world.house, &info(), &adam, id, Name::parse("Nightly import").unwrap()).await.unwrap();
+        store::rename(&world.ctx, &info(), &adam, id, Name::parse("Nightly import").unwrap()).await.unwrap();
         assert_eq!(world.events(EventType::ApiKeyUpdated).await, before + 1);
-        assert_eq!(check(&world.house, key.expose(), HOME).await.unwrap().facts().name, "Nightly import");
+        assert_eq!(check(&world.ctx, key.expose(), HOME).await.unwrap().facts().name, "Nightly import");
     }
 
     async fn a_workspace_has_a_hundred_keys_and_not_one_more(world) {
         let greta = world.actor(GRETA, "globex").await;
         for n in 0..MOST_KEYS {
-            make(&world.house, &greta, wish(&format!("Key {n}"))).await.unwrap();
+            make(&world.ctx, &greta, wish(&format!("Key {n}"))).await.unwrap();
         }
-        let refused = make(&world.house, &greta, wish("One more")).await;
+        let refused = make(&world.ctx, &greta, wish("One more")).await;
         assert!(matches!(refused, Err(AppError::LimitReached(_))), "{refused:?}");
         let id = newest(world, "Key 0").await.id;
-        // A full house can still change its locks, and a revoked key makes room.
-        store::rotate(&world.house, &info(), &greta, id, Grace::Now, &Secret::default()).await.unwrap();
-        assert!(make(&world.house, &greta, wish("One more")).await.is_err());
+        // At the limit a key can still be rotated, and revoking one makes room.
+        store::rotate(&world.ctx, &info(), &greta, id, Grace::Now, &Secret::default()).await.unwrap();
+        assert!(make(&world.ctx, &greta, wish("One more")).await.is_err());
         let id = newest(world, "Key 1").await.id;
-        store::revoke(&world.house, &info(), &greta, id, "Key 1").await.unwrap();
-        make(&world.house, &greta, wish("One more")).await.unwrap();
+        store::revoke(&world.ctx, &info(), &greta, id, "Key 1").await.unwrap();
+        make(&world.ctx, &greta, wish("One more")).await.unwrap();
 
         let mut seen = Vec::new();
         let mut asked = views::Asked::default();
         loop {
-            let page = views::list(&world.house, &greta, &asked).await.unwrap();
+            let page = views::list(&world.ctx, &greta, &asked).await.unwrap();
             seen.extend(page.keys.iter().map(|row| row.id));
             let Some(next) = page.next else { break };
             asked.before = Some(next);
@@ -347,7 +347,7 @@ both! {
     async fn the_list_is_filtered_by_status_type_and_name(world) {
         let adam = world.actor(ADAM, "acme").await;
         let names = async |asked: views::Asked| {
-            let list = views::list(&world.house, &adam, &asked).await.unwrap();
+            let list = views::list(&world.ctx, &adam, &asked).await.unwrap();
             let mut names: Vec<_> = list.keys.into_iter().map(|row| (row.name, row.status)).collect();
             names.sort();
             (names, list.counts)
@@ -366,9 +366,9 @@ both! {
     async fn what_a_key_was_used_for_is_written_down_later(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (id, key) = made(world, &adam, "Importer").await;
-        let holder = check(&world.house, key.expose(), HOME).await.unwrap();
-        world.house.keys().note_use(&holder, Some(Scope::ContactsRead), "::ffff:192.0.2.7".parse().unwrap());
-        world.house.keys().note_request(RequestLine {
+        let holder = check(&world.ctx, key.expose(), HOME).await.unwrap();
+        world.ctx.keys().note_use(&holder, Some(Scope::ContactsRead), "::ffff:192.0.2.7".parse().unwrap());
+        world.ctx.keys().note_request(RequestLine {
             key: id,
             at: Timestamp::now(),
             method: "GET".into(),
@@ -378,7 +378,7 @@ both! {
             address: HOME,
         });
         // Of a key that is gone meanwhile.
-        world.house.keys().note_request(RequestLine {
+        world.ctx.keys().note_request(RequestLine {
             key: ApiKeyId::new(),
             at: Timestamp::now(),
             method: "GET".into(),
@@ -388,17 +388,17 @@ both! {
             address: HOME,
         });
         assert_eq!(view(world, &adam, id).await.key.last_used, None, "no write in the request");
-        assert_eq!(usage::flush_uses(&world.house).await, Ok(1));
-        assert_eq!(usage::flush_requests(&world.house).await, Ok(2));
+        assert_eq!(usage::flush_uses(&world.ctx).await, Ok(1));
+        assert_eq!(usage::flush_requests(&world.ctx).await, Ok(2));
         let seen = view(world, &adam, id).await;
         assert_eq!(seen.key.last_used.as_ref().unwrap().1, "192.0.2.7");
         assert!(seen.scopes[0].1.is_some() && seen.scopes[1].1.is_none());
         assert_eq!((seen.requests.len(), seen.request_count), (1, 1));
         assert_eq!(seen.requests[0].duration_us, 1_234);
 
-        world.house.keys().note_use(&holder, Some(Scope::ContactsWrite), HOME);
-        assert_eq!(usage::flush_uses(&world.house).await, Ok(0), "once a minute");
-        usage::flush_all(&world.house).await.unwrap();
+        world.ctx.keys().note_use(&holder, Some(Scope::ContactsWrite), HOME);
+        assert_eq!(usage::flush_uses(&world.ctx).await, Ok(0), "once a minute");
+        usage::flush_all(&world.ctx).await.unwrap();
         assert!(view(world, &adam, id).await.scopes[1].1.is_some(), "at the end all of it");
     }
 
@@ -407,7 +407,7 @@ both! {
         let (id, _) = made(world, &adam, "Importer").await;
         let now = Timestamp::now();
         for age in [days(8), days(6)] {
-            world.house.keys().note_request(RequestLine {
+            world.ctx.keys().note_request(RequestLine {
                 key: id,
                 at: now.before(age),
                 method: "GET".into(),
@@ -417,8 +417,8 @@ both! {
                 address: HOME,
             });
         }
-        usage::flush_requests(&world.house).await.unwrap();
-        let tx = world.house.db().begin().await.unwrap();
+        usage::flush_requests(&world.ctx).await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         for (key, age) in [("old", days(2)), ("new", Duration::ZERO)] {
             let row = entity::idempotency_key::ActiveModel {
                 key_id: sea_orm::Set(id),
@@ -431,8 +431,8 @@ both! {
             entity::IdempotencyKey::insert(row).exec_without_returning(&tx).await.unwrap();
         }
         tx.commit().await.unwrap();
-        assert_eq!(usage::sweep(&world.house).await, Ok(2));
-        assert_eq!(usage::sweep(&world.house).await, Ok(0));
+        assert_eq!(usage::sweep(&world.ctx).await, Ok(2));
+        assert_eq!(usage::sweep(&world.ctx).await, Ok(0));
         assert_eq!(view(world, &adam, id).await.request_count, 1);
     }
 
@@ -440,16 +440,16 @@ both! {
         let (adam, olivia) = (world.actor(ADAM, "acme").await, world.actor(OLIVIA, "acme").await);
         let (_, key) = made(world, &adam, "Importer").await;
         let status = members::model::Status::Pending;
-        let list = members::store::view(&world.house, &olivia, status, "", None, None).await.unwrap();
+        let list = members::store::view(&world.ctx, &olivia, status, "", None, None).await.unwrap();
         let row = list.members.into_iter().find(|row| row.id == adam.membership()).unwrap();
         assert_eq!(row.keys_made, ["CRM sync", "CRM sync", "Importer", "Website form"]);
         let mia = world.actor(MIA, "acme").await;
-        let list = members::store::view(&world.house, &mia, status, "", None, None).await.unwrap();
+        let list = members::store::view(&world.ctx, &mia, status, "", None, None).await.unwrap();
         assert!(list.members.iter().all(|row| row.keys_made.is_empty()), "members see no keys");
 
-        members::store::remove(&world.house, &olivia, adam.membership()).await.unwrap();
+        members::store::remove(&world.ctx, &olivia, adam.membership()).await.unwrap();
         assert_eq!(refusal(world, &key).await, None);
-        app::settings::workspace::store::delete(&world.house, &info(), &olivia, "acme", &Secret::default()).await.unwrap();
+        app::settings::workspace::store::delete(&world.ctx, &info(), &olivia, "acme", &Secret::default()).await.unwrap();
         assert_eq!(refusal(world, &key).await, Some(KeyRefusal::Unknown));
     }
 

@@ -300,7 +300,7 @@ const AGREED: Money = Money::from_cents(100_000_000);
 
 async fn row(world: &World, id: WorkspaceId) -> subscription::Model {
     entity::Subscription::find_by_id(id)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -308,20 +308,18 @@ async fn row(world: &World, id: WorkspaceId) -> subscription::Model {
 
 /// Pays on the provider's page, at that moment.
 async fn pay(world: &World, place: &str, now: Timestamp) {
-    let house = &world.house;
+    let ctx = &world.ctx;
     let checkout = place.strip_prefix("/pay/").unwrap();
-    simulated::decide(house, checkout, Choice::Pay)
-        .await
-        .unwrap();
+    simulated::decide(ctx, checkout, Choice::Pay).await.unwrap();
     let payment = entity::Payment::find()
         .filter(payment::Column::CheckoutId.eq(checkout))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await
         .unwrap()
         .unwrap();
-    let mut tx = house.db().begin().await.unwrap();
+    let mut tx = ctx.db().begin().await.unwrap();
     let paid = PaymentStatus::Paid.into();
-    payments::settle(&mut tx, house.catalog(), payment.id, paid, now)
+    payments::settle(&mut tx, ctx.catalog(), payment.id, paid, now)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -333,7 +331,7 @@ async fn choose(
     terms: Terms,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    match store::choose(&world.house, actor, terms, AGREED, "/", now).await? {
+    match store::choose(&world.ctx, actor, terms, AGREED, "/", now).await? {
         Chosen::Pay(place) => pay(world, &place, now).await,
         Chosen::Done(_) => {}
     }
@@ -344,7 +342,7 @@ async fn choose(
 async fn choose_twice(world: &World, actor: &Actor, terms: Terms, now: Timestamp) {
     let mut places = Vec::new();
     for _ in 0..2 {
-        let chosen = store::choose(&world.house, actor, terms.clone(), AGREED, "/", now).await;
+        let chosen = store::choose(&world.ctx, actor, terms.clone(), AGREED, "/", now).await;
         match chosen.unwrap() {
             Chosen::Pay(place) => places.push(place),
             Chosen::Done(done) => panic!("{done:?}"),
@@ -357,7 +355,7 @@ async fn choose_twice(world: &World, actor: &Actor, terms: Terms, now: Timestamp
 
 async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
     let found = entity::Payment::find_by_id(payment)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -370,14 +368,14 @@ async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
         return_path: String::new(),
     };
     world
-        .house
+        .ctx
         .payments()
-        .charge(&world.house, &order)
+        .charge(&world.ctx, &order)
         .await
         .unwrap();
 }
 
-/// What went back of a payment, or is to: done in the model, and told or asked of the house.
+/// What went back of a payment, or is to: done in the model, and told or asked of the store.
 async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step, number: usize) {
     let (Step::Refund { payment, .. }
     | Step::RefundFails { payment }
@@ -400,7 +398,7 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
         Step::Refund { percent, .. } if payment % 2 == 0 => {
             let cents = Ord::max(there.left() * percent / 100, 1);
             let fits = cents <= there.left();
-            let done = payments::refund(&world.house, real, Some(Money::from_cents(cents))).await;
+            let done = payments::refund(&world.ctx, real, Some(Money::from_cents(cents))).await;
             assert_eq!(fits, done.is_ok(), "{done:?}");
             if fits {
                 model.change(payment, |paid| paid.refunded += cents);
@@ -450,8 +448,8 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
     reason = "a table: what each step does, in both"
 )]
 async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
-    let (house, id) = (&world.house, actor.workspace());
-    let catalog = house.catalog();
+    let (ctx, id) = (&world.ctx, actor.workspace());
+    let catalog = ctx.catalog();
     let first = row(world, id).await;
     let mut now = first.begins_at;
     let mut model = Model {
@@ -504,27 +502,27 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
                 prop_assert_eq!(expected, done.is_ok(), "{:?}: {:?}", step, done);
             }
             Step::Cancel => {
-                let done = store::cancel(house, actor, now).await;
+                let done = store::cancel(ctx, actor, now).await;
                 prop_assert_eq!(model.cancel(now), done.is_ok(), "{:?}: {:?}", step, done);
             }
             Step::Resume => {
-                let done = store::resume(house, actor, now).await;
+                let done = store::resume(ctx, actor, now).await;
                 prop_assert_eq!(model.runs(now), done.is_ok(), "{:?}: {:?}", step, done);
                 model.cancelled &= !model.runs(now);
             }
             Step::Card(works) => {
-                let place = store::manage(house, actor, "/").await.unwrap();
+                let place = store::manage(ctx, actor, "/").await.unwrap();
                 let token = place.strip_prefix("/pay/card/").unwrap();
-                simulated::set_card(house, token, works).await.unwrap();
+                simulated::set_card(ctx, token, works).await.unwrap();
                 model.card = Some(works);
             }
             Step::Pass { hours: time } => now = now.after(hours(time)),
             Step::Work => {
-                engine::pass(house, now).await.unwrap();
+                engine::pass(ctx, now).await.unwrap();
                 model.work(catalog, now);
             }
             Step::Charge => {
-                payments::look_again(house, now).await.unwrap();
+                payments::look_again(ctx, now).await.unwrap();
                 model.charge(now);
             }
             Step::ChargeAndStop => {
@@ -538,7 +536,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             Step::Tell => {
                 // Only what is applied already: told of a charge before that, the provider's clock would count.
                 if model.renewal == Renewal::None {
-                    simulated::tell(house, now).await.unwrap();
+                    simulated::tell(ctx, now).await.unwrap();
                 }
             }
         }
@@ -581,13 +579,13 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             || (model.status == SubscriptionStatus::Trial || model.cancelled) && model.ends <= now;
         prop_assert_eq!(real.is_frozen(now), frozen, "after {:?}", step);
     }
-    prop_assert_eq!(verify(house.db().read()).await.unwrap(), []);
+    prop_assert_eq!(verify(ctx.db().read()).await.unwrap(), []);
     Ok(())
 }
 
 both! {
     async fn a_subscription_does_what_the_model_says(world) {
-        let cases = match world.house.db().backend() {
+        let cases = match world.ctx.db().backend() {
             DbBackend::Postgres => 25,
             _ => 60,
         };

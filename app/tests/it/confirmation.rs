@@ -1,14 +1,14 @@
 //! What takes a confirmed email address, and what does not.
 
 use app::catalog::{EventType, Mode, Scope};
+use app::context::{AppContext, Site};
 use app::domain::{AppError, Email, Name, Role, Secret};
 use app::events::report::{EventIn, report};
-use app::house::{House, Site};
-use app::keyring::Keyring;
-use app::limits::Limits;
+use app::master_key::MasterKey;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits;
 use app::session::model::SignUp;
-use app::session::{Agent, Caller, Person, store};
+use app::session::{Caller, Principal, SignedInUser, store};
 use app::settings::api_keys::model::NewKey;
 use app::settings::members::invitations;
 use app::settings::webhooks::wire::{WebhookIn, WebhookPatch};
@@ -20,16 +20,16 @@ use crate::support::{OLIVIA, World, both, info, token_in};
 
 const ZOE: &str = "zoe@new.example";
 
-/// The same house where it sends email, and so asks for confirmation.
-fn with_email(world: &World, limits: Limits) -> House {
+/// The same installation with SMTP, so that it asks people to confirm their address.
+fn with_email(world: &World, limits: AuthLimits) -> AppContext {
     let site = Site {
         sends_mail: true,
-        ..world.house.site().clone()
+        ..world.ctx.site().clone()
     };
-    House::new(
-        world.house.db().clone(),
+    AppContext::new(
+        world.ctx.db().clone(),
         site,
-        Keyring::new([7; 32]),
+        MasterKey::new([7; 32]),
         Passwords::quick_for_tests(),
         limits,
     )
@@ -45,39 +45,39 @@ fn sign_up_as(email: &str, name: &str) -> SignUp {
 }
 
 struct Zoe {
-    house: House,
+    ctx: AppContext,
     cookie: Secret,
 }
 
 impl Zoe {
     async fn new(world: &World) -> Self {
-        Self::in_house(with_email(world, Limits::off())).await
+        Self::in_house(with_email(world, AuthLimits::off())).await
     }
 
-    async fn in_house(house: House) -> Self {
-        let begun = store::sign_up(&house, &info(), sign_up_as(ZOE, "Zoe Zimmer"))
+    async fn in_house(ctx: AppContext) -> Self {
+        let begun = store::sign_up(&ctx, &info(), sign_up_as(ZOE, "Zoe Zimmer"))
             .await
             .unwrap();
         Self {
             cookie: begun.cookie,
-            house,
+            ctx,
         }
     }
 
     fn caller(&self) -> Caller {
         let cookie = Some(self.cookie.expose().to_owned());
-        Caller::new(self.house.clone(), info(), cookie)
+        Caller::new(self.ctx.clone(), info(), cookie)
     }
 
-    async fn person(&self) -> Person {
+    async fn person(&self) -> SignedInUser {
         self.caller().person().await.unwrap()
     }
 
     /// What she tries, and how it ends.
     async fn tries(&self) -> Vec<(&'static str, Option<AppError>)> {
-        let house = &self.house;
+        let ctx = &self.ctx;
         let actor = self.caller().actor("zoe-corp").await.unwrap();
-        let agent = Agent::from(actor.clone());
+        let agent = Principal::from(actor.clone());
         let wish = NewKey {
             name: Name::parse("Importer").unwrap(),
             mode: Mode::Live,
@@ -85,17 +85,17 @@ impl Zoe {
             expires_at: None,
         };
         let none = Secret::default();
-        let key = api_keys::store::create(house, &info(), &actor, wish, Vec::new(), &none).await;
-        let invited = invitations::invite(house, &actor, "ben@new.example", Role::Member).await;
+        let key = api_keys::store::create(ctx, &info(), &actor, wish, Vec::new(), &none).await;
+        let invited = invitations::invite(ctx, &actor, "ben@new.example", Role::Member).await;
         let form = NewWorkspaceForm {
             name: "Second".to_owned(),
             ..NewWorkspaceForm::default()
         };
-        let second = workspace::store::create(house, actor.person(), &form).await;
-        let mut tx = house.db().begin().await.unwrap();
+        let second = workspace::store::create(ctx, actor.person(), &form).await;
+        let mut tx = ctx.db().begin().await.unwrap();
         let hook: WebhookIn =
             serde_json::from_value(json!({"url": "https://hooks.example.com/in"})).unwrap();
-        let hook = webhooks::store::create(&mut tx, house, &agent, &hook).await;
+        let hook = webhooks::store::create(&mut tx, ctx, &agent, &hook).await;
         let event = EventIn {
             event_type: "system.announcement".to_owned(),
             ..EventIn::default()
@@ -123,14 +123,14 @@ both! {
 
         let letter = world.letters_to(ZOE).await.pop().unwrap();
         let token = Secret::from(token_in(&letter, "/confirm-email/"));
-        assert!(store::confirm_address(&zoe.house, &token).await.unwrap());
+        assert!(store::confirm_address(&zoe.ctx, &token).await.unwrap());
         for (what, error) in zoe.tries().await {
             assert_eq!(error, None, "{what}");
         }
     }
 
     async fn where_no_email_is_sent_everybody_counts_as_confirmed(world) {
-        let zoe = Zoe::in_house(world.house.clone()).await;
+        let zoe = Zoe::in_house(world.ctx.clone()).await;
         assert!(!zoe.person().await.is_confirmed());
         assert!(!zoe.person().await.is_asked_to_confirm(), "no link would reach her");
         for (what, error) in zoe.tries().await {
@@ -139,26 +139,26 @@ both! {
     }
 
     async fn the_operators_owner_is_confirmed(world) {
-        let house = with_email(world, Limits::off());
+        let ctx = with_email(world, AuthLimits::off());
         let (name, email) = (Name::parse("Otto").unwrap(), Email::parse("otto@new.example").unwrap());
         let password = Secret::from("seven unrelated purple teapots");
         let slug = app::domain::Slug::parse("otto-works").unwrap();
-        store::create_owner(&house, &name, &email, &password, &name, &slug).await.unwrap();
-        let begun = store::sign_in(&house, &info(), "otto@new.example", &password).await.unwrap();
-        let caller = Caller::new(house, info(), Some(begun.cookie.expose().to_owned()));
+        store::create_owner(&ctx, &name, &email, &password, &name, &slug).await.unwrap();
+        let begun = store::sign_in(&ctx, &info(), "otto@new.example", &password).await.unwrap();
+        let caller = Caller::new(ctx, info(), Some(begun.cookie.expose().to_owned()));
         assert_eq!(caller.person().await.unwrap().require_confirmed(), Ok(()));
     }
 
     async fn a_webhook_can_be_stopped_without_a_confirmed_address(world) {
-        let zoe = Zoe::in_house(world.house.clone()).await;
+        let zoe = Zoe::in_house(world.ctx.clone()).await;
         zoe.tries().await;
-        let zoe = Zoe { house: with_email(world, Limits::off()), cookie: zoe.cookie };
-        let agent = Agent::from(zoe.caller().actor("zoe-corp").await.unwrap());
-        let (hooks, _) = webhooks::store::list(&zoe.house, &agent, None, 10).await.unwrap();
+        let zoe = Zoe { ctx: with_email(world, AuthLimits::off()), cookie: zoe.cookie };
+        let agent = Principal::from(zoe.caller().actor("zoe-corp").await.unwrap());
+        let (hooks, _) = webhooks::store::list(&zoe.ctx, &agent, None, 10).await.unwrap();
         let change = async |status: &str| {
             let patch: WebhookPatch = serde_json::from_value(json!({"status": status})).unwrap();
-            let mut tx = zoe.house.db().begin().await.unwrap();
-            let changed = webhooks::store::update(&mut tx, &zoe.house, &agent, hooks[0].id, &patch).await;
+            let mut tx = zoe.ctx.db().begin().await.unwrap();
+            let changed = webhooks::store::update(&mut tx, &zoe.ctx, &agent, hooks[0].id, &patch).await;
             tx.commit().await.unwrap();
             changed.err()
         };
@@ -167,29 +167,29 @@ both! {
     }
 
     async fn an_address_that_is_not_confirmed_gets_few_links(world) {
-        let zoe = Zoe::in_house(with_email(world, Limits::on())).await;
+        let zoe = Zoe::in_house(with_email(world, AuthLimits::on())).await;
         for n in 0..40 {
             let place = crate::support::info_from(n);
             let person = zoe.person().await;
-            let _ = store::resend_confirmation(&zoe.house, &place, &person).await;
-            let _ = store::request_reset(&zoe.house, &place, ZOE).await;
+            let _ = store::resend_confirmation(&zoe.ctx, &place, &person).await;
+            let _ = store::request_reset(&zoe.ctx, &place, ZOE).await;
         }
         let letters = world.letters_to(ZOE).await.len();
         assert!(letters <= 6, "{letters}");
     }
 
     async fn what_someone_chose_is_no_link_in_our_email(world) {
-        let house = with_email(world, Limits::off());
+        let ctx = with_email(world, AuthLimits::off());
         let name = "Click https://evil.example now";
-        store::sign_up(&house, &info(), sign_up_as("victim@new.example", name)).await.unwrap();
+        store::sign_up(&ctx, &info(), sign_up_as("victim@new.example", name)).await.unwrap();
         let letter = world.letters_to("victim@new.example").await.pop().unwrap();
         assert!(!letter.contains("evil"), "{letter}");
 
         let olivia = world.actor(OLIVIA, "acme").await;
         let name = Name::parse("https://evil.example/login").unwrap();
-        workspace::store::rename(&world.house, &olivia, name).await.unwrap();
+        workspace::store::rename(&world.ctx, &olivia, name).await.unwrap();
         let olivia = world.actor(OLIVIA, "acme").await;
-        invitations::invite(&world.house, &olivia, "ben@new.example", Role::Member).await.unwrap();
+        invitations::invite(&world.ctx, &olivia, "ben@new.example", Role::Member).await.unwrap();
         let letter = world.letters_to("ben@new.example").await.pop().unwrap();
         assert!(letter.contains("https[:]//evil[.]example/login"), "{letter}");
         assert!(!letter.contains("://evil") && !letter.contains("evil.example"), "{letter}");

@@ -89,10 +89,10 @@ both! {
         let mut changes = JoinSet::new();
         for category in Category::ALL {
             for user in [mia.id(), nobody, adam.id()] {
-                let house = world.house.clone();
+                let ctx = world.ctx.clone();
                 changes.spawn(async move {
                     let cell = (Switch::Cell(category, Channel::Email), true);
-                    (user, store::write(&house, user, &[cell]).await)
+                    (user, store::write(&ctx, user, &[cell]).await)
                 });
             }
         }
@@ -101,7 +101,7 @@ both! {
             assert_eq!(result.is_ok(), user != nobody, "{result:?}");
         }
         for person in [mia, adam] {
-            let view = store::view(&world.house, &person).await.unwrap();
+            let view = store::view(&world.ctx, &person).await.unwrap();
             assert!(view.rows.iter().all(|row| row.email), "{view:?}");
         }
     }
@@ -109,10 +109,10 @@ both! {
     async fn who_gives_up_takes_nobody_elses_change_with_them(world) {
         let mia = world.person(MIA).await;
         let set = |category| {
-            let house = world.house.clone();
+            let ctx = world.ctx.clone();
             let cell = (Switch::Cell(category, Channel::Email), true);
             let user = mia.id();
-            tokio::spawn(async move { store::write(&house, user, &[cell]).await })
+            tokio::spawn(async move { store::write(&ctx, user, &[cell]).await })
         };
         let changes = Category::ALL.map(set);
         tokio::task::yield_now().await;
@@ -120,20 +120,20 @@ both! {
         for change in changes.into_iter().skip(1) {
             assert_eq!(change.await.unwrap(), Ok(()));
         }
-        let view = store::view(&world.house, &mia).await.unwrap();
+        let view = store::view(&world.ctx, &mia).await.unwrap();
         assert!(view.rows.iter().skip(1).all(|row| row.email), "{view:?}");
     }
 
     async fn more_may_ask_at_once_than_there_are_connections(world) {
         let mut questions = JoinSet::new();
         for _ in 0..200 {
-            let house = world.house.clone();
-            questions.spawn(async move { entity::User::find().count(house.db().read()).await });
+            let ctx = world.ctx.clone();
+            questions.spawn(async move { entity::User::find().count(ctx.db().read()).await });
         }
         // Some give up in the middle: their connections are not lost to the others.
         for _ in 0..200 {
-            let house = world.house.clone();
-            questions.spawn(async move { entity::Event::find().count(house.db().read()).await }).abort();
+            let ctx = world.ctx.clone();
+            questions.spawn(async move { entity::Event::find().count(ctx.db().read()).await }).abort();
         }
         let mut answered = 0;
         while let Some(question) = questions.join_next().await {
@@ -143,18 +143,18 @@ both! {
             }
         }
         assert!(answered >= 200, "{answered}");
-        world.house.db().read().ping().await.unwrap();
+        world.ctx.db().read().ping().await.unwrap();
     }
 
     async fn queries_that_nobody_waits_for_any_more_are_interrupted(world) {
-        let db = world.house.db();
+        let db = world.ctx.db();
         let mut slow = start_slow_queries(db, None).await;
         slow.shutdown().await;
         quick_query(db).await;
     }
 
     async fn slow_queries_of_one_workspace_leave_connections_to_others(world) {
-        let db = world.house.db();
+        let db = world.ctx.db();
         let mut slow = start_slow_queries(db, Some(WorkspaceId::new())).await;
         quick_query(db).await;
         let other = ShareHolder::Workspace(WorkspaceId::new());
@@ -163,12 +163,12 @@ both! {
     }
 
     async fn a_database_that_was_closed_answers_nobody(world) {
-        let db = world.house.db();
+        let db = world.ctx.db();
         entity::User::find().count(db.read()).await.unwrap();
         db.clone().close().await.unwrap();
         assert!(entity::User::find().count(db.read()).await.is_err());
         let cell = (Switch::Cell(Category::Contacts, Channel::Email), true);
-        let refused = store::write(&world.house, UserId::new(), &[cell]).await;
+        let refused = store::write(&world.ctx, UserId::new(), &[cell]).await;
         assert!(matches!(refused, Err(AppError::Internal { .. })), "{refused:?}");
     }
 }

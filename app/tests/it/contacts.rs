@@ -4,11 +4,11 @@ use app::catalog::EventType;
 use app::contacts::model::{ContactIn, ContactOut, Stage};
 use app::contacts::store::{self, Filter};
 use app::domain::{AppError, ContactId, Permission};
-use app::session::Agent;
+use app::session::Principal;
 
 use crate::support::{CLEO, GRETA, MIA, World, both};
 
-async fn mia(world: &World) -> Agent {
+async fn mia(world: &World) -> Principal {
     world.actor(MIA, "acme").await.into()
 }
 
@@ -22,15 +22,19 @@ fn contact(name: &str, company: &str, stage: &str, tags: &[&str]) -> ContactIn {
     }
 }
 
-async fn create(world: &World, agent: &Agent, contact: ContactIn) -> Result<ContactOut, AppError> {
-    let mut tx = world.house.db().begin().await?;
+async fn create(
+    world: &World,
+    agent: &Principal,
+    contact: ContactIn,
+) -> Result<ContactOut, AppError> {
+    let mut tx = world.ctx.db().begin().await?;
     let made = store::create(&mut tx, agent, contact.parse().map_err(AppError::Invalid)?).await?;
     tx.commit().await?;
     Ok(made)
 }
 
-async fn found(world: &World, agent: &Agent, filter: Filter) -> Vec<String> {
-    let found = store::list(world.house.db(), agent, &filter, None, 100)
+async fn found(world: &World, agent: &Principal, filter: Filter) -> Vec<String> {
+    let found = store::list(world.ctx.db(), agent, &filter, None, 100)
         .await
         .unwrap();
     let mut names: Vec<String> = found.into_iter().map(|contact| contact.name).collect();
@@ -101,7 +105,7 @@ both! {
     async fn what_a_replacement_makes_searchable_is_the_new_text(world) {
         let mia = mia(world).await;
         let made = create(world, &mia, contact("Old Name", "Co", "lead", &[])).await.unwrap();
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         let draft = contact("New Name", "Co", "lead", &[]).parse().unwrap();
         store::replace(&mut tx, &mia, made.id, draft).await.unwrap();
         tx.commit().await.unwrap();
@@ -111,23 +115,23 @@ both! {
     }
 
     async fn cleo_may_look_and_not_touch(world) {
-        let cleo: Agent = world.actor(CLEO, "acme").await.into();
+        let cleo: Principal = world.actor(CLEO, "acme").await.into();
         assert!(!found(world, &cleo, Filter::default()).await.is_empty());
         let refused = create(world, &cleo, contact("X", "Y", "lead", &[])).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         let made = create(world, &mia(world).await, contact("X", "Y", "lead", &[])).await.unwrap();
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         let refused = store::delete(&mut tx, &cleo, made.id).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         assert_eq!(world.events(EventType::ContactDeleted).await, 0);
     }
 
     async fn greta_finds_nothing_of_acmes(world) {
-        let greta: Agent = world.actor(GRETA, "globex").await.into();
+        let greta: Principal = world.actor(GRETA, "globex").await.into();
         let made = create(world, &mia(world).await, contact("Secret Lead", "Y", "lead", &["s"])).await.unwrap();
         assert!(found(world, &greta, text("secret")).await.is_empty());
         assert!(found(world, &greta, tagged(&["s"])).await.is_empty());
-        let db = world.house.db();
+        let db = world.ctx.db();
         assert_eq!(store::get(db, &greta, made.id).await, Err(AppError::NotFound));
         let mut tx = db.begin().await.unwrap();
         let draft = contact("Mine", "Y", "lead", &[]).parse().unwrap();
@@ -138,7 +142,7 @@ both! {
 
     async fn pages_follow_each_other_without_gap(world) {
         let mia = mia(world).await;
-        let db = world.house.db();
+        let db = world.ctx.db();
         let all = store::list(db, &mia, &Filter::default(), None, 100).await.unwrap();
         let mut paged = Vec::new();
         loop {

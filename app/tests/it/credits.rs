@@ -5,7 +5,7 @@ use app::db::Tx;
 use app::db::entity::{self, credit_account, credit_entry, credit_grant, credit_hold, event};
 use app::domain::{AppError, Permission, Timestamp, WorkspaceId, days, hours, minutes};
 use app::events::Origin;
-use app::session::Agent;
+use app::session::Principal;
 use app::settings::credits::model::{EntryKind, HoldStatus};
 use app::settings::credits::verify::verify;
 use app::settings::credits::view::{self, Balance};
@@ -21,28 +21,28 @@ fn uses(feature: &str, quantity: u32) -> Use {
     Use::new(&Catalog::built_in(), feature, Some(quantity), None).unwrap()
 }
 
-async fn agent(world: &World, email: &str, workspace: &str) -> Agent {
+async fn agent(world: &World, email: &str, workspace: &str) -> Principal {
     world.actor(email, workspace).await.into()
 }
 
-async fn balance(world: &World, agent: &Agent) -> Balance {
-    view::balance(&world.house, agent).await.unwrap()
+async fn balance(world: &World, agent: &Principal) -> Balance {
+    view::balance(&world.ctx, agent).await.unwrap()
 }
 
 async fn spend(
     world: &World,
-    agent: &Agent,
+    agent: &Principal,
     wanted: &Use,
     once: Option<&str>,
 ) -> Result<EntryOut, AppError> {
-    let mut tx = world.house.db().begin().await.unwrap();
+    let mut tx = world.ctx.db().begin().await.unwrap();
     let entry = store::spend(&mut tx, agent, wanted, once).await?;
     tx.commit().await.unwrap();
     Ok(entry)
 }
 
 async fn buy(world: &World, workspace: WorkspaceId, credits: u32, once: &str) -> EntryOut {
-    let mut tx = world.house.db().begin().await.unwrap();
+    let mut tx = world.ctx.db().begin().await.unwrap();
     let origin = Origin::system();
     let entry = store::purchase(&mut tx, workspace, &origin, credits, once)
         .await
@@ -52,7 +52,7 @@ async fn buy(world: &World, workspace: WorkspaceId, credits: u32, once: &str) ->
 }
 
 /// Leaves Acme with so many credits.
-async fn leave(world: &World, agent: &Agent, credits: i64) {
+async fn leave(world: &World, agent: &Principal, credits: i64) {
     let there = balance(world, agent).await.total();
     let gone = u32::try_from(there - credits).unwrap();
     spend(world, agent, &uses("quick_answer", gone), None)
@@ -85,24 +85,24 @@ pub async fn pass(tx: &Tx, workspace: WorkspaceId, time: Duration) {
 }
 
 async fn let_time_pass(world: &World, workspace: WorkspaceId, time: Duration) {
-    let tx = world.house.db().begin().await.unwrap();
+    let tx = world.ctx.db().begin().await.unwrap();
     pass(&tx, workspace, time).await;
     tx.commit().await.unwrap();
 }
 
 async fn adds_up(world: &World) {
-    assert_eq!(verify(world.house.db().read()).await.unwrap(), []);
+    assert_eq!(verify(world.ctx.db().read()).await.unwrap(), []);
 }
 
 /// `tries` spends of one credit, many at once: how many there were, and how many were refused for want of credits.
-async fn race(world: &World, agent: &Agent, tries: u32) -> (u32, u32) {
+async fn race(world: &World, agent: &Principal, tries: u32) -> (u32, u32) {
     const AT_ONCE: u32 = 50;
     let runners = (0..AT_ONCE).map(|_| {
-        let (house, agent) = (world.house.clone(), agent.clone());
+        let (ctx, agent) = (world.ctx.clone(), agent.clone());
         tokio::spawn(async move {
             let (mut won, mut short) = (0, 0);
             for _ in 0..tries / AT_ONCE {
-                let mut tx = house.db().begin().await.unwrap();
+                let mut tx = ctx.db().begin().await.unwrap();
                 match store::spend(&mut tx, &agent, &uses("quick_answer", 1), None).await {
                     Ok(_) => {
                         tx.commit().await.unwrap();
@@ -157,7 +157,7 @@ both! {
             .filter(credit_grant::Column::WorkspaceId.eq(globex))
             .filter(credit_grant::Column::Mode.eq(Mode::Live))
             .order_by_asc(credit_grant::Column::Id)
-            .all(world.house.db().read()).await.unwrap()
+            .all(world.ctx.db().read()).await.unwrap()
             .iter().map(|grant| grant.remaining).collect();
         assert_eq!(left, [0, 30, 100]);
         adds_up(world).await;
@@ -168,9 +168,9 @@ both! {
         let before = balance(world, &mia).await.total();
         let wanted = uses("smart_automation", 2);
         let tries = (0..20).map(|_| {
-            let (house, mia, wanted) = (world.house.clone(), mia.clone(), wanted.clone());
+            let (ctx, mia, wanted) = (world.ctx.clone(), mia.clone(), wanted.clone());
             tokio::spawn(async move {
-                let mut tx = house.db().begin().await.unwrap();
+                let mut tx = ctx.db().begin().await.unwrap();
                 let entry = store::spend(&mut tx, &mia, &wanted, Some("run 7")).await.unwrap();
                 tx.commit().await.unwrap();
                 entry
@@ -211,13 +211,13 @@ both! {
         let until = Timestamp::now().after(days(30));
         let catalog = Catalog::built_in();
         for _ in 0..3 {
-            let mut tx = world.house.db().begin().await.unwrap();
+            let mut tx = world.ctx.db().begin().await.unwrap();
             store::renew(&mut tx, acme, catalog.plan("max").unwrap(), until, "period 5").await.unwrap();
             tx.commit().await.unwrap();
         }
         let after = balance(world, &olivia).await;
         assert_eq!(after, Balance { plan: 5000, purchased: before.purchased, renews_at: Some(until) });
-        let lines = view::entries(&world.house, &olivia, None, None, 2).await.unwrap();
+        let lines = view::entries(&world.ctx, &olivia, None, None, 2).await.unwrap();
         assert_eq!((lines[0].kind, lines[0].amount), (EntryKind::Grant, 5000));
         assert_eq!((lines[1].kind, lines[1].amount), (EntryKind::Expiry, -before.plan));
         adds_up(world).await;
@@ -228,17 +228,17 @@ both! {
         let before = balance(world, &olivia).await;
         let events = world.events(EventType::CreditsExpired).await;
         let_time_pass(world, olivia.workspace(), days(21)).await;
-        assert_eq!(store::sweep(&world.house).await.unwrap(), 2, "Acme's two books");
+        assert_eq!(store::sweep(&world.ctx).await.unwrap(), 2, "Acme's two books");
         let after = balance(world, &olivia).await;
         assert_eq!(after, Balance { plan: 0, purchased: before.purchased, renews_at: None });
         assert_eq!(world.events(EventType::CreditsExpired).await, events + 2);
-        assert_eq!(store::sweep(&world.house).await.unwrap(), 0);
+        assert_eq!(store::sweep(&world.ctx).await.unwrap(), 0);
         adds_up(world).await;
     }
 
     async fn a_hold_keeps_what_it_may_cost_and_gives_the_rest_back(world) {
         let mia = agent(world, MIA, "acme").await;
-        let db = world.house.db();
+        let db = world.ctx.db();
         let before = balance(world, &mia).await.total();
         let mut tx = db.begin().await.unwrap();
         let hold = holds::reserve(&mut tx, &mia, &uses("smart_automation", 8), minutes(5)).await.unwrap();
@@ -277,13 +277,13 @@ both! {
     async fn a_hold_that_is_forgotten_comes_back(world) {
         let mia = agent(world, MIA, "acme").await;
         let before = balance(world, &mia).await;
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         let hold = holds::reserve(&mut tx, &mia, &uses("general_ai", 50), minutes(5)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(balance(world, &mia).await.total(), before.total() - 100);
         let_time_pass(world, mia.workspace(), minutes(5)).await;
         assert_eq!(balance(world, &mia).await.total(), before.total(), "whoever looks finds it in order");
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         assert!(matches!(holds::capture(&mut tx, &mia, hold.id, None).await, Err(AppError::Conflict(_))));
         drop(tx);
         adds_up(world).await;
@@ -294,7 +294,7 @@ both! {
         let before = balance(world, &mia).await;
         let spent = spend(world, &mia, &uses("analyze_and_suggest", 20), None).await.unwrap();
         let refund = async |credits| {
-            let mut tx = world.house.db().begin().await.unwrap();
+            let mut tx = world.ctx.db().begin().await.unwrap();
             let entry = store::refund(&mut tx, spent.id, credits).await?;
             tx.commit().await.unwrap();
             Ok::<_, AppError>(entry)
@@ -305,9 +305,9 @@ both! {
         assert_eq!(refund(None).await.unwrap().amount, 70);
         assert!(matches!(refund(None).await, Err(AppError::Conflict(_))));
         assert_eq!(balance(world, &mia).await, before);
-        let row = entity::CreditEntry::find_by_id(spent.id).one(world.house.db().read()).await.unwrap().unwrap();
+        let row = entity::CreditEntry::find_by_id(spent.id).one(world.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!((row.kind, row.amount), (EntryKind::Spend, -100), "the line itself stays");
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         assert_eq!(store::refund(&mut tx, part.id, None).await, Err(AppError::NotFound), "only what was spent");
         drop(tx);
         adds_up(world).await;
@@ -328,7 +328,7 @@ both! {
 
     async fn a_workspace_says_when_its_people_are_warned(world) {
         let (mia, adam) = (agent(world, MIA, "acme").await, world.actor(ADAM, "acme").await);
-        let set = async |mark| store::set_low_mark(&world.house, &adam, mark).await.unwrap();
+        let set = async |mark| store::set_low_mark(&world.ctx, &adam, mark).await.unwrap();
         let low = async || world.events(EventType::CreditsLow).await;
         let quick = async |times| { spend(world, &mia, &uses("quick_answer", times), None).await.unwrap(); };
         let before = low().await;
@@ -349,7 +349,7 @@ both! {
         set(None).await;
         assert_eq!((changed, world.events(EventType::CreditsWarningChanged).await), (3, 3), "nothing changed the last time");
         let mia = world.actor(MIA, "acme").await;
-        let refused = store::set_low_mark(&world.house, &mia, Some(1)).await;
+        let refused = store::set_low_mark(&world.ctx, &mia, Some(1)).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::ManageBilling }));
         adds_up(world).await;
     }
@@ -357,14 +357,14 @@ both! {
     async fn cleo_sees_no_credits_and_greta_only_her_own(world) {
         let cleo = agent(world, CLEO, "acme").await;
         let forbidden = |permission| AppError::Forbidden { permission };
-        let see = view::balance(&world.house, &cleo).await;
+        let see = view::balance(&world.ctx, &cleo).await;
         assert_eq!(see, Err(forbidden(Permission::SeeCredits)));
-        let lines = view::entries(&world.house, &cleo, None, None, 5).await;
+        let lines = view::entries(&world.ctx, &cleo, None, None, 5).await;
         assert_eq!(lines, Err(forbidden(Permission::SeeCredits)));
         let spent = spend(world, &cleo, &uses("quick_answer", 1), None).await;
         assert_eq!(spent, Err(forbidden(Permission::SpendCredits)));
         let greta = agent(world, GRETA, "globex").await;
-        let lines = view::entries(&world.house, &greta, None, None, 100).await.unwrap();
+        let lines = view::entries(&world.ctx, &greta, None, None, 100).await.unwrap();
         assert_eq!(lines.len(), 1, "her plan's credits and nothing of Acme's");
         let adam = agent(world, ADAM, "globex").await;
         assert_eq!(balance(world, &adam).await, balance(world, &greta).await);
@@ -374,10 +374,10 @@ both! {
         let acme = agent(world, MIA, "acme").await.workspace();
         let lines = entity::CreditEntry::find()
             .filter(credit_entry::Column::WorkspaceId.eq(acme))
-            .all(world.house.db().read()).await.unwrap();
+            .all(world.ctx.db().read()).await.unwrap();
         let events = entity::Event::find()
             .filter(event::Column::WorkspaceId.eq(acme))
-            .all(world.house.db().read()).await.unwrap();
+            .all(world.ctx.db().read()).await.unwrap();
         assert!(lines.len() > 30);
         for line in lines {
             let told = events.iter().filter(|event| event.data["entry"] == line.id.to_string());
@@ -389,7 +389,7 @@ both! {
     async fn a_balance_that_was_tampered_with_is_found(world) {
         adds_up(world).await;
         let acme = agent(world, MIA, "acme").await.workspace();
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::CreditAccount::update_many()
             .col_expr(credit_account::Column::Balance, Expr::value(9999_i64))
             .filter(credit_account::Column::WorkspaceId.eq(acme))
@@ -406,7 +406,7 @@ both! {
         use app::settings::workspace::store::create;
         let mia = world.person(MIA).await;
         let form = NewWorkspaceForm { name: "Initech".to_owned(), ..Default::default() };
-        let slug = create(&world.house, &mia, &form).await.unwrap();
+        let slug = create(&world.ctx, &mia, &form).await.unwrap();
         let mia = agent(world, MIA, slug.as_str()).await;
         let there = balance(world, &mia).await;
         assert_eq!((there.plan, there.purchased), (2000, 0));

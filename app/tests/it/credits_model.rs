@@ -6,7 +6,7 @@ use app::catalog::{Catalog, Mode};
 use app::db::entity::{self, credit_grant};
 use app::domain::{AppError, CreditEntryId, CreditHoldId, Timestamp, days, hours, minutes};
 use app::events::Origin;
-use app::session::Agent;
+use app::session::Principal;
 use app::settings::credits::model::GrantKind;
 use app::settings::credits::verify::verify;
 use app::settings::credits::wire::Use;
@@ -184,7 +184,7 @@ fn part(whole: i64, percent: u32) -> i64 {
     clippy::too_many_lines,
     reason = "a table: what each step does, in both"
 )]
-async fn run(world: &World, mia: &Agent, steps: &[Step]) -> Result<(), TestCaseError> {
+async fn run(world: &World, mia: &Principal, steps: &[Step]) -> Result<(), TestCaseError> {
     let (catalog, acme) = (Catalog::built_in(), mia.workspace());
     let of_acme = || {
         entity::CreditGrant::find()
@@ -193,7 +193,7 @@ async fn run(world: &World, mia: &Agent, steps: &[Step]) -> Result<(), TestCaseE
             .order_by_asc(credit_grant::Column::Id)
     };
     // Taken back at the end: each case begins with the demo.
-    let mut tx = world.house.db().begin().await.unwrap();
+    let mut tx = world.ctx.db().begin().await.unwrap();
     let now = Timestamp::now();
     let grants = of_acme().all(&tx).await.unwrap();
     let mut model = Model {
@@ -360,8 +360,8 @@ async fn run(world: &World, mia: &Agent, steps: &[Step]) -> Result<(), TestCaseE
 
 both! {
     async fn the_ledger_does_what_the_model_says(world) {
-        let mia = Agent::from(world.actor(MIA, "acme").await);
-        let cases = match world.house.db().backend() {
+        let mia = Principal::from(world.actor(MIA, "acme").await);
+        let cases = match world.ctx.db().backend() {
             DbBackend::Postgres => 40,
             _ => 300,
         };

@@ -8,17 +8,17 @@ use crate::support::{OLIVIA, both};
 
 both! {
     async fn what_happened_is_read_in_the_order_of_time(world) {
-        let events = Event::find().order_by_asc(event::Column::Id).all(world.house.db().read()).await.unwrap();
+        let events = Event::find().order_by_asc(event::Column::Id).all(world.ctx.db().read()).await.unwrap();
         assert!(events.len() > 30);
         assert!(events.is_sorted_by_key(|event| event.created_at));
         let olivia = world.actor(OLIVIA, "acme").await;
-        let latest = app::events::latest(&world.house, &olivia, 20).await.unwrap();
+        let latest = app::events::latest(&world.ctx, &olivia, 20).await.unwrap();
         assert!(latest.is_sorted_by(|a, b| a.created_at >= b.created_at));
     }
 
     async fn every_filter_of_the_inbox_shows_something(world) {
         let acme = world.actor(OLIVIA, "acme").await.workspace();
-        let here = Event::find().filter(event::Column::WorkspaceId.eq(acme)).all(world.house.db().read()).await.unwrap();
+        let here = Event::find().filter(event::Column::WorkspaceId.eq(acme)).all(world.ctx.db().read()).await.unwrap();
         for category in Category::ALL.into_iter().filter(|category| *category != Category::Security) {
             let many = here.iter().filter(|event| event.category == category).count();
             assert!(many >= 2, "{category}: {many}");

@@ -1,13 +1,13 @@
 //! Answers to forms on their way to the next page, whichever process is asked for it.
 
+use app::context::AppContext;
 use app::db::{Db, entity};
 use app::domain::{Secret, Timestamp};
 use app::form::flashes::{self, Found, Owner, ROOM_OF_ONE, ROOM_SIGNED_OUT};
 use app::form::{Done, Flash};
-use app::house::House;
-use app::keyring::Keyring;
-use app::limits::Limits;
+use app::master_key::MasterKey;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits;
 use app::session::{Caller, RequestInfo};
 use sea_orm::sea_query::Expr;
 use sea_orm::{EntityTrait, PaginatorTrait};
@@ -26,21 +26,21 @@ fn flash(typed: &str) -> Flash {
     }
 }
 
-async fn keep(house: &House, owner: &Owner, typed: &str) -> Secret {
-    let kept = flashes::keep(house, owner, PAGE, flash(typed)).await;
+async fn keep(ctx: &AppContext, owner: &Owner, typed: &str) -> Secret {
+    let kept = flashes::keep(ctx, owner, PAGE, flash(typed)).await;
     kept.unwrap().expect("it is small enough")
 }
 
 /// What was typed, if it is handed over.
-async fn taken(house: &House, id: &Secret) -> Option<String> {
-    match flashes::take(house, id.expose(), PAGE).await.unwrap() {
+async fn taken(ctx: &AppContext, id: &Secret) -> Option<String> {
+    match flashes::take(ctx, id.expose(), PAGE).await.unwrap() {
         Found::Here(flash) => flash.typed("form[name]").map(str::to_owned),
         Found::ForAnother | Found::Nothing => None,
     }
 }
 
 async fn stranger(world: &World, from: RequestInfo) -> Owner {
-    Owner::of(&Caller::new(world.house.clone(), from, None)).await
+    Owner::of(&Caller::new(world.ctx.clone(), from, None)).await
 }
 
 async fn person(world: &World, email: &str) -> Owner {
@@ -51,32 +51,32 @@ async fn person(world: &World, email: &str) -> Owner {
 
 async fn waiting(world: &World) -> u64 {
     entity::Flash::find()
-        .count(world.house.db().read())
+        .count(world.ctx.db().read())
         .await
         .unwrap()
 }
 
 both! {
     async fn an_answer_is_handed_over_once_and_to_its_page_alone(world) {
-        let house = &world.house;
+        let ctx = &world.ctx;
         let owner = stranger(world, info()).await;
-        let id = keep(house, &owner, "Mia").await;
-        let other = flashes::take(house, id.expose(), "/login").await.unwrap();
+        let id = keep(ctx, &owner, "Mia").await;
+        let other = flashes::take(ctx, id.expose(), "/login").await.unwrap();
         assert!(matches!(other, Found::ForAnother), "{other:?}");
-        assert_eq!(taken(house, &Secret::from("guessed")).await, None);
-        assert_eq!(taken(house, &id).await.as_deref(), Some("Mia"));
-        assert_eq!(taken(house, &id).await, None);
+        assert_eq!(taken(ctx, &Secret::from("guessed")).await, None);
+        assert_eq!(taken(ctx, &id).await.as_deref(), Some("Mia"));
+        assert_eq!(taken(ctx, &id).await, None);
         assert_eq!(waiting(world).await, 0, "nothing of it is left");
         // A query is not part of the page.
-        let id = flashes::keep(house, &owner, &format!("{PAGE}?tab=2#top"), flash("Mia")).await.unwrap().unwrap();
-        assert_eq!(taken(house, &id).await.as_deref(), Some("Mia"));
+        let id = flashes::keep(ctx, &owner, &format!("{PAGE}?tab=2#top"), flash("Mia")).await.unwrap().unwrap();
+        assert_eq!(taken(ctx, &id).await.as_deref(), Some("Mia"));
     }
 
     async fn an_answer_waits_for_two_minutes(world) {
         let owner = stranger(world, info()).await;
-        let (old, new) = (keep(&world.house, &owner, "old").await, keep(&world.house, &owner, "new").await);
-        let tx = world.house.db().begin().await.unwrap();
-        let (now, hash) = (Timestamp::now(), app::keyring::hash_token(old.expose()));
+        let (old, new) = (keep(&world.ctx, &owner, "old").await, keep(&world.ctx, &owner, "new").await);
+        let tx = world.ctx.db().begin().await.unwrap();
+        let (now, hash) = (Timestamp::now(), app::master_key::hash_token(old.expose()));
         entity::Flash::update(entity::flash::ActiveModel {
             id: sea_orm::Set(hash),
             expires_at: sea_orm::Set(now),
@@ -86,55 +86,55 @@ both! {
         .await
         .unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(taken(&world.house, &old).await, None);
-        assert_eq!(flashes::sweep(&world.house).await.unwrap(), 1);
-        assert_eq!(flashes::sweep(&world.house).await.unwrap(), 0);
-        assert_eq!(taken(&world.house, &new).await.as_deref(), Some("new"));
+        assert_eq!(taken(&world.ctx, &old).await, None);
+        assert_eq!(flashes::sweep(&world.ctx).await.unwrap(), 1);
+        assert_eq!(flashes::sweep(&world.ctx).await.unwrap(), 0);
+        assert_eq!(taken(&world.ctx, &new).await.as_deref(), Some("new"));
     }
 
     async fn who_posts_much_pushes_out_nobody_else(world) {
-        let house = &world.house;
+        let ctx = &world.ctx;
         let (mia, adam) = (person(world, MIA).await, person(world, ADAM).await);
         let (here, there) = (stranger(world, info()).await, stranger(world, info_from(9)).await);
-        let adams = keep(house, &adam, "Adam").await;
-        let strangers = keep(house, &there, "there").await;
+        let adams = keep(ctx, &adam, "Adam").await;
+        let strangers = keep(ctx, &there, "there").await;
         let (mut mias, mut heres) = (Vec::new(), Vec::new());
         for n in 0..ROOM_OF_ONE.answers + 5 {
-            mias.push(keep(house, &mia, &n.to_string()).await);
-            heres.push(keep(house, &here, &n.to_string()).await);
+            mias.push(keep(ctx, &mia, &n.to_string()).await);
+            heres.push(keep(ctx, &here, &n.to_string()).await);
             // Their order is that of time.
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         let room = u64::try_from(ROOM_OF_ONE.answers).unwrap();
         assert_eq!(waiting(world).await, 2 * room + 2);
-        assert_eq!(taken(house, &mias[0]).await, None, "the oldest of her own gave way");
-        assert!(taken(house, mias.last().unwrap()).await.is_some());
-        assert!(taken(house, heres.last().unwrap()).await.is_some());
-        assert_eq!(taken(house, &adams).await.as_deref(), Some("Adam"));
-        assert_eq!(taken(house, &strangers).await.as_deref(), Some("there"));
+        assert_eq!(taken(ctx, &mias[0]).await, None, "the oldest of her own gave way");
+        assert!(taken(ctx, mias.last().unwrap()).await.is_some());
+        assert!(taken(ctx, heres.last().unwrap()).await.is_some());
+        assert_eq!(taken(ctx, &adams).await.as_deref(), Some("Adam"));
+        assert_eq!(taken(ctx, &strangers).await.as_deref(), Some("there"));
     }
 
     async fn large_answers_are_bounded_by_their_bytes(world) {
         let owner = stranger(world, info()).await;
         let mut last = None;
         for _ in 0..8 {
-            last = Some(keep(&world.house, &owner, &"x".repeat(60_000)).await);
+            last = Some(keep(&world.ctx, &owner, &"x".repeat(60_000)).await);
         }
-        let bytes: Vec<entity::flash::Model> = entity::Flash::find().all(world.house.db().read()).await.unwrap();
+        let bytes: Vec<entity::flash::Model> = entity::Flash::find().all(world.ctx.db().read()).await.unwrap();
         let bytes: i64 = bytes.iter().map(|row| i64::from(row.bytes)).sum();
         assert!((60_000..=ROOM_OF_ONE.bytes).contains(&bytes), "{bytes}");
-        assert!(taken(&world.house, &last.unwrap()).await.is_some(), "the newest stays");
+        assert!(taken(&world.ctx, &last.unwrap()).await.is_some(), "the newest stays");
         // More than that was typed into no form of ours; the rest of the answer is kept.
-        let id = keep(&world.house, &owner, &"x".repeat(100_000)).await;
-        let found = flashes::take(&world.house, id.expose(), PAGE).await.unwrap();
+        let id = keep(&world.ctx, &owner, &"x".repeat(100_000)).await;
+        let found = flashes::take(&world.ctx, id.expose(), PAGE).await.unwrap();
         assert!(matches!(found, Found::Here(found) if found.typed.is_empty()));
         let endless = Flash { key: "x".repeat(200_000), ..flash("") };
-        assert!(flashes::keep(&world.house, &owner, PAGE, endless).await.unwrap().is_none());
+        assert!(flashes::keep(&world.ctx, &owner, PAGE, endless).await.unwrap().is_none());
     }
 
     async fn strangers_together_have_their_own_room(world) {
-        let house = &world.house;
-        let mias = keep(house, &person(world, MIA).await, "Mia").await;
+        let ctx = &world.ctx;
+        let mias = keep(ctx, &person(world, MIA).await, "Mia").await;
         let now = Timestamp::now().before(app::domain::minutes(1));
         let rows = (0..ROOM_SIGNED_OUT.answers).map(|n| entity::flash::ActiveModel {
             id: sea_orm::Set(n.to_be_bytes().to_vec()),
@@ -145,39 +145,39 @@ both! {
             created_at: sea_orm::Set(now),
             expires_at: sea_orm::Set(now.after(app::domain::minutes(2))),
         });
-        let tx = house.db().begin().await.unwrap();
+        let tx = ctx.db().begin().await.unwrap();
         entity::Flash::insert_many(rows).exec_without_returning(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let newest = keep(house, &stranger(world, info()).await, "newest").await;
+        let newest = keep(ctx, &stranger(world, info()).await, "newest").await;
         let left = i64::try_from(waiting(world).await).unwrap();
         assert!(left <= ROOM_SIGNED_OUT.answers + 1, "{left}");
-        assert_eq!(taken(house, &newest).await.as_deref(), Some("newest"));
-        assert_eq!(taken(house, &mias).await.as_deref(), Some("Mia"));
+        assert_eq!(taken(ctx, &newest).await.as_deref(), Some("newest"));
+        assert_eq!(taken(ctx, &mias).await.as_deref(), Some("Mia"));
     }
 
     async fn an_answer_sealed_for_another_row_or_with_another_key_is_not_shown(world) {
         let owner = stranger(world, info()).await;
-        let (one, two) = (keep(&world.house, &owner, "one").await, keep(&world.house, &owner, "two").await);
-        let rows = entity::Flash::find().all(world.house.db().read()).await.unwrap();
-        let hash = app::keyring::hash_token(one.expose());
+        let (one, two) = (keep(&world.ctx, &owner, "one").await, keep(&world.ctx, &owner, "two").await);
+        let rows = entity::Flash::find().all(world.ctx.db().read()).await.unwrap();
+        let hash = app::master_key::hash_token(one.expose());
         let other = rows.iter().find(|row| row.id != hash).unwrap();
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Flash::update_many()
             .col_expr(entity::flash::Column::Sealed, Expr::value(other.sealed.clone()))
             .exec(&tx)
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(taken(&world.house, &one).await, None);
-        let elsewhere = House::new(
-            world.house.db().clone(),
-            world.house.site().clone(),
-            Keyring::new([8; 32]),
+        assert_eq!(taken(&world.ctx, &one).await, None);
+        let elsewhere = AppContext::new(
+            world.ctx.db().clone(),
+            world.ctx.site().clone(),
+            MasterKey::new([8; 32]),
             Passwords::quick_for_tests(),
-            Limits::off(),
+            AuthLimits::off(),
         );
         assert_eq!(taken(&elsewhere, &two).await, None);
-        assert_eq!(taken(&world.house, &two).await.as_deref(), Some("two"));
+        assert_eq!(taken(&world.ctx, &two).await.as_deref(), Some("two"));
     }
 }
 
@@ -186,35 +186,35 @@ async fn races(kind: Kind) {
     let (url, folder) = database_url(kind).await;
     let db = Db::connect(&url).await.unwrap();
     db.migrate().await.unwrap();
-    let house = |db: Db| {
-        let site = app::house::Site {
-            public_url: "https://house.example".into(),
+    let ctx = |db: Db| {
+        let site = app::context::Site {
+            public_url: "https://settings.example".into(),
             sends_mail: false,
             demo: false,
         };
-        let keyring = Keyring::new([7; 32]);
-        House::new(
+        let master_key = MasterKey::new([7; 32]);
+        AppContext::new(
             db,
             site,
-            keyring,
+            master_key,
             Passwords::quick_for_tests(),
-            Limits::off(),
+            AuthLimits::off(),
         )
     };
-    let first = house(db);
-    let second = house(Db::connect(&url).await.unwrap());
+    let first = ctx(db);
+    let second = ctx(Db::connect(&url).await.unwrap());
     for round in 0..20 {
         let owner = Owner::of(&Caller::new(first.clone(), info(), None)).await;
         let id = keep(&first, &owner, "once").await;
         let mut asking = JoinSet::new();
         for n in 0..6 {
-            let house = if n % 2 == 0 {
+            let ctx = if n % 2 == 0 {
                 first.clone()
             } else {
                 second.clone()
             };
             let id = id.clone();
-            asking.spawn(async move { taken(&house, &id).await });
+            asking.spawn(async move { taken(&ctx, &id).await });
         }
         let shown = asking.join_all().await.into_iter().flatten().count();
         assert_eq!(shown, 1, "in round {round}");

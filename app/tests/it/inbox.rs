@@ -14,7 +14,7 @@ const NOT: Option<Category> = None;
 
 /// Gives somebody an inbox of their own making: one unread notification for each category, oldest first.
 async fn fill(world: &World, actor: &Actor, categories: &[Category]) -> Vec<NotificationId> {
-    let tx = world.house.db().begin().await.unwrap();
+    let tx = world.ctx.db().begin().await.unwrap();
     let event = Event::find()
         .filter(event::Column::EventType.eq(EventType::ContactCreated))
         .one(&tx)
@@ -56,7 +56,7 @@ async fn fill(world: &World, actor: &Actor, categories: &[Category]) -> Vec<Noti
 }
 
 async fn unread(world: &World, actor: &Actor) -> Vec<NotificationId> {
-    let page = store::list(&world.house, actor, NOT, None).await.unwrap();
+    let page = store::list(&world.ctx, actor, NOT, None).await.unwrap();
     page.items
         .iter()
         .filter(|item| !item.read)
@@ -69,13 +69,13 @@ both! {
     async fn all_of_the_category_that_is_shown_are_marked_and_no_other(world) {
         let mia = world.actor(MIA, "acme").await;
         let ids = fill(world, &mia, &[Billing, Contacts, Billing, Security]).await;
-        let done = store::mark_all_read(&world.house, &mia, Some(Billing), None).await.unwrap();
+        let done = store::mark_all_read(&world.ctx, &mia, Some(Billing), None).await.unwrap();
         assert_eq!(done.message, "2 Billing notifications marked as read");
         assert_eq!(unread(world, &mia).await, [ids[1], ids[3]]);
-        let done = store::mark_all_read(&world.house, &mia, Some(Billing), None).await.unwrap();
+        let done = store::mark_all_read(&world.ctx, &mia, Some(Billing), None).await.unwrap();
         assert_eq!(done.message, "Nothing was unread");
         assert_eq!(done.undo_read, None);
-        let done = store::mark_all_read(&world.house, &mia, NOT, None).await.unwrap();
+        let done = store::mark_all_read(&world.ctx, &mia, NOT, None).await.unwrap();
         assert_eq!(done.message, "2 notifications marked as read");
         assert_eq!(unread(world, &mia).await, []);
     }
@@ -83,7 +83,7 @@ both! {
     async fn what_came_after_the_page_was_shown_stays_unread(world) {
         let mia = world.actor(MIA, "acme").await;
         let ids = fill(world, &mia, &[Billing, Contacts, Billing]).await;
-        let done = store::mark_all_read(&world.house, &mia, NOT, Some(ids[1])).await.unwrap();
+        let done = store::mark_all_read(&world.ctx, &mia, NOT, Some(ids[1])).await.unwrap();
         assert_eq!(done.message, "2 notifications marked as read");
         assert_eq!(unread(world, &mia).await, [ids[2]]);
     }
@@ -91,18 +91,18 @@ both! {
     async fn undo_marks_as_unread_what_that_press_had_marked_and_nothing_else(world) {
         let mia = world.actor(MIA, "acme").await;
         let ids = fill(world, &mia, &[Billing, Contacts, Billing, Billing]).await;
-        store::mark(&world.house, &mia, ids[0], true).await.unwrap();
+        store::mark(&world.ctx, &mia, ids[0], true).await.unwrap();
         tokio::time::sleep(Duration::from_millis(2)).await;
-        let undo = store::mark_all_read(&world.house, &mia, Some(Billing), None).await.unwrap().undo_read.unwrap();
+        let undo = store::mark_all_read(&world.ctx, &mia, Some(Billing), None).await.unwrap().undo_read.unwrap();
         assert_eq!(undo.workspace, mia.workspace().to_string());
         assert_eq!(unread(world, &mia).await, [ids[1]]);
         tokio::time::sleep(Duration::from_millis(2)).await;
         // Read once more since: that is another mark.
-        store::mark(&world.house, &mia, ids[3], true).await.unwrap();
-        let done = store::undo_mark_all_read(&world.house, &mia, undo.read_at).await.unwrap();
+        store::mark(&world.ctx, &mia, ids[3], true).await.unwrap();
+        let done = store::undo_mark_all_read(&world.ctx, &mia, undo.read_at).await.unwrap();
         assert_eq!(done.message, "1 notification marked as unread");
         assert_eq!(unread(world, &mia).await, [ids[1], ids[2]]);
-        let again = store::undo_mark_all_read(&world.house, &mia, undo.read_at).await;
+        let again = store::undo_mark_all_read(&world.ctx, &mia, undo.read_at).await;
         assert_eq!(again.err(), Some(AppError::NotFound));
     }
 
@@ -112,14 +112,14 @@ both! {
         let greta = world.actor(GRETA, "globex").await;
         let ids = fill(world, &mia, &[Billing, Contacts]).await;
         for other in [&olivia, &greta] {
-            store::mark_all_read(&world.house, other, NOT, None).await.unwrap();
-            let marked = store::mark(&world.house, other, ids[0], true).await;
+            store::mark_all_read(&world.ctx, other, NOT, None).await.unwrap();
+            let marked = store::mark(&world.ctx, other, ids[0], true).await;
             assert_eq!(marked.err(), Some(AppError::NotFound));
         }
         assert_eq!(unread(world, &mia).await, ids);
-        let undo = store::mark_all_read(&world.house, &mia, NOT, None).await.unwrap().undo_read.unwrap();
+        let undo = store::mark_all_read(&world.ctx, &mia, NOT, None).await.unwrap().undo_read.unwrap();
         for other in [&olivia, &greta] {
-            let taken_back = store::undo_mark_all_read(&world.house, other, undo.read_at).await;
+            let taken_back = store::undo_mark_all_read(&world.ctx, other, undo.read_at).await;
             assert_eq!(taken_back.err(), Some(AppError::NotFound));
         }
         assert_eq!(unread(world, &mia).await, []);

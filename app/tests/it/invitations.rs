@@ -14,7 +14,7 @@ const ZOE: &str = "zoe@new.example";
 
 async fn invite(world: &World, email: &str, role: Role) -> String {
     let adam = world.actor(ADAM, "acme").await;
-    invitations::invite(&world.house, &adam, email, role)
+    invitations::invite(&world.ctx, &adam, email, role)
         .await
         .unwrap();
     token_in(world.letters_to(email).await.last().unwrap(), "/invite/")
@@ -22,7 +22,7 @@ async fn invite(world: &World, email: &str, role: Role) -> String {
 
 async fn pending(world: &World, email: &str) -> (InvitationId, String) {
     let adam = world.actor(ADAM, "acme").await;
-    let view = store::view(&world.house, &adam, Status::Pending, "", None, None)
+    let view = store::view(&world.ctx, &adam, Status::Pending, "", None, None)
         .await
         .unwrap();
     let row = view
@@ -39,7 +39,7 @@ async fn accept_as_newcomer(
 ) -> Result<(String, Option<Secret>), AppError> {
     let password = Secret::from(GOOD);
     sessions::accept_invitation(
-        &world.house,
+        &world.ctx,
         &info(),
         Accepting::Newcomer {
             name: "Zoe Zimmer",
@@ -54,29 +54,29 @@ async fn accept_as_newcomer(
 async fn a_link_is_good_for_its_invitation_generation_and_way_alone() {
     use app::session::links::{Carrier, InvitationLink, invitation_token};
     let world = World::new(crate::support::Kind::Sqlite).await;
-    let house = &world.house;
+    let ctx = &world.ctx;
     let invitation = |value: u128| InvitationId::from_uuid(Uuid::from_u128(value));
     proptest::proptest!(|(a: u128, b: u128, generation in 1_i32..1000, other in 1_i32..1000)| {
         for carrier in [Carrier::Mail, Carrier::Hand] {
-            let token = invitation_token(house, invitation(a), generation, carrier);
+            let token = invitation_token(ctx, invitation(a), generation, carrier);
             let link = InvitationLink::parse(&token).unwrap();
             proptest::prop_assert_eq!(link.id(), invitation(a));
-            proptest::prop_assert_eq!(link.verify(house, generation), Some(carrier));
-            proptest::prop_assert_eq!(link.verify(house, other).is_some(), other == generation);
-            let elsewhere = invitation_token(house, invitation(b), generation, carrier);
+            proptest::prop_assert_eq!(link.verify(ctx, generation), Some(carrier));
+            proptest::prop_assert_eq!(link.verify(ctx, other).is_some(), other == generation);
+            let elsewhere = invitation_token(ctx, invitation(b), generation, carrier);
             let mixed = format!("{}{}", &elsewhere[..26], &token[26..]);
             let mixed = InvitationLink::parse(&mixed).unwrap();
-            proptest::prop_assert_eq!(mixed.verify(house, generation).is_some(), a == b);
+            proptest::prop_assert_eq!(mixed.verify(ctx, generation).is_some(), a == b);
         }
     });
     proptest::proptest!(|(text in ".{0,80}", place in 0_usize..59, letter in "[A-Za-z0-9_-]")| {
         let link = InvitationLink::parse(&text);
-        proptest::prop_assert!(link.is_none_or(|link| link.verify(house, 1).is_none()));
-        let good = invitation_token(house, invitation(7), 1, Carrier::Mail);
+        proptest::prop_assert!(link.is_none_or(|link| link.verify(ctx, 1).is_none()));
+        let good = invitation_token(ctx, invitation(7), 1, Carrier::Mail);
         let mut bent = good.clone();
         bent.replace_range(place..=place, &letter);
         let opens = InvitationLink::parse(&bent)
-            .is_some_and(|link| link.id() == invitation(7) && link.verify(house, 1).is_some());
+            .is_some_and(|link| link.id() == invitation(7) && link.verify(ctx, 1).is_some());
         proptest::prop_assert_eq!(opens, bent == good);
     });
 }
@@ -84,7 +84,7 @@ async fn a_link_is_good_for_its_invitation_generation_and_way_alone() {
 both! {
     async fn someone_new_joins_by_a_link_from_a_mail(world) {
         let token = invite(world, ZOE, Role::Member).await;
-        let seen = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        let seen = sessions::view_invitation(&world.ctx, &info(), None, &token).await.unwrap();
         assert_eq!((seen.workspace.as_str(), seen.inviter.as_str(), seen.state), ("Acme", "Adam Archer", InvitationState::NewPerson));
         let (path, cookie) = accept_as_newcomer(world, &token).await.unwrap();
         assert_eq!(path, "/w/acme");
@@ -93,10 +93,10 @@ both! {
         assert!(zoe.person().is_confirmed(), "whoever got the mail owns the mailbox");
         assert_eq!(world.events(EventType::MemberInvited).await, 1);
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
-        let later = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        let later = sessions::view_invitation(&world.ctx, &info(), None, &token).await.unwrap();
         assert_eq!(later.state, InvitationState::Accepted, "signed out, Zoe is told to sign in");
         let greta = world.person(GRETA).await;
-        let other = sessions::view_invitation(&world.house, &info(), Some(&greta), &token).await;
+        let other = sessions::view_invitation(&world.ctx, &info(), Some(&greta), &token).await;
         assert_eq!(other.err(), Some(AppError::NotFound));
     }
 
@@ -104,9 +104,9 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         for batch in 0..2 {
             let many: Vec<String> = (0..40).map(|n| format!("p{batch}-{n}@new.example")).collect();
-            invitations::invite(&world.house, &adam, &many.join(","), Role::Member).await.unwrap();
+            invitations::invite(&world.ctx, &adam, &many.join(","), Role::Member).await.unwrap();
         }
-        let page = async |before| store::view(&world.house, &adam, Status::Pending, "", None, before).await.unwrap();
+        let page = async |before| store::view(&world.ctx, &adam, Status::Pending, "", None, before).await.unwrap();
         let first = page(None).await;
         assert_eq!((first.invitations.len(), first.counts[0]), (50, 83));
         let second = page(first.invitations_next).await;
@@ -130,9 +130,9 @@ both! {
         let greta = world.person(GRETA).await;
         let mut racing = tokio::task::JoinSet::new();
         for _ in 0..50 {
-            let (house, greta, token) = (world.house.clone(), greta.clone(), token.clone());
+            let (ctx, greta, token) = (world.ctx.clone(), greta.clone(), token.clone());
             racing.spawn(async move {
-                sessions::accept_invitation(&house, &info(), Accepting::Person(&greta), &token).await
+                sessions::accept_invitation(&ctx, &info(), Accepting::Person(&greta), &token).await
             });
         }
         let results = racing.join_all().await;
@@ -146,7 +146,7 @@ both! {
         let old = invite(world, ZOE, Role::Member).await;
         let (id, _) = pending(world, ZOE).await;
         let adam = world.actor(ADAM, "acme").await;
-        invitations::resend(&world.house, &adam, id).await.unwrap();
+        invitations::resend(&world.ctx, &adam, id).await.unwrap();
         assert_eq!(accept_as_newcomer(world, &old).await.err(), Some(AppError::NotFound));
         let new = token_in(world.letters_to(ZOE).await.last().unwrap(), "/invite/");
         assert_ne!(old, new);
@@ -161,7 +161,7 @@ both! {
             let (id, _) = pending(world, &email).await;
             let (accepted, resent) = tokio::join!(
                 accept_as_newcomer(world, &token),
-                invitations::resend(&world.house, &adam, id),
+                invitations::resend(&world.ctx, &adam, id),
             );
             assert!(accepted.is_ok() != resent.is_ok(), "{accepted:?} {resent:?}");
         }
@@ -174,7 +174,7 @@ both! {
             let token = invite(world, &email, Role::Member).await;
             let (accepted, invited) = tokio::join!(
                 accept_as_newcomer(world, &token),
-                invitations::invite(&world.house, &adam, &email, Role::Client),
+                invitations::invite(&world.ctx, &adam, &email, Role::Client),
             );
             assert!(accepted.is_ok() != invited.is_ok(), "{accepted:?} {invited:?}");
         }
@@ -183,8 +183,8 @@ both! {
     async fn two_who_invite_one_person_at_once_make_one_invitation(world) {
         let (adam, olivia) = (world.actor(ADAM, "acme").await, world.actor(OLIVIA, "acme").await);
         let (a, b) = tokio::join!(
-            invitations::invite(&world.house, &adam, ZOE, Role::Member),
-            invitations::invite(&world.house, &olivia, ZOE, Role::Member),
+            invitations::invite(&world.ctx, &adam, ZOE, Role::Member),
+            invitations::invite(&world.ctx, &olivia, ZOE, Role::Member),
         );
         assert!(a.is_ok() && b.is_ok(), "{a:?} {b:?}");
         assert_eq!(world.events(EventType::MemberInvited).await, 1);
@@ -192,26 +192,26 @@ both! {
     }
 
     async fn one_mailbox_is_not_flooded(world) {
-        let house = world.house_with(app::passwords::Passwords::quick_for_tests(), app::limits::Limits::on());
+        let ctx = world.house_with(app::passwords::Passwords::quick_for_tests(), app::rate_limit::auth::AuthLimits::on());
         let adam = world.actor(ADAM, "acme").await;
         let mut refused = None;
         for _ in 0..8 {
-            refused = invitations::invite(&house, &adam, ZOE, Role::Member).await.err();
+            refused = invitations::invite(&ctx, &adam, ZOE, Role::Member).await.err();
         }
         assert!(matches!(refused, Some(AppError::Invalid(errors)) if errors.get("email").unwrap().contains("Too many attempts")));
         assert_eq!(world.letters_to(ZOE).await.len(), 5);
-        assert!(invitations::invite(&house, &adam, "nina@new.example", Role::Member).await.is_ok());
+        assert!(invitations::invite(&ctx, &adam, "nina@new.example", Role::Member).await.is_ok());
     }
 
     async fn a_cancelled_invitation_is_dead_until_it_is_taken_back(world) {
         let token = invite(world, ZOE, Role::Member).await;
         let (id, _) = pending(world, ZOE).await;
         let adam = world.actor(ADAM, "acme").await;
-        let undo = invitations::cancel(&world.house, &adam, id).await.unwrap().undo.unwrap();
+        let undo = invitations::cancel(&world.ctx, &adam, id).await.unwrap().undo.unwrap();
         assert_eq!(accept_as_newcomer(world, &token).await.err(), Some(AppError::NotFound));
         let olivia = world.actor(OLIVIA, "acme").await;
-        assert_eq!(invitations::undo_cancel(&world.house, &olivia, undo.event).await.err(), Some(AppError::NotFound), "it was not hers");
-        invitations::undo_cancel(&world.house, &adam, undo.event).await.unwrap();
+        assert_eq!(invitations::undo_cancel(&world.ctx, &olivia, undo.event).await.err(), Some(AppError::NotFound), "it was not hers");
+        invitations::undo_cancel(&world.ctx, &adam, undo.event).await.unwrap();
         assert!(accept_as_newcomer(world, &token).await.is_ok());
     }
 
@@ -219,11 +219,11 @@ both! {
         use app::db::entity::{Invitation, invitation::Column};
         use sea_orm::{EntityTrait, sea_query::Expr};
         let token = invite(world, ZOE, Role::Member).await;
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         let past = app::domain::Timestamp::now().before(app::domain::minutes(1));
         Invitation::update_many().col_expr(Column::ExpiresAt, Expr::value(past)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let seen = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        let seen = sessions::view_invitation(&world.ctx, &info(), None, &token).await.unwrap();
         assert_eq!(seen.state, InvitationState::Expired);
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
     }
@@ -231,15 +231,15 @@ both! {
     async fn an_invitation_is_for_one_address(world) {
         let token = invite(world, ZOE, Role::Member).await;
         let greta = world.person(GRETA).await;
-        let seen = sessions::view_invitation(&world.house, &info(), Some(&greta), &token).await.unwrap();
+        let seen = sessions::view_invitation(&world.ctx, &info(), Some(&greta), &token).await.unwrap();
         assert_eq!(seen.state, InvitationState::OtherPerson { email: GRETA.into() });
-        let refused = sessions::accept_invitation(&world.house, &info(), Accepting::Person(&greta), &token).await;
+        let refused = sessions::accept_invitation(&world.ctx, &info(), Accepting::Person(&greta), &token).await;
         assert!(matches!(refused, Err(AppError::Conflict(_))));
     }
 
     async fn accepting_never_overwrites_an_account(world) {
         let token = invite(world, GRETA, Role::Member).await;
-        let seen = sessions::view_invitation(&world.house, &info(), None, &token).await.unwrap();
+        let seen = sessions::view_invitation(&world.ctx, &info(), None, &token).await.unwrap();
         assert_eq!(seen.state, InvitationState::SignInFirst);
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
         assert_eq!(world.person(GRETA).await.name(), "Greta Gruber", "her password still holds");
@@ -248,16 +248,16 @@ both! {
     async fn an_invitation_is_worth_no_more_than_its_inviter(world) {
         let token = invite(world, ZOE, Role::Member).await;
         let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
-        store::change_role(&world.house, &info(), &olivia, adam.membership(), Role::Client, &Secret::default()).await.unwrap();
+        store::change_role(&world.ctx, &info(), &olivia, adam.membership(), Role::Client, &Secret::default()).await.unwrap();
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
-        store::remove(&world.house, &olivia, adam.membership()).await.unwrap();
+        store::remove(&world.ctx, &olivia, adam.membership()).await.unwrap();
         assert!(matches!(accept_as_newcomer(world, &token).await, Err(AppError::Conflict(_))));
     }
 
     async fn a_pasted_list_gives_each_address_its_own_result(world) {
         let adam = world.actor(ADAM, "acme").await;
         let text = format!("Zoe <{ZOE}>, nonsense; {MIA}\nben@acme.example");
-        let done = invitations::invite(&world.house, &adam, &text, Role::Client).await.unwrap();
+        let done = invitations::invite(&world.ctx, &adam, &text, Role::Client).await.unwrap();
         let results: Vec<(&str, bool)> = done.results.iter().map(|line| (line.subject.as_str(), line.good)).collect();
         assert_eq!(results, [(ZOE, true), ("nonsense", false), (MIA, false), ("ben@acme.example", true)]);
         assert_eq!(done.message, "2 of 4 invitations sent");
@@ -272,7 +272,7 @@ both! {
         // The same tag under the other way of travelling is another tag.
         let swapped = format!("{}h{}", &token[..26], &token[27..]);
         for bad in [forged.as_str(), swapped.as_str(), "", "x", &token[..26], "é".repeat(30).as_str()] {
-            let seen = sessions::view_invitation(&world.house, &info(), None, bad).await;
+            let seen = sessions::view_invitation(&world.ctx, &info(), None, bad).await;
             assert_eq!(seen.err(), Some(AppError::NotFound), "{bad}");
         }
     }
@@ -280,9 +280,9 @@ both! {
     async fn members_and_clients_invite_nobody(world) {
         for who in [MIA, CLEO] {
             let actor = world.actor(who, "acme").await;
-            let refused = invitations::invite(&world.house, &actor, ZOE, Role::Client).await;
+            let refused = invitations::invite(&world.ctx, &actor, ZOE, Role::Client).await;
             assert!(matches!(refused, Err(AppError::Forbidden { .. })));
-            let view = store::view(&world.house, &actor, Status::Pending, "", None, None).await.unwrap();
+            let view = store::view(&world.ctx, &actor, Status::Pending, "", None, None).await.unwrap();
             assert!(view.invitations.is_empty() && view.counts == [0; 3]);
         }
     }

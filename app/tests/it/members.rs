@@ -18,20 +18,12 @@ async fn set_role(
     member: MembershipId,
     role: Role,
 ) -> Result<Done, AppError> {
-    store::change_role(
-        &world.house,
-        &info(),
-        actor,
-        member,
-        role,
-        &Secret::default(),
-    )
-    .await
+    store::change_role(&world.ctx, &info(), actor, member, role, &Secret::default()).await
 }
 
 async fn roles(world: &World) -> Vec<(String, Role)> {
     let olivia = world.actor(OLIVIA, "acme").await;
-    let view = store::view(&world.house, &olivia, Status::Pending, "", None, None)
+    let view = store::view(&world.ctx, &olivia, Status::Pending, "", None, None)
         .await
         .unwrap();
     view.members
@@ -45,17 +37,17 @@ both! {
         let names: Vec<String> = roles(world).await.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Olivia Owens", "Adam Archer", "Mia Moreno", "Cleo Chen"]);
         let cleo = world.actor(CLEO, "acme").await;
-        let view = store::view(&world.house, &cleo, Status::Pending, "", None, None).await.unwrap();
+        let view = store::view(&world.ctx, &cleo, Status::Pending, "", None, None).await.unwrap();
         let addresses: Vec<_> = view.members.iter().filter_map(|row| row.email.as_deref()).collect();
         assert_eq!(addresses, [CLEO]);
-        let by_address = store::view(&world.house, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
+        let by_address = store::view(&world.ctx, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
         assert!(by_address.members.is_empty(), "a search must not reveal what the list hides");
-        assert!(matches!(store::export_csv(&world.house, &cleo).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(store::export_csv(&world.ctx, &cleo).await, Err(AppError::Forbidden { .. })));
     }
 
     async fn search_finds_by_name_and_address_and_takes_wildcards_literally(world) {
         let adam = world.actor(ADAM, "acme").await;
-        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        let found = async |text: &str| store::view(&world.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
         assert_eq!(found("MOREN").await, 1);
         assert_eq!(found("@acme.example").await, 4);
         assert_eq!(found("%").await, 0);
@@ -67,9 +59,9 @@ both! {
         let mia = membership(world, MIA).await;
         let undo = set_role(world, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Admin);
-        store::undo_change_role(&world.house, &olivia, undo.event).await.unwrap();
+        store::undo_change_role(&world.ctx, &olivia, undo.event).await.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Member);
-        assert!(store::undo_change_role(&world.house, &olivia, undo.event).await.is_err(), "once is enough");
+        assert!(store::undo_change_role(&world.ctx, &olivia, undo.event).await.is_err(), "once is enough");
         assert_eq!(world.events(EventType::MemberRoleChanged).await, 2);
     }
 
@@ -85,7 +77,7 @@ both! {
         };
         let change = async |to: Role, password: &str| {
             let (caller, actor) = olivia().await;
-            let done = store::change_role(&world.house, &info(), &actor, mia, to, &Secret::from(password)).await;
+            let done = store::change_role(&world.ctx, &info(), &actor, mia, to, &Secret::from(password)).await;
             if let Some(new) = caller.new_cookie() {
                 *cookie.lock().unwrap() = new;
             }
@@ -97,12 +89,12 @@ both! {
         }
         assert!(change(Role::Client, "").await.is_ok(), "other roles do not");
         let undo = change(Role::Owner, app::db::seed::PASSWORD).await.unwrap().undo.unwrap();
-        store::undo_change_role(&world.house, &olivia().await.1, undo.event).await.unwrap();
+        store::undo_change_role(&world.ctx, &olivia().await.1, undo.event).await.unwrap();
         assert_eq!(world.actor(MIA, "acme").await.role(), Role::Client);
 
         let undo = change(Role::Owner, "").await.unwrap().undo.unwrap();
         age_sign_ins(world).await;
-        let refused = store::undo_change_role(&world.house, &olivia().await.1, undo.event).await;
+        let refused = store::undo_change_role(&world.ctx, &olivia().await.1, undo.event).await;
         assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
         assert!(matches!(change(Role::Member, "").await, Err(AppError::Invalid(_))), "nor unmaking one");
         let adam = set_role(world, &adam, mia, Role::Admin).await;
@@ -116,7 +108,7 @@ both! {
             set_role(world, &adam, olivia, Role::Client).await,
             set_role(world, &adam, mia, Role::Owner).await,
             set_role(world, &adam, adam.membership(), Role::Owner).await,
-            store::remove(&world.house, &adam, olivia).await,
+            store::remove(&world.ctx, &adam, olivia).await,
         ] {
             assert!(matches!(result, Err(AppError::Forbidden { .. })), "{result:?}");
         }
@@ -153,9 +145,9 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let cookie = world.cookie(MIA).await;
         let before = world.caller(Some(&cookie)).actor("acme").await.unwrap();
-        let undo = store::remove(&world.house, &adam, before.membership()).await.unwrap().undo.unwrap();
+        let undo = store::remove(&world.ctx, &adam, before.membership()).await.unwrap().undo.unwrap();
         assert_eq!(world.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
-        store::undo_remove(&world.house, &adam, undo.event).await.unwrap();
+        store::undo_remove(&world.ctx, &adam, undo.event).await.unwrap();
         let after = world.caller(Some(&cookie)).actor("acme").await.unwrap();
         assert_eq!((after.membership(), after.role()), (before.membership(), before.role()));
     }
@@ -164,16 +156,16 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let mia = membership(world, MIA).await;
         let before = row(world, mia).await;
-        let remove = async || store::remove(&world.house, &adam, mia).await.unwrap().undo.unwrap().event;
+        let remove = async || store::remove(&world.ctx, &adam, mia).await.unwrap().undo.unwrap().event;
         let removal = remove().await;
-        store::undo_remove(&world.house, &adam, removal).await.unwrap();
+        store::undo_remove(&world.ctx, &adam, removal).await.unwrap();
         assert_eq!(row(world, mia).await, before, "role, joining and last visit");
-        let blind = store::undo_remove(&world.house, &adam, removal).await;
+        let blind = store::undo_remove(&world.ctx, &adam, removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "{blind:?}");
 
         let leaver = world.actor(MIA, "acme").await;
-        app::settings::workspace::store::leave(&world.house, &leaver, "acme").await.unwrap();
-        let blind = store::undo_remove(&world.house, &adam, removal).await;
+        app::settings::workspace::store::leave(&world.ctx, &leaver, "acme").await.unwrap();
+        let blind = store::undo_remove(&world.ctx, &adam, removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "whoever left by themselves is not brought back: {blind:?}");
         assert!(row(world, mia).await.is_none());
     }
@@ -182,9 +174,9 @@ both! {
         let mia = world.person(MIA).await;
         let name = app::domain::Name::parse("Ünal ØSTERGÅRD Ивáнова").unwrap();
         let email = app::domain::Email::parse(MIA).unwrap();
-        app::settings::account::store::save_profile(&world.house, &info(), &mia, name, email, &Secret::default()).await.unwrap();
+        app::settings::account::store::save_profile(&world.ctx, &info(), &mia, name, email, &Secret::default()).await.unwrap();
         let adam = world.actor(ADAM, "acme").await;
-        let found = async |text: &str| store::view(&world.house, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        let found = async |text: &str| store::view(&world.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
         for text in ["ünal", "ÜNAL", "østergård", "ИВ", "MIA@ACME"] {
             assert_eq!(found(text).await, 1, "{text}");
         }
@@ -203,13 +195,13 @@ both! {
     async fn members_of_another_workspace_do_not_exist(world) {
         let adam = world.actor(ADAM, "acme").await;
         let greta = world.actor(GRETA, "globex").await.membership();
-        assert_eq!(store::remove(&world.house, &adam, greta).await.err(), Some(AppError::NotFound));
+        assert_eq!(store::remove(&world.ctx, &adam, greta).await.err(), Some(AppError::NotFound));
         assert_eq!(set_role(world, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
     }
 
     async fn the_export_holds_every_member(world) {
         let mia = world.actor(MIA, "acme").await;
-        let csv = store::export_csv(&world.house, &mia).await.unwrap();
+        let csv = store::export_csv(&world.ctx, &mia).await.unwrap();
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0], "Name,Email,Role,Joined,Last active");
@@ -220,7 +212,7 @@ both! {
 async fn row(world: &World, id: MembershipId) -> Option<app::db::entity::membership::Model> {
     use sea_orm::EntityTrait;
     app::db::entity::Membership::find_by_id(id)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
 }
@@ -231,7 +223,7 @@ async fn roles_of(world: &World) -> Vec<Role> {
     let workspace = world.actor(OLIVIA, "acme").await.workspace();
     Membership::find()
         .filter(app::db::entity::membership::Column::WorkspaceId.eq(workspace))
-        .all(world.house.db().read())
+        .all(world.ctx.db().read())
         .await
         .unwrap()
         .into_iter()

@@ -11,7 +11,7 @@ use crate::support::{ADAM, MIA, both};
 
 both! {
     async fn the_defaults_are_in_app_for_all_and_email_for_security_and_billing(world) {
-        let view = store::view(&world.house, &world.person(MIA).await).await.unwrap();
+        let view = store::view(&world.ctx, &world.person(MIA).await).await.unwrap();
         let on: Vec<_> = view.rows.iter().map(|row| (row.category, row.in_app, row.email)).collect();
         let expected: Vec<_> = Category::ALL
             .into_iter()
@@ -25,19 +25,19 @@ both! {
         let (mia, adam) = (world.person(MIA).await, world.person(ADAM).await);
         let cell = Switch::Cell(Category::Contacts, Channel::Email);
         for on in [true, true, false, true] {
-            store::set(&world.house, &mia, cell, on).await.unwrap();
-            assert_eq!(store::view(&world.house, &mia).await.unwrap().is_on(cell), on);
+            store::set(&world.ctx, &mia, cell, on).await.unwrap();
+            assert_eq!(store::view(&world.ctx, &mia).await.unwrap().is_on(cell), on);
         }
-        assert!(!store::view(&world.house, &adam).await.unwrap().is_on(cell));
+        assert!(!store::view(&world.ctx, &adam).await.unwrap().is_on(cell));
         let quiet = Switch::Quiet(EventType::ContactUpdated);
-        store::set(&world.house, &mia, quiet, true).await.unwrap();
-        assert!(store::view(&world.house, &mia).await.unwrap().is_on(quiet));
+        store::set(&world.ctx, &mia, quiet, true).await.unwrap();
+        assert!(store::view(&world.ctx, &mia).await.unwrap().is_on(quiet));
     }
 
     async fn an_event_told_of_in_two_ways_counts_once(world) {
         let mia = world.person(MIA).await;
-        let house = &world.house;
-        let mut tx = house.db().begin().await.unwrap();
+        let ctx = &world.ctx;
+        let mut tx = ctx.db().begin().await.unwrap();
         let events = Event::find().filter(event::Column::EventType.eq(EventType::ContactCreated)).all(&tx).await.unwrap();
         let tell = async |tx: &mut app::db::Tx, event: &event::Model, by_inbox: bool, by_mail: bool| {
             if by_inbox {
@@ -54,17 +54,17 @@ both! {
             if by_mail {
                 let to = Addressee { email: mia.email().clone(), user: Some(mia.id()) };
                 let notice = Notice { event: event.id, category: event.category, unsubscribe_url: "x".into() };
-                post(tx, house, to, Letter::new("x"), Some(notice)).await.unwrap();
+                post(tx, ctx, to, Letter::new("x"), Some(notice)).await.unwrap();
             }
         };
         tell(&mut tx, &events[0], true, true).await;
         tell(&mut tx, &events[1], true, false).await;
         tell(&mut tx, &events[2], false, true).await;
         let letter = Addressee { email: mia.email().clone(), user: Some(mia.id()) };
-        post(&mut tx, house, letter, Letter::new("no notification"), None).await.unwrap();
+        post(&mut tx, ctx, letter, Letter::new("no notification"), None).await.unwrap();
         tx.commit().await.unwrap();
         let sent = async |person| {
-            let view = store::view(house, person).await.unwrap();
+            let view = store::view(ctx, person).await.unwrap();
             view.rows.iter().map(|row| (row.category, row.sent)).filter(|(_, sent)| *sent > 0).collect::<Vec<_>>()
         };
         assert_eq!(sent(&mia).await, [(Category::Contacts, 3)]);
@@ -73,9 +73,9 @@ both! {
 
     async fn a_row_and_a_column_are_set_at_once(world) {
         let mia = world.person(MIA).await;
-        store::set_range(&world.house, &mia, Range::Column(Channel::InApp), false).await.unwrap();
-        store::set_range(&world.house, &mia, Range::Row(Category::Billing), true).await.unwrap();
-        let view = store::view(&world.house, &mia).await.unwrap();
+        store::set_range(&world.ctx, &mia, Range::Column(Channel::InApp), false).await.unwrap();
+        store::set_range(&world.ctx, &mia, Range::Row(Category::Billing), true).await.unwrap();
+        let view = store::view(&world.ctx, &mia).await.unwrap();
         for row in &view.rows {
             assert_eq!(row.in_app, row.category == Category::Billing, "{}", row.category);
         }
@@ -84,10 +84,10 @@ both! {
     async fn an_unsubscribe_link_is_for_one_person_and_one_switch(world) {
         let mia = world.person(MIA).await;
         let cell = Switch::Cell(Category::Security, Channel::Email);
-        let token = store::unsubscribe_token(&world.house, mia.id(), cell);
-        assert_eq!(store::read_unsubscribe(&world.house, &token), Some((mia.id(), cell)));
+        let token = store::unsubscribe_token(&world.ctx, mia.id(), cell);
+        assert_eq!(store::read_unsubscribe(&world.ctx, &token), Some((mia.id(), cell)));
         let other = token.replace("security", "billing");
-        assert_eq!(store::read_unsubscribe(&world.house, &other), None);
-        assert_eq!(store::read_unsubscribe(&world.house, ""), None);
+        assert_eq!(store::read_unsubscribe(&world.ctx, &other), None);
+        assert_eq!(store::read_unsubscribe(&world.ctx, ""), None);
     }
 }

@@ -32,13 +32,13 @@ fn credits() -> Purpose {
 
 /// Begins to buy; answers the payment and the provider's name for its page.
 async fn begin(world: &World, actor: &Actor) -> (PaymentId, String) {
-    let place = store::begin(&world.house, actor, &credits(), PRICE, PAGE)
+    let place = store::begin(&world.ctx, actor, &credits(), PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
     let payment = entity::Payment::find()
         .filter(payment::Column::CheckoutId.eq(&checkout))
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -47,7 +47,7 @@ async fn begin(world: &World, actor: &Actor) -> (PaymentId, String) {
 
 async fn payment(world: &World, id: PaymentId) -> payment::Model {
     entity::Payment::find_by_id(id)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -63,7 +63,7 @@ async fn granted(world: &World, id: PaymentId) -> usize {
         .filter(credit_entry::Column::Kind.eq(EntryKind::Purchase))
         .filter(credit_entry::Column::Mode.eq(Mode::Live))
         .filter(credit_entry::Column::IdempotencyKey.eq(id.to_string()))
-        .all(world.house.db().read())
+        .all(world.ctx.db().read())
         .await
         .unwrap();
     assert!(
@@ -75,7 +75,7 @@ async fn granted(world: &World, id: PaymentId) -> usize {
 }
 
 async fn adds_up(world: &World) {
-    assert_eq!(verify(world.house.db().read()).await.unwrap(), []);
+    assert_eq!(verify(world.ctx.db().read()).await.unwrap(), []);
 }
 
 /// An event of the provider.
@@ -89,9 +89,9 @@ fn told(id: &str, event_type: &str, payment: PaymentId, status: &str, amount: i6
 }
 
 async fn take(world: &World, body: &str) -> Result<(), AppError> {
-    let secret = Simulated.signing_secret(&world.house);
+    let secret = Simulated.signing_secret(&world.ctx);
     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
-    take_in(&world.house, &header, body.as_bytes()).await
+    take_in(&world.ctx, &header, body.as_bytes()).await
 }
 
 both! {
@@ -101,14 +101,14 @@ both! {
         let (id, checkout) = begin(world, &adam).await;
         assert_eq!(status(world, id).await, PaymentStatus::Open);
         assert_eq!(granted(world, id).await, 0, "not before it is paid");
-        let back = simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap();
+        let back = simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap();
         assert_eq!(back, format!("{PAGE}?payment={id}"));
         assert_eq!(status(world, id).await, PaymentStatus::Paid);
         assert_eq!(granted(world, id).await, 1);
         assert_eq!(world.events(EventType::BillingPaymentSucceeded).await, before + 1);
-        let view = store::view(&world.house, &adam, id).await.unwrap().unwrap();
+        let view = store::view(&world.ctx, &adam, id).await.unwrap().unwrap();
         assert_eq!(view.sentence(), "The payment of $29 for 1,000 credits went through. Thank you.");
-        let again = simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap_err();
+        let again = simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
         adds_up(world).await;
     }
@@ -116,27 +116,27 @@ both! {
     async fn what_is_paid_back_takes_back_what_is_not_spent(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (id, checkout) = begin(world, &adam).await;
-        assert!(store::refund(&world.house, id, None).await.is_err(), "nothing is paid yet");
-        simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap();
+        assert!(store::refund(&world.ctx, id, None).await.is_err(), "nothing is paid yet");
+        simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap();
         // The plan's credits go first, then older purchases: of these 1,000 all but 300 are used.
         let agent = adam.clone().into();
-        let there = view::balance(&world.house, &agent).await.unwrap().total();
-        let mut tx = world.house.db().begin().await.unwrap();
-        let wanted = Use::new(world.house.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
+        let there = view::balance(&world.ctx, &agent).await.unwrap().total();
+        let mut tx = world.ctx.db().begin().await.unwrap();
+        let wanted = Use::new(world.ctx.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
         ledger::spend(&mut tx, &agent, &wanted.unwrap(), None).await.unwrap();
         tx.commit().await.unwrap();
-        let half = store::refund(&world.house, id, Some(Money::from_cents(1450))).await.unwrap();
+        let half = store::refund(&world.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
         assert_eq!(half, Money::from_cents(1450));
-        let left = async || view::balance(&world.house, &agent).await.unwrap().total();
+        let left = async || view::balance(&world.ctx, &agent).await.unwrap().total();
         assert_eq!(left().await, 0, "500 were due, and 300 are there");
         for _ in 0..2 {
-            simulated::tell(&world.house, Timestamp::now()).await.unwrap();
+            simulated::tell(&world.ctx, Timestamp::now()).await.unwrap();
         }
         assert_eq!(payment(world, id).await.refunded, half);
         assert_eq!(world.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
-        let more = store::refund(&world.house, id, Some(Money::from_cents(1451))).await;
+        let more = store::refund(&world.ctx, id, Some(Money::from_cents(1451))).await;
         assert!(matches!(more, Err(AppError::Conflict(_))), "{more:?}");
-        store::refund(&world.house, id, None).await.unwrap();
+        store::refund(&world.ctx, id, None).await.unwrap();
         assert_eq!((payment(world, id).await.refunded, left().await), (PRICE, 0));
         adds_up(world).await;
     }
@@ -145,11 +145,11 @@ both! {
         let olivia = world.actor(OLIVIA, "acme").await;
         let failed = world.events(EventType::BillingPaymentFailed).await;
         let (declined, checkout) = begin(world, &olivia).await;
-        simulated::choose(&world.house, &checkout, Choice::Decline).await.unwrap();
+        simulated::choose(&world.ctx, &checkout, Choice::Decline).await.unwrap();
         let (left, _) = begin(world, &olivia).await;
         let later = Timestamp::now().after(days(1)).after(minutes(1));
-        assert_eq!(simulated::pass(&world.house, later).await.unwrap(), 1);
-        simulated::tell(&world.house, later).await.unwrap();
+        assert_eq!(simulated::pass(&world.ctx, later).await.unwrap(), 1);
+        simulated::tell(&world.ctx, later).await.unwrap();
         assert_eq!(status(world, declined).await, PaymentStatus::Declined);
         assert_eq!(status(world, left).await, PaymentStatus::Expired);
         assert_eq!(granted(world, declined).await + granted(world, left).await, 0);
@@ -159,41 +159,41 @@ both! {
     async fn what_the_bank_confirms_later_is_granted_then(world) {
         let adam = world.actor(ADAM, "acme").await;
         let (id, checkout) = begin(world, &adam).await;
-        simulated::choose(&world.house, &checkout, Choice::Confirm).await.unwrap();
+        simulated::choose(&world.ctx, &checkout, Choice::Confirm).await.unwrap();
         assert_eq!(status(world, id).await, PaymentStatus::Confirming);
-        assert_eq!(simulated::pass(&world.house, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
+        assert_eq!(simulated::pass(&world.ctx, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
         let later = Timestamp::now().after(minutes(1));
-        simulated::pass(&world.house, later).await.unwrap();
+        simulated::pass(&world.ctx, later).await.unwrap();
         assert_eq!(granted(world, id).await, 0, "it has decided, and not told yet");
-        simulated::tell(&world.house, later).await.unwrap();
+        simulated::tell(&world.ctx, later).await.unwrap();
         assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Paid, 1));
     }
 
     async fn only_who_manages_billing_begins_and_sees_a_payment(world) {
         for email in [MIA, CLEO] {
             let actor = world.actor(email, "acme").await;
-            let refused = store::begin(&world.house, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
+            let refused = store::begin(&world.ctx, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
             assert_eq!(refused, AppError::Forbidden { permission: Permission::ManageBilling });
         }
         let (id, _) = begin(world, &world.actor(ADAM, "acme").await).await;
         let mia = world.actor(MIA, "acme").await;
-        assert!(store::view(&world.house, &mia, id).await.is_err());
+        assert!(store::view(&world.ctx, &mia, id).await.is_err());
         let greta = world.actor(GRETA, "globex").await;
-        assert_eq!(store::view(&world.house, &greta, id).await.unwrap(), None);
+        assert_eq!(store::view(&world.ctx, &greta, id).await.unwrap(), None);
     }
 
     async fn what_is_not_the_providers_own_word_changes_nothing(world) {
         let (id, _) = begin(world, &world.actor(ADAM, "acme").await).await;
         let paid = told("evt_forged", "checkout.session.completed", id, "paid", 2900);
         let second = Timestamp::now().millis() / 1000;
-        let secret = Simulated.signing_secret(&world.house);
+        let secret = Simulated.signing_secret(&world.ctx);
         for header in [
             String::new(),
             sign(&Secret::from("guessed"), second, paid.as_bytes()),
             sign(&secret, second, b"{}"),
             sign(&secret, second - 301, paid.as_bytes()),
         ] {
-            let refused = take_in(&world.house, &header, paid.as_bytes()).await.unwrap_err();
+            let refused = take_in(&world.ctx, &header, paid.as_bytes()).await.unwrap_err();
             assert_eq!(refused, AppError::Malformed);
         }
         for body in [
@@ -229,12 +229,12 @@ both! {
             // Each five times, in an order that differs by round: 7 and 11 are prime to what there is of them.
             let all = events.len() * 5;
             let tasks = (0..all).map(|n| {
-                let house = world.house.clone();
+                let ctx = world.ctx.clone();
                 let body = events[(n * 7 + round * 11) % all % events.len()].clone();
                 async move {
-                    let secret = Simulated.signing_secret(&house);
+                    let secret = Simulated.signing_secret(&ctx);
                     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
-                    take_in(&house, &header, body.as_bytes()).await.unwrap();
+                    take_in(&ctx, &header, body.as_bytes()).await.unwrap();
                 }
             });
             if round < 6 {
@@ -254,17 +254,17 @@ both! {
     async fn a_payment_for_a_workspace_that_is_gone_is_kept_on_record(world) {
         let olivia = world.actor(OLIVIA, "acme").await;
         let (id, checkout) = begin(world, &olivia).await;
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Workspace::delete_by_id(olivia.workspace()).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        simulated::choose(&world.house, &checkout, Choice::Pay).await.unwrap();
+        simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap();
         assert_eq!(status(world, id).await, PaymentStatus::Paid);
         assert_eq!(granted(world, id).await, 0);
     }
 
     async fn whatever_is_interrupted_what_was_charged_is_granted_once(world) {
         let adam = world.actor(ADAM, "acme").await;
-        let cases = match world.house.db().backend() {
+        let cases = match world.ctx.db().backend() {
             DbBackend::Postgres => 30,
             _ => 120,
         };
@@ -322,10 +322,10 @@ struct Bought {
 }
 
 async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
-    let house = &world.house;
+    let ctx = &world.ctx;
     let mut bought: Vec<Bought> = Vec::new();
     let write_down = async || {
-        store::prepare(house, adam, &credits(), PRICE, PAGE)
+        store::prepare(ctx, adam, &credits(), PRICE, PAGE)
             .await
             .unwrap()
     };
@@ -334,7 +334,7 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
             Step::WriteDown | Step::Begin => {
                 let order = write_down().await;
                 if matches!(step, Step::Begin) {
-                    store::ask(house, &order).await.unwrap();
+                    store::ask(ctx, &order).await.unwrap();
                 }
                 bought.push(Bought {
                     order,
@@ -343,8 +343,8 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
             }
             Step::Ask(n) => {
                 if let Some(one) = bought.get(*n) {
-                    let first = house.payments().checkout(house, &one.order).await.unwrap();
-                    let again = house.payments().checkout(house, &one.order).await.unwrap();
+                    let first = ctx.payments().checkout(ctx, &one.order).await.unwrap();
+                    let again = ctx.payments().checkout(ctx, &one.order).await.unwrap();
                     prop_assert_eq!(first.id, again.id, "asked twice for the same");
                 }
             }
@@ -352,23 +352,23 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
                 let Some(one) = bought.get_mut(*n) else {
                     continue;
                 };
-                let checkout = house.payments().checkout(house, &one.order).await.unwrap();
-                let pressed = simulated::decide(house, &checkout.id, *choice).await;
+                let checkout = ctx.payments().checkout(ctx, &one.order).await.unwrap();
+                let pressed = simulated::decide(ctx, &checkout.id, *choice).await;
                 if pressed.is_ok() {
                     prop_assert!(one.pressed.is_none(), "pressed twice");
                     one.pressed = Some(*choice);
                 }
             }
             Step::Pass(time) => {
-                simulated::pass(house, Timestamp::now().after(minutes(*time)))
+                simulated::pass(ctx, Timestamp::now().after(minutes(*time)))
                     .await
                     .unwrap();
             }
             Step::Tell => {
-                simulated::tell(house, Timestamp::now()).await.unwrap();
+                simulated::tell(ctx, Timestamp::now()).await.unwrap();
             }
             Step::Look(time) => {
-                store::look_again(house, Timestamp::now().after(minutes(*time)))
+                store::look_again(ctx, Timestamp::now().after(minutes(*time)))
                     .await
                     .unwrap();
             }
@@ -377,9 +377,9 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     // Started again, and left running for a while. The first look may ask before the provider has told.
     for later in [days(3), days(9), days(27)] {
         let now = Timestamp::now().after(later);
-        store::look_again(house, now).await.unwrap();
-        while simulated::pass(house, now).await.unwrap() > 0 {}
-        while simulated::tell(house, now).await.unwrap() > 0 {}
+        store::look_again(ctx, now).await.unwrap();
+        while simulated::pass(ctx, now).await.unwrap() > 0 {}
+        while simulated::tell(ctx, now).await.unwrap() > 0 {}
     }
     for one in &bought {
         let paid = matches!(one.pressed, Some(Choice::Pay | Choice::Confirm));

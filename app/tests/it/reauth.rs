@@ -2,8 +2,8 @@
 
 use app::db::seed::PASSWORD;
 use app::domain::{AppError, Secret};
-use app::limits::Limits;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits;
 use app::session::{Caller, store};
 use app::settings::account::model::PasswordForm;
 use app::settings::account::store as account;
@@ -35,7 +35,7 @@ both! {
         let person = caller.person().await.unwrap();
         assert!(!person.is_fresh());
         let given = Secret::from(PASSWORD);
-        store::confirm_identity(&world.house, &info(), &person, &given).await.unwrap();
+        store::confirm_identity(&world.ctx, &info(), &person, &given).await.unwrap();
         assert!(person.is_fresh());
         let new = caller.new_cookie().expect("the browser is told");
         assert!(is_dead(world, &old).await, "whoever stole it has nothing");
@@ -48,7 +48,7 @@ both! {
         let cookie = world.cookie(OLIVIA).await;
         let caller = world.caller(Some(&cookie));
         let person = caller.person().await.unwrap();
-        let wrong = store::confirm_identity(&world.house, &info(), &person, &Secret::from("not it")).await;
+        let wrong = store::confirm_identity(&world.ctx, &info(), &person, &Secret::from("not it")).await;
         assert!(matches!(wrong, Err(AppError::Invalid(_))));
         assert_eq!(caller.new_cookie(), None);
         assert!(!is_dead(world, &cookie).await);
@@ -61,11 +61,11 @@ both! {
             let person = owner.person().await.unwrap();
             // The thief's request is under way already.
             let thief = world.caller(Some(&stolen)).person().await.unwrap();
-            account::update_password(&world.house, &info(), &person, &new_password(current)).await.unwrap();
+            account::update_password(&world.ctx, &info(), &person, &new_password(current)).await.unwrap();
             assert!(is_dead(world, &stolen).await);
             let new = owner.new_cookie().unwrap();
             assert!(!is_dead(world, &new).await);
-            let late = account::update_password(&world.house, &info(), &thief, &new_password("")).await;
+            let late = account::update_password(&world.ctx, &info(), &thief, &new_password("")).await;
             assert_eq!(late.err(), Some(AppError::Unauthenticated));
             // Back to the old one, for the next round.
             let person = world.caller(Some(&new)).person().await.unwrap();
@@ -74,18 +74,18 @@ both! {
                 confirm: Secret::from(PASSWORD),
                 current_password: Secret::default(),
             };
-            account::update_password(&world.house, &info(), &person, &back).await.unwrap();
+            account::update_password(&world.ctx, &info(), &person, &back).await.unwrap();
         }
     }
 
     async fn a_stolen_session_guesses_no_more_than_a_stranger(world) {
         let cookie = world.cookie(OLIVIA).await;
-        let house = world.house_with(Passwords::quick_for_tests(), Limits::on());
-        let person = Caller::new(house.clone(), info(), Some(cookie.expose().to_owned())).person().await.unwrap();
+        let ctx = world.house_with(Passwords::quick_for_tests(), AuthLimits::on());
+        let person = Caller::new(ctx.clone(), info(), Some(cookie.expose().to_owned())).person().await.unwrap();
         let mut tried = 0;
         for n in 0..60 {
             let guess = Secret::from(format!("guess {n}"));
-            match store::confirm_identity(&house, &info_from(n), &person, &guess).await {
+            match store::confirm_identity(&ctx, &info_from(n), &person, &guess).await {
                 Err(AppError::RateLimited { .. }) => {}
                 Err(AppError::Invalid(_)) => tried += 1,
                 other => panic!("{other:?}"),

@@ -38,14 +38,8 @@ async fn tell_of(world: &World, second: i64, kind: &str, object: &Value) {
     let (event, now) = (Uuid::new_v4(), Timestamp::now().millis() / 1000);
     let body = json!({"id": format!("evt_{event}"), "type": kind, "created": second, "data": {"object": object}});
     let body = body.to_string();
-    let header = sign(
-        &Simulated.signing_secret(&world.house),
-        now,
-        body.as_bytes(),
-    );
-    take_in(&world.house, &header, body.as_bytes())
-        .await
-        .unwrap();
+    let header = sign(&Simulated.signing_secret(&world.ctx), now, body.as_bytes());
+    take_in(&world.ctx, &header, body.as_bytes()).await.unwrap();
 }
 
 /// A dispute, as Stripe writes one.
@@ -69,7 +63,7 @@ pub async fn paid(world: &World, workspace: WorkspaceId) -> Vec<payment::Model> 
         .filter(payment::Column::WorkspaceId.eq(workspace))
         .filter(payment::Column::Status.eq(PaymentStatus::Paid))
         .order_by_asc(payment::Column::Id)
-        .all(world.house.db().read())
+        .all(world.ctx.db().read())
         .await
         .unwrap()
 }
@@ -80,22 +74,18 @@ async fn balance(world: &World, workspace: WorkspaceId) -> i64 {
 
 async fn give_back(world: &World, payment: PaymentId, cents: Option<i64>) -> i64 {
     let amount = cents.map(Money::from_cents);
-    let gone = payments::refund(&world.house, payment, amount)
-        .await
-        .unwrap();
-    simulated::tell(&world.house, Timestamp::now())
-        .await
-        .unwrap();
+    let gone = payments::refund(&world.ctx, payment, amount).await.unwrap();
+    simulated::tell(&world.ctx, Timestamp::now()).await.unwrap();
     gone.cents()
 }
 
 async fn buy(world: &World, actor: &Actor) -> PaymentId {
     let purpose = Purpose::Credits { credits: 1000 };
-    let place = payments::begin(&world.house, actor, &purpose, PRICE, PAGE)
+    let place = payments::begin(&world.ctx, actor, &purpose, PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap();
-    simulated::choose(&world.house, checkout, Choice::Pay)
+    simulated::choose(&world.ctx, checkout, Choice::Pay)
         .await
         .unwrap();
     paid(world, actor.workspace()).await.last().unwrap().id
@@ -105,9 +95,9 @@ async fn buy(world: &World, actor: &Actor) -> PaymentId {
 async fn spend_all_but(world: &World, actor: &Actor, left: i64) {
     let there = credits(world, actor).await;
     let agent = actor.clone().into();
-    let mut tx = world.house.db().begin().await.unwrap();
+    let mut tx = world.ctx.db().begin().await.unwrap();
     let wanted = u32::try_from(there - left).unwrap();
-    let wanted = Use::new(world.house.catalog(), "quick_answer", Some(wanted), None);
+    let wanted = Use::new(world.ctx.catalog(), "quick_answer", Some(wanted), None);
     ledger::spend(&mut tx, &agent, &wanted.unwrap(), None)
         .await
         .unwrap();
@@ -116,11 +106,11 @@ async fn spend_all_but(world: &World, actor: &Actor, left: i64) {
 
 async fn credits(world: &World, actor: &Actor) -> i64 {
     let agent = actor.clone().into();
-    view::balance(&world.house, &agent).await.unwrap().total()
+    view::balance(&world.ctx, &agent).await.unwrap().total()
 }
 
 async fn adds_up(world: &World) {
-    assert_eq!(verify(world.house.db().read()).await.unwrap(), []);
+    assert_eq!(verify(world.ctx.db().read()).await.unwrap(), []);
 }
 
 async fn told(world: &World) -> (u64, u64) {
@@ -142,7 +132,7 @@ async fn twice(world: &World, slug: &str) -> Actor {
     }
     for place in places {
         let checkout = place.strip_prefix("/pay/").unwrap();
-        simulated::choose(&world.house, checkout, Choice::Pay)
+        simulated::choose(&world.ctx, checkout, Choice::Pay)
             .await
             .unwrap();
     }
@@ -177,10 +167,10 @@ both! {
             give_back(world, payment, part).await;
             assert_eq!(balance(world, id).await, -owed);
         }
-        assert!(payments::refund(&world.house, payment, None).await.is_err(), "nothing is left of it");
+        assert!(payments::refund(&world.ctx, payment, None).await.is_err(), "nothing is left of it");
         let running = row(world, id).await;
         assert!(running.is_running(Timestamp::now()), "what runs runs on");
-        let view = store::view(&world.house, &greta, Some(terms("scale", false))).await.unwrap();
+        let view = store::view(&world.ctx, &greta, Some(terms("scale", false))).await.unwrap();
         assert_eq!(view.owed(), Some(Money::from_cents(4900)));
         let preview = view.preview.unwrap();
         assert_eq!((preview.effect, preview.owed.cents(), preview.next.cents()), (Effect::Now, 0, 9900));
@@ -194,9 +184,9 @@ both! {
             assert_eq!(balance(world, id).await, 0);
             due = row(world, id).await.ends_at;
         }
-        let invoice = store::invoice(&world.house, &greta, 2).await.unwrap();
+        let invoice = store::invoice(&world.ctx, &greta, 2).await.unwrap();
         assert_eq!((invoice.what.as_str(), invoice.amount.cents()), ("Light, one month, and $49 owed from before", 9800));
-        assert_eq!(store::invoice(&world.house, &greta, 1).await.unwrap().refunded.cents(), 4900);
+        assert_eq!(store::invoice(&world.ctx, &greta, 1).await.unwrap().refunded.cents(), 4900);
         assert_eq!(world.events(EventType::BillingPaymentRefunded).await, 3);
     }
 
@@ -216,7 +206,7 @@ both! {
         assert_eq!(row(world, id).await.status, SubscriptionStatus::Frozen);
         assert_eq!(balance(world, id).await, -4900, "declined four times, it is owed once");
         let greta = world.actor(GRETA, "fresh").await;
-        let view = store::view(&world.house, &greta, Some(terms("scale", false))).await.unwrap();
+        let view = store::view(&world.ctx, &greta, Some(terms("scale", false))).await.unwrap();
         let preview = view.preview.unwrap();
         assert_eq!((preview.today.cents(), preview.owed.cents()), (9900 + 4900, 4900));
         assert_eq!((preview.next.cents(), preview.next_charge.cents()), (9900, 9900));
@@ -230,7 +220,7 @@ both! {
         let id = greta.workspace();
         subscribe(world, &greta, terms("light", false)).await;
         give_back(world, paid(world, id).await[0].id, None).await;
-        store::cancel(&world.house, &greta, Timestamp::now()).await.unwrap();
+        store::cancel(&world.ctx, &greta, Timestamp::now()).await.unwrap();
         pass(world, id, days(60)).await;
         work(world, Timestamp::now()).await;
         let greta = world.actor(GRETA, "fresh").await;
@@ -240,7 +230,7 @@ both! {
             places.push(place);
         }
         for (place, left) in places.iter().zip([0, 9800]) {
-            simulated::choose(&world.house, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
+            simulated::choose(&world.ctx, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
             assert_eq!(balance(world, id).await, left);
         }
     }
@@ -251,12 +241,12 @@ both! {
         // And a smaller plan that is to come.
         choose(world, &adam, terms("light", false)).await.unwrap();
         let due = row(world, id).await.ends_at;
-        engine::pass(&world.house, due).await.unwrap();
+        engine::pass(&world.ctx, due).await.unwrap();
         let last = paid(world, id).await.last().unwrap().id;
         // The demo's payments are not in the provider's books: it tells of a refund on its own pages.
         tell(world, "charge.refunded", &json!({"amount_refunded": 9900, "metadata": {"payment": last}})).await;
         assert_eq!(balance(world, id).await, -9900);
-        payments::look_again(&world.house, due).await.unwrap();
+        payments::look_again(&world.ctx, due).await.unwrap();
         let renewed = row(world, id).await;
         assert_eq!((renewed.plan.as_deref(), renewed.balance.cents()), (Some("light"), -9900));
         assert_eq!(charged(world, id).await.last(), Some(&4900), "as it was written down");
@@ -295,9 +285,9 @@ both! {
             assert_eq!(balance(world, id).await, -4900);
         }
         assert_eq!(told(world).await, (before.0 + 1, before.1));
-        let view = store::view(&world.house, &greta, None).await.unwrap();
+        let view = store::view(&world.ctx, &greta, None).await.unwrap();
         assert_eq!((view.payments[0].disputed.cents(), view.payments[0].refunded.cents()), (4900, 0));
-        assert!(payments::refund(&world.house, payment, None).await.is_err(), "it is gone already");
+        assert!(payments::refund(&world.ctx, payment, None).await.is_err(), "it is gone already");
         for _ in 0..2 {
             tell(world, "charge.dispute.closed", &object("won")).await;
             tell(world, "charge.dispute.funds_reinstated", &object("won")).await;
@@ -405,11 +395,11 @@ both! {
         let Chosen::Pay(place) = choose(world, &greta, terms("light", false)).await.unwrap() else { panic!() };
         let checkout = place.strip_prefix("/pay/").unwrap();
         let found = entity::Payment::find().filter(payment::Column::CheckoutId.eq(checkout));
-        let payment = found.one(world.house.db().read()).await.unwrap().unwrap().id;
+        let payment = found.one(world.ctx.db().read()).await.unwrap().unwrap().id;
         tell(world, "charge.dispute.created", &dispute("du_1", payment, 4900, "needs_response")).await;
         tell(world, "charge.refunded", &json!({"amount_refunded": 1000, "metadata": {"payment": payment}})).await;
         assert_eq!(balance(world, id).await, 0, "nothing was given for it yet");
-        simulated::choose(&world.house, checkout, Choice::Pay).await.unwrap();
+        simulated::choose(&world.ctx, checkout, Choice::Pay).await.unwrap();
         assert_eq!((balance(world, id).await, row(world, id).await.status), (-4900, SubscriptionStatus::Active));
         tell(world, "charge.dispute.closed", &dispute("du_1", payment, 4900, "won")).await;
         assert_eq!(balance(world, id).await, -1000, "what was refunded stays so");
@@ -419,13 +409,13 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let id = adam.workspace();
         let wanted = TopUp { credits: 1000, limit: Money::from_cents(100_000) };
-        top_up::set(&world.house, &adam, Some(wanted), Timestamp::now()).await.unwrap();
+        top_up::set(&world.ctx, &adam, Some(wanted), Timestamp::now()).await.unwrap();
         let there = credits(world, &adam).await;
         let need = async |more: i64| {
             let agent = adam.clone().into();
             let there = credits(world, &adam).await;
-            top_up::fell_short(&world.house, &agent, there + more, there).await.unwrap();
-            top_up::pass(&world.house, Timestamp::now()).await.unwrap();
+            top_up::fell_short(&world.ctx, &agent, there + more, there).await.unwrap();
+            top_up::pass(&world.ctx, Timestamp::now()).await.unwrap();
             work(world, Timestamp::now().after(minutes(2))).await;
         };
         need(500).await;
@@ -467,16 +457,16 @@ both! {
             ("charge.dispute.funds_withdrawn", "needs_response"),
             ("charge.dispute.closed", "lost"),
         ];
-        let secret = Simulated.signing_secret(&world.house);
+        let secret = Simulated.signing_secret(&world.ctx);
         let all = (0..60).map(|n: usize| {
-            let (house, secret) = (world.house.clone(), secret.clone());
+            let (ctx, secret) = (world.ctx.clone(), secret.clone());
             let (kind, status) = kinds[n % 3];
             let now = Timestamp::now().millis() / 1000;
             let body = json!({"id": format!("evt_{}", n / 2), "type": kind, "data": {"object": dispute("du_1", payment, 4900, status)}});
             let body = body.to_string();
             async move {
                 let header = sign(&secret, now, body.as_bytes());
-                take_in(&house, &header, body.as_bytes()).await.unwrap();
+                take_in(&ctx, &header, body.as_bytes()).await.unwrap();
             }
         });
         let running: Vec<_> = all.map(tokio::spawn).collect();
@@ -490,7 +480,7 @@ both! {
         let id = greta.workspace();
         subscribe(world, &greta, terms("light", false)).await;
         let payment = paid(world, id).await[0].id;
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Workspace::delete_by_id(id).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         tell(world, "charge.dispute.created", &dispute("du_1", payment, 4900, "needs_response")).await;
@@ -500,6 +490,6 @@ both! {
 }
 
 async fn give_back_fails(world: &World, payment: PaymentId) {
-    let refused = payments::refund(&world.house, payment, None).await;
+    let refused = payments::refund(&world.ctx, payment, None).await;
     assert!(refused.is_err(), "nothing is left of it: {refused:?}");
 }

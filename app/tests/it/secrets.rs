@@ -16,7 +16,7 @@ const NEW: &str = "mia@new.example";
 
 /// Every table with its columns, and whether each holds bytes.
 async fn columns(world: &World) -> Vec<(String, String, bool)> {
-    let db = world.house.db();
+    let db = world.ctx.db();
     let sql = match db.backend() {
         DbBackend::Postgres => {
             "SELECT table_name, column_name, data_type = 'bytea' FROM information_schema.columns \
@@ -45,7 +45,7 @@ async fn columns(world: &World) -> Vec<(String, String, bool)> {
 
 /// Everything that is written in the database, cell by cell, as bytes.
 async fn everything(world: &World) -> Vec<(String, Vec<u8>)> {
-    let db = world.house.db();
+    let db = world.ctx.db();
     let mut cells = Vec::new();
     for (table, column, bytes) in columns(world).await {
         let value = match (db.backend(), bytes) {
@@ -74,21 +74,21 @@ fn holds(cell: &[u8], text: &str) -> bool {
 
 both! {
     async fn no_link_and_no_cookie_stands_in_the_database(world) {
-        let house = &world.house;
-        let begun = sessions::sign_up(house, &info(), SignUp {
+        let ctx = &world.ctx;
+        let begun = sessions::sign_up(ctx, &info(), SignUp {
             name: Name::parse("Zoe Zimmer").unwrap(),
             email: Email::parse(ZOE).unwrap(),
             password: Secret::from("seven unrelated purple teapots"),
             workspace: Name::parse("Zoe").unwrap(),
         }).await.unwrap();
-        sessions::request_reset(house, &info(), OLIVIA).await.unwrap();
+        sessions::request_reset(ctx, &info(), OLIVIA).await.unwrap();
         let mia = world.person(MIA).await;
         let name = Name::parse(mia.name()).unwrap();
-        account::save_profile(house, &info(), &mia, name, Email::parse(NEW).unwrap(), &Secret::default())
+        account::save_profile(ctx, &info(), &mia, name, Email::parse(NEW).unwrap(), &Secret::default())
             .await
             .unwrap();
         let adam = world.actor(ADAM, "acme").await;
-        invitations::invite(house, &adam, NINA, Role::Member).await.unwrap();
+        invitations::invite(ctx, &adam, NINA, Role::Member).await.unwrap();
 
         let mut secrets = vec![begun.cookie.expose().to_owned()];
         for (who, path) in [
@@ -110,7 +110,7 @@ both! {
     }
 
     async fn no_answer_to_a_form_stands_in_the_database(world) {
-        let house = &world.house;
+        let ctx = &world.ctx;
         let flash = Flash {
             action: "/fn/reset_password".into(),
             key: String::new(),
@@ -119,7 +119,7 @@ both! {
         };
         let owner = flashes::Owner::of(&world.caller(None)).await;
         let page = "/reset-password/token-in-the-path";
-        let id = flashes::keep(house, &owner, page, flash.clone()).await.unwrap().unwrap();
+        let id = flashes::keep(ctx, &owner, page, flash.clone()).await.unwrap().unwrap();
         let cells = everything(world).await;
         assert!(cells.iter().any(|(column, _)| column == "flashes.sealed"), "it is there");
         let address = info().address.to_string();
@@ -128,7 +128,7 @@ both! {
                 assert!(!holds(cell, text), "{column} holds {text}");
             }
         }
-        let found = flashes::take(house, id.expose(), page).await.unwrap();
+        let found = flashes::take(ctx, id.expose(), page).await.unwrap();
         assert!(matches!(found, flashes::Found::Here(found) if *found == flash));
     }
 
@@ -136,35 +136,35 @@ both! {
         use app::db::entity::Mail;
         use sea_orm::EntityTrait;
         for who in [OLIVIA, ADAM] {
-            sessions::request_reset(&world.house, &info(), who).await.unwrap();
+            sessions::request_reset(&world.ctx, &info(), who).await.unwrap();
         }
-        let letters = Mail::find().all(world.house.db().read()).await.unwrap();
+        let letters = Mail::find().all(world.ctx.db().read()).await.unwrap();
         let [first, second] = letters.as_slice() else { panic!("two letters") };
-        assert!(app::mail::open(&world.house, first).is_some());
+        assert!(app::mail::decrypt(&world.ctx, first).is_some());
         let mut moved = first.clone();
         moved.body_text.clone_from(&second.body_text);
-        assert!(app::mail::open(&world.house, &moved).is_none());
+        assert!(app::mail::decrypt(&world.ctx, &moved).is_none());
     }
 
     async fn old_letters_and_changes_that_are_over_are_swept_away(world) {
         use app::db::entity::{EmailChange, Mail, mail::Column};
         use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
         for who in [OLIVIA, ADAM] {
-            sessions::request_reset(&world.house, &info(), who).await.unwrap();
+            sessions::request_reset(&world.ctx, &info(), who).await.unwrap();
         }
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         let old = app::domain::Timestamp::now().before(app::domain::days(31));
         Mail::update_many().col_expr(Column::CreatedAt, Expr::value(old)).filter(Column::Recipient.eq(OLIVIA)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         let mia = world.person(MIA).await;
         let name = Name::parse(mia.name()).unwrap();
-        account::save_profile(&world.house, &info(), &mia, name, Email::parse(NEW).unwrap(), &Secret::default()).await.unwrap();
-        sessions::sweep(&world.house).await.unwrap();
+        account::save_profile(&world.ctx, &info(), &mia, name, Email::parse(NEW).unwrap(), &Secret::default()).await.unwrap();
+        sessions::sweep(&world.ctx).await.unwrap();
         assert!(world.letters_to(OLIVIA).await.is_empty());
         assert_eq!(world.letters_to(ADAM).await.len(), 1);
-        assert_eq!(EmailChange::find().count(world.house.db().read()).await.unwrap(), 1, "this one still waits");
-        account::cancel_change(&world.house, &mia).await.unwrap();
-        sessions::sweep(&world.house).await.unwrap();
-        assert_eq!(EmailChange::find().count(world.house.db().read()).await.unwrap(), 0);
+        assert_eq!(EmailChange::find().count(world.ctx.db().read()).await.unwrap(), 1, "this one still waits");
+        account::cancel_change(&world.ctx, &mia).await.unwrap();
+        sessions::sweep(&world.ctx).await.unwrap();
+        assert_eq!(EmailChange::find().count(world.ctx.db().read()).await.unwrap(), 0);
     }
 }

@@ -1,7 +1,7 @@
 use app::catalog::EventType;
 use app::domain::{AppError, Email, Name, Secret, Timestamp, days, minutes};
-use app::limits::Limits;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits;
 use app::session::model::SignUp;
 use app::session::store;
 use sea_orm::sea_query::Expr;
@@ -30,7 +30,7 @@ fn person_of_a_company(n: usize) -> SignUp {
 }
 
 async fn set_sessions(world: &World, column: app::db::entity::session::Column, at: Timestamp) {
-    let tx = world.house.db().begin().await.unwrap();
+    let tx = world.ctx.db().begin().await.unwrap();
     app::db::entity::Session::update_many()
         .col_expr(column, Expr::value(at))
         .exec(&tx)
@@ -41,22 +41,22 @@ async fn set_sessions(world: &World, column: app::db::entity::session::Column, a
 
 both! {
     async fn signing_up_makes_an_account_and_a_workspace_of_its_own(world) {
-        let begun = store::sign_up(&world.house, &info(), new_person("zoe@new.example")).await.unwrap();
+        let begun = store::sign_up(&world.ctx, &info(), new_person("zoe@new.example")).await.unwrap();
         assert_eq!(begun.path, "/w/acme-2", "the name is taken as a URL, so the next free one is");
         let actor = world.caller(Some(&begun.cookie)).actor("acme-2").await.unwrap();
         assert!(actor.role().is_owner());
         assert!(!actor.person().is_confirmed());
         let letters = world.letters_to("zoe@new.example").await;
-        let token = Secret::from(token_in(&letters[0], "https://house.example/confirm-email/"));
-        assert!(store::confirm_address(&world.house, &token).await.unwrap());
-        assert!(!store::confirm_address(&world.house, &token).await.unwrap(), "a link works once");
+        let token = Secret::from(token_in(&letters[0], "https://settings.example/confirm-email/"));
+        assert!(store::confirm_address(&world.ctx, &token).await.unwrap());
+        assert!(!store::confirm_address(&world.ctx, &token).await.unwrap(), "a link works once");
         assert!(world.caller(Some(&begun.cookie)).person().await.unwrap().is_confirmed());
     }
 
     async fn seventy_workspaces_of_one_name_find_seventy_urls(world) {
         let mut paths = std::collections::BTreeSet::new();
         for n in 0..70 {
-            let begun = store::sign_up(&world.house, &info(), person_of_a_company(n)).await.unwrap();
+            let begun = store::sign_up(&world.ctx, &info(), person_of_a_company(n)).await.unwrap();
             assert!(begun.path.starts_with("/w/my-workspace"), "{}", begun.path);
             paths.insert(begun.path);
         }
@@ -66,97 +66,97 @@ both! {
     async fn ten_who_sign_up_at_once_with_one_name_all_get_in(world) {
         let mut racing = tokio::task::JoinSet::new();
         for n in 0..10 {
-            let house = world.house.clone();
-            racing.spawn(async move { store::sign_up(&house, &info(), person_of_a_company(n)).await.map(|begun| begun.path) });
+            let ctx = world.ctx.clone();
+            racing.spawn(async move { store::sign_up(&ctx, &info(), person_of_a_company(n)).await.map(|begun| begun.path) });
         }
         let paths: Result<std::collections::BTreeSet<String>, AppError> = racing.join_all().await.into_iter().collect();
         assert_eq!(paths.unwrap().len(), 10);
     }
 
     async fn an_address_has_one_account(world) {
-        let refused = store::sign_up(&world.house, &info(), new_person(OLIVIA)).await.err().unwrap();
+        let refused = store::sign_up(&world.ctx, &info(), new_person(OLIVIA)).await.err().unwrap();
         assert!(matches!(refused, AppError::Invalid(errors) if errors.get("email").is_some()));
         assert_eq!(world.events(EventType::WorkspaceCreated).await, 2, "nothing was left behind");
     }
 
     async fn a_wrong_password_and_an_unknown_address_get_the_same_answer(world) {
-        let wrong = store::sign_in(&world.house, &info(), OLIVIA, &Secret::from("wrong")).await.err().unwrap();
-        let unknown = store::sign_in(&world.house, &info(), "x@y.example", &Secret::from("wrong")).await.err().unwrap();
+        let wrong = store::sign_in(&world.ctx, &info(), OLIVIA, &Secret::from("wrong")).await.err().unwrap();
+        let unknown = store::sign_in(&world.ctx, &info(), "x@y.example", &Secret::from("wrong")).await.err().unwrap();
         assert_eq!(wrong, unknown);
     }
 
     async fn a_session_is_kept_as_a_hash_and_ends_at_sign_out(world) {
         let cookie = world.cookie(OLIVIA).await;
-        let rows = app::db::entity::Session::find().all(world.house.db().read()).await.unwrap();
+        let rows = app::db::entity::Session::find().all(world.ctx.db().read()).await.unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].token_hash.len(), 32);
         assert_ne!(rows[0].token_hash, cookie.expose().as_bytes());
         let person = world.caller(Some(&cookie)).person().await.unwrap();
-        store::sign_out(&world.house, &person).await.unwrap();
+        store::sign_out(&world.ctx, &person).await.unwrap();
         assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
         assert_eq!(world.events(EventType::SecuritySignedIn).await, 1);
     }
 
     async fn a_reset_works_once_and_ends_every_session(world) {
         let cookie = world.cookie(OLIVIA).await;
-        store::request_reset(&world.house, &info(), OLIVIA).await.unwrap();
-        store::request_reset(&world.house, &info(), "nobody@acme.example").await.unwrap();
+        store::request_reset(&world.ctx, &info(), OLIVIA).await.unwrap();
+        store::request_reset(&world.ctx, &info(), "nobody@acme.example").await.unwrap();
         assert!(world.letters_to("nobody@acme.example").await.is_empty());
         let token = Secret::from(token_in(world.letters_to(OLIVIA).await.last().unwrap(), "/reset-password/"));
-        let weak = store::reset_password(&world.house, &info(), &token, &Secret::from("password1234")).await;
+        let weak = store::reset_password(&world.ctx, &info(), &token, &Secret::from("password1234")).await;
         assert!(matches!(weak, Err(AppError::Invalid(_))), "a refused password does not use the link up");
-        store::reset_password(&world.house, &info(), &token, &Secret::from(GOOD)).await.unwrap();
+        store::reset_password(&world.ctx, &info(), &token, &Secret::from(GOOD)).await.unwrap();
         assert!(matches!(
-            store::reset_password(&world.house, &info(), &token, &Secret::from(GOOD)).await,
+            store::reset_password(&world.ctx, &info(), &token, &Secret::from(GOOD)).await,
             Err(AppError::Conflict(_))
         ));
         assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
-        assert!(store::sign_in(&world.house, &info(), OLIVIA, &Secret::from(GOOD)).await.is_ok());
+        assert!(store::sign_in(&world.ctx, &info(), OLIVIA, &Secret::from(GOOD)).await.is_ok());
     }
 
     async fn asking_for_another_reset_leaves_the_first_link_alive_and_using_one_ends_all(world) {
         for _ in 0..2 {
-            store::request_reset(&world.house, &info(), OLIVIA).await.unwrap();
+            store::request_reset(&world.ctx, &info(), OLIVIA).await.unwrap();
         }
         let links: Vec<Secret> = world.letters_to(OLIVIA).await.iter()
             .map(|letter| Secret::from(token_in(letter, "/reset-password/")))
             .collect();
-        store::reset_password(&world.house, &info(), &links[0], &Secret::from(GOOD)).await.unwrap();
-        let other = store::reset_password(&world.house, &info(), &links[1], &Secret::from(GOOD)).await;
+        store::reset_password(&world.ctx, &info(), &links[0], &Secret::from(GOOD)).await.unwrap();
+        let other = store::reset_password(&world.ctx, &info(), &links[1], &Secret::from(GOOD)).await;
         assert!(matches!(other, Err(AppError::Conflict(_))));
     }
 
     async fn strangers_lock_nobody_out_of_where_they_have_signed_in(world) {
-        let house = world.house_with(Passwords::quick_for_tests(), Limits::on());
+        let ctx = world.house_with(Passwords::quick_for_tests(), AuthLimits::on());
         let person = world.person(OLIVIA).await;
-        store::sign_out(&house, &person).await.unwrap();
-        let refused = async |n: u8| store::sign_in(&house, &info_from(n), OLIVIA, &Secret::from("wrong")).await.err();
+        store::sign_out(&ctx, &person).await.unwrap();
+        let refused = async |n: u8| store::sign_in(&ctx, &info_from(n), OLIVIA, &Secret::from("wrong")).await.err();
         for n in 0..60 {
             refused(n).await;
         }
         assert!(matches!(refused(200).await, Some(AppError::RateLimited { .. })), "the account's allowance is used up");
         let password = Secret::from(app::db::seed::PASSWORD);
-        assert!(store::sign_in(&house, &info(), OLIVIA, &password).await.is_ok(), "but not at home, signed out as she is");
+        assert!(store::sign_in(&ctx, &info(), OLIVIA, &password).await.is_ok(), "but not at home, signed out as she is");
         for n in 0..10 {
-            let _ = store::request_reset(&house, &info_from(n), OLIVIA).await;
+            let _ = store::request_reset(&ctx, &info_from(n), OLIVIA).await;
         }
-        assert!(store::request_reset(&house, &info_from(201), OLIVIA).await.is_err());
-        assert!(store::request_reset(&house, &info(), OLIVIA).await.is_ok());
+        assert!(store::request_reset(&ctx, &info_from(201), OLIVIA).await.is_err());
+        assert!(store::request_reset(&ctx, &info(), OLIVIA).await.is_ok());
     }
 
     async fn the_last_twenty_networks_are_remembered_for_half_a_year(world) {
         use app::db::entity::{KnownNetwork, known_network::Column};
         let password = Secret::from(app::db::seed::PASSWORD);
         for n in 0..25 {
-            store::sign_in(&world.house, &info_from(n), OLIVIA, &password).await.unwrap();
+            store::sign_in(&world.ctx, &info_from(n), OLIVIA, &password).await.unwrap();
         }
-        let read = world.house.db().read();
+        let read = world.ctx.db().read();
         assert_eq!(KnownNetwork::find().count(read).await.unwrap(), 20);
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         let old = Timestamp::now().before(days(181));
         KnownNetwork::update_many().col_expr(Column::LastSeenAt, Expr::value(old)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        store::sweep(&world.house).await.unwrap();
+        store::sweep(&world.ctx).await.unwrap();
         assert_eq!(KnownNetwork::find().count(read).await.unwrap(), 0);
     }
 
@@ -170,19 +170,19 @@ both! {
         assert!(!here().await);
         // Well before, so that the sweep, which asks a moment later, is not in the same millisecond.
         set_sessions(world, Column::LastSeenAt, Timestamp::now().before(days(14)).before(minutes(1))).await;
-        store::sweep(&world.house).await.unwrap();
-        assert_eq!(app::db::entity::Session::find().count(world.house.db().read()).await.unwrap(), 0);
+        store::sweep(&world.ctx).await.unwrap();
+        assert_eq!(app::db::entity::Session::find().count(world.ctx.db().read()).await.unwrap(), 0);
     }
 
     async fn a_session_ends_after_ninety_days_however_much_it_is_used(world) {
         use app::db::entity::session::Column;
         let cookie = world.cookie(OLIVIA).await;
-        let session = app::db::entity::Session::find().one(world.house.db().read()).await.unwrap().unwrap();
+        let session = app::db::entity::Session::find().one(world.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!(session.expires_at, session.created_at.after(days(90)));
         let seen = world.caller(Some(&cookie));
         seen.person().await.unwrap();
-        store::note_seen(&world.house, &seen.seen().await.unwrap()).await.unwrap();
-        let later = app::db::entity::Session::find().one(world.house.db().read()).await.unwrap().unwrap();
+        store::record_last_seen(&world.ctx, &seen.seen().await.unwrap()).await.unwrap();
+        let later = app::db::entity::Session::find().one(world.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!(later.expires_at, session.expires_at, "using it does not prolong it");
         set_sessions(world, Column::ExpiresAt, Timestamp::now()).await;
         assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
@@ -190,17 +190,17 @@ both! {
 
     async fn a_weak_hash_is_made_anew_at_the_next_sign_in(world) {
         let hash = async || {
-            let users = app::db::entity::User::find().all(world.house.db().read()).await.unwrap();
+            let users = app::db::entity::User::find().all(world.ctx.db().read()).await.unwrap();
             users.into_iter().find(|user| user.email.as_str() == OLIVIA).unwrap().password_hash
         };
         let weak = hash().await;
-        let house = world.house_with(Passwords::new(1), Limits::off());
-        let sign_in = async |password: &str| store::sign_in(&house, &info(), OLIVIA, &Secret::from(password)).await;
+        let ctx = world.house_with(Passwords::new(1), AuthLimits::off());
+        let sign_in = async |password: &str| store::sign_in(&ctx, &info(), OLIVIA, &Secret::from(password)).await;
         assert!(sign_in("wrong").await.is_err());
         assert_eq!(hash().await, weak, "a wrong password changes nothing");
         assert!(sign_in(app::db::seed::PASSWORD).await.is_ok());
         let strong = hash().await;
-        assert!(house.passwords().is_outdated(&weak) && !house.passwords().is_outdated(&strong));
+        assert!(ctx.passwords().is_outdated(&weak) && !ctx.passwords().is_outdated(&strong));
         assert!(sign_in(app::db::seed::PASSWORD).await.is_ok());
         assert_eq!(hash().await, strong, "once is enough");
     }
@@ -210,13 +210,13 @@ both! {
         let mut old = app::db::seed::PASSWORD.to_owned();
         for n in 0..6 {
             let new = format!("{n} {GOOD}");
-            let here = store::sign_in(&world.house, &info(), OLIVIA, &Secret::from(old.as_str())).await.unwrap().cookie;
+            let here = store::sign_in(&world.ctx, &info(), OLIVIA, &Secret::from(old.as_str())).await.unwrap().cookie;
             let olivia = world.caller(Some(&here)).person().await.unwrap();
             let form = PasswordForm { password: new.as_str().into(), confirm: new.as_str().into(), current_password: Secret::default() };
             let (old_password, from) = (Secret::from(old.as_str()), info());
             let (changed, signed_in) = tokio::join!(
-                account::update_password(&world.house, &from, &olivia, &form),
-                store::sign_in(&world.house, &from, OLIVIA, &old_password),
+                account::update_password(&world.ctx, &from, &olivia, &form),
+                store::sign_in(&world.ctx, &from, OLIVIA, &old_password),
             );
             changed.unwrap();
             if let Ok(begun) = signed_in {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use app::db::Db;
 use app::db::entity;
 use app::db::key_check::{self, KeyCheck};
-use app::keyring::Keyring;
+use app::master_key::MasterKey;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use tokio::task::JoinSet;
 
@@ -44,16 +44,16 @@ async fn many_migrate_an_empty_postgresql_database_at_once() {
     all_migrate(Kind::Postgres).await;
 }
 
-fn right() -> Keyring {
-    Keyring::new([7; 32])
+fn right() -> MasterKey {
+    MasterKey::new([7; 32])
 }
 
-fn wrong() -> Keyring {
-    Keyring::new([8; 32])
+fn wrong() -> MasterKey {
+    MasterKey::new([8; 32])
 }
 
 async fn verdicts(world: &World) -> [KeyCheck; 3] {
-    let db = world.house.db();
+    let db = world.ctx.db();
     let mut verdicts = [KeyCheck::Free; 3];
     for (verdict, key) in verdicts
         .iter_mut()
@@ -68,7 +68,7 @@ const OWN: [KeyCheck; 3] = [KeyCheck::Right, KeyCheck::Wrong, KeyCheck::Wrong];
 
 /// Takes away everything that was sealed or promised with the key.
 async fn clear(world: &World) {
-    let tx = world.house.db().begin().await.unwrap();
+    let tx = world.ctx.db().begin().await.unwrap();
     entity::Webhook::delete_many().exec(&tx).await.unwrap();
     entity::Mail::delete_many().exec(&tx).await.unwrap();
     entity::IdempotencyKey::delete_many()
@@ -81,7 +81,7 @@ async fn clear(world: &World) {
 
 both! {
     async fn who_sets_up_second_waits_for_the_first(world) {
-        let db = world.house.db();
+        let db = world.ctx.db();
         let lock = db.lock_setup().await.unwrap();
         // Transactions of its own do not end it.
         let tx = db.begin().await.unwrap();
@@ -98,7 +98,7 @@ both! {
 
     async fn a_key_is_written_down_once_and_never_in_clear(world) {
         clear(world).await;
-        let db = world.house.db();
+        let db = world.ctx.db();
         assert_eq!(verdicts(world).await, [KeyCheck::Free; 3]);
         key_check::record(db, &right()).await.unwrap();
         key_check::record(db, &wrong()).await.unwrap();
@@ -109,18 +109,18 @@ both! {
 
     async fn a_database_from_before_the_check_value_knows_its_key_by_what_is_sealed(world) {
         // As an older version left it.
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         tx.execute_unprepared("DROP TABLE installation").await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(verdicts(world).await, OWN, "by its webhooks");
 
         clear(world).await;
-        app::session::store::request_reset(&world.house, &info(), ADAM).await.unwrap();
+        app::session::store::request_reset(&world.ctx, &info(), ADAM).await.unwrap();
         assert_eq!(verdicts(world).await, OWN, "by waiting mail");
 
         // A damaged letter does not condemn the key.
-        app::session::store::request_reset(&world.house, &info(), crate::support::MIA).await.unwrap();
-        let tx = world.house.db().begin().await.unwrap();
+        app::session::store::request_reset(&world.ctx, &info(), crate::support::MIA).await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Mail::update_many()
             .col_expr(entity::mail::Column::BodyText, sea_orm::sea_query::Expr::value(b"damaged".to_vec()))
             .filter(entity::mail::Column::Recipient.eq(crate::support::MIA))
@@ -130,7 +130,7 @@ both! {
     }
 
     async fn an_open_invitation_keeps_a_new_key_from_being_made(world) {
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Webhook::delete_many().exec(&tx).await.unwrap();
         entity::Mail::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();

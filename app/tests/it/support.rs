@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use app::catalog::Catalog;
+use app::context::{AppContext, Site};
 use app::db::{Db, seed};
 use app::domain::Secret;
-use app::house::{House, Site};
-use app::keyring::Keyring;
-use app::limits::Limits;
+use app::master_key::MasterKey;
 use app::passwords::Passwords;
-use app::session::{Actor, Caller, Person, RequestInfo, store};
+use app::rate_limit::auth::AuthLimits;
+use app::session::{Actor, Caller, RequestInfo, SignedInUser, store};
 use sea_orm::prelude::Uuid;
 use sea_orm::{ConnectionTrait, Database};
 
@@ -27,7 +27,7 @@ pub enum Kind {
 
 /// The demo, in a fresh database.
 pub struct World {
-    pub house: House,
+    pub ctx: AppContext,
     _files: Option<Files>,
 }
 
@@ -72,36 +72,36 @@ impl World {
         let db = Db::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
         let site = Site {
-            public_url: "https://house.example".into(),
+            public_url: "https://settings.example".into(),
             sends_mail: false,
             demo: false,
         };
-        let house = House::new(
+        let ctx = AppContext::new(
             db,
             site,
-            Keyring::new([7; 32]),
+            MasterKey::new([7; 32]),
             Passwords::quick_for_tests(),
-            Limits::off(),
+            AuthLimits::off(),
         );
         // Tests invite more people than a real plan holds.
         let mut catalog = Catalog::built_in();
         for plan in &mut catalog.plans {
             plan.seats *= 20;
         }
-        house.set_catalog(catalog);
-        seed::demo(&house).await.unwrap();
+        ctx.set_catalog(catalog);
+        seed::demo(&ctx).await.unwrap();
         Self {
-            house,
+            ctx,
             _files: folder.map(Files),
         }
     }
 
-    /// The same house over the same database with other passwords and limits, and the built-in catalogue.
-    pub fn house_with(&self, passwords: Passwords, limits: Limits) -> House {
-        House::new(
-            self.house.db().clone(),
-            self.house.site().clone(),
-            self.house.keyring().clone(),
+    /// The same context over the same database with other passwords and limits, and the built-in catalogue.
+    pub fn house_with(&self, passwords: Passwords, limits: AuthLimits) -> AppContext {
+        AppContext::new(
+            self.ctx.db().clone(),
+            self.ctx.site().clone(),
+            self.ctx.master_key().clone(),
             passwords,
             limits,
         )
@@ -110,20 +110,20 @@ impl World {
     /// A request from a browser with this session cookie, or with none.
     pub fn caller(&self, cookie: Option<&Secret>) -> Caller {
         Caller::new(
-            self.house.clone(),
+            self.ctx.clone(),
             info(),
             cookie.map(|cookie| cookie.expose().to_owned()),
         )
     }
 
     pub async fn cookie(&self, email: &str) -> Secret {
-        store::sign_in(&self.house, &info(), email, &Secret::from(seed::PASSWORD))
+        store::sign_in(&self.ctx, &info(), email, &Secret::from(seed::PASSWORD))
             .await
             .unwrap()
             .cookie
     }
 
-    pub async fn person(&self, email: &str) -> Person {
+    pub async fn person(&self, email: &str) -> SignedInUser {
         self.caller(Some(&self.cookie(email).await))
             .person()
             .await
@@ -144,12 +144,12 @@ impl World {
         Mail::find()
             .filter(Column::Recipient.eq(email))
             .order_by_asc(Column::Id)
-            .all(self.house.db().read())
+            .all(self.ctx.db().read())
             .await
             .unwrap()
             .into_iter()
             .map(|mail| {
-                let contents = app::mail::open(&self.house, &mail).expect("the letter opens");
+                let contents = app::mail::decrypt(&self.ctx, &mail).expect("the letter opens");
                 format!("{}\n{}", mail.subject, contents.text)
             })
             .collect()
@@ -161,7 +161,7 @@ impl World {
         use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
         Event::find()
             .filter(Column::EventType.eq(event_type))
-            .count(self.house.db().read())
+            .count(self.ctx.db().read())
             .await
             .unwrap()
     }
@@ -172,7 +172,7 @@ pub async fn age_sign_ins(world: &World) {
     use app::db::entity::{Session, session::Column};
     use sea_orm::{EntityTrait, sea_query::Expr};
     let long_ago = app::domain::Timestamp::now().before(app::domain::minutes(16));
-    let tx = world.house.db().begin().await.unwrap();
+    let tx = world.ctx.db().begin().await.unwrap();
     Session::update_many()
         .col_expr(Column::AuthenticatedAt, Expr::value(long_ago))
         .exec(&tx)
@@ -183,12 +183,12 @@ pub async fn age_sign_ins(world: &World) {
 
 /// Whose key this is, for a program that shows it from this IP address.
 pub async fn check_key(
-    house: &House,
+    ctx: &AppContext,
     token: &str,
     address: IpAddr,
-) -> Result<app::session::KeyHolder, app::settings::api_keys::check::KeyRefusal> {
-    let caller = app::limits::KeyCaller::Network(address);
-    app::settings::api_keys::check::check(house, token, address, caller).await
+) -> Result<app::session::ApiKeyPrincipal, app::settings::api_keys::check::KeyRefusal> {
+    let caller = app::rate_limit::auth::KeyCaller::Network(address);
+    app::settings::api_keys::check::check(ctx, token, address, caller).await
 }
 
 /// A request from another place than [`info`]'s.

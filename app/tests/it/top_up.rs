@@ -6,7 +6,7 @@ use app::db::entity::{self, credit_top_up, payment};
 use app::domain::{AppError, Money, Permission, Timestamp, WorkspaceId, minutes};
 use app::payments::model::{PaymentStatus, Purpose};
 use app::payments::{simulated, store as payments};
-use app::session::{Actor, Agent};
+use app::session::{Actor, Principal};
 use app::settings::billing::store as billing;
 use app::settings::credits::model::TopUp;
 use app::settings::credits::verify::verify;
@@ -31,18 +31,18 @@ fn thousand(dollars: i64) -> TopUp {
 }
 
 async fn set(world: &World, actor: &Actor, wanted: TopUp) -> Result<(), AppError> {
-    top_up::set(&world.house, actor, Some(wanted), Timestamp::now()).await
+    top_up::set(&world.ctx, actor, Some(wanted), Timestamp::now()).await
 }
 
 async fn off(world: &World, actor: &Actor) {
-    top_up::set(&world.house, actor, None, Timestamp::now())
+    top_up::set(&world.ctx, actor, None, Timestamp::now())
         .await
         .unwrap();
 }
 
 async fn row(world: &World, workspace: WorkspaceId) -> Option<credit_top_up::Model> {
     entity::CreditTopUp::find_by_id(workspace)
-        .one(world.house.db().read())
+        .one(world.ctx.db().read())
         .await
         .unwrap()
 }
@@ -52,7 +52,7 @@ async fn charges(world: &World, workspace: WorkspaceId) -> Vec<(Money, PaymentSt
     let all = entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(workspace))
         .order_by_asc(payment::Column::Id)
-        .all(world.house.db().read())
+        .all(world.ctx.db().read())
         .await
         .unwrap();
     let is_top_up = |payment: &payment::Model| {
@@ -62,21 +62,21 @@ async fn charges(world: &World, workspace: WorkspaceId) -> Vec<(Money, PaymentSt
     of.map(|payment| (payment.amount, payment.status)).collect()
 }
 
-async fn balance(world: &World, agent: &Agent) -> i64 {
-    view::balance(&world.house, agent).await.unwrap().total()
+async fn balance(world: &World, agent: &Principal) -> i64 {
+    view::balance(&world.ctx, agent).await.unwrap().total()
 }
 
-async fn spend(world: &World, agent: &Agent, credits: i64) -> Result<(), AppError> {
+async fn spend(world: &World, agent: &Principal, credits: i64) -> Result<(), AppError> {
     let times = u32::try_from(credits).unwrap();
     let wanted = Use::new(&Catalog::built_in(), "quick_answer", Some(times), None).unwrap();
-    let mut tx = world.house.db().begin().await.unwrap();
+    let mut tx = world.ctx.db().begin().await.unwrap();
     store::spend(&mut tx, agent, &wanted, None).await?;
     tx.commit().await.unwrap();
     Ok(())
 }
 
 /// Spends until so many are left.
-async fn leave(world: &World, agent: &Agent, credits: i64) {
+async fn leave(world: &World, agent: &Principal, credits: i64) {
     let mut gone = balance(world, agent).await - credits;
     while gone > 0 {
         let part = gone.min(10_000);
@@ -87,22 +87,20 @@ async fn leave(world: &World, agent: &Agent, credits: i64) {
 
 /// Puts a card in place that works, or that does not.
 async fn card(world: &World, actor: &Actor, works: bool) {
-    let page = billing::manage(&world.house, actor, PAGE).await.unwrap();
+    let page = billing::manage(&world.ctx, actor, PAGE).await.unwrap();
     let token = page.strip_prefix("/pay/card/").unwrap();
-    simulated::set_card(&world.house, token, works)
-        .await
-        .unwrap();
+    simulated::set_card(&world.ctx, token, works).await.unwrap();
 }
 
 /// What the worker does by `now`.
 async fn work(world: &World, now: Timestamp) {
-    engine::pass(&world.house, now).await.unwrap();
-    top_up::pass(&world.house, now).await.unwrap();
-    payments::look_again(&world.house, now).await.unwrap();
-    simulated::tell(&world.house, now).await.unwrap();
+    engine::pass(&world.ctx, now).await.unwrap();
+    top_up::pass(&world.ctx, now).await.unwrap();
+    payments::look_again(&world.ctx, now).await.unwrap();
+    simulated::tell(&world.ctx, now).await.unwrap();
 }
 
-async fn acme(world: &World) -> (Actor, Agent) {
+async fn acme(world: &World) -> (Actor, Principal) {
     let adam = world.actor(ADAM, "acme").await;
     card(world, &adam, true).await;
     (adam, world.actor(MIA, "acme").await.into())
@@ -123,12 +121,12 @@ both! {
         let paid = (Money::from_cents(2900), PaymentStatus::Paid);
         assert_eq!(charges(world, adam.workspace()).await, [paid]);
         assert_eq!(balance(world, &mia).await, MARK - 2 + 1000);
-        let view = view::page(&world.house, &adam.clone().into(), None, None).await.unwrap().top_up;
+        let view = view::page(&world.ctx, &adam.clone().into(), None, None).await.unwrap().top_up;
         assert_eq!((view.now, view.charged), (Some(thousand(100)), Money::from_cents(2900)));
         assert!(view.possible && !view.paused && !view.under_way);
-        let bought = view::entries(&world.house, &mia, None, None, 1).await.unwrap().remove(0);
+        let bought = view::entries(&world.ctx, &mia, None, None, 1).await.unwrap().remove(0);
         assert_eq!((bought.amount, bought.actor.kind.as_str()), (1000, "system"));
-        assert_eq!(verify(world.house.db().read()).await.unwrap(), []);
+        assert_eq!(verify(world.ctx.db().read()).await.unwrap(), []);
     }
 
     async fn the_months_limit_holds(world) {
@@ -147,7 +145,7 @@ both! {
         assert_eq!(charges(world, adam.workspace()).await.len(), 2);
         let mut last_month = row(world, adam.workspace()).await.unwrap();
         last_month.month -= 1;
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         last_month.into_active_model().reset_all().update(&tx).await.unwrap();
         tx.commit().await.unwrap();
         spend(world, &mia, 1).await.unwrap();
@@ -157,7 +155,7 @@ both! {
 
     async fn where_one_package_is_not_enough_more_are_bought(world) {
         let (adam, mia) = acme(world).await;
-        store::set_low_mark(&world.house, &adam, Some(2500)).await.unwrap();
+        store::set_low_mark(&world.ctx, &adam, Some(2500)).await.unwrap();
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 100).await;
         for _ in 0..5 {
@@ -169,15 +167,15 @@ both! {
 
     async fn a_use_that_costs_more_than_there_is_tops_up_too(world) {
         let (adam, mia) = acme(world).await;
-        store::set_low_mark(&world.house, &adam, Some(50)).await.unwrap();
+        store::set_low_mark(&world.ctx, &adam, Some(50)).await.unwrap();
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 60).await;
         let short = spend(world, &mia, 100).await;
         assert_eq!(short, Err(AppError::CreditsShort { needed: 100, balance: 60 }));
-        top_up::fell_short(&world.house, &mia, 1_061, 60).await.unwrap();
+        top_up::fell_short(&world.ctx, &mia, 1_061, 60).await.unwrap();
         work(world, Timestamp::now()).await;
         assert_eq!(charges(world, adam.workspace()).await, [], "no package would have been enough");
-        top_up::fell_short(&world.house, &mia, 100, 60).await.unwrap();
+        top_up::fell_short(&world.ctx, &mia, 100, 60).await.unwrap();
         work(world, Timestamp::now()).await;
         assert_eq!(charges(world, adam.workspace()).await.len(), 1);
         spend(world, &mia, 100).await.unwrap();
@@ -211,7 +209,7 @@ both! {
         let (adam, mia) = acme(world).await;
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 100).await;
-        top_up::pass(&world.house, Timestamp::now()).await.unwrap();
+        top_up::pass(&world.ctx, Timestamp::now()).await.unwrap();
         off(world, &adam).await;
         off(world, &adam).await;
         assert_eq!(world.events(EventType::CreditsTopUpChanged).await, 2, "on and off");
@@ -228,9 +226,9 @@ both! {
         let (adam, mia) = acme(world).await;
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 100).await;
-        top_up::pass(&world.house, Timestamp::now()).await.unwrap();
+        top_up::pass(&world.ctx, Timestamp::now()).await.unwrap();
         let id = row(world, adam.workspace()).await.unwrap().payment_id.unwrap();
-        let waits = entity::Payment::find_by_id(id).one(world.house.db().read()).await.unwrap().unwrap();
+        let waits = entity::Payment::find_by_id(id).one(world.ctx.db().read()).await.unwrap().unwrap();
         let purpose = payments::purpose(&waits).unwrap();
         let new = payments::NewPayment {
             workspace: waits.workspace_id,
@@ -240,7 +238,7 @@ both! {
             look_at: waits.created_at,
         };
         // Charged, and the program stops before it hears of it. Turning it off comes too late.
-        simulated::Simulated.charge(&world.house, &new.order(id)).await.unwrap();
+        simulated::Simulated.charge(&world.ctx, &new.order(id)).await.unwrap();
         off(world, &adam).await;
         for _ in 0..3 {
             work(world, Timestamp::now().after(minutes(2))).await;

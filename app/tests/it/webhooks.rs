@@ -4,7 +4,7 @@ use app::catalog::{EventType, Mode, Scope};
 use app::db::Tx;
 use app::db::entity::Webhook;
 use app::domain::{AppError, Name, Secret, Timestamp, WebhookId, days};
-use app::session::Agent;
+use app::session::Principal;
 use app::settings::api_keys::{self, model::NewKey};
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::{MOST_WEBHOOKS, Operator, Status};
@@ -16,12 +16,12 @@ use serde_json::json;
 
 use crate::support::{ADAM, CLEO, GRETA, MIA, World, both, check_key, info};
 
-async fn agent(world: &World, email: &str, workspace: &str) -> Agent {
+async fn agent(world: &World, email: &str, workspace: &str) -> Principal {
     world.actor(email, workspace).await.into()
 }
 
 /// A program with a key that someone has just made.
-async fn program(world: &World, email: &str, workspace: &str, mode: Mode) -> Agent {
+async fn program(world: &World, email: &str, workspace: &str, mode: Mode) -> Principal {
     let actor = world.actor(email, workspace).await;
     let wish = NewKey {
         name: Name::parse("Importer").unwrap(),
@@ -30,19 +30,19 @@ async fn program(world: &World, email: &str, workspace: &str, mode: Mode) -> Age
         expires_at: None,
     };
     let (info, none) = (info(), Secret::default());
-    let key = api_keys::store::create(&world.house, &info, &actor, wish, Vec::new(), &none)
+    let key = api_keys::store::create(&world.ctx, &info, &actor, wish, Vec::new(), &none)
         .await
         .unwrap()
         .secret
         .unwrap();
-    check_key(&world.house, key.expose(), info.address)
+    check_key(&world.ctx, key.expose(), info.address)
         .await
         .unwrap()
         .into()
 }
 
 async fn tx(world: &World) -> Tx {
-    world.house.db().begin().await.unwrap()
+    world.ctx.db().begin().await.unwrap()
 }
 
 fn input(url: &str) -> WebhookIn {
@@ -53,9 +53,9 @@ fn input(url: &str) -> WebhookIn {
     }
 }
 
-async fn created(world: &World, agent: &Agent, url: &str) -> WebhookOut {
+async fn created(world: &World, agent: &Principal, url: &str) -> WebhookOut {
     let mut tx = tx(world).await;
-    let made = store::create(&mut tx, &world.house, agent, &input(url))
+    let made = store::create(&mut tx, &world.ctx, agent, &input(url))
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -64,12 +64,12 @@ async fn created(world: &World, agent: &Agent, url: &str) -> WebhookOut {
 
 async fn changed(
     world: &World,
-    agent: &Agent,
+    agent: &Principal,
     id: WebhookId,
     patch: WebhookPatch,
 ) -> Result<WebhookOut, AppError> {
     let mut tx = tx(world).await;
-    let out = store::update(&mut tx, &world.house, agent, id, &patch).await?;
+    let out = store::update(&mut tx, &world.ctx, agent, id, &patch).await?;
     tx.commit().await?;
     Ok(out)
 }
@@ -79,9 +79,9 @@ both! {
         let adam = agent(world, ADAM, "acme").await;
         let made = created(world, &adam, "https://example.com/in").await;
         assert!(made.secret.as_ref().unwrap().expose().starts_with("whsec_"));
-        let found = store::find(&world.house, &adam, made.id).await.unwrap();
+        let found = store::find(&world.ctx, &adam, made.id).await.unwrap();
         assert_eq!((found.secret, found.status), (None, Status::Enabled));
-        assert_eq!(store::secret(&world.house, &adam, made.id).await.unwrap(), made.secret.unwrap());
+        assert_eq!(store::secret(&world.ctx, &adam, made.id).await.unwrap(), made.secret.unwrap());
         assert_eq!(world.events(EventType::WebhookCreated).await, 1);
     }
 
@@ -92,10 +92,10 @@ both! {
             let other = agent(world, email, "acme").await;
             let mut tx = tx(world).await;
             for refused in [
-                store::find(&world.house, &other, id).await.err(),
-                store::list(&world.house, &other, None, 10).await.err(),
-                store::secret(&world.house, &other, id).await.err(),
-                store::create(&mut tx, &world.house, &other, &input("https://example.com")).await.err(),
+                store::find(&world.ctx, &other, id).await.err(),
+                store::list(&world.ctx, &other, None, 10).await.err(),
+                store::secret(&world.ctx, &other, id).await.err(),
+                store::create(&mut tx, &world.ctx, &other, &input("https://example.com")).await.err(),
                 store::remove(&mut tx, &other, id).await.err(),
                 store::test(&mut tx, &other, id, EventType::ContactCreated).await.err(),
             ] {
@@ -105,18 +105,18 @@ both! {
         let greta = agent(world, GRETA, "globex").await;
         let mut tx = tx(world).await;
         for refused in [
-            store::find(&world.house, &greta, id).await.err(),
-            store::secret(&world.house, &greta, id).await.err(),
-            store::deliveries(&world.house, &greta, id, deliveries::Wanted::default(), 10).await.err(),
-            store::update(&mut tx, &world.house, &greta, id, &WebhookPatch::default()).await.err(),
-            store::rotate_secret(&mut tx, &world.house, &greta, id).await.err(),
+            store::find(&world.ctx, &greta, id).await.err(),
+            store::secret(&world.ctx, &greta, id).await.err(),
+            store::deliveries(&world.ctx, &greta, id, deliveries::Wanted::default(), 10).await.err(),
+            store::update(&mut tx, &world.ctx, &greta, id, &WebhookPatch::default()).await.err(),
+            store::rotate_secret(&mut tx, &world.ctx, &greta, id).await.err(),
             store::remove(&mut tx, &greta, id).await.err(),
             store::test(&mut tx, &greta, id, EventType::ContactCreated).await.err(),
         ] {
             assert_eq!(refused, Some(AppError::NotFound));
         }
         drop(tx);
-        assert!(store::list(&world.house, &greta, None, 10).await.unwrap().0.is_empty());
+        assert!(store::list(&world.ctx, &greta, None, 10).await.unwrap().0.is_empty());
     }
 
     async fn another_url_gets_another_secret_and_other_changes_do_not(world) {
@@ -144,7 +144,7 @@ both! {
         };
         let Err(AppError::Invalid(errors)) = changed(world, &adam, id, patch).await else { panic!("it was taken") };
         assert!(errors.get("url").is_some() && errors.get("status").is_some());
-        assert_eq!(store::find(&world.house, &adam, id).await.unwrap().description, None);
+        assert_eq!(store::find(&world.ctx, &adam, id).await.unwrap().description, None);
     }
 
     async fn custom_headers_are_sealed_and_kept_by_name(world) {
@@ -152,9 +152,9 @@ both! {
         let mut new = input("https://example.com/in");
         new.headers = [("X-Key".to_owned(), Secret::from("open sesame"))].into();
         let mut tx = tx(world).await;
-        let id = store::create(&mut tx, &world.house, &adam, &new).await.unwrap().id;
+        let id = store::create(&mut tx, &world.ctx, &adam, &new).await.unwrap().id;
         tx.commit().await.unwrap();
-        let row = async || Webhook::find_by_id(id).one(world.house.db().read()).await.unwrap().unwrap();
+        let row = async || Webhook::find_by_id(id).one(world.ctx.db().read()).await.unwrap().unwrap();
         let sealed = row().await.headers.unwrap();
         assert!(!sealed.windows(4).any(|part| part == b"open" || part == b"x-ke"));
         let patch = WebhookPatch {
@@ -162,10 +162,10 @@ both! {
             ..WebhookPatch::default()
         };
         changed(world, &adam, id, patch).await.unwrap();
-        let headers = app::settings::webhooks::signing::headers(&world.house, &row().await).unwrap();
+        let headers = app::settings::webhooks::signing::headers(&world.ctx, &row().await).unwrap();
         let headers: Vec<_> = headers.iter().map(|header| (header.name.as_str(), header.value.expose())).collect();
         assert_eq!(headers, [("x-key", "open sesame"), ("x-new", "b")]);
-        let shown = view::detail(&world.house, &world.actor(ADAM, "acme").await, id, deliveries::Wanted::default(), None).await.unwrap();
+        let shown = view::detail(&world.ctx, &world.actor(ADAM, "acme").await, id, deliveries::Wanted::default(), None).await.unwrap();
         assert!(!format!("{shown:?}").contains("sesame"));
     }
 
@@ -174,11 +174,11 @@ both! {
         let mut new = input("https://example.com/in");
         new.headers = [("X-Key".to_owned(), Secret::from("open sesame")), ("X-Other".to_owned(), Secret::from("b"))].into();
         let mut tx = tx(world).await;
-        let made = store::create(&mut tx, &world.house, &adam, &new).await.unwrap();
+        let made = store::create(&mut tx, &world.ctx, &adam, &new).await.unwrap();
         tx.commit().await.unwrap();
-        let row = async || Webhook::find_by_id(made.id).one(world.house.db().read()).await.unwrap().unwrap();
+        let row = async || Webhook::find_by_id(made.id).one(world.ctx.db().read()).await.unwrap().unwrap();
         let sent = async || {
-            let headers = app::settings::webhooks::signing::headers(&world.house, &row().await).unwrap();
+            let headers = app::settings::webhooks::signing::headers(&world.ctx, &row().await).unwrap();
             headers.iter().map(|header| format!("{}={}", header.name, header.value.expose())).collect::<Vec<_>>()
         };
         let to = |url: &str, headers: Option<&[(&str, Option<&str>)]>| WebhookPatch {
@@ -222,14 +222,14 @@ both! {
             event_types: vec![EventType::ContactCreated],
             filters: vec![Filter { path: "data.stage".into(), operator: Operator::Equals, value: Some(json!("won")) }],
         };
-        let done = wants::dry_run(&world.house, &adam, &wants).await.unwrap();
+        let done = wants::dry_run(&world.ctx, &adam, &wants).await.unwrap();
         assert!(done.keep && !done.results.is_empty());
         let good = done.results.iter().filter(|line| line.good).count();
         assert!(good > 0, "Acme has won somebody");
         assert!(done.results.iter().any(|line| line.message == "data.stage is “lead”, not “won”"));
         assert!(done.results.iter().any(|line| line.message == "its type is not chosen"));
         wants.mode = Mode::Test;
-        let done = wants::dry_run(&world.house, &adam, &wants).await.unwrap();
+        let done = wants::dry_run(&world.ctx, &adam, &wants).await.unwrap();
         // Of the test world the demo has credits alone, which were not asked for.
         assert!(done.results.iter().all(|line| !line.good));
         assert!(done.results.iter().any(|line| line.message == "it is a live event"));
@@ -239,36 +239,36 @@ both! {
         let adam = agent(world, ADAM, "acme").await;
         let test = program(world, ADAM, "acme", Mode::Test).await;
         // The demo's first webhook has a past.
-        let (before, _) = store::list(&world.house, &adam, None, 10).await.unwrap();
+        let (before, _) = store::list(&world.ctx, &adam, None, 10).await.unwrap();
         let id = before[0].id;
         let wanted = deliveries::Wanted::default();
-        let (sent, _) = store::deliveries(&world.house, &adam, id, wanted, 10).await.unwrap();
+        let (sent, _) = store::deliveries(&world.ctx, &adam, id, wanted, 10).await.unwrap();
         let delivery = sent[0].id;
         let mine = created(world, &test, "https://example.com/in").await;
         assert_eq!((mine.mode, mine.include_test_events), (Mode::Test, true));
 
-        let house = &world.house;
+        let ctx = &world.ctx;
         let mut tx = tx(world).await;
         let since = Timestamp::now().before(days(100));
         for refused in [
-            store::find(house, &test, id).await.err(),
-            store::secret(house, &test, id).await.err(),
-            store::deliveries(house, &test, id, wanted, 10).await.err(),
-            store::update(&mut tx, house, &test, id, &WebhookPatch::default()).await.err(),
-            store::rotate_secret(&mut tx, house, &test, id).await.err(),
+            store::find(ctx, &test, id).await.err(),
+            store::secret(ctx, &test, id).await.err(),
+            store::deliveries(ctx, &test, id, wanted, 10).await.err(),
+            store::update(&mut tx, ctx, &test, id, &WebhookPatch::default()).await.err(),
+            store::rotate_secret(&mut tx, ctx, &test, id).await.err(),
             store::remove(&mut tx, &test, id).await.err(),
             store::test(&mut tx, &test, id, EventType::ContactCreated).await.err(),
             store::resend(&mut tx, &test, delivery).await.err(),
             deliveries::recover(&mut tx, &test, id, since).await.err(),
-            deliveries::find(house.db().read(), &test, delivery).await.err(),
-            deliveries::curl(house, &test, delivery).await.err(),
+            deliveries::find(ctx.db().read(), &test, delivery).await.err(),
+            deliveries::curl(ctx, &test, delivery).await.err(),
         ] {
             assert_eq!(refused, Some(AppError::NotFound));
         }
         drop(tx);
-        let seen = store::list(house, &test, None, 10).await.unwrap().0;
+        let seen = store::list(ctx, &test, None, 10).await.unwrap().0;
         assert_eq!(seen.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), [mine.id]);
-        let (after, _) = store::list(house, &adam, None, 10).await.unwrap();
+        let (after, _) = store::list(ctx, &adam, None, 10).await.unwrap();
         assert_eq!(after[..before.len()], before, "as they were");
     }
 
@@ -278,7 +278,7 @@ both! {
         let test = program(world, ADAM, "acme", Mode::Test).await;
         let mine = created(world, &test, "https://example.com/in").await;
         for agent in [&adam, &live] {
-            assert_eq!(store::find(&world.house, agent, mine.id).await.unwrap().mode, Mode::Test);
+            assert_eq!(store::find(&world.ctx, agent, mine.id).await.unwrap().mode, Mode::Test);
             assert_eq!(created(world, agent, "https://example.com/in").await.mode, Mode::Live);
         }
         // What it gets is not theirs to change.
@@ -289,9 +289,9 @@ both! {
         };
         let out = changed(world, &adam, mine.id, patch).await.unwrap();
         assert_eq!((out.status, out.mode, out.include_test_events), (Status::Paused, Mode::Test, true));
-        assert!(view::list(&world.house, &adam).await.unwrap().webhooks.iter().any(|row| row.mode == Mode::Test));
+        assert!(view::list(&world.ctx, &adam).await.unwrap().webhooks.iter().any(|row| row.mode == Mode::Test));
         let adam = world.actor(ADAM, "acme").await;
-        let shown = view::detail(&world.house, &adam, mine.id, deliveries::Wanted::default(), None).await.unwrap();
+        let shown = view::detail(&world.ctx, &adam, mine.id, deliveries::Wanted::default(), None).await.unwrap();
         assert_eq!(shown.mode, Mode::Test);
     }
 
@@ -299,14 +299,14 @@ both! {
         let greta = agent(world, GRETA, "globex").await;
         let mut tx = tx(world).await;
         for n in 1..MOST_WEBHOOKS {
-            store::create(&mut tx, &world.house, &greta, &input(&format!("https://example.com/{n}"))).await.unwrap();
+            store::create(&mut tx, &world.ctx, &greta, &input(&format!("https://example.com/{n}"))).await.unwrap();
         }
         tx.commit().await.unwrap();
         let racing = (0..8).map(|_| {
-            let (house, greta) = (world.house.clone(), greta.clone());
+            let (ctx, greta) = (world.ctx.clone(), greta.clone());
             tokio::spawn(async move {
-                let mut tx = house.db().begin().await.unwrap();
-                store::create(&mut tx, &house, &greta, &input("https://example.com/last")).await?;
+                let mut tx = ctx.db().begin().await.unwrap();
+                store::create(&mut tx, &ctx, &greta, &input("https://example.com/last")).await?;
                 tx.commit().await?;
                 Ok::<_, AppError>(())
             })
@@ -320,7 +320,7 @@ both! {
             }
         }
         assert_eq!(made, 1);
-        assert_eq!(view::list(&world.house, &greta).await.unwrap().webhooks.len() as u64, MOST_WEBHOOKS);
+        assert_eq!(view::list(&world.ctx, &greta).await.unwrap().webhooks.len() as u64, MOST_WEBHOOKS);
         // The test world has room of its own.
         let test = program(world, GRETA, "globex", Mode::Test).await;
         created(world, &test, "https://example.com/test").await;
@@ -328,13 +328,13 @@ both! {
 
     async fn lists_page_by_key(world) {
         let adam = agent(world, ADAM, "acme").await;
-        let before = store::list(&world.house, &adam, None, 100).await.unwrap().0.len();
+        let before = store::list(&world.ctx, &adam, None, 100).await.unwrap().0.len();
         for n in 0..3 {
             created(world, &adam, &format!("https://example.com/{n}")).await;
         }
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = store::list(&world.house, &adam, after, 2).await.unwrap();
+            let (page, next) = store::list(&world.ctx, &adam, after, 2).await.unwrap();
             assert!(page.len() <= 2);
             seen.extend(page.into_iter().map(|webhook| webhook.id));
             after = next;
@@ -348,27 +348,27 @@ both! {
         use app::db::entity::Delivery;
         use sea_orm::{EntityTrait, PaginatorTrait};
         let adam = agent(world, ADAM, "acme").await;
-        let (all, _) = store::list(&world.house, &adam, None, 10).await.unwrap();
-        assert!(Delivery::find().count(world.house.db().read()).await.unwrap() > 0);
+        let (all, _) = store::list(&world.ctx, &adam, None, 10).await.unwrap();
+        assert!(Delivery::find().count(world.ctx.db().read()).await.unwrap() > 0);
         let mut tx = tx(world).await;
         for webhook in &all {
             store::remove(&mut tx, &adam, webhook.id).await.unwrap();
         }
         tx.commit().await.unwrap();
-        assert_eq!(Delivery::find().count(world.house.db().read()).await.unwrap(), 0);
+        assert_eq!(Delivery::find().count(world.ctx.db().read()).await.unwrap(), 0);
         assert_eq!(world.events(EventType::WebhookDeleted).await, all.len() as u64);
     }
 
     async fn a_curl_command_holds_a_signature_and_no_surprises(world) {
         let adam = agent(world, ADAM, "acme").await;
-        let (all, _) = store::list(&world.house, &adam, None, 10).await.unwrap();
+        let (all, _) = store::list(&world.ctx, &adam, None, 10).await.unwrap();
         let wanted = deliveries::Wanted::default();
-        let (rows, _) = store::deliveries(&world.house, &adam, all[0].id, wanted, 10).await.unwrap();
-        let command = deliveries::curl(&world.house, &adam, rows[0].id).await.unwrap();
+        let (rows, _) = store::deliveries(&world.ctx, &adam, all[0].id, wanted, 10).await.unwrap();
+        let command = deliveries::curl(&world.ctx, &adam, rows[0].id).await.unwrap();
         assert!(command.starts_with("curl -i 'https://hooks.acme.example/wheelhouse' -H 'content-type: application/json'"), "{command}");
         assert!(command.contains("-H 'webhook-signature: v1,"));
         assert!(!command.contains("whsec_"));
         let greta = agent(world, GRETA, "globex").await;
-        assert_eq!(deliveries::curl(&world.house, &greta, rows[0].id).await, Err(AppError::NotFound));
+        assert_eq!(deliveries::curl(&world.ctx, &greta, rows[0].id).await, Err(AppError::NotFound));
     }
 }

@@ -9,8 +9,8 @@ use app::contacts::model::{
     ContactIn, ContactOut, LONGEST_SEARCH, LONGEST_TAG, MAX_SEARCH_TAGS, Stage,
 };
 use app::contacts::store::{self, Filter};
+use app::context::AppContext;
 use app::domain::ContactId;
-use app::house::House;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -32,11 +32,11 @@ use super::problem::Problem;
 )]
 pub async fn list(
     caller: Allowed<ContactsRead>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     params: Params,
 ) -> Result<Json<Page<ContactOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
-    page(&house, caller, &params, &Filter::default()).await
+    page(&ctx, caller, &params, &Filter::default()).await
 }
 
 /// What a search takes.
@@ -73,12 +73,12 @@ pub struct SearchParams {
 )]
 pub async fn search(
     caller: Allowed<ContactsRead>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     params: Params,
 ) -> Result<Json<Page<ContactOut>>, Problem> {
     params.only(&["q", "tag", "stage", "limit", "cursor"])?;
     let filter = filter(&params)?;
-    page(&house, caller, &params, &filter).await
+    page(&ctx, caller, &params, &filter).await
 }
 
 fn filter(params: &Params) -> Result<Filter, Problem> {
@@ -114,14 +114,14 @@ fn searchable(field: &str, text: &str, longest: usize) -> Result<String, Problem
 }
 
 async fn page(
-    house: &House,
+    ctx: &AppContext,
     caller: Allowed<ContactsRead>,
     params: &Params,
     filter: &Filter,
 ) -> Result<Json<Page<ContactOut>>, Problem> {
     let slice = Slice::<ContactId>::read(params)?;
     let contacts = store::list(
-        house.db(),
+        ctx.db(),
         &caller.agent,
         filter,
         slice.after,
@@ -138,11 +138,11 @@ async fn page(
 )]
 pub async fn create(
     caller: Allowed<ContactsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Posted { input, once }: Posted<ContactIn>,
 ) -> Result<Response, Problem> {
     let draft = input.parse()?;
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
@@ -158,10 +158,10 @@ pub async fn create(
 )]
 pub async fn show(
     caller: Allowed<ContactsRead>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<ContactId>,
 ) -> Result<Json<ContactOut>, Problem> {
-    Ok(Json(store::get(house.db(), &caller.agent, id).await?))
+    Ok(Json(store::get(ctx.db(), &caller.agent, id).await?))
 }
 
 /// Replace a contact
@@ -174,12 +174,12 @@ pub async fn show(
 )]
 pub async fn replace(
     caller: Allowed<ContactsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<ContactId>,
     Sent(input): Sent<ContactIn>,
 ) -> Result<Json<ContactOut>, Problem> {
     let draft = input.parse()?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let contact = store::replace(&mut tx, &caller.agent, id, draft).await?;
     tx.commit().await?;
     Ok(Json(contact))
@@ -193,10 +193,10 @@ pub async fn replace(
 )]
 pub async fn delete(
     caller: Allowed<ContactsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<ContactId>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     store::delete(&mut tx, &caller.agent, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,8 +1,8 @@
 //! `/credits`.
 
+use app::context::AppContext;
 use app::domain::{AppError, CreditEntryId, CreditHoldId};
-use app::house::House;
-use app::session::Agent;
+use app::session::Principal;
 use app::settings::credits::wire::{BalanceOut, CaptureIn, EntryOut, HoldIn, HoldOut, SpendIn};
 use app::settings::credits::{holds, store, top_up, view};
 use axum::Json;
@@ -25,9 +25,9 @@ use super::problem::Problem;
 )]
 pub async fn show(
     caller: Allowed<CreditsRead>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
 ) -> Result<Json<BalanceOut>, Problem> {
-    Ok(Json(view::balance(&house, &caller.agent).await?.into()))
+    Ok(Json(view::balance(&ctx, &caller.agent).await?.into()))
 }
 
 /// List the ledger
@@ -40,13 +40,13 @@ pub async fn show(
 )]
 pub async fn entries(
     caller: Allowed<CreditsRead>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     params: Params,
 ) -> Result<Json<Page<EntryOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = Slice::<CreditEntryId>::read(&params)?;
     let limit = slice.one_more();
-    let rows = view::entries(&house, &caller.agent, None, slice.after, limit).await?;
+    let rows = view::entries(&ctx, &caller.agent, None, slice.after, limit).await?;
     Ok(slice.page(rows, |entry| entry.id))
 }
 
@@ -61,12 +61,12 @@ pub async fn entries(
 )]
 pub async fn spend(
     caller: Allowed<CreditsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Posted { input, once }: Posted<SpendIn>,
 ) -> Result<Response, Problem> {
-    let wanted = input.parse(house.catalog())?;
+    let wanted = input.parse(ctx.catalog())?;
     let name = once.name();
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
@@ -74,16 +74,16 @@ pub async fn spend(
         Ok(entry) => entry,
         Err(error) => {
             drop(open);
-            return Err(refused(&house, &caller.agent, error).await);
+            return Err(refused(&ctx, &caller.agent, error).await);
         }
     };
     open.keep(StatusCode::CREATED, &entry).await
 }
 
 /// Too few credits are a reason to top up, though nothing else stays of what was asked.
-async fn refused(house: &House, agent: &Agent, error: AppError) -> Problem {
+async fn refused(ctx: &AppContext, agent: &Principal, error: AppError) -> Problem {
     if let AppError::CreditsShort { needed, balance } = error
-        && let Err(failure) = top_up::fell_short(house, agent, needed, balance).await
+        && let Err(failure) = top_up::fell_short(ctx, agent, needed, balance).await
     {
         return failure.into();
     }
@@ -101,11 +101,11 @@ async fn refused(house: &House, agent: &Agent, error: AppError) -> Problem {
 )]
 pub async fn reserve(
     caller: Allowed<CreditsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Posted { input, once }: Posted<HoldIn>,
 ) -> Result<Response, Problem> {
-    let (wanted, life) = input.parse(house.catalog())?;
-    let mut open = match once.claim(&house).await? {
+    let (wanted, life) = input.parse(ctx.catalog())?;
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
@@ -113,7 +113,7 @@ pub async fn reserve(
         Ok(hold) => hold,
         Err(error) => {
             drop(open);
-            return Err(refused(&house, &caller.agent, error).await);
+            return Err(refused(&ctx, &caller.agent, error).await);
         }
     };
     open.keep(StatusCode::CREATED, &hold).await
@@ -129,12 +129,12 @@ pub async fn reserve(
 )]
 pub async fn capture(
     caller: Allowed<CreditsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<CreditHoldId>,
     Posted { input, once }: Posted<Option<CaptureIn>>,
 ) -> Result<Response, Problem> {
     let quantity = input.and_then(|input| input.quantity).map(i64::from);
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
@@ -152,11 +152,11 @@ pub async fn capture(
 )]
 pub async fn release(
     caller: Allowed<CreditsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<CreditHoldId>,
     Posted { once, .. }: Posted<Option<Nothing>>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };

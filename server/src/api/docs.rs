@@ -1,7 +1,7 @@
 //! `/api/docs`: the OpenAPI document as a page for people. Plain documentation without script; with it, each call can be
 //! tried from the page with one's own key. Nothing is loaded from elsewhere.
 
-use app::house::House;
+use app::context::AppContext;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -42,8 +42,8 @@ fn headers(kind: &'static str) -> [(HeaderName, HeaderValue); 2] {
     ]
 }
 
-pub async fn page(State(house): State<House>) -> Response {
-    let html = render(document(), &house.site().public_url);
+pub async fn page(State(ctx): State<AppContext>) -> Response {
+    let html = render(document(), &ctx.site().public_url);
     let policy = [(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(POLICY),
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_every_operation_and_every_problem() {
-        let html = render(document(), "https://house.example");
+        let html = render(document(), "https://settings.example");
         for path in document()["paths"].as_object().unwrap().values() {
             for operation in path.as_object().unwrap().values() {
                 let id = text(&operation["operationId"]);
@@ -376,7 +376,7 @@ mod tests {
         for kind in KINDS {
             assert!(html.contains(&format!("id=\"problem-{}\"", kind.name)));
         }
-        assert!(html.contains("curl https://house.example/api/v1/contacts"));
+        assert!(html.contains("curl https://settings.example/api/v1/contacts"));
         assert!(
             html.contains("<caption>Body</caption>") && html.contains("The type of the sample"),
             "a body that may be left out is described too"

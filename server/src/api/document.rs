@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(
             field("WebhookPatch", "status")["enum"],
             json!(["enabled", "paused"]),
-            "only the house disables"
+            "only the server disables"
         );
     }
 

@@ -2,8 +2,8 @@
 
 use app::billing::engine;
 use app::billing::model::{Entitlements, SubscriptionStatus};
+use app::context::AppContext;
 use app::domain::Timestamp;
-use app::house::House;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -65,9 +65,9 @@ impl From<Entitlements> for EntitlementsOut {
 )]
 pub async fn show(
     holder: Holder,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
 ) -> Result<Json<EntitlementsOut>, Problem> {
     let agent = holder.key.into();
-    let found = engine::entitlements(&house, &agent, Timestamp::now()).await?;
+    let found = engine::entitlements(&ctx, &agent, Timestamp::now()).await?;
     Ok(Json(found.into()))
 }

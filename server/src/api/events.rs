@@ -1,7 +1,7 @@
 //! `/events`.
 
+use app::context::AppContext;
 use app::events::report::{self, EventIn, Reported};
-use app::house::House;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -21,11 +21,11 @@ use super::problem::Problem;
 )]
 pub async fn report(
     caller: Allowed<EventsWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Posted { input, once }: Posted<EventIn>,
 ) -> Result<Response, Problem> {
     let report = input.parse()?;
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use app::db::ShareHolder;
 use app::domain::Timestamp;
-use app::limits::KeyCaller;
-use app::rates::{Rates, Verdict};
-use app::session::KeyHolder;
+use app::rate_limit::api::{ApiLimitCheck, ApiLimits};
+use app::rate_limit::auth::KeyCaller;
+use app::session::ApiKeyPrincipal;
 use app::settings::api_keys::check::check;
 use app::settings::api_keys::usage::RequestLine;
 use axum::extract::{OriginalUri, Request, State};
@@ -30,7 +30,7 @@ pub struct From(pub IpAddr);
 pub async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let address = peer_address(&request, &state.proxies);
-    let rates = state.house.limits().api();
+    let rates = state.ctx.limits().api();
     let key = match find(&state, request.headers(), address).await {
         Ok(key) => key,
         Err(problem) => return turn_away(rates, address, problem),
@@ -51,13 +51,13 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
     let response = if let Some(wait) = verdict.retry_after {
         Problem::rate_limited(wait).into_response()
     } else {
-        state.house.keys().note_use(&key, None, address);
+        state.ctx.keys().note_use(&key, None, address);
         request.extensions_mut().insert(From(address));
         request.extensions_mut().insert(key);
-        let shares = state.house.db().shares();
+        let shares = state.ctx.db().shares();
         shares.run(holder, next.run(request)).await
     };
-    state.house.keys().note_request(RequestLine {
+    state.ctx.keys().note_request(RequestLine {
         status: response.status().as_u16(),
         duration: started.elapsed(),
         ..line
@@ -70,14 +70,14 @@ async fn find(
     state: &AppState,
     headers: &HeaderMap,
     address: IpAddr,
-) -> Result<KeyHolder, Problem> {
+) -> Result<ApiKeyPrincipal, Problem> {
     let token = bearer(headers).ok_or_else(Problem::no_key)?;
     let caller = KeyCaller::Network(address);
-    Ok(check(&state.house, token, address, caller).await?)
+    Ok(check(&state.ctx, token, address, caller).await?)
 }
 
-fn turn_away(rates: Option<&Rates>, address: IpAddr, problem: Problem) -> Response {
-    let verdict = rates.map_or_else(Verdict::default, |rates| rates.without_key(address));
+fn turn_away(rates: Option<&ApiLimits>, address: IpAddr, problem: Problem) -> Response {
+    let verdict = rates.map_or_else(ApiLimitCheck::default, |rates| rates.without_key(address));
     let problem = verdict.retry_after.map_or(problem, Problem::rate_limited);
     rate::tell(&verdict, problem.into_response())
 }

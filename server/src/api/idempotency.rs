@@ -8,14 +8,14 @@
 
 use std::time::Duration;
 
+use app::context::AppContext;
 use app::db::Tx;
 use app::db::entity::{
     self,
     idempotency_key::{self, Column},
 };
 use app::domain::{ApiKeyId, Timestamp, hours};
-use app::house::House;
-use app::session::KeyHolder;
+use app::session::ApiKeyPrincipal;
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -59,7 +59,7 @@ pub enum Claim {
 /// Something being done, once. Dropped, nothing was.
 pub struct Open {
     tx: Tx,
-    house: House,
+    ctx: AppContext,
     mark: Option<Mark>,
 }
 
@@ -78,7 +78,7 @@ impl Once {
                 format!("Must be one text of 1 to {LONGEST} visible ASCII characters"),
             ));
         }
-        let key = parts.extensions.get::<KeyHolder>();
+        let key = parts.extensions.get::<ApiKeyPrincipal>();
         let key = key.ok_or_else(Problem::no_key)?.facts().id;
         Ok(Self(Some(Mark {
             key,
@@ -93,9 +93,9 @@ impl Once {
     }
 
     /// Holds the client's key to this request, for one whose answer must not be an old one.
-    pub async fn only_for_this(self, house: &House) -> Result<(), Problem> {
+    pub async fn only_for_this(self, ctx: &AppContext) -> Result<(), Problem> {
         let Some(mark) = self.0 else { return Ok(()) };
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         if !mark.take(&tx).await? {
             mark.first(&tx).await?;
         }
@@ -104,16 +104,16 @@ impl Once {
 
     /// Begins the transaction in which it is done, or finds out that it was. The effect must go through
     /// [`Open::tx`] alone: a second connection, asked for while others wait on this one, may never come.
-    pub async fn claim(self, house: &House) -> Result<Claim, Problem> {
-        let tx = house.db().begin().await?;
+    pub async fn claim(self, ctx: &AppContext) -> Result<Claim, Problem> {
+        let tx = ctx.db().begin().await?;
         if let Some(mark) = &self.0
             && !mark.take(&tx).await?
         {
-            return mark.answer(&tx, house).await.map(Claim::Answered);
+            return mark.answer(&tx, ctx).await.map(Claim::Answered);
         }
         Ok(Claim::Open(Open {
             tx,
-            house: house.clone(),
+            ctx: ctx.clone(),
             mark: self.0,
         }))
     }
@@ -185,15 +185,19 @@ impl Mark {
     }
 
     /// The answer that the first of the name got.
-    async fn answer(&self, tx: &impl ConnectionTrait, house: &House) -> Result<Response, Problem> {
+    async fn answer(
+        &self,
+        tx: &impl ConnectionTrait,
+        ctx: &AppContext,
+    ) -> Result<Response, Problem> {
         let row = self.first(tx).await?;
         let status = row
             .status
             .and_then(|status| u16::try_from(status).ok())
             .and_then(|status| StatusCode::from_u16(status).ok());
         let open = |sealed: Vec<u8>| {
-            let keyring = house.keyring();
-            let body = keyring.open(idempotency_key::PURPOSE, &self.context(), &sealed);
+            let master_key = ctx.master_key();
+            let body = master_key.decrypt(idempotency_key::PURPOSE, &self.context(), &sealed);
             body.ok_or_else(|| unreadable(self.key))
         };
         let body = row.body.map(open).transpose()?;
@@ -228,9 +232,9 @@ impl Open {
         })?;
         if let Some(mark) = &self.mark {
             let sealed =
-                self.house
-                    .keyring()
-                    .seal(idempotency_key::PURPOSE, &mark.context(), &body);
+                self.ctx
+                    .master_key()
+                    .encrypt(idempotency_key::PURPOSE, &mark.context(), &body);
             entity::IdempotencyKey::update_many()
                 .col_expr(Column::Status, Expr::value(i32::from(status.as_u16())))
                 .col_expr(Column::Body, Expr::value(sealed))

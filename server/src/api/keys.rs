@@ -9,10 +9,10 @@
 use std::net::IpAddr;
 
 use app::catalog::{Mode, Scope};
+use app::context::AppContext;
 use app::domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
-use app::house::House;
-use app::limits::KeyCaller;
-use app::session::KeyHolder;
+use app::rate_limit::auth::KeyCaller;
+use app::session::ApiKeyPrincipal;
 use app::settings::api_keys::check::{KeyRefusal, check};
 use axum::Json;
 use axum::extract::State;
@@ -110,7 +110,7 @@ impl Verdict {
         }
     }
 
-    fn of(key: &KeyHolder, scope: Option<Scope>) -> Self {
+    fn of(key: &ApiKeyPrincipal, scope: Option<Scope>) -> Self {
         let facts = key.facts();
         let reason = scope
             .filter(|scope| !key.has(*scope))
@@ -137,21 +137,21 @@ impl Verdict {
 pub async fn verify(
     caller: Allowed<KeysVerify>,
     Holder { key: own, address }: Holder,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Posted { input, once }: Posted<VerifyIn>,
 ) -> Result<Json<Verdict>, Problem> {
     let question = input.parse()?;
-    once.only_for_this(&house).await?;
+    once.only_for_this(&ctx).await?;
     let address = question.address.unwrap_or(address.0);
     let asker = KeyCaller::Key(own.facts().id);
-    let key = match check(&house, question.key.expose(), address, asker).await {
+    let key = match check(&ctx, question.key.expose(), address, asker).await {
         Ok(key) => key,
         Err(refusal) => return refused(refusal).map(Json),
     };
     if key.facts().workspace != caller.agent.workspace() {
         return Ok(Json(Verdict::of_none(Reason::Unknown)));
     }
-    house.keys().note_use(
+    ctx.keys().note_use(
         &key,
         question.scope.filter(|scope| key.has(*scope)),
         address,
@@ -201,7 +201,7 @@ pub struct AuthorizeParams {
 )]
 pub async fn authorize(
     Holder { key, address }: Holder,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&["scope"])?;
@@ -212,7 +212,7 @@ pub async fn authorize(
         if !key.has(scope) {
             return Err(Problem::scope_missing(scope));
         }
-        house.keys().note_use(&key, Some(scope), address.0);
+        ctx.keys().note_use(&key, Some(scope), address.0);
     }
     let facts = key.facts();
     let scopes: Vec<&str> = facts.scopes.iter().map(|scope| scope.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use app::catalog::{Mode, Scope};
 use app::domain::{ApiKeyId, Slug, WorkspaceId};
-use app::session::KeyFacts;
+use app::session::ApiKeyInfo;
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,8 +27,8 @@ pub struct Me {
     workspace_slug: Slug,
 }
 
-impl From<&KeyFacts> for Me {
-    fn from(facts: &KeyFacts) -> Self {
+impl From<&ApiKeyInfo> for Me {
+    fn from(facts: &ApiKeyInfo) -> Self {
         Self {
             key_id: facts.id,
             name: facts.name.clone(),

@@ -1,7 +1,7 @@
 //! `/members`.
 
+use app::context::AppContext;
 use app::domain::MembershipId;
-use app::house::House;
 use app::settings::members::directory::{self, MemberOut};
 use axum::Json;
 use axum::extract::State;
@@ -20,11 +20,11 @@ use super::problem::Problem;
 )]
 pub async fn list(
     caller: Allowed<MembersRead>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     params: Params,
 ) -> Result<Json<Page<MemberOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = Slice::<MembershipId>::read(&params)?;
-    let members = directory::list(house.db(), &caller.agent, slice.after, slice.one_more()).await?;
+    let members = directory::list(ctx.db(), &caller.agent, slice.after, slice.one_more()).await?;
     Ok(slice.page(members, |member| member.id))
 }

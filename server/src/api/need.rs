@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use app::catalog::Scope;
-use app::session::{Agent, KeyHolder};
+use app::session::{ApiKeyPrincipal, Principal};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
@@ -40,7 +40,7 @@ needs!(
 
 /// A program whose key has the scope.
 pub struct Allowed<N: Need> {
-    pub agent: Agent,
+    pub agent: Principal,
     need: PhantomData<N>,
 }
 
@@ -52,7 +52,7 @@ impl<N: Need> FromRequestParts<AppState> for Allowed<N> {
         if !key.has(N::SCOPE) {
             return Err(Problem::scope_missing(N::SCOPE));
         }
-        state.house.keys().note_use(&key, Some(N::SCOPE), address.0);
+        state.ctx.keys().note_use(&key, Some(N::SCOPE), address.0);
         Ok(Self {
             agent: key.into(),
             need: PhantomData,
@@ -62,7 +62,7 @@ impl<N: Need> FromRequestParts<AppState> for Allowed<N> {
 
 /// A program with any valid key, and where it asks from.
 pub struct Holder {
-    pub key: KeyHolder,
+    pub key: ApiKeyPrincipal,
     pub address: From,
 }
 
@@ -70,7 +70,7 @@ impl FromRequestParts<AppState> for Holder {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
-        let key = parts.extensions.get::<KeyHolder>().cloned();
+        let key = parts.extensions.get::<ApiKeyPrincipal>().cloned();
         let address = parts.extensions.get::<From>().copied();
         // The gate puts both there; a route that does not pass it lets nobody in.
         let (key, address) = key.zip(address).ok_or_else(Problem::no_key)?;

@@ -1,7 +1,7 @@
 //! The limits in the headers of an answer (draft-ietf-httpapi-ratelimit-headers): `RateLimit-Policy` says what there is,
 //! `RateLimit` what is left.
 
-use app::rates::{Standing, Verdict};
+use app::rate_limit::api::{ApiLimitCheck, LimitState};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 
@@ -12,11 +12,11 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Writes where the limits stand into an answer.
-pub fn tell(verdict: &Verdict, mut response: Response) -> Response {
+pub fn tell(verdict: &ApiLimitCheck, mut response: Response) -> Response {
     if verdict.standings.is_empty() {
         return response;
     }
-    let list = |item: fn(&Standing) -> String| {
+    let list = |item: fn(&LimitState) -> String| {
         let items: Vec<String> = verdict.standings.iter().map(item).collect();
         HeaderValue::from_str(&items.join(", ")).ok()
     };

@@ -1,7 +1,7 @@
 //! `/webhooks` and `/deliveries`.
 
+use app::context::AppContext;
 use app::domain::{DeliveryId, WebhookId};
-use app::house::House;
 use app::settings::webhooks::deliveries::{self, Wanted};
 use app::settings::webhooks::store;
 use app::settings::webhooks::wire::{DeliveryOut, TestIn, WebhookIn, WebhookOut, WebhookPatch};
@@ -25,12 +25,12 @@ use super::problem::Problem;
 )]
 pub async fn list(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     params: Params,
 ) -> Result<Json<Page<WebhookOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = Slice::<WebhookId>::read(&params)?;
-    let (rows, _) = store::list(&house, &caller.agent, slice.after, slice.one_more()).await?;
+    let (rows, _) = store::list(&ctx, &caller.agent, slice.after, slice.one_more()).await?;
     Ok(slice.page(rows, |webhook| webhook.id))
 }
 
@@ -43,14 +43,14 @@ pub async fn list(
 )]
 pub async fn create(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Posted { input, once }: Posted<WebhookIn>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
-    let webhook = store::create(open.tx(), &house, &caller.agent, &input).await?;
+    let webhook = store::create(open.tx(), &ctx, &caller.agent, &input).await?;
     open.keep(StatusCode::CREATED, &webhook).await
 }
 
@@ -62,10 +62,10 @@ pub async fn create(
 )]
 pub async fn show(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<WebhookId>,
 ) -> Result<Json<WebhookOut>, Problem> {
-    Ok(Json(store::find(&house, &caller.agent, id).await?))
+    Ok(Json(store::find(&ctx, &caller.agent, id).await?))
 }
 
 /// Change a webhook
@@ -79,12 +79,12 @@ pub async fn show(
 )]
 pub async fn change(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<WebhookId>,
     Sent(patch): Sent<WebhookPatch>,
 ) -> Result<Json<WebhookOut>, Problem> {
-    let mut tx = house.db().begin().await?;
-    let webhook = store::update(&mut tx, &house, &caller.agent, id, &patch).await?;
+    let mut tx = ctx.db().begin().await?;
+    let webhook = store::update(&mut tx, &ctx, &caller.agent, id, &patch).await?;
     tx.commit().await?;
     Ok(Json(webhook))
 }
@@ -99,10 +99,10 @@ pub async fn change(
 )]
 pub async fn delete(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<WebhookId>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     store::remove(&mut tx, &caller.agent, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -119,12 +119,12 @@ pub async fn delete(
 )]
 pub async fn test(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<WebhookId>,
     Posted { input, once }: Posted<Option<TestIn>>,
 ) -> Result<Response, Problem> {
     let event_type = input.unwrap_or_default().parse()?;
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
@@ -143,15 +143,15 @@ pub async fn test(
 )]
 pub async fn rotate_secret(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<WebhookId>,
     Posted { once, .. }: Posted<Option<Nothing>>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };
-    let webhook = store::rotate_secret(open.tx(), &house, &caller.agent, id).await?;
+    let webhook = store::rotate_secret(open.tx(), &ctx, &caller.agent, id).await?;
     open.keep(StatusCode::OK, &webhook).await
 }
 
@@ -165,7 +165,7 @@ pub async fn rotate_secret(
 )]
 pub async fn deliveries(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<WebhookId>,
     params: Params,
 ) -> Result<Json<Page<DeliveryOut>>, Problem> {
@@ -175,7 +175,7 @@ pub async fn deliveries(
         before: slice.after,
         ..Wanted::default()
     };
-    let (rows, _) = store::deliveries(&house, &caller.agent, id, wanted, slice.one_more()).await?;
+    let (rows, _) = store::deliveries(&ctx, &caller.agent, id, wanted, slice.one_more()).await?;
     Ok(slice.page(rows, |delivery| delivery.id))
 }
 
@@ -189,11 +189,11 @@ pub async fn deliveries(
 )]
 pub async fn resend(
     caller: Allowed<WebhooksWrite>,
-    State(house): State<House>,
+    State(ctx): State<AppContext>,
     Named(id): Named<DeliveryId>,
     Posted { once, .. }: Posted<Option<Nothing>>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&house).await? {
+    let mut open = match once.claim(&ctx).await? {
         Claim::Answered(answer) => return Ok(answer),
         Claim::Open(open) => open,
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use app::db::ShareHolder;
 use app::domain::SessionId;
-use app::keyring::hash_token;
+use app::master_key::hash_token;
 use app::session::api::{cookie_name, new_session_cookie};
 use app::session::{Caller, RequestInfo, store};
 use axum::extract::{ConnectInfo, Request, State};
@@ -20,9 +20,9 @@ use super::AppState;
 
 /// When each session was last written down, so that a burst of requests writes once.
 #[derive(Clone, Debug, Default)]
-pub struct Presence(Arc<Mutex<HashMap<SessionId, Instant>>>);
+pub struct LastSeenTracker(Arc<Mutex<HashMap<SessionId, Instant>>>);
 
-impl Presence {
+impl LastSeenTracker {
     /// Whether it is time to write this session down again.
     fn is_due(&self, session: SessionId) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,17 +49,14 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
             .unwrap_or_default()
             .to_owned(),
     };
-    let cookie = cookie(
-        request.headers(),
-        cookie_name(state.house.site().is_https()),
-    )
-    .map(str::to_owned);
+    let cookie =
+        cookie(request.headers(), cookie_name(state.ctx.site().is_https())).map(str::to_owned);
     let session = cookie.as_deref().map(hash_token);
-    let caller = Caller::new(state.house.clone(), info, cookie);
+    let caller = Caller::new(state.ctx.clone(), info, cookie);
     request.extensions_mut().insert(caller.clone());
     let mut response = match session {
         Some(session) => {
-            let shares = state.house.db().shares();
+            let shares = state.ctx.db().shares();
             shares
                 .run(ShareHolder::Session(session), next.run(request))
                 .await
@@ -67,7 +64,7 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
         None => next.run(request).await,
     };
     if let Some(token) = caller.new_cookie() {
-        let https = state.house.site().is_https();
+        let https = state.ctx.site().is_https();
         if let Ok(cookie) = HeaderValue::from_str(&new_session_cookie(https, &token)) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -75,9 +72,9 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     if let Some(seen) = caller.seen().await
         && state.presence.is_due(seen.person.session())
     {
-        let house = state.house.clone();
+        let ctx = state.ctx.clone();
         // Logged where it fails; nobody waits for it.
-        tokio::spawn(async move { store::note_seen(&house, &seen).await });
+        tokio::spawn(async move { store::record_last_seen(&ctx, &seen).await });
     }
     response
 }

@@ -1,10 +1,10 @@
 //! The layer around server functions: statuses for the script, and for a browser without script a redirect back to
 //! the page, where the answer and what was typed wait.
 
-use app::call::read;
 use app::domain::{AppError, Secret};
 use app::form::flashes::{self, Found, LIFE, Owner};
 use app::form::{Done, Flash, Outcome};
+use app::rpc::read;
 use app::session::Caller;
 use app::session::model::own_path;
 use axum::body::{Body, to_bytes};
@@ -164,7 +164,7 @@ fn target(
     back: Option<&str>,
     referer: Option<&str>,
 ) -> String {
-    let providers = state.house.payments().origins();
+    let providers = state.ctx.payments().origins();
     let asked = asked.map(|place| {
         if is_at(place, providers) {
             place
@@ -174,7 +174,7 @@ fn target(
     });
     let back = back.map(own_path).filter(|path| *path != "/");
     let referer = referer
-        .and_then(|referer| referer.strip_prefix(&state.house.site().public_url))
+        .and_then(|referer| referer.strip_prefix(&state.ctx.site().public_url))
         .map(own_path);
     asked.or(back).or(referer).unwrap_or("/").to_owned()
 }
@@ -197,7 +197,7 @@ pub async fn hand_over(
     let asks = request.method() == Method::GET
         && text(request.headers(), header::ACCEPT)
             .is_some_and(|accept| accept.contains("text/html"));
-    let name = cookie_name(state.house.site().is_https());
+    let name = cookie_name(state.ctx.site().is_https());
     let waiting = asks
         .then(|| cookie(request.headers(), name).map(str::to_owned))
         .flatten();
@@ -205,7 +205,7 @@ pub async fn hand_over(
         return next.run(request).await;
     };
     let page = request.uri().path().to_owned();
-    let flash = match flashes::take(&state.house, &id, &page).await {
+    let flash = match flashes::take(&state.ctx, &id, &page).await {
         Ok(Found::Here(flash)) => *flash,
         // After a failure, which was logged, it may still be there.
         Ok(Found::ForAnother) | Err(_) => return next.run(request).await,
@@ -243,13 +243,13 @@ async fn put(
 ) -> Option<Secret> {
     let owner = Owner::of(caller?).await;
     // A failure is logged where it happens.
-    let kept = flashes::keep(&state.house, &owner, page, flash).await;
+    let kept = flashes::keep(&state.ctx, &owner, page, flash).await;
     kept.ok().flatten()
 }
 
 /// Sets the cookie to an answer's id, or takes it away.
 fn append_cookie(state: &AppState, headers: &mut HeaderMap, id: &str) {
-    let https = state.house.site().is_https();
+    let https = state.ctx.site().is_https();
     let name = cookie_name(https);
     let secure = if https { "; Secure" } else { "" };
     let life = if id.is_empty() { 0 } else { LIFE.as_secs() };

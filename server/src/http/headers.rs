@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use app::house::House;
+use app::context::AppContext;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
@@ -30,19 +30,19 @@ pub fn content_security_policy(nonce: &str, providers: &[String]) -> String {
 #[derive(Clone)]
 pub struct PageNonce {
     policy: Arc<OnceLock<HeaderValue>>,
-    house: House,
+    ctx: AppContext,
 }
 
 impl PageNonce {
-    fn new(house: &House) -> Self {
+    fn new(ctx: &AppContext) -> Self {
         Self {
             policy: Arc::default(),
-            house: house.clone(),
+            ctx: ctx.clone(),
         }
     }
 
     pub fn set(&self, nonce: &Nonce) {
-        let policy = content_security_policy(nonce, self.house.payments().origins());
+        let policy = content_security_policy(nonce, self.ctx.payments().origins());
         if let Ok(policy) = HeaderValue::from_str(&policy) {
             // The first one stands: a page is rendered once.
             let _ = self.policy.set(policy);
@@ -51,7 +51,7 @@ impl PageNonce {
 }
 
 pub async fn security(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let nonce = PageNonce::new(&state.house);
+    let nonce = PageNonce::new(&state.ctx);
     request.extensions_mut().insert(nonce.clone());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -82,7 +82,7 @@ pub async fn security(State(state): State<AppState>, mut request: Request, next:
     );
     // Everything is personal unless it says otherwise.
     set(header::CACHE_CONTROL, "no-store");
-    if state.house.site().is_https() {
+    if state.ctx.site().is_https() {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
     response

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::meters::Gauge;
+use crate::metrics::Gauge;
 
 /// What connections may cost.
 #[derive(Clone, Debug)]

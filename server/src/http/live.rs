@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use app::context::AppContext;
 use app::domain::{AppError, UserId, WorkspaceId};
-use app::house::House;
-use app::live::{Audience, Heard, Hint, Topic};
+use app::live::{Audience, Invalidation, Received, Topic};
 use app::session::{Caller, store};
 use axum::Extension;
 use axum::extract::State;
@@ -81,7 +81,7 @@ impl Drop for Place {
 }
 
 struct Stream {
-    hints: Receiver<Heard>,
+    hints: Receiver<Received>,
     /// When to look whether the session still holds, however much is heard meanwhile.
     check: Interval,
     _place: Place,
@@ -100,8 +100,8 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Response {
     // Before the look at the memberships, so that no change falls between.
-    let hints = state.house.db().hub().listen();
-    let (user, workspaces) = match audience(&state.house, &caller).await {
+    let hints = state.ctx.db().hub().listen();
+    let (user, workspaces) = match audience(&state.ctx, &caller).await {
         Ok(audience) => audience,
         // 204 tells the browser not to come back; it will, with the next page.
         Err(AppError::Unauthenticated) => return StatusCode::NO_CONTENT.into_response(),
@@ -158,9 +158,12 @@ pub async fn stream(
     response
 }
 
-async fn audience(house: &House, caller: &Caller) -> Result<(UserId, Vec<WorkspaceId>), AppError> {
+async fn audience(
+    ctx: &AppContext,
+    caller: &Caller,
+) -> Result<(UserId, Vec<WorkspaceId>), AppError> {
     let person = caller.still_here().await?;
-    let places = store::places(house, person.id()).await?;
+    let places = store::places(ctx, person.id()).await?;
     Ok((
         person.id(),
         places.into_iter().map(|place| place.id).collect(),
@@ -185,15 +188,15 @@ impl Stream {
                 heard = self.hints.recv() => Some(heard),
             };
             match heard {
-                Some(Ok(Heard::Hint(hint))) if self.concerns(hint) => {
+                Some(Ok(Received::Hint(hint))) if self.concerns(hint) => {
                     // What changes who may listen is looked at before it is passed on.
                     if matches!(hint.topic, Topic::Account | Topic::Workspace) {
                         self.look_again().await;
                     }
                     return Some(if self.over { ALL } else { hint.topic.as_str() });
                 }
-                Some(Ok(Heard::Hint(_))) => {}
-                Some(Ok(Heard::Everything) | Err(RecvError::Lagged(_))) => {
+                Some(Ok(Received::Hint(_))) => {}
+                Some(Ok(Received::Everything) | Err(RecvError::Lagged(_))) => {
                     self.look_again().await;
                     return Some(ALL);
                 }
@@ -208,7 +211,7 @@ impl Stream {
         }
     }
 
-    fn concerns(&self, hint: Hint) -> bool {
+    fn concerns(&self, hint: Invalidation) -> bool {
         match hint.audience {
             Audience::User(user) => user == self.user,
             Audience::Workspace(workspace) => self.workspaces.contains(&workspace),
@@ -216,7 +219,7 @@ impl Stream {
     }
 
     async fn look_again(&mut self) {
-        match audience(&self.caller.house().clone(), &self.caller).await {
+        match audience(&self.caller.ctx().clone(), &self.caller).await {
             Ok((_, workspaces)) => self.workspaces = workspaces,
             Err(_) => self.over = true,
         }

@@ -28,7 +28,7 @@ pub async fn requests(State(state): State<AppState>, request: Request, next: Nex
         let path = public_part(request.uri().path()).to_owned();
         let mut response = next.run(request).await;
         let (status, took) = (response.status().as_u16(), started.elapsed());
-        state.meters.answered(status, took);
+        state.metrics.answered(status, took);
         let ms = took.as_secs_f64() * 1000.0;
         tracing::info!(%method, path, status, ms = format_args!("{ms:.1}"), "answered");
         if let Ok(id) = HeaderValue::from_str(&id) {

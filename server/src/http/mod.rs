@@ -15,7 +15,7 @@ pub use pages::panicked;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::house::House;
+use app::context::AppContext;
 use app::pages::PAGES;
 use app::shell::shell;
 use axum::Router;
@@ -34,7 +34,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::api;
 use crate::config::Config;
-use crate::meters::Meters;
+use crate::metrics::Metrics;
 
 /// Nobody types more than this into a form.
 const LARGEST_BODY: usize = 256 * 1024;
@@ -43,42 +43,42 @@ const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
 /// What handlers and layers need.
 #[derive(Clone)]
 pub struct AppState {
-    pub house: House,
+    pub ctx: AppContext,
     /// Behind one pointer: every layer clones the state for every request.
     pub options: Arc<LeptosOptions>,
     pub proxies: Arc<[IpNet]>,
-    pub presence: caller::Presence,
+    pub presence: caller::LastSeenTracker,
     pub streams: live::Streams,
     /// How often an open stream looks whether its session still holds.
     pub live_check: Duration,
-    pub meters: Meters,
+    pub metrics: Metrics,
     pub stop: CancellationToken,
 }
 
 impl AppState {
     pub fn new(
-        house: &House,
+        ctx: &AppContext,
         options: LeptosOptions,
         config: &Config,
-        meters: Meters,
+        metrics: Metrics,
         stop: CancellationToken,
     ) -> Self {
         Self {
-            house: house.clone(),
+            ctx: ctx.clone(),
             options: options.into(),
             proxies: config.trusted_proxies.clone().into(),
-            presence: caller::Presence::default(),
+            presence: caller::LastSeenTracker::default(),
             streams: live::Streams::default(),
             live_check: live::CHECK,
-            meters,
+            metrics,
             stop,
         }
     }
 }
 
-impl FromRef<AppState> for House {
+impl FromRef<AppState> for AppContext {
     fn from_ref(state: &AppState) -> Self {
-        state.house.clone()
+        state.ctx.clone()
     }
 }
 

@@ -16,7 +16,7 @@ pub async fn check(State(state): State<AppState>, request: Request, next: Next) 
     );
     // A mail program has no origin; the token in the address is the proof, and all it does is turn one switch off.
     let by_mail = request.uri().path().starts_with("/unsubscribe/");
-    if reads || by_mail || is_own(request.headers(), &state.house.site().public_url) {
+    if reads || by_mail || is_own(request.headers(), &state.ctx.site().public_url) {
         return next.run(request).await;
     }
     tracing::warn!(
@@ -56,13 +56,13 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
                 .collect();
-            is_own(&headers, "https://house.example")
+            is_own(&headers, "https://settings.example")
         };
         assert!(own(&[("sec-fetch-site", "same-origin")]));
-        assert!(own(&[("origin", "https://house.example")]));
+        assert!(own(&[("origin", "https://settings.example")]));
         assert!(own(&[
             ("sec-fetch-site", "same-origin"),
-            ("origin", "https://house.example")
+            ("origin", "https://settings.example")
         ]));
         assert!(!own(&[]));
         assert!(!own(&[
@@ -77,12 +77,12 @@ mod tests {
         assert!(!own(&[("origin", "")]));
         assert!(!own(&[
             ("sec-fetch-site", "cross-site"),
-            ("origin", "https://house.example")
+            ("origin", "https://settings.example")
         ]));
         assert!(!own(&[("sec-fetch-site", "same-site")]));
         assert!(!own(&[("sec-fetch-site", "none")]));
         assert!(!own(&[("origin", "https://evil.example")]));
         assert!(!own(&[("origin", "null")]));
-        assert!(!own(&[("origin", "https://house.example.evil.example")]));
+        assert!(!own(&[("origin", "https://settings.example.evil.example")]));
     }
 }

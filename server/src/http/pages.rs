@@ -24,7 +24,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::headers::PageNonce;
 use super::{AppState, caller};
-use crate::meters::Now;
+use crate::metrics::GaugeSnapshot;
 
 /// Hands pages and server functions what the layers found out.
 pub fn provide() {
@@ -45,10 +45,10 @@ pub async fn unsubscribe_by_one_click(
     State(state): State<AppState>,
     Path(token): Path<String>,
 ) -> Response {
-    let Some((user, switch)) = read_unsubscribe(&state.house, &token) else {
+    let Some((user, switch)) = read_unsubscribe(&state.ctx, &token) else {
         return answer(&AppError::NotFound);
     };
-    match write(&state.house, user, &[(switch, false)]).await {
+    match write(&state.ctx, user, &[(switch, false)]).await {
         Ok(()) => "Unsubscribed.".into_response(),
         Err(error) => answer(&error),
     }
@@ -61,7 +61,7 @@ pub async fn payment_event(
     body: Bytes,
 ) -> Response {
     let signature = caller::text(&headers, HeaderName::from_static("stripe-signature"));
-    match intake::take_in(&state.house, signature.unwrap_or_default(), &body).await {
+    match intake::take_in(&state.ctx, signature.unwrap_or_default(), &body).await {
         Ok(()) => "ok".into_response(),
         Err(error) => answer(&error),
     }
@@ -73,7 +73,7 @@ pub async fn members_csv(
 ) -> Response {
     let csv = async {
         let actor = caller.actor(&slug).await?;
-        export_csv(caller.house(), &actor).await
+        export_csv(caller.ctx(), &actor).await
     };
     file(&slug, "members.csv", csv.await)
 }
@@ -84,7 +84,7 @@ pub async fn credits_csv(
 ) -> Response {
     let csv = async {
         let actor = caller.actor(&slug).await?;
-        credits::view::export_csv(caller.house(), &actor.into()).await
+        credits::view::export_csv(caller.ctx(), &actor.into()).await
     };
     file(&slug, "credits.csv", csv.await)
 }
@@ -116,7 +116,7 @@ pub async fn healthz() -> &'static str {
 
 /// The database answers and is migrated.
 pub async fn readyz(State(state): State<AppState>) -> Response {
-    match state.house.db().is_migrated().await {
+    match state.ctx.db().is_migrated().await {
         Ok(true) => "ready".into_response(),
         Ok(false) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -134,7 +134,7 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
     }
 }
 
-/// Counters for Prometheus. They hold nothing of anybody, but how busy a house is concerns its operator alone: only
+/// Counters for Prometheus. They hold nothing of anybody, but how busy an installation is concerns its operator alone: only
 /// this machine and private networks are answered, and nobody who comes through a proxy that is not trusted.
 pub async fn metrics(
     State(state): State<AppState>,
@@ -148,15 +148,15 @@ pub async fn metrics(
     match waiting(&state).await {
         Ok(now) => {
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-            (kind, state.meters.text(now)).into_response()
+            (kind, state.metrics.text(now)).into_response()
         }
         Err(error) => answer(&error),
     }
 }
 
 /// Partial indexes hold what waits, and nothing else: counting costs what waits.
-async fn waiting(state: &AppState) -> Result<Now, AppError> {
-    let read = state.house.db().read();
+async fn waiting(state: &AppState) -> Result<GaugeSnapshot, AppError> {
+    let read = state.ctx.db().read();
     let events = entity::Event::find()
         .filter(entity::event::Column::DispatchedAt.is_null())
         .count(read)
@@ -166,7 +166,7 @@ async fn waiting(state: &AppState) -> Result<Now, AppError> {
         .filter(entity::mail::Column::FailedAt.is_null())
         .count(read)
         .await?;
-    Ok(Now {
+    Ok(GaugeSnapshot {
         events_waiting: events,
         mails_waiting: mails,
         streams: state.streams.open() as u64,

@@ -1,13 +1,13 @@
 //! Stripe. What is bought is paid on Checkout, which keeps the card of whoever subscribes; months and changes are then
-//! charged to it without asking. The house keeps the calendar: Stripe knows of no plans and no subscriptions.
+//! charged to it without asking. Wheelhouse keeps the calendar: Stripe knows of no plans and no subscriptions.
 //!
 //! A thin client of our own instead of `async-stripe`: a handful of calls, each with a few fields of the answer. How the
 //! two compare stands in docs/payments.md.
 
 use app::billing::invoices;
+use app::context::AppContext;
 use app::db::entity::{self, payment, stripe_customer};
 use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use app::house::House;
 use app::payments::model::{CURRENCY, PaymentStatus, Purpose, ReversalKind, ReversalStatus};
 use app::payments::port::{Checkout, Fate, Order, Provider, Reference, Refunded, out_of_reach};
 use app::payments::reversals::Reversal;
@@ -255,10 +255,10 @@ impl Stripe {
     /// What Stripe calls the workspace, made at the first time of asking.
     async fn customer(
         &self,
-        house: &House,
+        ctx: &AppContext,
         workspace: WorkspaceId,
     ) -> Result<stripe_customer::Model, AppError> {
-        let find = || entity::StripeCustomer::find_by_id(workspace).one(house.db().read());
+        let find = || entity::StripeCustomer::find_by_id(workspace).one(ctx.db().read());
         if let Some(row) = find().await? {
             return Ok(row);
         }
@@ -275,7 +275,7 @@ impl Stripe {
             customer_id: Set(made.id),
             card_of: Set(None),
         };
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         entity::StripeCustomer::insert(row)
             .on_conflict(
                 OnConflict::column(stripe_customer::Column::WorkspaceId)
@@ -291,11 +291,11 @@ impl Stripe {
     /// Tells Stripe whose receipts go where, as far as that was said.
     async fn introduce(
         &self,
-        house: &House,
+        ctx: &AppContext,
         workspace: WorkspaceId,
         customer: &str,
     ) -> Result<(), AppError> {
-        let details = invoices::details(house.db().read(), workspace).await?;
+        let details = invoices::details(ctx.db().read(), workspace).await?;
         let mut fields = Fields::new();
         if !details.company.is_empty() {
             fields.push(("name", details.company));
@@ -319,10 +319,10 @@ impl Stripe {
     /// on the portal after that stays changed: nobody comes there before this was done.
     async fn adopt_card(
         &self,
-        house: &House,
+        ctx: &AppContext,
         customer: &stripe_customer::Model,
     ) -> Result<(), AppError> {
-        let Some(last) = last_subscribed(house, customer.workspace_id).await? else {
+        let Some(last) = last_subscribed(ctx, customer.workspace_id).await? else {
             return Ok(());
         };
         let Some(session) = last
@@ -345,7 +345,7 @@ impl Stripe {
                 .await
                 .map_err(failed("keeping a card"))?;
         }
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         entity::StripeCustomer::update_many()
             .col_expr(stripe_customer::Column::CardOf, Expr::value(Some(last.id)))
             .filter(stripe_customer::Column::WorkspaceId.eq(customer.workspace_id))
@@ -372,8 +372,8 @@ impl Stripe {
     }
 
     /// Forgets what Stripe calls the workspace.
-    async fn forget(&self, house: &House, workspace: WorkspaceId) -> Result<(), AppError> {
-        let tx = house.db().begin().await?;
+    async fn forget(&self, ctx: &AppContext, workspace: WorkspaceId) -> Result<(), AppError> {
+        let tx = ctx.db().begin().await?;
         entity::StripeCustomer::delete_by_id(workspace)
             .exec(&tx)
             .await?;
@@ -442,11 +442,11 @@ impl Stripe {
     /// The charge of a kept card for this payment, if there is one.
     async fn charged(
         &self,
-        house: &House,
+        ctx: &AppContext,
         payment: &payment::Model,
     ) -> Result<Option<PaymentIntent>, AppError> {
         let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await?;
         // Nobody is charged before Stripe knows them.
         let Some(customer) = customer else {
@@ -461,8 +461,8 @@ impl Stripe {
 }
 
 /// Keeps what Stripe calls a payment, unless that is known.
-async fn remember(house: &House, payment: PaymentId, intent: &str) -> Result<(), AppError> {
-    let tx = house.db().begin().await?;
+async fn remember(ctx: &AppContext, payment: PaymentId, intent: &str) -> Result<(), AppError> {
+    let tx = ctx.db().begin().await?;
     remember_intent(&tx, payment, intent).await?;
     tx.commit().await?;
     Ok(())
@@ -470,7 +470,7 @@ async fn remember(house: &House, payment: PaymentId, intent: &str) -> Result<(),
 
 /// The last payment on a page that kept the card.
 async fn last_subscribed(
-    house: &House,
+    ctx: &AppContext,
     workspace: WorkspaceId,
 ) -> Result<Option<payment::Model>, AppError> {
     use payment::Column;
@@ -479,7 +479,7 @@ async fn last_subscribed(
         .filter(Column::Status.eq(PaymentStatus::Paid))
         .filter(Column::CheckoutId.is_not_null())
         .order_by_desc(Column::FinishedAt)
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     for payment in paid {
         if purpose(&payment)?.keeps_card() {
@@ -500,12 +500,12 @@ fn key(what: &str, payment: PaymentId) -> String {
 
 #[async_trait]
 impl Provider for Stripe {
-    async fn checkout(&self, house: &House, order: &Order) -> Result<Checkout, AppError> {
-        let customer = self.customer(house, order.workspace).await?.customer_id;
-        self.introduce(house, order.workspace, &customer).await?;
+    async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError> {
+        let customer = self.customer(ctx, order.workspace).await?.customer_id;
+        self.introduce(ctx, order.workspace, &customer).await?;
         let (payment, back) = (
             order.payment.to_string(),
-            house.site().url(&order.return_path),
+            ctx.site().url(&order.return_path),
         );
         let mut fields = vec![
             ("mode", "payment".to_owned()),
@@ -544,7 +544,7 @@ impl Provider for Stripe {
             && why.contains("resource_missing")
         {
             // Deleted by somebody at Stripe's own pages: the next time another is made.
-            self.forget(house, order.workspace).await?;
+            self.forget(ctx, order.workspace).await?;
         }
         let session = session.map_err(failed("opening a page to pay on"))?;
         let url = session.url.ok_or_else(out_of_reach)?;
@@ -554,9 +554,9 @@ impl Provider for Stripe {
         })
     }
 
-    async fn charge(&self, house: &House, order: &Order) -> Result<Fate, AppError> {
-        let customer = self.customer(house, order.workspace).await?;
-        self.adopt_card(house, &customer).await?;
+    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<Fate, AppError> {
+        let customer = self.customer(ctx, order.workspace).await?;
+        self.adopt_card(ctx, &customer).await?;
         let customer = customer.customer_id;
         let card = self
             .card(&customer)
@@ -591,7 +591,7 @@ impl Provider for Stripe {
             .await;
         match intent {
             Ok(intent) => {
-                remember(house, order.payment, &intent.id).await?;
+                remember(ctx, order.payment, &intent.id).await?;
                 Ok(intent.fate())
             }
             Err(Failure::Declined) => Ok(PaymentStatus::Declined.into()),
@@ -601,15 +601,15 @@ impl Provider for Stripe {
 
     async fn manage(
         &self,
-        house: &House,
+        ctx: &AppContext,
         workspace: WorkspaceId,
         return_path: &str,
     ) -> Result<String, AppError> {
-        let customer = self.customer(house, workspace).await?;
-        self.adopt_card(house, &customer).await?;
+        let customer = self.customer(ctx, workspace).await?;
+        self.adopt_card(ctx, &customer).await?;
         let fields = vec![
             ("customer", customer.customer_id),
-            ("return_url", house.site().url(return_path)),
+            ("return_url", ctx.site().url(return_path)),
         ];
         let portal: Portal = self
             .api
@@ -621,21 +621,21 @@ impl Provider for Stripe {
 
     async fn look(
         &self,
-        house: &House,
+        ctx: &AppContext,
         payment: &payment::Model,
     ) -> Result<Option<Fate>, AppError> {
         if !has_page(&purpose(payment)?) {
-            let Some(intent) = self.charged(house, payment).await? else {
+            let Some(intent) = self.charged(ctx, payment).await? else {
                 return Ok(None);
             };
-            remember(house, payment.id, &intent.id).await?;
+            remember(ctx, payment.id, &intent.id).await?;
             return Ok(Some(intent.fate()));
         }
         let session = if let Some(id) = &payment.checkout_id {
             self.session(id).await
         } else {
             let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
-                .one(house.db().read())
+                .one(ctx.db().read())
                 .await?;
             // Nobody has a page before Stripe knows them.
             let Some(customer) = customer else {
@@ -654,14 +654,14 @@ impl Provider for Stripe {
         let session = session.map_err(failed("looking for a payment"))?;
         let intent = session.as_ref().and_then(|one| one.payment_intent.as_ref());
         if let Some(intent) = intent.filter(|_| payment.intent_id.is_none()) {
-            remember(house, payment.id, &intent.id).await?;
+            remember(ctx, payment.id, &intent.id).await?;
         }
         Ok(session.map(|session| session.fate()))
     }
 
     async fn refund(
         &self,
-        house: &House,
+        ctx: &AppContext,
         payment: &payment::Model,
         amount: Money,
         once: &str,
@@ -674,7 +674,7 @@ impl Provider for Stripe {
                     .map_err(failed("looking for a payment"))?;
                 session.and_then(|session| session.payment_intent)
             }
-            None => self.charged(house, payment).await?,
+            None => self.charged(ctx, payment).await?,
         };
         let intent = intent.ok_or(AppError::NotFound)?;
         let fields = vec![
@@ -706,7 +706,7 @@ impl Provider for Stripe {
 
     async fn whose(
         &self,
-        house: &House,
+        ctx: &AppContext,
         reference: &Reference,
     ) -> Result<Option<PaymentId>, AppError> {
         let mut intent = reference.intent.clone();
@@ -722,14 +722,14 @@ impl Provider for Stripe {
         let Some(intent) = intent else {
             return Ok(None);
         };
-        if let Some(payment) = by_intent(house, &intent).await? {
+        if let Some(payment) = by_intent(ctx, &intent).await? {
             return Ok(Some(payment));
         }
         let intent: Option<PaymentIntent> = self.known("/v1/payment_intents", &intent).await?;
         Ok(intent.and_then(|intent| intent.metadata.ours()))
     }
 
-    fn signing_secret(&self, _house: &House) -> Secret {
+    fn signing_secret(&self, _house: &AppContext) -> Secret {
         self.webhook_secret.clone()
     }
 
@@ -737,7 +737,7 @@ impl Provider for Stripe {
         &self.origins
     }
 
-    async fn forget_gone(&self, house: &House) -> Result<(), AppError> {
+    async fn forget_gone(&self, ctx: &AppContext) -> Result<(), AppError> {
         use sea_orm::sea_query::Query;
         let there = Query::select()
             .column(entity::workspace::Column::Id)
@@ -746,7 +746,7 @@ impl Provider for Stripe {
         let gone = entity::StripeCustomer::find()
             .filter(stripe_customer::Column::WorkspaceId.not_in_subquery(there))
             .limit(A_ROUND)
-            .all(house.db().read())
+            .all(ctx.db().read())
             .await?;
         for customer in gone {
             let path = format!("/v1/customers/{}", customer.customer_id);
@@ -755,7 +755,7 @@ impl Provider for Stripe {
                 tracing::warn!(%failure, "the card of a workspace that is gone could not be forgotten at Stripe");
                 continue;
             }
-            self.forget(house, customer.workspace_id).await?;
+            self.forget(ctx, customer.workspace_id).await?;
         }
         Ok(())
     }

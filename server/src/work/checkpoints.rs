@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use app::house::House;
+use app::context::AppContext;
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
@@ -11,9 +11,9 @@ use super::pause;
 /// Nothing is done when nothing was written.
 const EVERY: Duration = Duration::from_secs(5);
 
-pub async fn run(house: House, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while pause(EVERY, &stop).await {
-        if let Err(error) = house.db().checkpoint().await {
+        if let Err(error) = ctx.db().checkpoint().await {
             tracing::warn!(%error, "SQLite's log could not be copied; it grows until it can");
         }
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use app::catalog::{Category, Channel};
+use app::context::AppContext;
 use app::db::Tx;
 use app::db::entity::{self, email_window, held_email};
 use app::domain::{AppError, Timestamp, UserId, WorkspaceId};
-use app::house::House;
 use app::mail::letters::{self, Held};
 use app::mail::{self, Addressee};
 use app::settings::notifications::store::{Preferences, preferences};
@@ -22,10 +22,10 @@ const EVERY: Duration = Duration::from_secs(30);
 /// How many people one transaction sees to.
 const BATCH: u64 = 100;
 
-pub async fn run(house: House, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while pause(EVERY, &stop).await {
         loop {
-            match send_due(&house, Timestamp::now()).await {
+            match send_due(&ctx, Timestamp::now()).await {
                 Ok(1..) if !stop.is_cancelled() => {}
                 Ok(_) => break,
                 Err(error) => {
@@ -38,13 +38,13 @@ pub async fn run(house: House, stop: CancellationToken) {
 }
 
 /// Ends windows that are over at `now`, and writes what they held into the outbox. Says how many it ended.
-pub async fn send_due(house: &House, now: Timestamp) -> Result<usize, AppError> {
+pub async fn send_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use email_window::Column;
     let over = || entity::EmailWindow::find().filter(Column::EndsAt.lte(now));
-    if over().one(house.db().read()).await?.is_none() {
+    if over().one(ctx.db().read()).await?.is_none() {
         return Ok(0);
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     // On PostgreSQL a dispatcher may be counting, or another process be at some of them: those are skipped.
     let windows = over()
         .order_by_asc(Column::UserId)
@@ -54,21 +54,21 @@ pub async fn send_due(house: &House, now: Timestamp) -> Result<usize, AppError> 
         .await?;
     let people = People::load(&tx, &windows).await?;
     for window in windows.iter().filter(|window| window.held > 0) {
-        people.write(&mut tx, house, window).await?;
+        people.write(&mut tx, ctx, window).await?;
     }
     entity::EmailWindow::delete_many()
         .filter(Column::UserId.is_in(windows.iter().map(|window| window.user_id)))
         .exec(&tx)
         .await?;
     tx.commit().await?;
-    forget_workspaces(house, now).await?;
+    forget_workspaces(ctx, now).await?;
     Ok(windows.len())
 }
 
 /// A transaction of its own: dispatchers hold these before the windows of people.
-async fn forget_workspaces(house: &House, now: Timestamp) -> Result<(), AppError> {
+async fn forget_workspaces(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
     use entity::workspace_email_window::Column;
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     entity::WorkspaceEmailWindow::delete_many()
         .filter(Column::EndsAt.lte(now))
         .exec(&tx)
@@ -130,7 +130,7 @@ impl People {
     }
 
     /// What of it is still to be told: not what was turned off meanwhile, nor of a workspace that they have left.
-    fn held(&self, house: &House, window: &email_window::Model) -> Vec<Held> {
+    fn held(&self, ctx: &AppContext, window: &email_window::Model) -> Vec<Held> {
         let user = window.user_id;
         let wanted = |category: Category| {
             self.preferences
@@ -150,7 +150,7 @@ impl People {
                 .map(|row| (row.category.label(), row.held))
                 .collect();
             if !counts.is_empty() && self.memberships.contains(&(user, id)) {
-                let inbox = house.site().url(&format!("/w/{}/inbox", place.slug));
+                let inbox = ctx.site().url(&format!("/w/{}/inbox", place.slug));
                 all.push(Held {
                     place: Some((place.name.clone(), inbox)),
                     counts,
@@ -170,14 +170,14 @@ impl People {
     async fn write(
         &self,
         tx: &mut Tx,
-        house: &House,
+        ctx: &AppContext,
         window: &email_window::Model,
     ) -> Result<(), AppError> {
-        let held = self.held(house, window);
+        let held = self.held(ctx, window);
         let Some(user) = self.users.get(&window.user_id) else {
             return Ok(());
         };
-        if held.is_empty() || !house.site().counts_as_confirmed(user.email_confirmed_at) {
+        if held.is_empty() || !ctx.site().counts_as_confirmed(user.email_confirmed_at) {
             return Ok(());
         }
         let link = match held.as_slice() {
@@ -187,7 +187,7 @@ impl People {
                     ..
                 },
             ] => inbox.clone(),
-            _ => house.site().url("/"),
+            _ => ctx.site().url("/"),
         };
         let settings = self
             .memberships
@@ -195,10 +195,9 @@ impl People {
             .find(|(member, _)| *member == user.id)
             .and_then(|(_, place)| self.workspaces.get(place))
             .map_or_else(
-                || house.site().url("/"),
+                || ctx.site().url("/"),
                 |place| {
-                    house
-                        .site()
+                    ctx.site()
                         .url(&format!("/w/{}/settings/notifications", place.slug))
                 },
             );
@@ -207,7 +206,7 @@ impl People {
             user: Some(user.id),
         };
         let letter = letters::digest(&held, &link, &settings);
-        mail::post(tx, house, to, letter, None).await?;
+        mail::post(tx, ctx, to, letter, None).await?;
         Ok(())
     }
 }

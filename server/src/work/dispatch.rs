@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use app::catalog::Mode;
+use app::context::AppContext;
 use app::db::entity;
 use app::domain::{AppError, EventId, Timestamp, WorkspaceId};
-use app::house::House;
 use app::settings::webhooks::wants::long_matching;
 use entity::event::Column;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
@@ -81,8 +81,8 @@ pub enum Breadth {
 }
 
 /// `handover`: by which deliveries are given to the sender of this process.
-pub async fn run(house: House, breadth: Breadth, handover: Handover, stop: CancellationToken) {
-    let mut dispatcher = Dispatcher::new(house.clone(), breadth, handover);
+pub async fn run(ctx: AppContext, breadth: Breadth, handover: Handover, stop: CancellationToken) {
+    let mut dispatcher = Dispatcher::new(ctx.clone(), breadth, handover);
     let mut aside = dispatcher.for_costly();
     tokio::join!(
         run_usual(&mut dispatcher, &stop),
@@ -91,7 +91,7 @@ pub async fn run(house: House, breadth: Breadth, handover: Handover, stop: Cance
 }
 
 async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
-    let mut commits = dispatcher.house.db().hub().commits();
+    let mut commits = dispatcher.ctx.db().hub().commits();
     let mut last: Option<Instant> = None;
     loop {
         commits.mark_unchanged();
@@ -149,14 +149,14 @@ async fn run_costly(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
 }
 
 /// Dispatches every waiting event; what tests call instead of waiting.
-pub async fn dispatch_all(house: &House) -> Result<(), AppError> {
-    dispatch_to(house, &Handover::default()).await
+pub async fn dispatch_all(ctx: &AppContext) -> Result<(), AppError> {
+    dispatch_to(ctx, &Handover::default()).await
 }
 
 /// The same, for whoever takes what is handed over.
-pub async fn dispatch_to(house: &House, handover: &Handover) -> Result<(), AppError> {
+pub async fn dispatch_to(ctx: &AppContext, handover: &Handover) -> Result<(), AppError> {
     for breadth in [Breadth::Narrow, Breadth::Wide] {
-        let mut dispatcher = Dispatcher::new(house.clone(), breadth, handover.clone());
+        let mut dispatcher = Dispatcher::new(ctx.clone(), breadth, handover.clone());
         let mut aside = dispatcher.for_costly();
         while dispatcher.next_batch().await? > 0 || aside.next_costly().await?.is_some() {}
     }
@@ -164,7 +164,7 @@ pub async fn dispatch_to(house: &House, handover: &Handover) -> Result<(), AppEr
 }
 
 struct Dispatcher {
-    house: House,
+    ctx: AppContext,
     breadth: Breadth,
     handover: Handover,
     aside: Aside,
@@ -226,9 +226,9 @@ struct Turn {
 }
 
 impl Dispatcher {
-    fn new(house: House, breadth: Breadth, handover: Handover) -> Self {
+    fn new(ctx: AppContext, breadth: Breadth, handover: Handover) -> Self {
         Self {
-            house,
+            ctx,
             breadth,
             handover,
             aside: Aside::default(),
@@ -242,7 +242,7 @@ impl Dispatcher {
         Self {
             costly: self.costly.clone(),
             budget: COSTLY_BUDGET,
-            ..Self::new(self.house.clone(), self.breadth, self.handover.clone())
+            ..Self::new(self.ctx.clone(), self.breadth, self.handover.clone())
         }
     }
 
@@ -252,7 +252,7 @@ impl Dispatcher {
         let costly = self.costly.all();
         // Most of the time nothing waits: look before taking SQLite's only write lock.
         let waiting = Whose::Others(self.breadth, costly);
-        let waiting = waiting.oldest(&self.house, aside, BATCH).await?;
+        let waiting = waiting.oldest(&self.ctx, aside, BATCH).await?;
         self.take(waiting).await
     }
 
@@ -263,7 +263,7 @@ impl Dispatcher {
         };
         let aside = self.aside.at(Instant::now());
         let waiting = Whose::One(workspace);
-        let waiting = waiting.oldest(&self.house, aside, COSTLY_BATCH).await?;
+        let waiting = waiting.oldest(&self.ctx, aside, COSTLY_BATCH).await?;
         if waiting.is_empty() {
             self.costly.remove(workspace);
             return Ok(Some(0));
@@ -294,9 +294,9 @@ impl Dispatcher {
 
     /// Dispatches these events; a panic on the way is a failure like another.
     async fn attempt(&self, waiting: Vec<Waiting>) -> Result<Turn, AppError> {
-        let (house, breadth, handover) = (self.house.clone(), self.breadth, self.handover.clone());
+        let (ctx, breadth, handover) = (self.ctx.clone(), self.breadth, self.handover.clone());
         let budget = self.budget;
-        tokio::spawn(async move { dispatch(&house, breadth, &handover, budget, waiting).await })
+        tokio::spawn(async move { dispatch(&ctx, breadth, &handover, budget, waiting).await })
             .await
             .unwrap_or_else(|panic| {
                 tracing::error!(%panic, "dispatching events panicked");
@@ -316,7 +316,7 @@ impl Dispatcher {
                 }
                 Err(error) => {
                     // The event is not to blame if the database is away.
-                    self.house.db().read().ping().await?;
+                    self.ctx.db().read().ping().await?;
                     let wait = self.aside.put(id, Instant::now());
                     tracing::error!(event = %id, %error, ?wait, "an event cannot be dispatched; it is put aside");
                 }
@@ -341,7 +341,7 @@ impl Whose {
     /// The oldest that wait, but for those that are put aside.
     async fn oldest(
         self,
-        house: &House,
+        ctx: &AppContext,
         aside: Vec<EventId>,
         most: u64,
     ) -> Result<Vec<Waiting>, AppError> {
@@ -374,7 +374,7 @@ impl Whose {
             .column(Column::Id)
             .column(Column::WorkspaceId)
             .into_tuple()
-            .all(house.db().read())
+            .all(ctx.db().read())
             .await?)
     }
 }
@@ -406,16 +406,16 @@ struct Plan {
 
 /// Works out what follows from these events, in a thread for such work: events can be large, and filters many. Every kind of
 /// consequence gets the whole batch, so that it can ask for what it needs once and write in bulk.
-async fn plan(house: &House, budget: Budget, waiting: Vec<Waiting>) -> Result<Plan, AppError> {
-    let (house, runtime) = (house.clone(), Handle::current());
+async fn plan(ctx: &AppContext, budget: Budget, waiting: Vec<Waiting>) -> Result<Plan, AppError> {
+    let (ctx, runtime) = (ctx.clone(), Handle::current());
     let work = async move {
         let workspaces = waiting.iter().filter_map(|(_, place)| *place).collect();
-        let listeners = Listeners::load(house.db(), workspaces).await?;
+        let listeners = Listeners::load(ctx.db(), workspaces).await?;
         let events = entity::Event::find()
             .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
             .filter(Column::DispatchedAt.is_null())
             .order_by_asc(Column::Id)
-            .all(house.db().read())
+            .all(ctx.db().read())
             .await?;
         let events = events.into_iter().map(Arc::new).collect();
         let mut matched = listeners.matches(events, budget);
@@ -425,7 +425,7 @@ async fn plan(house: &House, budget: Budget, waiting: Vec<Waiting>) -> Result<Pl
             .filter(|event| event.mode == Mode::Live)
             .cloned()
             .collect();
-        let (told, count) = notify::work_out(&house, &live).await?;
+        let (told, count) = notify::work_out(&ctx, &live).await?;
         if let Some(left) = live.get(count) {
             matched.events.retain(|event| event.id < left.id);
             matched.matches.retain(|one| one.event() < left.id);
@@ -459,7 +459,7 @@ async fn plan(house: &House, budget: Budget, waiting: Vec<Waiting>) -> Result<Pl
 
 /// Writes what follows from these events, in the transaction that marks them as dispatched, and says which they were.
 async fn dispatch(
-    house: &House,
+    ctx: &AppContext,
     breadth: Breadth,
     handover: &Handover,
     budget: Budget,
@@ -470,21 +470,21 @@ async fn dispatch(
         told,
         matches,
         costly,
-    } = plan(house, budget, waiting).await?;
+    } = plan(ctx, budget, waiting).await?;
     let turn = |taken| -> Result<Turn, AppError> { Ok(Turn { taken, costly }) };
     if events.is_empty() {
         return turn(events);
     }
-    let hints: HashSet<_> = matches.iter().map(Match::hint).collect();
+    let invalidations: HashSet<_> = matches.iter().map(Match::invalidation).collect();
     // While SQLite writes hundreds of rows, nobody else can write.
-    let planned = if breadth == Breadth::Wide && house.db().backend() == DbBackend::Sqlite {
-        fan_out_in_steps(house, handover, &matches).await?;
+    let planned = if breadth == Breadth::Wide && ctx.db().backend() == DbBackend::Sqlite {
+        fan_out_in_steps(ctx, handover, &matches).await?;
         None
     } else {
-        Some(Planned::new(house, handover, &matches)?)
+        Some(Planned::new(ctx, handover, &matches)?)
     };
     drop(matches);
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     // On PostgreSQL another process may be at some of them: those are skipped.
     let taken: Vec<EventId> = entity::Event::find()
         .filter(Column::Id.is_in(events.iter().copied()))
@@ -509,8 +509,8 @@ async fn dispatch(
         (told, planned)
     };
     told.write(&mut tx).await?;
-    for hint in hints {
-        tx.hint(hint);
+    for invalidation in invalidations {
+        tx.invalidate(invalidation);
     }
     let claim = match planned {
         Some(planned) => planned.write(&tx).await?,
@@ -523,7 +523,7 @@ async fn dispatch(
         .await?;
     tx.commit().await?;
     if let Some(claim) = claim {
-        give(house, handover, claim).await;
+        give(ctx, handover, claim).await;
     }
     turn(taken)
 }
@@ -531,17 +531,17 @@ async fn dispatch(
 /// Writes the deliveries of events that are still to be marked as dispatched. A crash in between leaves some of them, and a
 /// repeat adds the others.
 async fn fan_out_in_steps(
-    house: &House,
+    ctx: &AppContext,
     handover: &Handover,
     matches: &[Match],
 ) -> Result<(), AppError> {
     for some in matches.chunks(TOGETHER) {
-        let planned = Planned::new(house, handover, some)?;
-        let tx = house.db().begin().await?;
+        let planned = Planned::new(ctx, handover, some)?;
+        let tx = ctx.db().begin().await?;
         let claim = planned.write(&tx).await?;
         tx.commit().await?;
         if let Some(claim) = claim {
-            give(house, handover, claim).await;
+            give(ctx, handover, claim).await;
         }
     }
     Ok(())

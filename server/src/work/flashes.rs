@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use app::context::AppContext;
 use app::form::flashes;
-use app::house::House;
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_mins(1);
 
-pub async fn run(house: House, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while super::pause(EVERY, &stop).await {
         // A failure is logged where it happens; the next round tries again.
-        if let Ok(removed @ 1..) = flashes::sweep(&house).await {
+        if let Ok(removed @ 1..) = flashes::sweep(&ctx).await {
             tracing::debug!(removed, "removed answers to forms that no page came for");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use app::house::House;
+use app::context::AppContext;
 use app::payments::{intake, simulated};
 use app::session::store;
 use app::settings::api_keys::usage;
@@ -13,29 +13,29 @@ use super::webhooks::tidy::tidy;
 
 const EVERY: Duration = Duration::from_mins(10);
 
-pub async fn run(house: House, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        house.limits().forget_idle();
+        ctx.limits().forget_idle();
         // A failure is logged where it happens; the next round tries again.
-        if let Ok(removed @ 1..) = store::sweep(&house).await {
+        if let Ok(removed @ 1..) = store::sweep(&ctx).await {
             tracing::debug!(removed, "swept ended sessions and dead links");
         }
-        if let Ok(removed @ 1..) = usage::sweep(&house).await {
+        if let Ok(removed @ 1..) = usage::sweep(&ctx).await {
             tracing::debug!(removed, "swept old requests of API keys");
         }
-        if let Ok(books @ 1..) = credits::store::sweep(&house).await {
+        if let Ok(books @ 1..) = credits::store::sweep(&ctx).await {
             tracing::debug!(books, "let credits expire, or gave them back");
         }
-        for swept in [intake::sweep(&house).await, simulated::sweep(&house).await] {
+        for swept in [intake::sweep(&ctx).await, simulated::sweep(&ctx).await] {
             if let Ok(removed @ 1..) = swept {
                 tracing::debug!(removed, "forgot what the payment provider told long ago");
             }
         }
-        if let Ok(touched @ 1..) = tidy(&house).await {
+        if let Ok(touched @ 1..) = tidy(&ctx).await {
             tracing::debug!(touched, "forgot what is old of deliveries");
         }
     }

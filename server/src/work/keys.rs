@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use app::house::House;
+use app::context::AppContext;
 use app::settings::api_keys::usage;
 use tokio_util::sync::CancellationToken;
 
@@ -11,21 +11,21 @@ use super::pause;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-pub async fn run(house: House, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while pause(EVERY, &stop).await {
         // What could not be written waits for the next round.
-        if let Err(error) = usage::flush_requests(&house).await {
+        if let Err(error) = usage::flush_requests(&ctx).await {
             tracing::warn!(%error, "the request log could not be written");
         }
-        if let Err(error) = usage::flush_uses(&house).await {
+        if let Err(error) = usage::flush_uses(&ctx).await {
             tracing::warn!(%error, "the use of API keys could not be written down");
         }
     }
 }
 
 /// The last round, when no request is under way any more.
-pub async fn finish(house: &House) {
-    if let Err(error) = usage::flush_all(house).await {
+pub async fn finish(ctx: &AppContext) {
+    if let Err(error) = usage::flush_all(ctx).await {
         tracing::warn!(%error, "the last use of API keys could not be written down");
     }
 }

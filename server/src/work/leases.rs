@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use app::context::AppContext;
 use app::db::Tx;
 use app::db::entity::{self, delivery, mail, process};
 use app::domain::{AppError, DeliveryId, MailId, Timestamp};
-use app::house::House;
 use app::leases::{Leases, PROCESS_LEASE};
 use app::settings::webhooks::model::DeliveryStatus;
 use sea_orm::prelude::Uuid;
@@ -44,7 +44,7 @@ const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
 
 /// Sees to it that what this process leases is its own as long as it lives, and takes over from those that do not.
 pub struct Keeper {
-    house: House,
+    ctx: AppContext,
     means: Means,
     stop: CancellationToken,
     keeping: JoinHandle<()>,
@@ -59,21 +59,21 @@ enum Means {
 
 impl Keeper {
     /// Before anything is leased. What a crash left behind is free when this returns, if its owner is known to be dead.
-    pub async fn begin(house: &House, database_url: &str) -> Result<Self, AppError> {
-        let means = if house.db().backend() == DbBackend::Postgres {
+    pub async fn begin(ctx: &AppContext, database_url: &str) -> Result<Self, AppError> {
+        let means = if ctx.db().backend() == DbBackend::Postgres {
             let mut own = ConnectOptions::new(database_url);
             own.max_connections(1)
                 .min_connections(0)
                 .acquire_timeout(PROCESS_LEASE)
                 .sqlx_logging(false);
             let own = Database::connect(own).await?;
-            say(house, &own).await?;
-            bury(house).await?;
+            say(ctx, &own).await?;
+            bury(ctx).await?;
             Means::Heartbeat(own)
         } else {
-            let lock = Lock::beside(house).await?;
+            let lock = Lock::beside(ctx).await?;
             if lock.try_take() {
-                free_all_but_own(house).await?;
+                free_all_but_own(ctx).await?;
             } else {
                 tracing::warn!(
                     "another server is at work on this database; what it holds is left to it until it ends"
@@ -83,14 +83,14 @@ impl Keeper {
         };
         let stop = CancellationToken::new();
         let keeping = tokio::spawn({
-            let (house, means, stop) = (house.clone(), means.clone(), stop.clone());
+            let (ctx, means, stop) = (ctx.clone(), means.clone(), stop.clone());
             async move {
-                let run = || keep(house.clone(), means.clone(), stop.clone());
+                let run = || keep(ctx.clone(), means.clone(), stop.clone());
                 supervise("leases", &stop, PAUSE, run).await;
             }
         });
         Ok(Self {
-            house: house.clone(),
+            ctx: ctx.clone(),
             means,
             stop,
             keeping,
@@ -102,7 +102,7 @@ impl Keeper {
         self.stop.cancel();
         let _ = self.keeping.await;
         if let Means::Heartbeat(own) = &self.means {
-            if clean && let Err(error) = forget(own, self.house.leases().process()).await {
+            if clean && let Err(error) = forget(own, self.ctx.leases().process()).await {
                 tracing::warn!(%error, "this process could not take its leave; it will be taken for dead");
             }
             let _ = own.close_by_ref().await;
@@ -110,12 +110,12 @@ impl Keeper {
     }
 }
 
-async fn keep(house: House, means: Means, stop: CancellationToken) {
+async fn keep(ctx: AppContext, means: Means, stop: CancellationToken) {
     match means {
         Means::Lock(lock) => {
             while !lock.is_taken() && pause(TRIES, &stop).await {
                 if lock.try_take()
-                    && let Err(error) = free_all_but_own(&house).await
+                    && let Err(error) = free_all_but_own(&ctx).await
                 {
                     tracing::warn!(%error, "leases of the server before could not be freed; they run out");
                 }
@@ -123,11 +123,11 @@ async fn keep(house: House, means: Means, stop: CancellationToken) {
         }
         Means::Heartbeat(own) => {
             while pause(SAYS, &stop).await {
-                if let Err(error) = say(&house, &own).await {
+                if let Err(error) = say(&ctx, &own).await {
                     tracing::warn!(%error, "this process could not say that it is there; it will try again");
                     continue;
                 }
-                if let Err(error) = bury(&house).await {
+                if let Err(error) = bury(&ctx).await {
                     tracing::warn!(%error, "what dead processes lease could not be freed; it will be tried again");
                 }
             }
@@ -143,11 +143,11 @@ struct Lock {
 }
 
 impl Lock {
-    async fn beside(house: &House) -> Result<Self, AppError> {
+    async fn beside(ctx: &AppContext) -> Result<Self, AppError> {
         // As SQLite itself understood the address. Not the file of the database: to close that one elsewhere in the
         // process would give back the locks that SQLite has on it.
         let ask = Statement::from_string(DbBackend::Sqlite, "PRAGMA database_list");
-        let row = house.db().read().query_one_raw(ask).await?;
+        let row = ctx.db().read().query_one_raw(ask).await?;
         let file: Option<String> = row.map(|row| row.try_get("", "file")).transpose()?;
         let path = file
             .filter(|file| !file.is_empty())
@@ -196,8 +196,8 @@ impl Lock {
 }
 
 /// Says that this process is there. If it was taken for dead meanwhile, it begins anew.
-pub async fn say(house: &House, own: &impl ConnectionTrait) -> Result<(), AppError> {
-    let (leases, at) = (house.leases(), (Instant::now(), Timestamp::now()));
+pub async fn say(ctx: &AppContext, own: &impl ConnectionTrait) -> Result<(), AppError> {
+    let (leases, at) = (ctx.leases(), (Instant::now(), Timestamp::now()));
     let process = leases.process();
     // The first time there is no such row, and nothing is leased yet.
     if leases.has_said() {
@@ -231,17 +231,17 @@ async fn execute(own: &impl ConnectionTrait, sql: String, process: Uuid) -> Resu
 }
 
 /// Frees what dead processes lease. PostgreSQL alone knows of processes.
-pub async fn bury(house: &House) -> Result<(), AppError> {
+pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
     let silent = Expr::cust(format!("seen_at < {NOW} - {}", PROCESS_LEASE.as_millis()));
     let dead: Vec<Uuid> = entity::Process::find()
         .filter(silent.clone())
         .select_only()
         .column(process::Column::Id)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     for process in dead {
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         // Its name goes first, and only if it is still silent: from then on it knows that it holds nothing.
         let gone = entity::Process::delete_many()
             .filter(process::Column::Id.eq(process))
@@ -261,8 +261,8 @@ pub async fn bury(house: &House) -> Result<(), AppError> {
 }
 
 /// Frees every lease that is not this process's: there is no other process.
-pub async fn free_all_but_own(house: &House) -> Result<(), AppError> {
-    let (db, of) = (house.db(), Of::AllBut(house.leases().process()));
+pub async fn free_all_but_own(ctx: &AppContext) -> Result<(), AppError> {
+    let (db, of) = (ctx.db(), Of::AllBut(ctx.leases().process()));
     let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(db.read()).await?;
     let mails: Vec<MailId> = of.mails().into_tuple().all(db.read()).await?;
     // A server that is at work has little time to write.

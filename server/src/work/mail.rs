@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use app::context::AppContext;
 use app::db::entity::{self, mail::Column};
 use app::domain::{AppError, Timestamp};
-use app::house::House;
 use futures::{StreamExt, stream};
 use lettre::Message;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::cue;
 use super::smtp::{Connection, Route, Trouble};
 use crate::config::Config;
-use crate::meters::Meters;
+use crate::metrics::Metrics;
 
 /// How many letters one claim takes.
 const BATCH: u64 = 20;
@@ -45,16 +45,16 @@ pub const WAITS: [u64; 7] = [1, 5, 30, 120, 360, 720, 1440];
 pub struct Post {
     route: Route,
     from: Mailbox,
-    meters: Meters,
+    metrics: Metrics,
 }
 
 impl Post {
     /// Nothing without an SMTP server: then letters stay in the outbox.
-    pub fn new(config: &Config, meters: &Meters) -> Option<Self> {
+    pub fn new(config: &Config, metrics: &Metrics) -> Option<Self> {
         Some(Self {
             route: config.smtp.clone()?,
             from: config.mail_from.clone(),
-            meters: meters.clone(),
+            metrics: metrics.clone(),
         })
     }
 }
@@ -68,11 +68,11 @@ pub struct Round {
     pub blocked: bool,
 }
 
-pub async fn run(house: House, post: Post, stop: CancellationToken) {
-    let mut commits = house.db().hub().commits();
+pub async fn run(ctx: AppContext, post: Post, stop: CancellationToken) {
+    let mut commits = ctx.db().hub().commits();
     loop {
         commits.mark_unchanged();
-        match send_due(&house, &post, &stop).await {
+        match send_due(&ctx, &post, &stop).await {
             Ok(Round { blocked: true, .. }) => {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -93,14 +93,14 @@ pub async fn run(house: House, post: Post, stop: CancellationToken) {
 
 /// Sends what is due.
 pub async fn send_due(
-    house: &House,
+    ctx: &AppContext,
     post: &Post,
     stop: &CancellationToken,
 ) -> Result<Round, AppError> {
-    let lease = house.leases().token();
+    let lease = ctx.leases().token();
     // Who cannot say that they are there takes nothing: others would soon take it too.
-    let letters = if house.leases().holds(lease) {
-        claim(house, lease).await?
+    let letters = if ctx.leases().holds(lease) {
+        claim(ctx, lease).await?
     } else {
         Vec::new()
     };
@@ -111,7 +111,7 @@ pub async fn send_due(
         });
     }
     let batch = Batch {
-        house,
+        ctx,
         post,
         stop,
         lease,
@@ -123,7 +123,7 @@ pub async fn send_due(
     let carriers = stream::iter((0..CARRIERS).map(|_| batch.carry()));
     let ends: Vec<Result<(), AppError>> = carriers.buffer_unordered(CARRIERS).collect().await;
     // Whatever was not tried is free again at once, for this worker's next round or for another.
-    release(house, lease).await?;
+    release(ctx, lease).await?;
     ends.into_iter().collect::<Result<(), AppError>>()?;
     Ok(Round {
         tried: batch.tried.into_inner(),
@@ -133,7 +133,7 @@ pub async fn send_due(
 
 /// Letters under one lease, which several connections carry.
 struct Batch<'a> {
-    house: &'a House,
+    ctx: &'a AppContext,
     post: &'a Post,
     stop: &'a CancellationToken,
     lease: Uuid,
@@ -152,7 +152,7 @@ impl Batch<'_> {
                 break;
             };
             self.tried.fetch_add(1, Ordering::Relaxed);
-            let sending = send(self.house, self.post, &mut connection, &letter);
+            let sending = send(self.ctx, self.post, &mut connection, &letter);
             let result = tokio::time::timeout(LETTER_TIMEOUT, sending)
                 .await
                 .unwrap_or_else(|_| Err(Trouble::Way("the SMTP server is too slow".to_owned())));
@@ -161,7 +161,7 @@ impl Batch<'_> {
                 connection = None;
                 self.blocked.store(true, Ordering::Relaxed);
             }
-            finish(self.house, self.post, self.lease, &letter, result).await?;
+            finish(self.ctx, self.post, self.lease, &letter, result).await?;
         }
         if let Some(connection) = connection {
             let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
@@ -173,18 +173,18 @@ impl Batch<'_> {
         self.stop.is_cancelled()
             || self.blocked.load(Ordering::Relaxed)
             || self.began.elapsed() > LAST_START
-            || !self.house.leases().holds(self.lease)
+            || !self.ctx.leases().holds(self.lease)
     }
 }
 
 async fn send(
-    house: &House,
+    ctx: &AppContext,
     post: &Post,
     connection: &mut Option<Connection>,
     letter: &entity::mail::Model,
 ) -> Result<(), Trouble> {
     let message =
-        message(house, post, letter).map_err(|error| Trouble::ForGood(error.to_string()))?;
+        message(ctx, post, letter).map_err(|error| Trouble::ForGood(error.to_string()))?;
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(post.route.connect().await?),
@@ -194,7 +194,7 @@ async fn send(
 
 /// Takes due letters for this worker alone: one statement under a write transaction, which on PostgreSQL skips rows
 /// that another worker is just taking.
-async fn claim(house: &House, lease: Uuid) -> Result<Vec<entity::mail::Model>, AppError> {
+async fn claim(ctx: &AppContext, lease: Uuid) -> Result<Vec<entity::mail::Model>, AppError> {
     let now = Timestamp::now();
     let mut due = entity::Mail::find()
         .select_only()
@@ -212,15 +212,15 @@ async fn claim(house: &House, lease: Uuid) -> Result<Vec<entity::mail::Model>, A
     if due
         .clone()
         .into_tuple::<app::domain::MailId>()
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .is_none()
     {
         return Ok(Vec::new());
     }
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let due: &mut _ = QuerySelect::query(&mut due);
-    if house.db().backend() == sea_orm::DbBackend::Postgres {
+    if ctx.db().backend() == sea_orm::DbBackend::Postgres {
         due.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
     let due = Query::select()
@@ -238,8 +238,8 @@ async fn claim(house: &House, lease: Uuid) -> Result<Vec<entity::mail::Model>, A
 }
 
 /// Gives back what is still under this lease.
-async fn release(house: &House, lease: Uuid) -> Result<(), AppError> {
-    let tx = house.db().begin().await?;
+async fn release(ctx: &AppContext, lease: Uuid) -> Result<(), AppError> {
+    let tx = ctx.db().begin().await?;
     entity::Mail::update_many()
         .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
         .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
@@ -252,7 +252,7 @@ async fn release(house: &House, lease: Uuid) -> Result<(), AppError> {
 
 /// Writes down what became of a letter, unless the lease was lost meanwhile.
 async fn finish(
-    house: &House,
+    ctx: &AppContext,
     post: &Post,
     lease: Uuid,
     letter: &entity::mail::Model,
@@ -270,7 +270,7 @@ async fn finish(
         Ok(()) => {
             update = blank(update).col_expr(Column::SentAt, Expr::value(now));
             tracing::info!(mail = %letter.id, attempts, "mail sent");
-            post.meters.mails_sent()
+            post.metrics.mails_sent()
         }
         Err(trouble) => {
             let (lost, error) = match trouble {
@@ -286,14 +286,14 @@ async fn finish(
             if let Some(&minutes) = wait {
                 let next = now.after(app::domain::minutes(minutes));
                 update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
-                post.meters.mails_put_off()
+                post.metrics.mails_put_off()
             } else {
                 update = blank(update).col_expr(Column::FailedAt, Expr::value(now));
-                post.meters.mails_failed()
+                post.metrics.mails_failed()
             }
         }
     };
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     if update.exec(&tx).await?.rows_affected == 0 {
         tracing::warn!(mail = %letter.id, "the lease was lost; another worker answers for this letter");
     }
@@ -310,8 +310,8 @@ fn blank(update: UpdateMany<entity::Mail>) -> UpdateMany<entity::Mail> {
         .col_expr(Column::UnsubscribeUrl, Expr::value(None::<Vec<u8>>))
 }
 
-fn message(house: &House, post: &Post, letter: &entity::mail::Model) -> Result<Message> {
-    let contents = app::mail::open(house, letter).ok_or_else(|| {
+fn message(ctx: &AppContext, post: &Post, letter: &entity::mail::Model) -> Result<Message> {
+    let contents = app::mail::decrypt(ctx, letter).ok_or_else(|| {
         let problem =
             "the letter cannot be decrypted: it was sealed with another WHEELHOUSE_SECRET_KEY";
         tracing::error!(mail = %letter.id, "{problem}");

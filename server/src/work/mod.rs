@@ -20,7 +20,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::house::House;
+use app::context::AppContext;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,7 +29,7 @@ pub use smtp::Route;
 use webhooks::{Handover, Lane};
 
 use crate::config::Config;
-use crate::meters::Meters;
+use crate::metrics::Metrics;
 
 /// How long a worker rests after a panic: what it stumbled over is most likely still there.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -37,24 +37,20 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Starts every worker; they end when `stop` is cancelled.
 pub fn start(
     workers: &TaskTracker,
-    house: &House,
+    ctx: &AppContext,
     config: &Config,
-    meters: &Meters,
+    metrics: &Metrics,
     stop: &CancellationToken,
 ) {
-    let crew = Crew {
-        workers,
-        house,
-        stop,
-    };
+    let crew = Crew { workers, ctx, stop };
     let handover = Handover::default();
     for (name, breadth) in [
         ("dispatcher", Breadth::Narrow),
         ("wide dispatcher", Breadth::Wide),
     ] {
         let given = handover.clone();
-        crew.begin(name, move |house, stop| {
-            dispatch::run(house, breadth, given.clone(), stop)
+        crew.begin(name, move |ctx, stop| {
+            dispatch::run(ctx, breadth, given.clone(), stop)
         });
     }
     crew.begin("digests", digest::run);
@@ -62,13 +58,11 @@ pub fn start(
     crew.begin("flashes", flashes::run);
     crew.begin("keys", keys::run);
     crew.begin("payments", payments::run);
-    if let Some(post) = mail::Post::new(config, meters) {
-        crew.begin("mail", move |house, stop| {
-            mail::run(house, post.clone(), stop)
-        });
+    if let Some(post) = mail::Post::new(config, metrics) {
+        crew.begin("mail", move |ctx, stop| mail::run(ctx, post.clone(), stop));
     }
     let courier =
-        webhooks::attempt::Courier::new(Arc::new(webhooks::dial::System), house.webhooks().clone());
+        webhooks::attempt::Courier::new(Arc::new(webhooks::dial::System), ctx.webhooks().clone());
     let settings = webhooks::Settings {
         courier,
         waits: config.webhook_waits.clone().into(),
@@ -78,15 +72,13 @@ pub fn start(
         ("failing webhooks", Lane::Suspect, Handover::default()),
     ] {
         let settings = settings.clone();
-        crew.begin(name, move |house, stop| {
-            webhooks::run(house, settings.clone(), lane, handover.clone(), stop)
+        crew.begin(name, move |ctx, stop| {
+            webhooks::run(ctx, settings.clone(), lane, handover.clone(), stop)
         });
     }
     if config.database_url.starts_with("postgres") {
         let url = config.database_url.clone();
-        crew.begin("relay", move |house, stop| {
-            relay::run(house, url.clone(), stop)
-        });
+        crew.begin("relay", move |ctx, stop| relay::run(ctx, url.clone(), stop));
     } else {
         crew.begin("checkpoints", checkpoints::run);
     }
@@ -95,19 +87,19 @@ pub fn start(
 /// What every worker is given.
 struct Crew<'a> {
     workers: &'a TaskTracker,
-    house: &'a House,
+    ctx: &'a AppContext,
     stop: &'a CancellationToken,
 }
 
 impl Crew<'_> {
     fn begin<F, R>(&self, name: &'static str, run: F)
     where
-        F: Fn(House, CancellationToken) -> R + Send + Sync + 'static,
+        F: Fn(AppContext, CancellationToken) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        let (house, stop) = (self.house.clone(), self.stop.clone());
+        let (ctx, stop) = (self.ctx.clone(), self.stop.clone());
         self.workers.spawn(async move {
-            supervise(name, &stop, PAUSE, || run(house.clone(), stop.clone())).await;
+            supervise(name, &stop, PAUSE, || run(ctx.clone(), stop.clone())).await;
         });
     }
 }

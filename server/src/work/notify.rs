@@ -6,11 +6,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use app::catalog::{Category, Channel};
+use app::context::AppContext;
 use app::db::{Tx, entity};
 use app::domain::{AppError, Email, EventId, NotificationId, Role, Timestamp, UserId, WorkspaceId};
 use app::events::describe;
-use app::house::House;
-use app::live::{Hint, Topic};
+use app::live::{Invalidation, Topic};
 use app::mail::{self, Addressee, Notice, Written, letters};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
@@ -66,16 +66,16 @@ struct Notification {
 pub struct Told {
     inbox: Vec<InboxRow>,
     outbox: Vec<Notification>,
-    hints: HashSet<Hint>,
+    hints: HashSet<Invalidation>,
 }
 
 /// Works out who is told of these events and how, and of how many of them: the rest is to be told another time.
-pub async fn work_out(house: &House, events: &[Arc<Event>]) -> Result<(Told, usize), AppError> {
+pub async fn work_out(ctx: &AppContext, events: &[Arc<Event>]) -> Result<(Told, usize), AppError> {
     let mut told = Told::default();
     if events.is_empty() {
         return Ok((told, 0));
     }
-    let people = People::load(house, events).await?;
+    let people = People::load(ctx, events).await?;
     for (index, event) in events.iter().enumerate() {
         if told.inbox.len() >= MOST_ROWS || told.outbox.len() >= MOST_LETTERS {
             return Ok((told, index));
@@ -87,10 +87,11 @@ pub async fn work_out(house: &House, events: &[Arc<Event>]) -> Result<(Told, usi
             }
             if wishes.is_on(event.category, Channel::InApp) {
                 told.inbox.push(inbox_row(&listener, event));
-                told.hints.insert(Hint::user(listener.user, Topic::Inbox));
+                told.hints
+                    .insert(Invalidation::user(listener.user, Topic::Inbox));
             }
             if wishes.is_on(event.category, Channel::Email) && listener.may_be_written_to(event) {
-                told.outbox.push(notice(house, &listener, event, &people));
+                told.outbox.push(notice(ctx, &listener, event, &people));
             }
         }
     }
@@ -123,7 +124,7 @@ impl Told {
                 .exec_without_returning(tx)
                 .await?;
         }
-        tx.hint_all(self.hints);
+        tx.invalidate_all(self.hints);
         send(tx, self.outbox).await
     }
 }
@@ -155,8 +156,8 @@ struct People {
 }
 
 impl People {
-    async fn load(house: &House, events: &[Arc<Event>]) -> Result<Self, AppError> {
-        let read = house.db().read();
+    async fn load(ctx: &AppContext, events: &[Arc<Event>]) -> Result<Self, AppError> {
+        let read = ctx.db().read();
         // A batch holds a hundred events: so many workspaces and people that they are about need no chunks.
         let places: HashSet<WorkspaceId> = events.iter().filter_map(|e| e.workspace_id).collect();
         let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.about_user_id).collect();
@@ -182,7 +183,7 @@ impl People {
                 .all(read)
                 .await?;
             addresses.extend(found.into_iter().map(|user| {
-                let confirmed = house.site().counts_as_confirmed(user.email_confirmed_at);
+                let confirmed = ctx.site().counts_as_confirmed(user.email_confirmed_at);
                 let address = Address {
                     email: user.email,
                     confirmed,
@@ -250,8 +251,13 @@ fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
     }
 }
 
-fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People) -> Notification {
-    let site = house.site();
+fn notice(
+    ctx: &AppContext,
+    listener: &Listener<'_>,
+    event: &Event,
+    people: &People,
+) -> Notification {
+    let site = ctx.site();
     let place = listener
         .workspace
         .and_then(|place| people.workspaces.get(&place));
@@ -276,7 +282,7 @@ fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People
         &settings,
     );
     let cell = Switch::Cell(event.category, Channel::Email);
-    let token = unsubscribe_token(house, listener.user, cell);
+    let token = unsubscribe_token(ctx, listener.user, cell);
     let to = Addressee {
         email: listener.address.email.clone(),
         user: Some(listener.user),
@@ -293,6 +299,6 @@ fn notice(house: &House, listener: &Listener<'_>, event: &Event, people: &People
         },
         workspace: listener.workspace,
         category: event.category,
-        email: Written::new(house, to, &letter, notice),
+        email: Written::new(ctx, to, &letter, notice),
     }
 }

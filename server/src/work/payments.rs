@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use app::billing::engine;
+use app::context::AppContext;
 use app::domain::{AppError, Timestamp};
-use app::house::House;
 use app::payments::{simulated, store};
 use app::settings::credits::top_up;
 use tokio_util::sync::CancellationToken;
@@ -14,22 +14,22 @@ use super::pause;
 
 const EVERY: Duration = Duration::from_secs(2);
 
-pub async fn run(house: House, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while pause(EVERY, &stop).await {
         // What fails is logged where it happens and tried again.
-        if let Err(error) = round(&house, Timestamp::now()).await {
+        if let Err(error) = round(&ctx, Timestamp::now()).await {
             tracing::warn!(%error, "payments under way could not all be seen to");
         }
     }
 }
 
 /// Sees to everything that is due by `now`.
-pub async fn round(house: &House, now: Timestamp) -> Result<(), AppError> {
-    simulated::pass(house, now).await?;
-    simulated::tell(house, now).await?;
-    engine::pass(house, now).await?;
-    top_up::pass(house, now).await?;
-    store::look_again(house, now).await?;
-    house.payments().forget_gone(house).await?;
+pub async fn round(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
+    simulated::pass(ctx, now).await?;
+    simulated::tell(ctx, now).await?;
+    engine::pass(ctx, now).await?;
+    top_up::pass(ctx, now).await?;
+    store::look_again(ctx, now).await?;
+    ctx.payments().forget_gone(ctx).await?;
     Ok(())
 }

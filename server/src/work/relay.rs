@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use app::house::House;
-use app::live::Hint;
+use app::context::AppContext;
+use app::live::Invalidation;
 use sea_orm::prelude::Uuid;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::sqlx::{self, PgPool};
@@ -26,18 +26,18 @@ const GATHER: Duration = Duration::from_millis(20);
 struct Wire {
     from: Uuid,
     /// Nothing: hints were lost, and everybody has to look at everything.
-    hints: Option<Vec<Hint>>,
+    hints: Option<Vec<Invalidation>>,
 }
 
-pub async fn run(house: House, url: String, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, url: String, stop: CancellationToken) {
     let me = Uuid::new_v4();
     // Kept when the connection is not: hints of the meantime wait in it.
-    let mut outgoing = house.db().hub().outgoing();
+    let mut outgoing = ctx.db().hub().outgoing();
     let mut missed = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            result = relay(&house, &url, me, &mut outgoing, missed) => {
+            result = relay(&ctx, &url, me, &mut outgoing, missed) => {
                 if let Err(error) = result {
                     tracing::warn!(%error, "live hints between processes are interrupted; trying again");
                 }
@@ -52,10 +52,10 @@ pub async fn run(house: House, url: String, stop: CancellationToken) {
 }
 
 async fn relay(
-    house: &House,
+    ctx: &AppContext,
     url: &str,
     me: Uuid,
-    outgoing: &mut Receiver<Hint>,
+    outgoing: &mut Receiver<Invalidation>,
     missed: bool,
 ) -> Result<(), sqlx::Error> {
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
@@ -64,14 +64,14 @@ async fn relay(
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     if missed {
-        house.db().hub().receive_everything();
+        ctx.db().hub().receive_everything();
         send(&pool, me, None).await?;
     }
     loop {
         tokio::select! {
             heard = listener.try_recv() => {
                 let heard = heard?.ok_or(sqlx::Error::PoolClosed)?;
-                receive(house, me, heard.payload());
+                receive(ctx, me, heard.payload());
             }
             said = outgoing.recv() => match said {
                 Ok(hint) => {
@@ -86,7 +86,7 @@ async fn relay(
 }
 
 /// A hint, and those that wait behind it, each once; nothing if some of them were lost.
-fn gather(first: Hint, outgoing: &mut Receiver<Hint>) -> Option<Vec<Hint>> {
+fn gather(first: Invalidation, outgoing: &mut Receiver<Invalidation>) -> Option<Vec<Invalidation>> {
     let mut hints = vec![first];
     while hints.len() < TOGETHER {
         match outgoing.try_recv() {
@@ -99,23 +99,27 @@ fn gather(first: Hint, outgoing: &mut Receiver<Hint>) -> Option<Vec<Hint>> {
     Some(hints)
 }
 
-fn receive(house: &House, me: Uuid, payload: &str) {
+fn receive(ctx: &AppContext, me: Uuid, payload: &str) {
     match serde_json::from_str::<Wire>(payload) {
         Ok(wire) if wire.from == me => {}
         Ok(Wire {
             hints: Some(hints), ..
         }) => {
             for hint in hints {
-                house.db().hub().receive(hint);
+                ctx.db().hub().receive(hint);
             }
         }
-        Ok(Wire { hints: None, .. }) => house.db().hub().receive_everything(),
+        Ok(Wire { hints: None, .. }) => ctx.db().hub().receive_everything(),
         // A process of another version speaks of what this one does not know.
         Err(error) => tracing::debug!(%error, "a hint that is none"),
     }
 }
 
-async fn send(pool: &PgPool, from: Uuid, hints: Option<Vec<Hint>>) -> Result<(), sqlx::Error> {
+async fn send(
+    pool: &PgPool,
+    from: Uuid,
+    hints: Option<Vec<Invalidation>>,
+) -> Result<(), sqlx::Error> {
     let payload = serde_json::to_string(&Wire { from, hints }).expect("a hint is JSON");
     sqlx::query("SELECT pg_notify($1, $2)")
         .bind(CHANNEL)

@@ -42,7 +42,7 @@ pub struct Names {
 
 impl Names {
     pub async fn find(server: &Server) -> Self {
-        let read = server.house.db().read();
+        let read = server.ctx.db().read();
         let workspace = entity::Workspace::find()
             .filter(entity::workspace::Column::Slug.eq("acme"))
             .one(read)
@@ -108,7 +108,7 @@ impl Names {
             cleo: cleo.id,
             invitation: invitation.id,
             token: invitation_token(
-                &server.house,
+                &server.ctx,
                 invitation.id,
                 invitation.generation,
                 Carrier::Mail,
@@ -116,7 +116,7 @@ impl Names {
             notification: notification.id,
             session: session.id.to_string(),
             unsubscribe: unsubscribe_token(
-                &server.house,
+                &server.ctx,
                 mia,
                 Switch::Cell(Category::Security, Channel::Email),
             ),
@@ -531,12 +531,12 @@ async fn template(kind: Kind) -> Template {
 
 async fn server(template: &Template, caller: &str) -> Server {
     let server = template.copy().await;
-    dispatch_all(&server.house).await.unwrap();
+    dispatch_all(&server.ctx).await.unwrap();
     if caller == "frozen" {
-        freeze(&server.house).await;
+        freeze(&server.ctx).await;
     }
     if caller == "removed" {
-        let tx = server.house.db().begin().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
         let mia = entity::User::find()
             .filter(entity::user::Column::Email.eq("mia@acme.example"))
             .one(&tx)
@@ -607,7 +607,7 @@ impl Names {
     async fn find_again(server: &Server, template: &Template, caller: &str) -> Self {
         if caller == "removed" {
             let before = template.copy().await;
-            dispatch_all(&before.house).await.unwrap();
+            dispatch_all(&before.ctx).await.unwrap();
             return Self::find(&before).await;
         }
         Self::find(server).await
@@ -638,7 +638,7 @@ fn no_workspace_has_an_address_of_ours() {
 
 async fn webhook_of_acme(server: &Server) -> String {
     let webhook = entity::Webhook::find()
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -735,11 +735,13 @@ async fn every_other_post() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_is_the_demos_alone() {
     let template = template(Kind::Sqlite).await;
-    let house = app::house::Site {
+    let ctx = app::context::Site {
         demo: false,
         ..site()
     };
-    let server = template.copy_as(house, app::limits::Limits::off()).await;
+    let server = template
+        .copy_as(ctx, app::rate_limit::auth::AuthLimits::off())
+        .await;
     for caller in ["nobody", "olivia"] {
         assert_eq!(server.page(caller, "/outbox").await.status, 404, "{caller}");
         let answer = server.call(caller, "/fn/load_outbox", &[]).await;
@@ -755,7 +757,7 @@ async fn the_outbox_is_the_demos_alone() {
 )]
 async fn anothers_things_are_not_found_through_ones_own_workspace() {
     let server = server(&template(Kind::Sqlite).await, "olivia").await;
-    let read = server.house.db().read();
+    let read = server.ctx.db().read();
     let workspace = async |slug: &str| {
         entity::Workspace::find()
             .filter(entity::workspace::Column::Slug.eq(slug))

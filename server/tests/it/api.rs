@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use app::catalog::{EventType, Mode, Scope};
+use app::context::AppContext;
 use app::db::entity;
 use app::domain::{ApiKeyId, Timestamp, days};
-use app::house::House;
-use app::keyring::hash_token;
-use app::limits::Limits;
+use app::master_key::hash_token;
+use app::rate_limit::auth::AuthLimits;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
@@ -45,10 +45,10 @@ pub const ACME: Wish = Wish {
     networks: &[],
 };
 
-pub async fn make_key(house: &House, wish: Wish<'_>) -> Key {
+pub async fn make_key(ctx: &AppContext, wish: Wish<'_>) -> Key {
     let workspace = entity::Workspace::find()
         .filter(entity::workspace::Column::Slug.eq(wish.workspace))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -56,7 +56,7 @@ pub async fn make_key(house: &House, wish: Wish<'_>) -> Key {
     let token = token.secret().expose().to_owned();
     let now = Timestamp::now();
     let id = ApiKeyId::new();
-    let tx = house.db().begin().await.unwrap();
+    let tx = ctx.db().begin().await.unwrap();
     entity::api_key::ActiveModel {
         id: Set(id),
         workspace_id: Set(workspace.id),
@@ -250,7 +250,7 @@ fn documented() -> BTreeMap<(String, String), Vec<String>> {
 }
 
 /// One of each kind, for a call that needs these scopes.
-async fn every_kind_of_key(house: &House, needed: &[Scope]) -> Vec<(&'static str, Key)> {
+async fn every_kind_of_key(ctx: &AppContext, needed: &[Scope]) -> Vec<(&'static str, Key)> {
     let all_but: Vec<Scope> = Scope::ALL
         .into_iter()
         .filter(|scope| !needed.contains(scope))
@@ -312,7 +312,7 @@ async fn every_kind_of_key(house: &House, needed: &[Scope]) -> Vec<(&'static str
     ];
     let mut keys = vec![("none", no_key("")), ("garbage", no_key("wh_live_garbage"))];
     for (name, wish) in wishes {
-        keys.push((name, make_key(house, wish).await));
+        keys.push((name, make_key(ctx, wish).await));
     }
     keys
 }
@@ -334,8 +334,8 @@ fn check_refusal(answer: &Answer, needed: &[Scope], call: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_call_for_every_kind_of_key() {
     let server = Server::new(Kind::Sqlite).await;
-    let house = &server.house;
-    let full = make_key(house, ACME).await;
+    let ctx = &server.ctx;
+    let full = make_key(ctx, ACME).await;
     let listed = calls(&full.token);
     let documented = documented();
     let known: BTreeSet<(&str, &str)> = documented
@@ -349,7 +349,7 @@ async fn every_documented_call_for_every_kind_of_key() {
     );
 
     let mut table = format!("{:<33}", "");
-    for (name, _) in every_kind_of_key(house, &[]).await {
+    for (name, _) in every_kind_of_key(ctx, &[]).await {
         let _ = write!(table, " {name:>9}");
     }
     table.push('\n');
@@ -360,7 +360,7 @@ async fn every_documented_call_for_every_kind_of_key() {
             .collect();
         let name = format!("{method} {path}");
         let _ = write!(table, "{name:<33}");
-        for (_, key) in every_kind_of_key(house, &needed).await {
+        for (_, key) in every_kind_of_key(ctx, &needed).await {
             let path = if path.contains("{id}") {
                 path.replace("{id}", &subject(&server, &full, path).await)
             } else {
@@ -387,7 +387,7 @@ async fn every_documented_call_for_every_kind_of_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_workspace_answers_and_changes_nothing() {
     let server = Server::new(Kind::Sqlite).await;
-    let full = make_key(&server.house, ACME).await;
+    let full = make_key(&server.ctx, ACME).await;
     let mut asked = Vec::new();
     for ((method, path), body) in calls(&full.token) {
         let path = if path.contains("{id}") {
@@ -397,9 +397,9 @@ async fn a_frozen_workspace_answers_and_changes_nothing() {
         };
         asked.push((method, path, body));
     }
-    freeze(&server.house).await;
+    freeze(&server.ctx).await;
     // Another, of which nothing is remembered yet.
-    let key = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
     for (method, path, body) in asked {
         let call = Call {
             method: &method.to_uppercase(),
@@ -429,7 +429,7 @@ async fn a_frozen_workspace_answers_and_changes_nothing() {
 async fn entitlements_are_those_of_the_plan() {
     let server = Server::new(Kind::Sqlite).await;
     let key = make_key(
-        &server.house,
+        &server.ctx,
         Wish {
             scopes: &[],
             ..ACME
@@ -455,9 +455,9 @@ async fn entitlements_are_those_of_the_plan() {
 #[tokio::test(flavor = "multi_thread")]
 async fn live_and_test_are_worlds_apart_and_so_are_workspaces() {
     let server = Server::new(Kind::Sqlite).await;
-    let live = make_key(&server.house, ACME).await;
+    let live = make_key(&server.ctx, ACME).await;
     let test = make_key(
-        &server.house,
+        &server.ctx,
         Wish {
             mode: Mode::Test,
             ..ACME
@@ -465,7 +465,7 @@ async fn live_and_test_are_worlds_apart_and_so_are_workspaces() {
     )
     .await;
     let globex = make_key(
-        &server.house,
+        &server.ctx,
         Wish {
             workspace: "globex",
             ..ACME
@@ -500,7 +500,7 @@ async fn live_and_test_are_worlds_apart_and_so_are_workspaces() {
     // What the test key made is known as such, and tells nobody.
     let event = entity::Event::find()
         .filter(entity::event::Column::ActorId.eq(test.id.uuid()))
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -508,31 +508,31 @@ async fn live_and_test_are_worlds_apart_and_so_are_workspaces() {
         (event.event_type, event.mode),
         (EventType::ContactCreated, Mode::Test)
     );
-    wheelhouse::work::dispatch::dispatch_all(&server.house)
+    wheelhouse::work::dispatch::dispatch_all(&server.ctx)
         .await
         .unwrap();
     let told = entity::Notification::find()
         .filter(entity::notification::Column::EventId.eq(event.id))
-        .count(server.house.db().read())
+        .count(server.ctx.db().read())
         .await
         .unwrap();
     assert_eq!(told, 0);
 }
 
-async fn count(house: &House, event_type: EventType) -> u64 {
+async fn count(ctx: &AppContext, event_type: EventType) -> u64 {
     entity::Event::find()
         .filter(entity::event::Column::EventType.eq(event_type))
-        .count(house.db().read())
+        .count(ctx.db().read())
         .await
         .unwrap()
 }
 
 /// Twenty times the same at once: one contact, one event, one answer.
-async fn races(house: House) {
+async fn races(ctx: AppContext) {
     use tower::ServiceExt;
-    let router = wheelhouse::http::router(state(&house));
-    let key = make_key(&house, ACME).await;
-    let before = count(&house, EventType::ContactCreated).await;
+    let router = wheelhouse::http::router(state(&ctx));
+    let key = make_key(&ctx, ACME).await;
+    let before = count(&ctx, EventType::ContactCreated).await;
     let tries = (0..20).map(|_| {
         let request = post("/contacts", grace())
             .once("import-1")
@@ -551,24 +551,24 @@ async fn races(house: House) {
         ids.insert(String::from_utf8(body.to_vec()).unwrap());
     }
     assert_eq!((ids.len(), replayed), (1, 19), "{ids:?}");
-    assert_eq!(count(&house, EventType::ContactCreated).await, before + 1);
+    assert_eq!(count(&ctx, EventType::ContactCreated).await, before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_twenty_times_at_once_is_done_once_on_sqlite() {
-    races(Server::new(Kind::Sqlite).await.house).await;
+    races(Server::new(Kind::Sqlite).await.ctx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_twenty_times_at_once_is_done_once_on_postgresql() {
-    races(Server::new(Kind::Postgres).await.house).await;
+    races(Server::new(Kind::Postgres).await.ctx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_stands_for_one_request_of_one_api_key() {
     let server = Server::new(Kind::Sqlite).await;
-    let key = make_key(&server.house, ACME).await;
-    let other = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
+    let other = make_key(&server.ctx, ACME).await;
 
     // A refusal is not kept: mended, the request may come again under the same key.
     let bad = ask(
@@ -620,7 +620,7 @@ async fn an_idempotency_key_stands_for_one_request_of_one_api_key() {
     }
     // What is kept is sealed: an answer may hold a secret.
     let kept = entity::IdempotencyKey::find()
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap();
     let plain = kept
@@ -629,7 +629,7 @@ async fn an_idempotency_key_stands_for_one_request_of_one_api_key() {
         .any(|body| body.windows(5).any(|part| part == b"Grace"));
     assert!(!plain);
     // One that cannot be opened is told as a failure, and not as one to wait for.
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::IdempotencyKey::update_many()
         .col_expr(
             entity::idempotency_key::Column::Body,
@@ -647,7 +647,7 @@ async fn an_idempotency_key_stands_for_one_request_of_one_api_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_lives_and_every_step_is_an_event() {
     let server = Server::new(Kind::Sqlite).await;
-    let key = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
     let made = read(&ask(&server, &key, post("/contacts", grace())).await);
     let path = format!("/contacts/{}", made["id"].as_str().unwrap());
     assert_eq!(made["stage"], "lead");
@@ -660,7 +660,7 @@ async fn a_contact_lives_and_every_step_is_an_event() {
     };
     let same = ask(&server, &key, put(grace())).await;
     assert_eq!(read(&same), made, "nothing changed");
-    assert_eq!(count(&server.house, EventType::ContactUpdated).await, 0);
+    assert_eq!(count(&server.ctx, EventType::ContactUpdated).await, 0);
 
     let moved = json!({"name": "Grace Kim", "stage": "won", "tags": ["vip", "korea"]});
     let moved = read(&ask(&server, &key, put(moved)).await);
@@ -669,7 +669,7 @@ async fn a_contact_lives_and_every_step_is_an_event() {
         entity::Event::find()
             .filter(entity::event::Column::EventType.eq(event_type))
             .filter(entity::event::Column::ActorId.eq(key.id.uuid()))
-            .one(server.house.db().read())
+            .one(server.ctx.db().read())
             .await
             .unwrap()
             .unwrap()
@@ -703,7 +703,7 @@ async fn a_contact_lives_and_every_step_is_an_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_come_a_page_at_a_time() {
     let server = Server::new(Kind::Sqlite).await;
-    let key = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
     let mut seen = Vec::new();
     let mut path = "/contacts?limit=5".to_owned();
     loop {
@@ -753,7 +753,7 @@ async fn lists_come_a_page_at_a_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_is_a_problem_that_says_what() {
     let server = Server::new(Kind::Sqlite).await;
-    let key = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
     let raw = async |method: &str, path: &str, kind: &str, body: Vec<u8>| {
         let request = Request::builder()
             .method(method)
@@ -825,7 +825,7 @@ async fn whatever_is_wrong_is_a_problem_that_says_what() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_sites_page_gets_nothing_and_no_cookie_opens_the_api() {
     let server = Server::new(Kind::Sqlite).await;
-    let key = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
     let mut call = get("/me");
     call.headers.push(("origin", "https://evil.example".into()));
     let answer = ask(&server, &key, call).await;
@@ -838,9 +838,9 @@ async fn another_sites_page_gets_nothing_and_no_cookie_opens_the_api() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_product_asks_about_a_key_that_it_was_shown() {
     let server = Server::new(Kind::Sqlite).await;
-    let house = &server.house;
+    let ctx = &server.ctx;
     let asking = make_key(
-        house,
+        ctx,
         Wish {
             scopes: &[Scope::KeysVerify],
             ..ACME
@@ -857,7 +857,7 @@ async fn the_product_asks_about_a_key_that_it_was_shown() {
         read(&answer)
     };
     let shown = make_key(
-        house,
+        ctx,
         Wish {
             mode: Mode::Test,
             scopes: &[Scope::TasksRead],
@@ -881,7 +881,7 @@ async fn the_product_asks_about_a_key_that_it_was_shown() {
         (&json!(false), &json!("scope_missing"))
     );
     let office = make_key(
-        house,
+        ctx,
         Wish {
             networks: &["203.0.113.0/24"],
             ..ACME
@@ -920,7 +920,7 @@ async fn the_product_asks_about_a_key_that_it_was_shown() {
             "expired",
         ),
     ] {
-        let key = make_key(house, wish).await;
+        let key = make_key(ctx, wish).await;
         let answer = verify(&key.token, json!({})).await;
         assert_eq!(
             (&answer["valid"], &answer["reason"]),
@@ -935,7 +935,7 @@ async fn the_product_asks_about_a_key_that_it_was_shown() {
 async fn a_proxy_asks_with_the_clients_own_key() {
     let server = Server::new(Kind::Sqlite).await;
     let scopes = &[Scope::TasksRead, Scope::TasksWrite];
-    let key = make_key(&server.house, Wish { scopes, ..ACME }).await;
+    let key = make_key(&server.ctx, Wish { scopes, ..ACME }).await;
     let may = ask(
         &server,
         &key,
@@ -955,8 +955,8 @@ async fn a_proxy_asks_with_the_clients_own_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_with_every_answer_and_held() {
     let template = Template::new(Kind::Sqlite).await;
-    let server = template.copy_as(site(), Limits::on()).await;
-    let key = make_key(&server.house, ACME).await;
+    let server = template.copy_as(site(), AuthLimits::on()).await;
+    let key = make_key(&server.ctx, ACME).await;
     let answer = ask(&server, &key, get("/me")).await;
     assert_eq!(
         answer.header("ratelimit-policy"),

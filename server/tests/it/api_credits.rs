@@ -47,14 +47,14 @@ fn spend(feature: &str, quantity: u32) -> Call<'static> {
 async fn events(server: &Server, event_type: EventType) -> u64 {
     entity::Event::find()
         .filter(entity::event::Column::EventType.eq(event_type))
-        .count(server.house.db().read())
+        .count(server.ctx.db().read())
         .await
         .unwrap()
 }
 
 both! {
     async fn spending_takes_the_catalogues_price_and_leaves_a_line(server) {
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         let before = balance(server, &key).await;
         let entry = good(server, &key, spend("suggest_reply", 3), 201).await;
         assert_eq!((number(&entry["amount"]), number(&entry["balance"])), (-6, before - 6));
@@ -64,11 +64,11 @@ both! {
         assert_eq!(list["data"], json!([entry]));
         let once = good(server, &key, post("/credits/spend", json!({"feature": "quick_answer"})), 201).await;
         assert_eq!(number(&once["quantity"]), 1);
-        assert_eq!(verify(server.house.db().read()).await.unwrap(), []);
+        assert_eq!(verify(server.ctx.db().read()).await.unwrap(), []);
     }
 
     async fn the_ledger_is_read_page_by_page(server) {
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         let (mut path, mut lines) = ("/credits/entries?limit=20".to_owned(), Vec::new());
         loop {
             let page = good(server, &key, get(&path), 200).await;
@@ -86,20 +86,20 @@ both! {
 
     async fn too_little_is_402_and_tops_up_where_that_is_on(server) {
         use app::settings::credits::model::TopUp;
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         let cookie = server.cookies["adam"].expose().to_owned();
-        let caller = app::session::Caller::new(server.house.clone(), crate::support::info(), Some(cookie));
+        let caller = app::session::Caller::new(server.ctx.clone(), crate::support::info(), Some(cookie));
         let adam = caller.actor("acme").await.unwrap();
-        let (house, now) = (&server.house, app::domain::Timestamp::now());
-        app::settings::credits::store::set_low_mark(house, &adam, Some(1)).await.unwrap();
+        let (ctx, now) = (&server.ctx, app::domain::Timestamp::now());
+        app::settings::credits::store::set_low_mark(ctx, &adam, Some(1)).await.unwrap();
         let wanted = TopUp { credits: 1000, limit: app::domain::Money::from_cents(10_000) };
-        app::settings::credits::top_up::set(house, &adam, Some(wanted), now).await.unwrap();
+        app::settings::credits::top_up::set(ctx, &adam, Some(wanted), now).await.unwrap();
         let there = balance(server, &key).await;
         for (round, path) in [(0, "/credits/spend"), (1, "/credits/holds")] {
             let now_there = there + 1000 * round;
             let body = json!({"feature": "quick_answer", "quantity": now_there + 100, "reference": "chat 4711"});
             assert_eq!(ask(server, &key, post(path, body)).await.status, 402, "{path}");
-            wheelhouse::work::payments::round(house, now).await.unwrap();
+            wheelhouse::work::payments::round(ctx, now).await.unwrap();
             assert_eq!(balance(server, &key).await, now_there + 1000, "{path}");
         }
         let enough = u32::try_from(there + 100).unwrap();
@@ -107,7 +107,7 @@ both! {
     }
 
     async fn too_little_is_402_and_spends_nothing(server) {
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         let before = balance(server, &key).await;
         let told = events(server, EventType::CreditsSpent).await;
         for path in ["/credits/spend", "/credits/holds"] {
@@ -124,11 +124,11 @@ both! {
     }
 
     async fn what_is_sent_twice_is_spent_once_also_after_the_answer_is_forgotten(server) {
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         let before = balance(server, &key).await;
         let first = good(server, &key, spend("general_ai", 5).once("run-1"), 201).await;
         assert_eq!(good(server, &key, spend("general_ai", 5).once("run-1"), 201).await, first);
-        let tx = server.house.db().begin().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
         entity::IdempotencyKey::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(good(server, &key, spend("general_ai", 5).once("run-1"), 201).await, first);
@@ -136,8 +136,8 @@ both! {
     }
 
     async fn a_test_key_spends_no_real_credits(server) {
-        let live = make_key(&server.house, CREDITS).await;
-        let test = make_key(&server.house, Wish { mode: Mode::Test, ..CREDITS }).await;
+        let live = make_key(&server.ctx, CREDITS).await;
+        let test = make_key(&server.ctx, Wish { mode: Mode::Test, ..CREDITS }).await;
         let (real, own) = (balance(server, &live).await, balance(server, &test).await);
         assert_eq!(own, 2000, "what the plan gives, to try with");
         let entry = good(server, &test, spend("suggest_reply", 10), 201).await;
@@ -150,7 +150,7 @@ both! {
     }
 
     async fn a_hold_is_captured_in_part_or_released(server) {
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         let before = balance(server, &key).await;
         let wish = json!({"feature": "smart_automation", "quantity": 4, "expires_in": 60});
         let hold = good(server, &key, post("/credits/holds", wish.clone()), 201).await;
@@ -172,11 +172,11 @@ both! {
         let done = good(server, &key, nobody, 200).await;
         assert_eq!((&done["status"], number(&done["captured"])), (&json!("released"), 0));
         assert_eq!(balance(server, &key).await, before - 10);
-        assert_eq!(verify(server.house.db().read()).await.unwrap(), []);
+        assert_eq!(verify(server.ctx.db().read()).await.unwrap(), []);
     }
 
     async fn what_is_wrong_is_told_by_field(server) {
-        let key = make_key(&server.house, CREDITS).await;
+        let key = make_key(&server.ctx, CREDITS).await;
         for (path, body, field) in [
             ("/credits/spend", json!({"feature": "mind_reading"}), "feature"),
             ("/credits/spend", json!({"feature": "quick_answer", "quantity": 0}), "quantity"),

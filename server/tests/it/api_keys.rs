@@ -65,7 +65,7 @@ async fn without_script_a_new_key_is_shown_on_one_page_and_never_again() {
 
     let row = entity::ApiKey::find()
         .filter(entity::api_key::Column::Name.eq("Importer"))
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -115,7 +115,7 @@ async fn without_script_select_all_brings_the_form_back_with_all_checked() {
     }
     let made = entity::ApiKey::find()
         .filter(entity::api_key::Column::Name.eq("Importer"))
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap();
     assert!(made.is_none(), "no key was made");
@@ -126,7 +126,7 @@ async fn without_script_a_refused_dialog_stands_open_with_its_error() {
     let server = Server::new(Kind::Sqlite).await;
     let key = entity::ApiKey::find()
         .filter(entity::api_key::Column::Name.eq("Website form"))
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap();

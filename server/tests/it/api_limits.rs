@@ -1,7 +1,7 @@
 //! What one caller of the public API can make expensive, and that nobody else pays for it.
 
 use app::catalog::Mode;
-use app::limits::Limits;
+use app::rate_limit::auth::AuthLimits;
 use app::settings::api_keys::token::KeyToken;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn invented() -> Key {
 async fn limited(kind: Kind) -> Server {
     Template::new(kind)
         .await
-        .copy_as(site(), Limits::on())
+        .copy_as(site(), AuthLimits::on())
         .await
 }
 
@@ -30,7 +30,7 @@ fn body(answer: &Answer) -> Value {
 
 async fn asking_about_invented_keys_blocks_nobody(kind: Kind) {
     let server = limited(kind).await;
-    let product = make_key(&server.house, ACME).await;
+    let product = make_key(&server.ctx, ACME).await;
     let verify = |key: &Key, address: &str| {
         post(
             "/keys/verify",
@@ -52,8 +52,8 @@ async fn asking_about_invented_keys_blocks_nobody(kind: Kind) {
     }
     // Keys that nothing remembers yet: one shown from that address, and one asked about.
     let (shown, asked) = (
-        make_key(&server.house, ACME).await,
-        make_key(&server.house, ACME).await,
+        make_key(&server.ctx, ACME).await,
+        make_key(&server.ctx, ACME).await,
     );
     assert_eq!(ask(&server, &shown, get("/me")).await.status, 200);
     let answer = ask(&server, &product, verify(&asked, "203.0.113.9")).await;
@@ -82,7 +82,7 @@ async fn a_valid_key_is_never_refused_for_a_neighbors_guesses(kind: Kind) {
     problem(&last);
     for _ in 0..5 {
         // Nothing remembers this key: it has to be looked up, from the same address.
-        let key = make_key(&server.house, ACME).await;
+        let key = make_key(&server.ctx, ACME).await;
         assert_eq!(ask(&server, &key, get("/me")).await.status, 200);
     }
 }
@@ -99,7 +99,7 @@ async fn a_valid_key_is_never_refused_for_a_neighbors_guesses_on_postgres() {
 
 async fn search_parameters_are_counted_once_and_capped(kind: Kind) {
     let server = Template::new(kind).await.copy().await;
-    let key = make_key(&server.house, ACME).await;
+    let key = make_key(&server.ctx, ACME).await;
     let search = async |tags: Vec<String>| {
         let query: Vec<String> = tags.iter().map(|tag| format!("tag={tag}")).collect();
         let path = format!("/contacts/search?{}", query.join("&"));

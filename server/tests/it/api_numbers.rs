@@ -37,7 +37,7 @@ async fn report(server: &Server, key: &Key, body: String) -> Answer {
 
 async fn reporter(server: &Server) -> Key {
     let scopes = &[Scope::EventsWrite];
-    make_key(&server.house, Wish { scopes, ..ACME }).await
+    make_key(&server.ctx, Wish { scopes, ..ACME }).await
 }
 
 both! {
@@ -47,11 +47,11 @@ both! {
         let body = format!(r#"{{"type": "automation.completed", "data": {{"numbers": [{numbers}]}}}}"#);
         let answer = report(server, &key, body).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
-        dispatch::dispatch_all(&server.house).await.unwrap();
+        dispatch::dispatch_all(&server.ctx).await.unwrap();
         let event = entity::Event::find()
             .filter(entity::event::Column::EventType.eq(app::catalog::EventType::AutomationCompleted))
             .order_by_desc(entity::event::Column::Id)
-            .one(server.house.db().read())
+            .one(server.ctx.db().read())
             .await
             .unwrap()
             .unwrap();

@@ -70,7 +70,7 @@ async fn happened(server: &Server, key: &Key, event_type: EventType) -> u64 {
     entity::Event::find()
         .filter(entity::event::Column::EventType.eq(event_type))
         .filter(entity::event::Column::ActorId.eq(key.id.uuid()))
-        .count(server.house.db().read())
+        .count(server.ctx.db().read())
         .await
         .unwrap()
 }
@@ -88,7 +88,7 @@ fn names(answer: &Answer, wrong: &[&str]) {
 
 both! {
     async fn a_program_with_the_scope_looks_after_a_webhook_from_first_to_last(server) {
-        let key = make_key(&server.house, WEBHOOKS).await;
+        let key = make_key(&server.ctx, WEBHOOKS).await;
         let (path, made) = make(server, &key).await;
         let id = made["id"].clone();
         assert_eq!(
@@ -175,7 +175,7 @@ both! {
     }
 
     async fn what_is_posted_again_is_done_once_and_tells_the_same_secret(server) {
-        let key = make_key(&server.house, WEBHOOKS).await;
+        let key = make_key(&server.ctx, WEBHOOKS).await;
         let before = all(server, &key, "/webhooks").await.len();
         let first = ask(server, &key, post("/webhooks", hook()).once("a")).await;
         let again = ask(server, &key, post("/webhooks", hook()).once("a")).await;
@@ -209,7 +209,7 @@ both! {
         assert_eq!(again[0], again[1]);
 
         // The answer is kept sealed.
-        let kept = entity::IdempotencyKey::find().all(server.house.db().read()).await.unwrap();
+        let kept = entity::IdempotencyKey::find().all(server.ctx.db().read()).await.unwrap();
         let told = |row: &entity::idempotency_key::Model| {
             let body = row.body.as_deref().unwrap_or_default();
             body.windows(6).any(|part| part == b"whsec_")
@@ -219,7 +219,7 @@ both! {
     }
 
     async fn what_makes_no_sense_is_refused_at_its_field_and_nothing_is_made(server) {
-        let key = make_key(&server.house, WEBHOOKS).await;
+        let key = make_key(&server.ctx, WEBHOOKS).await;
         let (path, made) = make(server, &key).await;
         let before = all(server, &key, "/webhooks").await;
         let filter = |filter: Value| json!({"filters": [filter]});
@@ -277,7 +277,7 @@ both! {
     }
 
     async fn a_key_cannot_lead_stored_headers_to_another_host(server) {
-        let key = make_key(&server.house, WEBHOOKS).await;
+        let key = make_key(&server.ctx, WEBHOOKS).await;
         let mut input = hook();
         input["headers"] = json!({"x-api-key": "open sesame"});
         let made = good(server, &key, post("/webhooks", input), 201).await;
@@ -299,7 +299,7 @@ both! {
     }
 
     async fn the_form_says_where_the_headers_stand_that_they_are_typed_again(server) {
-        let key = make_key(&server.house, WEBHOOKS).await;
+        let key = make_key(&server.ctx, WEBHOOKS).await;
         let mut input = hook();
         input["headers"] = json!({"x-api-key": "open sesame"});
         let made = good(server, &key, post("/webhooks", input), 201).await;
@@ -332,8 +332,8 @@ both! {
     }
 
     async fn greta_of_globex_finds_nothing_of_acmes(server) {
-        let acme = make_key(&server.house, WEBHOOKS).await;
-        let globex = make_key(&server.house, Wish { workspace: "globex", ..WEBHOOKS }).await;
+        let acme = make_key(&server.ctx, WEBHOOKS).await;
+        let globex = make_key(&server.ctx, Wish { workspace: "globex", ..WEBHOOKS }).await;
         let (path, made) = make(server, &acme).await;
         let test = format!("{path}/test");
         let sent = good(server, &acme, post(&test, json!({})), 202).await;
@@ -359,8 +359,8 @@ both! {
     }
 
     async fn a_test_key_finds_nothing_of_the_live_world(server) {
-        let live = make_key(&server.house, WEBHOOKS).await;
-        let test = make_key(&server.house, TEST).await;
+        let live = make_key(&server.ctx, WEBHOOKS).await;
+        let test = make_key(&server.ctx, TEST).await;
         let (path, made) = make(server, &live).await;
         let sample = format!("{path}/test");
         let sent = good(server, &live, post(&sample, json!({})), 202).await;
@@ -396,14 +396,14 @@ both! {
 
     async fn each_world_has_its_events(server) {
         // What the demo has done is done before anybody listens.
-        dispatch_all(&server.house).await.unwrap();
-        let live = make_key(&server.house, ACME).await;
-        let test = make_key(&server.house, Wish { mode: Mode::Test, ..ACME }).await;
+        dispatch_all(&server.ctx).await.unwrap();
+        let live = make_key(&server.ctx, ACME).await;
+        let test = make_key(&server.ctx, Wish { mode: Mode::Test, ..ACME }).await;
         let wanted = |tests: bool| json!({"url": "https://hooks.example.com/in", "include_test_events": tests});
         let only_live = good(server, &live, post("/webhooks", wanted(false)), 201).await;
         let both = good(server, &live, post("/webhooks", wanted(true)), 201).await;
         let only_test = good(server, &test, post("/webhooks", wanted(false)), 201).await;
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         let sent = async |webhook: &Value, event_type: &str| {
             let path = format!("/webhooks/{}/deliveries", text(&webhook["id"]));
             let sent = all(server, &live, &path).await;
@@ -412,7 +412,7 @@ both! {
         for key in [&live, &test, &test] {
             good(server, key, post("/contacts", json!({"name": "Grace Kim"})), 201).await;
         }
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         let mut counts = Vec::new();
         for webhook in [&only_live, &both, &only_test] {
             counts.push(sent(webhook, "contact.created").await);
@@ -425,11 +425,11 @@ both! {
         let event = entity::Event::find()
             .filter(entity::event::Column::EventType.eq(EventType::WebhookCreated))
             .filter(entity::event::Column::ActorId.eq(test.id.uuid()))
-            .one(server.house.db().read()).await.unwrap().unwrap();
+            .one(server.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!(event.mode, Mode::Test);
         let told = entity::Notification::find()
             .filter(entity::notification::Column::EventId.eq(event.id))
-            .count(server.house.db().read()).await.unwrap();
+            .count(server.ctx.db().read()).await.unwrap();
         assert_eq!(told, 0);
     }
 }
@@ -437,7 +437,7 @@ both! {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_tried_is_told_attempt_by_attempt() {
     let server = Server::new(Kind::Sqlite).await;
-    let key = make_key(&server.house, WEBHOOKS).await;
+    let key = make_key(&server.ctx, WEBHOOKS).await;
     let webhooks = all(&server, &key, "/webhooks").await;
     let works = webhooks
         .iter()

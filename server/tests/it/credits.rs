@@ -1,7 +1,7 @@
 //! Settings → Credits as a browser gets it.
 
 use app::db::entity::{Workspace, workspace};
-use app::session::{Agent, Caller};
+use app::session::{Caller, Principal};
 use app::settings::credits::store;
 use app::settings::credits::wire::Use;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -39,9 +39,9 @@ async fn shown(server: &Server, who: &str, path: &str) -> String {
     body.split("</main>").next().unwrap().to_owned()
 }
 
-async fn mia(server: &Server) -> Agent {
+async fn mia(server: &Server) -> Principal {
     let cookie = server.cookies["mia"].expose().to_owned();
-    let caller = Caller::new(server.house.clone(), info(), Some(cookie));
+    let caller = Caller::new(server.ctx.clone(), info(), Some(cookie));
     caller.actor("acme").await.unwrap().into()
 }
 
@@ -67,9 +67,9 @@ both! {
         };
         let before = shown(server, "olivia", PAGE).await;
         assert!(text(&before).contains("lasts until about "));
-        let catalog = server.house.catalog();
+        let catalog = server.ctx.catalog();
         let wanted = Use::new(catalog, "suggest_reply", Some(7), Some("chat 4711")).unwrap();
-        let mut tx = server.house.db().begin().await.unwrap();
+        let mut tx = server.ctx.db().begin().await.unwrap();
         store::spend(&mut tx, &mia(server).await, &wanted, None).await.unwrap();
         tx.commit().await.unwrap();
         let after = shown(server, "olivia", PAGE).await;
@@ -81,7 +81,7 @@ both! {
     }
 
     async fn buying_leads_to_the_page_on_which_it_is_paid_and_back(server) {
-        let read = server.house.db().read();
+        let read = server.ctx.db().read();
         let acme = Workspace::find().filter(workspace::Column::Slug.eq("acme")).one(read).await.unwrap().unwrap();
         let buy = |credits: &str| vec![
             ("form[workspace]", acme.id.to_string()), ("form[credits]", credits.to_owned()), ("_back", PAGE.to_owned()),

@@ -19,8 +19,8 @@ use crate::support::{ORIGIN, Server, info};
 
 /// Dispatches what the demo brought, and forgets what came of it.
 async fn quiet(server: &Server) {
-    dispatch_all(&server.house).await.unwrap();
-    let tx = server.house.db().begin().await.unwrap();
+    dispatch_all(&server.ctx).await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Notification::delete_many().exec(&tx).await.unwrap();
     entity::Mail::delete_many().exec(&tx).await.unwrap();
     entity::EmailWindow::delete_many().exec(&tx).await.unwrap();
@@ -29,7 +29,7 @@ async fn quiet(server: &Server) {
 
 async fn actor(server: &Server, who: &str) -> Actor {
     let cookie = server.cookies[who].expose().to_owned();
-    Caller::new(server.house.clone(), info(), Some(cookie))
+    Caller::new(server.ctx.clone(), info(), Some(cookie))
         .actor("acme")
         .await
         .unwrap()
@@ -40,14 +40,14 @@ async fn inbox_of(server: &Server, who: &str) -> u64 {
     let filter = entity::notification::Column::UserId.eq(user);
     entity::Notification::find()
         .filter(filter)
-        .count(server.house.db().read())
+        .count(server.ctx.db().read())
         .await
         .unwrap()
 }
 
 async fn mails(server: &Server) -> Vec<entity::mail::Model> {
     entity::Mail::find()
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap()
 }
@@ -56,10 +56,10 @@ both! {
     async fn everyone_who_may_see_it_is_told_but_the_one_who_did_it(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.house, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         for (who, told) in [("olivia", 1), ("adam", 0), ("mia", 1), ("cleo", 1)] {
             assert_eq!(inbox_of(server, who).await, told, "{who}");
         }
@@ -73,14 +73,14 @@ both! {
         quiet(server).await;
         let adam = actor(server, "adam").await;
         app::settings::members::invitations::invite(
-            &server.house,
+            &server.ctx,
             &adam,
             "zoe@new.example",
             Role::Member,
         )
         .await
         .unwrap();
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         for (who, told) in [("olivia", 1), ("adam", 0), ("mia", 0), ("cleo", 0)] {
             assert_eq!(inbox_of(server, who).await, told, "{who}");
         }
@@ -90,17 +90,17 @@ both! {
         quiet(server).await;
         let olivia = actor(server, "olivia").await;
         let cell = |channel| Switch::Cell(Category::Workspace, channel);
-        preferences::set(&server.house, olivia.person(), cell(Channel::InApp), false)
+        preferences::set(&server.ctx, olivia.person(), cell(Channel::InApp), false)
             .await
             .unwrap();
-        preferences::set(&server.house, olivia.person(), cell(Channel::Email), true)
+        preferences::set(&server.ctx, olivia.person(), cell(Channel::Email), true)
             .await
             .unwrap();
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.house, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "olivia").await, 0);
         let sent = mails(server).await;
         assert_eq!(sent.len(), 1);
@@ -110,13 +110,13 @@ both! {
         );
         assert_eq!(sent[0].recipient.as_str(), "olivia@acme.example");
 
-        let url = app::mail::open(&server.house, &sent[0]).unwrap().unsubscribe_url.unwrap();
+        let url = app::mail::decrypt(&server.ctx, &sent[0]).unwrap().unsubscribe_url.unwrap();
         let request = Request::post(url.strip_prefix(ORIGIN).unwrap())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(axum::body::Body::from("List-Unsubscribe=One-Click"))
             .unwrap();
         assert_eq!(server.send(request).await.status, 200);
-        let view = preferences::view(&server.house, olivia.person())
+        let view = preferences::view(&server.ctx, olivia.person())
             .await
             .unwrap();
         assert!(!view.is_on(cell(Channel::Email)));
@@ -130,12 +130,12 @@ both! {
         quiet(server).await;
         let adam = actor(server, "adam").await;
         let mia = actor(server, "mia").await;
-        members::change_role(&server.house, &info(), &adam, mia.membership(), Role::Client, &Secret::default())
+        members::change_role(&server.ctx, &info(), &adam, mia.membership(), Role::Client, &Secret::default())
             .await
             .unwrap();
         for _ in 0..3 {
-            dispatch_all(&server.house).await.unwrap();
-            let tx = server.house.db().begin().await.unwrap();
+            dispatch_all(&server.ctx).await.unwrap();
+            let tx = server.ctx.db().begin().await.unwrap();
             // As after a crash between the effects and the mark.
             entity::Event::update_many()
                 .col_expr(
@@ -150,13 +150,13 @@ both! {
         let event = entity::event::Column::EventType.eq("member.role_changed");
         let event = entity::Event::find()
             .filter(event)
-            .one(server.house.db().read())
+            .one(server.ctx.db().read())
             .await
             .unwrap()
             .unwrap();
         let rows = entity::Notification::find()
             .filter(entity::notification::Column::EventId.eq(event.id))
-            .count(server.house.db().read())
+            .count(server.ctx.db().read())
             .await
             .unwrap();
         assert_eq!(rows, 3, "Olivia, Mia and Cleo, once each");
@@ -169,7 +169,7 @@ both! {
             ("form[password]", app::db::seed::PASSWORD.to_owned()),
         ];
         server.call("nobody", "/fn/sign_in", &fields).await;
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "mia").await, 1);
         assert_eq!(inbox_of(server, "adam").await, 0);
         let sent = mails(server).await;
@@ -179,47 +179,47 @@ both! {
     async fn an_event_that_cannot_be_read_does_not_hold_up_the_others(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.house, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
         // As a newer version of the program writes it, when both run at once.
-        let tx = server.house.db().begin().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
         tx.execute_unprepared("UPDATE events SET type = 'moon.risen' WHERE dispatched_at IS NULL")
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        workspaces::rename(&server.house, &adam, Name::parse("Acme Inc").unwrap())
+        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Inc").unwrap())
             .await
             .unwrap();
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "olivia").await, 1, "of the second");
         let waiting = entity::Event::find()
             .filter(entity::event::Column::DispatchedAt.is_null())
-            .count(server.house.db().read())
+            .count(server.ctx.db().read())
             .await
             .unwrap();
         assert_eq!(waiting, 1, "the first one waits");
 
-        let tx = server.house.db().begin().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
         tx.execute_unprepared("UPDATE events SET type = 'workspace.renamed' WHERE type = 'moon.risen'")
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "olivia").await, 2, "and is told once it can be read");
     }
 
     async fn many_events_are_dispatched_each_once_by_several_processes(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        let mut tx = server.house.db().begin().await.unwrap();
+        let mut tx = server.ctx.db().begin().await.unwrap();
         for n in 0..450 {
             let data = serde_json::json!({"name": format!("Contact {n}")});
             let event = NewEvent::in_workspace(adam.workspace(), EventType::ContactCreated, data);
             record(&mut tx, &adam, event).await.unwrap();
         }
         tx.commit().await.unwrap();
-        let all = (0..4).map(|_| dispatch_all(&server.house));
+        let all = (0..4).map(|_| dispatch_all(&server.ctx));
         futures::future::try_join_all(all).await.unwrap();
         for (who, told) in [("olivia", 450), ("adam", 0), ("mia", 450), ("cleo", 450)] {
             assert_eq!(inbox_of(server, who).await, told, "{who}");
@@ -229,12 +229,12 @@ both! {
     async fn the_test_world_tells_nobody(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        let mut tx = server.house.db().begin().await.unwrap();
+        let mut tx = server.ctx.db().begin().await.unwrap();
         let data = serde_json::json!({"name": "Ana"});
         let event = NewEvent::in_workspace(adam.workspace(), EventType::ContactCreated, data);
         record(&mut tx, &adam, event.in_mode(Mode::Test)).await.unwrap();
         tx.commit().await.unwrap();
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "olivia").await, 0);
     }
 }

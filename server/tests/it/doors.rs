@@ -1,7 +1,7 @@
 //! What guards the doors: origin, content types, sizes, cookies, headers, redirects, limits; and forms without script.
 
 use app::db::seed::PASSWORD;
-use app::limits::Limits;
+use app::rate_limit::auth::AuthLimits;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 
@@ -364,7 +364,7 @@ both! {
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down() {
     let template = Template::new(Kind::Sqlite).await;
-    let server = template.copy_as(site(), Limits::on()).await;
+    let server = template.copy_as(site(), AuthLimits::on()).await;
     let mut statuses = Vec::new();
     for n in 0..12 {
         let request = Request::post("/fn/sign_in")
@@ -452,9 +452,9 @@ both! {
 }
 
 /// Settings that an operator who serves by https has.
-fn by_https() -> app::house::Site {
-    app::house::Site {
-        public_url: "https://house.example".into(),
+fn by_https() -> app::context::Site {
+    app::context::Site {
+        public_url: "https://settings.example".into(),
         ..site()
     }
 }
@@ -462,7 +462,7 @@ fn by_https() -> app::house::Site {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_https_cookies_are_secure_and_bound_to_the_host() {
     let template = Template::new(Kind::Sqlite).await;
-    let server = template.copy_as(by_https(), Limits::off()).await;
+    let server = template.copy_as(by_https(), AuthLimits::off()).await;
     let answer = server
         .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
         .await;
@@ -495,7 +495,7 @@ async fn by_https_cookies_are_secure_and_bound_to_the_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_asked_for_too_often_says_when_to_come_again() {
     let template = Template::new(Kind::Sqlite).await;
-    let server = template.copy_as(site(), Limits::on()).await;
+    let server = template.copy_as(site(), AuthLimits::on()).await;
     for _ in 0..500 {
         let page = server.page("nobody", "/reset-password/nonsense").await;
         if page.status == StatusCode::TOO_MANY_REQUESTS {

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use app::catalog::{EventType, Mode};
+use app::context::{AppContext, Site};
 use app::db::{Db, entity};
 use app::domain::{EventId, Timestamp, WebhookId, WorkspaceId};
 use app::events::{self, NewEvent, Origin};
-use app::house::{House, Site};
-use app::keyring::Keyring;
-use app::limits::Limits;
+use app::master_key::MasterKey;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits;
 use app::settings::webhooks::model::{DeliveryStatus, Status};
 use app::settings::webhooks::signing;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -42,7 +42,7 @@ const EVENTS_A_ROUND: usize = 12;
 
 struct Setting {
     url: String,
-    house: House,
+    ctx: AppContext,
     workspace: WorkspaceId,
     webhooks: Vec<(WebhookId, &'static str)>,
     receiver: Receiver,
@@ -117,15 +117,15 @@ async fn setting(postgres: bool, paths: &[&'static str]) -> Setting {
         sends_mail: false,
         demo: false,
     };
-    let house = House::new(
+    let ctx = AppContext::new(
         db,
         site,
-        Keyring::new(KEY),
+        MasterKey::new(KEY),
         Passwords::quick_for_tests(),
-        Limits::off(),
+        AuthLimits::off(),
     );
     let (workspace, now) = (WorkspaceId::new(), Timestamp::now());
-    let tx = house.db().begin().await.unwrap();
+    let tx = ctx.db().begin().await.unwrap();
     entity::workspace::ActiveModel {
         id: Set(workspace),
         name: Set("Acme".into()),
@@ -149,7 +149,7 @@ async fn setting(postgres: bool, paths: &[&'static str]) -> Setting {
             event_types: Set(json!([])),
             filters: Set(json!([])),
             headers: Set(None),
-            secret: Set(signing::seal_secret(&house, id, &signing::new_secret())),
+            secret: Set(signing::seal_secret(&ctx, id, &signing::new_secret())),
             previous_secret: Set(None),
             previous_secret_until: Set(None),
             mode: Set(Mode::Live),
@@ -174,7 +174,7 @@ async fn setting(postgres: bool, paths: &[&'static str]) -> Setting {
     tx.commit().await.unwrap();
     Setting {
         url,
-        house,
+        ctx,
         workspace,
         webhooks,
         receiver,
@@ -206,7 +206,7 @@ impl Setting {
     }
 
     async fn record(&self, n: usize) -> EventId {
-        let mut tx = self.house.db().begin().await.unwrap();
+        let mut tx = self.ctx.db().begin().await.unwrap();
         let event =
             NewEvent::in_workspace(self.workspace, EventType::ContactCreated, json!({"n": n}));
         let id = events::record(&mut tx, Origin::system(), event)
@@ -219,7 +219,7 @@ impl Setting {
     /// As if all leases had run out, if `all`, and all waits were over.
     async fn hurry(&self, all: bool) {
         use entity::delivery::Column;
-        let tx = self.house.db().begin().await.unwrap();
+        let tx = self.ctx.db().begin().await.unwrap();
         let mut waiting = entity::Delivery::update_many()
             .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
             .filter(Column::Status.eq(DeliveryStatus::Pending));
@@ -241,10 +241,10 @@ impl Setting {
     async fn pending(&self) -> u64 {
         let events = entity::Event::find()
             .filter(entity::event::Column::DispatchedAt.is_null())
-            .count(self.house.db().read());
+            .count(self.ctx.db().read());
         let deliveries = entity::Delivery::find()
             .filter(entity::delivery::Column::Status.eq(DeliveryStatus::Pending))
-            .count(self.house.db().read());
+            .count(self.ctx.db().read());
         events.await.unwrap() + deliveries.await.unwrap()
     }
 }
@@ -293,7 +293,7 @@ async fn killed_at_any_moment(postgres: bool) {
     program.wait().unwrap();
 
     let rows = entity::Delivery::find()
-        .all(setting.house.db().read())
+        .all(setting.ctx.db().read())
         .await
         .unwrap();
     for (id, path) in &setting.webhooks {
@@ -350,18 +350,18 @@ async fn stopped_past_its_lease_and_continued(postgres: bool) {
     // Its lease runs out, and another worker does the work.
     setting.hurry(true).await;
     setting
-        .house
+        .ctx
         .set_webhooks(app::settings::webhooks::address::Policy::allowing(vec![
             "127.0.0.0/8".parse().unwrap(),
         ]));
     let settings = Settings {
-        courier: Courier::new(Arc::new(System), setting.house.webhooks().clone()),
+        courier: Courier::new(Arc::new(System), setting.ctx.webhooks().clone()),
         waits: Arc::new([]),
     };
-    send_due(&setting.house, &settings).await.unwrap();
+    send_due(&setting.ctx, &settings).await.unwrap();
     let find = || async {
         entity::Delivery::find()
-            .one(setting.house.db().read())
+            .one(setting.ctx.db().read())
             .await
             .unwrap()
             .unwrap()
@@ -374,7 +374,7 @@ async fn stopped_past_its_lease_and_continued(postgres: bool) {
     assert_eq!(setting.receiver.times("/stuck"), 2, "both have sent");
     assert_eq!(find().await, done, "what the other wrote stands");
     let attempts = entity::DeliveryAttempt::find()
-        .count(setting.house.db().read())
+        .count(setting.ctx.db().read())
         .await
         .unwrap();
     assert_eq!(attempts, 1);

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use app::catalog::EventType;
+use app::context::AppContext;
 use app::db::entity;
 use app::domain::{DeliveryId, EventId, MailId, Timestamp};
-use app::house::House;
-use app::limits::Limits;
 use app::mail::{self, Addressee, Letter};
+use app::rate_limit::auth::AuthLimits;
 use app::settings::webhooks::deliveries::new_delivery;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
@@ -15,7 +15,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use wheelhouse::work::leases::{Keeper, bury, free_all_but_own, say};
 
 use crate::both::both;
-use crate::support::{Database, Kind, Server, house, site};
+use crate::support::{Database, Kind, Server, context, site};
 
 /// Longer than anybody in a test waits.
 const LONG: Duration = Duration::from_mins(30);
@@ -28,7 +28,7 @@ struct Held {
 }
 
 impl Held {
-    async fn by(owner: &House) -> Self {
+    async fn by(owner: &AppContext) -> Self {
         let webhook = entity::Webhook::find()
             .one(owner.db().read())
             .await
@@ -64,14 +64,14 @@ impl Held {
     }
 
     /// Whether either is held as it was. Otherwise both are free and due.
-    async fn is_held(&self, house: &House) -> bool {
+    async fn is_held(&self, ctx: &AppContext) -> bool {
         let delivery = entity::Delivery::find_by_id(self.delivery)
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await
             .unwrap()
             .unwrap();
         let mail = entity::Mail::find_by_id(self.mail)
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await
             .unwrap()
             .unwrap();
@@ -86,17 +86,17 @@ impl Held {
     }
 
     /// How long it takes until both are free.
-    async fn freed_within(&self, house: &House, most: Duration) {
+    async fn freed_within(&self, ctx: &AppContext, most: Duration) {
         let begun = Instant::now();
-        while self.is_held(house).await {
+        while self.is_held(ctx).await {
             assert!(begun.elapsed() < most, "still held after {most:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
 
-async fn another(server: &Server) -> House {
-    house(&server.database, site(), Limits::off()).await
+async fn another(server: &Server) -> AppContext {
+    context(&server.database, site(), AuthLimits::off()).await
 }
 
 fn url(database: &Database) -> &str {
@@ -105,7 +105,7 @@ fn url(database: &Database) -> &str {
 
 both! {
     async fn what_a_living_process_holds_is_left_to_it_and_is_free_once_it_has_died(server) {
-        let (first, second) = (&server.house, another(server).await);
+        let (first, second) = (&server.ctx, another(server).await);
         let keeper = Keeper::begin(first, url(&server.database)).await.unwrap();
         let held = Held::by(first).await;
         let other = Keeper::begin(&second, url(&server.database)).await.unwrap();
@@ -130,7 +130,7 @@ both! {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_server_on_sqlite_frees_what_the_last_one_held_before_it_begins() {
     let server = Server::new(Kind::Sqlite).await;
-    let (first, second) = (&server.house, another(&server).await);
+    let (first, second) = (&server.ctx, another(&server).await);
     let held = Held::by(first).await;
     let own = Held::by(&second).await;
     let keeper = Keeper::begin(&second, url(&server.database)).await.unwrap();
@@ -149,7 +149,7 @@ async fn the_next_server_on_sqlite_frees_what_the_last_one_held_before_it_begins
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
     let server = Server::new(Kind::Postgres).await;
-    let (first, second) = (&server.house, another(&server).await);
+    let (first, second) = (&server.ctx, another(&server).await);
     say(first, first.db().read()).await.unwrap();
     say(&second, second.db().read()).await.unwrap();
     let (held, own) = (Held::by(first).await, Held::by(&second).await);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use app::db::entity;
 use app::domain::{Name, UserId};
-use app::live::{Hint, Topic};
+use app::live::{Invalidation, Topic};
 use app::session::{Actor, Caller};
 use app::settings::workspace::store as workspaces;
 use axum::body::Body;
@@ -20,7 +20,7 @@ use crate::support::{Server, info};
 
 async fn actor(server: &Server, who: &str) -> Actor {
     let cookie = server.cookies[who].expose().to_owned();
-    Caller::new(server.house.clone(), info(), Some(cookie))
+    Caller::new(server.ctx.clone(), info(), Some(cookie))
         .actor(if who == "greta" { "globex" } else { "acme" })
         .await
         .unwrap()
@@ -64,7 +64,7 @@ both! {
         let mut mia = Ear::open(server, "mia", LONG).await;
         let mut greta = Ear::open(server, "greta", LONG).await;
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.house, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
         assert!(mia.next().await.unwrap().contains("data: workspace"));
@@ -74,13 +74,13 @@ both! {
     async fn a_session_that_ended_in_silence_ends_the_stream_also_under_traffic(server) {
         let mut mia = Ear::open(server, "mia", Duration::from_millis(300)).await;
         // As another process does it: no hint is heard here.
-        let tx = server.house.db().begin().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
         entity::Session::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let house = server.house.clone();
+        let ctx = server.ctx.clone();
         let traffic = tokio::spawn(async move {
             loop {
-                house.db().hub().receive(Hint::user(UserId::new(), Topic::Inbox));
+                ctx.db().hub().receive(Invalidation::user(UserId::new(), Topic::Inbox));
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
@@ -108,7 +108,7 @@ both! {
 
     async fn lost_hints_make_everybody_look_at_everything(server) {
         let mut mia = Ear::open(server, "mia", LONG).await;
-        server.house.db().hub().receive_everything();
+        server.ctx.db().hub().receive_everything();
         assert!(mia.next().await.unwrap().contains("data: all"));
     }
 

@@ -13,7 +13,7 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use tokio_util::sync::CancellationToken;
 use wheelhouse::config::Config;
-use wheelhouse::meters::Meters;
+use wheelhouse::metrics::Metrics;
 use wheelhouse::work::mail::{Post, Round, WAITS, send_due};
 
 use crate::both::both;
@@ -98,7 +98,7 @@ impl Smtp {
     }
 
     fn post(&self) -> Post {
-        self.post_as("", "no-reply@house.example")
+        self.post_as("", "no-reply@settings.example")
     }
 
     /// `user`: what stands before the host in the server's address.
@@ -111,13 +111,13 @@ impl Smtp {
         let url = format!("smtp://{user}127.0.0.1:{}", self.port);
         let from = format!("Wheelhouse <{sender}>");
         let flags = Flags::parse_from(["test", "--smtp-url", &url, "--mail-from", &from]);
-        Post::new(&Config::read(&flags.options).unwrap(), &Meters::default()).unwrap()
+        Post::new(&Config::read(&flags.options).unwrap(), &Metrics::default()).unwrap()
     }
 }
 
 /// Looks into the outbox once.
 async fn send(server: &Server, post: &Post) -> Round {
-    send_due(&server.house, post, &CancellationToken::new())
+    send_due(&server.ctx, post, &CancellationToken::new())
         .await
         .unwrap()
 }
@@ -141,26 +141,24 @@ async fn put(server: &Server, to: &str, letter: Letter) {
 }
 
 async fn empty_outbox(server: &Server) {
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Mail::delete_many().exec(&tx).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 async fn add(server: &Server, to: &str, letter: Letter) {
-    let mut tx = server.house.db().begin().await.unwrap();
+    let mut tx = server.ctx.db().begin().await.unwrap();
     let to = Addressee {
         email: to.parse().unwrap(),
         user: None,
     };
-    post(&mut tx, &server.house, to, letter, None)
-        .await
-        .unwrap();
+    post(&mut tx, &server.ctx, to, letter, None).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 /// Lets the wait of every letter be over.
 async fn due(server: &Server) {
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Mail::update_many()
         .col_expr(
             entity::mail::Column::NextAttemptAt,
@@ -174,14 +172,14 @@ async fn due(server: &Server) {
 
 async fn all_mails(server: &Server) -> Vec<entity::mail::Model> {
     entity::Mail::find()
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap()
 }
 
 async fn only_mail(server: &Server) -> entity::mail::Model {
     let mut mails = entity::Mail::find()
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap();
     assert_eq!(mails.len(), 1);
@@ -205,7 +203,7 @@ both! {
         assert!(arrived["headers"].get("bcc").is_none());
         assert_eq!(
             arrived["headers"]["from"],
-            "Wheelhouse <no-reply@house.example>"
+            "Wheelhouse <no-reply@settings.example>"
         );
         assert!(
             arrived["text"]
@@ -279,24 +277,24 @@ both! {
     }
     async fn a_notification_says_how_to_stop_its_kind(server) {
         let mut smtp = Smtp::start();
-        let mut tx = server.house.db().begin().await.unwrap();
+        let mut tx = server.ctx.db().begin().await.unwrap();
         entity::Mail::delete_many().exec(&tx).await.unwrap();
         let event = entity::Event::find().one(&tx).await.unwrap().unwrap();
         let notice = Notice {
             event: event.id,
             category: Category::Workspace,
-            unsubscribe_url: "https://house.example/unsubscribe/x".into(),
+            unsubscribe_url: "https://settings.example/unsubscribe/x".into(),
         };
         let to = Addressee {
             email: "zoe@new.example".parse().unwrap(),
             user: None,
         };
         let letter = Letter::new("Hello").paragraph("x");
-        post(&mut tx, &server.house, to, letter, Some(notice)).await.unwrap();
+        post(&mut tx, &server.ctx, to, letter, Some(notice)).await.unwrap();
         tx.commit().await.unwrap();
         send(server, &smtp.post()).await;
         let headers = smtp.letter()["headers"].clone();
-        assert_eq!(headers["list-unsubscribe"], "<https://house.example/unsubscribe/x>");
+        assert_eq!(headers["list-unsubscribe"], "<https://settings.example/unsubscribe/x>");
         assert_eq!(headers["list-unsubscribe-post"], "List-Unsubscribe=One-Click");
     }
 
@@ -316,7 +314,7 @@ both! {
     async fn a_wrong_password_loses_no_letter(server) {
         let mut smtp = Smtp::start_with(&["--ask"]);
         put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
-        let sender = "no-reply@house.example";
+        let sender = "no-reply@settings.example";
         let round = send(server, &smtp.post_as("wheelhouse:wrong@", sender)).await;
         assert!(round.blocked);
         let mail = only_mail(server).await;
@@ -339,7 +337,7 @@ both! {
     async fn a_refused_sender_loses_no_letter(server) {
         let smtp = Smtp::start();
         put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
-        send(server, &smtp.post_as("", "banned@house.example")).await;
+        send(server, &smtp.post_as("", "banned@settings.example")).await;
         let mail = only_mail(server).await;
         assert!(mail.failed_at.is_none() && mail.attempts == 1);
         assert!(mail.last_error.unwrap().contains("550"));
@@ -387,7 +385,7 @@ both! {
         put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
         let stop = CancellationToken::new();
         stop.cancel();
-        let round = send_due(&server.house, &smtp.post(), &stop).await.unwrap();
+        let round = send_due(&server.ctx, &smtp.post(), &stop).await.unwrap();
         assert_eq!(round.tried, 0);
         let mail = only_mail(server).await;
         assert!(mail.lease_token.is_none() && mail.attempts == 0 && mail.sent_at.is_none());
@@ -400,7 +398,7 @@ both! {
         let other = Uuid::new_v4();
         let robbed = async {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            let tx = server.house.db().begin().await.unwrap();
+            let tx = server.ctx.db().begin().await.unwrap();
             entity::Mail::update_many()
                 .col_expr(entity::mail::Column::LeaseToken, Expr::value(other))
                 .exec(&tx)
@@ -418,7 +416,7 @@ both! {
         let smtp = Smtp::start();
         put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
         let lease = async |until: Timestamp| {
-            let tx = server.house.db().begin().await.unwrap();
+            let tx = server.ctx.db().begin().await.unwrap();
             entity::Mail::update_many()
                 .col_expr(entity::mail::Column::LeaseToken, Expr::value(Uuid::new_v4()))
                 .col_expr(entity::mail::Column::LeaseUntil, Expr::value(until))

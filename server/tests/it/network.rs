@@ -28,7 +28,7 @@ async fn open(limits: Limits) -> Port {
 async fn listen_with(server: Server, router: Router, limits: Limits) -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let open = server.state.meters.connections().clone();
+    let open = server.state.metrics.connections().clone();
     let stop = server.state.stop.clone();
     Port {
         addr,
@@ -94,7 +94,7 @@ async fn when_all_places_are_taken_the_next_one_waits() {
     let (mut one, mut two) = (port.connect().await, port.connect().await);
     port.ask(&mut one, "/healthz").await;
     port.ask(&mut two, "/healthz").await;
-    assert_eq!(port.server.state.meters.connections().read(), 2);
+    assert_eq!(port.server.state.metrics.connections().read(), 2);
     let mut third = port.connect().await;
     third
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -120,7 +120,7 @@ async fn the_end_is_quick_with_open_pages_and_idle_connections() {
     port.ask(&mut idle, "/healthz").await;
     let mut fresh = port.connect().await;
     // So that it is accepted before the end begins.
-    while port.server.state.meters.connections().read() < 3 {
+    while port.server.state.metrics.connections().read() < 3 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let began = Instant::now();

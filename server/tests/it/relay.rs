@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use app::db::Db;
 use app::domain::UserId;
-use app::live::{Heard, Hint, Topic};
+use app::live::{Invalidation, Received, Topic};
 use sea_orm::ConnectionTrait;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 use wheelhouse::work::relay;
 
-use crate::support::{Kind, Server, house, site};
+use crate::support::{Kind, Server, context, site};
 
-async fn hears(ear: &mut Receiver<Heard>, wanted: Heard) -> bool {
+async fn hears(ear: &mut Receiver<Received>, wanted: Received) -> bool {
     let heard = async {
         loop {
             if ear.recv().await.unwrap() == wanted {
@@ -26,13 +26,13 @@ async fn hears(ear: &mut Receiver<Heard>, wanted: Heard) -> bool {
 }
 
 /// Says it again and again until it is heard: a relay needs a moment to connect.
-async fn says_until_heard(from: &Db, ear: &mut Receiver<Heard>) -> bool {
+async fn says_until_heard(from: &Db, ear: &mut Receiver<Received>) -> bool {
     for _ in 0..10 {
-        let hint = Hint::user(UserId::new(), Topic::Inbox);
+        let hint = Invalidation::user(UserId::new(), Topic::Inbox);
         let mut tx = from.begin().await.unwrap();
-        tx.hint(hint);
+        tx.invalidate(hint);
         tx.commit().await.unwrap();
-        if hears(ear, Heard::Hint(hint)).await {
+        if hears(ear, Received::Hint(hint)).await {
             return true;
         }
     }
@@ -42,22 +42,27 @@ async fn says_until_heard(from: &Db, ear: &mut Receiver<Heard>) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hint_reaches_the_other_process_also_after_the_connection_was_lost() {
     let one = Server::new(Kind::Postgres).await;
-    let two = house(&one.database, site(), app::limits::Limits::off()).await;
+    let two = context(
+        &one.database,
+        site(),
+        app::rate_limit::auth::AuthLimits::off(),
+    )
+    .await;
     let stop = CancellationToken::new();
-    for house in [&one.house, &two] {
+    for ctx in [&one.ctx, &two] {
         let url = one.database.url.clone();
-        tokio::spawn(relay::run(house.clone(), url, stop.clone()));
+        tokio::spawn(relay::run(ctx.clone(), url, stop.clone()));
     }
     let mut ear = two.db().hub().listen();
-    assert!(says_until_heard(one.house.db(), &mut ear).await);
-    let mut own = one.house.db().hub().listen();
-    let hint = Hint::user(UserId::new(), Topic::Account);
-    let mut tx = one.house.db().begin().await.unwrap();
-    tx.hint(hint);
+    assert!(says_until_heard(one.ctx.db(), &mut ear).await);
+    let mut own = one.ctx.db().hub().listen();
+    let hint = Invalidation::user(UserId::new(), Topic::Account);
+    let mut tx = one.ctx.db().begin().await.unwrap();
+    tx.invalidate(hint);
     tx.commit().await.unwrap();
-    assert!(hears(&mut own, Heard::Hint(hint)).await);
+    assert!(hears(&mut own, Received::Hint(hint)).await);
     assert!(
-        !hears(&mut own, Heard::Hint(hint)).await,
+        !hears(&mut own, Received::Hint(hint)).await,
         "one's own hint does not come back"
     );
 
@@ -70,10 +75,10 @@ async fn a_hint_reaches_the_other_process_also_after_the_connection_was_lost() {
         )
         .await
         .unwrap();
-    let told = async { while !hears(&mut ear, Heard::Everything).await {} };
+    let told = async { while !hears(&mut ear, Received::Everything).await {} };
     tokio::time::timeout(Duration::from_secs(10), told)
         .await
         .expect("everybody is told to look again");
-    assert!(says_until_heard(one.house.db(), &mut ear).await);
+    assert!(says_until_heard(one.ctx.db(), &mut ear).await);
     stop.cancel();
 }

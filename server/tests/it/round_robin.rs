@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use app::limits::Limits;
+use app::rate_limit::auth::AuthLimits;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use wheelhouse::http;
 
 use crate::both::both;
-use crate::support::{Server, encode, house, site, state};
+use crate::support::{Server, context, encode, site, state};
 
 /// Both processes, and whose turn it is.
 struct Balanced {
@@ -26,7 +26,7 @@ struct Answered {
 
 impl Balanced {
     async fn new(server: &Server) -> Self {
-        let second = house(&server.database, site(), Limits::off()).await;
+        let second = context(&server.database, site(), AuthLimits::off()).await;
         Self {
             processes: [server.router.clone(), http::router(state(&second))],
             turn: AtomicUsize::new(0),

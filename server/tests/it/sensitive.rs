@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::call::read;
 use app::db::entity;
 use app::db::seed::PASSWORD;
 use app::domain::{AppError, MembershipId, Role, Timestamp, minutes};
 use app::form::Done;
+use app::rpc::read;
 use app::session::Sensitive;
 use app::session::api::cookie_name;
 use sea_orm::sea_query::Expr;
@@ -97,7 +97,7 @@ const NOT_SENSITIVE: &[(&str, &str)] = &[
 
 /// The demo's things, also what follows from its events.
 async fn names(server: &Server) -> Names {
-    dispatch_all(&server.house).await.unwrap();
+    dispatch_all(&server.ctx).await.unwrap();
     Names::find(server).await
 }
 
@@ -123,7 +123,7 @@ fn every_function_and_route_is_sensitive_or_says_why_not() {
 
 /// Makes every sign-in too old for what is sensitive.
 async fn age(server: &Server) {
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Session::update_many()
         .col_expr(
             entity::session::Column::AuthenticatedAt,
@@ -136,7 +136,7 @@ async fn age(server: &Server) {
 }
 
 async fn membership(server: &Server, email: &str, workspace: &str) -> MembershipId {
-    let read = server.house.db().read();
+    let read = server.ctx.db().read();
     let user = entity::User::find()
         .filter(entity::user::Column::Email.eq(email))
         .one(read)
@@ -157,7 +157,7 @@ async fn membership(server: &Server, email: &str, workspace: &str) -> Membership
 }
 
 async fn make_owner(server: &Server, member: MembershipId) {
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Membership::update_many()
         .col_expr(entity::membership::Column::Role, Expr::value(Role::Owner))
         .filter(entity::membership::Column::Id.eq(member))
@@ -168,7 +168,7 @@ async fn make_owner(server: &Server, member: MembershipId) {
 }
 
 async fn make_admins_invitation(server: &Server, names: &Names) {
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Invitation::update_many()
         .col_expr(entity::invitation::Column::Role, Expr::value(Role::Admin))
         .filter(entity::invitation::Column::Id.eq(names.invitation))
@@ -258,14 +258,14 @@ async fn every_sensitive_function(kind: Kind) {
         let path = format!("/fn/{name}");
         let fresh = {
             let server = template.copy().await;
-            dispatch_all(&server.house).await.unwrap();
+            dispatch_all(&server.ctx).await.unwrap();
             let fields = fields(&server, name).await;
             server.call("olivia", &path, &fields).await
         };
         assert_eq!(asked(&fresh), None, "{name} in a fresh session");
 
         let server = template.copy().await;
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         age(&server).await;
         let fields = fields(&server, name).await;
         let refused = server.call("olivia", &path, &fields).await;
@@ -310,7 +310,7 @@ fn with_cookie(server: &Server, answer: &Answer) -> Server {
     Server {
         router: server.router.clone(),
         state: server.state.clone(),
-        house: server.house.clone(),
+        ctx: server.ctx.clone(),
         cookies,
         database: crate::support::Database {
             url: server.database.url.clone(),
@@ -365,7 +365,7 @@ both! {
         assert!(answer.cookie(cookie_name(false)).is_some(), "the redirect brings the new cookie");
         let invited = entity::Invitation::find()
             .filter(entity::invitation::Column::Email.eq("eve@new.example"))
-            .one(server.house.db().read())
+            .one(server.ctx.db().read())
             .await
             .unwrap();
         assert_eq!(invited.unwrap().role, Role::Admin);
@@ -422,9 +422,9 @@ both! {
         let browser = with_cookie(server, &answer);
         assert_eq!(server.call("olivia", "/fn/load_account", &[]).await.status, 401, "the thief");
         assert_eq!(browser.call("olivia", "/fn/load_account", &[]).await.status, 200, "the owner");
-        let sessions = entity::Session::find().all(server.house.db().read()).await.unwrap();
+        let sessions = entity::Session::find().all(server.ctx.db().read()).await.unwrap();
         let olivia = membership(server, "olivia@acme.example", &names(server).await.workspace).await;
-        let olivia = entity::Membership::find_by_id(olivia).one(server.house.db().read()).await.unwrap().unwrap();
+        let olivia = entity::Membership::find_by_id(olivia).one(server.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!(sessions.iter().filter(|session| session.user_id == olivia.user_id).count(), 1);
     }
 

@@ -13,7 +13,7 @@ use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, mi
 use app::payments::intake::sign;
 use app::payments::model::{PaymentStatus, Purpose};
 use app::payments::store as payments;
-use app::session::{Actor, Agent, Caller};
+use app::session::{Actor, Caller, Principal};
 use app::settings::billing::store::{self as billing, Chosen};
 use app::settings::credits::model::{EntryKind, TopUp};
 use app::settings::credits::top_up;
@@ -37,27 +37,27 @@ const PRICE: Money = Money::from_cents(2900);
 
 pub async fn actor(server: &Server, who: &str, workspace: &str) -> Actor {
     let cookie = server.cookies[who].expose().to_owned();
-    let caller = Caller::new(server.house.clone(), info(), Some(cookie));
+    let caller = Caller::new(server.ctx.clone(), info(), Some(cookie));
     caller.actor(workspace).await.unwrap()
 }
 
 /// Puts Stripe behind the port.
 pub async fn stripe(server: &Server) -> StandIn {
     let stand_in = StandIn::start().await;
-    server.house.set_payments(Arc::new(stand_in.provider()));
+    server.ctx.set_payments(Arc::new(stand_in.provider()));
     stand_in
 }
 
 /// A new workspace of Greta's, on trial.
 pub async fn on_trial(server: &Server) -> Actor {
     let cookie = server.cookies["greta"].expose().to_owned();
-    let caller = Caller::new(server.house.clone(), info(), Some(cookie));
+    let caller = Caller::new(server.ctx.clone(), info(), Some(cookie));
     let form = NewWorkspaceForm {
         name: "Fresh".to_owned(),
         slug: "fresh".to_owned(),
     };
     let greta = caller.person().await.unwrap();
-    workspaces::create(&server.house, &greta, &form)
+    workspaces::create(&server.ctx, &greta, &form)
         .await
         .unwrap();
     actor(server, "greta", "fresh").await
@@ -72,7 +72,7 @@ pub fn terms(plan: &str) -> Terms {
 
 pub async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
     let purpose = Purpose::Credits { credits: 1000 };
-    let url = payments::begin(&server.house, actor, &purpose, PRICE, PAGE)
+    let url = payments::begin(&server.ctx, actor, &purpose, PRICE, PAGE)
         .await
         .unwrap();
     (last(server, actor.workspace()).await.id, url)
@@ -82,7 +82,7 @@ pub async fn subscribe(server: &Server, stand_in: &StandIn, actor: &Actor, card:
     let page = "/w/fresh/settings/billing";
     let agreed = Money::from_cents(1_000_000);
     let chosen = billing::choose(
-        &server.house,
+        &server.ctx,
         actor,
         terms("light"),
         agreed,
@@ -100,7 +100,7 @@ pub async fn last(server: &Server, workspace: WorkspaceId) -> payment::Model {
     entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(workspace))
         .order_by_desc(payment::Column::Id)
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -108,7 +108,7 @@ pub async fn last(server: &Server, workspace: WorkspaceId) -> payment::Model {
 
 pub async fn find(server: &Server, id: PaymentId) -> payment::Model {
     entity::Payment::find_by_id(id)
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -116,7 +116,7 @@ pub async fn find(server: &Server, id: PaymentId) -> payment::Model {
 
 pub async fn plan(server: &Server, workspace: WorkspaceId) -> subscription::Model {
     entity::Subscription::find_by_id(workspace)
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -124,7 +124,7 @@ pub async fn plan(server: &Server, workspace: WorkspaceId) -> subscription::Mode
 
 pub async fn customer(server: &Server, workspace: WorkspaceId) -> String {
     entity::StripeCustomer::find_by_id(workspace)
-        .one(server.house.db().read())
+        .one(server.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
@@ -135,14 +135,14 @@ pub async fn customer(server: &Server, workspace: WorkspaceId) -> String {
 pub async fn lines(server: &Server, id: PaymentId) -> Vec<(EntryKind, i64)> {
     let bought = entity::CreditEntry::find()
         .filter(credit_entry::Column::IdempotencyKey.eq(id.to_string()))
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap();
     let ids: Vec<_> = bought.iter().map(|line| line.id).collect();
     let back = entity::CreditEntry::find()
         .filter(credit_entry::Column::Refunds.is_in(ids))
         .order_by_asc(credit_entry::Column::Number)
-        .all(server.house.db().read())
+        .all(server.ctx.db().read())
         .await
         .unwrap();
     bought
@@ -181,7 +181,7 @@ async fn let_month_end(server: &Server, workspace: WorkspaceId) {
     row.begins_at = row.begins_at.before(time);
     row.ends_at = row.ends_at.before(time);
     row.due_at = row.due_at.map(|at| at.before(time));
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     let row = row.into_active_model().reset_all();
     row.update(&tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -189,12 +189,12 @@ async fn let_month_end(server: &Server, workspace: WorkspaceId) {
 
 /// What the worker does by `now`.
 pub async fn work(server: &Server, now: Timestamp) {
-    engine::pass(&server.house, now).await.unwrap();
-    payments::look_again(&server.house, now).await.unwrap();
+    engine::pass(&server.ctx, now).await.unwrap();
+    payments::look_again(&server.ctx, now).await.unwrap();
 }
 
 pub async fn adds_up(server: &Server) {
-    assert_eq!(verify(server.house.db().read()).await.unwrap(), []);
+    assert_eq!(verify(server.ctx.db().read()).await.unwrap(), []);
 }
 
 pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
@@ -298,7 +298,7 @@ both! {
             assert!(now.ends_at > due);
         }
         // Another card is chosen on the portal, and the bank says no to it.
-        let portal = billing::manage(&server.house, &greta, "/w/fresh/settings/billing").await.unwrap();
+        let portal = billing::manage(&server.ctx, &greta, "/w/fresh/settings/billing").await.unwrap();
         assert_eq!(portal, format!("{}/p/session/{customer}", stand_in.base));
         stand_in.choose_card(&customer, BAD).await;
         let due = plan(server, workspace).await.ends_at.after(minutes(1));
@@ -321,11 +321,11 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let wanted = TopUp { credits: 1000, limit: Money::from_cents(10_000) };
-        top_up::set(&server.house, &greta, Some(wanted), Timestamp::now()).await.unwrap();
-        let agent = Agent::from(greta.clone());
-        top_up::fell_short(&server.house, &agent, 2000, 1500).await.unwrap();
+        top_up::set(&server.ctx, &greta, Some(wanted), Timestamp::now()).await.unwrap();
+        let agent = Principal::from(greta.clone());
+        top_up::fell_short(&server.ctx, &agent, 2000, 1500).await.unwrap();
         for _ in 0..2 {
-            top_up::pass(&server.house, Timestamp::now()).await.unwrap();
+            top_up::pass(&server.ctx, Timestamp::now()).await.unwrap();
             work(server, Timestamp::now()).await;
         }
         let customer = customer(server, greta.workspace()).await;
@@ -335,7 +335,7 @@ both! {
         let paid = last(server, greta.workspace()).await;
         assert_eq!(lines(server, paid.id).await, [(EntryKind::Purchase, 1000)]);
         // Paid back, it is found without a page.
-        payments::refund(&server.house, paid.id, None).await.unwrap();
+        payments::refund(&server.ctx, paid.id, None).await.unwrap();
         assert_eq!(lines(server, paid.id).await[1..], [(EntryKind::Refund, -1000)]);
         adds_up(server).await;
     }
@@ -345,9 +345,9 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let agreed = Money::from_cents(1_000_000);
-        let choose = || billing::choose(&server.house, &greta, terms("scale"), agreed, PAGE, Timestamp::now());
+        let choose = || billing::choose(&server.ctx, &greta, terms("scale"), agreed, PAGE, Timestamp::now());
         let customer = customer(server, greta.workspace()).await;
-        billing::manage(&server.house, &greta, PAGE).await.unwrap();
+        billing::manage(&server.ctx, &greta, PAGE).await.unwrap();
         stand_in.choose_card(&customer, BAD).await;
         let refused = choose().await.unwrap_err();
         assert!(refused.to_string().contains("declined"), "{refused}");
@@ -384,7 +384,7 @@ both! {
         subscribe(server, &stand_in, &greta, GOOD).await;
         let customer = customer(server, greta.workspace()).await;
         let agreed = Money::from_cents(1_000_000);
-        let choose = || billing::choose(&server.house, &greta, terms("scale"), agreed, PAGE, Timestamp::now());
+        let choose = || billing::choose(&server.ctx, &greta, terms("scale"), agreed, PAGE, Timestamp::now());
         for (lost, after, charges) in [(Lost::Request, "light", 1), (Lost::Answer, "scale", 2)] {
             stand_in.lose("/payment_intents", lost);
             let error = choose().await.unwrap_err();
@@ -403,7 +403,7 @@ both! {
         let purpose = Purpose::Credits { credits: 1000 };
         for lost in [Lost::Request, Lost::Answer] {
             stand_in.lose("/checkout/sessions", lost);
-            let begun = payments::begin(&server.house, &adam, &purpose, PRICE, PAGE).await;
+            let begun = payments::begin(&server.ctx, &adam, &purpose, PRICE, PAGE).await;
             assert!(begun.unwrap_err().to_string().contains("does not answer"));
             let begun = last(server, adam.workspace()).await;
             work(server, Timestamp::now().after(minutes(2))).await;
@@ -422,7 +422,7 @@ both! {
         // A customer whose making got lost is still one customer.
         let greta = actor(server, "greta", "globex").await;
         stand_in.lose("/customers", Lost::Answer);
-        payments::begin(&server.house, &greta, &purpose, PRICE, PAGE).await.unwrap_err();
+        payments::begin(&server.ctx, &greta, &purpose, PRICE, PAGE).await.unwrap_err();
         let (id, url) = buy(server, &greta).await;
         tell(server, &stand_in.pay(&url, GOOD).await).await;
         assert_eq!(find(server, id).await.status, PaymentStatus::Paid);
@@ -436,8 +436,8 @@ both! {
         let (id, url) = buy(server, &adam).await;
         tell(server, &stand_in.pay(&url, GOOD).await).await;
         let cents = |cents| Some(Money::from_cents(cents));
-        assert!(payments::refund(&server.house, id, cents(2901)).await.is_err(), "more than was paid");
-        let part = payments::refund(&server.house, id, cents(1450)).await.unwrap();
+        assert!(payments::refund(&server.ctx, id, cents(2901)).await.is_err(), "more than was paid");
+        let part = payments::refund(&server.ctx, id, cents(1450)).await.unwrap();
         assert_eq!(part, Money::from_cents(1450));
         let charge = |refunded: i64| event("charge.refunded", &json!({
             "object": "charge", "amount": 2900, "amount_refunded": refunded, "metadata": {"payment": id},
@@ -451,10 +451,10 @@ both! {
         assert_eq!(tell(server, &charge(2900)).await, StatusCode::OK);
         assert_eq!(tell(server, &charge(2000)).await, StatusCode::OK);
         assert_eq!(lines(server, id).await[1..], [(EntryKind::Refund, -500), (EntryKind::Refund, -500)]);
-        assert!(payments::refund(&server.house, id, None).await.is_err(), "nothing is left to pay back");
+        assert!(payments::refund(&server.ctx, id, None).await.is_err(), "nothing is left to pay back");
         let told = entity::Event::find()
             .filter(events::Column::EventType.eq(EventType::BillingPaymentRefunded))
-            .count(server.house.db().read())
+            .count(server.ctx.db().read())
             .await
             .unwrap();
         assert_eq!(told, 2);
@@ -498,15 +498,15 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let customer = customer(server, greta.workspace()).await;
-        let gone = || server.house.payments().forget_gone(&server.house);
+        let gone = || server.ctx.payments().forget_gone(&server.ctx);
         gone().await.unwrap();
         assert!(stand_in.knows(&customer).await, "it is there still");
-        let tx = server.house.db().begin().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
         entity::Workspace::delete_by_id(greta.workspace()).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         gone().await.unwrap();
         assert!(!stand_in.knows(&customer).await);
-        let left = entity::StripeCustomer::find().count(server.house.db().read()).await.unwrap();
+        let left = entity::StripeCustomer::find().count(server.ctx.db().read()).await.unwrap();
         assert_eq!(left, 0);
     }
 }

@@ -68,7 +68,7 @@ async fn bought(server: &Server, stand_in: &StandIn, actor: &Actor) -> (PaymentI
 /// As if it was paid before anybody kept what Stripe calls it.
 async fn forget_intent(server: &Server, id: PaymentId) {
     use sea_orm::sea_query::Expr;
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     entity::Payment::update_many()
         .col_expr(
             entity::payment::Column::IntentId,
@@ -147,7 +147,7 @@ both! {
         assert_eq!(tell(server, &none).await, StatusCode::OK, "of something else that is sold there");
         let none = event("refund.created", &refund("re_x", "pi_nobodys", 2900, "succeeded"));
         assert_eq!(tell(server, &none).await, StatusCode::OK);
-        assert_eq!(entity::PaymentReversal::find().count(server.house.db().read()).await.unwrap(), 2);
+        assert_eq!(entity::PaymentReversal::find().count(server.ctx.db().read()).await.unwrap(), 2);
         adds_up(server).await;
     }
 
@@ -156,10 +156,10 @@ both! {
         let adam = actor(server, "adam", "acme").await;
         let (id, intent, charge) = bought(server, &stand_in, &adam).await;
         let half = Some(Money::from_cents(1450));
-        payments::refund(&server.house, id, half).await.unwrap();
+        payments::refund(&server.ctx, id, half).await.unwrap();
         let known = entity::PaymentReversal::find()
             .filter(payment_reversal::Column::Kind.eq("refund"))
-            .one(server.house.db().read())
+            .one(server.ctx.db().read())
             .await
             .unwrap()
             .unwrap();
@@ -191,11 +191,11 @@ both! {
         let payment = last(server, id).await.id;
         let (intent, _) = names(server, &stand_in, id).await;
         let part = Some(Money::from_cents(1000));
-        payments::refund(&server.house, payment, part).await.unwrap();
+        payments::refund(&server.ctx, payment, part).await.unwrap();
         assert_eq!(balance(server, id).await, -1000);
         let known = entity::PaymentReversal::find()
             .filter(payment_reversal::Column::Kind.eq("refund"))
-            .one(server.house.db().read())
+            .one(server.ctx.db().read())
             .await
             .unwrap()
             .unwrap();
@@ -204,7 +204,7 @@ both! {
             tell_of(server, later, kind, &refund(&known.id, &intent, 1000, "failed")).await;
             assert_eq!(balance(server, id).await, 0);
         }
-        assert_eq!(payments::refund(&server.house, payment, part).await.unwrap().cents(), 1000);
+        assert_eq!(payments::refund(&server.ctx, payment, part).await.unwrap().cents(), 1000);
         assert_eq!(balance(server, id).await, -1000);
         let refunds = stand_in.asked(&Method::POST, "/v1/refunds");
         assert_eq!(refunds.len(), 2);
@@ -217,9 +217,9 @@ both! {
         let id = greta.workspace();
         subscribe(server, &stand_in, &greta, GOOD).await;
         let payment = last(server, id).await.id;
-        payments::refund(&server.house, payment, None).await.unwrap();
+        payments::refund(&server.ctx, payment, None).await.unwrap();
         let customer = customer(server, id).await;
-        billing::manage(&server.house, &greta, "/w/fresh/settings/billing").await.unwrap();
+        billing::manage(&server.ctx, &greta, "/w/fresh/settings/billing").await.unwrap();
         stand_in.choose_card(&customer, BAD).await;
         let due = plan(server, id).await.ends_at.after(minutes(1));
         work(server, due).await;
@@ -228,7 +228,7 @@ both! {
         let choose = |agreed: i64| {
             let agreed = Money::from_cents(agreed);
             let terms = crate::stripe::terms("light");
-            billing::choose(&server.house, &greta, terms, agreed, "/w/fresh/settings/billing", due)
+            billing::choose(&server.ctx, &greta, terms, agreed, "/w/fresh/settings/billing", due)
         };
         assert!(choose(4900).await.is_err(), "more than was agreed to");
         let Chosen::Pay(url) = choose(9800).await.unwrap() else { panic!() };

@@ -224,7 +224,7 @@ impl StandIn {
             ("url".to_owned(), url.to_owned()),
             ("secret".to_owned(), HOOK.to_owned()),
         ];
-        ask_localstripe(Method::POST, "/_config/webhooks/house", &fields).await;
+        ask_localstripe(Method::POST, "/_config/webhooks/wheelhouse", &fields).await;
     }
 
     /// Everything that was taken from a customer's cards.

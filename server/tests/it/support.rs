@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use app::context::{AppContext, Site};
 use app::db::{Db, seed};
 use app::domain::Secret;
-use app::house::{House, Site};
-use app::keyring::Keyring;
-use app::limits::Limits;
+use app::master_key::MasterKey;
 use app::passwords::Passwords;
+use app::rate_limit::auth::AuthLimits;
 use app::session::api::cookie_name;
 use app::session::{RequestInfo, store};
 use axum::Router;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use wheelhouse::config::Config;
 use wheelhouse::http::AppState;
-use wheelhouse::meters::Meters;
+use wheelhouse::metrics::Metrics;
 use wheelhouse::{http, serve};
 
 pub const ORIGIN: &str = "http://127.0.0.1:3000";
@@ -126,25 +126,25 @@ pub fn site() -> Site {
     }
 }
 
-pub async fn house(database: &Database, site: Site, limits: Limits) -> House {
+pub async fn context(database: &Database, site: Site, limits: AuthLimits) -> AppContext {
     let db = Db::connect(&database.url).await.unwrap();
     db.migrate().await.unwrap();
-    House::new(
+    AppContext::new(
         db,
         site,
-        Keyring::new([7; 32]),
+        MasterKey::new([7; 32]),
         Passwords::quick_for_tests(),
         limits,
     )
 }
 
-pub fn state(house: &House) -> AppState {
+pub fn state(ctx: &AppContext) -> AppState {
     let config = config();
     AppState::new(
-        house,
+        ctx,
         serve::leptos_options(&config).unwrap(),
         &config,
-        Meters::default(),
+        Metrics::default(),
         CancellationToken::new(),
     )
 }
@@ -166,16 +166,16 @@ pub struct Template {
 impl Template {
     pub async fn new(kind: Kind) -> Self {
         let database = Database::new(kind, None).await;
-        let house = house(&database, site(), Limits::off()).await;
-        seed::demo(&house).await.unwrap();
+        let ctx = context(&database, site(), AuthLimits::off()).await;
+        seed::demo(&ctx).await.unwrap();
         let mut cookies = BTreeMap::new();
         for (name, email) in PEOPLE {
-            let begun = store::sign_in(&house, &info(), email, &Secret::from(seed::PASSWORD))
+            let begun = store::sign_in(&ctx, &info(), email, &Secret::from(seed::PASSWORD))
                 .await
                 .unwrap();
             cookies.insert(name, begun.cookie);
         }
-        house.db().clone().close().await.unwrap();
+        ctx.db().clone().close().await.unwrap();
         Self {
             kind,
             database,
@@ -184,17 +184,17 @@ impl Template {
     }
 
     pub async fn copy(&self) -> Server {
-        self.copy_as(site(), Limits::off()).await
+        self.copy_as(site(), AuthLimits::off()).await
     }
 
-    pub async fn copy_as(&self, site: Site, limits: Limits) -> Server {
+    pub async fn copy_as(&self, site: Site, limits: AuthLimits) -> Server {
         let database = Database::new(self.kind, Some(&self.database)).await;
-        let house = house(&database, site, limits).await;
-        let state = state(&house);
+        let ctx = context(&database, site, limits).await;
+        let state = state(&ctx);
         Server {
             router: http::router(state.clone()),
             state,
-            house,
+            ctx,
             cookies: self.cookies.clone(),
             database,
         }
@@ -205,7 +205,7 @@ impl Template {
 pub struct Server {
     pub router: Router,
     pub state: AppState,
-    pub house: House,
+    pub ctx: AppContext,
     pub cookies: BTreeMap<&'static str, Secret>,
     pub database: Database,
 }
@@ -256,7 +256,7 @@ impl Server {
         self.cookies
             .get(who)
             .map(|cookie| {
-                let https = self.house.site().is_https();
+                let https = self.ctx.site().is_https();
                 format!("{}={}", cookie_name(https), cookie.expose())
             })
             .unwrap_or_default()
@@ -314,10 +314,10 @@ pub fn encode(fields: &[(&str, String)]) -> String {
 }
 
 /// Freezes every workspace, as when nobody has paid.
-pub async fn freeze(house: &House) {
+pub async fn freeze(ctx: &AppContext) {
     use app::db::entity::{Subscription, subscription::Column};
     use sea_orm::{EntityTrait, sea_query::Expr};
-    let tx = house.db().begin().await.unwrap();
+    let tx = ctx.db().begin().await.unwrap();
     Subscription::update_many()
         .col_expr(
             Column::FreezesAt,

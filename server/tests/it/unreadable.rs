@@ -11,7 +11,7 @@ use crate::support::Server;
 
 /// Puts a value that means nothing into the newest row of Acme's, or into that of another condition.
 async fn spoil(server: &Server, table: &str, column: &str, value: &str, condition: &str) {
-    let tx = server.house.db().begin().await.unwrap();
+    let tx = server.ctx.db().begin().await.unwrap();
     // A newer version's tables may allow more.
     let lift = match tx.get_database_backend() {
         DbBackend::Postgres => {
@@ -32,7 +32,7 @@ const OF_ACME: &str = "workspace_id = (SELECT id FROM workspaces WHERE slug = 'a
 
 both! {
     async fn pages_show_every_row_but_the_one_that_cannot_be_read(server) {
-        dispatch_all(&server.house).await.unwrap();
+        dispatch_all(&server.ctx).await.unwrap();
         for (table, column, value, condition, path, shown) in [
             ("events", "category", "'of the future'", OF_ACME, "/w/acme", "<time"),
             ("notifications", "category", "'of the future'", OF_ACME, "/w/acme/inbox", "<time"),
@@ -55,7 +55,7 @@ both! {
 
     async fn a_list_of_the_api_goes_on_behind_a_row_that_cannot_be_read(server) {
         let scopes = &[Scope::ContactsRead];
-        let key = make_key(&server.house, Wish { scopes, ..ACME }).await;
+        let key = make_key(&server.ctx, Wish { scopes, ..ACME }).await;
         let all = async || {
             let (mut ids, mut cursor) = (Vec::new(), String::new());
             loop {

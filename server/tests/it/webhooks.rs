@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use app::catalog::{EventType, Mode};
+use app::context::{AppContext, Site};
 use app::db::{Db, entity, seed};
 use app::domain::{DeliveryId, EventId, Secret, Timestamp, WebhookId, days};
 use app::events::{self, NewEvent, Origin};
-use app::house::{House, Site};
-use app::keyring::Keyring;
-use app::limits::Limits;
+use app::master_key::MasterKey;
 use app::passwords::Passwords;
-use app::session::{Agent, Caller, store as sessions};
+use app::rate_limit::auth::AuthLimits;
+use app::session::{Caller, Principal, store as sessions};
 use app::settings::webhooks::address::Policy;
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::{DeliveryStatus, Operator, Status};
@@ -47,8 +47,8 @@ enum On {
 
 /// Acme and Globex in a database of the test's own, with nothing left to dispatch.
 struct World {
-    house: House,
-    olivia: Agent,
+    ctx: AppContext,
+    olivia: Principal,
     _folder: Folder,
 }
 
@@ -75,32 +75,32 @@ impl World {
             sends_mail: false,
             demo: true,
         };
-        let keyring = Keyring::new([7; 32]);
-        let house = House::new(
+        let master_key = MasterKey::new([7; 32]);
+        let ctx = AppContext::new(
             db,
             site,
-            keyring,
+            master_key,
             Passwords::quick_for_tests(),
-            Limits::off(),
+            AuthLimits::off(),
         );
-        house.set_webhooks(loopback());
-        seed::demo(&house).await.unwrap();
+        ctx.set_webhooks(loopback());
+        seed::demo(&ctx).await.unwrap();
         let password = Secret::from(seed::PASSWORD);
-        let begun = sessions::sign_in(&house, &info(), "olivia@acme.example", &password)
+        let begun = sessions::sign_in(&ctx, &info(), "olivia@acme.example", &password)
             .await
             .unwrap();
         let cookie = begun.cookie.expose().to_owned();
-        let actor = Caller::new(house.clone(), info(), Some(cookie))
+        let actor = Caller::new(ctx.clone(), info(), Some(cookie))
             .actor("acme")
             .await
             .unwrap();
-        dispatch_all(&house).await.unwrap();
-        let tx = house.db().begin().await.unwrap();
+        dispatch_all(&ctx).await.unwrap();
+        let tx = ctx.db().begin().await.unwrap();
         entity::Delivery::delete_many().exec(&tx).await.unwrap();
         entity::Webhook::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         Self {
-            house,
+            ctx,
             olivia: actor.into(),
             _folder: folder,
         }
@@ -113,17 +113,17 @@ impl World {
             ..WebhookIn::default()
         };
         more(&mut input);
-        let mut tx = self.house.db().begin().await.unwrap();
-        let made = store::create(&mut tx, &self.house, &self.olivia, &input)
+        let mut tx = self.ctx.db().begin().await.unwrap();
+        let made = store::create(&mut tx, &self.ctx, &self.olivia, &input)
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        dispatch_all(&self.house).await.unwrap();
+        dispatch_all(&self.ctx).await.unwrap();
         made.id
     }
 
     async fn event(&self, event_type: EventType, mode: Mode, data: serde_json::Value) {
-        let mut tx = self.house.db().begin().await.unwrap();
+        let mut tx = self.ctx.db().begin().await.unwrap();
         let event = NewEvent::in_workspace(self.olivia.workspace(), event_type, data).in_mode(mode);
         events::record(&mut tx, Origin::system(), event)
             .await
@@ -137,21 +137,21 @@ impl World {
             self.event(EventType::ContactCreated, Mode::Live, json!({"n": n}))
                 .await;
         }
-        dispatch_all(&self.house).await.unwrap();
+        dispatch_all(&self.ctx).await.unwrap();
     }
 
     async fn deliveries(&self, id: WebhookId) -> Vec<entity::delivery::Model> {
         entity::Delivery::find()
             .filter(entity::delivery::Column::WebhookId.eq(id))
             .order_by_asc(entity::delivery::Column::Id)
-            .all(self.house.db().read())
+            .all(self.ctx.db().read())
             .await
             .unwrap()
     }
 
     async fn row(&self, id: WebhookId) -> entity::webhook::Model {
         entity::Webhook::find_by_id(id)
-            .one(self.house.db().read())
+            .one(self.ctx.db().read())
             .await
             .unwrap()
             .unwrap()
@@ -161,7 +161,7 @@ impl World {
         entity::DeliveryAttempt::find()
             .filter(entity::delivery_attempt::Column::DeliveryId.eq(id))
             .order_by_asc(entity::delivery_attempt::Column::Number)
-            .all(self.house.db().read())
+            .all(self.ctx.db().read())
             .await
             .unwrap()
     }
@@ -169,7 +169,7 @@ impl World {
     /// Makes everything that waits for a webhook due now.
     async fn hurry(&self, id: WebhookId) {
         use entity::delivery::Column;
-        let tx = self.house.db().begin().await.unwrap();
+        let tx = self.ctx.db().begin().await.unwrap();
         entity::Delivery::update_many()
             .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
             .filter(Column::WebhookId.eq(id))
@@ -186,7 +186,7 @@ impl World {
         column: entity::webhook::Column,
         to: impl Into<sea_orm::Value>,
     ) {
-        let tx = self.house.db().begin().await.unwrap();
+        let tx = self.ctx.db().begin().await.unwrap();
         entity::Webhook::update_many()
             .col_expr(column, Expr::value(to))
             .filter(entity::webhook::Column::Id.eq(id))
@@ -201,8 +201,8 @@ impl World {
             status: Some(status),
             ..WebhookPatch::default()
         };
-        let mut tx = self.house.db().begin().await.unwrap();
-        store::update(&mut tx, &self.house, &self.olivia, id, &patch)
+        let mut tx = self.ctx.db().begin().await.unwrap();
+        store::update(&mut tx, &self.ctx, &self.olivia, id, &patch)
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -353,7 +353,7 @@ both! {
         world.change(test_world, entity::webhook::Column::Mode, Mode::Test).await;
         let paused = world.webhook("http://127.0.0.1:9/", |_| ()).await;
         world.set_status(paused, Status::Paused).await;
-        dispatch_all(&world.house).await.unwrap();
+        dispatch_all(&world.ctx).await.unwrap();
         let before = world.deliveries(all).await.len();
         let start = EventId::new();
         world.event(EventType::ContactCreated, Mode::Live, json!({"stage": "lead"})).await;
@@ -361,7 +361,7 @@ both! {
         world.event(EventType::ContactCreated, Mode::Test, json!({"stage": "lead"})).await;
         world.event(EventType::ContactDeleted, Mode::Live, json!({"stage": "lead"})).await;
         for _ in 0..2 {
-            dispatch_all(&world.house).await.unwrap();
+            dispatch_all(&world.ctx).await.unwrap();
             let counts = [
                 world.deliveries(all).await.len() - before,
                 world.deliveries(leads).await.len(),
@@ -371,7 +371,7 @@ both! {
             ];
             assert_eq!(counts, [3, 1, 3, 1, 0]);
             // As after a crash between the deliveries and the mark: once more changes nothing.
-            let tx = world.house.db().begin().await.unwrap();
+            let tx = world.ctx.db().begin().await.unwrap();
             entity::Event::update_many()
                 .col_expr(entity::event::Column::DispatchedAt, Expr::value(None::<Timestamp>))
                 .filter(entity::event::Column::Id.gt(start))
@@ -386,7 +386,7 @@ both! {
         world.contacts(1).await;
         // As if it had been sealed with another key.
         world.change(id, entity::webhook::Column::Secret, vec![7_u8; 80]).await;
-        send_due(&world.house, &settings(&[60])).await.unwrap();
+        send_due(&world.ctx, &settings(&[60])).await.unwrap();
         let delivery = world.deliveries(id).await.remove(0);
         assert_eq!((delivery.attempts, delivery.status), (1, DeliveryStatus::Pending));
         assert_eq!(delivery.last_error.as_deref(), Some("secret_unreadable"));
@@ -394,11 +394,11 @@ both! {
         assert_eq!(attempt.error.as_deref(), Some("secret_unreadable"));
         assert!(receiver.got().is_empty());
         // A new secret is the way out, although the one before stays unreadable.
-        let mut tx = world.house.db().begin().await.unwrap();
-        store::rotate_secret(&mut tx, &world.house, &world.olivia, id).await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
+        store::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap();
         tx.commit().await.unwrap();
         world.hurry(id).await;
-        send_due(&world.house, &settings(&[60])).await.unwrap();
+        send_due(&world.ctx, &settings(&[60])).await.unwrap();
         assert_eq!(world.deliveries(id).await[0].status, DeliveryStatus::Delivered);
         assert_eq!(receiver.got().len(), 1);
     }
@@ -409,14 +409,14 @@ both! {
             input.headers = [("X-Key".to_owned(), Secret::from("open sesame"))].into();
         }).await;
         world.contacts(1).await;
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         world.hurry(id).await;
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
 
         let got = receiver.got();
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].2, got[1].2, "the same bytes");
-        let secret = store::secret(&world.house, &world.olivia, id).await.unwrap();
+        let secret = store::secret(&world.ctx, &world.olivia, id).await.unwrap();
         for (_, headers, body) in &got {
             let text = |name: &str| headers[name].to_str().unwrap().to_owned();
             let event = text("webhook-id").parse().unwrap();
@@ -436,7 +436,7 @@ both! {
         assert_eq!(attempts[1].response_body.as_deref(), Some("thank you"));
         let shown = attempts[1].request_headers.as_ref().unwrap();
         assert_eq!(shown["x-key"], "••••", "a header of theirs may be a password");
-        let hours = entity::WebhookHour::find().all(world.house.db().read()).await.unwrap();
+        let hours = entity::WebhookHour::find().all(world.ctx.db().read()).await.unwrap();
         let hours: Vec<_> = hours.iter().filter(|hour| hour.webhook_id == id).collect();
         assert_eq!(hours.iter().map(|hour| (hour.succeeded, hour.failed)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)), (1, 1));
         assert!(world.row(id).await.last_success_at.is_some());
@@ -445,13 +445,13 @@ both! {
     async fn both_secrets_sign_during_a_rotation(world) {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
-        let old = store::secret(&world.house, &world.olivia, id).await.unwrap();
-        let mut tx = world.house.db().begin().await.unwrap();
-        let new = store::rotate_secret(&mut tx, &world.house, &world.olivia, id).await.unwrap().secret.unwrap();
+        let old = store::secret(&world.ctx, &world.olivia, id).await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
+        let new = store::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap().secret.unwrap();
         tx.commit().await.unwrap();
         assert_ne!(old, new);
         world.contacts(1).await;
-        send_due(&world.house, &settings(&[])).await.unwrap();
+        send_due(&world.ctx, &settings(&[])).await.unwrap();
         let (_, headers, body) = receiver.got()[0].clone();
         let (event, at) = (headers["webhook-id"].to_str().unwrap().parse().unwrap(), headers["webhook-timestamp"].to_str().unwrap().parse().unwrap());
         let body = std::str::from_utf8(&body).unwrap();
@@ -464,23 +464,23 @@ both! {
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
         world.contacts(1).await;
         for wait in [100, 200] {
-            send_due(&world.house, &settings(&[100, 200])).await.unwrap();
+            send_due(&world.ctx, &settings(&[100, 200])).await.unwrap();
             let delivery = &world.deliveries(id).await[0];
             assert_eq!(delivery.status, DeliveryStatus::Pending);
             let seconds = delivery.next_attempt_at.unwrap().since(Timestamp::now()).as_secs();
             assert!((wait * 79 / 100..=wait * 12 / 10).contains(&seconds), "{seconds} for {wait}");
             world.hurry(id).await;
         }
-        send_due(&world.house, &settings(&[100, 200])).await.unwrap();
+        send_due(&world.ctx, &settings(&[100, 200])).await.unwrap();
         let delivery = &world.deliveries(id).await[0];
         assert_eq!((delivery.status, delivery.attempts, delivery.last_status_code), (DeliveryStatus::Failed, 3, Some(500)));
         assert_eq!(world.row(id).await.failures, 3);
         assert_eq!(world.attempts(delivery.id).await[0].response_body.as_deref(), Some("no\u{fffd}pe"));
 
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         store::resend(&mut tx, &world.olivia, delivery.id).await.unwrap();
         tx.commit().await.unwrap();
-        send_due(&world.house, &settings(&[100, 200])).await.unwrap();
+        send_due(&world.ctx, &settings(&[100, 200])).await.unwrap();
         let delivery = &world.deliveries(id).await[0];
         assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Pending, 4), "a resend begins the schedule anew");
     }
@@ -490,7 +490,7 @@ both! {
         for (path, asked) in [("/later", 3_600), ("/later_by_date", 1_800)] {
             let id = world.webhook(&receiver.to(path), |_| ()).await;
             world.contacts(1).await;
-            send_due(&world.house, &settings(&[1])).await.unwrap();
+            send_due(&world.ctx, &settings(&[1])).await.unwrap();
             let wait = world.deliveries(id).await[0].next_attempt_at.unwrap().since(Timestamp::now()).as_secs();
             assert!((asked - 10..=asked).contains(&wait), "{path}: {wait}");
         }
@@ -500,18 +500,18 @@ both! {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/gone"), |_| ()).await;
         world.contacts(3).await;
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         let row = world.row(id).await;
         assert_eq!((row.status, row.status_by.as_deref()), (Status::Disabled, Some("Wheelhouse")));
         assert!(world.deliveries(id).await.iter().all(|row| row.status != DeliveryStatus::Pending));
-        dispatch_all(&world.house).await.unwrap();
+        dispatch_all(&world.ctx).await.unwrap();
         let disabled = entity::Event::find()
             .filter(entity::event::Column::EventType.eq(EventType::WebhookDisabled))
-            .all(world.house.db().read()).await.unwrap();
+            .all(world.ctx.db().read()).await.unwrap();
         assert_eq!(disabled.len(), 1);
         let told = entity::Notification::find()
             .filter(entity::notification::Column::EventId.eq(disabled[0].id))
-            .count(world.house.db().read()).await.unwrap();
+            .count(world.ctx.db().read()).await.unwrap();
         assert_eq!(told, 2, "Olivia and Adam, and neither Mia nor Cleo");
     }
 
@@ -523,22 +523,22 @@ both! {
             world.change(id, Column::Failures, failures).await;
             world.change(id, Column::FailingSince, Some(Timestamp::now().before(days(since)))).await;
             world.contacts(1).await;
-            send_due(&world.house, &settings(&[1])).await.unwrap();
+            send_due(&world.ctx, &settings(&[1])).await.unwrap();
             assert_eq!(world.row(id).await.status, end, "{since} days, {failures} failures");
             world.set_status(id, Status::Paused).await;
         }
     }
 
     async fn a_worker_that_lost_its_lease_changes_nothing(world) {
-        let house = world.house.clone();
+        let ctx = world.ctx.clone();
         let other = Uuid::new_v4();
         let url = raw(move |mut stream| {
-            let house = house.clone();
+            let ctx = ctx.clone();
             async move {
                 let mut buffer = [0; 4096];
                 let _ = stream.read(&mut buffer).await;
                 // While the answer is on its way, another worker takes over.
-                let tx = house.db().begin().await.unwrap();
+                let tx = ctx.db().begin().await.unwrap();
                 entity::Delivery::update_many()
                     .col_expr(entity::delivery::Column::LeaseToken, Expr::value(other))
                     .exec(&tx).await.unwrap();
@@ -548,7 +548,7 @@ both! {
         }).await;
         let id = world.webhook(&url, |_| ()).await;
         world.contacts(1).await;
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         let delivery = &world.deliveries(id).await[0];
         assert_eq!((delivery.status, delivery.attempts, delivery.lease_token), (DeliveryStatus::Pending, 0, Some(other)));
         assert!(world.attempts(delivery.id).await.is_empty());
@@ -560,7 +560,7 @@ both! {
         let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
         world.contacts(200).await;
         let (first, second) = (settings(&[1]), settings(&[1]));
-        let both = tokio::join!(send_due(&world.house, &first), send_due(&world.house, &second));
+        let both = tokio::join!(send_due(&world.ctx, &first), send_due(&world.ctx, &second));
         both.0.unwrap();
         both.1.unwrap();
         let mut times: HashMap<String, usize> = HashMap::new();
@@ -584,7 +584,7 @@ both! {
         for n in 0..3 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
         }
-        dispatch_to(&world.house, &handover).await.unwrap();
+        dispatch_to(&world.ctx, &handover).await.unwrap();
         let taken = tokio::time::timeout(Duration::from_secs(5), handover.take()).await.expect("something is handed over");
         let ids: Vec<_> = taken.iter().flat_map(|claim| &claim.deliveries).map(|row| row.id).collect();
         let rows = world.deliveries(good).await;
@@ -601,10 +601,10 @@ both! {
         // The sender is gone before it has taken them: they are due at once, and sent once.
         assert!(handover.close());
         for claim in taken {
-            give(&world.house, &handover, claim).await;
+            give(&world.ctx, &handover, claim).await;
         }
         assert_eq!(held(world, good).await, 0);
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         assert_eq!(receiver.got().len(), 4 * 3);
     }
 
@@ -613,7 +613,7 @@ both! {
         let id = healthy(world, "http://127.0.0.1:9/").await;
         world.contacts(2).await;
         // As after a crash between the deliveries and the mark; and one of them was never written.
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         let gone = world.deliveries(id).await[0].id;
         entity::Delivery::delete_by_id(gone).exec(&tx).await.unwrap();
         entity::Event::update_many()
@@ -625,7 +625,7 @@ both! {
         tx.commit().await.unwrap();
         let handover = Handover::default();
         handover.open(100, HashSet::new());
-        dispatch_to(&world.house, &handover).await.unwrap();
+        dispatch_to(&world.ctx, &handover).await.unwrap();
         let rows = world.deliveries(id).await;
         assert!(rows.len() >= 2);
         assert!(rows.iter().all(|row| row.lease_token.is_none() && row.next_attempt_at.unwrap() <= Timestamp::now()));
@@ -637,7 +637,7 @@ both! {
         let quick = healthy(world, &receiver.to("/ok")).await;
         let slow = healthy(world, &receiver.to("/late")).await;
         let (handover, stop) = (Handover::default(), CancellationToken::new());
-        let workers = tokio::spawn(workers(world.house.clone(), handover.clone(), stop.clone()));
+        let workers = tokio::spawn(workers(world.ctx.clone(), handover.clone(), stop.clone()));
         // More than the slow one has room for, as it comes and all at once.
         for n in 0..60 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
@@ -658,7 +658,7 @@ both! {
         assert_eq!(receiver.got().len(), 120, "none of them twice");
         // What comes after the end of the senders is left for others, and held by nobody.
         world.event(EventType::ContactCreated, Mode::Live, json!({})).await;
-        dispatch_to(&world.house, &handover).await.unwrap();
+        dispatch_to(&world.ctx, &handover).await.unwrap();
         assert_eq!(held(world, quick).await, 0);
     }
 
@@ -673,7 +673,7 @@ both! {
         world.contacts(1).await;
         let event = world.deliveries(hooks[0]).await[0].event_id;
         // As after a crash between the steps in which they are written.
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         entity::Delivery::delete_many()
             .filter(entity::delivery::Column::WebhookId.is_in(hooks[20..].iter().copied()))
             .exec(&tx).await.unwrap();
@@ -682,13 +682,13 @@ both! {
             .filter(Column::Id.eq(event))
             .exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let workers = tokio::spawn(workers(world.house.clone(), handover.clone(), stop.clone()));
+        let workers = tokio::spawn(workers(world.ctx.clone(), handover.clone(), stop.clone()));
         for n in 0..4 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
         }
         let begun = Instant::now();
         let delivered = async || {
-            let rows = entity::Delivery::find().all(world.house.db().read()).await.unwrap();
+            let rows = entity::Delivery::find().all(world.ctx.db().read()).await.unwrap();
             rows.iter().filter(|row| row.status == DeliveryStatus::Delivered).count()
         };
         while delivered().await < 5 * 40 && begun.elapsed() < Duration::from_secs(30) {
@@ -707,18 +707,18 @@ both! {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
         world.contacts(30).await;
-        send_due(&world.house, &settings(&[3600])).await.unwrap();
+        send_due(&world.ctx, &settings(&[3600])).await.unwrap();
         let tried = receiver.got().len();
         assert!((5..10).contains(&tried), "{tried}");
         let until = world.row(id).await.blocked_until.unwrap();
         assert!(until > Timestamp::now());
         assert!(world.deliveries(id).await.iter().all(|row| row.next_attempt_at.unwrap() >= until), "what waits is due when the pause is over");
         world.contacts(1).await;
-        send_due(&world.house, &settings(&[3600])).await.unwrap();
+        send_due(&world.ctx, &settings(&[3600])).await.unwrap();
         assert_eq!(receiver.got().len(), tried, "nothing is tried meanwhile");
         world.change(id, entity::webhook::Column::BlockedUntil, Some(Timestamp::now())).await;
         world.hurry(id).await;
-        send_due(&world.house, &settings(&[3600])).await.unwrap();
+        send_due(&world.ctx, &settings(&[3600])).await.unwrap();
         assert_eq!(receiver.got().len(), tried + 1, "one attempt alone");
     }
 
@@ -730,16 +730,16 @@ both! {
         }
         world.contacts(10).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(senders(world.house.clone(), settings(&[300]), Handover::default(), stop.clone()));
+        let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[300]), Handover::default(), stop.clone()));
         // Never tried, of endpoints that may still be tried, and put off for longer than what finds its endpoint busy.
         let put_off = async || {
-            let open = entity::Webhook::find().filter(entity::webhook::Column::Failures.lt(5)).all(world.house.db().read()).await.unwrap();
+            let open = entity::Webhook::find().filter(entity::webhook::Column::Failures.lt(5)).all(world.ctx.db().read()).await.unwrap();
             entity::Delivery::find()
                 .filter(Column::WebhookId.is_in(open.iter().map(|row| row.id)))
                 .filter(Column::Attempts.eq(0))
                 .filter(Column::LeaseToken.is_null())
                 .filter(Column::NextAttemptAt.gt(Timestamp::now().after(Duration::from_secs(4))))
-                .all(world.house.db().read())
+                .all(world.ctx.db().read())
                 .await
                 .unwrap()
         };
@@ -761,17 +761,17 @@ both! {
         world.contacts(3).await;
         world.set_status(id, Status::Paused).await;
         assert!(world.deliveries(id).await.iter().all(|row| row.status == DeliveryStatus::Cancelled));
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         assert!(receiver.got().is_empty());
         let since = Timestamp::now().before(days(1));
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         assert!(deliveries::recover(&mut tx, &world.olivia, id, since).await.is_err(), "not while it is paused");
         tx.rollback().await.unwrap();
         world.set_status(id, Status::Enabled).await;
-        let mut tx = world.house.db().begin().await.unwrap();
+        let mut tx = world.ctx.db().begin().await.unwrap();
         assert_eq!(deliveries::recover(&mut tx, &world.olivia, id, since).await.unwrap(), 3);
         tx.commit().await.unwrap();
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         assert_eq!(receiver.got().len(), 3);
     }
 
@@ -780,11 +780,11 @@ both! {
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
         world.set_status(id, Status::Paused).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(senders(world.house.clone(), settings(&[1, 1]), Handover::default(), stop.clone()));
-        let mut tx = world.house.db().begin().await.unwrap();
+        let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[1, 1]), Handover::default(), stop.clone()));
+        let mut tx = world.ctx.db().begin().await.unwrap();
         let sent = store::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
         tx.commit().await.unwrap();
-        let outcome = deliveries::outcome(&world.house, &world.olivia, sent, Duration::from_secs(10)).await.unwrap();
+        let outcome = deliveries::outcome(&world.ctx, &world.olivia, sent, Duration::from_secs(10)).await.unwrap();
         stop.cancel();
         worker.await.unwrap();
         assert_eq!((outcome.status, outcome.attempts.len()), (DeliveryStatus::Failed, 1), "one attempt, no retries");
@@ -800,9 +800,9 @@ both! {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
         world.contacts(3).await;
-        send_due(&world.house, &settings(&[1])).await.unwrap();
+        send_due(&world.ctx, &settings(&[1])).await.unwrap();
         let rows = world.deliveries(id).await;
-        let tx = world.house.db().begin().await.unwrap();
+        let tx = world.ctx.db().begin().await.unwrap();
         delivery::Entity::update_many()
             .col_expr(delivery::Column::FinishedAt, Expr::value(Timestamp::now().before(days(91))))
             .filter(delivery::Column::Id.eq(rows[0].id)).exec(&tx).await.unwrap();
@@ -810,7 +810,7 @@ both! {
             .col_expr(delivery_attempt::Column::At, Expr::value(Timestamp::now().before(days(31))))
             .filter(delivery_attempt::Column::DeliveryId.eq(rows[1].id)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        tidy(&world.house).await.unwrap();
+        tidy(&world.ctx).await.unwrap();
         assert_eq!(world.deliveries(id).await.len(), 2);
         let old = &world.attempts(rows[1].id).await[0];
         assert_eq!((old.status_code, &old.request_headers, &old.response_body), (Some(200), &None, &None));
@@ -824,11 +824,9 @@ async fn the_libraries_of_others_verify_what_is_sent() {
     let world = World::new(On::Sqlite).await;
     let receiver = Receiver::start().await;
     let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
-    let old = store::secret(&world.house, &world.olivia, id)
-        .await
-        .unwrap();
-    let mut tx = world.house.db().begin().await.unwrap();
-    let new = store::rotate_secret(&mut tx, &world.house, &world.olivia, id)
+    let old = store::secret(&world.ctx, &world.olivia, id).await.unwrap();
+    let mut tx = world.ctx.db().begin().await.unwrap();
+    let new = store::rotate_secret(&mut tx, &world.ctx, &world.olivia, id)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -839,8 +837,8 @@ async fn the_libraries_of_others_verify_what_is_sent() {
             json!({"name": "Zoë “Z” Núñez 🎈", "note": "a\nb\u{2028}"}),
         )
         .await;
-    dispatch_all(&world.house).await.unwrap();
-    send_due(&world.house, &settings(&[])).await.unwrap();
+    dispatch_all(&world.ctx).await.unwrap();
+    send_due(&world.ctx, &settings(&[])).await.unwrap();
     let (_, headers, body) = receiver.got().remove(0);
     let headers: HashMap<&str, &str> = headers
         .iter()
@@ -871,31 +869,26 @@ async fn the_libraries_of_others_verify_what_is_sent() {
 }
 
 /// Both senders, as the program runs them.
-async fn senders(house: House, settings: Settings, handover: Handover, stop: CancellationToken) {
+async fn senders(ctx: AppContext, settings: Settings, handover: Handover, stop: CancellationToken) {
     tokio::join!(
         webhooks::run(
-            house.clone(),
+            ctx.clone(),
             settings.clone(),
             Lane::Healthy,
             handover,
             stop.clone()
         ),
-        webhooks::run(house, settings, Lane::Suspect, Handover::default(), stop),
+        webhooks::run(ctx, settings, Lane::Suspect, Handover::default(), stop),
     );
 }
 
 /// Both dispatchers and both senders, as the program runs them.
-async fn workers(house: House, handover: Handover, stop: CancellationToken) {
-    let of = |breadth| dispatch::run(house.clone(), breadth, handover.clone(), stop.clone());
+async fn workers(ctx: AppContext, handover: Handover, stop: CancellationToken) {
+    let of = |breadth| dispatch::run(ctx.clone(), breadth, handover.clone(), stop.clone());
     tokio::join!(
         of(Breadth::Narrow),
         of(Breadth::Wide),
-        senders(
-            house.clone(),
-            settings(&[1]),
-            handover.clone(),
-            stop.clone()
-        ),
+        senders(ctx.clone(), settings(&[1]), handover.clone(), stop.clone()),
     );
 }
 
@@ -927,7 +920,7 @@ async fn ask(
         waits: Arc::new([]),
     };
     let begun = Instant::now();
-    send_due(&world.house, &settings).await.unwrap();
+    send_due(&world.ctx, &settings).await.unwrap();
     assert!(
         begun.elapsed() < Duration::from_secs(5),
         "{url} took {:?}",
@@ -1094,7 +1087,7 @@ async fn slowest(world: &World, receiver: &Receiver, id: WebhookId, count: usize
         world
             .event(EventType::ContactTagged, Mode::Live, json!({"n": n}))
             .await;
-        dispatch_all(&world.house).await.unwrap();
+        dispatch_all(&world.ctx).await.unwrap();
         while receiver.got().len() < before + n + 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
             assert!(
@@ -1120,7 +1113,7 @@ async fn one_endpoint_among_many_dead_ones_is_served_as_if_alone() {
         .await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(senders(
-        world.house.clone(),
+        world.ctx.clone(),
         settings(&[5, 300]),
         Handover::default(),
         stop.clone(),

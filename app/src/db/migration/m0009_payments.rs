@@ -35,10 +35,10 @@ CREATE TABLE payment_events (
 );
 CREATE INDEX payment_events_by_age ON payment_events (received_at);
 
--- The simulated provider's own books. It and the house know of each other what they are told, and no more.
+-- The simulated provider's own books. It and Wheelhouse know of each other what they are told, and no more.
 CREATE TABLE simulated_checkouts (
     id text PRIMARY KEY,
-    -- What the house calls it: asked twice for the same, it answers with the same.
+    -- What Wheelhouse calls it: asked twice for the same, it answers with the same.
     reference text NOT NULL UNIQUE,
     amount bigint NOT NULL CHECK (amount > 0),
     description text NOT NULL,

@@ -1,26 +1,26 @@
 use leptos::prelude::*;
 
 use super::model::{AccountView, PasswordForm, ProfileForm};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {super::store, crate::session::caller};
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_account() -> Result<AccountView, AppError> {
     let caller = caller()?;
-    store::view(caller.house(), &caller.person().await?).await
+    store::view(caller.ctx(), &caller.person().await?).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
     let (name, email) = form.parse().map_err(AppError::Invalid)?;
     store::save_profile(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &person,
         name,
@@ -30,26 +30,26 @@ pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, 
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn resend_email_change() -> Result<Done, AppError> {
     let caller = caller()?;
-    store::resend_change(caller.house(), caller.info(), &caller.person().await?).await?;
+    store::resend_change(caller.ctx(), caller.info(), &caller.person().await?).await?;
     Ok(Done::said("A new mail with a link is on its way"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn cancel_email_change() -> Result<Done, AppError> {
     let caller = caller()?;
-    store::cancel_change(caller.house(), &caller.person().await?).await?;
+    store::cancel_change(caller.ctx(), &caller.person().await?).await?;
     Ok(Done::said("Your address stays as it was"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn update_password(#[server(default)] form: PasswordForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
     form.check().map_err(AppError::Invalid)?;
-    let ended = store::update_password(caller.house(), caller.info(), &person, &form).await?;
+    let ended = store::update_password(caller.ctx(), caller.info(), &person, &form).await?;
     Ok(Done::said(match ended {
         0 => "Password updated. You were not signed in anywhere else".to_owned(),
         1 => "Password updated. 1 other session was ended".to_owned(),
@@ -57,18 +57,18 @@ pub async fn update_password(#[server(default)] form: PasswordForm) -> Result<Do
     }))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn end_session(session: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let session = session.parse().map_err(|_| AppError::NotFound)?;
-    store::end_session(caller.house(), &caller.person().await?, session).await?;
+    store::end_session(caller.ctx(), &caller.person().await?, session).await?;
     Ok(Done::said("Session ended"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn end_other_sessions() -> Result<Done, AppError> {
     let caller = caller()?;
-    let ended = store::end_others(caller.house(), &caller.person().await?).await?;
+    let ended = store::end_others(caller.ctx(), &caller.person().await?).await?;
     Ok(Done::said(match ended {
         1 => "1 other session was ended".to_owned(),
         n => format!("{n} other sessions were ended"),

@@ -7,20 +7,20 @@ use serde_json::json;
 
 use super::model::{AccountView, PasswordForm, PendingEmail, SessionView};
 use crate::catalog::EventType;
+use crate::context::AppContext;
 use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
     AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, fold,
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::form::Done;
-use crate::house::House;
-use crate::keyring::{Token, hash_token};
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::mail::{self, Addressee, letters};
+use crate::master_key::{Token, hash_token};
 use crate::session::model::{LinkKind, browser_label};
-use crate::session::{Person, RequestInfo, links, store as sessions};
+use crate::session::{RequestInfo, SignedInUser, links, store as sessions};
 
-pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppError> {
+pub async fn view(ctx: &AppContext, person: &SignedInUser) -> Result<AccountView, AppError> {
     use entity::{email_change, session};
     // With each session the change of address that waits, of which there is one at most: one question for both.
     let found = entity::Session::find()
@@ -36,7 +36,7 @@ pub async fn view(house: &House, person: &Person) -> Result<AccountView, AppErro
         .filter(session::Column::UserId.eq(person.id()))
         .filter(session::Column::ExpiresAt.gt(Timestamp::now()))
         .order_by_desc(session::Column::LastSeenAt)
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     let pending = found.first().and_then(|(_, change)| change.clone());
     Ok(AccountView {
@@ -85,26 +85,25 @@ async fn pending(
 /// Saves the name at once; a changed address waits until it is confirmed from there. One that waits already goes on
 /// waiting.
 pub async fn save_profile(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
     name: Name,
     email: Email,
     current_password: &Secret,
 ) -> Result<Done, AppError> {
     let moves = email != *person.email()
-        && pending(house.db().read(), person.id())
+        && pending(ctx.db().read(), person.id())
             .await?
             .is_none_or(|change| change.new_email != email);
     if moves {
-        sessions::confirm_identity(house, info, person, current_password).await?;
-        house
-            .limits()
+        sessions::confirm_identity(ctx, info, person, current_password).await?;
+        ctx.limits()
             .mail(info.address, person.email().as_str(), true)?;
-        house.limits().mail(info.address, email.as_str(), false)?;
-        house.limits().unconfirmed(&email)?;
+        ctx.limits().mail(info.address, email.as_str(), false)?;
+        ctx.limits().unconfirmed(&email)?;
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let user = sessions::lock_person(&tx, person).await?;
     {
         use entity::user::Column;
@@ -117,9 +116,9 @@ pub async fn save_profile(
             .await?;
     }
     if moves {
-        begin_change(&mut tx, house, &user, name.as_str(), &email).await?;
+        begin_change(&mut tx, ctx, &user, name.as_str(), &email).await?;
     }
-    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(Done::said(if moves {
         format!(
@@ -134,7 +133,7 @@ pub async fn save_profile(
 /// nobody learns here that it does.
 async fn begin_change(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     user: &entity::user::Model,
     name: &str,
     email: &Email,
@@ -163,13 +162,13 @@ async fn begin_change(
         > 0
         || links::is_held(tx, email, Some(user.id)).await?;
     let letter = if taken {
-        letters::address_in_use(house.site(), "there")
+        letters::address_in_use(ctx.site(), "there")
     } else {
-        letters::confirm_new_address(house.site(), confirm.plain().expose())
+        letters::confirm_new_address(ctx.site(), confirm.plain().expose())
     };
     mail::post(
         tx,
-        house,
+        ctx,
         Addressee {
             email: email.clone(),
             user: None,
@@ -178,10 +177,10 @@ async fn begin_change(
         None,
     )
     .await?;
-    let warning = letters::address_changes(house.site(), name, email, revert.plain().expose());
+    let warning = letters::address_changes(ctx.site(), name, email, revert.plain().expose());
     mail::post(
         tx,
-        house,
+        ctx,
         Addressee {
             email: user.email.clone(),
             user: Some(user.id),
@@ -195,53 +194,52 @@ async fn begin_change(
 
 /// Begins the pending change anew: new links, another hour.
 pub async fn resend_change(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
 ) -> Result<(), AppError> {
     let nothing_waits = || AppError::Conflict("No change of address is waiting.".to_owned());
-    let waiting = pending(house.db().read(), person.id())
+    let waiting = pending(ctx.db().read(), person.id())
         .await?
         .ok_or_else(nothing_waits)?;
-    house
-        .limits()
+    ctx.limits()
         .mail(info.address, waiting.new_email.as_str(), false)?;
-    house.limits().unconfirmed(&waiting.new_email)?;
-    let mut tx = house.db().begin().await?;
+    ctx.limits().unconfirmed(&waiting.new_email)?;
+    let mut tx = ctx.db().begin().await?;
     let user = sessions::lock_person(&tx, person).await?;
     let change = pending(&tx, user.id)
         .await?
         .filter(|change| change.new_email == waiting.new_email)
         .ok_or_else(nothing_waits)?;
-    begin_change(&mut tx, house, &user, &user.name, &change.new_email).await?;
-    tx.hint(Hint::user(person.id(), Topic::Account));
+    begin_change(&mut tx, ctx, &user, &user.name, &change.new_email).await?;
+    tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(())
 }
 
-pub async fn cancel_change(house: &House, person: &Person) -> Result<(), AppError> {
-    let mut tx = house.db().begin().await?;
+pub async fn cancel_change(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppError> {
+    let mut tx = ctx.db().begin().await?;
     if !sessions::end_waiting_change(&mut tx, person.id()).await? {
         return Err(AppError::Conflict(
             "No change of address is waiting.".to_owned(),
         ));
     }
-    tx.hint(Hint::user(person.id(), Topic::Account));
+    tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(())
 }
 
 /// What a link from one of the two mails would do.
-pub async fn link_kind(house: &House, token: &Secret) -> Result<LinkKind, AppError> {
-    let change = find_change(house.db().read(), token).await?;
+pub async fn link_kind(ctx: &AppContext, token: &Secret) -> Result<LinkKind, AppError> {
+    let change = find_change(ctx.db().read(), token).await?;
     Ok(match change {
-        Some((change, Leg::Confirm)) if is_confirmable(&change) => LinkKind::ConfirmChange,
-        Some((change, Leg::Revert)) if is_revertible(&change) => LinkKind::KeepAddress,
+        Some((change, LinkRole::Confirm)) if is_confirmable(&change) => LinkKind::ConfirmChange,
+        Some((change, LinkRole::Revert)) if is_revertible(&change) => LinkKind::KeepAddress,
         _ => LinkKind::Dead,
     })
 }
 
-enum Leg {
+enum LinkRole {
     Confirm,
     Revert,
 }
@@ -249,7 +247,7 @@ enum Leg {
 async fn find_change(
     connection: &impl sea_orm::ConnectionTrait,
     token: &Secret,
-) -> Result<Option<(entity::email_change::Model, Leg)>, AppError> {
+) -> Result<Option<(entity::email_change::Model, LinkRole)>, AppError> {
     use entity::email_change::Column;
     let hash = hash_token(token.expose());
     let change = entity::EmailChange::find()
@@ -262,9 +260,9 @@ async fn find_change(
         .await?;
     Ok(change.map(|change| {
         let leg = if change.confirm_hash == hash {
-            Leg::Confirm
+            LinkRole::Confirm
         } else {
-            Leg::Revert
+            LinkRole::Revert
         };
         (change, leg)
     }))
@@ -283,19 +281,19 @@ fn is_revertible(change: &entity::email_change::Model) -> bool {
 
 /// Confirms a change or takes it back. Either way every session and every other link of the account ends: whoever
 /// signed in with the other address has to show again who they are.
-pub async fn follow_link(house: &House, token: &Secret) -> Result<&'static str, AppError> {
-    let mut tx = house.db().begin().await?;
+pub async fn follow_link(ctx: &AppContext, token: &Secret) -> Result<&'static str, AppError> {
+    let mut tx = ctx.db().begin().await?;
     let (found, _) = find_change(&tx, token).await?.ok_or_else(dead_link)?;
     // Of two links that are followed at once the second waits here, and sees what the first did.
     let user = sessions::lock_user(&tx, found.user_id).await?;
     let (change, leg) = find_change(&tx, token).await?.ok_or_else(dead_link)?;
     let message = match leg {
-        Leg::Confirm if is_confirmable(&change) => {
-            confirm(&mut tx, house, &user, &change).await?;
+        LinkRole::Confirm if is_confirmable(&change) => {
+            confirm(&mut tx, ctx, &user, &change).await?;
             "Your new email address is confirmed. Sign in again to go on"
         }
-        Leg::Revert if is_revertible(&change) => {
-            take_back(&mut tx, house, &user, &change).await?;
+        LinkRole::Revert if is_revertible(&change) => {
+            take_back(&mut tx, ctx, &user, &change).await?;
             "Your address stays as it was. Change your password if this was not you"
         }
         _ => return Err(dead_link()),
@@ -303,7 +301,7 @@ pub async fn follow_link(house: &House, token: &Secret) -> Result<&'static str, 
     sessions::end_other_sessions(&mut tx, user.id, None).await?;
     sessions::end_links(&mut tx, user.id).await?;
     tx.commit().await?;
-    house.keys().forget_unconfirmed();
+    ctx.keys().forget_unconfirmed();
     Ok(message)
 }
 
@@ -313,7 +311,7 @@ fn dead_link() -> AppError {
 
 async fn confirm(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     user: &entity::user::Model,
     change: &entity::email_change::Model,
 ) -> Result<(), AppError> {
@@ -330,7 +328,7 @@ async fn confirm(
     }
     move_address(tx, user, &change.old_email, &change.new_email).await?;
     let letter = letters::address_changed(&user.name, &change.new_email);
-    tell_former_address(tx, house, &change.old_email, letter).await
+    tell_former_address(tx, ctx, &change.old_email, letter).await
 }
 
 /// Gives the account back to the address that the change left, however often it was moved on since. Every later change
@@ -338,7 +336,7 @@ async fn confirm(
 /// keeps their say.
 async fn take_back(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     user: &entity::user::Model,
     change: &entity::email_change::Model,
 ) -> Result<(), AppError> {
@@ -358,12 +356,12 @@ async fn take_back(
     }
     move_address(tx, user, &user.email, &change.old_email).await?;
     let letter = letters::address_taken_back(&user.name, &change.old_email);
-    tell_former_address(tx, house, &user.email, letter).await
+    tell_former_address(tx, ctx, &user.email, letter).await
 }
 
 async fn tell_former_address(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     former: &Email,
     letter: mail::Letter,
 ) -> Result<(), AppError> {
@@ -371,7 +369,7 @@ async fn tell_former_address(
         email: former.clone(),
         user: None,
     };
-    mail::post(tx, house, to, letter, None).await?;
+    mail::post(tx, ctx, to, letter, None).await?;
     Ok(())
 }
 
@@ -417,22 +415,22 @@ async fn move_address(
 /// Sets a new password and ends every other session, every link, and a change of address that waits. Says how many
 /// sessions ended.
 pub async fn update_password(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
-    person: &Person,
+    person: &SignedInUser,
     form: &PasswordForm,
 ) -> Result<u64, AppError> {
-    sessions::confirm_identity(house, info, person, &form.current_password).await?;
-    sessions::judge_password(
-        house,
+    sessions::confirm_identity(ctx, info, person, &form.current_password).await?;
+    sessions::check_password_strength(
+        ctx,
         "password",
         &form.password,
         person.name(),
         person.email(),
     )
     .await?;
-    let hash = house.passwords().hash(&form.password).await?;
-    let mut tx = house.db().begin().await?;
+    let hash = ctx.passwords().hash(&form.password).await?;
+    let mut tx = ctx.db().begin().await?;
     sessions::lock_person(&tx, person).await?;
     sessions::set_password_hash(&mut tx, person.id(), hash).await?;
     let rotated = sessions::rotate(&mut tx, person, true).await?;
@@ -450,12 +448,12 @@ pub async fn update_password(
 }
 
 pub async fn end_session(
-    house: &House,
-    person: &Person,
+    ctx: &AppContext,
+    person: &SignedInUser,
     session: SessionId,
 ) -> Result<(), AppError> {
     use entity::session::Column;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let ended = entity::Session::delete_many()
         .filter(Column::Id.eq(session))
         .filter(Column::UserId.eq(person.id()))
@@ -469,8 +467,8 @@ pub async fn end_session(
     Ok(())
 }
 
-pub async fn end_others(house: &House, person: &Person) -> Result<u64, AppError> {
-    let mut tx = house.db().begin().await?;
+pub async fn end_others(ctx: &AppContext, person: &SignedInUser) -> Result<u64, AppError> {
+    let mut tx = ctx.db().begin().await?;
     let ended = sessions::end_other_sessions(&mut tx, person.id(), Some(person.session())).await?;
     if ended > 0 {
         record_ended(&mut tx, person, ended).await?;
@@ -479,7 +477,7 @@ pub async fn end_others(house: &House, person: &Person) -> Result<u64, AppError>
     Ok(ended)
 }
 
-async fn record_ended(tx: &mut Tx, person: &Person, count: u64) -> Result<(), AppError> {
+async fn record_ended(tx: &mut Tx, person: &SignedInUser, count: u64) -> Result<(), AppError> {
     let event = NewEvent::about_person(
         person.id(),
         EventType::SecuritySessionsEnded,

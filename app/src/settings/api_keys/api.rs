@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
 use super::model::{CreateForm, KeyNameForm, KeyView, KeysView, RotateForm, ScopesForm};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -14,7 +14,7 @@ use {
 };
 
 /// `status`, `mode`, `search` and `before` as they stand in the address.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_api_keys(
     workspace: String,
     status: String,
@@ -30,10 +30,10 @@ pub async fn load_api_keys(
         search,
         before: before.parse().ok(),
     };
-    views::list(caller.house(), &actor, &asked).await
+    views::list(caller.ctx(), &actor, &asked).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_api_key(
     workspace: String,
     key: String,
@@ -41,10 +41,10 @@ pub async fn load_api_key(
 ) -> Result<KeyView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    views::find(caller.house(), &actor, key_id(&key)?, before.parse().ok()).await
+    views::find(caller.ctx(), &actor, key_id(&key)?, before.parse().ok()).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -56,7 +56,7 @@ pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<Done,
     let wish = form.parse(Timestamp::now()).map_err(AppError::Invalid)?;
     let networks = store::read_networks(&form.networks)?;
     let done = store::create(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         wish,
@@ -68,7 +68,7 @@ pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<Done,
     Ok(done)
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -77,7 +77,7 @@ pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<Done,
         .parse()
         .map_err(|_| AppError::field("grace", "Choose how long the old key goes on"))?;
     store::rotate(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         key_id(&form.key)?,
@@ -87,28 +87,28 @@ pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<Done,
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn finish_api_key_rotation(workspace: String, key: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::finish_rotation(caller.house(), caller.info(), &actor, key_id(&key)?).await
+    store::finish_rotation(caller.ctx(), caller.info(), &actor, key_id(&key)?).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let key = key_id(&form.key)?;
-    store::revoke(caller.house(), caller.info(), &actor, key, &form.name).await
+    store::revoke(caller.ctx(), caller.info(), &actor, key, &form.name).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
     store::rename(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         key_id(&form.key)?,
@@ -117,13 +117,13 @@ pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<Done
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn narrow_api_key(#[server(default)] form: ScopesForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let keep = read_scopes(&form.scopes).map_err(|error| AppError::field("scopes", error))?;
     store::narrow(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         key_id(&form.key)?,

@@ -16,11 +16,11 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, 
 use super::token::{KeyHash, KeyToken};
 use super::usage::Usage;
 use crate::catalog::{Mode, Scope};
+use crate::context::AppContext;
 use crate::db::entity;
 use crate::domain::{ApiKeyId, AppError, Permission, Role, Slug, Timestamp, WorkspaceId};
-use crate::house::House;
-use crate::limits::KeyCaller;
-use crate::session::{KeyFacts, KeyHolder};
+use crate::rate_limit::auth::KeyCaller;
+use crate::session::{ApiKeyInfo, ApiKeyPrincipal};
 
 /// After this long one request looks again, while the others go on with what is remembered.
 const SOFT_LIFE: Duration = Duration::from_secs(1);
@@ -71,13 +71,13 @@ impl From<AppError> for KeyRefusal {
 /// The one way in for a program: whose key this is, if it holds right now and from this IP address. Writes nothing.
 /// `caller`: who is counted if it is unknown.
 pub async fn check(
-    house: &House,
+    ctx: &AppContext,
     token: &str,
     address: IpAddr,
     caller: KeyCaller,
-) -> Result<KeyHolder, KeyRefusal> {
+) -> Result<ApiKeyPrincipal, KeyRefusal> {
     let token = KeyToken::parse(token).map_err(|_| KeyRefusal::Malformed)?;
-    let known = house.keys().find(house, token.hash(), caller).await?;
+    let known = ctx.keys().find(ctx, token.hash(), caller).await?;
     known.admit(address, Timestamp::now())
 }
 
@@ -102,7 +102,7 @@ struct Row {
 /// A key as far as checking needs it.
 #[derive(Debug)]
 struct Known {
-    facts: Arc<KeyFacts>,
+    facts: Arc<ApiKeyInfo>,
     networks: Vec<IpNet>,
     revoked: bool,
     /// The earlier of its expiry and, once rotated, its retirement.
@@ -110,13 +110,13 @@ struct Known {
 }
 
 impl Known {
-    fn new(house: &House, row: Row) -> Result<Self, AppError> {
+    fn new(ctx: &AppContext, row: Row) -> Result<Self, AppError> {
         let ends = [row.expires_at, row.retires_at];
         Ok(Self {
             networks: read_networks(row.allowed_networks)?,
             revoked: row.revoked_at.is_some(),
             ends_at: ends.into_iter().flatten().min(),
-            facts: Arc::new(KeyFacts {
+            facts: Arc::new(ApiKeyInfo {
                 id: row.id,
                 name: row.name,
                 mode: row.mode,
@@ -125,12 +125,12 @@ impl Known {
                 workspace_name: row.workspace_name,
                 workspace_slug: row.workspace_slug,
                 freezes_at: row.freezes_at,
-                confirmed: house.site().counts_as_confirmed(row.confirmed_at),
+                confirmed: ctx.site().counts_as_confirmed(row.confirmed_at),
             }),
         })
     }
 
-    fn admit(&self, address: IpAddr, now: Timestamp) -> Result<KeyHolder, KeyRefusal> {
+    fn admit(&self, address: IpAddr, now: Timestamp) -> Result<ApiKeyPrincipal, KeyRefusal> {
         if self.revoked {
             return Err(KeyRefusal::Revoked);
         }
@@ -143,7 +143,7 @@ impl Known {
         if !anywhere && !self.networks.iter().any(|net| net.contains(&address)) {
             return Err(KeyRefusal::AddressNotAllowed);
         }
-        Ok(KeyHolder::new(self.facts.clone()))
+        Ok(ApiKeyPrincipal::new(self.facts.clone()))
     }
 }
 
@@ -156,16 +156,16 @@ pub(super) fn read_scopes(column: Json) -> Vec<Scope> {
 /// Networks as their column holds them. One that cannot be read must not open the key to everywhere.
 fn read_networks(column: Json) -> Result<Vec<IpNet>, AppError> {
     let texts: Vec<String> = serde_json::from_value(column)
-        .map_err(|error| crate::failure::internal("an API key's networks", &error))?;
+        .map_err(|error| crate::error_report::internal("an API key's networks", &error))?;
     let read = |text: &String| {
         text.parse().map_err(|error: ipnet::AddrParseError| {
-            crate::failure::internal("an API key's network", &error)
+            crate::error_report::internal("an API key's network", &error)
         })
     };
     texts.iter().map(read).collect()
 }
 
-/// The keys of a running house: what is remembered of them, and what they were used for since it was last written down.
+/// The API keys of a running server: what is remembered of them, and what they were used for since it was last written down.
 #[derive(Debug, Default)]
 pub struct Keys {
     memory: Mutex<Memory>,
@@ -191,17 +191,17 @@ struct Entry {
 impl Keys {
     async fn find(
         &self,
-        house: &House,
+        ctx: &AppContext,
         hash: KeyHash,
         caller: KeyCaller,
     ) -> Result<Arc<Known>, KeyRefusal> {
         if let Some(known) = self.remembered(&hash, Instant::now()) {
             return Ok(known);
         }
-        let _turn = house.limits().key_lookup(caller).await;
+        let _turn = ctx.limits().key_lookup(caller).await;
         let (read_at, generation) = (Instant::now(), self.memory().generation);
-        let Some(known) = read(house, hash).await? else {
-            house.limits().unknown_key(caller)?;
+        let Some(known) = read(ctx, hash).await? else {
+            ctx.limits().unknown_key(caller)?;
             return Err(KeyRefusal::Unknown);
         };
         let known = Arc::new(known);
@@ -258,7 +258,7 @@ impl Keys {
         self.forget_where(|facts| facts.workspace == workspace);
     }
 
-    fn forget_where(&self, gone: impl Fn(&KeyFacts) -> bool) {
+    fn forget_where(&self, gone: impl Fn(&ApiKeyInfo) -> bool) {
         let mut memory = self.memory();
         memory.generation += 1;
         memory.entries.retain(|_, entry| !gone(&entry.known.facts));
@@ -269,7 +269,7 @@ impl Keys {
     }
 }
 
-async fn read(house: &House, hash: KeyHash) -> Result<Option<Known>, AppError> {
+async fn read(ctx: &AppContext, hash: KeyHash) -> Result<Option<Known>, AppError> {
     use entity::{api_key, subscription, workspace};
     entity::ApiKey::find()
         .join(
@@ -304,9 +304,9 @@ async fn read(house: &House, hash: KeyHash) -> Result<Option<Known>, AppError> {
         .column_as(workspace::Column::Name, "workspace_name")
         .column_as(workspace::Column::Slug, "workspace_slug")
         .into_model::<Row>()
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
-        .map(|row| Known::new(house, row))
+        .map(|row| Known::new(ctx, row))
         .transpose()
 }
 
@@ -343,7 +343,7 @@ mod tests {
 
     fn known(networks: &[&str]) -> Known {
         Known {
-            facts: Arc::new(KeyFacts {
+            facts: Arc::new(ApiKeyInfo {
                 id: ApiKeyId::new(),
                 name: "Acme's importer".into(),
                 mode: Mode::Live,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Mode, Scope, named};
+use crate::catalog::{Mode, Scope, string_enum};
 use crate::domain::{
     ApiKeyId, ApiRequestId, FieldErrors, Name, Secret, Slug, Timestamp, WorkspaceId, days, hours,
 };
@@ -21,7 +21,7 @@ pub const LOG_LIFE: Duration = days(7);
 pub const PAGE: u64 = 25;
 pub const LOG_PAGE: u64 = 50;
 
-named! {
+string_enum! {
     /// What has become of a key.
     Status {
         Active = "active",
@@ -51,7 +51,7 @@ impl Status {
     }
 }
 
-named! {
+string_enum! {
     /// The tabs above the list.
     Filter {
         All = "all",
@@ -77,7 +77,7 @@ impl Filter {
     }
 }
 
-named! {
+string_enum! {
     /// How long a rotated key goes on working beside its successor.
     Grace {
         Now = "now",
@@ -107,7 +107,7 @@ impl Grace {
     }
 }
 
-named! {
+string_enum! {
     /// How long a new key lives.
     Expiry {
         Never = "never",

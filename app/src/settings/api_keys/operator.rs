@@ -5,23 +5,23 @@ use serde_json::json;
 
 use super::token::KeyToken;
 use crate::catalog::{EventType, Mode, Scope};
+use crate::context::AppContext;
 use crate::db::entity;
 use crate::domain::{ApiKeyId, AppError, Name, Slug, Timestamp};
 use crate::events::{self, NewEvent, Origin};
-use crate::house::House;
 
 /// Who stands as a key's maker where no person does.
 const OPERATOR: &str = "Operator";
 
 /// Makes a key of a workspace. The whole of it is in the answer and nowhere else.
 pub async fn create(
-    house: &House,
+    ctx: &AppContext,
     workspace: &Slug,
     name: &Name,
     mode: Mode,
     scopes: &[Scope],
 ) -> Result<KeyToken, AppError> {
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let workspace = entity::Workspace::find()
         .filter(entity::workspace::Column::Slug.eq(workspace.clone()))
         .one(&tx)

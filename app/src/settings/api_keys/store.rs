@@ -11,20 +11,20 @@ use super::check::read_scopes;
 use super::model::{Grace, MOST_KEYS, MOST_NETWORKS, NewKey};
 use super::token::KeyToken;
 use crate::catalog::{EventType, Scope};
+use crate::context::AppContext;
 use crate::db::entity::api_key::{ActiveModel, Column, Model};
 use crate::db::{Tx, entity};
 use crate::domain::{ApiKeyId, AppError, Name, Permission, Secret, Timestamp};
 use crate::events::{self, NewEvent};
 use crate::form::Done;
-use crate::house::House;
 use crate::session::{Actor, RequestInfo, store as sessions};
 
 /// Begins a change to the workspace's keys: one at a time, and by someone who may still make it.
-async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
+async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     actor.require(Permission::ManageApiKeys)?;
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = sessions::actor_now(&tx, actor).await?;
+    let actor = sessions::reload_actor(&tx, actor).await?;
     actor.require(Permission::ManageApiKeys)?;
     Ok((tx, actor))
 }
@@ -72,7 +72,7 @@ async fn record(
 
 /// Makes a key and hands it out, this once. A person gives no more than they have.
 pub async fn create(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     wish: NewKey,
@@ -81,8 +81,8 @@ pub async fn create(
 ) -> Result<Done, AppError> {
     actor.require(Permission::ManageApiKeys)?;
     actor.person().require_confirmed()?;
-    sessions::confirm_identity(house, info, actor.person(), current_password).await?;
-    let (mut tx, actor) = begin(house, actor).await?;
+    sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     if let Some(scope) = wish
         .scopes
         .iter()
@@ -155,7 +155,7 @@ async fn must_fit(tx: &Tx, actor: &Actor) -> Result<(), AppError> {
 
 /// Makes a successor with the same settings, and lets the old key work for the chosen time beside it.
 pub async fn rotate(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     id: ApiKeyId,
@@ -164,8 +164,8 @@ pub async fn rotate(
 ) -> Result<Done, AppError> {
     actor.require(Permission::ManageApiKeys)?;
     actor.person().require_confirmed()?;
-    sessions::confirm_identity(house, info, actor.person(), current_password).await?;
-    let (mut tx, actor) = begin(house, actor).await?;
+    sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let old = find(&tx, &actor, id).await?;
     let now = Timestamp::now();
     must_work(&old, now)?;
@@ -197,7 +197,7 @@ pub async fn rotate(
     let named = (id, old.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyRotated, named, data).await?;
     tx.commit().await?;
-    house.keys().forget(id);
+    ctx.keys().forget(id);
     let until = match grace {
         Grace::Now => "The old key has stopped".to_owned(),
         _ => format!("The old key works until {}", retires_at.exact()),
@@ -217,12 +217,12 @@ fn change(id: ApiKeyId) -> sea_orm::UpdateMany<entity::ApiKey> {
 
 /// Ends a rotation: the old key stops now.
 pub async fn finish_rotation(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     id: ApiKeyId,
 ) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let old = find(&tx, &actor, id).await?;
     let now = Timestamp::now();
     must_work(&old, now)?;
@@ -239,7 +239,7 @@ pub async fn finish_rotation(
     let named = (id, old.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
-    house.keys().forget(id);
+    ctx.keys().forget(id);
     Ok(Done::said(format!(
         "The old key of {} has stopped",
         old.name
@@ -248,13 +248,13 @@ pub async fn finish_rotation(
 
 /// Ends a key at once and for good. It stays in the list for the record.
 pub async fn revoke(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     id: ApiKeyId,
     typed_name: &str,
 ) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     if key.revoked_at.is_some() {
         return Err(AppError::Conflict(
@@ -283,18 +283,18 @@ pub async fn revoke(
     )
     .await?;
     tx.commit().await?;
-    house.keys().forget(id);
+    ctx.keys().forget(id);
     Ok(Done::said(format!("{} is revoked", key.name)))
 }
 
 pub async fn rename(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     id: ApiKeyId,
     name: Name,
 ) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     must_work(&key, Timestamp::now())?;
     if key.name == name.as_str() {
@@ -308,19 +308,19 @@ pub async fn rename(
     let named = (id, name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
-    house.keys().forget(id);
+    ctx.keys().forget(id);
     Ok(Done::said("Changes saved"))
 }
 
 /// Takes scopes from a key. There is no way to give it more: that takes a new key.
 pub async fn narrow(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     id: ApiKeyId,
     keep: Vec<Scope>,
 ) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     must_work(&key, Timestamp::now())?;
     let had = read_scopes(key.scopes);
@@ -343,7 +343,7 @@ pub async fn narrow(
     let named = (id, key.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
-    house.keys().forget(id);
+    ctx.keys().forget(id);
     Ok(Done::said(format!("{} has fewer scopes now", key.name)))
 }
 

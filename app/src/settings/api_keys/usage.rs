@@ -15,11 +15,11 @@ use sea_orm::{
 use super::check::Keys;
 use super::model::LOG_LIFE;
 use crate::catalog::Scope;
+use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{ApiKeyId, ApiRequestId, AppError, Timestamp, WorkspaceId, hours};
-use crate::house::House;
-use crate::live::{Hint, Topic};
-use crate::session::KeyHolder;
+use crate::live::{Invalidation, Topic};
+use crate::session::ApiKeyPrincipal;
 
 /// How often a key's last use is written down at most.
 pub const USES_EVERY: Duration = Duration::from_mins(1);
@@ -69,7 +69,7 @@ struct Use {
 
 impl Keys {
     /// A key was used from here, for something that wants this scope.
-    pub fn note_use(&self, key: &KeyHolder, scope: Option<Scope>, address: IpAddr) {
+    pub fn note_use(&self, key: &ApiKeyPrincipal, scope: Option<Scope>, address: IpAddr) {
         let at = Timestamp::now();
         let facts = key.facts();
         let mut uses = lock(&self.usage.uses);
@@ -135,24 +135,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Writes down who was used since, each key at most once a minute.
-pub async fn flush_uses(house: &House) -> Result<usize, AppError> {
-    write_uses(house, false).await
+pub async fn flush_uses(ctx: &AppContext) -> Result<usize, AppError> {
+    write_uses(ctx, false).await
 }
 
 /// Writes down all that is left, before the program ends.
-pub async fn flush_all(house: &House) -> Result<(), AppError> {
-    let uses = write_uses(house, true).await;
-    let requests = flush_requests(house).await;
+pub async fn flush_all(ctx: &AppContext) -> Result<(), AppError> {
+    let uses = write_uses(ctx, true).await;
+    let requests = flush_requests(ctx).await;
     uses.and(requests).map(|_| ())
 }
 
-async fn write_uses(house: &House, all: bool) -> Result<usize, AppError> {
-    let due = house.keys().due_uses(all, Instant::now());
+async fn write_uses(ctx: &AppContext, all: bool) -> Result<usize, AppError> {
+    let due = ctx.keys().due_uses(all, Instant::now());
     if due.is_empty() {
         return Ok(0);
     }
     let written = async {
-        let mut tx = house.db().begin().await?;
+        let mut tx = ctx.db().begin().await?;
         for (key, used) in &due {
             write_use(&mut tx, *key, used).await?;
         }
@@ -162,7 +162,7 @@ async fn write_uses(house: &House, all: bool) -> Result<usize, AppError> {
     match written.await {
         Ok(count) => Ok(count),
         Err(error) => {
-            house.keys().put_back(due);
+            ctx.keys().put_back(due);
             Err(error)
         }
     }
@@ -205,20 +205,20 @@ async fn write_use(tx: &mut Tx, key: ApiKeyId, used: &Use) -> Result<(), AppErro
             .exec_without_returning(tx)
             .await?;
     }
-    tx.hint(Hint::workspace(used.workspace, Topic::ApiKeys));
+    tx.invalidate(Invalidation::workspace(used.workspace, Topic::ApiKeys));
     Ok(())
 }
 
 /// Writes the waiting lines of the request log.
-pub async fn flush_requests(house: &House) -> Result<usize, AppError> {
-    let lines: Vec<RequestLine> = mem::take(&mut *lock(&house.keys().usage.requests)).into();
+pub async fn flush_requests(ctx: &AppContext) -> Result<usize, AppError> {
+    let lines: Vec<RequestLine> = mem::take(&mut *lock(&ctx.keys().usage.requests)).into();
     if lines.is_empty() {
         return Ok(0);
     }
-    match write_requests(house, &lines).await {
+    match write_requests(ctx, &lines).await {
         Ok(()) => Ok(lines.len()),
         Err(error) => {
-            let mut waiting = lock(&house.keys().usage.requests);
+            let mut waiting = lock(&ctx.keys().usage.requests);
             // In front of what came meanwhile, and the newest of them if there is no room for all.
             let room = MOST_WAITING.saturating_sub(waiting.len());
             for line in lines.into_iter().rev().take(room) {
@@ -229,8 +229,8 @@ pub async fn flush_requests(house: &House) -> Result<usize, AppError> {
     }
 }
 
-async fn write_requests(house: &House, lines: &[RequestLine]) -> Result<(), AppError> {
-    let tx = house.db().begin().await?;
+async fn write_requests(ctx: &AppContext, lines: &[RequestLine]) -> Result<(), AppError> {
+    let tx = ctx.db().begin().await?;
     // A key may have gone with its workspace since.
     let keys: Vec<ApiKeyId> = entity::ApiKey::find()
         .select_only()
@@ -271,10 +271,10 @@ fn distinct_keys(lines: &[RequestLine]) -> Vec<ApiKeyId> {
 
 /// Removes some of what is kept for a while only: lines of the log after 7 days, answers to repeated requests after
 /// 24 hours. Says how many rows; as many as one sweep takes means that there may be more.
-pub async fn sweep(house: &House) -> Result<u64, AppError> {
+pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     use entity::{api_request, idempotency_key};
     let now = Timestamp::now();
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let old = entity::ApiRequest::find()
         .select_only()
         .column(api_request::Column::Id)
@@ -301,12 +301,12 @@ mod tests {
     use super::*;
     use crate::catalog::Mode;
     use crate::domain::Slug;
-    use crate::session::KeyFacts;
+    use crate::session::ApiKeyInfo;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-    fn key() -> KeyHolder {
-        KeyHolder::new(Arc::new(KeyFacts {
+    fn key() -> ApiKeyPrincipal {
+        ApiKeyPrincipal::new(Arc::new(ApiKeyInfo {
             id: ApiKeyId::new(),
             name: "Acme's importer".into(),
             mode: Mode::Live,

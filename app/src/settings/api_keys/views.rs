@@ -14,11 +14,11 @@ use super::model::{
     UNUSED_AFTER,
 };
 use crate::catalog::{Mode, Scope};
+use crate::context::AppContext;
 use crate::db::entity;
 use crate::db::entity::api_key::{Column, Model};
 use crate::db::rows;
 use crate::domain::{ApiKeyId, ApiRequestId, AppError, Permission, Timestamp};
-use crate::house::House;
 use crate::session::Actor;
 
 /// What of the list is asked for, as it stands in the address.
@@ -30,29 +30,29 @@ pub struct Asked {
     pub before: Option<ApiKeyId>,
 }
 
-pub async fn list(house: &House, actor: &Actor, asked: &Asked) -> Result<KeysView, AppError> {
-    actor.require_sight(Permission::ManageApiKeys)?;
+pub async fn list(ctx: &AppContext, actor: &Actor, asked: &Asked) -> Result<KeysView, AppError> {
+    actor.require_read(Permission::ManageApiKeys)?;
     let now = Timestamp::now();
     let filter = asked.filter.unwrap_or(Filter::All);
     let all = matching(actor, asked);
     let mut counts = [0; Filter::ALL.len()];
     for (count, filter) in counts.iter_mut().zip(Filter::ALL) {
         let behind = all.clone().filter(behind_tab(filter, now));
-        *count = behind.count(house.db().read()).await?;
+        *count = behind.count(ctx.db().read()).await?;
     }
     let mut page = all.filter(behind_tab(filter, now));
     if let Some(before) = asked.before {
         page = page.filter(Column::Id.lt(before));
     }
     let page = page.order_by_desc(Column::Id).into_query();
-    let mut keys: Vec<Model> = rows::up_to(PAGE + 1, page, house.db().read()).await?;
+    let mut keys: Vec<Model> = rows::up_to(PAGE + 1, page, ctx.db().read()).await?;
     let more = keys.len() as u64 > PAGE;
     keys.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let uses = scope_uses(house, keys.iter().map(|key| key.id)).await?;
+    let uses = scope_uses(ctx, keys.iter().map(|key| key.id)).await?;
     Ok(KeysView {
         workspace: actor.workspace(),
         slug: actor.slug().clone(),
-        api: house.site().url("/api/v1"),
+        api: ctx.site().url("/api/v1"),
         ask_password: !actor.person().is_fresh(),
         filter,
         counts,
@@ -128,13 +128,13 @@ fn status(key: &Model, now: Timestamp) -> Status {
 type ScopeUses = HashMap<Scope, Timestamp>;
 
 async fn scope_uses(
-    house: &House,
+    ctx: &AppContext,
     keys: impl Iterator<Item = ApiKeyId>,
 ) -> Result<HashMap<ApiKeyId, ScopeUses>, AppError> {
     use entity::api_key_scope_use::Column;
     let rows = entity::ApiKeyScopeUse::find()
         .filter(Column::KeyId.is_in(keys))
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     let mut uses: HashMap<ApiKeyId, ScopeUses> = HashMap::new();
     for row in rows {
@@ -178,14 +178,14 @@ fn row(key: Model, used: Option<&ScopeUses>, now: Timestamp) -> KeyRow {
 
 /// One key with what it did in the last 7 days, newest first.
 pub async fn find(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     id: ApiKeyId,
     before: Option<ApiRequestId>,
 ) -> Result<KeyView, AppError> {
     use entity::api_request;
-    actor.require_sight(Permission::ManageApiKeys)?;
-    let read = house.db().read();
+    actor.require_read(Permission::ManageApiKeys)?;
+    let read = ctx.db().read();
     let now = Timestamp::now();
     let key = entity::ApiKey::find_by_id(id)
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -209,13 +209,13 @@ pub async fn find(
     let mut requests: Vec<api_request::Model> = rows::up_to(LOG_PAGE + 1, page, read).await?;
     let more = requests.len() as u64 > LOG_PAGE;
     requests.truncate(usize::try_from(LOG_PAGE).unwrap_or(usize::MAX));
-    let uses = scope_uses(house, [id].into_iter()).await?.remove(&id);
+    let uses = scope_uses(ctx, [id].into_iter()).await?.remove(&id);
     let last_use = |scope: &Scope| uses.as_ref().and_then(|uses| uses.get(scope).copied());
     let scopes = read_scopes(key.scopes.clone());
     Ok(KeyView {
         workspace: actor.workspace(),
         slug: actor.slug().clone(),
-        api: house.site().url("/api/v1"),
+        api: ctx.site().url("/api/v1"),
         ask_password: !actor.person().is_fresh(),
         networks: serde_json::from_value(key.allowed_networks.clone()).unwrap_or_default(),
         revoked: key

@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
 use super::model::{BillingView, ChooseForm, DetailsForm, InvoiceView};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -21,7 +21,7 @@ fn page(actor: &Actor) -> String {
 
 /// `plan`, `cdr` and `payment` as they stand in the address: the choice that is asked about, and the payment from which
 /// one comes back.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_billing(
     workspace: String,
     plan: String,
@@ -32,22 +32,22 @@ pub async fn load_billing(
     let actor = caller.actor(&workspace).await?;
     let cdr_mode = cdr == "1";
     let asked = (!plan.is_empty()).then_some(Terms { plan, cdr_mode });
-    let mut view = store::view(caller.house(), &actor, asked).await?;
+    let mut view = store::view(caller.ctx(), &actor, asked).await?;
     if let Ok(payment) = payment.parse() {
-        view.payment = payments::store::view(caller.house(), &actor, payment).await?;
+        view.payment = payments::store::view(caller.ctx(), &actor, payment).await?;
     }
     Ok(view)
 }
 
 /// Chooses a plan. What is charged is never more than the form says was agreed to.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let agreed = form.today.parse().map_err(|_| AppError::Malformed)?;
     let (page, agreed) = (page(&actor), Money::from_cents(agreed));
     match store::choose(
-        caller.house(),
+        caller.ctx(),
         &actor,
         form.terms(),
         agreed,
@@ -68,43 +68,43 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<Done, Ap
     }
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn cancel_subscription(workspace: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::cancel(caller.house(), &actor, Timestamp::now()).await
+    store::cancel(caller.ctx(), &actor, Timestamp::now()).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn resume_subscription(workspace: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::resume(caller.house(), &actor, Timestamp::now()).await
+    store::resume(caller.ctx(), &actor, Timestamp::now()).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_invoice(workspace: String, number: String) -> Result<InvoiceView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let number = number.parse().map_err(|_| AppError::NotFound)?;
-    store::invoice(caller.house(), &actor, number).await
+    store::invoice(caller.ctx(), &actor, number).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn set_billing_details(#[server(default)] form: DetailsForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let details = form.parse().map_err(AppError::Invalid)?;
-    store::set_details(caller.house(), &actor, &details).await?;
+    store::set_details(caller.ctx(), &actor, &details).await?;
     Ok(Done::said("Changes saved"))
 }
 
 /// Leads to where the provider lets the kept card be changed.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn manage_payment_method(workspace: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let place = store::manage(caller.house(), &actor, &page(&actor)).await?;
+    let place = store::manage(caller.ctx(), &actor, &page(&actor)).await?;
     leptos_axum::redirect(&place);
     Ok(Done::default())
 }

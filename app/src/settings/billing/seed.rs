@@ -8,8 +8,8 @@ use crate::catalog::Catalog;
 use crate::db::Tx;
 use crate::db::entity::{payment, simulated_card};
 use crate::domain::{AppError, Money, PaymentId, Timestamp, UserId, WorkspaceId, days};
-use crate::failure::internal;
-use crate::keyring::Token;
+use crate::error_report::internal;
+use crate::master_key::Token;
 use crate::payments::model::{PaymentStatus, Purpose};
 
 /// A workspace that subscribed `paid` days ago, each time for a month; the last of them runs for `left` days more. Its

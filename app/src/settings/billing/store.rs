@@ -15,15 +15,15 @@ use crate::billing::model::{
 };
 use crate::billing::{invoices, seats};
 use crate::catalog::{Catalog, EventType};
+use crate::context::AppContext;
 use crate::db::entity::{
     self, invoice, membership, payment, subscription::Model as Subscription, user,
 };
 use crate::db::{Tx, rows};
 use crate::domain::{AppError, Money, PaymentId, Permission, Role, Timestamp, days};
+use crate::error_report::internal;
 use crate::events::Origin;
-use crate::failure::internal;
 use crate::form::Done;
-use crate::house::House;
 use crate::payments::model::{PaymentStatus, Purpose};
 use crate::payments::store::{self as payments, NewPayment};
 use crate::session::{Actor, Sensitive};
@@ -97,9 +97,9 @@ fn decide(
     })
 }
 
-async fn row(house: &House, actor: &Actor) -> Result<Subscription, AppError> {
+async fn row(ctx: &AppContext, actor: &Actor) -> Result<Subscription, AppError> {
     entity::Subscription::find_by_id(actor.workspace())
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)
 }
@@ -112,25 +112,25 @@ async fn locked(tx: &Tx, actor: &Actor) -> Result<Subscription, AppError> {
 
 /// The page; `asked` is the choice of which it is to say what would come of it.
 pub async fn view(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     asked: Option<Terms>,
 ) -> Result<BillingView, AppError> {
-    actor.require_sight(Permission::ManageBilling)?;
-    let (catalog, now) = (house.catalog(), Timestamp::now());
-    let row = row(house, actor).await?;
-    let seats_used = seats::used(house.db().read(), actor.workspace()).await?;
+    actor.require_read(Permission::ManageBilling)?;
+    let (catalog, now) = (ctx.catalog(), Timestamp::now());
+    let row = row(ctx, actor).await?;
+    let seats_used = seats::used(ctx.db().read(), actor.workspace()).await?;
     let cdr_preview = match row.terms().filter(|_| row.is_running(now)) {
         Some(terms) => {
             let cdr_mode = !terms.cdr_mode;
             let other = Terms { cdr_mode, ..terms };
-            preview(house, actor, &row, other, 0, now).await.ok()
+            preview(ctx, actor, &row, other, 0, now).await.ok()
         }
         None => None,
     };
     let (preview, refusal) = match asked {
         None => (None, None),
-        Some(terms) => match preview(house, actor, &row, terms, seats_used, now).await {
+        Some(terms) => match preview(ctx, actor, &row, terms, seats_used, now).await {
             Ok(preview) => (Some(preview), None),
             Err(error @ AppError::Internal { .. }) => return Err(error),
             Err(error) => (None, Some(error.to_string())),
@@ -165,12 +165,12 @@ pub async fn view(
         preview,
         cdr_preview,
         refusal,
-        payments: list(house, actor).await?,
-        details: invoices::details(house.db().read(), actor.workspace()).await?,
+        payments: list(ctx, actor).await?,
+        details: invoices::details(ctx.db().read(), actor.workspace()).await?,
     })
 }
 
-async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError> {
+async fn list(ctx: &AppContext, actor: &Actor) -> Result<Vec<PaymentRow>, AppError> {
     let query = entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
         // What was only begun and left is of no interest to anybody.
@@ -181,12 +181,12 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
         ]))
         .order_by_desc(payment::Column::Id)
         .into_query();
-    let rows: Vec<payment::Model> = rows::up_to(PAYMENTS, query, house.db().read()).await?;
+    let rows: Vec<payment::Model> = rows::up_to(PAYMENTS, query, ctx.db().read()).await?;
     let issued = entity::Invoice::find()
         .filter(invoice::Column::WorkspaceId.eq(actor.workspace()))
         .filter(invoice::Column::PaymentId.is_in(rows.iter().map(|row| row.id)))
         .into_query();
-    let issued: Vec<invoice::Model> = rows::every(issued, house.db().read()).await?;
+    let issued: Vec<invoice::Model> = rows::every(issued, ctx.db().read()).await?;
     let issued: HashMap<PaymentId, i64> = issued
         .into_iter()
         .map(|invoice| (invoice.payment_id, invoice.number))
@@ -213,14 +213,18 @@ async fn list(house: &House, actor: &Actor) -> Result<Vec<PaymentRow>, AppError>
 }
 
 /// An invoice of this workspace.
-pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<InvoiceView, AppError> {
-    actor.require_sight(Permission::ManageBilling)?;
+pub async fn invoice(
+    ctx: &AppContext,
+    actor: &Actor,
+    number: i64,
+) -> Result<InvoiceView, AppError> {
+    actor.require_read(Permission::ManageBilling)?;
     let row = entity::Invoice::find_by_id((actor.workspace(), number))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
     let payment = entity::Payment::find_by_id(row.payment_id);
-    let payment = payment.one(house.db().read()).await?;
+    let payment = payment.one(ctx.db().read()).await?;
     let (refunded, disputed) = payment.map_or_else(Default::default, |payment| {
         (payment.refunded, payment.disputed)
     });
@@ -238,9 +242,13 @@ pub async fn invoice(house: &House, actor: &Actor, number: i64) -> Result<Invoic
 }
 
 /// Says whom invoices are made out to from now on. Those that were issued stay as they are.
-pub async fn set_details(house: &House, actor: &Actor, details: &Details) -> Result<(), AppError> {
+pub async fn set_details(
+    ctx: &AppContext,
+    actor: &Actor,
+    details: &Details,
+) -> Result<(), AppError> {
     actor.require(Permission::ManageBilling)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     engine::locked(&tx, actor.workspace()).await?;
     if invoices::details(&tx, actor.workspace()).await? != *details {
         invoices::set_details(&tx, actor.workspace(), details).await?;
@@ -252,14 +260,14 @@ pub async fn set_details(house: &House, actor: &Actor, details: &Details) -> Res
 }
 
 async fn preview(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     row: &Subscription,
     terms: Terms,
     used: u64,
     now: Timestamp,
 ) -> Result<Preview, AppError> {
-    let catalog = house.catalog();
+    let catalog = ctx.catalog();
     let decision = decide(catalog, row, &terms, now)?;
     let seats = catalog
         .plan(&terms.plan)
@@ -268,7 +276,7 @@ async fn preview(
         Some(Beyond {
             seats,
             used,
-            names: last_to_join(house, actor, used - u64::from(seats)).await?,
+            names: last_to_join(ctx, actor, used - u64::from(seats)).await?,
         })
     } else {
         None
@@ -288,7 +296,11 @@ async fn preview(
 }
 
 /// The names of the last `count` to join, but no more than are named.
-async fn last_to_join(house: &House, actor: &Actor, count: u64) -> Result<Vec<String>, AppError> {
+async fn last_to_join(
+    ctx: &AppContext,
+    actor: &Actor,
+    count: u64,
+) -> Result<Vec<String>, AppError> {
     Ok(entity::Membership::find()
         .join(
             JoinType::InnerJoin,
@@ -304,7 +316,7 @@ async fn last_to_join(house: &House, actor: &Actor, count: u64) -> Result<Vec<St
         .select_only()
         .column(user::Column::Name)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?)
 }
 
@@ -319,7 +331,7 @@ pub enum Chosen {
 /// Chooses a plan. `agreed` is what the preview said is charged today: more than that is not charged. Coming back from
 /// the provider's page, one comes to `page`.
 pub async fn choose(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     terms: Terms,
     agreed: Money,
@@ -328,8 +340,8 @@ pub async fn choose(
 ) -> Result<Chosen, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
-    let catalog = house.catalog();
-    let mut tx = house.db().begin().await?;
+    let catalog = ctx.catalog();
+    let mut tx = ctx.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
     let Decision {
         effect,
@@ -355,7 +367,7 @@ pub async fn choose(
                 balance,
                 what,
             };
-            let place = payments::begin(house, actor, &purpose, today, page).await?;
+            let place = payments::begin(ctx, actor, &purpose, today, page).await?;
             return Ok(Chosen::Pay(place));
         }
         Effect::Now => {
@@ -373,7 +385,7 @@ pub async fn choose(
                 row.payment_id = Some(id);
                 engine::save(&tx, row).await?;
                 tx.commit().await?;
-                let status = payments::charge(house, &new.order(id), now).await?;
+                let status = payments::charge(ctx, &new.order(id), now).await?;
                 return charged(status, &name).map(Chosen::Done);
             }
             let once = format!("change {}", now.millis());
@@ -424,10 +436,10 @@ fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
 }
 
 /// Ends the subscription when what is paid is over; where nothing is, at once.
-pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
+pub async fn cancel(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
     if row.status == SubscriptionStatus::PastDue {
         no_payment_under_way(&row)?;
@@ -459,10 +471,10 @@ pub async fn cancel(house: &House, actor: &Actor, now: Timestamp) -> Result<Done
 }
 
 /// Takes back that it was cancelled, as long as what is paid is not over.
-pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
+pub async fn resume(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
     if !row.is_running(now) {
         return Err(AppError::Conflict(
@@ -478,7 +490,7 @@ pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done
     let terms = row.next_terms();
     let data = json!({
         "from": null, "to": terms.as_ref().map(|terms| &terms.plan), "why": "resumed",
-        "name": terms.map(|terms| terms.name(house.catalog())),
+        "name": terms.map(|terms| terms.name(ctx.catalog())),
     });
     engine::save(&tx, row).await?;
     let what = EventType::BillingPlanChanged;
@@ -488,11 +500,8 @@ pub async fn resume(house: &House, actor: &Actor, now: Timestamp) -> Result<Done
 }
 
 /// Where the provider lets the kept card be changed.
-pub async fn manage(house: &House, actor: &Actor, page: &str) -> Result<String, AppError> {
+pub async fn manage(ctx: &AppContext, actor: &Actor, page: &str) -> Result<String, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
-    house
-        .payments()
-        .manage(house, actor.workspace(), page)
-        .await
+    ctx.payments().manage(ctx, actor.workspace(), page).await
 }

@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
 use super::model::{BuyForm, CreditsView, LowMarkForm, TopUpForm};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -14,7 +14,7 @@ use {
 };
 
 /// `kind`, `before` and `payment` as they stand in the address; what makes no sense counts as nothing.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_credits(
     workspace: String,
     kind: String,
@@ -24,30 +24,30 @@ pub async fn load_credits(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (kind, before) = (kind.parse().ok(), before.parse().ok());
-    let mut view = view::page(caller.house(), &actor.clone().into(), kind, before).await?;
+    let mut view = view::page(caller.ctx(), &actor.clone().into(), kind, before).await?;
     if view.may_buy
         && let Ok(payment) = payment.parse()
     {
-        view.payment = payments::store::view(caller.house(), &actor, payment).await?;
+        view.payment = payments::store::view(caller.ctx(), &actor, payment).await?;
     }
     Ok(view)
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn set_low_mark(#[server(default)] form: LowMarkForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let mark = form.parse().map_err(AppError::Invalid)?;
-    store::set_low_mark(caller.house(), &actor, mark).await?;
+    store::set_low_mark(caller.ctx(), &actor, mark).await?;
     Ok(Done::said("Changes saved"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let wanted = form.parse().map_err(AppError::Invalid)?;
-    top_up::set(caller.house(), &actor, wanted, Timestamp::now()).await?;
+    top_up::set(caller.ctx(), &actor, wanted, Timestamp::now()).await?;
     Ok(Done::said(if wanted.is_some() {
         "Automatic top-up is on"
     } else {
@@ -56,20 +56,20 @@ pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<Done, AppE
 }
 
 /// Leads to the page on which a package is paid. The price is the catalogue's.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let credits = form.credits.parse().ok();
     let package = credits
-        .and_then(|credits| caller.house().catalog().package(credits))
+        .and_then(|credits| caller.ctx().catalog().package(credits))
         .ok_or_else(|| AppError::field("credits", "Choose one of the packages"))?;
     let page = format!("/w/{}/settings/credits", actor.slug());
     let purpose = Purpose::Credits {
         credits: package.credits,
     };
     let place =
-        payments::store::begin(caller.house(), &actor, &purpose, package.price, &page).await?;
+        payments::store::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
     leptos_axum::redirect(&place);
     Ok(Done::default())
 }

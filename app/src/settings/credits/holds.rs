@@ -15,12 +15,12 @@ use crate::db::Tx;
 use crate::db::entity::{self, credit_entry, credit_hold};
 use crate::domain::{AppError, CreditHoldId, Permission};
 use crate::events::Origin;
-use crate::session::Agent;
+use crate::session::Principal;
 
 /// Sets credits aside for so long. Unless captured or released before, they come back then.
 pub async fn reserve(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     wanted: &Use,
     lasting: Duration,
 ) -> Result<HoldOut, AppError> {
@@ -64,7 +64,7 @@ pub async fn reserve(
 /// Spends what was set aside, or the part of it that was used; the rest comes back.
 pub async fn capture(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     id: CreditHoldId,
     quantity: Option<i64>,
 ) -> Result<HoldOut, AppError> {
@@ -99,7 +99,11 @@ pub async fn capture(
 }
 
 /// Gives back all that was set aside.
-pub async fn release(tx: &mut Tx, agent: &Agent, id: CreditHoldId) -> Result<HoldOut, AppError> {
+pub async fn release(
+    tx: &mut Tx,
+    agent: &Principal,
+    id: CreditHoldId,
+) -> Result<HoldOut, AppError> {
     agent.require(Permission::SpendCredits)?;
     let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
     let hold = standing(&mut book, id).await?;

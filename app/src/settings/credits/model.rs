@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{CreditPackage, Feature, named};
+use crate::catalog::{CreditPackage, Feature, string_enum};
 use crate::domain::{
     CreditEntryId, FieldErrors, Money, Timestamp, WorkspaceId, days, grouped, hours, minutes,
 };
@@ -18,7 +18,7 @@ pub const LONGEST_HOLD: Duration = hours(24);
 /// Credits run low when less than one part in so many is left of what the plan gave.
 pub const LOW_PART: i64 = 10;
 
-named! {
+string_enum! {
     /// What a line of the ledger says.
     EntryKind {
         /// The plan's credits came in.
@@ -48,7 +48,7 @@ impl EntryKind {
     }
 }
 
-named! {
+string_enum! {
     /// Where credits come from.
     GrantKind {
         /// They expire when the plan's next come.
@@ -58,7 +58,7 @@ named! {
     }
 }
 
-named! {
+string_enum! {
     /// What became of credits that were set aside.
     HoldStatus {
         Held = "held",

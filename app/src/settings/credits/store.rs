@@ -8,14 +8,14 @@ use super::ledger::{Book, Line, day_of, first_of};
 use super::model::{EntryKind, GrantKind, HoldStatus};
 use super::wire::{EntryOut, Use};
 use crate::catalog::{Catalog, EventType, Mode, Plan};
+use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{
     self, credit_account, credit_day, credit_entry, credit_grant, credit_hold,
 };
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId, days};
 use crate::events::Origin;
-use crate::house::House;
-use crate::session::{Actor, Agent};
+use crate::session::{Actor, Principal};
 
 /// How many books one round puts in order at most.
 const BOOKS_A_ROUND: u64 = 200;
@@ -24,7 +24,7 @@ const BOOKS_A_ROUND: u64 = 200;
 /// spent.
 pub async fn spend(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     wanted: &Use,
     once: Option<&str>,
 ) -> Result<EntryOut, AppError> {
@@ -318,10 +318,14 @@ fn skip<I: Copy>(
 }
 
 /// Says from which balance on people are warned; nothing leaves it to what the plan gives.
-pub async fn set_low_mark(house: &House, actor: &Actor, mark: Option<i64>) -> Result<(), AppError> {
+pub async fn set_low_mark(
+    ctx: &AppContext,
+    actor: &Actor,
+    mark: Option<i64>,
+) -> Result<(), AppError> {
     use credit_account::Column;
     actor.require(Permission::ManageBilling)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let mut book = Book::open(&mut tx, actor.workspace(), Mode::Live).await?;
     if book.low_mark != mark {
         entity::CreditAccount::update_many()
@@ -340,24 +344,24 @@ pub async fn set_low_mark(house: &House, actor: &Actor, mark: Option<i64>) -> Re
 
 /// Puts a book in order if something in it is due, so that what is read of it holds.
 pub async fn put_in_order(
-    house: &House,
+    ctx: &AppContext,
     workspace: WorkspaceId,
     mode: Mode,
 ) -> Result<(), AppError> {
-    let due = due(house, BOOKS_A_ROUND, Some((workspace, mode))).await?;
-    settle(house, due).await.map(|_| ())
+    let due = due(ctx, BOOKS_A_ROUND, Some((workspace, mode))).await?;
+    settle(ctx, due).await.map(|_| ())
 }
 
 /// Puts every book in order in which something is due. Answers how many.
-pub async fn sweep(house: &House) -> Result<u64, AppError> {
-    let due = due(house, BOOKS_A_ROUND, None).await?;
-    settle(house, due).await
+pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
+    let due = due(ctx, BOOKS_A_ROUND, None).await?;
+    settle(ctx, due).await
 }
 
-async fn settle(house: &House, due: Vec<(WorkspaceId, Mode)>) -> Result<u64, AppError> {
+async fn settle(ctx: &AppContext, due: Vec<(WorkspaceId, Mode)>) -> Result<u64, AppError> {
     let mut books = 0;
     for (workspace, mode) in due {
-        let mut tx = house.db().begin().await?;
+        let mut tx = ctx.db().begin().await?;
         Book::open(&mut tx, workspace, mode).await?;
         tx.commit().await?;
         books += 1;
@@ -366,7 +370,7 @@ async fn settle(house: &House, due: Vec<(WorkspaceId, Mode)>) -> Result<u64, App
 }
 
 async fn due(
-    house: &House,
+    ctx: &AppContext,
     limit: u64,
     book: Option<(WorkspaceId, Mode)>,
 ) -> Result<Vec<(WorkspaceId, Mode)>, AppError> {
@@ -392,7 +396,7 @@ async fn due(
         .columns([Grant::WorkspaceId, Grant::Mode])
         .limit(limit)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     books.extend(
         holds
@@ -401,7 +405,7 @@ async fn due(
             .columns([Hold::WorkspaceId, Hold::Mode])
             .limit(limit)
             .into_tuple::<(WorkspaceId, Mode)>()
-            .all(house.db().read())
+            .all(ctx.db().read())
             .await?,
     );
     books.sort_unstable();

@@ -13,6 +13,7 @@ use super::ledger::Book;
 use super::model::{TopUp, TopUpView};
 use super::usage::usual_mark;
 use crate::catalog::{EventType, Mode};
+use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{
     self,
@@ -21,11 +22,10 @@ use crate::db::entity::{
     subscription::Model as Subscription,
 };
 use crate::domain::{AppError, Money, Permission, Timestamp, WorkspaceId};
-use crate::house::House;
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::payments::model::{PaymentStatus, Purpose};
 use crate::payments::store::{NewPayment, write_down};
-use crate::session::{Actor, Agent, Sensitive};
+use crate::session::{Actor, Principal, Sensitive};
 
 /// How many are begun in one round at most.
 const A_ROUND: u64 = 50;
@@ -91,15 +91,15 @@ async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Resul
 /// Somebody wanted to spend more than there is, of which nothing else stays. What no package would make possible is
 /// more likely a mistake than a need: nothing is bought for it.
 pub async fn fell_short(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     needed: i64,
     balance: i64,
 ) -> Result<(), AppError> {
     if agent.mode() != Mode::Live {
         return Ok(());
     }
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     want(&tx, agent.workspace(), needed, balance).await?;
     tx.commit().await?;
     Ok(())
@@ -107,7 +107,7 @@ pub async fn fell_short(
 
 /// Turns it on as said, or off. Whoever does it is who pays.
 pub async fn set(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     wanted: Option<TopUp>,
     now: Timestamp,
@@ -117,7 +117,7 @@ pub async fn set(
         actor.person().require_fresh(Sensitive::Buy)?;
     }
     let workspace = actor.workspace();
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     // The book's lock keeps two from doing this at once.
     let mut book = Book::open(&mut tx, workspace, Mode::Live).await?;
     let before = locked(book.tx, workspace).await?;
@@ -132,7 +132,7 @@ pub async fn set(
                 .await?;
         }
         (Some(TopUp { credits, limit }), before) => {
-            let package = house
+            let package = ctx
                 .catalog()
                 .package(credits)
                 .ok_or_else(|| AppError::field("package", "Choose one of the packages"))?;
@@ -181,13 +181,13 @@ pub async fn set(
 
 /// What is set up, and how it stands.
 pub(super) async fn view(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     subscription: Option<&Subscription>,
     now: Timestamp,
 ) -> Result<TopUpView, AppError> {
     let row = entity::CreditTopUp::find_by_id(agent.workspace())
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     Ok(TopUpView {
         possible: subscription.is_some_and(|row| row.is_running(now)),
@@ -204,7 +204,7 @@ pub(super) async fn view(
 }
 
 /// Writes down what is to be charged where it is wanted; the loop of payments charges it. Answers how many were looked at.
-pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
+pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     let wanted: Vec<WorkspaceId> = entity::CreditTopUp::find()
         .filter(Column::WantedBelow.is_not_null())
         .filter(Column::PaymentId.is_null())
@@ -212,19 +212,19 @@ pub async fn pass(house: &House, now: Timestamp) -> Result<usize, AppError> {
         .select_only()
         .column(Column::WorkspaceId)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     for workspace in &wanted {
         // One that fails does not hold up the others; the next round tries it again.
-        if let Err(error) = begin(house, *workspace, now).await {
+        if let Err(error) = begin(ctx, *workspace, now).await {
             tracing::warn!(%workspace, %error, "a top-up that is wanted could not be begun");
         }
     }
     Ok(wanted.len())
 }
 
-async fn begin(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
-    let mut tx = house.db().begin().await?;
+async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+    let mut tx = ctx.db().begin().await?;
     let book = Book::open(&mut tx, workspace, Mode::Live).await?;
     let balance = book.balance;
     let Some(mut row) = locked(book.tx, workspace).await? else {
@@ -239,7 +239,7 @@ async fn begin(house: &House, workspace: WorkspaceId, now: Timestamp) -> Result<
     let subscription = subscription.one(book.tx).await?;
     let runs = subscription.is_some_and(|row| row.is_running(now));
     let credits = u32::try_from(row.credits).unwrap_or(u32::MAX);
-    let package = house.catalog().package(credits);
+    let package = ctx.catalog().package(credits);
     if package.is_none() {
         tracing::warn!(%workspace, credits, "a top-up of a package that the catalogue does not have any more");
     }
@@ -275,9 +275,9 @@ pub async fn pause(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
 }
 
 /// Whether this payment is the one that its top-up waits for.
-pub async fn waits_for(house: &House, payment: &payment::Model) -> Result<bool, AppError> {
+pub async fn waits_for(ctx: &AppContext, payment: &payment::Model) -> Result<bool, AppError> {
     let row = entity::CreditTopUp::find_by_id(payment.workspace_id)
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     Ok(row.is_some_and(|row| row.payment_id == Some(payment.id)))
 }
@@ -290,7 +290,7 @@ pub async fn ended(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let workspace = payment.workspace_id;
-    tx.hint(Hint::workspace(workspace, Topic::Credits));
+    tx.invalidate(Invalidation::workspace(workspace, Topic::Credits));
     let there = entity::Workspace::find_by_id(workspace);
     if there.one(tx).await?.is_none() {
         return Ok(());

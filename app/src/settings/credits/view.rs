@@ -13,12 +13,12 @@ use super::usage::usual_mark;
 use super::wire::{BalanceOut, EntryOut};
 use crate::billing::model::SubscriptionStatus;
 use crate::catalog::{Catalog, Feature};
+use crate::context::AppContext;
 use crate::csv;
 use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
 use crate::db::rows;
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
-use crate::house::House;
-use crate::session::{Agent, Sensitive};
+use crate::session::{Principal, Sensitive};
 
 /// What there is to spend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,10 +45,10 @@ impl From<Balance> for BalanceOut {
     }
 }
 
-pub async fn balance(house: &House, agent: &Agent) -> Result<Balance, AppError> {
+pub async fn balance(ctx: &AppContext, agent: &Principal) -> Result<Balance, AppError> {
     use credit_grant::Column;
     agent.require(Permission::SeeCredits)?;
-    put_in_order(house, agent.workspace(), agent.mode()).await?;
+    put_in_order(ctx, agent.workspace(), agent.mode()).await?;
     let grants = entity::CreditGrant::find()
         .filter(Column::WorkspaceId.eq(agent.workspace()))
         .filter(Column::Mode.eq(agent.mode()))
@@ -57,7 +57,7 @@ pub async fn balance(house: &House, agent: &Agent) -> Result<Balance, AppError> 
                 .add(Column::Remaining.gt(0))
                 .add(Column::ExpiresAt.gt(Timestamp::now())),
         )
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     let mut balance = Balance::default();
     for grant in grants {
@@ -72,19 +72,19 @@ pub async fn balance(house: &House, agent: &Agent) -> Result<Balance, AppError> 
 
 /// Up to `limit` lines, newest first, that were written before `before`; of one kind, or of all.
 pub async fn entries(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
 ) -> Result<Vec<EntryOut>, AppError> {
-    let lines = rows(house, agent, kind, before, limit).await?;
+    let lines = rows(ctx, agent, kind, before, limit).await?;
     Ok(lines.into_iter().map(EntryOut::from).collect())
 }
 
 async fn rows(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
@@ -103,20 +103,20 @@ async fn rows(
         let line = entity::CreditEntry::find_by_id(before)
             .filter(Column::WorkspaceId.eq(agent.workspace()))
             .filter(Column::Mode.eq(agent.mode()))
-            .one(house.db().read())
+            .one(ctx.db().read())
             .await?;
         // What names no line of this book is the end of it.
         query = query.filter(Column::Number.lt(line.map_or(0, |line| line.number)));
     }
-    Ok(rows::up_to(limit, query.into_query(), house.db().read()).await?)
+    Ok(rows::up_to(limit, query.into_query(), ctx.db().read()).await?)
 }
 
 /// How many lines a file holds at most: the newest.
 const LONGEST_FILE: u64 = 10_000;
 
 /// The lines as a spreadsheet reads them.
-pub async fn export_csv(house: &House, agent: &Agent) -> Result<String, AppError> {
-    let lines = entries(house, agent, None, None, LONGEST_FILE).await?;
+pub async fn export_csv(ctx: &AppContext, agent: &Principal) -> Result<String, AppError> {
+    let lines = entries(ctx, agent, None, None, LONGEST_FILE).await?;
     agent.require_fresh(Sensitive::Export)?;
     let mut text = String::from("Time,Kind,Feature,Quantity,Credits,Balance,Reference,By\r\n");
     for line in lines {
@@ -138,19 +138,19 @@ pub async fn export_csv(house: &House, agent: &Agent) -> Result<String, AppError
 
 /// The page: lines of one kind or of all, those before `before`.
 pub async fn page(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
 ) -> Result<CreditsView, AppError> {
-    let there = balance(house, agent).await?;
-    let mut lines = rows(house, agent, kind, before, PAGE + 1).await?;
+    let there = balance(ctx, agent).await?;
+    let mut lines = rows(ctx, agent, kind, before, PAGE + 1).await?;
     let more = lines.len() as u64 > PAGE;
     lines.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let catalog = house.catalog();
+    let catalog = ctx.catalog();
     let now = Timestamp::now();
     let today = day_of(now);
-    let used = used_since(house, agent, today - CHART_DAYS + 1).await?;
+    let used = used_since(ctx, agent, today - CHART_DAYS + 1).await?;
     let since = |day: i64| used.iter().filter(move |row| row.day >= day);
     let pace = since(today - PACE_DAYS + 1).map(|row| row.credits).sum();
     let days = (today - CHART_DAYS + 1..=today).map(|day| Day {
@@ -170,18 +170,18 @@ pub async fn page(
     let buys = features.iter().take(BUYS);
     let buys = buys.map(|feature| times(there.total() / i64::from(feature.credits), &feature.name));
     let account = entity::CreditAccount::find_by_id((agent.workspace(), agent.mode()))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     let subscription = entity::Subscription::find_by_id(agent.workspace())
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     Ok(CreditsView {
         low_mark: account.and_then(|account| account.low_mark),
-        usual_low_mark: usual_mark(house.db().read(), agent.workspace(), agent.mode()).await?,
+        usual_low_mark: usual_mark(ctx.db().read(), agent.workspace(), agent.mode()).await?,
         renews: subscription
             .as_ref()
             .is_some_and(|row| row.status != SubscriptionStatus::Trial && !row.cancelled),
-        top_up: top_up::view(house, agent, subscription.as_ref(), now).await?,
+        top_up: top_up::view(ctx, agent, subscription.as_ref(), now).await?,
         workspace: agent.workspace(),
         may_buy: agent.may(Permission::ManageBilling),
         payment: None,
@@ -231,8 +231,8 @@ fn what(catalog: &Catalog, line: &credit_entry::Model) -> String {
 }
 
 async fn used_since(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     day: i64,
 ) -> Result<Vec<credit_day::Model>, AppError> {
     use credit_day::Column;
@@ -240,6 +240,6 @@ async fn used_since(
         .filter(Column::WorkspaceId.eq(agent.workspace()))
         .filter(Column::Mode.eq(agent.mode()))
         .filter(Column::Day.gte(day))
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?)
 }

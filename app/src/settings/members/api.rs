@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
 use super::model::{InviteForm, MembersView, RoleForm};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -12,7 +12,7 @@ use {
 };
 
 /// `status`, `search`, `after` (of members) and `before` (of invitations) as they stand in the address.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_members(
     workspace: String,
     status: String,
@@ -23,7 +23,7 @@ pub async fn load_members(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::view(
-        caller.house(),
+        caller.ctx(),
         &actor,
         Status::parse(&status),
         &search,
@@ -33,47 +33,47 @@ pub async fn load_members(
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let role = form.role().map_err(AppError::Invalid)?;
-    invitations::invite(caller.house(), &actor, &form.email, role).await
+    invitations::invite(caller.ctx(), &actor, &form.email, role).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn resend_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
-    invitations::resend(caller.house(), &actor, id).await
+    invitations::resend(caller.ctx(), &actor, id).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     invitations::cancel(
-        caller.house(),
+        caller.ctx(),
         &actor,
         invitation.parse().map_err(|_| AppError::NotFound)?,
     )
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     invitations::undo_cancel(
-        caller.house(),
+        caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -83,7 +83,7 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
         .parse()
         .map_err(|error| AppError::field("role", error))?;
     store::change_role(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         member,
@@ -93,36 +93,36 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::undo_change_role(
-        caller.house(),
+        caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn remove_member(workspace: String, member: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::remove(
-        caller.house(),
+        caller.ctx(),
         &actor,
         member.parse().map_err(|_| AppError::NotFound)?,
     )
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn undo_remove_member(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::undo_remove(
-        caller.house(),
+        caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )

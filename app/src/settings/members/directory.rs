@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::db::entity::{self, membership, user};
 use crate::db::{Db, rows};
 use crate::domain::{AppError, Email, MembershipId, Permission, Role, Timestamp, UserId};
-use crate::session::Agent;
+use crate::session::Principal;
 
 /// Someone who is in the workspace.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -42,7 +42,7 @@ struct Row {
 /// Up to `limit` members in the order of their joining, those after `after`.
 pub async fn list(
     db: &Db,
-    agent: &Agent,
+    agent: &Principal,
     after: Option<MembershipId>,
     limit: u64,
 ) -> Result<Vec<MemberOut>, AppError> {

@@ -12,12 +12,12 @@ use serde_json::json;
 use super::model::{InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
 use crate::billing::seats;
 use crate::catalog::EventType;
+use crate::context::AppContext;
 use crate::db::entity::{self, invitation::Column};
 use crate::db::{Tx, is_unique_violation, rows};
 use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp, UserId};
 use crate::events::{self, NewEvent};
 use crate::form::{Done, Line};
-use crate::house::House;
 use crate::mail::{self, Addressee, letters};
 use crate::session::links::{self, Carrier};
 use crate::session::{Actor, Sensitive, store as sessions};
@@ -37,20 +37,20 @@ fn of_status(actor: &Actor, status: Status) -> Condition {
 
 /// How many invitations a workspace has.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct InvitationCounts {
     /// Of each status, in the order of [`Status::ALL`].
     pub counts: [u64; 3],
     /// Those that wait, by who sent them: they die with the inviter's right to invite.
     open: HashMap<UserId, u64>,
 }
 
-impl Tally {
+impl InvitationCounts {
     pub fn open_of(&self, inviter: UserId) -> u64 {
         self.open.get(&inviter).copied().unwrap_or_default()
     }
 }
 
-pub async fn tally(house: &House, actor: &Actor) -> Result<Tally, AppError> {
+pub async fn tally(ctx: &AppContext, actor: &Actor) -> Result<InvitationCounts, AppError> {
     // Of which status a row is, as its place in `Status::ALL`.
     let mut status = CaseStatement::new();
     for (place, each) in (0..).zip(Status::ALL) {
@@ -65,9 +65,9 @@ pub async fn tally(house: &House, actor: &Actor) -> Result<Tally, AppError> {
         .group_by(Column::InvitedBy)
         .group_by(Expr::col("status"))
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
-    let mut tally = Tally::default();
+    let mut tally = InvitationCounts::default();
     for (inviter, status, invitations) in groups {
         // None: cancelled.
         let Some(place) = status.and_then(|place| usize::try_from(place).ok()) else {
@@ -91,7 +91,7 @@ struct Sent {
 
 /// A page of the invitations of one status, the latest first, beginning before `before`; and where the next begins.
 pub async fn list(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     status: Status,
     before: Option<InvitationId>,
@@ -112,7 +112,7 @@ pub async fn list(
     }
     let fresh = actor.person().is_fresh();
     let may_copy = |role: Role| fresh || !Sensitive::is_grant(None, role);
-    let mut rows: Vec<Sent> = rows::up_to(PAGE + 1, query.into_query(), house.db().read()).await?;
+    let mut rows: Vec<Sent> = rows::up_to(PAGE + 1, query.into_query(), ctx.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.invitation.id);
@@ -132,7 +132,7 @@ pub async fn list(
                 // Who has the link of an invitation can sign up with it: as good as granting its role.
                 locked: status != Status::Accepted && !may_copy(row.role),
                 link: (status != Status::Accepted && may_copy(row.role))
-                    .then(|| links::invitation_url(house, row.id, row.generation, Carrier::Hand)),
+                    .then(|| links::invitation_url(ctx, row.id, row.generation, Carrier::Hand)),
             },
         )
         .collect();
@@ -154,7 +154,7 @@ fn refusals(lines: &[Line]) -> String {
 
 /// Invites everyone in `text`, each with a result of their own: one bad address does not hold up the others.
 pub async fn invite(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     text: &str,
     role: Role,
@@ -183,7 +183,7 @@ pub async fn invite(
                 message: error.to_string(),
                 good: false,
             },
-            Ok(email) => match invite_one(house, actor, &email, role).await {
+            Ok(email) => match invite_one(ctx, actor, &email, role).await {
                 Ok(message) => Line {
                     subject: email.to_string(),
                     message,
@@ -229,25 +229,24 @@ fn require_fresh_for(actor: &Actor, role: Role) -> Result<(), AppError> {
 }
 
 /// Begins a change of an invitation: one at a time with acceptances, and by someone who may still make it.
-async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
+async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     actor.require(Permission::InviteMembers)?;
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = sessions::actor_now(&tx, actor).await?;
+    let actor = sessions::reload_actor(&tx, actor).await?;
     actor.require(Permission::InviteMembers)?;
     Ok((tx, actor))
 }
 
 async fn invite_one(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     email: &Email,
     role: Role,
 ) -> Result<String, AppError> {
-    house
-        .limits()
+    ctx.limits()
         .invite(actor.person().id(), actor.workspace(), email)?;
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
     if !actor.role().may_grant(role) {
         return Err(AppError::Forbidden {
@@ -268,10 +267,10 @@ async fn invite_one(
         .await?;
     let now = Timestamp::now();
     let message = if let Some(open) = open {
-        renew(&mut tx, house, actor, open, Some(role)).await?;
+        renew(&mut tx, ctx, actor, open, Some(role)).await?;
         "Invitation sent again"
     } else {
-        seats::require_one(&tx, house.catalog(), actor.workspace()).await?;
+        seats::require_one(&tx, ctx.catalog(), actor.workspace()).await?;
         let invitation = entity::invitation::ActiveModel {
             id: Set(InvitationId::new()),
             workspace_id: Set(actor.workspace()),
@@ -281,14 +280,14 @@ async fn invite_one(
             generation: Set(1),
             created_at: Set(now),
             sent_at: Set(now),
-            expires_at: Set(now.after(house.catalog().invitation_life())),
+            expires_at: Set(now.after(ctx.catalog().invitation_life())),
             accepted_at: Set(None),
             accepted_by: Set(None),
             cancelled_at: Set(None),
         }
         .insert(&tx)
         .await?;
-        send(&mut tx, house, actor, &invitation).await?;
+        send(&mut tx, ctx, actor, &invitation).await?;
         note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
         "Invitation sent"
     };
@@ -315,7 +314,7 @@ async fn is_member(tx: &Tx, actor: &Actor, email: &Email) -> Result<bool, AppErr
 /// Mails an invitation. Only whoever has confirmed their own address writes to others in their name.
 async fn send(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     invitation: &entity::invitation::Model,
 ) -> Result<(), AppError> {
@@ -324,12 +323,12 @@ async fn send(
         inviter: actor.person().name(),
         workspace: actor.workspace_name(),
         role: invitation.role,
-        link: &links::invitation_url(house, invitation.id, invitation.generation, Carrier::Mail),
-        days: house.catalog().invitation_days.into(),
+        link: &links::invitation_url(ctx, invitation.id, invitation.generation, Carrier::Mail),
+        days: ctx.catalog().invitation_days.into(),
     });
     mail::post(
         tx,
-        house,
+        ctx,
         Addressee {
             email: invitation.email.clone(),
             user: None,
@@ -360,23 +359,23 @@ async fn note(
 /// Extends an invitation and replaces its link; the person who resends it answers for it from now on.
 async fn renew(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     invitation: entity::invitation::Model,
     role: Option<Role>,
 ) -> Result<(), AppError> {
     let now = Timestamp::now();
     if invitation.expires_at <= now {
-        seats::require_one(tx, house.catalog(), actor.workspace()).await?;
+        seats::require_one(tx, ctx.catalog(), actor.workspace()).await?;
     }
     let mut renewed: entity::invitation::ActiveModel = invitation.clone().into();
     renewed.role = Set(role.unwrap_or(invitation.role));
     renewed.invited_by = Set(Some(actor.person().id()));
     renewed.generation = Set(invitation.generation + 1);
     renewed.sent_at = Set(now);
-    renewed.expires_at = Set(now.after(house.catalog().invitation_life()));
+    renewed.expires_at = Set(now.after(ctx.catalog().invitation_life()));
     let renewed = renewed.update(tx).await?;
-    send(tx, house, actor, &renewed).await?;
+    send(tx, ctx, actor, &renewed).await?;
     note(tx, actor, &renewed, EventType::InvitationResent).await?;
     Ok(())
 }
@@ -406,15 +405,14 @@ async fn find_open(
     Ok(invitation)
 }
 
-pub async fn resend(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
+pub async fn resend(ctx: &AppContext, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
     actor.require(Permission::InviteMembers)?;
     actor.person().require_confirmed()?;
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
     require_fresh_for(actor, invitation.role)?;
-    house
-        .limits()
+    ctx.limits()
         .invite(actor.person().id(), actor.workspace(), &invitation.email)?;
     if !actor.role().may_grant(invitation.role) {
         return Err(AppError::Forbidden {
@@ -422,15 +420,15 @@ pub async fn resend(house: &House, actor: &Actor, id: InvitationId) -> Result<Do
         });
     }
     let email = invitation.email.clone();
-    renew(&mut tx, house, actor, invitation, None).await?;
+    renew(&mut tx, ctx, actor, invitation, None).await?;
     tx.commit().await?;
     Ok(Done::said(format!(
         "Invitation for {email} sent again. The old link no longer works"
     )))
 }
 
-pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+pub async fn cancel(ctx: &AppContext, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
     entity::Invitation::update_many()
@@ -449,11 +447,15 @@ pub async fn cancel(house: &House, actor: &Actor, id: InvitationId) -> Result<Do
     )
 }
 
-pub async fn undo_cancel(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+pub async fn undo_cancel(
+    ctx: &AppContext,
+    actor: &Actor,
+    event: EventId,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
     let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
-    seats::require_one(&tx, house.catalog(), actor.workspace()).await?;
+    seats::require_one(&tx, ctx.catalog(), actor.workspace()).await?;
     let id: InvitationId = undone.data["invitation"]
         .as_str()
         .and_then(|id| id.parse().ok())

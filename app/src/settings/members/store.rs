@@ -5,10 +5,11 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::invitations::{self, Tally};
+use super::invitations::{self, InvitationCounts};
 use super::model::{MemberRow, MembersView, PAGE, Status, UNDO};
 use crate::billing::seats;
 use crate::catalog::EventType;
+use crate::context::AppContext;
 use crate::csv;
 use crate::db::entity::{self, membership::Column};
 use crate::db::{Tx, is_unique_violation, rows};
@@ -18,8 +19,7 @@ use crate::domain::{
 };
 use crate::events::{self, NewEvent};
 use crate::form::Done;
-use crate::house::House;
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, RequestInfo, Sensitive, store as sessions};
 
 /// Longest text that is searched for, in characters. No name or address is longer.
@@ -38,7 +38,7 @@ type Found = (
 
 /// Members in the order of their joining, from `after` on, whose name or address holds `search`.
 async fn find(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     search: &str,
     after: Option<MembershipId>,
@@ -76,12 +76,12 @@ async fn find(
         .column_as(Column::JoinedAt, "joined_at")
         .column_as(Column::LastActiveAt, "last_active_at")
         .into_query();
-    let rows: Vec<Found> = rows::tuples_up_to(limit, query, house.db().read()).await?;
+    let rows: Vec<Found> = rows::tuples_up_to(limit, query, ctx.db().read()).await?;
     // Most workspaces fit on one page: then they are counted already.
     let count = if after.is_none() && (rows.len() as u64) < limit {
         rows.len() as u64
     } else {
-        all.count(house.db().read()).await?
+        all.count(ctx.db().read()).await?
     };
     Ok((rows, count))
 }
@@ -106,7 +106,7 @@ fn holding(actor: &Actor, folded: &str) -> Condition {
 }
 
 pub async fn view(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     status: Status,
     search: &str,
@@ -114,17 +114,17 @@ pub async fn view(
     before: Option<InvitationId>,
 ) -> Result<MembersView, AppError> {
     actor.require(Permission::ReadWorkspace)?;
-    let (mut rows, member_count) = find(house, actor, search, after, PAGE + 1).await?;
+    let (mut rows, member_count) = find(ctx, actor, search, after, PAGE + 1).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let may_invite = actor.may(Permission::InviteMembers);
     let tally = if may_invite {
-        invitations::tally(house, actor).await?
+        invitations::tally(ctx, actor).await?
     } else {
-        Tally::default()
+        InvitationCounts::default()
     };
     let keys = if actor.may(Permission::ManageApiKeys) {
-        keys_made(house, actor).await?
+        keys_made(ctx, actor).await?
     } else {
         Vec::new()
     };
@@ -161,7 +161,7 @@ pub async fn view(
         })
         .collect();
     let (invitations, invitations_next) = if may_invite {
-        invitations::list(house, actor, status, before).await?
+        invitations::list(ctx, actor, status, before).await?
     } else {
         (Vec::new(), None)
     };
@@ -169,7 +169,7 @@ pub async fn view(
         workspace: actor.workspace(),
         may_invite,
         may_export: actor.may(Permission::SeeMemberEmails),
-        sends_mail: house.site().sends_mail,
+        sends_mail: ctx.site().sends_mail,
         status,
         counts: tally.counts,
         invitations,
@@ -181,7 +181,7 @@ pub async fn view(
 }
 
 /// Who made which of the keys that still work: they outlive their maker's membership.
-async fn keys_made(house: &House, actor: &Actor) -> Result<Vec<(UserId, String)>, AppError> {
+async fn keys_made(ctx: &AppContext, actor: &Actor) -> Result<Vec<(UserId, String)>, AppError> {
     use entity::api_key::Column;
     let now = Timestamp::now();
     let not_over = |end: Column| Condition::any().add(end.is_null()).add(end.gt(now));
@@ -196,15 +196,15 @@ async fn keys_made(house: &House, actor: &Actor) -> Result<Vec<(UserId, String)>
         .column(Column::CreatedBy)
         .column(Column::Name)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?)
 }
 
 /// Every member as CSV (RFC 4180).
-pub async fn export_csv(house: &House, actor: &Actor) -> Result<String, AppError> {
+pub async fn export_csv(ctx: &AppContext, actor: &Actor) -> Result<String, AppError> {
     actor.require(Permission::SeeMemberEmails)?;
     actor.person().require_fresh(Sensitive::Export)?;
-    let (rows, _) = find(house, actor, "", None, u64::from(u32::MAX)).await?;
+    let (rows, _) = find(ctx, actor, "", None, u64::from(u32::MAX)).await?;
     let mut csv = String::from("Name,Email,Role,Joined,Last active\r\n");
     for (_, _, name, email, role, joined_at, last_active_at) in rows {
         let active = last_active_at.map(Timestamp::rfc3339).unwrap_or_default();
@@ -255,11 +255,11 @@ async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Result<(), AppEr
 }
 
 /// Begins a change to who is in the workspace: one at a time, and by someone who may still make it.
-async fn begin(house: &House, actor: &Actor) -> Result<(Tx, Actor), AppError> {
+async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     actor.require(Permission::ManageMembers)?;
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = sessions::actor_now(&tx, actor).await?;
+    let actor = sessions::reload_actor(&tx, actor).await?;
     actor.require(Permission::ManageMembers)?;
     Ok((tx, actor))
 }
@@ -270,7 +270,7 @@ fn is_about_ownership(from: Role, to: Role) -> bool {
 }
 
 pub async fn change_role(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     member: MembershipId,
@@ -281,7 +281,7 @@ pub async fn change_role(
     // A password takes long to check, so that is done before the transaction, which looks at the role again.
     let from = entity::Membership::find_by_id(member)
         .filter(Column::WorkspaceId.eq(actor.workspace()))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?
         .role;
@@ -289,9 +289,9 @@ pub async fn change_role(
         actor.require(Permission::OwnWorkspace)?;
     }
     if from != role && Sensitive::is_grant(Some(from), role) {
-        sessions::confirm_identity(house, info, actor.person(), current_password).await?;
+        sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
     }
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
     let done = Done::said(format!("{name} is {} now", role.label()));
@@ -329,16 +329,16 @@ async fn set_role(
     let event = NewEvent::in_workspace(actor.workspace(), EventType::MemberRoleChanged, data)
         .about(user.id);
     let event = events::record(tx, actor, event).await?;
-    tx.hint(Hint::user(user.id, Topic::Workspace));
+    tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     Ok((user.name, Some(event)))
 }
 
 pub async fn undo_change_role(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     event: EventId,
 ) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let undone = events::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO)
         .await?
         .data;
@@ -358,8 +358,12 @@ pub async fn undo_change_role(
     Ok(Done::said(format!("{name} is {} again", from.label())))
 }
 
-pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+pub async fn remove(
+    ctx: &AppContext,
+    actor: &Actor,
+    member: MembershipId,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let (member, user) = find_member(&tx, &actor, member).await?;
     if member.id == actor.membership() {
         return Err(AppError::Conflict(
@@ -385,7 +389,7 @@ pub async fn remove(house: &House, actor: &Actor, member: MembershipId) -> Resul
     let event =
         NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data).about(user.id);
     let event = events::record(&mut tx, &actor, event).await?;
-    tx.hint(Hint::user(user.id, Topic::Workspace));
+    tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
     Ok(Done::said(format!("{} is removed", user.name)).with_undo(
         "/fn/undo_remove_member",
@@ -423,8 +427,12 @@ async fn nothing_since(
 }
 
 /// Puts a removed member back as they were: same role, same day of joining, same last visit.
-pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
-    let (mut tx, actor) = begin(house, actor).await?;
+pub async fn undo_remove(
+    ctx: &AppContext,
+    actor: &Actor,
+    event: EventId,
+) -> Result<Done, AppError> {
+    let (mut tx, actor) = begin(ctx, actor).await?;
     let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
         .await?
         .data;
@@ -446,7 +454,7 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
         .await?
         .ok_or_else(gone)?;
     nothing_since(&tx, &actor, event, &user).await?;
-    seats::require_one(&tx, house.catalog(), actor.workspace()).await?;
+    seats::require_one(&tx, ctx.catalog(), actor.workspace()).await?;
     entity::membership::ActiveModel {
         id: Set(member),
         workspace_id: Set(actor.workspace()),
@@ -472,7 +480,7 @@ pub async fn undo_remove(house: &House, actor: &Actor, event: EventId) -> Result
     let event =
         NewEvent::in_workspace(actor.workspace(), EventType::MemberJoined, data).about(user.id);
     events::record(&mut tx, &actor, event).await?;
-    tx.hint(Hint::user(user.id, Topic::Workspace));
+    tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
     Ok(Done::said(format!("{} is a member again", user.name)))
 }

@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
 use super::model::MatrixView;
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -12,19 +12,19 @@ use {
     crate::session::caller,
 };
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_matrix() -> Result<MatrixView, AppError> {
     let caller = caller()?;
-    store::view(caller.house(), &caller.person().await?).await
+    store::view(caller.ctx(), &caller.person().await?).await
 }
 
 /// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself).
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn set_notification(switch: String, on: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let switch: Switch = switch.parse().map_err(|()| AppError::Malformed)?;
     let on = on == "true";
-    store::set(caller.house(), &caller.person().await?, switch, on).await?;
+    store::set(caller.ctx(), &caller.person().await?, switch, on).await?;
     Ok(Done::said(format!(
         "{} is {}",
         super::page::cell_name(switch),
@@ -33,12 +33,12 @@ pub async fn set_notification(switch: String, on: String) -> Result<Done, AppErr
 }
 
 /// Sets a whole row or column.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn set_notifications(range: String, on: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let range: Range = range.parse().map_err(|()| AppError::Malformed)?;
     let on = on == "true";
-    store::set_range(caller.house(), &caller.person().await?, range, on).await?;
+    store::set_range(caller.ctx(), &caller.person().await?, range, on).await?;
     let what = match range {
         Range::Row(category) => category.label(),
         Range::Column(channel) => channel.label(),
@@ -50,19 +50,19 @@ pub async fn set_notifications(range: String, on: String) -> Result<Done, AppErr
 }
 
 /// What a mail's unsubscribe link is about, for its page: the name of the cell.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_unsubscribe(token: String) -> Result<String, AppError> {
-    let house = crate::session::house()?;
-    let (_, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;
+    let ctx = crate::session::app_context()?;
+    let (_, switch) = store::read_unsubscribe(&ctx, &token).ok_or(AppError::NotFound)?;
     Ok(super::page::cell_name(switch))
 }
 
 /// Turns off the one cell that a mail came from, without signing in: the link is the proof.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn unsubscribe(token: String) -> Result<Done, AppError> {
-    let house = crate::session::house()?;
-    let (user, switch) = store::read_unsubscribe(&house, &token).ok_or(AppError::NotFound)?;
-    store::write(&house, user, &[(switch, false)]).await?;
+    let ctx = crate::session::app_context()?;
+    let (user, switch) = store::read_unsubscribe(&ctx, &token).ok_or(AppError::NotFound)?;
+    store::write(&ctx, user, &[(switch, false)]).await?;
     Ok(Done::said(format!(
         "{} is off",
         super::page::cell_name(switch)

@@ -9,11 +9,11 @@ use sea_orm::{
 
 use super::model::{MatrixView, Range, Row, Switch};
 use crate::catalog::{Category, Channel, EventType};
+use crate::context::AppContext;
 use crate::db::entity::{self, notification_preference::Column};
 use crate::domain::{AppError, Timestamp, UserId, days};
-use crate::house::House;
-use crate::live::{Hint, Topic};
-use crate::session::Person;
+use crate::live::{Invalidation, Topic};
+use crate::session::SignedInUser;
 
 /// What a person wants to be told of: the defaults, and what they changed.
 #[derive(Clone, Debug, Default)]
@@ -56,13 +56,13 @@ pub async fn preferences(
     Ok(found)
 }
 
-pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError> {
-    let read = house.db().read();
+pub async fn view(ctx: &AppContext, person: &SignedInUser) -> Result<MatrixView, AppError> {
+    let read = ctx.db().read();
     let preferences = preferences(read, &[person.id()])
         .await?
         .remove(&person.id())
         .unwrap_or_default();
-    let sent = told_of(house, person.id()).await?;
+    let sent = told_of(ctx, person.id()).await?;
     let rows = Category::ALL
         .into_iter()
         .map(|category| Row {
@@ -83,7 +83,7 @@ pub async fn view(house: &House, person: &Person) -> Result<MatrixView, AppError
 }
 
 /// How many events of each category someone was told of lately, by inbox or mail; by both is once.
-async fn told_of(house: &House, user: UserId) -> Result<Vec<(Category, i64)>, AppError> {
+async fn told_of(ctx: &AppContext, user: UserId) -> Result<Vec<(Category, i64)>, AppError> {
     use entity::{mail, notification};
     let since = Timestamp::now().before(days(30));
     let mut told = entity::Notification::find()
@@ -108,19 +108,24 @@ async fn told_of(house: &House, user: UserId) -> Result<Vec<(Category, i64)>, Ap
         .from_subquery(told, "told")
         .group_by_col(notification::Column::Category)
         .take();
-    let rows = house.db().read().query_all(&counts).await?;
+    let rows = ctx.db().read().query_all(&counts).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("", "category")?, row.try_get("", "sent")?)))
         .collect()
 }
 
-pub async fn set(house: &House, person: &Person, switch: Switch, on: bool) -> Result<(), AppError> {
-    write(house, person.id(), &[(switch, on)]).await
+pub async fn set(
+    ctx: &AppContext,
+    person: &SignedInUser,
+    switch: Switch,
+    on: bool,
+) -> Result<(), AppError> {
+    write(ctx, person.id(), &[(switch, on)]).await
 }
 
 pub async fn set_range(
-    house: &House,
-    person: &Person,
+    ctx: &AppContext,
+    person: &SignedInUser,
     range: Range,
     on: bool,
 ) -> Result<(), AppError> {
@@ -129,11 +134,11 @@ pub async fn set_range(
         .into_iter()
         .map(|(category, channel)| (Switch::Cell(category, channel), on))
         .collect();
-    write(house, person.id(), &cells).await
+    write(ctx, person.id(), &cells).await
 }
 
 pub async fn write(
-    house: &House,
+    ctx: &AppContext,
     user: UserId,
     switches: &[(Switch, bool)],
 ) -> Result<(), AppError> {
@@ -157,24 +162,27 @@ pub async fn write(
                 .update_columns([Column::Enabled, Column::UpdatedAt])
                 .to_owned(),
         )
-        .build(house.db().backend());
-    let hint = Hint::user(user, Topic::Preferences);
-    Ok(house.db().change(change, hint).await?)
+        .build(ctx.db().backend());
+    let hint = Invalidation::user(user, Topic::Preferences);
+    Ok(ctx.db().change(change, hint).await?)
 }
 
 const UNSUBSCRIBE: &str = "unsubscribe";
 
 /// The token of a mail's unsubscribe link: whose switch, which, and a tag that only this server can make. It does not
 /// expire: mail is read late, and all that it can do is turn one switch off.
-pub fn unsubscribe_token(house: &House, user: UserId, switch: Switch) -> String {
+pub fn unsubscribe_token(ctx: &AppContext, user: UserId, switch: Switch) -> String {
     let message = format!("{user}~{switch}");
-    let tag = house.keyring().tag(UNSUBSCRIBE, message.as_bytes());
+    let tag = ctx.master_key().mac(UNSUBSCRIBE, message.as_bytes());
     format!("{message}~{tag}")
 }
 
-pub fn read_unsubscribe(house: &House, token: &str) -> Option<(UserId, Switch)> {
+pub fn read_unsubscribe(ctx: &AppContext, token: &str) -> Option<(UserId, Switch)> {
     let (message, tag) = token.rsplit_once('~')?;
-    if !house.keyring().is_tag(UNSUBSCRIBE, message.as_bytes(), tag) {
+    if !ctx
+        .master_key()
+        .is_mac(UNSUBSCRIBE, message.as_bytes(), tag)
+    {
         return None;
     }
     let (user, switch) = message.split_once('~')?;

@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
 use super::model::{DeleteForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -14,7 +14,7 @@ use {
     super::{store, view},
     crate::catalog::{EventType, Mode},
     crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, hours},
-    crate::session::{Agent, Caller, caller, store::confirm_identity},
+    crate::session::{Caller, Principal, caller, store::confirm_identity},
     std::time::Duration,
 };
 
@@ -23,7 +23,7 @@ use {
 const TEST_WAIT: Duration = Duration::from_secs(20);
 
 #[cfg(feature = "ssr")]
-async fn agent(caller: &Caller, workspace: &str) -> Result<Agent, AppError> {
+async fn agent(caller: &Caller, workspace: &str) -> Result<Principal, AppError> {
     Ok(caller.actor(workspace).await?.into())
 }
 
@@ -37,15 +37,15 @@ fn delivery(text: &str) -> Result<DeliveryId, AppError> {
     text.parse().map_err(|_| AppError::NotFound)
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, AppError> {
     let caller = caller()?;
-    view::list(caller.house(), &agent(&caller, &workspace).await?).await
+    view::list(caller.ctx(), &agent(&caller, &workspace).await?).await
 }
 
 /// `status`, `event_type`, `hours`, `before` and `delivery` as they stand in the address; what makes no sense counts as
 /// nothing.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_webhook(
     workspace: String,
     webhook: String,
@@ -64,36 +64,36 @@ pub async fn load_webhook(
         before: before.parse().ok(),
     };
     let id = self::webhook(&webhook)?;
-    view::detail(caller.house(), &actor, id, wanted, delivery.parse().ok()).await
+    view::detail(caller.ctx(), &actor, id, wanted, delivery.parse().ok()).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
     let input = WebhookIn::from(&form);
     if !form.dry_run.is_empty() {
         return dry_run(&caller, &agent, agent.mode(), &form).await;
     }
-    let mut tx = caller.house().db().begin().await?;
-    let made = store::create(&mut tx, caller.house(), &agent, &input).await?;
+    let mut tx = caller.ctx().db().begin().await?;
+    let made = store::create(&mut tx, caller.ctx(), &agent, &input).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{}", made.id));
     Ok(Done::said("Webhook created"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &form.workspace).await?;
     let (id, patch) = (webhook(&form.webhook)?, WebhookPatch::from(&form));
     if !form.dry_run.is_empty() {
-        let found = store::find(caller.house(), &agent, id).await?;
+        let found = store::find(caller.ctx(), &agent, id).await?;
         return dry_run(&caller, &agent, found.mode, &form).await;
     }
-    let mut tx = caller.house().db().begin().await?;
-    let changed = store::update(&mut tx, caller.house(), &agent, id, &patch).await?;
+    let mut tx = caller.ctx().db().begin().await?;
+    let changed = store::update(&mut tx, caller.ctx(), &agent, id, &patch).await?;
     tx.commit().await?;
     Ok(Done::said(if changed.secret.is_some() {
         "Changes saved. The new URL has a new secret"
@@ -106,7 +106,7 @@ pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done
 #[cfg(feature = "ssr")]
 async fn dry_run(
     caller: &Caller,
-    agent: &Agent,
+    agent: &Principal,
     mode: Mode,
     form: &WebhookForm,
 ) -> Result<Done, AppError> {
@@ -119,11 +119,11 @@ async fn dry_run(
         filters: super::wire::parse_filters(&patch.filters.unwrap_or_default())
             .map_err(|error| AppError::field("filters", error))?,
     };
-    wants::dry_run(caller.house(), agent, &wants).await
+    wants::dry_run(caller.ctx(), agent, &wants).await
 }
 
 /// `status`: `enabled` or `paused`, the state that is wanted.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn set_webhook_status(
     workspace: String,
     webhook: String,
@@ -137,8 +137,8 @@ pub async fn set_webhook_status(
         ..WebhookPatch::default()
     };
     let id = self::webhook(&webhook)?;
-    let mut tx = caller.house().db().begin().await?;
-    store::update(&mut tx, caller.house(), &agent, id, &patch).await?;
+    let mut tx = caller.ctx().db().begin().await?;
+    store::update(&mut tx, caller.ctx(), &agent, id, &patch).await?;
     tx.commit().await?;
     Ok(Done::said(if status == Status::Enabled {
         "Webhook enabled"
@@ -147,17 +147,17 @@ pub async fn set_webhook_status(
     }))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
     let id = webhook(&form.webhook)?;
-    let found = store::find(caller.house(), &agent, id).await?;
+    let found = store::find(caller.ctx(), &agent, id).await?;
     if form.host.trim() != view::host(&found.url) {
         return Err(AppError::field("host", "This is not its host"));
     }
-    let mut tx = caller.house().db().begin().await?;
+    let mut tx = caller.ctx().db().begin().await?;
     store::remove(&mut tx, &agent, id).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks"));
@@ -165,7 +165,7 @@ pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<Done,
 }
 
 /// Sends a sample, waits for what becomes of it, and opens it.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn test_webhook(
     workspace: String,
     webhook: String,
@@ -173,14 +173,14 @@ pub async fn test_webhook(
 ) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let (slug, agent) = (actor.slug().clone(), Agent::from(actor));
+    let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
     agent.require(Permission::ManageWebhooks)?;
     let event_type: EventType = event_type.parse().map_err(|_| AppError::Malformed)?;
     let id = self::webhook(&webhook)?;
-    let mut tx = caller.house().db().begin().await?;
+    let mut tx = caller.ctx().db().begin().await?;
     let sent = store::test(&mut tx, &agent, id, event_type).await?;
     tx.commit().await?;
-    let outcome = deliveries::outcome(caller.house(), &agent, sent, TEST_WAIT).await?;
+    let outcome = deliveries::outcome(caller.ctx(), &agent, sent, TEST_WAIT).await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
     Ok(Done::said(match outcome.attempts.last() {
         None => "Test queued".to_owned(),
@@ -195,19 +195,19 @@ pub async fn test_webhook(
     }))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn show_webhook_secret(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
     let (caller, agent) = proven(&form).await?;
-    let secret = store::secret(caller.house(), &agent, webhook(&form.webhook)?).await?;
+    let secret = store::secret(caller.ctx(), &agent, webhook(&form.webhook)?).await?;
     Ok(Done::said("The secret is shown this once").with_secret(secret))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn rotate_webhook_secret(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
     let (caller, agent) = proven(&form).await?;
     let id = webhook(&form.webhook)?;
-    let mut tx = caller.house().db().begin().await?;
-    let rotated = store::rotate_secret(&mut tx, caller.house(), &agent, id).await?;
+    let mut tx = caller.ctx().db().begin().await?;
+    let rotated = store::rotate_secret(&mut tx, caller.ctx(), &agent, id).await?;
     tx.commit().await?;
     let done = Done::said("Secret rotated. The old one signs too for 24 hours");
     Ok(match rotated.secret {
@@ -218,13 +218,13 @@ pub async fn rotate_webhook_secret(#[server(default)] form: SecretForm) -> Resul
 
 /// Someone who has just proved who they are: what follows shows or changes a secret.
 #[cfg(feature = "ssr")]
-async fn proven(form: &SecretForm) -> Result<(Caller, Agent), AppError> {
+async fn proven(form: &SecretForm) -> Result<(Caller, Principal), AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     // Who may not see it is told so before they are asked who they are.
-    actor.require_sight(Permission::ManageWebhooks)?;
+    actor.require_read(Permission::ManageWebhooks)?;
     confirm_identity(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         actor.person(),
         &form.current_password,
@@ -233,19 +233,19 @@ async fn proven(form: &SecretForm) -> Result<(Caller, Agent), AppError> {
     Ok((caller, actor.into()))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn resend_delivery(workspace: String, delivery: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &workspace).await?;
     let id = self::delivery(&delivery)?;
-    let mut tx = caller.house().db().begin().await?;
+    let mut tx = caller.ctx().db().begin().await?;
     store::resend(&mut tx, &agent, id).await?;
     tx.commit().await?;
     Ok(Done::said("Sending again"))
 }
 
 /// `hours`: how far back.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn recover_deliveries(
     workspace: String,
     webhook: String,
@@ -256,7 +256,7 @@ pub async fn recover_deliveries(
     let id = self::webhook(&webhook)?;
     let back: u64 = hours.parse().map_err(|_| AppError::Malformed)?;
     let since = Timestamp::now().before(self::hours(back.min(24 * 365)));
-    let mut tx = caller.house().db().begin().await?;
+    let mut tx = caller.ctx().db().begin().await?;
     let count = deliveries::recover(&mut tx, &agent, id, since).await?;
     tx.commit().await?;
     Ok(Done::said(match count {
@@ -269,9 +269,9 @@ pub async fn recover_deliveries(
     }))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn show_delivery_curl(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
     let (caller, agent) = proven(&form).await?;
-    let command = deliveries::curl(caller.house(), &agent, delivery(&form.delivery)?).await?;
+    let command = deliveries::curl(caller.ctx(), &agent, delivery(&form.delivery)?).await?;
     Ok(Done::said("Signed as of now").with_secret(Secret::from(command)))
 }

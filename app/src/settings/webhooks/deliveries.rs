@@ -9,16 +9,16 @@ use sea_orm::{
 };
 
 use super::model::{DeliveryStatus, PAGE, Status};
-use super::store::{self, hint};
+use super::store::{self, invalidate};
 use super::wire::DeliveryOut;
 use super::{envelope, signing};
 use crate::catalog::EventType;
+use crate::context::AppContext;
 use crate::db::entity::delivery::{self, Column};
 use crate::db::entity::{delivery_attempt, webhook};
 use crate::db::{Tx, entity, rows};
 use crate::domain::{AppError, DeliveryId, EventId, Permission, Timestamp, WebhookId, WorkspaceId};
-use crate::house::House;
-use crate::session::{Agent, Sensitive};
+use crate::session::{Principal, Sensitive};
 
 /// How many samples may wait for one webhook.
 const MOST_TESTS: u64 = 10;
@@ -40,22 +40,22 @@ pub struct Wanted {
 
 /// A page of deliveries, newest first, with their attempts, and where the next begins.
 pub async fn deliveries(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     id: WebhookId,
     wanted: Wanted,
     limit: u64,
 ) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
-    store::row(house.db().read(), agent, id).await?;
-    let (rows, next) = page(house, id, wanted, limit).await?;
-    let attempts = attempts(house.db().read(), rows.iter().map(|row| row.id)).await?;
+    agent.require_read(Permission::ManageWebhooks)?;
+    store::row(ctx.db().read(), agent, id).await?;
+    let (rows, next) = page(ctx, id, wanted, limit).await?;
+    let attempts = attempts(ctx.db().read(), rows.iter().map(|row| row.id)).await?;
     let rows = rows.iter().map(|row| DeliveryOut::new(row, &attempts));
     Ok((rows.collect(), next))
 }
 
 pub(super) async fn page(
-    house: &House,
+    ctx: &AppContext,
     id: WebhookId,
     wanted: Wanted,
     limit: u64,
@@ -77,7 +77,7 @@ pub(super) async fn page(
         query = query.filter(Column::Id.lt(before));
     }
     let mut rows: Vec<delivery::Model> =
-        rows::up_to(limit + 1, query.into_query(), house.db().read()).await?;
+        rows::up_to(limit + 1, query.into_query(), ctx.db().read()).await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.id);
@@ -99,7 +99,7 @@ pub(super) async fn attempts(
 /// A delivery and its webhook, if there is such a webhook for this agent.
 async fn owned(
     connection: &impl ConnectionTrait,
-    agent: &Agent,
+    agent: &Principal,
     id: DeliveryId,
 ) -> Result<(delivery::Model, webhook::Model), AppError> {
     let delivery = entity::Delivery::find_by_id(id)
@@ -113,10 +113,10 @@ async fn owned(
 /// A delivery with its attempts.
 pub async fn find(
     connection: &impl ConnectionTrait,
-    agent: &Agent,
+    agent: &Principal,
     id: DeliveryId,
 ) -> Result<DeliveryOut, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
+    agent.require_read(Permission::ManageWebhooks)?;
     let (delivery, _) = owned(connection, agent, id).await?;
     let attempts = attempts(connection, [id].into_iter()).await?;
     Ok(DeliveryOut::new(&delivery, &attempts))
@@ -124,7 +124,7 @@ pub async fn find(
 
 /// What a delivery sends: a sample's own text, or its event's envelope.
 pub(super) async fn payload(
-    house: &House,
+    ctx: &AppContext,
     workspace: WorkspaceId,
     delivery: &delivery::Model,
 ) -> Result<String, AppError> {
@@ -133,7 +133,7 @@ pub(super) async fn payload(
     }
     let event = entity::Event::find_by_id(delivery.event_id)
         .filter(entity::event::Column::WorkspaceId.eq(workspace))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;
     Ok(envelope::body(&event))
@@ -143,7 +143,7 @@ pub(super) async fn payload(
 /// finds out whether to go on. One attempt, no retries.
 pub async fn test(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     id: WebhookId,
     event_type: EventType,
 ) -> Result<DeliveryId, AppError> {
@@ -166,7 +166,7 @@ pub async fn test(
     }
     .insert(tx)
     .await?;
-    hint(tx, agent.workspace());
+    invalidate(tx, agent.workspace());
     Ok(delivery)
 }
 
@@ -199,20 +199,20 @@ pub fn new_delivery(
 
 /// Waits until a delivery is no longer pending, or has been tried, for as long as `within`; then tells how it stands.
 pub async fn outcome(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     id: DeliveryId,
     within: Duration,
 ) -> Result<DeliveryOut, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
-    let mut hints = house.db().hub().listen();
+    agent.require_read(Permission::ManageWebhooks)?;
+    let mut hints = ctx.db().hub().listen();
     let end = tokio::time::Instant::now() + within;
     loop {
-        let (delivery, _) = owned(house.db().read(), agent, id).await?;
+        let (delivery, _) = owned(ctx.db().read(), agent, id).await?;
         let settled = delivery.status != DeliveryStatus::Pending
             || delivery.lease_token.is_none() && delivery.attempts > delivery.scheduled_from;
         if settled || tokio::time::Instant::now() >= end {
-            let attempts = attempts(house.db().read(), [id].into_iter()).await?;
+            let attempts = attempts(ctx.db().read(), [id].into_iter()).await?;
             return Ok(DeliveryOut::new(&delivery, &attempts));
         }
         // Whatever the hint is about: looking is cheap, and it may be about several things.
@@ -221,7 +221,7 @@ pub async fn outcome(
 }
 
 /// Sends once more, at once, with the whole schedule of retries before it.
-pub async fn resend(tx: &mut Tx, agent: &Agent, id: DeliveryId) -> Result<(), AppError> {
+pub async fn resend(tx: &mut Tx, agent: &Principal, id: DeliveryId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
     agent.require_confirmed()?;
     let (delivery, webhook) = owned(tx, agent, id).await?;
@@ -243,14 +243,14 @@ pub async fn resend(tx: &mut Tx, agent: &Agent, id: DeliveryId) -> Result<(), Ap
         return Err(AppError::Conflict("It is being sent right now.".to_owned()));
     }
     store::unblock(tx, webhook.id).await?;
-    hint(tx, agent.workspace());
+    invalidate(tx, agent.workspace());
     Ok(())
 }
 
 /// Takes up again what failed or was cancelled since `since`, oldest first, and says how many.
 pub async fn recover(
     tx: &mut Tx,
-    agent: &Agent,
+    agent: &Principal,
     id: WebhookId,
     since: Timestamp,
 ) -> Result<u64, AppError> {
@@ -281,7 +281,7 @@ pub async fn recover(
         .exec(tx)
         .await?;
     store::unblock(tx, id).await?;
-    hint(tx, agent.workspace());
+    invalidate(tx, agent.workspace());
     Ok(done.rows_affected)
 }
 
@@ -306,23 +306,23 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
         .filter(not_under_way())
         .exec(tx)
         .await?;
-    hint(tx, row.workspace_id);
+    invalidate(tx, row.workspace_id);
     Ok(())
 }
 
 /// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
-pub async fn curl(house: &House, agent: &Agent, id: DeliveryId) -> Result<String, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
+pub async fn curl(ctx: &AppContext, agent: &Principal, id: DeliveryId) -> Result<String, AppError> {
+    agent.require_read(Permission::ManageWebhooks)?;
     agent.require_fresh(Sensitive::WebhookSecret)?;
-    let (delivery, webhook) = owned(house.db().read(), agent, id).await?;
-    let body = payload(house, agent.workspace(), &delivery).await?;
-    let secrets = signing::secrets(house, &webhook)?;
+    let (delivery, webhook) = owned(ctx.db().read(), agent, id).await?;
+    let body = payload(ctx, agent.workspace(), &delivery).await?;
+    let secrets = signing::secrets(ctx, &webhook)?;
     let own = signing::own_headers(&secrets, delivery.event_id, Timestamp::now(), &body);
     let mut command = format!("curl -i {}", quoted(&webhook.url));
     for (name, value) in own {
         command += &format!(" -H {}", quoted(&format!("{name}: {value}")));
     }
-    for header in signing::headers(house, &webhook)? {
+    for header in signing::headers(ctx, &webhook)? {
         let line = format!("{}: {}", header.name, header.value.expose());
         command += &format!(" -H {}", quoted(&line));
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{EventType, Mode, named};
+use crate::catalog::{EventType, Mode, string_enum};
 use crate::domain::{DeliveryId, Secret, Timestamp, WebhookId, WorkspaceId, hours};
 
 /// How long both secrets sign after a rotation.
@@ -20,13 +20,13 @@ pub const DRY_RUN: u64 = 50;
 pub const FILTER_ROWS: usize = 3;
 pub const HEADER_ROWS: usize = 2;
 
-named! {
+string_enum! {
     /// Whether a webhook gets events.
     Status {
         Enabled = "enabled",
         /// By a person, until a person goes on.
         Paused = "paused",
-        /// By the house, after it failed for too long.
+        /// By the server, after it failed for too long.
         Disabled = "disabled",
     }
 }
@@ -49,7 +49,7 @@ impl Status {
     }
 }
 
-named! {
+string_enum! {
     /// What became of a delivery.
     DeliveryStatus {
         Pending = "pending",
@@ -79,7 +79,7 @@ impl DeliveryStatus {
     }
 }
 
-named! {
+string_enum! {
     /// How a filter compares.
     Operator {
         Equals = "equals",

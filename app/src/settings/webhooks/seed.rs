@@ -8,22 +8,22 @@ use super::deliveries::new_delivery;
 use super::model::{DeliveryStatus, Status};
 use super::{envelope, signing};
 use crate::catalog::{EventType, Mode};
+use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{self, delivery_attempt, webhook, webhook_hour};
 use crate::domain::{
     AppError, AttemptId, DeliveryId, Timestamp, WebhookId, WorkspaceId, days, hours, minutes,
 };
-use crate::house::House;
 
 /// What the working one gets; the demo's history holds some.
 const TYPES: [EventType; 2] = [EventType::ContactStageChanged, EventType::ContactTagged];
 /// How many hours of its past the charts show.
 const PAST: i64 = 7 * 24;
 
-pub async fn demo(tx: &mut Tx, house: &House, workspace: WorkspaceId) -> Result<(), AppError> {
+pub async fn demo(tx: &mut Tx, ctx: &AppContext, workspace: WorkspaceId) -> Result<(), AppError> {
     let works = webhook(
         tx,
-        house,
+        ctx,
         workspace,
         (
             "https://hooks.acme.example/wheelhouse",
@@ -34,7 +34,7 @@ pub async fn demo(tx: &mut Tx, house: &House, workspace: WorkspaceId) -> Result<
     .await?;
     webhook(
         tx,
-        house,
+        ctx,
         workspace,
         ("https://old.acme.example/in", "The CRM before"),
         Status::Disabled,
@@ -61,7 +61,7 @@ pub async fn demo(tx: &mut Tx, house: &House, workspace: WorkspaceId) -> Result<
 
 async fn webhook(
     tx: &mut Tx,
-    house: &House,
+    ctx: &AppContext,
     workspace: WorkspaceId,
     (url, description): (&str, &str),
     status: Status,
@@ -77,7 +77,7 @@ async fn webhook(
         event_types: Set(json!(TYPES)),
         filters: Set(json!([])),
         headers: Set(None),
-        secret: Set(signing::seal_secret(house, id, &signing::new_secret())),
+        secret: Set(signing::seal_secret(ctx, id, &signing::new_secret())),
         previous_secret: Set(None),
         previous_secret_until: Set(None),
         mode: Set(Mode::Live),

@@ -6,9 +6,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::model::Header;
+use crate::context::AppContext;
 use crate::db::entity::webhook;
 use crate::domain::{AppError, EventId, Secret, Timestamp, WebhookId};
-use crate::house::House;
 
 const PREFIX: &str = "whsec_";
 const SECRET_BYTES: usize = 32;
@@ -25,30 +25,29 @@ pub fn new_secret() -> Secret {
     Secret::from(format!("{PREFIX}{}", STANDARD.encode(bytes)))
 }
 
-pub fn seal_secret(house: &House, webhook: WebhookId, secret: &Secret) -> Vec<u8> {
-    house.keyring().seal(
+pub fn seal_secret(ctx: &AppContext, webhook: WebhookId, secret: &Secret) -> Vec<u8> {
+    ctx.master_key().encrypt(
         SECRET_PURPOSE,
         &webhook.to_string(),
         secret.expose().as_bytes(),
     )
 }
 
-fn open_secret(house: &House, webhook: WebhookId, sealed: &[u8]) -> Result<Secret, AppError> {
-    house
-        .keyring()
-        .open(SECRET_PURPOSE, &webhook.to_string(), sealed)
+fn open_secret(ctx: &AppContext, webhook: WebhookId, sealed: &[u8]) -> Result<Secret, AppError> {
+    ctx.master_key()
+        .decrypt(SECRET_PURPOSE, &webhook.to_string(), sealed)
         .and_then(|plain| String::from_utf8(plain).ok())
         .map(Secret::from)
         .ok_or_else(|| unreadable(webhook))
 }
 
 /// The secrets that count now: the present one, and during a rotation the one before.
-pub fn secrets(house: &House, row: &webhook::Model) -> Result<Vec<Secret>, AppError> {
-    let mut secrets = vec![open_secret(house, row.id, &row.secret)?];
+pub fn secrets(ctx: &AppContext, row: &webhook::Model) -> Result<Vec<Secret>, AppError> {
+    let mut secrets = vec![open_secret(ctx, row.id, &row.secret)?];
     if let (Some(previous), Some(until)) = (&row.previous_secret, row.previous_secret_until)
         && until > Timestamp::now()
         // Rotating is how a secret that no longer opens is replaced: then the new one signs alone.
-        && let Ok(previous) = open_secret(house, row.id, previous)
+        && let Ok(previous) = open_secret(ctx, row.id, previous)
     {
         secrets.push(previous);
     }
@@ -56,22 +55,20 @@ pub fn secrets(house: &House, row: &webhook::Model) -> Result<Vec<Secret>, AppEr
 }
 
 /// Headers of the workspace's own, sealed as one: their values are often passwords.
-pub fn seal_headers(house: &House, webhook: WebhookId, headers: &[Header]) -> Option<Vec<u8>> {
+pub fn seal_headers(ctx: &AppContext, webhook: WebhookId, headers: &[Header]) -> Option<Vec<u8>> {
     let json = serde_json::to_vec(headers).ok()?;
     (!headers.is_empty()).then(|| {
-        house
-            .keyring()
-            .seal(HEADERS_PURPOSE, &webhook.to_string(), &json)
+        ctx.master_key()
+            .encrypt(HEADERS_PURPOSE, &webhook.to_string(), &json)
     })
 }
 
-pub fn headers(house: &House, row: &webhook::Model) -> Result<Vec<Header>, AppError> {
+pub fn headers(ctx: &AppContext, row: &webhook::Model) -> Result<Vec<Header>, AppError> {
     let Some(sealed) = &row.headers else {
         return Ok(Vec::new());
     };
-    house
-        .keyring()
-        .open(HEADERS_PURPOSE, &row.id.to_string(), sealed)
+    ctx.master_key()
+        .decrypt(HEADERS_PURPOSE, &row.id.to_string(), sealed)
         .and_then(|json| serde_json::from_slice(&json).ok())
         .ok_or_else(|| unreadable(row.id))
 }

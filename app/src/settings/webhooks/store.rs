@@ -16,45 +16,49 @@ use super::wire::{
     parse_types,
 };
 use crate::catalog::{EventType, Mode};
+use crate::context::AppContext;
 use crate::db::entity::webhook::{self, Column};
 use crate::db::{Tx, entity, rows};
 use crate::domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
-use crate::house::House;
-use crate::live::{Hint, Topic};
-use crate::session::{Agent, Sensitive, store as sessions};
+use crate::live::{Invalidation, Topic};
+use crate::session::{Principal, Sensitive, store as sessions};
 
 pub use super::deliveries::{deliveries, resend, test};
 
 /// A page of webhooks, oldest first, and where the next begins.
 pub async fn list(
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     after: Option<WebhookId>,
     limit: u64,
 ) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
+    agent.require_read(Permission::ManageWebhooks)?;
     let mut query = of(agent).order_by_asc(Column::Id);
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
     let mut rows: Vec<webhook::Model> =
-        rows::up_to(limit + 1, query.into_query(), house.db().read()).await?;
+        rows::up_to(limit + 1, query.into_query(), ctx.db().read()).await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.id);
     Ok((rows.iter().map(WebhookOut::from).collect(), next))
 }
 
-pub async fn find(house: &House, agent: &Agent, id: WebhookId) -> Result<WebhookOut, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
-    let row = row(house.db().read(), agent, id).await?;
+pub async fn find(
+    ctx: &AppContext,
+    agent: &Principal,
+    id: WebhookId,
+) -> Result<WebhookOut, AppError> {
+    agent.require_read(Permission::ManageWebhooks)?;
+    let row = row(ctx.db().read(), agent, id).await?;
     Ok(WebhookOut::from(&row))
 }
 
 /// The webhooks that there are for an agent: those of their workspace, and for a test key those of the test world alone.
 /// In the live world both are seen, since what fails in the test world is looked after there too.
-fn of(agent: &Agent) -> sea_orm::Select<entity::Webhook> {
+fn of(agent: &Principal) -> sea_orm::Select<entity::Webhook> {
     let all = entity::Webhook::find().filter(Column::WorkspaceId.eq(agent.workspace()));
     match agent.mode() {
         Mode::Live => all,
@@ -65,7 +69,7 @@ fn of(agent: &Agent) -> sea_orm::Select<entity::Webhook> {
 /// The only finder: a webhook of another workspace, or of the world that a test key does not see, does not exist.
 pub(super) async fn row(
     connection: &impl ConnectionTrait,
-    agent: &Agent,
+    agent: &Principal,
     id: WebhookId,
 ) -> Result<webhook::Model, AppError> {
     of(agent)
@@ -78,7 +82,7 @@ pub(super) async fn row(
 /// The same, held against others who would change it.
 pub(super) async fn locked(
     tx: &Tx,
-    agent: &Agent,
+    agent: &Principal,
     id: WebhookId,
 ) -> Result<webhook::Model, AppError> {
     of(agent)
@@ -92,14 +96,14 @@ pub(super) async fn locked(
 /// Makes a webhook; the answer holds its secret.
 pub async fn create(
     tx: &mut Tx,
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     input: &WebhookIn,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
     agent.require_confirmed()?;
     agent.require_fresh(Sensitive::DirectWebhook)?;
-    let draft = input.parse(house.webhooks()).map_err(AppError::Invalid)?;
+    let draft = input.parse(ctx.webhooks()).map_err(AppError::Invalid)?;
     must_have_room(tx, agent).await?;
     let (id, now) = (WebhookId::new(), Timestamp::now());
     let secret = signing::new_secret();
@@ -110,8 +114,8 @@ pub async fn create(
         description: Set(draft.description),
         event_types: Set(json!(draft.event_types)),
         filters: Set(json!(draft.filters)),
-        headers: Set(signing::seal_headers(house, id, &draft.headers)),
-        secret: Set(signing::seal_secret(house, id, &secret)),
+        headers: Set(signing::seal_headers(ctx, id, &draft.headers)),
+        secret: Set(signing::seal_secret(ctx, id, &secret)),
         previous_secret: Set(None),
         previous_secret_until: Set(None),
         mode: Set(agent.mode()),
@@ -136,7 +140,7 @@ pub async fn create(
 
 /// The workspace is locked first, so that two who count at once do not both find room for the last one. Each world has
 /// a number of its own: a test key cannot use up what live webhooks need.
-async fn must_have_room(tx: &Tx, agent: &Agent) -> Result<(), AppError> {
+async fn must_have_room(tx: &Tx, agent: &Principal) -> Result<(), AppError> {
     sessions::lock_workspace(tx, agent.workspace()).await?;
     let world = of(agent).filter(Column::Mode.eq(agent.mode()));
     if world.count(tx).await? < MOST_WEBHOOKS {
@@ -170,8 +174,8 @@ async fn record(
 /// for another origin they are given again.
 pub async fn update(
     tx: &mut Tx,
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     id: WebhookId,
     patch: &WebhookPatch,
 ) -> Result<WebhookOut, AppError> {
@@ -185,13 +189,13 @@ pub async fn update(
     let mut changed: Vec<&str> = Vec::new();
     let mut secret = None;
     if let Some(text) = &patch.url
-        && let Some(url) = errors.check("url", address::parse_url(text, house.webhooks()))
+        && let Some(url) = errors.check("url", address::parse_url(text, ctx.webhooks()))
         && url != row.url
     {
         agent.require_fresh(Sensitive::DirectWebhook)?;
         let new = signing::new_secret();
         row.url = url;
-        row.secret = signing::seal_secret(house, id, &new);
+        row.secret = signing::seal_secret(ctx, id, &new);
         (row.previous_secret, row.previous_secret_until) = (None, None);
         (row.failures, row.failing_since, row.blocked_until) = (0, None, None);
         row.last_success_at = None;
@@ -227,18 +231,18 @@ pub async fn update(
         changed.push("include_test_events");
     }
     let moved = !address::same_origin(&before.url, &row.url);
-    if moved && let Some(why) = keeps_a_header(house, &before, patch)? {
+    if moved && let Some(why) = keeps_a_header(ctx, &before, patch)? {
         errors.add("headers", why);
     }
     if let Some(headers) = &patch.headers {
-        let stored = signing::headers(house, &before)?;
+        let stored = signing::headers(ctx, &before)?;
         let given = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_ref()));
         if let Some(headers) = errors.check("headers", parse_headers(given, &stored))
             && headers != stored
         {
-            row.headers = signing::seal_headers(house, id, &headers);
+            row.headers = signing::seal_headers(ctx, id, &headers);
             changed.push("headers");
         }
     }
@@ -266,11 +270,11 @@ pub async fn update(
 
 /// Whether a change leaves the value of a stored header as it is; then why that may not be, for a webhook that goes elsewhere.
 fn keeps_a_header(
-    house: &House,
+    ctx: &AppContext,
     before: &webhook::Model,
     patch: &WebhookPatch,
 ) -> Result<Option<String>, AppError> {
-    let stored = signing::headers(house, before)?;
+    let stored = signing::headers(ctx, before)?;
     let Some(given) = &patch.headers else {
         return Ok((!stored.is_empty()).then(|| {
             "The URL leads to another host, which must not get the stored values. Give all headers again, or none to \
@@ -323,7 +327,7 @@ async fn set_status(
     Ok(())
 }
 
-/// Turned off by the house: it failed for too long, or its receiver says that it is gone. Owners and admins are told
+/// Turned off by the server: it failed for too long, or its receiver says that it is gone. Owners and admins are told
 /// by the event.
 pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), AppError> {
     let row = entity::Webhook::find_by_id(id)
@@ -342,7 +346,7 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), App
     Ok(())
 }
 
-pub async fn remove(tx: &mut Tx, agent: &Agent, id: WebhookId) -> Result<(), AppError> {
+pub async fn remove(tx: &mut Tx, agent: &Principal, id: WebhookId) -> Result<(), AppError> {
     agent.require(Permission::ManageWebhooks)?;
     agent.require_fresh(Sensitive::Delete)?;
     let row = locked(tx, agent, id).await?;
@@ -353,8 +357,8 @@ pub async fn remove(tx: &mut Tx, agent: &Agent, id: WebhookId) -> Result<(), App
 /// A new secret. The one before signs beside it for [`SECRET_OVERLAP`], so that a receiver can change over in peace.
 pub async fn rotate_secret(
     tx: &mut Tx,
-    house: &House,
-    agent: &Agent,
+    ctx: &AppContext,
+    agent: &Principal,
     id: WebhookId,
 ) -> Result<WebhookOut, AppError> {
     agent.require(Permission::ManageWebhooks)?;
@@ -362,7 +366,7 @@ pub async fn rotate_secret(
     agent.require_fresh(Sensitive::WebhookSecret)?;
     let mut row = locked(tx, agent, id).await?;
     let (secret, now) = (signing::new_secret(), Timestamp::now());
-    let sealed = signing::seal_secret(house, id, &secret);
+    let sealed = signing::seal_secret(ctx, id, &secret);
     row.previous_secret = Some(std::mem::replace(&mut row.secret, sealed));
     row.previous_secret_until = Some(now.after(SECRET_OVERLAP));
     row.updated_at = now;
@@ -373,11 +377,15 @@ pub async fn rotate_secret(
 }
 
 /// The present secret, for whoever has just proved who they are.
-pub async fn secret(house: &House, agent: &Agent, id: WebhookId) -> Result<Secret, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
+pub async fn secret(
+    ctx: &AppContext,
+    agent: &Principal,
+    id: WebhookId,
+) -> Result<Secret, AppError> {
+    agent.require_read(Permission::ManageWebhooks)?;
     agent.require_fresh(Sensitive::WebhookSecret)?;
-    let row = row(house.db().read(), agent, id).await?;
-    let secrets = signing::secrets(house, &row)?;
+    let row = row(ctx.db().read(), agent, id).await?;
+    let secrets = signing::secrets(ctx, &row)?;
     secrets.into_iter().next().ok_or(AppError::NotFound)
 }
 
@@ -392,6 +400,6 @@ pub(super) async fn unblock(tx: &Tx, id: WebhookId) -> Result<(), AppError> {
     Ok(())
 }
 
-pub(super) fn hint(tx: &mut Tx, workspace: WorkspaceId) {
-    tx.hint(Hint::workspace(workspace, Topic::Deliveries));
+pub(super) fn invalidate(tx: &mut Tx, workspace: WorkspaceId) {
+    tx.invalidate(Invalidation::workspace(workspace, Topic::Deliveries));
 }

@@ -12,11 +12,11 @@ use super::model::{
 };
 use super::{signing, store, wire};
 use crate::catalog::EventType;
+use crate::context::AppContext;
 use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hour};
 use crate::db::rows;
 use crate::domain::{AppError, DeliveryId, Permission, Timestamp, WebhookId};
-use crate::house::House;
-use crate::session::{Actor, Agent};
+use crate::session::{Actor, Principal};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24;
@@ -35,17 +35,17 @@ fn this_hour() -> i64 {
     Timestamp::now().millis().div_euclid(HOUR)
 }
 
-pub async fn list(house: &House, agent: &Agent) -> Result<WebhooksView, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
+pub async fn list(ctx: &AppContext, agent: &Principal) -> Result<WebhooksView, AppError> {
+    agent.require_read(Permission::ManageWebhooks)?;
     let query = entity::Webhook::find()
         .filter(webhook::Column::WorkspaceId.eq(agent.workspace()))
         .order_by_asc(webhook::Column::Id)
         .into_query();
-    let rows: Vec<webhook::Model> = rows::every(query, house.db().read()).await?;
+    let rows: Vec<webhook::Model> = rows::every(query, ctx.db().read()).await?;
     let hours = entity::WebhookHour::find()
         .filter(webhook_hour::Column::WebhookId.is_in(rows.iter().map(|row| row.id)))
         .filter(webhook_hour::Column::Hour.gt(this_hour() - DAY))
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     let mut counts: HashMap<WebhookId, (u64, u64)> = HashMap::new();
     for hour in hours {
@@ -86,22 +86,22 @@ fn summary(types: &[EventType]) -> String {
 }
 
 pub async fn detail(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
     id: WebhookId,
     wanted: Wanted,
     opened: Option<DeliveryId>,
 ) -> Result<WebhookView, AppError> {
-    actor.require_sight(Permission::ManageWebhooks)?;
-    let row = store::row(house.db().read(), &actor.clone().into(), id).await?;
+    actor.require_read(Permission::ManageWebhooks)?;
+    let row = store::row(ctx.db().read(), &actor.clone().into(), id).await?;
     let hours = entity::WebhookHour::find()
         .filter(webhook_hour::Column::WebhookId.eq(id))
         .filter(webhook_hour::Column::Hour.gt(this_hour() - 7 * DAY))
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
-    let (rows, next) = deliveries::page(house, id, wanted, SHOWN).await?;
+    let (rows, next) = deliveries::page(ctx, id, wanted, SHOWN).await?;
     let opened = match opened {
-        Some(delivery) => open(house, &row, delivery).await?,
+        Some(delivery) => open(ctx, &row, delivery).await?,
         None => None,
     };
     let now = Timestamp::now();
@@ -112,7 +112,7 @@ pub async fn detail(
         description: row.description.clone(),
         event_types: wire::event_types(&row),
         filters: wire::filters(&row).iter().map(wire::filter_row).collect(),
-        header_names: signing::headers(house, &row)?
+        header_names: signing::headers(ctx, &row)?
             .into_iter()
             .map(|header| header.name)
             .collect(),
@@ -198,19 +198,19 @@ fn outcome(status: Option<i32>, error: Option<&str>) -> String {
 }
 
 async fn open(
-    house: &House,
+    ctx: &AppContext,
     webhook: &webhook::Model,
     id: DeliveryId,
 ) -> Result<Option<DeliveryView>, AppError> {
     let found = entity::Delivery::find_by_id(id)
         .filter(delivery::Column::WebhookId.eq(webhook.id))
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     let Some(row) = found else { return Ok(None) };
-    let body = deliveries::payload(house, webhook.workspace_id, &row)
+    let body = deliveries::payload(ctx, webhook.workspace_id, &row)
         .await
         .unwrap_or_default();
-    let attempts = deliveries::attempts(house.db().read(), [id].into_iter()).await?;
+    let attempts = deliveries::attempts(ctx.db().read(), [id].into_iter()).await?;
     Ok(Some(DeliveryView {
         id,
         event: row.event_id.to_string(),

@@ -10,11 +10,11 @@ use super::filter::{self, Filter};
 use super::model::DRY_RUN;
 use super::wire;
 use crate::catalog::{EventType, Mode};
+use crate::context::AppContext;
 use crate::db::entity::{self, event, webhook};
 use crate::domain::{AppError, Permission, Timestamp, WorkspaceId};
 use crate::form::{Done, Line};
-use crate::house::House;
-use crate::session::Agent;
+use crate::session::Principal;
 
 /// How long a dry run may try filters, and how long it waits for its turn.
 const DRY_RUN_TIME: Duration = Duration::from_millis(500);
@@ -115,22 +115,22 @@ pub async fn long_matching() -> SemaphorePermit<'static> {
 
 /// Which of the workspace's last events would have been let through, and why not the others. It is tried beside the
 /// requests of others, for so long and no longer.
-pub async fn dry_run(house: &House, agent: &Agent, wants: &Wants) -> Result<Done, AppError> {
-    agent.require_sight(Permission::ManageWebhooks)?;
-    house.limits().dry_run(agent.workspace())?;
+pub async fn dry_run(ctx: &AppContext, agent: &Principal, wants: &Wants) -> Result<Done, AppError> {
+    agent.require_read(Permission::ManageWebhooks)?;
+    ctx.limits().dry_run(agent.workspace())?;
     let busy = |_| AppError::RateLimited {
         retry_after: DRY_RUN_WAIT.as_secs(),
     };
     let turn = tokio::time::timeout(DRY_RUN_WAIT, long_matching())
         .await
         .map_err(busy)?;
-    let (house, workspace, wants) = (house.clone(), agent.workspace(), wants.prepare());
+    let (ctx, workspace, wants) = (ctx.clone(), agent.workspace(), wants.prepare());
     let runtime = tokio::runtime::Handle::current();
     // To read what large events say takes as long as to try filters on it: both are done there.
     tokio::task::spawn_blocking(move || {
         // Until it is over, also if whoever asked has gone meanwhile.
         let _turn = turn;
-        let last = runtime.block_on(last_events(&house, workspace))?;
+        let last = runtime.block_on(last_events(&ctx, workspace))?;
         Ok(tried(&last, &wants, DRY_RUN_TIME))
     })
     .await
@@ -142,12 +142,15 @@ pub async fn dry_run(house: &House, agent: &Agent, wants: &Wants) -> Result<Done
     })?
 }
 
-async fn last_events(house: &House, workspace: WorkspaceId) -> Result<Vec<event::Model>, AppError> {
+async fn last_events(
+    ctx: &AppContext,
+    workspace: WorkspaceId,
+) -> Result<Vec<event::Model>, AppError> {
     Ok(entity::Event::find()
         .filter(event::Column::WorkspaceId.eq(workspace))
         .order_by_desc(event::Column::Id)
         .limit(DRY_RUN)
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?)
 }
 

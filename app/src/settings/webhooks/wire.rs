@@ -151,15 +151,15 @@ pub struct WebhookPatch {
 fn statuses() -> Object {
     choice(
         &Status::ALL,
-        "`paused` by someone, `disabled` by the house after it failed for too long.",
+        "`paused` by someone, `disabled` by Wheelhouse after it failed for too long.",
     )
 }
 
-/// Those that a caller can ask for: only the house disables.
+/// Those that a caller can ask for: only the server disables.
 fn settable_statuses() -> Object {
     choice(
         &[Status::Enabled, Status::Paused],
-        "Pauses it, or lets it go on, also after the house disabled it.",
+        "Pauses it, or lets it go on, also after Wheelhouse disabled it.",
     )
 }
 

@@ -4,9 +4,9 @@ use super::model::{
     DeleteForm, LeaveForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm,
     WorkspaceView,
 };
-use crate::call::Compact;
 use crate::domain::AppError;
 use crate::form::Done;
+use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
@@ -15,26 +15,26 @@ use {
     crate::session::caller,
 };
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, AppError> {
     let caller = caller()?;
-    store::view(caller.house(), &caller.actor(&workspace).await?).await
+    store::view(caller.ctx(), &caller.actor(&workspace).await?).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
-    store::rename(caller.house(), &actor, name).await
+    store::rename(caller.ctx(), &actor, name).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::undo_rename(
-        caller.house(),
+        caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
@@ -42,46 +42,44 @@ pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<D
 }
 
 /// Whether an address can be had, while it is being typed.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
-    caller.house().limits().look(person.id())?;
+    caller.ctx().limits().slug_lookup(person.id())?;
     let actor = if workspace.is_empty() {
         None
     } else {
         Some(caller.actor(&workspace).await?)
     };
-    store::check_slug(caller.house(), actor.as_ref(), &slug).await
+    store::check_slug(caller.ctx(), actor.as_ref(), &slug).await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let moved = async {
         let slug = Slug::parse(&form.slug).map_err(|error| AppError::field("slug", error))?;
-        let done = store::move_to(caller.house(), &actor, slug.clone()).await?;
+        let done = store::move_to(caller.ctx(), &actor, slug.clone()).await?;
         Ok((slug, done))
     };
     let (slug, done) = match moved.await {
         Ok(moved) => moved,
         Err(error) => {
-            return Err(
-                store::with_free_slug(caller.house(), Some(&actor), &form.slug, error).await,
-            );
+            return Err(store::with_free_slug(caller.ctx(), Some(&actor), &form.slug, error).await);
         }
     };
     leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
     Ok(done)
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let slug = store::undo_move(
-        caller.house(),
+        caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
@@ -91,35 +89,35 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done
 }
 
 /// Whether whoever wants another workspace may have one: it takes a confirmed email address.
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn load_new_workspace() -> Result<bool, AppError> {
     Ok(caller()?.person().await?.counts_as_confirmed())
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
-    let slug = match store::create(caller.house(), &person, &form).await {
+    let slug = match store::create(caller.ctx(), &person, &form).await {
         Ok(slug) => slug,
         Err(error) => {
-            return Err(store::with_free_slug(caller.house(), None, &form.slug, error).await);
+            return Err(store::with_free_slug(caller.ctx(), None, &form.slug, error).await);
         }
     };
     leptos_axum::redirect(&format!("/w/{slug}"));
     Ok(Done::said("Workspace created"))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    store::leave(caller.house(), &actor, &form.slug).await?;
+    store::leave(caller.ctx(), &actor, &form.slug).await?;
     leptos_axum::redirect("/");
     Ok(Done::said(format!("You left {}", actor.workspace_name())))
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
@@ -128,7 +126,7 @@ pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result
         .parse()
         .map_err(|_| AppError::field("member", "Choose a member"))?;
     store::transfer(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         heir,
@@ -138,12 +136,12 @@ pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result
     .await
 }
 
-#[server(output = Compact)]
+#[server(output = Postcard)]
 pub async fn delete_workspace(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     store::delete(
-        caller.house(),
+        caller.ctx(),
         caller.info(),
         &actor,
         &form.slug,

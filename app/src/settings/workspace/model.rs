@@ -64,7 +64,7 @@ pub struct WorkspaceView {
     /// Whether there is no other owner, so that leaving is impossible.
     pub last_owner: bool,
     /// Whom it can be handed to; for owners alone.
-    pub heirs: Vec<(MembershipId, String)>,
+    pub transfer_candidates: Vec<(MembershipId, String)>,
     pub ask_password: bool,
     /// What would be lost with the workspace: counted for those who may delete it.
     pub members: u64,

@@ -11,9 +11,9 @@ use super::api::{
     RenameWorkspace, TransferOwnership, UpdateWorkspaceUrl,
 };
 use super::model::{SlugCheck, WorkspaceView};
-use crate::call::call;
 use crate::domain::WorkspaceId;
 use crate::live::Topic;
+use crate::rpc::call;
 use crate::session::api::SignOut;
 use crate::session::notice::ConfirmFirst;
 use crate::ui::{
@@ -165,12 +165,13 @@ fn SlugField(
 fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
     let owns = Memo::new(move |_| data.with(|workspace| workspace.role.is_owner()));
     let last_owner = Memo::new(move |_| data.with(|workspace| workspace.last_owner));
-    let has_heirs = Memo::new(move |_| data.with(|workspace| !workspace.heirs.is_empty()));
-    let heirs = Signal::derive(move || {
+    let has_heirs =
+        Memo::new(move |_| data.with(|workspace| !workspace.transfer_candidates.is_empty()));
+    let transfer_candidates = Signal::derive(move || {
         let nobody = (String::new(), "Choose a member".to_owned());
         data.with(|workspace| {
-            let heirs = workspace.heirs.iter();
-            let options = heirs.map(|(id, name)| (id.to_string(), name.clone()));
+            let transfer_candidates = workspace.transfer_candidates.iter();
+            let options = transfer_candidates.map(|(id, name)| (id.to_string(), name.clone()));
             std::iter::once(nobody).chain(options).collect::<Vec<_>>()
         })
     });
@@ -209,7 +210,7 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
                 <p class="card-text">"The new owner gets every right, and you become an admin."</p>
                 <Form action=TransferOwnership::PATH>
                     <Hidden name="form[workspace]" value=id.to_string()/>
-                    <Select name="member" label="New owner" options=heirs/>
+                    <Select name="member" label="New owner" options=transfer_candidates/>
                     <Field name="slug" label="Type the slug to transfer" hint=typed/>
                     <CurrentPassword ask/>
                     <div class="form-actions"><Submit class="button button-danger">"Transfer ownership"</Submit></div>

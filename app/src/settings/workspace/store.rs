@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::model::{NewWorkspaceForm, SLUG_HOLD, SlugCheck, WorkspaceView};
 use crate::catalog::EventType;
+use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{
     AppError, EventId, FieldErrors, MembershipId, Name, Permission, Role, Secret, Slug, SlugError,
@@ -15,17 +16,16 @@ use crate::domain::{
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::form::Done;
-use crate::house::House;
-use crate::live::{Hint, Topic};
+use crate::live::{Invalidation, Topic};
 use crate::mail::{self, Addressee, letters};
-use crate::session::{Actor, Person, RequestInfo, Sensitive, store as sessions};
+use crate::session::{Actor, RequestInfo, Sensitive, SignedInUser, store as sessions};
 
 /// How long a new name or address can be taken back with one click.
 const UNDO: Duration = hours(1);
 
-pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppError> {
+pub async fn view(ctx: &AppContext, actor: &Actor) -> Result<WorkspaceView, AppError> {
     actor.require(Permission::ReadWorkspace)?;
-    let read = house.db().read();
+    let read = ctx.db().read();
     let former = entity::SlugClaim::find()
         .filter(entity::slug_claim::Column::WorkspaceId.eq(actor.workspace()))
         .filter(entity::slug_claim::Column::ReleasedAt.gt(Timestamp::now().before(SLUG_HOLD)))
@@ -34,16 +34,19 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
         .await?;
     let owns = actor.may(Permission::OwnWorkspace);
     // For the owner's part of the page: who could take over, and what would be lost.
-    let (mut heirs, contacts) = if owns {
+    let (mut transfer_candidates, contacts) = if owns {
         let contacts = entity::Contact::find()
             .filter(entity::contact::Column::WorkspaceId.eq(actor.workspace()));
-        (members(house, actor).await?, contacts.count(read).await?)
+        (members(ctx, actor).await?, contacts.count(read).await?)
     } else {
         (Vec::new(), 0)
     };
-    let members = heirs.len() as u64;
-    let owners = heirs.iter().filter(|(.., role)| role.is_owner()).count();
-    heirs.retain(|(id, ..)| *id != actor.membership());
+    let members = transfer_candidates.len() as u64;
+    let owners = transfer_candidates
+        .iter()
+        .filter(|(.., role)| role.is_owner())
+        .count();
+    transfer_candidates.retain(|(id, ..)| *id != actor.membership());
     Ok(WorkspaceView {
         id: actor.workspace(),
         name: actor.workspace_name().to_owned(),
@@ -55,7 +58,10 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
             .filter_map(|claim| Some((claim.slug, claim.released_at?.after(SLUG_HOLD))))
             .collect(),
         last_owner: owns && owners == 1,
-        heirs: heirs.into_iter().map(|(id, name, _)| (id, name)).collect(),
+        transfer_candidates: transfer_candidates
+            .into_iter()
+            .map(|(id, name, _)| (id, name))
+            .collect(),
         ask_password: !actor.person().is_fresh(),
         members,
         contacts,
@@ -63,7 +69,7 @@ pub async fn view(house: &House, actor: &Actor) -> Result<WorkspaceView, AppErro
 }
 
 async fn members(
-    house: &House,
+    ctx: &AppContext,
     actor: &Actor,
 ) -> Result<Vec<(MembershipId, String, Role)>, AppError> {
     use entity::{membership, user};
@@ -82,16 +88,16 @@ async fn members(
         .column_as(user::Column::Name, "name")
         .column_as(membership::Column::Role, "role")
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?)
 }
 
-pub async fn rename(house: &House, actor: &Actor, name: Name) -> Result<Done, AppError> {
+pub async fn rename(ctx: &AppContext, actor: &Actor, name: Name) -> Result<Done, AppError> {
     actor.require(Permission::EditWorkspace)?;
     if name.as_str() == actor.workspace_name() {
         return Ok(Done::said("Changes saved"));
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let event = set_name(&mut tx, actor, actor.workspace_name(), name.as_str()).await?;
     tx.commit().await?;
     Ok(
@@ -120,9 +126,13 @@ async fn set_name(tx: &mut Tx, actor: &Actor, from: &str, to: &str) -> Result<Ev
     .await
 }
 
-pub async fn undo_rename(house: &House, actor: &Actor, event: EventId) -> Result<Done, AppError> {
+pub async fn undo_rename(
+    ctx: &AppContext,
+    actor: &Actor,
+    event: EventId,
+) -> Result<Done, AppError> {
     actor.require(Permission::EditWorkspace)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let undone = events::undoable(&tx, actor, event, EventType::WorkspaceRenamed, UNDO).await?;
     let (from, to) = from_to(&undone.data);
     if actor.workspace_name() != to {
@@ -143,7 +153,7 @@ fn from_to(data: &serde_json::Value) -> (&str, &str) {
 }
 
 pub async fn check_slug(
-    house: &House,
+    ctx: &AppContext,
     actor: Option<&Actor>,
     text: &str,
 ) -> Result<SlugCheck, AppError> {
@@ -155,7 +165,7 @@ pub async fn check_slug(
         Ok(slug) => slug,
         Err(SlugError::Empty) => return Ok(no(SlugError::Empty, None)),
         Err(error) => {
-            let free = sessions::free_slug(house.db().read(), &Slug::suggest(text)).await?;
+            let free = sessions::free_slug(ctx.db().read(), &Slug::suggest(text)).await?;
             return Ok(no(error, Some(free)));
         }
     };
@@ -163,7 +173,7 @@ pub async fn check_slug(
         return Ok(SlugCheck::Current);
     }
     let claim = entity::SlugClaim::find_by_id(slug.clone())
-        .one(house.db().read())
+        .one(ctx.db().read())
         .await?;
     let free = claim.is_none_or(|claim| {
         let own = actor.is_some_and(|actor| claim.workspace_id == Some(actor.workspace()));
@@ -175,7 +185,7 @@ pub async fn check_slug(
     if free {
         return Ok(SlugCheck::Free);
     }
-    let suggestion = sessions::free_slug(house.db().read(), &slug).await?;
+    let suggestion = sessions::free_slug(ctx.db().read(), &slug).await?;
     Ok(SlugCheck::No {
         reason: "This URL is taken".to_owned(),
         suggestion: Some(suggestion),
@@ -184,7 +194,7 @@ pub async fn check_slug(
 
 /// What is wrong with an address, with one that is free, as it is said while typing.
 pub async fn with_free_slug(
-    house: &House,
+    ctx: &AppContext,
     actor: Option<&Actor>,
     typed: &str,
     error: AppError,
@@ -198,7 +208,7 @@ pub async fn with_free_slug(
     let Ok(SlugCheck::No {
         reason,
         suggestion: Some(free),
-    }) = check_slug(house, actor, typed).await
+    }) = check_slug(ctx, actor, typed).await
     else {
         return error;
     };
@@ -210,12 +220,12 @@ pub async fn with_free_slug(
     AppError::Invalid(offering)
 }
 
-pub async fn move_to(house: &House, actor: &Actor, slug: Slug) -> Result<Done, AppError> {
+pub async fn move_to(ctx: &AppContext, actor: &Actor, slug: Slug) -> Result<Done, AppError> {
     actor.require(Permission::EditWorkspace)?;
     if slug == *actor.slug() {
         return Ok(Done::said("The URL is unchanged"));
     }
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let event = set_slug(&mut tx, actor, &slug).await?;
     tx.commit().await?;
     Ok(Done::said(format!(
@@ -227,7 +237,7 @@ pub async fn move_to(house: &House, actor: &Actor, slug: Slug) -> Result<Done, A
 async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppError> {
     use entity::{slug_claim, workspace};
     sessions::lock_workspace(tx, actor.workspace()).await?;
-    let from = sessions::actor_now(tx, actor).await?.slug().clone();
+    let from = sessions::reload_actor(tx, actor).await?.slug().clone();
     entity::SlugClaim::update_many()
         .col_expr(
             slug_claim::Column::ReleasedAt,
@@ -253,9 +263,9 @@ async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppE
     .await
 }
 
-pub async fn undo_move(house: &House, actor: &Actor, event: EventId) -> Result<Slug, AppError> {
+pub async fn undo_move(ctx: &AppContext, actor: &Actor, event: EventId) -> Result<Slug, AppError> {
     actor.require(Permission::EditWorkspace)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     let undone = events::undoable(&tx, actor, event, EventType::WorkspaceUrlChanged, UNDO).await?;
     let (from, to) = from_to(&undone.data);
     if actor.slug().as_str() != to {
@@ -270,8 +280,8 @@ pub async fn undo_move(house: &House, actor: &Actor, event: EventId) -> Result<S
 }
 
 pub async fn create(
-    house: &House,
-    person: &Person,
+    ctx: &AppContext,
+    person: &SignedInUser,
     form: &NewWorkspaceForm,
 ) -> Result<Slug, AppError> {
     person.require_confirmed()?;
@@ -284,12 +294,12 @@ pub async fn create(
     let Some(name) = name.filter(|_| errors.is_empty()) else {
         return Err(AppError::Invalid(errors));
     };
-    house.limits().found(person.id())?;
+    ctx.limits().workspace_create(person.id())?;
     let owner = Name::parse(person.name()).map_err(|_| AppError::Malformed)?;
-    let mut tx = house.db().begin().await?;
-    let slug = sessions::found_workspace(
+    let mut tx = ctx.db().begin().await?;
+    let slug = sessions::create_workspace(
         &mut tx,
-        house.catalog(),
+        ctx.catalog(),
         person.id(),
         &owner,
         &name,
@@ -320,11 +330,11 @@ fn confirm_by_slug(actor: &Actor, typed: &str) -> Result<(), AppError> {
     }
 }
 
-pub async fn leave(house: &House, actor: &Actor, typed_slug: &str) -> Result<(), AppError> {
+pub async fn leave(ctx: &AppContext, actor: &Actor, typed_slug: &str) -> Result<(), AppError> {
     confirm_by_slug(actor, typed_slug)?;
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = &sessions::actor_now(&tx, actor).await?;
+    let actor = &sessions::reload_actor(&tx, actor).await?;
     if actor.role().is_owner() && owners(&tx, actor).await? == 1 {
         return Err(AppError::Conflict(
             "You are the only owner. Transfer the ownership or delete the workspace instead."
@@ -348,14 +358,14 @@ pub async fn leave(house: &House, actor: &Actor, typed_slug: &str) -> Result<(),
         NewEvent::in_workspace(actor.workspace(), EventType::MemberRemoved, data),
     )
     .await?;
-    tx.hint(Hint::user(person.id(), Topic::Workspace));
+    tx.invalidate(Invalidation::user(person.id(), Topic::Workspace));
     tx.commit().await?;
     Ok(())
 }
 
 /// Makes another member owner and this one admin, in one step.
 pub async fn transfer(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     heir: MembershipId,
@@ -365,10 +375,10 @@ pub async fn transfer(
     use entity::membership::Column;
     actor.require(Permission::OwnWorkspace)?;
     confirm_by_slug(actor, typed_slug)?;
-    sessions::confirm_identity(house, info, actor.person(), current_password).await?;
-    let mut tx = house.db().begin().await?;
+    sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
+    let mut tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = &sessions::actor_now(&tx, actor).await?;
+    let actor = &sessions::reload_actor(&tx, actor).await?;
     actor.require(Permission::OwnWorkspace)?;
     let member = entity::Membership::find_by_id(heir)
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -407,7 +417,7 @@ pub async fn transfer(
             .about(user_id);
         events::record(&mut tx, actor, event).await?;
     }
-    tx.hint(Hint::workspace(actor.workspace(), Topic::Workspace));
+    tx.invalidate(Invalidation::workspace(actor.workspace(), Topic::Workspace));
     tx.commit().await?;
     Ok(Done::said(format!(
         "{} is the owner now, and you are an admin",
@@ -417,7 +427,7 @@ pub async fn transfer(
 
 /// Deletes a workspace with everything in it. Its members get a mail: their inbox of it goes too.
 pub async fn delete(
-    house: &House,
+    ctx: &AppContext,
     info: &RequestInfo,
     actor: &Actor,
     typed_slug: &str,
@@ -426,10 +436,10 @@ pub async fn delete(
     use entity::{membership, slug_claim, user};
     actor.require(Permission::OwnWorkspace)?;
     confirm_by_slug(actor, typed_slug)?;
-    sessions::confirm_identity(house, info, actor.person(), current_password).await?;
-    let mut tx = house.db().begin().await?;
+    sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
+    let mut tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
-    sessions::actor_now(&tx, actor)
+    sessions::reload_actor(&tx, actor)
         .await?
         .require(Permission::OwnWorkspace)?;
     let people = entity::User::find()
@@ -444,13 +454,13 @@ pub async fn delete(
         .all(&tx)
         .await?;
     for person in people {
-        tx.hint(Hint::user(person.id, Topic::Workspace));
-        let confirmed = house.site().counts_as_confirmed(person.email_confirmed_at);
+        tx.invalidate(Invalidation::user(person.id, Topic::Workspace));
+        let confirmed = ctx.site().counts_as_confirmed(person.email_confirmed_at);
         if confirmed && person.id != actor.person().id() {
             let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
             mail::post(
                 &mut tx,
-                house,
+                ctx,
                 Addressee {
                     email: person.email,
                     user: Some(person.id),
@@ -478,6 +488,6 @@ pub async fn delete(
     let event = NewEvent::about_person(actor.person().id(), EventType::WorkspaceDeleted, data);
     events::record(&mut tx, Origin::from(actor), event).await?;
     tx.commit().await?;
-    house.keys().forget_workspace(actor.workspace());
+    ctx.keys().forget_workspace(actor.workspace());
     Ok(())
 }

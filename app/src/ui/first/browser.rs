@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use leptos::server::codee::Decoder;
 
-use crate::call::{Answer, Calling, CompactEncoding};
+use crate::rpc::{Answer, Calling, PostcardEncoding};
 use crate::ui::later;
 
 /// Draws the answer that stands in the page, or asks and shows `meanwhile` until it has come.
@@ -12,7 +12,7 @@ pub fn first_answer(
 ) -> AnyView {
     // Counted on both sides, so that both mean the same question by the same number.
     let written = Owner::current_shared_context().and_then(|page| page.read_data(&page.next_id()));
-    let stands: Option<Answer> = written.and_then(|text| CompactEncoding::decode(&text).ok());
+    let stands: Option<Answer> = written.and_then(|text| PostcardEncoding::decode(&text).ok());
     match stands {
         Some(answer) => draw(answer),
         None => later(async move { draw(asked.await) }, meanwhile),

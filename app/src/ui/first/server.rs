@@ -3,12 +3,12 @@ use leptos::prelude::*;
 use leptos::server::codee::Encoder;
 use leptos::tachys::reactive_graph::OwnedView;
 
-use crate::call::{Answer, Calling, CompactEncoding};
+use crate::rpc::{PostcardEncoding, RpcFuture, RpcResult};
 
 /// Waits for the answer, draws it, and puts it into the page for the browser.
 pub fn first_answer(
-    asked: Calling,
-    draw: impl FnOnce(Answer) -> AnyView + Send + 'static,
+    asked: RpcFuture,
+    draw: impl FnOnce(RpcResult) -> AnyView + Send + 'static,
     _meanwhile: fn() -> AnyView,
 ) -> AnyView {
     let Some(page) = Owner::current_shared_context() else {
@@ -22,7 +22,7 @@ pub fn first_answer(
     );
     Suspend::new(async move {
         let answer = asked.await;
-        let _ = write.send(CompactEncoding::encode(&answer).unwrap_or_default());
+        let _ = write.send(PostcardEncoding::encode(&answer).unwrap_or_default());
         // It is written out later, when nothing else says whose contexts are its own.
         OwnedView::new(draw(answer))
     })

@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use app::context::AppContext;
 use app::db::entity::delivery::Column as Delivered;
 use app::db::{Db, Tx, entity};
 use app::domain::{AppError, DeliveryId, EventId, Timestamp, WorkspaceId};
-use app::house::House;
-use app::live::{Hint, Topic};
+use app::live::{Invalidation, Topic};
 use app::settings::webhooks::envelope::Walked;
 use app::settings::webhooks::model::Status;
 use app::settings::webhooks::{
@@ -88,8 +88,8 @@ impl Match {
     }
 
     /// What tells open pages of it.
-    pub fn hint(&self) -> Hint {
-        Hint::workspace(self.webhook.workspace_id, Topic::Deliveries)
+    pub fn invalidation(&self) -> Invalidation {
+        Invalidation::workspace(self.webhook.workspace_id, Topic::Deliveries)
     }
 }
 
@@ -181,11 +181,11 @@ pub struct Planned {
 }
 
 impl Planned {
-    pub fn new(house: &House, handover: &Handover, matches: &[Match]) -> Result<Self, AppError> {
-        let (now, alive) = (Timestamp::now(), house.leases().is_alive());
+    pub fn new(ctx: &AppContext, handover: &Handover, matches: &[Match]) -> Result<Self, AppError> {
+        let (now, alive) = (Timestamp::now(), ctx.leases().is_alive());
         let mut planned = Self {
             rows: Vec::with_capacity(matches.len()),
-            claim: Claim::new(house, now),
+            claim: Claim::new(ctx, now),
         };
         for Match { webhook, event } in matches {
             // What would wait anyway is not put before those who need not.
@@ -226,12 +226,12 @@ impl Planned {
 }
 
 /// Hands over what is committed, or gives it back when the sender has gone, as it has at the end of the program.
-pub async fn give(house: &House, handover: &Handover, claim: Claim) {
+pub async fn give(ctx: &AppContext, handover: &Handover, claim: Claim) {
     let Some(claim) = handover.give(claim) else {
         return;
     };
     let given_back = async {
-        let tx = house.db().begin().await?;
+        let tx = ctx.db().begin().await?;
         queue::unhold(&tx, &claim).await?;
         tx.commit().await?;
         Ok::<_, AppError>(())

@@ -15,8 +15,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use app::context::AppContext;
 use app::domain::{AppError, Secret, Timestamp, WebhookId, WorkspaceId};
-use app::house::House;
 use app::settings::webhooks::model::Header;
 use app::settings::webhooks::{envelope, signing};
 use http::Uri;
@@ -66,7 +66,7 @@ const MOST_REFUSALS: u32 = 10;
 /// How long to wait after the database failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Everything the sender has to know beside the house.
+/// Everything the sender has to know beside the context.
 #[derive(Clone)]
 pub struct Settings {
     pub courier: Courier,
@@ -94,7 +94,7 @@ struct Job {
 }
 
 struct Sender {
-    house: House,
+    ctx: AppContext,
     settings: Settings,
     lane: Lane,
     endpoints: Endpoints<Job>,
@@ -147,14 +147,14 @@ impl Look {
 /// Runs until `stop`, and then until nothing is under way. `handover`: by which the dispatcher of this process gives what
 /// is to be sent at once.
 pub async fn run(
-    house: House,
+    ctx: AppContext,
     settings: Settings,
     lane: Lane,
     handover: Handover,
     stop: CancellationToken,
 ) {
-    let mut sender = Sender::new(house.clone(), settings, lane, handover);
-    let mut commits = house.db().hub().commits();
+    let mut sender = Sender::new(ctx.clone(), settings, lane, handover);
+    let mut commits = ctx.db().hub().commits();
     loop {
         // Before looking, so that a commit in between is not missed.
         commits.mark_unchanged();
@@ -192,9 +192,9 @@ pub async fn run(
 }
 
 /// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
-pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError> {
+pub async fn send_due(ctx: &AppContext, settings: &Settings) -> Result<(), AppError> {
     let handover = Handover::default();
-    let mut sender = Sender::new(house.clone(), settings.clone(), Lane::Both, handover);
+    let mut sender = Sender::new(ctx.clone(), settings.clone(), Lane::Both, handover);
     let mut quiet = false;
     loop {
         sender.looked.found = true;
@@ -214,10 +214,10 @@ pub async fn send_due(house: &House, settings: &Settings) -> Result<(), AppError
 }
 
 impl Sender {
-    fn new(house: House, settings: Settings, lane: Lane, handover: Handover) -> Self {
+    fn new(ctx: AppContext, settings: Settings, lane: Lane, handover: Handover) -> Self {
         let (results, ended) = mpsc::unbounded_channel();
         Self {
-            house,
+            ctx,
             settings,
             lane,
             endpoints: Endpoints::default(),
@@ -322,7 +322,7 @@ impl Sender {
         }
         let settled = self.settle().await? | self.put_off().await?;
         // Who cannot say that they are there takes nothing: others would soon take it too.
-        let more = more && self.house.leases().is_alive();
+        let more = more && self.ctx.leases().is_alive();
         let claimed = more && self.claim().await?;
         // At the end there is no look to catch up with, and nothing to wake up for.
         self.looked.missed &= more;
@@ -347,8 +347,8 @@ impl Sender {
             .drain(..failures)
             .chain(self.done.drain(..others))
             .collect();
-        let (house, waits) = (self.house.clone(), self.settings.waits.clone());
-        let writing = queue::settle(&house, &waits, &batch, &hinted);
+        let (ctx, waits) = (self.ctx.clone(), self.settings.waits.clone());
+        let writing = queue::settle(&ctx, &waits, &batch, &hinted);
         let settled = self.meanwhile(writing).await;
         let fares = match settled {
             Err(error) if self.refusals < MOST_REFUSALS => {
@@ -387,8 +387,8 @@ impl Sender {
         if delays.is_empty() {
             return Ok(false);
         }
-        let house = self.house.clone();
-        let put_off = self.meanwhile(queue::put_off(&house, &delays)).await;
+        let ctx = self.ctx.clone();
+        let put_off = self.meanwhile(queue::put_off(&ctx, &delays)).await;
         if put_off.is_err() {
             self.put_off.extend(delays.webhooks);
         }
@@ -428,8 +428,8 @@ impl Sender {
             suspect: of(Lane::Suspect, suspect.min(SUSPECT_BATCH)),
             full: self.endpoints.full(MOST_LEFT_OUT),
         };
-        let (house, begun) = (self.house.clone(), Instant::now());
-        let (found, claim) = self.meanwhile(queue::claim(&house, &wanted)).await?;
+        let (ctx, begun) = (self.ctx.clone(), Instant::now());
+        let (found, claim) = self.meanwhile(queue::claim(&ctx, &wanted)).await?;
         self.looked = Look {
             at: Instant::now(),
             took: begun.elapsed(),
@@ -498,7 +498,7 @@ impl Sender {
             };
             let target = targets
                 .entry(row.id)
-                .or_insert_with(|| Target::of(&self.house, row));
+                .or_insert_with(|| Target::of(&self.ctx, row));
             let Some(target) = target else {
                 // The log says so to the operator, and a failed attempt to whoever looks at the webhook.
                 let report = Report::not_sent("secret_unreadable");
@@ -534,7 +534,7 @@ impl Sender {
     fn start(&mut self) {
         while let Some(job) = self.endpoints.next() {
             let left = job.lease_until.since(Timestamp::now());
-            if left < ENOUGH || !self.house.leases().holds(job.held.lease) {
+            if left < ENOUGH || !self.ctx.leases().holds(job.held.lease) {
                 // It waited here too long, or the process slept, and others may hold it by now. Whoever claims it next
                 // sends it.
                 self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
@@ -568,11 +568,11 @@ struct Target {
 }
 
 impl Target {
-    fn of(house: &House, row: &app::db::entity::webhook::Model) -> Option<Self> {
+    fn of(ctx: &AppContext, row: &app::db::entity::webhook::Model) -> Option<Self> {
         Some(Self {
             uri: row.url.parse().ok()?,
-            secrets: signing::secrets(house, row).ok()?.into(),
-            headers: signing::headers(house, row).ok()?.into(),
+            secrets: signing::secrets(ctx, row).ok()?.into(),
+            headers: signing::headers(ctx, row).ok()?.into(),
         })
     }
 }

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::context::AppContext;
 use app::db::entity::{self, delivery::Column};
 use app::db::{Db, Tx};
 use app::domain::{
     AppError, AttemptId, DeliveryId, EventId, Timestamp, WebhookId, WorkspaceId, days, hours,
 };
-use app::house::House;
-use app::live::{Hint, Topic};
+use app::live::{Invalidation, Topic};
 use app::settings::webhooks::model::{DeliveryStatus, Status};
 use app::settings::webhooks::store;
 use sea_orm::prelude::Uuid;
@@ -79,9 +79,9 @@ pub enum Outcome {
 
 impl Claim {
     /// Of nothing yet.
-    pub fn new(house: &House, now: Timestamp) -> Self {
+    pub fn new(ctx: &AppContext, now: Timestamp) -> Self {
         Self {
-            lease: house.leases().token(),
+            lease: ctx.leases().token(),
             until: now.after(LEASE),
             deliveries: Vec::new(),
             webhooks: HashMap::new(),
@@ -195,8 +195,8 @@ fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delive
 }
 
 /// Takes due deliveries for this worker alone, and says how many it found: another process may have been quicker at some.
-pub async fn claim(house: &House, wanted: &Wanted) -> Result<(usize, Option<Claim>), AppError> {
-    let (db, now) = (house.db(), Timestamp::now());
+pub async fn claim(ctx: &AppContext, wanted: &Wanted) -> Result<(usize, Option<Claim>), AppError> {
+    let (db, now) = (ctx.db(), Timestamp::now());
     // Found before the transaction, and looked at again in it: to pick among thousands that are due takes milliseconds,
     // in which nobody else could write on SQLite.
     let mut found: Vec<DeliveryId> = Vec::new();
@@ -212,7 +212,7 @@ pub async fn claim(house: &House, wanted: &Wanted) -> Result<(usize, Option<Clai
         return Ok((0, None));
     }
     let count = found.len();
-    let mut claim = Claim::new(house, now);
+    let mut claim = Claim::new(ctx, now);
     let tx = db.begin().await?;
     // What another process has taken meanwhile, or is about to, is left to it.
     let ids: Vec<DeliveryId> = due(now)
@@ -294,8 +294,8 @@ impl Delays {
 /// Puts off what waits for these webhooks, and for the suspects' lane, a bounded number of each, so that what is due is
 /// what can be sent. What is to be put off is found before any transaction, and written a little at a time: it is for the
 /// sake of others, who are not to wait for it.
-pub async fn put_off(house: &House, delays: &Delays) -> Result<(), AppError> {
-    let (db, now) = (house.db(), Timestamp::now());
+pub async fn put_off(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
+    let (db, now) = (ctx.db(), Timestamp::now());
     let mut groups: BTreeMap<Timestamp, Vec<WebhookId>> = BTreeMap::new();
     for (id, until) in &delays.webhooks {
         groups.entry(rounded(*until, now)).or_default().push(*id);
@@ -359,19 +359,19 @@ async fn postpone(
 
 /// Writes down what became of deliveries, all in one transaction, and says how the endpoints fare now.
 pub async fn settle(
-    house: &House,
+    ctx: &AppContext,
     waits: &[Duration],
     done: &[(Held, Outcome)],
     hinted: &HashSet<WorkspaceId>,
 ) -> Result<HashMap<WebhookId, Health>, AppError> {
-    let mut tx = house.db().begin().await?;
+    let mut tx = ctx.db().begin().await?;
     release(&tx, done).await?;
     let tried = finish(&tx, waits, done).await?;
     write_attempts(&tx, &tried).await?;
     count_hours(&tx, &tried).await?;
     let health = judge(&mut tx, &tried).await?;
     for workspace in hinted {
-        tx.hint(Hint::workspace(*workspace, Topic::Deliveries));
+        tx.invalidate(Invalidation::workspace(*workspace, Topic::Deliveries));
     }
     tx.commit().await?;
     Ok(health)

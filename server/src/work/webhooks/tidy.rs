@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use app::context::AppContext;
 use app::db::entity::{self, delivery, delivery_attempt};
 use app::domain::{AppError, AttemptId, DeliveryId, Timestamp, days};
-use app::house::House;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
@@ -19,10 +19,10 @@ const BATCH: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Does all there is to do, and says how many rows it touched.
-pub async fn tidy(house: &House) -> Result<u64, AppError> {
+pub async fn tidy(ctx: &AppContext) -> Result<u64, AppError> {
     let mut touched = 0;
     loop {
-        let now = blank_bodies(house).await? + delete_old(house).await?;
+        let now = blank_bodies(ctx).await? + delete_old(ctx).await?;
         touched += now;
         if now == 0 {
             break;
@@ -30,7 +30,7 @@ pub async fn tidy(house: &House) -> Result<u64, AppError> {
         tokio::time::sleep(PAUSE).await;
     }
     let oldest = Timestamp::now().before(KEEP_HOURS).millis() / 3_600_000;
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     entity::WebhookHour::delete_many()
         .filter(entity::webhook_hour::Column::Hour.lt(oldest))
         .exec(&tx)
@@ -39,7 +39,7 @@ pub async fn tidy(house: &House) -> Result<u64, AppError> {
     Ok(touched)
 }
 
-async fn blank_bodies(house: &House) -> Result<u64, AppError> {
+async fn blank_bodies(ctx: &AppContext) -> Result<u64, AppError> {
     use delivery_attempt::Column;
     let ids: Vec<AttemptId> = entity::DeliveryAttempt::find()
         .filter(Column::RequestHeaders.is_not_null())
@@ -49,12 +49,12 @@ async fn blank_bodies(house: &House) -> Result<u64, AppError> {
         .select_only()
         .column(Column::Id)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     if ids.is_empty() {
         return Ok(0);
     }
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let blanked = entity::DeliveryAttempt::update_many()
         .col_expr(Column::RequestHeaders, Expr::value(None::<Value>))
         .col_expr(Column::ResponseHeaders, Expr::value(None::<Value>))
@@ -66,7 +66,7 @@ async fn blank_bodies(house: &House) -> Result<u64, AppError> {
     Ok(blanked.rows_affected)
 }
 
-async fn delete_old(house: &House) -> Result<u64, AppError> {
+async fn delete_old(ctx: &AppContext) -> Result<u64, AppError> {
     use delivery::Column;
     let ids: Vec<DeliveryId> = entity::Delivery::find()
         .filter(Column::FinishedAt.lt(Timestamp::now().before(KEEP_DELIVERIES)))
@@ -75,12 +75,12 @@ async fn delete_old(house: &House) -> Result<u64, AppError> {
         .select_only()
         .column(Column::Id)
         .into_tuple()
-        .all(house.db().read())
+        .all(ctx.db().read())
         .await?;
     if ids.is_empty() {
         return Ok(0);
     }
-    let tx = house.db().begin().await?;
+    let tx = ctx.db().begin().await?;
     let deleted = entity::Delivery::delete_many()
         .filter(Column::Id.is_in(ids))
         .exec(&tx)

@@ -17,12 +17,12 @@ pub enum Audience {
 
 /// "Look again."
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Hint {
+pub struct Invalidation {
     pub audience: Audience,
     pub topic: Topic,
 }
 
-impl Hint {
+impl Invalidation {
     pub fn user(user: UserId, topic: Topic) -> Self {
         Self {
             audience: Audience::User(user),
@@ -40,21 +40,21 @@ impl Hint {
 
 /// What a listener hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    Hint(Hint),
+pub enum Received {
+    Hint(Invalidation),
     /// Hints were missed, and nobody knows whose: everybody looks at everything.
     Everything,
 }
 
 /// Where hints meet listeners.
 #[derive(Clone, Debug)]
-pub struct Hub {
-    listeners: broadcast::Sender<Heard>,
-    outgoing: broadcast::Sender<Hint>,
+pub struct EventBus {
+    listeners: broadcast::Sender<Received>,
+    outgoing: broadcast::Sender<Invalidation>,
     commits: watch::Sender<u64>,
 }
 
-impl Hub {
+impl EventBus {
     #[expect(
         clippy::new_without_default,
         reason = "a hub is made once, with the database, on purpose"
@@ -68,7 +68,7 @@ impl Hub {
     }
 
     /// Sends what a commit of this process caused, here and to other processes, and wakes the workers.
-    pub(crate) fn send_all(&self, hints: Vec<Hint>) {
+    pub(crate) fn send_all(&self, hints: Vec<Invalidation>) {
         for hint in hints {
             self.send(hint);
         }
@@ -76,28 +76,28 @@ impl Hub {
     }
 
     /// Sends a hint, here and to other processes.
-    pub(crate) fn send(&self, hint: Hint) {
+    pub(crate) fn send(&self, hint: Invalidation) {
         // An error only says that nobody listens.
-        let _ = self.listeners.send(Heard::Hint(hint));
+        let _ = self.listeners.send(Received::Hint(hint));
         let _ = self.outgoing.send(hint);
     }
 
     /// Passes on what another process sent.
-    pub fn receive(&self, hint: Hint) {
-        let _ = self.listeners.send(Heard::Hint(hint));
+    pub fn receive(&self, hint: Invalidation) {
+        let _ = self.listeners.send(Received::Hint(hint));
     }
 
     /// Tells everybody to look again at everything: hints of another process may have been lost.
     pub fn receive_everything(&self) {
-        let _ = self.listeners.send(Heard::Everything);
+        let _ = self.listeners.send(Received::Everything);
     }
 
-    pub fn listen(&self) -> broadcast::Receiver<Heard> {
+    pub fn listen(&self) -> broadcast::Receiver<Received> {
         self.listeners.subscribe()
     }
 
     /// The hints of this process, for whoever carries them to others.
-    pub fn outgoing(&self) -> broadcast::Receiver<Hint> {
+    pub fn outgoing(&self) -> broadcast::Receiver<Invalidation> {
         self.outgoing.subscribe()
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_commit_between_the_look_and_the_wait_is_not_missed() {
-        let hub = Hub::new();
+        let hub = EventBus::new();
         let mut commits = hub.commits();
         commits.mark_unchanged();
         // The worker looks and finds nothing; meanwhile someone commits; then the worker waits.

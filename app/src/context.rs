@@ -5,26 +5,26 @@ use std::sync::{Arc, OnceLock};
 use crate::catalog::Catalog;
 use crate::db::Db;
 use crate::domain::Timestamp;
-use crate::keyring::Keyring;
 use crate::leases::Leases;
-use crate::limits::Limits;
+use crate::master_key::MasterKey;
 use crate::passwords::Passwords;
 use crate::payments::port::Provider;
 use crate::payments::simulated::Simulated;
+use crate::rate_limit::auth::AuthLimits;
 use crate::settings::api_keys::check::Keys;
 use crate::settings::webhooks::address::Policy;
 
-/// The running house.
+/// What a running server consists of. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct House(Arc<Rooms>);
+pub struct AppContext(Arc<Inner>);
 
 #[derive(Debug)]
-struct Rooms {
+struct Inner {
     db: Db,
     site: Site,
-    keyring: Keyring,
+    master_key: MasterKey,
     passwords: Passwords,
-    limits: Limits,
+    limits: AuthLimits,
     leases: Leases,
     keys: Keys,
     webhooks: OnceLock<Policy>,
@@ -37,7 +37,7 @@ struct Rooms {
 pub struct Site {
     /// Scheme, host and port, no slash at the end. Links and the Origin check are built from this, never from `Host`.
     pub public_url: String,
-    /// Whether mail leaves the house. Without it letters wait in the outbox until they are swept away.
+    /// Whether this installation sends email. Without SMTP, emails stay in the outbox until they are deleted.
     pub sends_mail: bool,
     /// Whether this is the demo: its outbox can be read at `/outbox`.
     pub demo: bool,
@@ -65,12 +65,18 @@ impl Site {
     }
 }
 
-impl House {
-    pub fn new(db: Db, site: Site, keyring: Keyring, passwords: Passwords, limits: Limits) -> Self {
-        Self(Arc::new(Rooms {
+impl AppContext {
+    pub fn new(
+        db: Db,
+        site: Site,
+        master_key: MasterKey,
+        passwords: Passwords,
+        limits: AuthLimits,
+    ) -> Self {
+        Self(Arc::new(Inner {
             db,
             site,
-            keyring,
+            master_key,
             passwords,
             limits,
             leases: Leases::default(),
@@ -89,15 +95,15 @@ impl House {
         &self.0.site
     }
 
-    pub fn keyring(&self) -> &Keyring {
-        &self.0.keyring
+    pub fn master_key(&self) -> &MasterKey {
+        &self.0.master_key
     }
 
     pub fn passwords(&self) -> &Passwords {
         &self.0.passwords
     }
 
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &AuthLimits {
         &self.0.limits
     }
 

@@ -19,17 +19,17 @@ const NONCE_BYTES: usize = 24;
 /// The server's key. Everything that needs it derives a key of its own by purpose, so that a value made for one
 /// purpose is worth nothing for another.
 #[derive(Clone)]
-pub struct Keyring {
+pub struct MasterKey {
     master: [u8; KEY_BYTES],
 }
 
-impl fmt::Debug for Keyring {
+impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keyring(…)")
     }
 }
 
-impl Keyring {
+impl MasterKey {
     pub fn new(master: [u8; KEY_BYTES]) -> Self {
         Self { master }
     }
@@ -48,29 +48,29 @@ impl Keyring {
         Ok(Self { master })
     }
 
-    /// A new random key, in the form that [`Keyring::parse`] reads.
+    /// A new random key, in the form that [`MasterKey::parse`] reads.
     pub fn generate() -> String {
         STANDARD.encode(random())
     }
 
-    /// A tag that only this server can make for `message` and `purpose`, 192 bits as 32 characters fit for a URL.
-    pub fn tag(&self, purpose: &str, message: &[u8]) -> String {
-        let mut mac = self.mac(purpose);
+    /// An HMAC of `message` for one `purpose`: 192 bits, as 32 characters that are safe in a URL.
+    pub fn mac(&self, purpose: &str, message: &[u8]) -> String {
+        let mut mac = self.hmac(purpose);
         mac.update(message);
         URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..24])
     }
 
-    /// Whether `tag` is the one for `message` and `purpose`, in constant time.
-    pub fn is_tag(&self, purpose: &str, message: &[u8], tag: &str) -> bool {
-        self.tag(purpose, message)
+    /// Whether `mac` is the one for `message` and `purpose`, compared in constant time.
+    pub fn is_mac(&self, purpose: &str, message: &[u8], mac: &str) -> bool {
+        self.mac(purpose, message)
             .as_bytes()
-            .ct_eq(tag.as_bytes())
+            .ct_eq(mac.as_bytes())
             .into()
     }
 
-    /// Seals what must be read back (XChaCha20-Poly1305, a random nonce before the text). `context` says whose it is,
-    /// such as a row's id: sealed bytes that are moved to another row do not open there.
-    pub fn seal(&self, purpose: &str, context: &str, plain: &[u8]) -> Vec<u8> {
+    /// Encrypts `plain` with XChaCha20-Poly1305 and prepends the random nonce. `context` binds the ciphertext to its
+    /// owner, such as a row's id: bytes that are moved to another row cannot be decrypted there.
+    pub fn encrypt(&self, purpose: &str, context: &str, plain: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
         let sealed = self
@@ -80,8 +80,8 @@ impl Keyring {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Opens what [`Keyring::seal`] made for the same purpose and context; nothing if it was made otherwise.
-    pub fn open(&self, purpose: &str, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// Decrypts what [`MasterKey::encrypt`] made for the same purpose and context. `None` for anything else.
+    pub fn decrypt(&self, purpose: &str, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         self.cipher(purpose)
             .decrypt(&(*nonce).into(), payload(sealed, context))
@@ -92,7 +92,7 @@ impl Keyring {
         XChaCha20Poly1305::new(&self.derive(purpose).into())
     }
 
-    fn mac(&self, purpose: &str) -> Hmac<Sha256> {
+    fn hmac(&self, purpose: &str) -> Hmac<Sha256> {
         Hmac::<Sha256>::new_from_slice(&self.derive(purpose))
             .expect("HMAC takes a key of any length")
     }
@@ -112,7 +112,7 @@ fn payload<'a>(text: &'a [u8], context: &'a str) -> Payload<'a, 'a> {
     }
 }
 
-/// A random token as it leaves the house, in a cookie or a link; at home only its hash is kept.
+/// A random token, as it stands in a cookie or a link. The database holds only its hash.
 pub struct Token {
     plain: Secret,
     hash: Vec<u8>,
@@ -158,46 +158,49 @@ mod tests {
 
     #[test]
     fn a_tag_holds_for_its_purpose_and_message_alone() {
-        let ring = Keyring::new([7; KEY_BYTES]);
-        let tag = ring.tag("invitation", b"inv_1/1");
+        let ring = MasterKey::new([7; KEY_BYTES]);
+        let tag = ring.mac("invitation", b"inv_1/1");
         assert_eq!(tag.len(), 32);
-        assert!(ring.is_tag("invitation", b"inv_1/1", &tag));
-        assert!(!ring.is_tag("invitation", b"inv_1/2", &tag));
-        assert!(!ring.is_tag("unsubscribe", b"inv_1/1", &tag));
-        assert!(!Keyring::new([8; KEY_BYTES]).is_tag("invitation", b"inv_1/1", &tag));
+        assert!(ring.is_mac("invitation", b"inv_1/1", &tag));
+        assert!(!ring.is_mac("invitation", b"inv_1/2", &tag));
+        assert!(!ring.is_mac("unsubscribe", b"inv_1/1", &tag));
+        assert!(!MasterKey::new([8; KEY_BYTES]).is_mac("invitation", b"inv_1/1", &tag));
     }
 
     #[test]
     fn what_is_sealed_opens_for_its_purpose_and_owner_alone() {
-        let ring = Keyring::new([7; KEY_BYTES]);
-        let sealed = ring.seal("webhook secret", "whk_1", b"whsec_x");
+        let ring = MasterKey::new([7; KEY_BYTES]);
+        let sealed = ring.encrypt("webhook secret", "whk_1", b"whsec_x");
         assert_eq!(
-            ring.open("webhook secret", "whk_1", &sealed).as_deref(),
+            ring.decrypt("webhook secret", "whk_1", &sealed).as_deref(),
             Some(b"whsec_x".as_slice())
         );
-        assert_eq!(ring.open("webhook secret", "whk_2", &sealed), None);
-        assert_eq!(ring.open("webhook headers", "whk_1", &sealed), None);
-        assert_eq!(ring.open("webhook secret", "whk_1", &sealed[1..]), None);
-        assert_eq!(ring.open("webhook secret", "whk_1", b"short"), None);
+        assert_eq!(ring.decrypt("webhook secret", "whk_2", &sealed), None);
+        assert_eq!(ring.decrypt("webhook headers", "whk_1", &sealed), None);
+        assert_eq!(ring.decrypt("webhook secret", "whk_1", &sealed[1..]), None);
+        assert_eq!(ring.decrypt("webhook secret", "whk_1", b"short"), None);
         assert_ne!(
             sealed,
-            ring.seal("webhook secret", "whk_1", b"whsec_x"),
+            ring.encrypt("webhook secret", "whk_1", b"whsec_x"),
             "each seal has a nonce of its own"
         );
     }
 
     #[test]
     fn a_key_reads_back_and_a_bad_one_says_why() {
-        assert!(Keyring::parse(&Keyring::generate()).is_ok());
+        assert!(MasterKey::parse(&MasterKey::generate()).is_ok());
         assert_eq!(
-            Keyring::parse("c2hvcnQ=").unwrap_err(),
+            MasterKey::parse("c2hvcnQ=").unwrap_err(),
             "must be base64 of 32 bytes, but holds 5"
         );
-        assert_eq!(Keyring::parse("*").unwrap_err(), "must be base64");
+        assert_eq!(MasterKey::parse("*").unwrap_err(), "must be base64");
     }
 
     #[test]
     fn nothing_prints_a_key() {
-        assert_eq!(format!("{:?}", Keyring::new([7; KEY_BYTES])), "Keyring(…)");
+        assert_eq!(
+            format!("{:?}", MasterKey::new([7; KEY_BYTES])),
+            "Keyring(…)"
+        );
     }
 }

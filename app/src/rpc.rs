@@ -26,23 +26,23 @@ impl<F: ServerFn<Error = AppError> + Serialize + 'static> Call for F {}
 ///
 /// The form has no names in it, so both ends must mean the same types: the mark changes with every change of this
 /// crate's source, and a page that was loaded before the server was updated finds that it cannot read the answer.
-pub struct CompactEncoding;
+pub struct PostcardEncoding;
 
 /// What every server function names as its output: `#[server(output = Compact)]`.
-pub type Compact = Post<CompactEncoding>;
+pub type Postcard = Post<PostcardEncoding>;
 
 /// Of this crate's source; see `build.rs`.
 const BUILD: &[u8] = env!("WHEELHOUSE_BUILD").as_bytes();
 
-impl ContentType for CompactEncoding {
+impl ContentType for PostcardEncoding {
     const CONTENT_TYPE: &'static str = "application/x-wheelhouse";
 }
 
-impl FormatType for CompactEncoding {
+impl FormatType for PostcardEncoding {
     const FORMAT_TYPE: Format = Format::Binary;
 }
 
-impl<T: Serialize> Encodes<T> for CompactEncoding {
+impl<T: Serialize> Encodes<T> for PostcardEncoding {
     type Error = postcard::Error;
 
     fn encode(value: &T) -> Result<Bytes, postcard::Error> {
@@ -50,7 +50,7 @@ impl<T: Serialize> Encodes<T> for CompactEncoding {
     }
 }
 
-impl<T: DeserializeOwned> Decodes<T> for CompactEncoding {
+impl<T: DeserializeOwned> Decodes<T> for PostcardEncoding {
     type Error = AppError;
 
     fn decode(bytes: Bytes) -> Result<T, AppError> {
@@ -62,7 +62,7 @@ impl<T: DeserializeOwned> Decodes<T> for CompactEncoding {
 /// carried to read it. A byte that is no printable ASCII, or `<`, `"` or `\`, is the letter of `U+0100..=U+01FF` that ends
 /// in it, so that the text needs no escape. Leptos writes it into a script as Rust's `Debug` does, and not every escape of
 /// that is one to JavaScript: a zero before a digit, `\00`, is an octal one, and `<` it escapes twice.
-impl<T: Serialize> Encoder<T> for CompactEncoding {
+impl<T: Serialize> Encoder<T> for PostcardEncoding {
     type Error = postcard::Error;
     type Encoded = String;
 
@@ -75,7 +75,7 @@ impl<T: Serialize> Encoder<T> for CompactEncoding {
     }
 }
 
-impl<T: DeserializeOwned> Decoder<T> for CompactEncoding {
+impl<T: DeserializeOwned> Decoder<T> for PostcardEncoding {
     type Error = AppError;
     type Encoded = str;
 
@@ -101,10 +101,10 @@ pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, AppError> {
 }
 
 /// What a call answers, still unread, or what went wrong.
-pub type Answer = Result<Vec<u8>, AppError>;
+pub type RpcResult = Result<Vec<u8>, AppError>;
 
 /// A call under way.
-pub type Calling = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub type RpcFuture = Pin<Box<dyn Future<Output = RpcResult> + Send>>;
 
 /// Calls, and reads the answer.
 pub async fn call<F>(function: F) -> Result<F::Output, AppError>
@@ -117,20 +117,20 @@ where
 
 /// Calls, and leaves the answer as it came.
 #[cfg(feature = "ssr")]
-pub fn ask<F>(function: F) -> Calling
+pub fn ask<F>(function: F) -> RpcFuture
 where
     F: Call,
     F::Output: Serialize,
 {
     Box::pin(async move {
         let answer = function.run_body().await?;
-        write(&answer).map_err(|error| crate::failure::internal("an answer", &error))
+        write(&answer).map_err(|error| crate::error_report::internal("an answer", &error))
     })
 }
 
 /// Calls, and leaves the answer as it came.
 #[cfg(not(feature = "ssr"))]
-pub fn ask<F: Call>(function: F) -> Calling {
+pub fn ask<F: Call>(function: F) -> RpcFuture {
     fetch(
         F::PATH,
         serde_urlencoded::to_string(function).unwrap_or_default(),
@@ -139,7 +139,7 @@ pub fn ask<F: Call>(function: F) -> Calling {
 
 /// Once for all functions.
 #[cfg(not(feature = "ssr"))]
-fn fetch(path: &'static str, body: String) -> Calling {
+fn fetch(path: &'static str, body: String) -> RpcFuture {
     Box::pin(send_wrapper::SendWrapper::new(async move {
         let posted = post(path, &JsValue::from_str(&body)).await?;
         if posted.good {
@@ -151,7 +151,7 @@ fn fetch(path: &'static str, body: String) -> Calling {
 }
 
 /// What the server answered to a form.
-pub struct Posted {
+pub struct RpcResponse {
     pub answer: Vec<u8>,
     pub good: bool,
     status: u16,
@@ -160,7 +160,7 @@ pub struct Posted {
 }
 
 /// Posts a form's fields, as a string or as `URLSearchParams`.
-pub async fn post(path: &str, body: &JsValue) -> Result<Posted, AppError> {
+pub async fn post(path: &str, body: &JsValue) -> Result<RpcResponse, AppError> {
     let posted = try_post(path, body).await.map_err(|_| AppError::Offline)?;
     if posted.status != SIGNED_OUT {
         return Ok(posted);
@@ -184,7 +184,7 @@ async fn pause(milliseconds: i32) {
     let _ = JsFuture::from(over).await;
 }
 
-async fn try_post(path: &str, body: &JsValue) -> Result<Posted, JsValue> {
+async fn try_post(path: &str, body: &JsValue) -> Result<RpcResponse, JsValue> {
     let headers = Headers::new()?;
     headers.set("Accept", "application/json")?;
     headers.set("Content-Type", "application/x-www-form-urlencoded")?;
@@ -195,7 +195,7 @@ async fn try_post(path: &str, body: &JsValue) -> Result<Posted, JsValue> {
     let sent = leptos::prelude::window().fetch_with_str_and_init(path, &init);
     let response: Response = JsFuture::from(sent).await?.dyn_into()?;
     let answer = JsFuture::from(response.array_buffer()?).await?;
-    Ok(Posted {
+    Ok(RpcResponse {
         answer: js_sys::Uint8Array::new(&answer).to_vec(),
         good: response.ok(),
         status: response.status(),
@@ -207,7 +207,7 @@ async fn try_post(path: &str, body: &JsValue) -> Result<Posted, JsValue> {
 mod tests {
     use leptos::server::codee::{Decoder, Encoder};
 
-    use super::CompactEncoding;
+    use super::PostcardEncoding;
 
     /// A script reads them as they are: Leptos escapes none of them, and none would end the script.
     #[test]
@@ -216,10 +216,10 @@ mod tests {
         let pairs: Vec<u8> = bytes()
             .flat_map(|a| bytes().flat_map(move |b| [a, b]))
             .collect();
-        let text = CompactEncoding::encode(&pairs).unwrap();
+        let text = PostcardEncoding::encode(&pairs).unwrap();
         assert_eq!(format!("{text:?}"), format!("\"{text}\""));
         assert!(!text.contains('<'));
-        let read: Vec<u8> = CompactEncoding::decode(&text).unwrap();
+        let read: Vec<u8> = PostcardEncoding::decode(&text).unwrap();
         assert_eq!(read, pairs);
     }
 }

@@ -12,7 +12,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Handle to the counters; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Meters(Arc<Inner>);
+pub struct Metrics(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -32,12 +32,12 @@ pub struct Gauge(Arc<AtomicU64>);
 
 /// One that is there; dropping it counts it out.
 #[derive(Debug)]
-pub struct Entered(Gauge);
+pub struct InFlightGuard(Gauge);
 
 impl Gauge {
-    pub fn enter(&self) -> Entered {
+    pub fn enter(&self) -> InFlightGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Entered(self.clone())
+        InFlightGuard(self.clone())
     }
 
     pub fn read(&self) -> u64 {
@@ -45,7 +45,7 @@ impl Gauge {
     }
 }
 
-impl Drop for Entered {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -53,13 +53,13 @@ impl Drop for Entered {
 
 /// What is known only at the moment of asking.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Now {
+pub struct GaugeSnapshot {
     pub events_waiting: u64,
     pub mails_waiting: u64,
     pub streams: u64,
 }
 
-impl Meters {
+impl Metrics {
     /// Counts an answer by the class of its status and by how long it took.
     pub fn answered(&self, status: u16, took: Duration) {
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
@@ -90,7 +90,7 @@ impl Meters {
     }
 
     /// All of it, in Prometheus's text format.
-    pub fn text(&self, now: Now) -> String {
+    pub fn text(&self, now: GaugeSnapshot) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut page = Page::default();
         page.about(
@@ -203,13 +203,13 @@ mod tests {
 
     #[test]
     fn answers_are_counted_by_class_and_by_time() {
-        let meters = Meters::default();
-        meters.answered(200, Duration::from_millis(3));
-        meters.answered(302, Duration::from_millis(70));
-        meters.answered(500, Duration::from_secs(20));
-        let text = meters.text(Now {
+        let metrics = Metrics::default();
+        metrics.answered(200, Duration::from_millis(3));
+        metrics.answered(302, Duration::from_millis(70));
+        metrics.answered(500, Duration::from_secs(20));
+        let text = metrics.text(GaugeSnapshot {
             streams: 2,
-            ..Now::default()
+            ..GaugeSnapshot::default()
         });
         for line in [
             "wheelhouse_http_requests_total{class=\"2xx\"} 1",

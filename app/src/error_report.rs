@@ -6,11 +6,11 @@ use std::error::Error;
 
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
-use crate::call::CompactEncoding;
 use crate::domain::AppError;
+use crate::rpc::PostcardEncoding;
 
 impl FromServerFnError for AppError {
-    type Encoder = CompactEncoding;
+    type Encoder = PostcardEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {

@@ -12,7 +12,7 @@ use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 
 use crate::domain::{ApiKeyId, WorkspaceId};
-use crate::limits::network;
+use crate::rate_limit::auth::network;
 
 /// A key: so many at once, then one every so often. 1,000 and 100 a second.
 const KEY: Allowance = Allowance::new("key", 1000, Duration::from_millis(10));
@@ -42,7 +42,7 @@ impl Allowance {
 
 /// Where a limit stands after a request: the numbers of the `RateLimit` and `RateLimit-Policy` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitState {
     pub name: &'static str,
     /// How many there are in a whole window.
     pub quota: u32,
@@ -55,20 +55,20 @@ pub struct Standing {
 
 /// What a request may do, and where its limits stand; nothing where limits are off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    pub standings: Vec<Standing>,
+pub struct ApiLimitCheck {
+    pub standings: Vec<LimitState>,
     /// Seconds to wait, if the request is one too many.
     pub retry_after: Option<u64>,
 }
 
 #[derive(Debug)]
-pub struct Rates {
+pub struct ApiLimits {
     keys: Limit<ApiKeyId>,
     workspaces: Limit<WorkspaceId>,
     addresses: Limit<String>,
 }
 
-impl Default for Rates {
+impl Default for ApiLimits {
     fn default() -> Self {
         Self {
             keys: Limit::new(KEY),
@@ -78,10 +78,10 @@ impl Default for Rates {
     }
 }
 
-impl Rates {
+impl ApiLimits {
     /// A request with a valid key.
-    pub fn with_key(&self, key: ApiKeyId, workspace: WorkspaceId) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub fn with_key(&self, key: ApiKeyId, workspace: WorkspaceId) -> ApiLimitCheck {
+        let mut verdict = ApiLimitCheck::default();
         self.keys.ask(&key, &mut verdict);
         if verdict.retry_after.is_none() {
             self.workspaces.ask(&workspace, &mut verdict);
@@ -90,8 +90,8 @@ impl Rates {
     }
 
     /// A request without one.
-    pub fn without_key(&self, address: IpAddr) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub fn without_key(&self, address: IpAddr) -> ApiLimitCheck {
+        let mut verdict = ApiLimitCheck::default();
         self.addresses.ask(&network(address), &mut verdict);
         verdict
     }
@@ -121,7 +121,7 @@ impl<K: Clone + Hash + Eq> Limit<K> {
         }
     }
 
-    fn ask(&self, who: &K, verdict: &mut Verdict) {
+    fn ask(&self, who: &K, verdict: &mut ApiLimitCheck) {
         let remaining = match self.limiter.check_key(who) {
             Ok(snapshot) => StateSnapshot::remaining_burst_capacity(&snapshot),
             Err(refused) => {
@@ -134,7 +134,7 @@ impl<K: Clone + Hash + Eq> Limit<K> {
             burst,
             refill,
         } = self.allowance;
-        verdict.standings.push(Standing {
+        verdict.standings.push(LimitState {
             name,
             quota: burst,
             window: whole_seconds(refill * burst),
@@ -164,13 +164,13 @@ mod tests {
 
     #[test]
     fn each_key_has_its_own_and_the_workspace_one_for_all() {
-        let rates = Rates::default();
+        let rates = ApiLimits::default();
         let (workspace, greedy) = (WorkspaceId::new(), ApiKeyId::new());
         let first = rates.with_key(greedy, workspace);
         assert_eq!(first.retry_after, None);
         assert_eq!(
             first.standings[0],
-            Standing {
+            LimitState {
                 name: "key",
                 quota: 1000,
                 window: 10,
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn an_address_without_a_key_is_told_to_wait() {
-        let rates = Rates::default();
+        let rates = ApiLimits::default();
         let address = "192.0.2.1".parse().unwrap();
         let refused = (0..100)
             .map(|_| rates.without_key(address))

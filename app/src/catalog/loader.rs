@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::offer::{Catalog, CdrMode, CreditPackage, Feature, Plan, Seller};
+use super::pricing::{Catalog, CdrMode, CreditPackage, Feature, Plan, Seller};
 use crate::domain::Money;
 
 /// What is sold where the operator says nothing else.

@@ -15,7 +15,7 @@ impl fmt::Display for UnknownName {
 impl std::error::Error for UnknownName {}
 
 /// An enum whose values are known by a text: on the wire, in the database, in addresses.
-macro_rules! named {
+macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -69,4 +69,4 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
+pub(crate) use string_enum;

@@ -19,12 +19,12 @@ const TOGETHER: usize = 100;
 
 /// Where such changes are written; cheap to clone.
 #[derive(Clone, Debug)]
-pub enum Changes {
+pub enum WriteBatcher {
     Sqlite(Arc<Queue>),
     Postgres(Reader),
 }
 
-impl Changes {
+impl WriteBatcher {
     /// `write`: SQLite's only connection that writes.
     pub fn on_sqlite(write: DatabaseConnection) -> Self {
         Self::Sqlite(Arc::new(Queue {
@@ -48,11 +48,11 @@ pub struct Queue {
     write: DatabaseConnection,
     /// Held by whoever writes what waits.
     turn: tokio::sync::Mutex<()>,
-    waiting: Mutex<Vec<Waiting>>,
+    waiting: Mutex<Vec<QueuedWrite>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct QueuedWrite {
     statement: Statement,
     answer: oneshot::Sender<Result<(), DbErr>>,
 }
@@ -60,7 +60,7 @@ struct Waiting {
 impl Queue {
     async fn write(self: Arc<Self>, statement: Statement) -> Result<(), DbErr> {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { statement, answer };
+        let waiting = QueuedWrite { statement, answer };
         self.lock().push(waiting);
         // A task of its own: a request that is given up half-way must not take those of others with it. Most find that
         // one before them has written theirs too.
@@ -72,33 +72,33 @@ impl Queue {
         answered.await.map_err(lost)?
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<QueuedWrite>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write_waiting(&self) {
-        let batch: Vec<Waiting> = {
+        let batch: Vec<QueuedWrite> = {
             let mut waiting = self.lock();
             let together = waiting.len().min(TOGETHER);
             waiting.drain(..together).collect()
         };
         if batch.len() > 1 && self.together(&batch).await.is_ok() {
-            for Waiting { answer, .. } in batch {
+            for QueuedWrite { answer, .. } in batch {
                 // An error only says that nobody waits any more.
                 let _ = answer.send(Ok(()));
             }
             return;
         }
         // One alone, or one that stood in the way of all: each gets an answer of its own.
-        for Waiting { statement, answer } in batch {
+        for QueuedWrite { statement, answer } in batch {
             let _ = answer.send(self.write.execute_raw(statement).await.map(drop));
         }
     }
 
     /// All or none.
-    async fn together(&self, batch: &[Waiting]) -> Result<(), DbErr> {
+    async fn together(&self, batch: &[QueuedWrite]) -> Result<(), DbErr> {
         let tx = self.write.begin_with_options(immediate()).await?;
-        for Waiting { statement, .. } in batch {
+        for QueuedWrite { statement, .. } in batch {
             tx.execute_raw(statement.clone()).await?;
         }
         tx.commit().await

@@ -18,7 +18,7 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::share;
+use super::shares;
 
 /// How long a connection is used without being asked whether it still stands: after a restart of the database the dead
 /// ones are replaced instead of failing a request each.
@@ -33,10 +33,10 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A pool for queries; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Reader(Arc<Rack>);
+pub struct Reader(Arc<ReadPool>);
 
 #[derive(Debug)]
-struct Rack {
+struct ReadPool {
     pool: AnyPool,
     /// As many as the pool may hold. Waiting is done here: who waited in the pool would not hear that a connection came
     /// back to the rack.
@@ -44,7 +44,7 @@ struct Rack {
     patience: Duration,
     statement_timeout: Duration,
     /// The one used last lies on top.
-    kept: Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<IdleConnection>>,
 }
 
 #[derive(Debug)]
@@ -69,14 +69,14 @@ enum Interrupt {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct IdleConnection {
     connection: AnyConnection,
     interrupt: Interrupt,
     /// When the pool gave it out, and so knew that it stood.
     known: Instant,
 }
 
-impl Kept {
+impl IdleConnection {
     fn is_trusted(&self) -> bool {
         self.known.elapsed() < TRUSTED
     }
@@ -84,9 +84,9 @@ impl Kept {
 
 /// A connection in use. Dropped in the middle of a query, it has the query stopped; then, as after a failure, it goes
 /// back to the pool, which looks whether it is still good.
-struct Taken<'a> {
-    kept: Option<Kept>,
-    rack: &'a Rack,
+struct PooledConnection<'a> {
+    kept: Option<IdleConnection>,
+    rack: &'a ReadPool,
     /// Whether a query is under way.
     running: bool,
     place: Option<OwnedSemaphorePermit>,
@@ -94,7 +94,7 @@ struct Taken<'a> {
     _share: Option<OwnedSemaphorePermit>,
 }
 
-impl Taken<'_> {
+impl PooledConnection<'_> {
     fn put_back(mut self) {
         let Some(connection) = self.kept.take() else {
             return;
@@ -124,7 +124,7 @@ impl Taken<'_> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for PooledConnection<'_> {
     fn drop(&mut self) {
         let Some(kept) = self.kept.take() else { return };
         if !self.running {
@@ -209,7 +209,7 @@ impl Reader {
             DbBackend::Postgres => AnyPool::Postgres(pool.get_postgres_connection_pool().clone()),
             _ => AnyPool::Sqlite(pool.get_sqlite_connection_pool().clone()),
         };
-        Self(Arc::new(Rack {
+        Self(Arc::new(ReadPool {
             pool,
             places: Arc::new(Semaphore::new(places as usize)),
             patience,
@@ -244,12 +244,12 @@ impl Reader {
         }
     }
 
-    async fn take(&self) -> Result<Taken<'_>, DbErr> {
+    async fn take(&self) -> Result<PooledConnection<'_>, DbErr> {
         let rack = &*self.0;
         let timed_out = || DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
         let places = async {
             // First among its own: a workspace that waits for its share takes no place from others.
-            let share = match share::current() {
+            let share = match shares::current() {
                 Some(share) => share.acquire_owned().await.ok(),
                 None => None,
             };
@@ -263,7 +263,7 @@ impl Reader {
             Some(kept) => kept,
             None => rack.pool.acquire().await.map_err(not_acquired)?,
         };
-        Ok(Taken {
+        Ok(PooledConnection {
             kept: Some(kept),
             rack,
             running: false,
@@ -273,13 +273,13 @@ impl Reader {
     }
 }
 
-impl Rack {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Kept>> {
+impl ReadPool {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<IdleConnection>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection used last, if it is still trusted. Those that are not go back to the pool.
-    fn trusted(&self) -> Option<Kept> {
+    fn trusted(&self) -> Option<IdleConnection> {
         let mut kept = self.lock();
         while let Some(top) = kept.pop() {
             if top.is_trusted() {
@@ -290,7 +290,7 @@ impl Rack {
     }
 }
 
-impl Drop for Rack {
+impl Drop for ReadPool {
     fn drop(&mut self) {
         // Going back to the pool takes a runtime, which may be gone: closed on the spot instead.
         for kept in self.lock().drain(..) {
@@ -304,7 +304,7 @@ impl Drop for Rack {
 
 impl AnyPool {
     /// A connection that stands and is at nothing, with what stops the queries to come.
-    async fn acquire(&self) -> Result<Kept, sqlx::Error> {
+    async fn acquire(&self) -> Result<IdleConnection, sqlx::Error> {
         let known = Instant::now();
         match self {
             Self::Sqlite(pool) => {
@@ -318,7 +318,7 @@ impl AnyPool {
                     .set_progress_handler(STEPS_BETWEEN_LOOKS, move || {
                         !looked_at.load(Ordering::Relaxed)
                     });
-                Ok(Kept {
+                Ok(IdleConnection {
                     connection: AnyConnection::Sqlite(connection),
                     interrupt: Interrupt::Sqlite(stop),
                     known,
@@ -328,7 +328,7 @@ impl AnyPool {
                 let mut connection = pool.acquire().await?;
                 let process = sqlx::query_scalar("SELECT pg_backend_pid()");
                 let process = process.fetch_one(&mut *connection).await?;
-                Ok(Kept {
+                Ok(IdleConnection {
                     connection: AnyConnection::Postgres(connection),
                     interrupt: Interrupt::Postgres(process),
                     known,

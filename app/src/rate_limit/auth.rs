@@ -16,14 +16,14 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::{ApiKeyId, AppError, Email, SessionId, UserId, WorkspaceId};
-use crate::rates::Rates;
+use crate::rate_limit::api::ApiLimits;
 
 /// The limits in force, or none for load tests.
 #[derive(Debug)]
-pub struct Limits(Option<Kept>);
+pub struct AuthLimits(Option<Limiters>);
 
 #[derive(Debug)]
-struct Kept {
+struct Limiters {
     sign_in_pair: Keyed,
     sign_in_address: Keyed,
     sign_in_account: Keyed,
@@ -37,14 +37,14 @@ struct Kept {
     invite_person: Keyed,
     invite_workspace: Keyed,
     invite_recipient: Keyed,
-    found: Keyed,
-    look: Keyed,
+    workspace_create: Keyed,
+    slug_lookup: Keyed,
     unknown_key: Keyed,
     /// Callers who tried too many unknown keys, and until when they are thought to go on.
     suspects: Mutex<HashMap<String, Instant>>,
     suspect_lookups: Arc<Semaphore>,
     dry_run: Keyed,
-    api: Rates,
+    api: ApiLimits,
 }
 
 /// How many such callers are remembered at most.
@@ -85,9 +85,9 @@ fn keyed(burst: u32, refill: Duration) -> Keyed {
     RateLimiter::keyed(quota.allow_burst(NonZeroU32::new(burst).expect("the burst is not zero")))
 }
 
-impl Limits {
+impl AuthLimits {
     pub fn on() -> Self {
-        Self(Some(Kept {
+        Self(Some(Limiters {
             sign_in_pair: keyed(8, Duration::from_secs(20)),
             sign_in_address: keyed(30, Duration::from_secs(5)),
             sign_in_account: keyed(40, Duration::from_mins(1)),
@@ -102,13 +102,13 @@ impl Limits {
             invite_person: keyed(60, Duration::from_secs(18)),
             invite_workspace: keyed(60, Duration::from_secs(18)),
             invite_recipient: keyed(5, Duration::from_mins(10)),
-            found: keyed(20, Duration::from_mins(5)),
-            look: keyed(120, Duration::from_millis(500)),
+            workspace_create: keyed(20, Duration::from_mins(5)),
+            slug_lookup: keyed(120, Duration::from_millis(500)),
             unknown_key: keyed(30, Duration::from_secs(2)),
             suspects: Mutex::default(),
             suspect_lookups: Arc::new(Semaphore::new(MAX_SUSPECT_LOOKUPS)),
             dry_run: keyed(10, Duration::from_secs(6)),
-            api: Rates::default(),
+            api: ApiLimits::default(),
         }))
     }
 
@@ -179,17 +179,17 @@ impl Limits {
     }
 
     /// `person` is about to make another workspace.
-    pub fn found(&self, person: UserId) -> Result<(), AppError> {
-        self.0
-            .as_ref()
-            .map_or(Ok(()), |kept| check(&kept.found, person.to_string()))
+    pub fn workspace_create(&self, person: UserId) -> Result<(), AppError> {
+        self.0.as_ref().map_or(Ok(()), |kept| {
+            check(&kept.workspace_create, person.to_string())
+        })
     }
 
     /// `person` asks whether an address can be had, as they do with every letter that they type.
-    pub fn look(&self, person: UserId) -> Result<(), AppError> {
+    pub fn slug_lookup(&self, person: UserId) -> Result<(), AppError> {
         self.0
             .as_ref()
-            .map_or(Ok(()), |kept| check(&kept.look, person.to_string()))
+            .map_or(Ok(()), |kept| check(&kept.slug_lookup, person.to_string()))
     }
 
     /// What a webhook of `workspace` would get is about to be tried on its last events.
@@ -244,7 +244,7 @@ impl Limits {
     }
 
     /// The public API's own limits, unless limits are off.
-    pub fn api(&self) -> Option<&Rates> {
+    pub fn api(&self) -> Option<&ApiLimits> {
         self.0.as_ref().map(|kept| &kept.api)
     }
 
@@ -266,8 +266,8 @@ impl Limits {
                 &kept.invite_person,
                 &kept.invite_workspace,
                 &kept.invite_recipient,
-                &kept.found,
-                &kept.look,
+                &kept.workspace_create,
+                &kept.slug_lookup,
                 &kept.unknown_key,
                 &kept.dry_run,
             ] {
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn guessing_one_account_from_one_place_ends_with_a_time_to_wait() {
-        let limits = Limits::on();
+        let limits = AuthLimits::on();
         let refused = (0..20).find_map(|_| limits.sign_in(HOME, "olivia@acme.example", true).err());
         assert!(
             matches!(
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn many_machines_cannot_lock_an_owner_out() {
-        let limits = Limits::on();
+        let limits = AuthLimits::on();
         for n in 0..=255 {
             let _ = limits.sign_in(elsewhere(n), "olivia@acme.example", false);
         }
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_stranger_does_not_use_up_the_reset_mail_of_someone_at_home() {
-        let limits = Limits::on();
+        let limits = AuthLimits::on();
         while limits
             .mail(elsewhere(1), "olivia@acme.example", false)
             .is_ok()
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn inviting_is_limited_by_person_workspace_and_recipient() {
-        let limits = Limits::on();
+        let limits = AuthLimits::on();
         let (olivia, adam, acme, globex) = (
             UserId::new(),
             UserId::new(),
@@ -406,7 +406,7 @@ mod tests {
 
     #[tokio::test]
     async fn unknown_keys_are_refused_and_a_lookup_never_is() {
-        let limits = Limits::on();
+        let limits = AuthLimits::on();
         let attacker = KeyCaller::Network(elsewhere(7));
         assert!(limits.key_lookup(attacker).await.is_none());
         let refused = (0..100).find_map(|_| limits.unknown_key(attacker).err());
@@ -426,7 +426,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_asks_about_unknown_keys_is_counted_by_its_own_key() {
-        let limits = Limits::on();
+        let limits = AuthLimits::on();
         let (busy, quiet) = (ApiKeyId::new(), ApiKeyId::new());
         for _ in 0..100 {
             assert!(limits.unknown_key(KeyCaller::Key(busy)).is_ok());
