@@ -9,9 +9,9 @@ use leptos::prelude::*;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
 use crate::domain::Permission;
-use crate::session::model::Surroundings;
+use crate::session::model::LayoutData;
 use crate::settings::SECTIONS;
-use crate::ui::{Asked, Command, Data, PaletteDialog, Target, now, percent_encode, view};
+use crate::ui::{Command, Data, PaletteDialog, PaletteQuery, Target, now, percent_encode, view};
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
@@ -78,20 +78,20 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
 
 /// The palette's dialog, in a file of its own.
 #[wasm_split(palette, wasm_split_path = leptos::wasm_split, fallible)]
-fn open(around: Data<Surroundings>, asked: Asked) -> Result<AnyView, SplitLoaderError> {
+fn open(around: Data<LayoutData>, asked: PaletteQuery) -> Result<AnyView, SplitLoaderError> {
     let commands = Signal::derive(move || around.with(commands));
     Ok(view! { <PaletteDialog commands asked/> })
 }
 
 /// Fetches the palette's dialog; where it cannot be fetched there is none, and nobody waits for it.
-pub async fn palette(around: Data<Surroundings>, asked: Asked) -> AnyView {
+pub async fn palette(around: Data<LayoutData>, asked: PaletteQuery) -> AnyView {
     open(around, asked).await.unwrap_or_else(|_| {
         asked.set(None);
         ().into_any()
     })
 }
 
-fn commands(around: &Surroundings) -> Vec<Command> {
+fn commands(around: &LayoutData) -> Vec<Command> {
     let base = format!("/w/{}", around.here.slug);
     let role = around.here.role;
     let may = |permission: Option<Permission>| permission.is_none_or(|it| role.may(it));
@@ -146,7 +146,7 @@ fn page(label: &str, hint: &'static str, path: String) -> Command {
 }
 
 /// A file. Where the sign-in is too old for it, the page that asks for the password and leads on to it.
-fn file(around: &Surroundings, path: String) -> Target {
+fn file(around: &LayoutData, path: String) -> Target {
     if now() < around.fresh_until {
         Target::File(path)
     } else {

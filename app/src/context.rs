@@ -8,10 +8,10 @@ use crate::domain::Timestamp;
 use crate::leases::Leases;
 use crate::master_key::MasterKey;
 use crate::passwords::Passwords;
-use crate::payments::port::Provider;
+use crate::payments::provider::Provider;
 use crate::payments::simulated::Simulated;
 use crate::rate_limit::auth::AuthLimits;
-use crate::settings::api_keys::check::Keys;
+use crate::settings::api_keys::authenticate::Keys;
 use crate::settings::webhooks::address::Policy;
 
 /// What a running server consists of. Cheap to clone.

@@ -71,12 +71,12 @@ impl Leases {
     }
 
     /// Whether it has been written down before that this process is there.
-    pub fn has_said(&self) -> bool {
+    pub fn has_heartbeat(&self) -> bool {
         self.lock().said.is_some()
     }
 
     /// It has been written down that this process is there. `at`: when that was begun.
-    pub fn said(&self, at: (Instant, Timestamp)) {
+    pub fn record_heartbeat(&self, at: (Instant, Timestamp)) {
         self.lock().said = Some(at);
     }
 
@@ -126,11 +126,11 @@ mod tests {
         let (first, last) = Leases::range(leases.process());
         assert!(first <= lease && lease <= last);
         let now = (Instant::now(), Timestamp::now());
-        leases.said(now);
+        leases.record_heartbeat(now);
         assert!(leases.holds(lease));
         // The machine slept.
         let long_ago = Timestamp::now().before(PROCESS_LEASE);
-        leases.said((Instant::now(), long_ago));
+        leases.record_heartbeat((Instant::now(), long_ago));
         assert!(!leases.holds(lease) && !leases.is_alive());
         leases.begin_anew(Leases::new_process(), now);
         assert!(!leases.holds(lease), "others may hold by now what it held");

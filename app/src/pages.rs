@@ -24,7 +24,7 @@ use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
 use crate::settings::webhooks::page::{WebhookPage, WebhooksPage};
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
-use crate::ui::{PageSkeleton, later};
+use crate::ui::{PageSkeleton, deferred};
 
 type Coming<T> = Pin<Box<dyn Future<Output = Result<T, SplitLoaderError>>>>;
 
@@ -112,12 +112,12 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
 /// What is shown at an address: the same page with another varying part, such as another key's, is another page, but a
 /// workspace's pages stay where they are when the workspace moves.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct MatchedRoute {
     path: Option<&'static str>,
     thing: Option<String>,
 }
 
-impl Shown {
+impl MatchedRoute {
     pub fn at(path: &str) -> Self {
         let page = Page::at(path);
         let varies = page.filter(|page| page.path.ends_with('}') && page.path != "/w/{slug}");
@@ -137,7 +137,7 @@ impl Shown {
             return NotFoundPage().into_any();
         };
         let opened = (page.open)();
-        later(
+        deferred(
             async move {
                 if let Ok(view) = opened.await {
                     view
@@ -162,7 +162,7 @@ pub async fn fetch(path: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGES, Page, Shown};
+    use super::{MatchedRoute, PAGES, Page};
 
     #[test]
     fn an_address_leads_to_its_page() {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn another_key_is_another_page_and_another_slug_is_not() {
-        let shown = |path: &str| Shown::at(path);
+        let shown = |path: &str| MatchedRoute::at(path);
         assert!(shown("/w/acme/settings/members") == shown("/w/globex/settings/members"));
         assert!(shown("/w/acme") == shown("/w/globex"));
         assert!(

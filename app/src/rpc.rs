@@ -167,14 +167,14 @@ pub async fn post(path: &str, body: &JsValue) -> Result<RpcResponse, AppError> {
     }
     // Another tab may just have got this browser a new session token: then nothing was done with the old one, and the new
     // one arrives in a moment.
-    pause(AGAIN).await;
+    pause(RETRY_DELAY_MS).await;
     try_post(path, body).await.map_err(|_| AppError::Offline)
 }
 
 /// The status of an answer to nobody.
 const SIGNED_OUT: u16 = 401;
 /// How long after such an answer it is tried once more, in milliseconds.
-const AGAIN: i32 = 1_000;
+const RETRY_DELAY_MS: i32 = 1_000;
 
 async fn pause(milliseconds: i32) {
     let over = js_sys::Promise::new(&mut |resolve, _| {

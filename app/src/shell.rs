@@ -11,17 +11,17 @@ use server_fn::ServerFn;
 use crate::commands::palette;
 use crate::domain::Permission;
 use crate::live::Topic;
-use crate::pages::Shown;
+use crate::pages::MatchedRoute;
 use crate::session::api::{LoadSurroundings, SignOut};
-use crate::session::model::Surroundings;
+use crate::session::model::LayoutData;
 use crate::session::notice::ConfirmFirst;
 use crate::session::page::NotFoundPage;
 use crate::settings::{Group, SECTIONS};
 use crate::ui::{
-    Avatar, CommandPalette, Data, Form, Hidden, Icon, Journey, Said, StaleSignIn, StatusRegion,
-    Submit, WithinMain, connect_live, guarded, icon, provide_clock, provide_dialogs, provide_flash,
-    provide_live, provide_refresh, provide_unsaved_guard, redirect, search, use_clock, use_slug,
-    view,
+    Avatar, CommandPalette, Data, Form, Hidden, Icon, NavigationEffects, StaleSignIn,
+    StatusMessages, StatusRegion, Submit, WithinMain, connect_live, guarded, icon, provide_clock,
+    provide_dialogs, provide_flash, provide_live, provide_refresh, provide_unsaved_guard, redirect,
+    search, use_clock, use_slug, view,
 };
 
 /// The document around the application, as the server renders it.
@@ -51,7 +51,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 pub fn App() -> impl IntoView {
     provide_meta_context();
     provide_flash();
-    provide_context(Said::new());
+    provide_context(StatusMessages::new());
     provide_clock();
     provide_live();
     provide_refresh();
@@ -68,19 +68,19 @@ pub fn App() -> impl IntoView {
         <a class="skip-link" href="#main" rel="external">"Skip to content"</a>
         <Router>
             <FlatRoutes fallback=NotFoundPage>
-                <Route path=path!("/*path") view=Place/>
+                <Route path=path!("/*path") view=WorkspaceLayout/>
             </FlatRoutes>
             <StatusRegion/>
-            <Journey/>
+            <NavigationEffects/>
         </Router>
     }
 }
 
 /// The page of an address, and around a workspace's pages their frame, which stays from one to the next.
 #[component]
-fn Place() -> impl IntoView {
+fn WorkspaceLayout() -> impl IntoView {
     let path = use_location().pathname;
-    let shown = Memo::new(move |_| path.with(|path| Shown::at(path)));
+    let shown = Memo::new(move |_| path.with(|path| MatchedRoute::at(path)));
     // The one thing that the view below reads. A view that reads a memo and, before it, one that is made from it, is
     // not drawn anew when the first changes and the second does not: asking the second brings the first up to date
     // unnoticed. From one page outside of a workspace to the next, just that happens.
@@ -94,7 +94,7 @@ fn Place() -> impl IntoView {
 
 /// What stands around every page of a workspace.
 #[component]
-fn WorkspaceFrame(shown: Memo<Shown>) -> impl IntoView {
+fn WorkspaceFrame(shown: Memo<MatchedRoute>) -> impl IntoView {
     let slug = use_slug();
     guarded(
         move || LoadSurroundings {
@@ -124,7 +124,7 @@ fn close_menu() -> AnyView {
 }
 
 /// Says to the forms within when the sign-in has become too old for what takes a fresh one.
-fn provide_stale_sign_in(data: Data<Surroundings>) {
+fn provide_stale_sign_in(data: Data<LayoutData>) {
     let clock = use_clock();
     let fresh_until = Memo::new(move |_| data.with(|around| around.fresh_until));
     provide_context(StaleSignIn(Signal::derive(move || {
@@ -132,7 +132,7 @@ fn provide_stale_sign_in(data: Data<Surroundings>) {
     })));
 }
 
-fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
+fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
     let slug = Memo::new(move |_| data.with(|around| around.here.slug.to_string()));
     let workspace = move || data.with(|around| around.here.name.clone());
     let unread = move || data.with(|around| around.unread);
@@ -233,7 +233,7 @@ fn frame(data: Data<Surroundings>, shown: Memo<Shown>) -> impl IntoView {
 }
 
 /// Says on every page of a frozen workspace that it is, what still works, and who can thaw it.
-fn frozen(around: &Surroundings) -> Option<AnyView> {
+fn frozen(around: &LayoutData) -> Option<AnyView> {
     let billing = format!("/w/{}/settings/billing", around.here.slug);
     let way = if around.here.role.may(Permission::ManageBilling) {
         view! { <a href=billing>"Choose a plan"</a>" to go on." }.into_any()

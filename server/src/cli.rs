@@ -8,7 +8,7 @@ use app::catalog::{Mode, Scope};
 use app::domain::{AppError, CreditEntryId, Email, Money, Name, PaymentId, Secret, Slug};
 use app::payments;
 use app::session::store;
-use app::settings::api_keys::operator;
+use app::settings::api_keys::cli;
 use app::settings::credits;
 use clap::{Args, Parser, Subcommand};
 
@@ -343,7 +343,7 @@ async fn create_key(
             .map_err(|error| anyhow!("--scopes: {error}"))?,
     };
     let ctx = serve::open(config, false, Absent::Refuse).await?;
-    let token = operator::create(&ctx, &slug, &name, mode, &scopes)
+    let token = cli::create(&ctx, &slug, &name, mode, &scopes)
         .await
         .map_err(|error| match error {
             AppError::NotFound => anyhow!("--workspace: there is none at /w/{slug}"),

@@ -17,7 +17,7 @@ use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
 use crate::cli::Options;
 use crate::payments::stripe;
-use crate::work::Route;
+use crate::work::SmtpEndpoint;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:3000";
 const DEFAULT_DATABASE: &str = "sqlite://data/wheelhouse.db";
@@ -30,7 +30,7 @@ pub struct Config {
     pub database_url: String,
     pub public_url: String,
     pub secret_key: KeySource,
-    pub smtp: Option<Route>,
+    pub smtp: Option<SmtpEndpoint>,
     pub mail_from: Mailbox,
     pub trusted_proxies: Vec<IpNet>,
     /// Networks to which webhooks may go though they are not public.
@@ -130,7 +130,7 @@ impl Config {
             .smtp_url
             .as_deref()
             .filter(|url| !url.is_empty())
-            .map(Route::parse)
+            .map(SmtpEndpoint::parse)
             .transpose()
             .map_err(|problem| ConfigError::new("WHEELHOUSE_SMTP_URL", problem))?;
         let mail_from = options.mail_from.as_deref().unwrap_or(DEFAULT_SENDER);

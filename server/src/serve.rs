@@ -24,7 +24,7 @@ use tracing_subscriber::{Layer, layer::SubscriberExt};
 
 use crate::config::{Config, ConfigError, StripeAccount, reachable};
 use crate::http::AppState;
-use crate::http::listen::{self, Limits};
+use crate::http::listen::{self, ConnectionLimits};
 use crate::metrics::Metrics;
 use crate::payments::stripe::Stripe;
 use crate::start::{self, Absent};
@@ -161,9 +161,9 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         tracing::info!("stopping: finishing what is under way");
         signal_stop.cancel();
     });
-    let limits = Limits {
+    let limits = ConnectionLimits {
         grace: GRACE,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     let open = metrics.connections().clone();
     listen::serve(listener, router, limits, open, stop).await;
@@ -173,7 +173,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         tracing::warn!("some workers did not finish in time; what they hold is left to others");
     }
     keeper.end(finished).await;
-    work::keys::finish(&ctx).await;
+    work::api_key_usage::finish(&ctx).await;
     ctx.db().clone().close().await?;
     tracing::info!("stopped");
     Ok(())

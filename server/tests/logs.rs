@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use app::db::entity;
 use app::db::seed::PASSWORD;
-use app::session::links::{Carrier, invitation_token};
+use app::session::links::{LinkChannel, invitation_token};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tracing_subscriber::util::SubscriberInitExt;
 use wheelhouse::serve;
@@ -166,7 +166,7 @@ async fn accept(server: &Server, planted: &mut Planted) {
         &server.ctx,
         id,
         generation,
-        Carrier::Mail,
+        LinkChannel::Email,
     ));
     server.page("nobody", &format!("/invite/{token}")).await;
     let accepted = [

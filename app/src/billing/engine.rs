@@ -20,13 +20,13 @@ use crate::db::entity::{
 };
 use crate::domain::{AppError, Money, Timestamp, WorkspaceId, days};
 use crate::events::{self, NewEvent, Origin};
-use crate::payments::model::Purpose;
-use crate::payments::store::{NewPayment, write_down};
+use crate::payments::model::PaymentPurpose;
+use crate::payments::store::{NewPayment, insert_payment};
 use crate::session::Principal;
 use crate::settings::credits::store as credits;
 
 /// How many subscriptions one round moves on at most.
-const A_ROUND: u64 = 100;
+const BATCH_SIZE: u64 = 100;
 
 impl Subscription {
     /// What is subscribed to; nothing on trial and where nothing ever was.
@@ -207,7 +207,7 @@ pub async fn save(tx: &Tx, row: Subscription) -> Result<(), AppError> {
 }
 
 /// Writes down what happened to a subscription.
-pub async fn note(
+pub async fn record_event(
     tx: &mut Tx,
     workspace: WorkspaceId,
     origin: Origin,
@@ -232,7 +232,7 @@ pub async fn note_change(
         let data = json!({
             "from": from.map(|from| &from.plan), "to": to.plan, "name": plan_name(catalog, &to.plan), "why": why,
         });
-        note(
+        record_event(
             tx,
             workspace,
             origin.clone(),
@@ -243,7 +243,7 @@ pub async fn note_change(
     }
     if from.is_some_and(|from| from.cdr_mode) != to.cdr_mode {
         let data = json!({"on": to.cdr_mode, "name": catalog.cdr_mode.name});
-        note(
+        record_event(
             tx,
             workspace,
             origin.clone(),
@@ -267,7 +267,7 @@ pub async fn subscribed(
         return Ok(());
     };
     if row.is_running(now) {
-        return keep_for_later(tx, row, payment).await;
+        return add_account_credit(tx, row, payment).await;
     }
     let before = row.terms();
     let trial = row.status == SubscriptionStatus::Trial;
@@ -280,7 +280,7 @@ pub async fn subscribed(
     row.payment_id = None;
     row.balance = row.balance - balance;
     let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
-    run_on(tx, catalog, row, terms, &payment.id.to_string()).await?;
+    activate_period(tx, catalog, row, terms, &payment.id.to_string()).await?;
     let before = before.filter(|_| !trial);
     let change = (before.as_ref(), terms);
     note_change(
@@ -296,7 +296,7 @@ pub async fn subscribed(
 
 /// Who pays a second time while a month runs has that money for the next ones: a month of one plan is not a month of
 /// another, but a dollar is a dollar.
-async fn keep_for_later(
+async fn add_account_credit(
     tx: &mut Tx,
     mut row: Subscription,
     payment: &payment::Model,
@@ -315,7 +315,7 @@ pub async fn debit(tx: &Tx, mut row: Subscription, amount: Money) -> Result<(), 
 }
 
 /// A period begins that is paid.
-async fn run_on(
+async fn activate_period(
     tx: &mut Tx,
     catalog: &Catalog,
     mut row: Subscription,
@@ -354,7 +354,7 @@ pub async fn changed(
     };
     if !row.is_running(now) || row.ends_at != ends_at {
         // The bank took longer than the month was.
-        return keep_for_later(tx, row, payment).await;
+        return add_account_credit(tx, row, payment).await;
     }
     let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
     apply(
@@ -426,15 +426,15 @@ pub async fn renewed(
     };
     if row.ends_at != ends_at {
         // Somebody paid by hand while the card was being charged.
-        return keep_for_later(tx, row, payment).await;
+        return add_account_credit(tx, row, payment).await;
     }
     row.balance = row.balance - balance;
-    go_on(tx, catalog, row, terms, (&payment.id.to_string(), now)).await
+    start_next_period(tx, catalog, row, terms, (&payment.id.to_string(), now)).await
 }
 
 /// The next month begins, from where the last one ended, so that the day of the month stays; unless that month is over
 /// too, because nobody was there to charge it: then it begins now. `once` stands for what paid it.
-async fn go_on(
+async fn start_next_period(
     tx: &mut Tx,
     catalog: &Catalog,
     mut row: Subscription,
@@ -451,7 +451,7 @@ async fn go_on(
         (row.anchor_at, row.months, row.begins_at) = (now, 1, now);
         row.ends_at = now.months_after(1);
     }
-    run_on(tx, catalog, row, terms, once).await?;
+    activate_period(tx, catalog, row, terms, once).await?;
     let change = (before.as_ref(), terms);
     note_change(tx, catalog, workspace, &Origin::system(), change, "began").await
 }
@@ -468,7 +468,7 @@ pub async fn waits_for(ctx: &AppContext, payment: &payment::Model) -> Result<boo
 pub async fn not_paid(
     tx: &mut Tx,
     payment: &payment::Model,
-    purpose: &Purpose,
+    purpose: &PaymentPurpose,
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Some(mut row) = locked(tx, payment.workspace_id).await? else {
@@ -478,7 +478,7 @@ pub async fn not_paid(
         return Ok(());
     }
     row.payment_id = None;
-    if matches!(purpose, Purpose::Renewal { .. }) {
+    if matches!(purpose, PaymentPurpose::Renewal { .. }) {
         let gap = usize::try_from(row.declines)
             .ok()
             .and_then(|n| RETRIES.get(n));
@@ -505,7 +505,7 @@ pub async fn end(
     row.freeze(at);
     save(tx, row).await?;
     let data = json!({"from": from, "to": null, "why": why});
-    note(
+    record_event(
         tx,
         workspace,
         Origin::system(),
@@ -517,13 +517,13 @@ pub async fn end(
 
 /// Moves on what is due by `now`: reminds of trials, ends them, and writes renewals down as payments, which the loop of
 /// payments then charges. Answers how many there were.
-pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
+pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use subscription::Column;
     let due: Vec<WorkspaceId> = entity::Subscription::find()
         .filter(Column::DueAt.lte(now))
         .filter(Column::PaymentId.is_null())
         .order_by_asc(Column::DueAt)
-        .limit(A_ROUND)
+        .limit(BATCH_SIZE)
         .select_only()
         .column(Column::WorkspaceId)
         .into_tuple()
@@ -531,14 +531,18 @@ pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
         .await?;
     for workspace in &due {
         // One that fails does not hold up the others; the next round tries it again.
-        if let Err(error) = move_on(ctx, *workspace, now).await {
+        if let Err(error) = process_subscription(ctx, *workspace, now).await {
             tracing::warn!(%workspace, %error, "a subscription that is due could not be moved on");
         }
     }
     Ok(due.len())
 }
 
-async fn move_on(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+async fn process_subscription(
+    ctx: &AppContext,
+    workspace: WorkspaceId,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let mut tx = ctx.db().begin().await?;
     let row = locked(&tx, workspace).await?;
     // Another process may have seen to it meanwhile.
@@ -579,7 +583,7 @@ async fn remind_or_end(tx: &mut Tx, mut row: Subscription, now: Timestamp) -> Re
         row.freeze(ends_at);
         save(tx, row).await?;
         let data = json!({"ended_at": ends_at.rfc3339()});
-        return note(
+        return record_event(
             tx,
             workspace,
             Origin::system(),
@@ -596,7 +600,7 @@ async fn remind_or_end(tx: &mut Tx, mut row: Subscription, now: Timestamp) -> Re
     save(tx, row).await?;
     let days = ends_at.since(now).as_secs().div_ceil(86_400);
     let data = json!({"days": days, "ends_at": ends_at.rfc3339()});
-    note(
+    record_event(
         tx,
         workspace,
         Origin::system(),
@@ -627,9 +631,9 @@ async fn renew(
     if amount == Money::default() {
         let once = format!("balance {}", row.ends_at.millis());
         row.balance = row.balance - balance;
-        return go_on(tx, catalog, row, &terms, (&once, now)).await;
+        return start_next_period(tx, catalog, row, &terms, (&once, now)).await;
     }
-    let purpose = Purpose::Renewal {
+    let purpose = PaymentPurpose::Renewal {
         what: with_owed(format!("{}, one month", terms.name(catalog)), balance),
         ends_at: row.ends_at,
         balance,
@@ -642,7 +646,7 @@ async fn renew(
         amount,
         look_at: now,
     };
-    row.payment_id = Some(write_down(tx, &payment).await?);
+    row.payment_id = Some(insert_payment(tx, &payment).await?);
     row.due_at = None;
     save(tx, row).await
 }

@@ -12,12 +12,12 @@ use crate::domain::Money;
 /// What is sold where the operator says nothing else.
 const BUILT_IN: &str = include_str!("catalog.toml");
 /// Dearest price, in cents: what lies above is a slip of the pen.
-const DEAREST: i64 = 100_000_000;
+const MAX_PRICE_CENTS: i64 = 100_000_000;
 /// Most credits that one plan or package has, and most that one use of a feature costs.
-const MOST_CREDITS: u32 = 100_000_000;
-const MOST_DAYS: u32 = 365;
+const MAX_CREDITS: u32 = 100_000_000;
+const MAX_DAYS: u32 = 365;
 /// Longest id and longest name, in characters.
-const LONGEST: usize = 60;
+const MAX_LEN: usize = 60;
 
 /// What is wrong with a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,8 +124,8 @@ fn check(file: &File) -> Result<(), CatalogError> {
     if file.currency != "USD" {
         return Err(wrong("currency", "must be USD"));
     }
-    number("trial_days", file.trial_days, MOST_DAYS)?;
-    number("invitation_days", file.invitation_days, MOST_DAYS)?;
+    number("trial_days", file.trial_days, MAX_DAYS)?;
+    number("invitation_days", file.invitation_days, MAX_DAYS)?;
     some("plan", &file.plans)?;
     some("credit_package", &file.packages)?;
     some("feature", &file.features)?;
@@ -134,22 +134,22 @@ fn check(file: &File) -> Result<(), CatalogError> {
         id(&at("id"), &plan.id)?;
         name(&at("name"), &plan.name)?;
         price(&at("price"), plan.price)?;
-        number(&at("seats"), plan.seats, MOST_CREDITS)?;
-        number(&at("credits"), plan.credits, MOST_CREDITS)?;
+        number(&at("seats"), plan.seats, MAX_CREDITS)?;
+        number(&at("credits"), plan.credits, MAX_CREDITS)?;
     }
     different("plan", file.plans.iter().map(|plan| &plan.id))?;
     name("cdr_mode, name", &file.cdr_mode.name)?;
     price("cdr_mode, price", file.cdr_mode.price)?;
     for (index, package) in file.packages.iter().enumerate() {
         let at = |field: &str| format!("credit_package {}, {field}", index + 1);
-        number(&at("credits"), package.credits, MOST_CREDITS)?;
+        number(&at("credits"), package.credits, MAX_CREDITS)?;
         price(&at("price"), package.price)?;
     }
     for (index, feature) in file.features.iter().enumerate() {
         let at = |field: &str| format!("feature {}, {field}", index + 1);
         id(&at("id"), &feature.id)?;
         name(&at("name"), &feature.name)?;
-        number(&at("credits"), feature.credits, MOST_CREDITS)?;
+        number(&at("credits"), feature.credits, MAX_CREDITS)?;
     }
     if let Some(seller) = &file.seller {
         name("seller, name", &seller.name)?;
@@ -177,23 +177,26 @@ fn number(field: &str, value: u32, most: u32) -> Result<(), CatalogError> {
 }
 
 fn price(field: &str, price: Money) -> Result<(), CatalogError> {
-    if !(1..=DEAREST).contains(&price.cents()) {
-        return Err(wrong(field, format!("must be from 1 to {DEAREST} cents")));
+    if !(1..=MAX_PRICE_CENTS).contains(&price.cents()) {
+        return Err(wrong(
+            field,
+            format!("must be from 1 to {MAX_PRICE_CENTS} cents"),
+        ));
     }
     Ok(())
 }
 
 fn id(field: &str, id: &str) -> Result<(), CatalogError> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if !(1..=LONGEST).contains(&id.len()) || !id.bytes().all(good) {
+    if !(1..=MAX_LEN).contains(&id.len()) || !id.bytes().all(good) {
         return Err(wrong(field, "must be of small letters, digits and _"));
     }
     Ok(())
 }
 
 fn name(field: &str, name: &str) -> Result<(), CatalogError> {
-    if name.trim() != name || !(1..=LONGEST).contains(&name.chars().count()) {
-        let problem = format!("must have 1 to {LONGEST} characters, without spaces around them");
+    if name.trim() != name || !(1..=MAX_LEN).contains(&name.chars().count()) {
+        let problem = format!("must have 1 to {MAX_LEN} characters, without spaces around them");
         return Err(wrong(field, problem));
     }
     Ok(())

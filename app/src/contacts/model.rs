@@ -6,17 +6,17 @@ use crate::catalog::string_enum;
 use crate::domain::{ContactId, Email, FieldErrors};
 
 /// Longest name and company, in characters.
-pub const LONGEST_NAME: usize = 200;
+pub const MAX_NAME_LEN: usize = 200;
 /// Longest telephone number, in characters: 15 digits (ITU-T E.164) with room for how people write them.
-pub const LONGEST_PHONE: usize = 40;
+pub const MAX_PHONE_LEN: usize = 40;
 /// Most tags that a contact carries.
-pub const MOST_TAGS: usize = 50;
+pub const MAX_TAGS: usize = 50;
 /// Longest tag, in characters.
-pub const LONGEST_TAG: usize = 50;
+pub const MAX_TAG_LEN: usize = 50;
 /// Most tags that one search asks for: each of them is a condition of its own.
 pub const MAX_SEARCH_TAGS: usize = 10;
 /// Longest text to search for, in characters.
-pub const LONGEST_SEARCH: usize = 200;
+pub const MAX_SEARCH_LEN: usize = 200;
 
 string_enum! {
     /// How far a contact has come on the way to being a customer.
@@ -85,7 +85,7 @@ pub struct ContactOut {
 
 /// A contact whose every field holds to the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draft {
+pub struct ContactDraft {
     pub name: String,
     pub email: Option<Email>,
     pub phone: Option<String>,
@@ -95,20 +95,20 @@ pub struct Draft {
 }
 
 impl ContactIn {
-    pub fn parse(self) -> Result<Draft, FieldErrors> {
+    pub fn parse(self) -> Result<ContactDraft, FieldErrors> {
         let mut errors = FieldErrors::new();
-        let name = errors.check("name", text(&self.name, LONGEST_NAME));
+        let name = errors.check("name", text(&self.name, MAX_NAME_LEN));
         let email = match self.email.as_deref() {
             None => Some(None),
             Some(email) => errors.check("email", Email::parse(email)).map(Some),
         };
-        let phone = errors.check("phone", optional(self.phone.as_deref(), LONGEST_PHONE));
-        let company = errors.check("company", optional(self.company.as_deref(), LONGEST_NAME));
+        let phone = errors.check("phone", optional(self.phone.as_deref(), MAX_PHONE_LEN));
+        let company = errors.check("company", optional(self.company.as_deref(), MAX_NAME_LEN));
         let stage = errors.check("stage", stage(self.stage.as_deref()));
         let tags = errors.check("tags", tags(&self.tags.unwrap_or_default()));
         match (name, email, phone, company, stage, tags) {
             (Some(name), Some(email), Some(phone), Some(company), Some(stage), Some(tags)) => {
-                Ok(Draft {
+                Ok(ContactDraft {
                     name,
                     email,
                     phone,
@@ -157,13 +157,13 @@ pub fn stage(value: Option<&str>) -> Result<Stage, String> {
 fn tags(given: &[String]) -> Result<Vec<String>, String> {
     let mut kept: Vec<String> = Vec::new();
     for tag in given {
-        let tag = text(tag, LONGEST_TAG).map_err(|problem| format!("Each tag: {problem}"))?;
+        let tag = text(tag, MAX_TAG_LEN).map_err(|problem| format!("Each tag: {problem}"))?;
         if !kept.contains(&tag) {
             kept.push(tag);
         }
         // Before more are compared: a body has room for a hundred thousand.
-        if kept.len() > MOST_TAGS {
-            return Err(format!("A contact has at most {MOST_TAGS} tags"));
+        if kept.len() > MAX_TAGS {
+            return Err(format!("A contact has at most {MAX_TAGS} tags"));
         }
     }
     Ok(kept)
@@ -233,9 +233,9 @@ mod tests {
             tags: Some((0..n).map(|n| format!("tag {n}")).collect()),
             ..grace()
         };
-        assert!(with(MOST_TAGS).parse().is_ok());
+        assert!(with(MAX_TAGS).parse().is_ok());
         assert!(
-            with(MOST_TAGS + 1)
+            with(MAX_TAGS + 1)
                 .parse()
                 .unwrap_err()
                 .get("tags")
@@ -262,8 +262,8 @@ mod tests {
         ) {
             let given = ContactIn { name, phone, tags: Some(tags), ..ContactIn::default() };
             if let Ok(draft) = given.parse() {
-                prop_assert!((1..=LONGEST_NAME).contains(&draft.name.chars().count()));
-                prop_assert!(draft.tags.len() <= MOST_TAGS);
+                prop_assert!((1..=MAX_NAME_LEN).contains(&draft.name.chars().count()));
+                prop_assert!(draft.tags.len() <= MAX_TAGS);
                 for text in draft.tags.iter().chain(&draft.phone).chain([&draft.name]) {
                     prop_assert!(!text.contains(char::is_control));
                 }

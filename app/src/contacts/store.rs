@@ -5,7 +5,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::model::{ContactOut, Draft, Stage, fold};
+use super::model::{ContactDraft, ContactOut, Stage, fold};
 use crate::catalog::EventType;
 use crate::db::entity::{self, contact::Column};
 use crate::db::{Db, Tx, rows};
@@ -15,7 +15,7 @@ use crate::session::Principal;
 
 /// Which contacts are wanted; an empty one wants all.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct ContactQuery {
     /// Text that name, address, telephone number or company holds.
     pub text: Option<String>,
     /// Tags that it carries, all of them.
@@ -35,7 +35,7 @@ fn of(agent: &Principal) -> sea_orm::Select<entity::Contact> {
 pub async fn list(
     db: &Db,
     agent: &Principal,
-    filter: &Filter,
+    filter: &ContactQuery,
     before: Option<ContactId>,
     limit: u64,
 ) -> Result<Vec<ContactOut>, AppError> {
@@ -85,7 +85,11 @@ pub async fn get(db: &Db, agent: &Principal, id: ContactId) -> Result<ContactOut
         .ok_or(AppError::NotFound)
 }
 
-pub async fn create(tx: &mut Tx, agent: &Principal, draft: Draft) -> Result<ContactOut, AppError> {
+pub async fn create(
+    tx: &mut Tx,
+    agent: &Principal,
+    draft: ContactDraft,
+) -> Result<ContactOut, AppError> {
     agent.require(Permission::WriteContacts)?;
     let now = Timestamp::now();
     let row = entity::contact::ActiveModel {
@@ -106,7 +110,7 @@ pub async fn create(tx: &mut Tx, agent: &Principal, draft: Draft) -> Result<Cont
     entity::Contact::insert(row)
         .exec_without_returning(tx)
         .await?;
-    note(tx, agent, EventType::ContactCreated, facts(&contact)).await?;
+    record_event(tx, agent, EventType::ContactCreated, facts(&contact)).await?;
     Ok(contact)
 }
 
@@ -116,7 +120,7 @@ pub async fn replace(
     tx: &mut Tx,
     agent: &Principal,
     id: ContactId,
-    draft: Draft,
+    draft: ContactDraft,
 ) -> Result<ContactOut, AppError> {
     agent.require(Permission::WriteContacts)?;
     let row = locked(tx, agent, id).await?;
@@ -138,12 +142,12 @@ pub async fn replace(
 
     let mut data = facts(&contact);
     data["changed"] = json!(changed);
-    note(tx, agent, EventType::ContactUpdated, data).await?;
+    record_event(tx, agent, EventType::ContactUpdated, data).await?;
     if before.stage != contact.stage {
         let mut data = facts(&contact);
         data["from"] = json!(before.stage);
         data["to"] = json!(contact.stage);
-        note(tx, agent, EventType::ContactStageChanged, data).await?;
+        record_event(tx, agent, EventType::ContactStageChanged, data).await?;
     }
     let added: Vec<&String> = contact
         .tags
@@ -153,7 +157,7 @@ pub async fn replace(
     if !added.is_empty() {
         let mut data = facts(&contact);
         data["added"] = json!(added);
-        note(tx, agent, EventType::ContactTagged, data).await?;
+        record_event(tx, agent, EventType::ContactTagged, data).await?;
     }
     Ok(contact)
 }
@@ -162,7 +166,7 @@ pub async fn delete(tx: &mut Tx, agent: &Principal, id: ContactId) -> Result<(),
     agent.require(Permission::WriteContacts)?;
     let contact = out(locked(tx, agent, id).await?);
     entity::Contact::delete_by_id(id).exec(tx).await?;
-    note(tx, agent, EventType::ContactDeleted, facts(&contact)).await
+    record_event(tx, agent, EventType::ContactDeleted, facts(&contact)).await
 }
 
 /// The contact, and nobody else changes it until this transaction ends.
@@ -179,7 +183,7 @@ async fn locked(
         .ok_or(AppError::NotFound)
 }
 
-async fn note(
+async fn record_event(
     tx: &mut Tx,
     agent: &Principal,
     event_type: EventType,
@@ -197,7 +201,7 @@ fn facts(contact: &ContactOut) -> Value {
     })
 }
 
-fn changed_fields(before: &ContactOut, after: &Draft) -> Vec<&'static str> {
+fn changed_fields(before: &ContactOut, after: &ContactDraft) -> Vec<&'static str> {
     [
         ("name", before.name != after.name),
         ("email", before.email != after.email),
@@ -212,7 +216,7 @@ fn changed_fields(before: &ContactOut, after: &Draft) -> Vec<&'static str> {
 }
 
 /// What a search looks through. A line break between the parts, which no search text holds, keeps a match within one.
-fn search_text(draft: &Draft) -> String {
+fn search_text(draft: &ContactDraft) -> String {
     folded([
         Some(draft.name.as_str()),
         draft.email.as_ref().map(crate::domain::Email::as_str),

@@ -38,7 +38,7 @@ use crate::live::{EventBus, Invalidation};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many pages of 4 kB SQLite's write-ahead log holds before whoever commits has to copy them to where they belong:
 /// while it runs, the program does that beside the writer (`Db::checkpoint`).
-const LONGEST_LOG: &str = "16384";
+const MAX_WAL_PAGES: &str = "16384";
 /// Readers beside the one writer: what they read lies in the system's memory, so that one keeps a core busy. Each costs a
 /// page cache and its prepared statements.
 const SQLITE_READERS: RangeInclusive<u32> = 4..=8;
@@ -223,7 +223,7 @@ fn sqlite(url: &str, connections: u32, create: bool) -> ConnectOptions {
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
-                .pragma("wal_autocheckpoint", LONGEST_LOG)
+                .pragma("wal_autocheckpoint", MAX_WAL_PAGES)
         });
     options
 }

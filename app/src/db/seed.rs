@@ -71,7 +71,7 @@ impl Story {
         self.0.push((at, origin, event));
     }
 
-    async fn tell(mut self, tx: &mut Tx) -> Result<(), AppError> {
+    async fn write(mut self, tx: &mut Tx) -> Result<(), AppError> {
         self.0.sort_by_key(|(at, ..)| *at);
         for (at, origin, event) in self.0 {
             events::record_at(tx, origin, event, at).await?;
@@ -161,7 +161,7 @@ pub async fn demo(ctx: &AppContext) -> Result<Vec<DemoPerson>, AppError> {
     history(&mut story, acme, ("Acme Trading", "Acme"), acmes);
     let globexes = [(greta, GRETA.0), (adam, ADAM.0), (greta, GRETA.0)];
     history(&mut story, globex, ("Globex Ventures", "Globex"), globexes);
-    story.tell(&mut tx).await?;
+    story.write(&mut tx).await?;
     credits::seed::busy(&mut tx, catalog, acme, acmes).await?;
     credits::seed::calm(&mut tx, catalog, globex).await?;
     let scale = (catalog.trial_plan.as_str(), (olivia, OLIVIA.0));
@@ -266,15 +266,15 @@ async fn member(
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum SeedInvitation {
     Pending,
     Expired,
     Accepted,
     Cancelled,
 }
-use Fate::{Accepted, Cancelled, Expired, Pending};
+use SeedInvitation::{Accepted, Cancelled, Expired, Pending};
 
-const INVITATIONS: [(&str, Role, Fate); 8] = [
+const INVITATIONS: [(&str, Role, SeedInvitation); 8] = [
     ("ben@acme.example", Role::Member, Pending),
     ("dora@partner.example", Role::Client, Pending),
     ("emil@acme.example", Role::Admin, Pending),
@@ -289,7 +289,7 @@ async fn invitation(
     tx: &mut Tx,
     workspace: WorkspaceId,
     inviter: UserId,
-    (email, role, fate): (&str, Role, Fate),
+    (email, role, fate): (&str, Role, SeedInvitation),
     index: u64,
     life: Duration,
 ) -> Result<(), AppError> {

@@ -19,7 +19,7 @@ use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 /// What the advisory lock is called: "wheelset" in ASCII, a number that nobody else uses by chance.
 const LOCK: i64 = 0x7768_6565_6c73_6574;
 /// How often the file is tried while another process has it.
-const AGAIN: Duration = Duration::from_millis(50);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// That this process, and no other, sets the database up. Dropped, it is given back.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl SetupLock {
                 waiting();
                 said = true;
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::Reader;
 
 /// How many changes one transaction takes: other writers wait for no more than these.
-const TOGETHER: usize = 100;
+const BATCH_SIZE: usize = 100;
 
 /// Where such changes are written; cheap to clone.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Queue {
     async fn write_waiting(&self) {
         let batch: Vec<QueuedWrite> = {
             let mut waiting = self.lock();
-            let together = waiting.len().min(TOGETHER);
+            let together = waiting.len().min(BATCH_SIZE);
             waiting.drain(..together).collect()
         };
         if batch.len() > 1 && self.together(&batch).await.is_ok() {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::parsed_text;
 
 /// Longest name, in characters.
-pub const LONGEST: usize = 80;
+pub const MAX_LEN: usize = 80;
 
 /// A display name: 1 to 80 characters of any script, white space trimmed and collapsed. Line breaks, other control
 /// characters and the marks that turn the direction of text around are refused: a name stands in the middle of
@@ -26,7 +26,7 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a name"),
-            Self::TooLong => write!(f, "A name has at most {LONGEST} characters"),
+            Self::TooLong => write!(f, "A name has at most {MAX_LEN} characters"),
             Self::Unprintable => f.write_str("A name cannot hold invisible characters"),
         }
     }
@@ -42,7 +42,7 @@ impl Name {
         let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match name.chars().count() {
             0 => Err(NameError::Empty),
-            1..=LONGEST => Ok(Self(name)),
+            1..=MAX_LEN => Ok(Self(name)),
             _ => Err(NameError::TooLong),
         }
     }

@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
 
 /// Shortest and longest new password, in characters (NIST SP 800-63B asks for long rather than intricate ones).
 pub const SHORTEST_PASSWORD: usize = 12;
-pub const LONGEST_PASSWORD: usize = 128;
+pub const MAX_PASSWORD_LEN: usize = 128;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordError {
@@ -54,7 +54,7 @@ impl fmt::Display for PasswordError {
         match self {
             Self::Empty => f.write_str("Enter a password"),
             Self::TooShort => write!(f, "A password has at least {SHORTEST_PASSWORD} characters"),
-            Self::TooLong => write!(f, "A password has at most {LONGEST_PASSWORD} characters"),
+            Self::TooLong => write!(f, "A password has at most {MAX_PASSWORD_LEN} characters"),
         }
     }
 }
@@ -66,7 +66,7 @@ pub fn check_new_password(text: &str) -> Result<(), PasswordError> {
     match text.chars().count() {
         0 => Err(PasswordError::Empty),
         1..SHORTEST_PASSWORD => Err(PasswordError::TooShort),
-        SHORTEST_PASSWORD..=LONGEST_PASSWORD => Ok(()),
+        SHORTEST_PASSWORD..=MAX_PASSWORD_LEN => Ok(()),
         _ => Err(PasswordError::TooLong),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::parsed_text;
 
 pub const SHORTEST: usize = 3;
-pub const LONGEST: usize = 40;
+pub const MAX_LEN: usize = 40;
 
 /// Words that are, or may become, addresses of the program's own, or that would mislead.
 pub const RESERVED: &[&str] = &[
@@ -105,7 +105,7 @@ impl fmt::Display for SlugError {
         match self {
             Self::Empty => f.write_str("Enter a workspace URL"),
             Self::TooShort => write!(f, "A workspace URL has at least {SHORTEST} characters"),
-            Self::TooLong => write!(f, "A workspace URL has at most {LONGEST} characters"),
+            Self::TooLong => write!(f, "A workspace URL has at most {MAX_LEN} characters"),
             Self::Characters => f.write_str("Use only the letters a to z, digits and hyphens"),
             Self::Hyphens => f.write_str("Hyphens stand singly between other characters"),
             Self::Reserved => f.write_str("This word is reserved"),
@@ -133,8 +133,8 @@ impl Slug {
         }
         match text.len() {
             ..SHORTEST => Err(SlugError::TooShort),
-            SHORTEST..=LONGEST if RESERVED.contains(&text.as_str()) => Err(SlugError::Reserved),
-            SHORTEST..=LONGEST => Ok(Self(text)),
+            SHORTEST..=MAX_LEN if RESERVED.contains(&text.as_str()) => Err(SlugError::Reserved),
+            SHORTEST..=MAX_LEN => Ok(Self(text)),
             _ => Err(SlugError::TooLong),
         }
     }
@@ -150,7 +150,7 @@ impl Slug {
                 None => {}
             }
         }
-        text.truncate(LONGEST - "-team".len());
+        text.truncate(MAX_LEN - "-team".len());
         let text = text.trim_matches('-');
         let candidates = [
             text.to_owned(),
@@ -176,7 +176,7 @@ impl Slug {
     }
 
     fn followed_by(&self, suffix: &str) -> Self {
-        let stem = &self.0[..self.0.len().min(LONGEST - suffix.len() - 1)];
+        let stem = &self.0[..self.0.len().min(MAX_LEN - suffix.len() - 1)];
         Self(format!("{}-{suffix}", stem.trim_end_matches('-')))
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::{Money, grouped};
 /// stands in lists and in the subjects of email.
 pub const SHOWN_TEXT: usize = 200;
 /// Longest sentence, in characters.
-pub const LONGEST_SENTENCE: usize = 500;
+pub const MAX_SENTENCE_LEN: usize = 500;
 
 /// A text as a sentence shows it: one line, no longer than `longest`.
 fn shorten(text: &str, longest: usize) -> String {
@@ -23,7 +23,7 @@ fn shorten(text: &str, longest: usize) -> String {
 
 /// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
-    shorten(&sentence(event_type, actor, data), LONGEST_SENTENCE)
+    shorten(&sentence(event_type, actor, data), MAX_SENTENCE_LEN)
 }
 
 #[expect(clippy::too_many_lines, reason = "a table: a sentence for each type")]
@@ -275,7 +275,7 @@ mod tests {
             let data = json!({"title": long, "name": long, "detail": long, "from": long, "to": long, "added": many,
                 "url": long, "email": long, "reason": long, "for": long});
             let sentence = describe(event_type, &long, &data);
-            assert!(sentence.chars().count() <= LONGEST_SENTENCE, "{event_type}");
+            assert!(sentence.chars().count() <= MAX_SENTENCE_LEN, "{event_type}");
             assert!(
                 !describe(event_type, "a\nb", &json!({"title": "a\r\nb"})).contains(['\r', '\n'])
             );

@@ -11,12 +11,12 @@ use crate::domain::{AppError, EventId, FieldErrors, Permission, Timestamp};
 use crate::session::Principal;
 
 /// Most that an event's data takes as JSON, in bytes.
-pub const LARGEST_DATA: usize = 64 * 1024;
+pub const MAX_DATA_BYTES: usize = 64 * 1024;
 /// Longest subject, in characters.
-pub const LONGEST_SUBJECT: usize = 200;
+pub const MAX_SUBJECT_LEN: usize = 200;
 
 /// Longest texts that notifications show, in characters, by the field of the data that holds them.
-pub const LONGEST_TEXTS: [(&str, usize); 5] = [
+pub const MAX_TEXT_LENS: [(&str, usize); 5] = [
     ("title", 200),
     ("name", 200),
     ("detail", 500),
@@ -24,7 +24,7 @@ pub const LONGEST_TEXTS: [(&str, usize); 5] = [
     ("to", 200),
 ];
 /// Longest tag that a `contact.tagged` event names, in characters.
-pub const LONGEST_TAG: usize = 200;
+pub const MAX_TAG_LEN: usize = 200;
 
 /// An event as the product reports it.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -64,7 +64,7 @@ pub struct Reported {
 
 /// A report that holds to the rules.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct ReportedEvent {
     event_type: EventType,
     data: Map<String, Value>,
 }
@@ -95,20 +95,20 @@ fn reportable_names() -> Vec<&'static str> {
 }
 
 impl EventIn {
-    pub fn parse(self) -> Result<Report, FieldErrors> {
+    pub fn parse(self) -> Result<ReportedEvent, FieldErrors> {
         let mut errors = FieldErrors::new();
         let event_type = errors.check("type", reportable(&self.event_type));
         let mut data = self.data;
         check_texts(&data, &mut errors);
-        let subject = self.subject.map(|subject| text(&subject, LONGEST_SUBJECT));
+        let subject = self.subject.map(|subject| text(&subject, MAX_SUBJECT_LEN));
         if let Some(subject) = subject.and_then(|subject| errors.check("subject", subject)) {
             data.insert("subject".to_owned(), subject.into());
         }
         let data = Value::Object(data);
-        if data.to_string().len() > LARGEST_DATA {
+        if data.to_string().len() > MAX_DATA_BYTES {
             errors.add(
                 "data",
-                format!("Must take at most {LARGEST_DATA} bytes as JSON"),
+                format!("Must take at most {MAX_DATA_BYTES} bytes as JSON"),
             );
         }
         // PostgreSQL keeps no such character in JSON.
@@ -117,7 +117,7 @@ impl EventIn {
         }
         match (event_type, data) {
             (Some(event_type), Value::Object(data)) if errors.is_empty() => {
-                Ok(Report { event_type, data })
+                Ok(ReportedEvent { event_type, data })
             }
             _ => Err(errors),
         }
@@ -126,14 +126,14 @@ impl EventIn {
 
 /// What notifications show is one line and short. What is no text is not shown.
 fn check_texts(data: &Map<String, Value>, errors: &mut FieldErrors) {
-    for (field, longest) in LONGEST_TEXTS {
+    for (field, longest) in MAX_TEXT_LENS {
         if let Some(text) = data.get(field).and_then(Value::as_str) {
             errors.check(&format!("data.{field}"), shown(text, longest));
         }
     }
     let added = data.get("added").and_then(Value::as_array);
     for text in added.into_iter().flatten().filter_map(Value::as_str) {
-        errors.check("data.added", shown(text, LONGEST_TAG));
+        errors.check("data.added", shown(text, MAX_TAG_LEN));
     }
 }
 
@@ -167,11 +167,15 @@ pub(crate) fn holds_nul(value: &Value) -> bool {
 }
 
 /// Writes down what the product reports, in the world of its key.
-pub async fn report(tx: &mut Tx, agent: &Principal, report: Report) -> Result<Reported, AppError> {
+pub async fn report(
+    tx: &mut Tx,
+    agent: &Principal,
+    report: ReportedEvent,
+) -> Result<Reported, AppError> {
     agent.require(Permission::ReportEvents)?;
     agent.require_confirmed()?;
     let now = Timestamp::now();
-    let Report { event_type, data } = report;
+    let ReportedEvent { event_type, data } = report;
     let event = NewEvent::in_workspace(agent.workspace(), event_type, Value::Object(data.clone()))
         .in_mode(agent.mode());
     let id = super::record_at(tx, agent, event, now).await?;
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_notifications_show_is_one_short_line() {
-        for (field, longest) in LONGEST_TEXTS {
+        for (field, longest) in MAX_TEXT_LENS {
             let with = |text: String| of_type("system.announcement", json!({field: text})).parse();
             assert!(with("ä".repeat(longest)).is_ok(), "{field}");
             for bad in ["x".repeat(longest + 1), "a\r\nBcc: x".to_owned()] {
@@ -234,7 +238,7 @@ mod tests {
                 assert!(errors.get(&format!("data.{field}")).is_some(), "{field}");
             }
         }
-        let tag = "x".repeat(LONGEST_TAG + 1);
+        let tag = "x".repeat(MAX_TAG_LEN + 1);
         let errors = of_type("contact.tagged", json!({"added": ["vip", tag]}))
             .parse()
             .unwrap_err();
@@ -243,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_refused() {
-        let large = json!({"text": "x".repeat(LARGEST_DATA)});
+        let large = json!({"text": "x".repeat(MAX_DATA_BYTES)});
         let errors = of_type("system.incident", large).parse().unwrap_err();
         assert!(errors.get("data").is_some());
         let nul = json!({"list": [{"a\u{0}": 1}]});

@@ -24,9 +24,9 @@ use crate::session::Caller;
 /// How long an answer waits.
 pub const LIFE: Duration = minutes(2);
 /// How much of what was typed one answer keeps; beyond that the longest fields are left out.
-const MOST_TYPED: usize = 64 * 1024;
+const MAX_TYPED: usize = 64 * 1024;
 /// How large one answer may be with everything: one that is larger was made by no form of ours.
-const LARGEST: usize = 96 * 1024;
+const MAX_BYTES: usize = 96 * 1024;
 /// What one person has room for, or one network where nobody is signed in. The oldest give way.
 pub const ROOM_OF_ONE: Room = Room {
     answers: 20,
@@ -76,7 +76,7 @@ impl Owner {
 
 /// What is sealed.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredFlash {
     /// The path of the page that may take it. It may hold a token, as that of an invitation does.
     page: String,
     flash: Flash,
@@ -91,7 +91,7 @@ pub enum Found {
 }
 
 /// Keeps an answer for a page, and gives the id by which the browser gets it; nothing if it is too large to keep.
-pub async fn keep(
+pub async fn insert(
     ctx: &AppContext,
     owner: &Owner,
     page: &str,
@@ -99,9 +99,9 @@ pub async fn keep(
 ) -> Result<Option<Secret>, AppError> {
     trim(&mut flash.typed);
     let page = path_of(page).to_owned();
-    let plain = serde_json::to_vec(&Kept { page, flash })
+    let plain = serde_json::to_vec(&StoredFlash { page, flash })
         .map_err(|error| crate::error_report::internal("writing an answer down", &error))?;
-    if plain.len() > LARGEST {
+    if plain.len() > MAX_BYTES {
         tracing::warn!(
             bytes = plain.len(),
             "an answer to a form was too large to keep"
@@ -147,7 +147,7 @@ pub async fn take(ctx: &AppContext, id: &str, page: &str) -> Result<Found, AppEr
     let kept = ctx
         .master_key()
         .decrypt(PURPOSE, &context(&hash), &row.sealed)
-        .and_then(|plain| serde_json::from_slice::<Kept>(&plain).ok());
+        .and_then(|plain| serde_json::from_slice::<StoredFlash>(&plain).ok());
     let Some(kept) = kept else {
         tracing::error!(
             "the answer to a form cannot be read: was it written with another WHEELHOUSE_SECRET_KEY or version?"
@@ -250,7 +250,7 @@ fn context(hash: &[u8]) -> String {
 fn trim(typed: &mut Vec<(String, String)>) {
     let length = |(name, value): &(String, String)| name.len() + value.len();
     let mut sum: usize = typed.iter().map(length).sum();
-    while sum > MOST_TYPED {
+    while sum > MAX_TYPED {
         let longest = (0..typed.len()).max_by_key(|&at| length(&typed[at]));
         let Some(longest) = longest else {
             break;

@@ -10,13 +10,13 @@ use crate::domain::{AppError, EventId, Secret, Timestamp};
 /// That a change was made: what to say of it, and how to take it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Done {
+pub struct FormSuccess {
     pub message: String,
     pub undo: Option<Undo>,
     /// Notifications that were marked as read at once, and can be marked as unread again.
     pub undo_read: Option<UndoRead>,
     /// What became of each, where several things were asked for at once.
-    pub results: Vec<Line>,
+    pub results: Vec<ItemResult>,
     /// Something that is shown this once and never again, such as a new API key.
     pub secret: Option<Secret>,
     /// Nothing was saved yet: what was typed stays where it is.
@@ -42,14 +42,14 @@ pub struct UndoRead {
 
 /// One of several results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct ItemResult {
     pub subject: String,
     pub message: String,
     pub good: bool,
 }
 
-impl Done {
-    pub fn said(message: impl Into<String>) -> Self {
+impl FormSuccess {
+    pub fn with_message(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             ..Self::default()
@@ -74,7 +74,7 @@ impl Done {
 }
 
 /// What a form got for an answer.
-pub type Outcome = Result<Done, AppError>;
+pub type Outcome = Result<FormSuccess, AppError>;
 
 /// The answer to a form that was posted without script, kept for the page that follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

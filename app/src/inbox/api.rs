@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::InboxPage;
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -32,13 +32,13 @@ pub async fn mark_notification(
     workspace: String,
     notification: String,
     read: String,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = notification.parse().map_err(|_| AppError::NotFound)?;
     let read = read == "true";
     store::mark(caller.ctx(), &actor, id, read).await?;
-    Ok(Done::said(if read {
+    Ok(FormSuccess::with_message(if read {
         "Marked as read"
     } else {
         "Marked as unread"
@@ -52,7 +52,7 @@ pub async fn mark_all_read(
     workspace: String,
     #[server(default)] category: String,
     #[server(default)] newest: String,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::mark_all_read(
@@ -66,7 +66,10 @@ pub async fn mark_all_read(
 
 /// `read_at` is the moment, in milliseconds, at which they were marked as read.
 #[server(output = Postcard)]
-pub async fn undo_mark_all_read(workspace: String, read_at: String) -> Result<Done, AppError> {
+pub async fn undo_mark_all_read(
+    workspace: String,
+    read_at: String,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let read_at = read_at.parse().map_err(|_| AppError::NotFound)?;

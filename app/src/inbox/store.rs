@@ -13,7 +13,7 @@ use crate::db::entity::{self, notification::Column};
 use crate::db::rows;
 use crate::domain::{AppError, NotificationId, Timestamp};
 use crate::events::describe;
-use crate::form::{Done, UndoRead};
+use crate::form::{FormSuccess, UndoRead};
 use crate::live::{Invalidation, Topic};
 use crate::session::Actor;
 
@@ -107,7 +107,7 @@ pub async fn mark_all_read(
     actor: &Actor,
     category: Option<Category>,
     newest: Option<NotificationId>,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let now = Timestamp::now();
     let which = Condition::all()
         .add(Column::ReadAt.is_null())
@@ -115,13 +115,13 @@ pub async fn mark_all_read(
         .add_option(newest.map(|newest| Column::Id.lte(newest)));
     let kind = category.map_or(String::new(), |category| format!("{} ", category.label()));
     Ok(match set_read(ctx, actor, which, Some(now)).await? {
-        0 => Done::said("Nothing was unread"),
-        changed => Done {
+        0 => FormSuccess::with_message("Nothing was unread"),
+        changed => FormSuccess {
             undo_read: Some(UndoRead {
                 workspace: actor.workspace().to_string(),
                 read_at: now,
             }),
-            ..Done::said(format!("{} marked as read", count(changed, &kind)))
+            ..FormSuccess::with_message(format!("{} marked as read", count(changed, &kind)))
         },
     })
 }
@@ -131,11 +131,11 @@ pub async fn undo_mark_all_read(
     ctx: &AppContext,
     actor: &Actor,
     read_at: Timestamp,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let which = Condition::all().add(Column::ReadAt.eq(read_at));
     match set_read(ctx, actor, which, None).await? {
         0 => Err(AppError::NotFound),
-        changed => Ok(Done::said(format!(
+        changed => Ok(FormSuccess::with_message(format!(
             "{} marked as unread",
             count(changed, "")
         ))),

@@ -1,18 +1,18 @@
 use super::plain::plain;
 
 /// Longest subject, in characters.
-const LONGEST_SUBJECT: usize = 200;
+const MAX_SUBJECT_LEN: usize = 200;
 
 /// A letter before it is text or HTML: paragraphs, one thing to do, a footnote. Plain enough for every mail program.
 #[derive(Clone, Debug, Default)]
-pub struct Letter {
+pub struct EmailMessage {
     subject: String,
     paragraphs: Vec<String>,
     button: Option<(String, String)>,
     footnotes: Vec<String>,
 }
 
-impl Letter {
+impl EmailMessage {
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
             subject: plain(&subject.into()),
@@ -44,7 +44,7 @@ impl Letter {
         self.subject
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
-            .take(LONGEST_SUBJECT)
+            .take(MAX_SUBJECT_LEN)
             .collect()
     }
 
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_add_a_header_or_a_tag() {
-        let letter = Letter::new("Join Evil\r\nBcc: all@acme.example")
+        let letter = EmailMessage::new("Join Evil\r\nBcc: all@acme.example")
             .paragraph("<script>alert(1)</script> & more");
         assert_eq!(letter.subject(), "Join Evil  Bcc: all@acme.example");
         assert!(!letter.html().contains("<script>"));

@@ -1,6 +1,6 @@
 //! What is written in the mail that a person must get whatever their preferences say, and in notifications.
 
-use super::Letter;
+use super::EmailMessage;
 use super::plain::plain;
 use crate::context::Site;
 use crate::domain::{Email, Role, grouped};
@@ -9,8 +9,8 @@ const IGNORE: &str =
     "If this was not you, you can ignore this mail: nothing happens until the link is used.";
 
 /// To an address that may be anybody's, so it says nothing that whoever signed up chose, not even a name.
-pub fn confirm_address(site: &Site, token: &str) -> Letter {
-    Letter::new("Confirm your email address")
+pub fn confirm_address(site: &Site, token: &str) -> EmailMessage {
+    EmailMessage::new("Confirm your email address")
         .paragraph("Hello,")
         .paragraph(
             "please confirm that this is your email address. The link works once, within one hour.",
@@ -23,8 +23,8 @@ pub fn confirm_address(site: &Site, token: &str) -> Letter {
 }
 
 /// `name`: none for an address that is not confirmed, like [`confirm_address`].
-pub fn reset_password(site: &Site, name: Option<&str>, token: &str) -> Letter {
-    Letter::new("Choose a new password")
+pub fn reset_password(site: &Site, name: Option<&str>, token: &str) -> EmailMessage {
+    EmailMessage::new("Choose a new password")
         .paragraph(name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},")))
         .paragraph("someone, probably you, asked for a new password. The link works once, within one hour.")
         .button("Choose a new password", site.url(&format!("/reset-password/{token}")))
@@ -32,24 +32,24 @@ pub fn reset_password(site: &Site, name: Option<&str>, token: &str) -> Letter {
 }
 
 /// To an address that may be anybody's, like [`confirm_address`].
-pub fn confirm_new_address(site: &Site, token: &str) -> Letter {
-    Letter::new("Confirm your new email address")
+pub fn confirm_new_address(site: &Site, token: &str) -> EmailMessage {
+    EmailMessage::new("Confirm your new email address")
         .paragraph("Hello,")
         .paragraph("you asked to use this address from now on. It counts once you confirm it, within one hour.")
         .button("Confirm new address", site.url(&format!("/confirm-email/{token}")))
         .footnote(IGNORE)
 }
 
-pub fn address_changes(site: &Site, name: &str, new: &Email, token: &str) -> Letter {
-    Letter::new("Your email address is about to change")
+pub fn address_changes(site: &Site, name: &str, new: &Email, token: &str) -> EmailMessage {
+    EmailMessage::new("Your email address is about to change")
         .paragraph(format!("Hello {name},"))
         .paragraph(format!("the email address of your account is to become {}.", new.masked()))
         .paragraph("If this was not you, take it back. The link works for seven days, also after the change.")
         .button("Keep this address", site.url(&format!("/confirm-email/{token}")))
 }
 
-pub fn address_changed(name: &str, new: &Email) -> Letter {
-    Letter::new("Your email address was changed")
+pub fn address_changed(name: &str, new: &Email) -> EmailMessage {
+    EmailMessage::new("Your email address was changed")
         .paragraph(format!("Hello {name},"))
         .paragraph(format!(
             "the email address of your account is now {}.",
@@ -58,8 +58,8 @@ pub fn address_changed(name: &str, new: &Email) -> Letter {
         .paragraph("If this was not you, use the link in our earlier mail to take it back.")
 }
 
-pub fn address_taken_back(name: &str, kept: &Email) -> Letter {
-    Letter::new("Your email address was changed back")
+pub fn address_taken_back(name: &str, kept: &Email) -> EmailMessage {
+    EmailMessage::new("Your email address was changed back")
         .paragraph(format!("Hello {name},"))
         .paragraph(format!(
             "the email address of your account is {} again: the change was taken back from there.",
@@ -68,8 +68,8 @@ pub fn address_taken_back(name: &str, kept: &Email) -> Letter {
         .paragraph("If this was not you, ask whoever reads that mailbox.")
 }
 
-pub fn address_in_use(site: &Site, name: &str) -> Letter {
-    Letter::new("Someone tried to use your email address")
+pub fn address_in_use(site: &Site, name: &str) -> EmailMessage {
+    EmailMessage::new("Someone tried to use your email address")
         .paragraph(format!("Hello {name},"))
         .paragraph("someone tried to set this address for another account. Nothing was changed.")
         .button("Sign in", site.url("/login"))
@@ -83,8 +83,8 @@ pub struct InvitationLetter<'a> {
     pub days: u64,
 }
 
-pub fn invitation(letter: &InvitationLetter<'_>) -> Letter {
-    Letter::new(format!(
+pub fn invitation(letter: &InvitationLetter<'_>) -> EmailMessage {
+    EmailMessage::new(format!(
         "{} invited you to {}",
         letter.inviter, letter.workspace
     ))
@@ -101,21 +101,21 @@ pub fn invitation(letter: &InvitationLetter<'_>) -> Letter {
     ))
 }
 
-pub fn workspace_deleted(workspace: &str, actor: &str) -> Letter {
-    Letter::new(format!("The workspace {workspace} was deleted")).paragraph(format!(
+pub fn workspace_deleted(workspace: &str, actor: &str) -> EmailMessage {
+    EmailMessage::new(format!("The workspace {workspace} was deleted")).paragraph(format!(
         "{actor} deleted the workspace {workspace} and everything in it."
     ))
 }
 
 /// What a digest says of one workspace: how many notifications of each kind were not sent one by one.
-pub struct Held {
+pub struct DigestEntry {
     /// The workspace's name and the address of its inbox; none for what concerns the person alone.
     pub place: Option<(String, String)>,
     /// The kind, and how many.
     pub counts: Vec<(&'static str, i64)>,
 }
 
-impl Held {
+impl DigestEntry {
     fn sum(&self) -> i64 {
         self.counts.iter().map(|(_, count)| count).sum()
     }
@@ -128,8 +128,8 @@ impl Held {
 }
 
 /// One email instead of many: how many notifications there were beyond those that were sent one by one.
-pub fn digest(held: &[Held], link: &str, settings: &str) -> Letter {
-    let sum: i64 = held.iter().map(Held::sum).sum();
+pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage {
+    let sum: i64 = held.iter().map(DigestEntry::sum).sum();
     let more = |count: i64| match count {
         1 => "1 more notification".to_owned(),
         count => format!("{} more notifications", grouped(count)),
@@ -138,7 +138,7 @@ pub fn digest(held: &[Held], link: &str, settings: &str) -> Letter {
         [only] => only.place().to_owned(),
         several => format!("{} places", several.len()),
     };
-    let mut letter = Letter::new(format!("{} in {place}", more(sum)))
+    let mut letter = EmailMessage::new(format!("{} in {place}", more(sum)))
         .paragraph("There were too many notifications to send each in an email of its own.");
     for one in held {
         let kinds: Vec<String> = one
@@ -166,11 +166,11 @@ pub fn notification(
     workspace: Option<&str>,
     link: &str,
     settings: &str,
-) -> Letter {
+) -> EmailMessage {
     let place = workspace
         .map(|name| format!(" · {}", plain(name)))
         .unwrap_or_default();
-    Letter::new(sentence)
+    EmailMessage::new(sentence)
         .paragraph(format!("{sentence}."))
         .button("Open Wheelhouse", link)
         .footnote(format!(

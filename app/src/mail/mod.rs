@@ -7,7 +7,7 @@
 mod letter;
 pub mod letters;
 mod plain;
-pub use letter::Letter;
+pub use letter::EmailMessage;
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, EntityTrait, Set};
@@ -22,7 +22,7 @@ pub const KEPT: std::time::Duration = days(30);
 
 /// Whom a letter is for.
 #[derive(Clone, Debug)]
-pub struct Addressee {
+pub struct Recipient {
     pub email: Email,
     /// Empty for someone who has no account yet.
     pub user: Option<UserId>,
@@ -30,7 +30,7 @@ pub struct Addressee {
 
 /// That a letter is a notification: which event it tells of, and where one click stops its kind.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct NotificationMeta {
     pub event: EventId,
     pub category: Category,
     pub unsubscribe_url: String,
@@ -40,12 +40,12 @@ pub struct Notice {
 const ROWS: usize = 500;
 
 /// Puts a letter into the outbox.
-pub async fn post(
+pub async fn enqueue(
     tx: &mut Tx,
     ctx: &AppContext,
-    to: Addressee,
-    letter: Letter,
-    notice: Option<Notice>,
+    to: Recipient,
+    letter: EmailMessage,
+    notice: Option<NotificationMeta>,
 ) -> Result<MailId, AppError> {
     let row = row(ctx, to, &letter, notice);
     Ok(row.insert(tx).await?.id)
@@ -53,10 +53,15 @@ pub async fn post(
 
 /// A notification as it will lie in the outbox, written and sealed.
 #[derive(Clone, Debug)]
-pub struct Written(entity::mail::ActiveModel);
+pub struct PreparedEmail(entity::mail::ActiveModel);
 
-impl Written {
-    pub fn new(ctx: &AppContext, to: Addressee, letter: &Letter, notice: Notice) -> Self {
+impl PreparedEmail {
+    pub fn new(
+        ctx: &AppContext,
+        to: Recipient,
+        letter: &EmailMessage,
+        notice: NotificationMeta,
+    ) -> Self {
         Self(row(ctx, to, letter, Some(notice)))
     }
 
@@ -67,9 +72,9 @@ impl Written {
 }
 
 /// Puts notifications into the outbox, many at once. Whoever was written to about an event is not written to again.
-pub async fn post_notices(tx: &Tx, notices: Vec<Written>) -> Result<(), AppError> {
+pub async fn post_notices(tx: &Tx, notices: Vec<PreparedEmail>) -> Result<(), AppError> {
     use entity::mail::Column;
-    let mut rows = notices.into_iter().map(|Written(row)| row).peekable();
+    let mut rows = notices.into_iter().map(|PreparedEmail(row)| row).peekable();
     while rows.peek().is_some() {
         entity::Mail::insert_many(rows.by_ref().take(ROWS).collect::<Vec<_>>())
             .on_conflict(
@@ -85,9 +90,9 @@ pub async fn post_notices(tx: &Tx, notices: Vec<Written>) -> Result<(), AppError
 
 fn row(
     ctx: &AppContext,
-    to: Addressee,
-    letter: &Letter,
-    notice: Option<Notice>,
+    to: Recipient,
+    letter: &EmailMessage,
+    notice: Option<NotificationMeta>,
 ) -> entity::mail::ActiveModel {
     let id = MailId::new();
     let now = Timestamp::now();

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::{CardForm, CardView, CheckoutView, ChoiceForm};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -15,14 +15,14 @@ pub async fn load_checkout(checkout: String) -> Result<CheckoutView, AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<Done, AppError> {
+pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormSuccess, AppError> {
     let choice: Choice = form
         .choice
         .parse()
         .map_err(|_| AppError::field("choice", "Choose what becomes of the payment"))?;
     let back = simulated::choose(&app_context()?, &form.checkout, choice).await?;
     leptos_axum::redirect(&back);
-    Ok(Done::said(match choice {
+    Ok(FormSuccess::with_message(match choice {
         Choice::Pay => "Payment made",
         Choice::Confirm => "The bank is confirming the payment",
         Choice::Decline => "Payment declined",
@@ -36,7 +36,7 @@ pub async fn load_card(card: String) -> Result<CardView, AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn choose_card(#[server(default)] form: CardForm) -> Result<Done, AppError> {
+pub async fn choose_card(#[server(default)] form: CardForm) -> Result<FormSuccess, AppError> {
     let works = match form.works.as_str() {
         "yes" => true,
         "no" => false,
@@ -44,5 +44,5 @@ pub async fn choose_card(#[server(default)] form: CardForm) -> Result<Done, AppE
     };
     let back = simulated::set_card(&app_context()?, &form.card, works).await?;
     leptos_axum::redirect(&back);
-    Ok(Done::said("Payment method changed"))
+    Ok(FormSuccess::with_message("Payment method changed"))
 }

@@ -12,9 +12,9 @@ pub mod notice;
 pub mod page;
 
 #[cfg(feature = "ssr")]
-pub mod intake;
+pub mod provider;
 #[cfg(feature = "ssr")]
-pub mod port;
+pub mod provider_webhook;
 #[cfg(feature = "ssr")]
 pub mod reversals;
 #[cfg(feature = "ssr")]

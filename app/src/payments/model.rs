@@ -79,7 +79,7 @@ string_enum! {
 /// What a payment is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Purpose {
+pub enum PaymentPurpose {
     Credits {
         credits: u32,
     },
@@ -112,7 +112,7 @@ pub enum Purpose {
     },
 }
 
-impl Purpose {
+impl PaymentPurpose {
     /// As a line of an invoice says it.
     pub fn describe(&self) -> String {
         match self {

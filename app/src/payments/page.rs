@@ -3,7 +3,7 @@ use server_fn::ServerFn;
 
 use super::api::{ChooseCard, ChoosePayment, LoadCard, LoadCheckout};
 use super::model::{CardView, CheckoutStatus, CheckoutView, Choice};
-use crate::ui::{Data, Doorway, Form, Hidden, guarded, last_part, view};
+use crate::ui::{AuthLayout, Data, Form, Hidden, guarded, last_part, view};
 
 /// The simulated provider's page.
 #[component]
@@ -56,11 +56,11 @@ fn checkout_page(checkout: CheckoutView) -> impl IntoView {
         .into_any()
     };
     view! {
-        <Doorway title="Payment">
+        <AuthLayout title="Payment">
             <p class="lead"><strong class="tabular">{amount.to_string()}</strong>" for "<strong>{description}</strong></p>
             <p class="muted">"Payments are simulated here: no money moves. Choose what is to become of this one."</p>
             {step}
-        </Doorway>
+        </AuthLayout>
     }
 }
 
@@ -89,7 +89,7 @@ fn card_page(card: CardView) -> impl IntoView {
         None => "No card is kept yet.",
     };
     view! {
-        <Doorway title="Payment method">
+        <AuthLayout title="Payment method">
             <p class="lead">{now}</p>
             <p class="muted">"Payments are simulated here: no money moves. Choose which card is charged from now on."</p>
             <Form action=ChooseCard::PATH reload=true>
@@ -98,6 +98,6 @@ fn card_page(card: CardView) -> impl IntoView {
                 <button type="submit" class="button button-wide" name="form[works]" value="no">"A card that is declined"</button>
             </Form>
             <p class="auth-foot"><a href=return_path rel="external">"Go back without changing it"</a></p>
-        </Doorway>
+        </AuthLayout>
     }
 }

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::model::{PaymentStatus, Purpose, ReversalKind, ReversalStatus};
+use super::model::{PaymentPurpose, PaymentStatus, ReversalKind, ReversalStatus};
 use super::store::purpose;
 use crate::billing::engine;
 use crate::catalog::EventType;
@@ -53,7 +53,7 @@ pub async fn apply(tx: &mut Tx, id: PaymentId, told: &[Reversal]) -> Result<Mone
         return Ok(Money::default());
     };
     for one in told {
-        keep(tx, id, one).await?;
+        insert_reversal(tx, id, one).await?;
     }
     let kept = entity::PaymentReversal::find().filter(Column::PaymentId.eq(id));
     let (refunded, disputed) = sums(&kept.all(tx).await?, payment.amount);
@@ -81,14 +81,14 @@ pub async fn apply(tx: &mut Tx, id: PaymentId, told: &[Reversal]) -> Result<Mone
         payment.workspace_id,
         Topic::Billing,
     ));
-    if disputed > payment.disputed && matches!(purpose(&payment)?, Purpose::TopUp { .. }) {
+    if disputed > payment.disputed && matches!(purpose(&payment)?, PaymentPurpose::TopUp { .. }) {
         credits::top_up::pause(tx, payment.workspace_id).await?;
     }
-    note(tx, &payment, (refunded, disputed), taken).await?;
+    record_event(tx, &payment, (refunded, disputed), taken).await?;
     Ok(refunded)
 }
 
-async fn keep(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result<(), AppError> {
+async fn insert_reversal(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result<(), AppError> {
     let Some(mut row) = entity::PaymentReversal::find_by_id(&told.id)
         .one(tx)
         .await?
@@ -167,7 +167,7 @@ pub async fn take_back(
     // The subscription first and then the book, as everybody locks them.
     let subscription = engine::locked(tx, payment.workspace_id).await?;
     let (taken, debit) = match purpose(payment)? {
-        Purpose::Credits { credits } | Purpose::TopUp { credits } => {
+        PaymentPurpose::Credits { credits } | PaymentPurpose::TopUp { credits } => {
             let bought = i64::from(credits);
             let (workspace, once) = (payment.workspace_id, payment.id.to_string());
             let due = due(payment.amount, bought, after);
@@ -179,9 +179,9 @@ pub async fn take_back(
             let missing = |reversed, taken| missing(payment.amount, bought, reversed, taken);
             (has - had, missing(after, has) - missing(before, had))
         }
-        Purpose::Subscribe { .. } | Purpose::Change { .. } | Purpose::Renewal { .. } => {
-            (0, after - before)
-        }
+        PaymentPurpose::Subscribe { .. }
+        | PaymentPurpose::Change { .. }
+        | PaymentPurpose::Renewal { .. } => (0, after - before),
     };
     if let Some(row) = subscription.filter(|_| debit != Money::default()) {
         engine::debit(tx, row, debit).await?;
@@ -205,7 +205,7 @@ fn missing(paid: Money, bought: i64, reversed: Money, taken: i64) -> Money {
 }
 
 /// Writes down by how much more went back, or came again, and why.
-async fn note(
+async fn record_event(
     tx: &mut Tx,
     payment: &payment::Model,
     (refunded, disputed): (Money, Money),

@@ -10,12 +10,12 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::intake;
 use super::model::{
     CHECKOUT_LIFE, CURRENCY, CardView, CheckoutStatus, CheckoutView, Choice, PaymentStatus,
     ReversalKind, ReversalStatus,
 };
-use super::port::{Checkout, Fate, Order, Provider, Refunded};
+use super::provider::{Checkout, Order, PaymentOutcome, Provider, Refunded};
+use super::provider_webhook;
 use super::reversals::Reversal;
 use crate::context::AppContext;
 use crate::db::Tx;
@@ -26,7 +26,7 @@ use crate::master_key::Token;
 /// How long the bank takes to confirm.
 const CONFIRMS_AFTER: Duration = Duration::from_secs(5);
 /// How much one round does at most.
-const A_ROUND: u64 = 50;
+const BATCH_SIZE: u64 = 50;
 /// How long it is remembered what was told.
 const MEMORY: Duration = days(90);
 
@@ -45,7 +45,7 @@ impl Provider for Simulated {
         })
     }
 
-    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<Fate, AppError> {
+    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError> {
         let mut tx = ctx.db().begin().await?;
         let mut checkout = open(&tx, order).await?;
         if checkout.status == CheckoutStatus::Open {
@@ -86,11 +86,11 @@ impl Provider for Simulated {
         Ok(format!("/pay/card/{token}"))
     }
 
-    async fn look(
+    async fn fetch_status(
         &self,
         ctx: &AppContext,
         payment: &payment::Model,
-    ) -> Result<Option<Fate>, AppError> {
+    ) -> Result<Option<PaymentOutcome>, AppError> {
         let checkout = entity::SimulatedCheckout::find()
             .filter(simulated_checkout::Column::Reference.eq(payment.id.to_string()))
             .one(ctx.db().read())
@@ -153,8 +153,8 @@ impl Provider for Simulated {
     }
 }
 
-fn fate(checkout: &simulated_checkout::Model) -> Fate {
-    Fate {
+fn fate(checkout: &simulated_checkout::Model) -> PaymentOutcome {
+    PaymentOutcome {
         status: match checkout.status {
             CheckoutStatus::Open => PaymentStatus::Open,
             CheckoutStatus::Confirming => PaymentStatus::Confirming,
@@ -273,7 +273,7 @@ pub async fn view(ctx: &AppContext, id: &str) -> Result<CheckoutView, AppError> 
 pub async fn choose(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
     let back = decide(ctx, id, choice).await?;
     // Told by the worker too, should this fail or never be reached.
-    if let Err(error) = tell(ctx, Timestamp::now()).await {
+    if let Err(error) = deliver_events(ctx, Timestamp::now()).await {
         tracing::warn!(%error, "what was paid could not be told at once");
     }
     Ok(back)
@@ -371,12 +371,12 @@ async fn to_be_told(
 }
 
 /// Lets the bank confirm what is due, and what nobody paid in time expire. Answers how many.
-pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
+pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_checkout::Column;
     let due = entity::SimulatedCheckout::find()
         .filter(Column::DueAt.lte(now))
         .order_by_asc(Column::DueAt)
-        .limit(A_ROUND)
+        .limit(BATCH_SIZE)
         .all(ctx.db().read())
         .await?;
     for found in &due {
@@ -400,19 +400,19 @@ pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
 }
 
 /// Tells what has not been told yet, oldest first. Answers how much.
-pub async fn tell(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
+pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_event::Column;
     let untold = entity::SimulatedEvent::find()
         .filter(Column::ToldAt.is_null())
         .order_by_asc(Column::CreatedAt)
-        .limit(A_ROUND)
+        .limit(BATCH_SIZE)
         .all(ctx.db().read())
         .await?;
     let secret = Simulated.signing_secret(ctx);
     for event in &untold {
         let second = Timestamp::now().millis() / 1000;
-        let header = intake::sign(&secret, second, event.body.as_bytes());
-        intake::take_in(ctx, &header, event.body.as_bytes()).await?;
+        let header = provider_webhook::sign(&secret, second, event.body.as_bytes());
+        provider_webhook::handle_event(ctx, &header, event.body.as_bytes()).await?;
         let tx = ctx.db().begin().await?;
         entity::SimulatedEvent::update_many()
             .col_expr(Column::ToldAt, Expr::value(Some(now)))

@@ -10,9 +10,10 @@ use sea_orm::{
 use serde_json::json;
 
 use super::model::{
-    FIRST_LOOK, PaymentStatus, PaymentView, Purpose, ReversalKind, ReversalStatus, UNKNOWN_AFTER,
+    FIRST_LOOK, PaymentPurpose, PaymentStatus, PaymentView, ReversalKind, ReversalStatus,
+    UNKNOWN_AFTER,
 };
-use super::port::{Fate, Order, Refunded};
+use super::provider::{Order, PaymentOutcome, Refunded};
 use super::reversals::{self, Reversal};
 use crate::billing::{engine, invoices};
 use crate::catalog::{Catalog, EventType};
@@ -27,24 +28,24 @@ use crate::session::{Actor, Sensitive};
 use crate::settings::credits;
 
 /// How many payments one round asks about at most.
-const A_ROUND: u64 = 50;
+const BATCH_SIZE: u64 = 50;
 /// How soon the provider is asked again for somebody who waits.
-const NOT_SOONER: Duration = Duration::from_secs(10);
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// How long somebody waits for its answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is to be written down before the provider is asked.
 pub struct NewPayment<'a> {
     pub workspace: WorkspaceId,
     pub buyer: (UserId, &'a str),
-    pub purpose: &'a Purpose,
+    pub purpose: &'a PaymentPurpose,
     pub amount: Money,
     /// When the provider is asked what became of it, unless it tells before.
     pub look_at: Timestamp,
 }
 
 impl<'a> NewPayment<'a> {
-    pub fn by(actor: &'a Actor, purpose: &'a Purpose, amount: Money) -> Self {
+    pub fn by(actor: &'a Actor, purpose: &'a PaymentPurpose, amount: Money) -> Self {
         Self {
             workspace: actor.workspace(),
             buyer: (actor.person().id(), actor.person().name()),
@@ -60,7 +61,7 @@ impl<'a> NewPayment<'a> {
 pub async fn begin(
     ctx: &AppContext,
     actor: &Actor,
-    purpose: &Purpose,
+    purpose: &PaymentPurpose,
     amount: Money,
     page: &str,
 ) -> Result<String, AppError> {
@@ -72,7 +73,7 @@ pub async fn begin(
 pub async fn prepare(
     ctx: &AppContext,
     actor: &Actor,
-    purpose: &Purpose,
+    purpose: &PaymentPurpose,
     amount: Money,
     page: &str,
 ) -> Result<Order, AppError> {
@@ -80,7 +81,7 @@ pub async fn prepare(
     actor.person().require_fresh(Sensitive::Buy)?;
     let tx = ctx.db().begin().await?;
     let new = NewPayment::by(actor, purpose, amount);
-    let payment = write_down(&tx, &new).await?;
+    let payment = insert_payment(&tx, &new).await?;
     tx.commit().await?;
     let return_path = format!("{page}?payment={payment}");
     Ok(Order {
@@ -104,7 +105,7 @@ impl NewPayment<'_> {
 }
 
 /// Writes down what is to be paid.
-pub async fn write_down(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppError> {
+pub async fn insert_payment(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppError> {
     let id = PaymentId::new();
     let purpose = serde_json::to_value(new.purpose);
     let (buyer_id, buyer_name) = new.buyer;
@@ -181,7 +182,7 @@ pub async fn settle(
     tx: &mut Tx,
     catalog: &Catalog,
     id: PaymentId,
-    fate: Fate,
+    fate: PaymentOutcome,
     now: Timestamp,
 ) -> Result<(), AppError> {
     use payment::Column;
@@ -193,7 +194,7 @@ pub async fn settle(
         tracing::warn!(payment = %id, "the provider tells of a payment that is not ours");
         return Ok(());
     };
-    let Fate { status, charged } = fate;
+    let PaymentOutcome { status, charged } = fate;
     if !goes_on(payment.status, status) {
         return Ok(());
     }
@@ -218,15 +219,15 @@ pub async fn settle(
     tx.invalidate(Invalidation::workspace(
         payment.workspace_id,
         match purpose {
-            Purpose::Credits { .. } | Purpose::TopUp { .. } => Topic::Credits,
+            PaymentPurpose::Credits { .. } | PaymentPurpose::TopUp { .. } => Topic::Credits,
             _ => Topic::Billing,
         },
     ));
-    let top_up = matches!(purpose, Purpose::TopUp { .. });
+    let top_up = matches!(purpose, PaymentPurpose::TopUp { .. });
     match status {
-        PaymentStatus::Paid => give(tx, catalog, &payment, purpose, now).await?,
+        PaymentStatus::Paid => fulfil(tx, catalog, &payment, purpose, now).await?,
         PaymentStatus::Declined => {
-            note(tx, &payment, &purpose, EventType::BillingPaymentFailed).await?;
+            record_event(tx, &payment, &purpose, EventType::BillingPaymentFailed).await?;
             engine::not_paid(tx, &payment, &purpose, now).await?;
         }
         PaymentStatus::Expired => engine::not_paid(tx, &payment, &purpose, now).await?,
@@ -239,11 +240,11 @@ pub async fn settle(
 }
 
 /// Gives what was paid for.
-async fn give(
+async fn fulfil(
     tx: &mut Tx,
     catalog: &Catalog,
     payment: &payment::Model,
-    purpose: Purpose,
+    purpose: PaymentPurpose,
     now: Timestamp,
 ) -> Result<(), AppError> {
     let there = entity::Workspace::find_by_id(payment.workspace_id);
@@ -251,20 +252,20 @@ async fn give(
         tracing::error!(payment = %payment.id, "paid for a workspace that is gone: pay it back");
         return Ok(());
     }
-    note(tx, payment, &purpose, EventType::BillingPaymentSucceeded).await?;
+    record_event(tx, payment, &purpose, EventType::BillingPaymentSucceeded).await?;
     invoices::issue(tx, catalog, payment, purpose.describe(), now).await?;
     match purpose {
-        Purpose::Credits { credits } | Purpose::TopUp { credits } => {
+        PaymentPurpose::Credits { credits } | PaymentPurpose::TopUp { credits } => {
             let (once, origin) = (payment.id.to_string(), by(payment, &purpose));
             credits::store::purchase(tx, payment.workspace_id, &origin, credits, &once).await?;
         }
-        Purpose::Subscribe { terms, balance, .. } => {
+        PaymentPurpose::Subscribe { terms, balance, .. } => {
             engine::subscribed(tx, catalog, payment, (&terms, balance), now).await?;
         }
-        Purpose::Change { terms, ends_at, .. } => {
+        PaymentPurpose::Change { terms, ends_at, .. } => {
             engine::changed(tx, catalog, payment, (&terms, ends_at), now).await?;
         }
-        Purpose::Renewal {
+        PaymentPurpose::Renewal {
             terms,
             ends_at,
             balance,
@@ -362,10 +363,10 @@ pub async fn by_intent(ctx: &AppContext, intent: &str) -> Result<Option<PaymentI
     Ok(payment.map(|payment| payment.id))
 }
 
-async fn note(
+async fn record_event(
     tx: &mut Tx,
     payment: &payment::Model,
-    purpose: &Purpose,
+    purpose: &PaymentPurpose,
     what: EventType,
 ) -> Result<(), AppError> {
     if entity::Workspace::find_by_id(payment.workspace_id)
@@ -382,44 +383,44 @@ async fn note(
 }
 
 /// Who did it. What is charged without asking, nobody did: its time had come.
-fn by(payment: &payment::Model, purpose: &Purpose) -> Origin {
+fn by(payment: &payment::Model, purpose: &PaymentPurpose) -> Origin {
     match purpose {
-        Purpose::Renewal { .. } | Purpose::TopUp { .. } => Origin::system(),
-        Purpose::Credits { .. } | Purpose::Subscribe { .. } | Purpose::Change { .. } => {
-            Origin::person(payment.buyer_id, &payment.buyer_name)
-        }
+        PaymentPurpose::Renewal { .. } | PaymentPurpose::TopUp { .. } => Origin::system(),
+        PaymentPurpose::Credits { .. }
+        | PaymentPurpose::Subscribe { .. }
+        | PaymentPurpose::Change { .. } => Origin::person(payment.buyer_id, &payment.buyer_name),
     }
 }
 
-pub fn purpose(payment: &payment::Model) -> Result<Purpose, AppError> {
+pub fn purpose(payment: &payment::Model) -> Result<PaymentPurpose, AppError> {
     serde_json::from_value(payment.purpose.clone()).map_err(|error| internal("a payment", &error))
 }
 
 /// Asks the provider about payments of which nothing was heard: an event may have been lost, or this program stopped
 /// before it was applied. Answers about how many.
-pub async fn look_again(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
+pub async fn reconcile_pending(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use payment::Column;
     let waiting = entity::Payment::find()
         .filter(Column::LookAt.lte(now))
         .order_by_asc(Column::LookAt)
-        .limit(A_ROUND)
+        .limit(BATCH_SIZE)
         .all(ctx.db().read())
         .await?;
     for payment in &waiting {
-        look_at(ctx, payment, now).await?;
+        reconcile(ctx, payment, now).await?;
     }
     Ok(waiting.len())
 }
 
 /// Asks the provider about one payment, and applies what it says.
-async fn look_at(
+async fn reconcile(
     ctx: &AppContext,
     payment: &payment::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
     use payment::Column;
     let age = now.since(payment.created_at);
-    let found = match ctx.payments().look(ctx, payment).await {
+    let found = match ctx.payments().fetch_status(ctx, payment).await {
         Ok(None) => unknown(ctx, payment, age).await,
         found => found,
     };
@@ -452,7 +453,7 @@ async fn ask_for_who_waits(
     now: Timestamp,
 ) -> Result<(), AppError> {
     use payment::Column;
-    let next = now.after(NOT_SOONER);
+    let next = now.after(MIN_POLL_INTERVAL);
     let tx = ctx.db().begin().await?;
     let claimed = entity::Payment::update_many()
         .col_expr(Column::LookAt, Expr::value(Some(next)))
@@ -463,7 +464,7 @@ async fn ask_for_who_waits(
     tx.commit().await?;
     if claimed.rows_affected == 1 {
         // The page does not wait longer than one likes to wait for a page.
-        let _ = tokio::time::timeout(PATIENCE, look_at(ctx, payment, now)).await;
+        let _ = tokio::time::timeout(STATUS_TIMEOUT, reconcile(ctx, payment, now)).await;
     }
     Ok(())
 }
@@ -475,16 +476,16 @@ async fn unknown(
     ctx: &AppContext,
     payment: &payment::Model,
     age: Duration,
-) -> Result<Option<Fate>, AppError> {
+) -> Result<Option<PaymentOutcome>, AppError> {
     let purpose = purpose(payment)?;
     match purpose {
-        Purpose::Renewal { .. } if !engine::waits_for(ctx, payment).await? => {
+        PaymentPurpose::Renewal { .. } if !engine::waits_for(ctx, payment).await? => {
             Ok(Some(PaymentStatus::Expired.into()))
         }
-        Purpose::TopUp { .. } if !credits::top_up::waits_for(ctx, payment).await? => {
+        PaymentPurpose::TopUp { .. } if !credits::top_up::waits_for(ctx, payment).await? => {
             Ok(Some(PaymentStatus::Expired.into()))
         }
-        Purpose::Renewal { .. } | Purpose::TopUp { .. } => {
+        PaymentPurpose::Renewal { .. } | PaymentPurpose::TopUp { .. } => {
             let new = NewPayment {
                 workspace: payment.workspace_id,
                 buyer: (payment.buyer_id, &payment.buyer_name),
@@ -495,8 +496,8 @@ async fn unknown(
             let order = new.order(payment.id);
             ctx.payments().charge(ctx, &order).await.map(Some)
         }
-        Purpose::Change { .. } => Ok(Some(PaymentStatus::Expired.into())),
-        Purpose::Credits { .. } | Purpose::Subscribe { .. } => {
+        PaymentPurpose::Change { .. } => Ok(Some(PaymentStatus::Expired.into())),
+        PaymentPurpose::Credits { .. } | PaymentPurpose::Subscribe { .. } => {
             Ok((age > UNKNOWN_AFTER).then(|| PaymentStatus::Expired.into()))
         }
     }

@@ -7,7 +7,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
 };
 
-use super::model::Place;
+use super::model::WorkspaceMembership;
 use super::reauth::Presented;
 
 use crate::context::AppContext;
@@ -170,7 +170,7 @@ fn session_of(token_hash: Vec<u8>) -> Select<entity::Session> {
 
 /// Someone who is signed in, with their place in every workspace, as one question finds them.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct SessionContext {
     person: SignedInUser,
     /// The one used last first.
     memberships: Vec<MembershipRow>,
@@ -179,7 +179,7 @@ pub struct Standing {
 /// What the columns of a membership begin with beside those of its person.
 const HERE: &str = "here_";
 
-impl Standing {
+impl SessionContext {
     /// Whose session the token of this request is, if it is one and has not ended, and where they are.
     pub(super) async fn from_presented(
         ctx: &AppContext,
@@ -228,8 +228,8 @@ impl Standing {
         &self.person
     }
 
-    pub fn places(&self) -> impl Iterator<Item = Place> {
-        self.memberships.iter().map(|row| Place {
+    pub fn places(&self) -> impl Iterator<Item = WorkspaceMembership> {
+        self.memberships.iter().map(|row| WorkspaceMembership {
             id: row.workspace,
             name: row.name.clone(),
             slug: row.slug.clone(),

@@ -3,18 +3,18 @@
 use leptos::prelude::*;
 
 use super::model::{
-    AcceptForm, ConfirmPasswordForm, ForgotForm, InvitationView, LinkKind, ResetForm, SignInForm,
-    SignUpForm, Surroundings, TokenForm,
+    AcceptForm, ConfirmPasswordForm, ForgotForm, InvitationView, LayoutData, LinkKind, ResetForm,
+    SignInForm, SignUpForm, TokenForm,
 };
 use crate::domain::{AppError, Secret};
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use super::{caller, store};
 
 #[server(output = Postcard)]
-pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppError> {
+pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let before = caller.visitor().await?;
     let begun = store::sign_up(
@@ -26,11 +26,11 @@ pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<Done, AppErr
     end_presented(&caller, before).await?;
     set_session_cookie(&caller, &begun.cookie);
     leptos_axum::redirect(&begun.path);
-    Ok(Done::said("Welcome to Wheelhouse"))
+    Ok(FormSuccess::with_message("Welcome to Wheelhouse"))
 }
 
 #[server(output = Postcard)]
-pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppError> {
+pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let before = caller.visitor().await?;
     let begun = store::sign_in(caller.ctx(), caller.info(), &form.email, &form.password).await?;
@@ -42,31 +42,33 @@ pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<Done, AppErr
         super::model::own_path(&form.next)
     };
     leptos_axum::redirect(path);
-    Ok(Done::said("You are signed in"))
+    Ok(FormSuccess::with_message("You are signed in"))
 }
 
 #[server(output = Postcard)]
-pub async fn sign_out(next: Option<String>) -> Result<Done, AppError> {
+pub async fn sign_out(next: Option<String>) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     if let Some(person) = caller.visitor().await? {
         store::sign_out(caller.ctx(), &person).await?;
     }
     clear_session_cookie(&caller);
     leptos_axum::redirect(next.as_deref().map_or("/login", super::model::own_path));
-    Ok(Done::said("You are signed out"))
+    Ok(FormSuccess::with_message("You are signed out"))
 }
 
 #[server(output = Postcard)]
-pub async fn request_password_reset(#[server(default)] form: ForgotForm) -> Result<Done, AppError> {
+pub async fn request_password_reset(
+    #[server(default)] form: ForgotForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::request_reset(caller.ctx(), caller.info(), &form.email).await?;
-    Ok(Done::said(
+    Ok(FormSuccess::with_message(
         "If there is an account with this address, a mail with a link is on its way",
     ))
 }
 
 #[server(output = Postcard)]
-pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, AppError> {
+pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     if form.password != form.confirm {
         return Err(AppError::field("confirm", "The two passwords differ"));
@@ -76,7 +78,9 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, 
     end_presented(&caller, before).await?;
     clear_session_cookie(&caller);
     leptos_axum::redirect("/login");
-    Ok(Done::said("Your password is changed. Sign in with it"))
+    Ok(FormSuccess::with_message(
+        "Your password is changed. Sign in with it",
+    ))
 }
 
 /// Whether a reset link still works, for its page.
@@ -84,11 +88,13 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<Done, 
 pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
-    Ok(
-        super::links::peek(caller.ctx(), super::links::Purpose::ResetPassword, &token)
-            .await?
-            .is_some(),
+    Ok(super::links::peek(
+        caller.ctx(),
+        super::links::LinkPurpose::ResetPassword,
+        &token,
     )
+    .await?
+    .is_some())
 }
 
 /// What a link to `/confirm-email/…` is about.
@@ -96,9 +102,13 @@ pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
 pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
-    if super::links::peek(caller.ctx(), super::links::Purpose::ConfirmEmail, &token)
-        .await?
-        .is_some()
+    if super::links::peek(
+        caller.ctx(),
+        super::links::LinkPurpose::ConfirmEmail,
+        &token,
+    )
+    .await?
+    .is_some()
     {
         return Ok(LinkKind::ConfirmAddress);
     }
@@ -107,7 +117,7 @@ pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError
 
 /// Confirms an address, confirms a changed one, or takes a change back, whichever the link is for.
 #[server(output = Postcard)]
-pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, AppError> {
+pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
     let message = if store::confirm_address(caller.ctx(), &form.token).await? {
@@ -120,26 +130,28 @@ pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<Done, A
         crate::settings::account::store::follow_link(caller.ctx(), &form.token).await?
     };
     leptos_axum::redirect("/");
-    Ok(Done::said(message))
+    Ok(FormSuccess::with_message(message))
 }
 
 #[server(output = Postcard)]
-pub async fn resend_confirmation() -> Result<Done, AppError> {
+pub async fn resend_confirmation() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::resend_confirmation(caller.ctx(), caller.info(), &caller.person().await?).await?;
-    Ok(Done::said("A new mail with a link is on its way"))
+    Ok(FormSuccess::with_message(
+        "A new mail with a link is on its way",
+    ))
 }
 
 /// Makes a session fresh, for what cannot ask for the password itself: a file to download, a link to copy.
 #[server(output = Postcard)]
 pub async fn confirm_password(
     #[server(default)] form: ConfirmPasswordForm,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
     store::confirm_identity(caller.ctx(), caller.info(), &person, &form.current_password).await?;
     leptos_axum::redirect(super::model::own_path(&form.next));
-    Ok(Done::said("Password confirmed"))
+    Ok(FormSuccess::with_message("Password confirmed"))
 }
 
 #[server(output = Postcard)]
@@ -156,7 +168,9 @@ pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> 
 }
 
 #[server(output = Postcard)]
-pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Done, AppError> {
+pub async fn accept_invitation(
+    #[server(default)] form: AcceptForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
     let accepting = match &visitor {
@@ -176,22 +190,22 @@ pub async fn accept_invitation(#[server(default)] form: AcceptForm) -> Result<Do
         (None, None) => {}
     }
     leptos_axum::redirect(&path);
-    Ok(Done::said("Welcome to the workspace"))
+    Ok(FormSuccess::with_message("Welcome to the workspace"))
 }
 
 /// Who is here, where, and what is waiting: everything that stands around a workspace's pages.
 #[server(output = Postcard)]
-pub async fn load_surroundings(workspace: String) -> Result<Surroundings, AppError> {
+pub async fn load_surroundings(workspace: String) -> Result<LayoutData, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let person = actor.person();
-    Ok(Surroundings {
+    Ok(LayoutData {
         user: person.id(),
         name: person.name().to_owned(),
         email: person.email().clone(),
         confirmed: person.counts_as_confirmed(),
         fresh_until: person.fresh_until(),
-        here: super::model::Place {
+        here: super::model::WorkspaceMembership {
             id: actor.workspace(),
             name: actor.workspace_name().to_owned(),
             slug: actor.slug().clone(),

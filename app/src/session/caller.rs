@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use leptos::prelude::use_context;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::actor::Standing;
-use super::model::Place;
+use super::actor::SessionContext;
+use super::model::WorkspaceMembership;
 use super::reauth::Presented;
 use super::{Actor, SignedInUser, reauth};
 use crate::context::AppContext;
@@ -37,7 +37,7 @@ struct Inner {
     password: OnceLock<Secret>,
     person: OnceCell<Option<SignedInUser>>,
     /// The same person with their memberships, once a workspace was asked for.
-    standing: OnceCell<Option<Standing>>,
+    standing: OnceCell<Option<SessionContext>>,
     actors: Mutex<HashMap<String, Actor>>,
 }
 
@@ -66,7 +66,7 @@ impl Caller {
     /// Who is signed in, if anybody.
     pub async fn visitor(&self) -> Result<Option<SignedInUser>, AppError> {
         if let Some(standing) = self.0.standing.get() {
-            return Ok(standing.as_ref().map(Standing::person).cloned());
+            return Ok(standing.as_ref().map(SessionContext::person).cloned());
         }
         let found = self.0.person.get_or_try_init(|| async {
             let Some(presented) = &self.0.presented else {
@@ -105,12 +105,12 @@ impl Caller {
         self.visitor().await?.ok_or(AppError::Unauthenticated)
     }
 
-    async fn standing(&self) -> Result<&Standing, AppError> {
+    async fn standing(&self) -> Result<&SessionContext, AppError> {
         let found = self.0.standing.get_or_try_init(|| async {
             let Some(presented) = &self.0.presented else {
                 return Ok(None);
             };
-            let standing = Standing::from_presented(&self.0.ctx, presented).await?;
+            let standing = SessionContext::from_presented(&self.0.ctx, presented).await?;
             if let Some(standing) = &standing {
                 self.try_password(standing.person()).await;
             }
@@ -120,7 +120,7 @@ impl Caller {
     }
 
     /// The workspaces of who is signed in, the one used last first.
-    pub async fn places(&self) -> Result<Vec<Place>, AppError> {
+    pub async fn places(&self) -> Result<Vec<WorkspaceMembership>, AppError> {
         Ok(self.standing().await?.places().collect())
     }
 

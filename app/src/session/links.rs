@@ -21,12 +21,12 @@ pub const TOKEN_LIFE: Duration = hours(1);
 pub const REVERT_LIFE: Duration = days(7);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum LinkPurpose {
     ConfirmEmail,
     ResetPassword,
 }
 
-impl Purpose {
+impl LinkPurpose {
     const fn as_str(self) -> &'static str {
         match self {
             Self::ConfirmEmail => "confirm_email",
@@ -37,8 +37,8 @@ impl Purpose {
 
 /// Makes a one-time link's token for this person. Earlier links to confirm an address die; those to choose a new
 /// password live on for their hour, since anyone can ask for another and must not kill the one just being followed.
-pub async fn issue(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<Secret, AppError> {
-    if purpose == Purpose::ConfirmEmail {
+pub async fn issue(tx: &mut Tx, purpose: LinkPurpose, user: UserId) -> Result<Secret, AppError> {
+    if purpose == LinkPurpose::ConfirmEmail {
         revoke(tx, purpose, user).await?;
     }
     let token = Token::generate();
@@ -88,7 +88,7 @@ pub async fn is_held(
 }
 
 /// Ends every unused link of this person for this purpose.
-async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), AppError> {
+async fn revoke(tx: &mut Tx, purpose: LinkPurpose, user: UserId) -> Result<(), AppError> {
     use entity::token::Column;
     entity::Token::delete_many()
         .filter(Column::UserId.eq(user))
@@ -102,7 +102,7 @@ async fn revoke(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), AppEr
 /// Whose link this is, if it still works. Looking does not use it up.
 pub async fn peek(
     ctx: &AppContext,
-    purpose: Purpose,
+    purpose: LinkPurpose,
     plain: &Secret,
 ) -> Result<Option<UserId>, AppError> {
     use entity::token::Column;
@@ -119,7 +119,7 @@ pub async fn peek(
 /// Uses a link up and says whose it was. Of two that race, one gets an answer.
 pub async fn redeem(
     tx: &mut Tx,
-    purpose: Purpose,
+    purpose: LinkPurpose,
     plain: &Secret,
 ) -> Result<Option<UserId>, AppError> {
     use entity::token::Column;
@@ -138,23 +138,23 @@ pub async fn redeem(
 /// How an invitation's link reached its holder. A link that came by mail proves that the mailbox is theirs; one that
 /// was copied and handed over proves nothing about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    Mail,
-    Hand,
+pub enum LinkChannel {
+    Email,
+    Copied,
 }
 
-impl Carrier {
+impl LinkChannel {
     const fn letter(self) -> char {
         match self {
-            Self::Mail => 'm',
-            Self::Hand => 'h',
+            Self::Email => 'm',
+            Self::Copied => 'h',
         }
     }
 
     const fn purpose(self) -> &'static str {
         match self {
-            Self::Mail => "invitation by mail",
-            Self::Hand => "invitation by hand",
+            Self::Email => "invitation by mail",
+            Self::Copied => "invitation by hand",
         }
     }
 }
@@ -168,7 +168,7 @@ pub fn invitation_token(
     ctx: &AppContext,
     id: InvitationId,
     generation: i32,
-    carrier: Carrier,
+    carrier: LinkChannel,
 ) -> String {
     let tag = ctx
         .master_key()
@@ -186,7 +186,7 @@ pub fn invitation_url(
     ctx: &AppContext,
     id: InvitationId,
     generation: i32,
-    carrier: Carrier,
+    carrier: LinkChannel,
 ) -> String {
     ctx.site().url(&format!(
         "/invite/{}",
@@ -198,7 +198,7 @@ pub fn invitation_url(
 #[derive(Clone, Debug)]
 pub struct InvitationLink {
     id: InvitationId,
-    carrier: Carrier,
+    carrier: LinkChannel,
     tag: String,
 }
 
@@ -207,8 +207,8 @@ impl InvitationLink {
         let (id, rest) = token.split_at_checked(ID_CHARACTERS)?;
         let id = format!("{}_{id}", InvitationId::PREFIX).parse().ok()?;
         let carrier = match rest.chars().next()? {
-            'm' => Carrier::Mail,
-            'h' => Carrier::Hand,
+            'm' => LinkChannel::Email,
+            'h' => LinkChannel::Copied,
             _ => return None,
         };
         Some(Self {
@@ -223,7 +223,7 @@ impl InvitationLink {
     }
 
     /// How it travelled, if this is the link of that generation.
-    pub fn verify(&self, ctx: &AppContext, generation: i32) -> Option<Carrier> {
+    pub fn verify(&self, ctx: &AppContext, generation: i32) -> Option<LinkChannel> {
         let message = message(self.id, generation);
         ctx.master_key()
             .is_mac(self.carrier.purpose(), message.as_bytes(), &self.tag)

@@ -91,7 +91,7 @@ pub struct AcceptForm {
 
 /// A workspace among those of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct WorkspaceMembership {
     pub id: WorkspaceId,
     pub name: String,
     pub slug: Slug,
@@ -100,7 +100,7 @@ pub struct Place {
 
 /// What stands around every page of a workspace: who, where, and what is waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Surroundings {
+pub struct LayoutData {
     pub user: UserId,
     pub name: String,
     pub email: Email,
@@ -108,8 +108,8 @@ pub struct Surroundings {
     pub confirmed: bool,
     /// Until when their sign-in is fresh enough for sensitive changes.
     pub fresh_until: Timestamp,
-    pub here: Place,
-    pub places: Vec<Place>,
+    pub here: WorkspaceMembership,
+    pub places: Vec<WorkspaceMembership>,
     pub unread: u64,
     /// Whether nothing but billing can be changed here.
     pub frozen: bool,

@@ -14,7 +14,7 @@ use crate::domain::{AppError, Timestamp, UserId, days};
 use crate::rate_limit::auth::network;
 
 /// How many networks of one person are kept, the latest ones.
-const MOST: usize = 20;
+const MAX_COUNT: usize = 20;
 /// How long one is kept after the last sign-in from there.
 const KEPT: std::time::Duration = days(180);
 
@@ -41,7 +41,7 @@ pub(super) async fn remember(tx: &mut Tx, user: UserId, address: IpAddr) -> Resu
         .into_tuple()
         .all(tx)
         .await?;
-    if let Some(forgotten) = known.get(MOST..).filter(|rest| !rest.is_empty()) {
+    if let Some(forgotten) = known.get(MAX_COUNT..).filter(|rest| !rest.is_empty()) {
         entity::KnownNetwork::delete_many()
             .filter(Column::UserId.eq(user))
             .filter(Column::Network.is_in(forgotten))

@@ -10,7 +10,7 @@ use super::api::{
 use super::model::{InvitationState, InvitationView, LinkKind};
 use crate::domain::{AppError, Secret};
 use crate::ui::{
-    CurrentPassword, Data, Doorway, ErrorPage, Field, Form, Hidden, Submit, Username, guarded,
+    AuthLayout, CurrentPassword, Data, ErrorPage, Field, Form, Hidden, Submit, Username, guarded,
     last_part, redirect, use_asked, view,
 };
 
@@ -28,7 +28,7 @@ pub fn HomePage() -> impl IntoView {
 pub fn LoginPage() -> impl IntoView {
     let next = use_asked("next");
     view! {
-        <Doorway title="Sign in">
+        <AuthLayout title="Sign in">
             <Form action=SignIn::PATH reload=true>
                 <Hidden name="form[next]" value=next/>
                 <Field name="email" label="Email" kind="email" autocomplete="username"/>
@@ -37,7 +37,7 @@ pub fn LoginPage() -> impl IntoView {
             </Form>
             <p class="auth-foot"><a href="/forgot-password">"Forgot your password?"</a></p>
             <p class="auth-foot">"New here? "<a href="/signup">"Create an account"</a></p>
-        </Doorway>
+        </AuthLayout>
     }
 }
 
@@ -46,7 +46,7 @@ pub fn LoginPage() -> impl IntoView {
 pub fn ConfirmPasswordPage() -> impl IntoView {
     let next = use_asked("next");
     view! {
-        <Doorway title="Confirm your password">
+        <AuthLayout title="Confirm your password">
             <p>"Your sign-in is more than 15 minutes old. Enter your password to continue."</p>
             <Form action=ConfirmPassword::PATH reload=true>
                 <Hidden name="form[next]" value=next/>
@@ -54,14 +54,14 @@ pub fn ConfirmPasswordPage() -> impl IntoView {
                 <Submit class="button button-primary button-wide">"Continue"</Submit>
             </Form>
             <p class="auth-foot"><a href="/">"Go to your workspace"</a></p>
-        </Doorway>
+        </AuthLayout>
     }
 }
 
 #[component]
 pub fn SignUpPage() -> impl IntoView {
     view! {
-        <Doorway title="Create your account">
+        <AuthLayout title="Create your account">
             <Form action=SignUp::PATH reload=true>
                 <Field name="name" label="Name" autocomplete="name"/>
                 <Field name="email" label="Email" kind="email" autocomplete="username"/>
@@ -73,21 +73,21 @@ pub fn SignUpPage() -> impl IntoView {
                 <Submit class="button button-primary button-wide">"Create Account"</Submit>
             </Form>
             <p class="auth-foot">"You have an account? "<a href="/login">"Sign in"</a></p>
-        </Doorway>
+        </AuthLayout>
     }
 }
 
 #[component]
 pub fn ForgotPasswordPage() -> impl IntoView {
     view! {
-        <Doorway title="Forgot your password?">
+        <AuthLayout title="Forgot your password?">
             <p class="muted">"We send you a link to choose a new one."</p>
             <Form action=RequestPasswordReset::PATH>
                 <Field name="email" label="Email" kind="email" autocomplete="username"/>
                 <Submit class="button button-primary button-wide">"Send Link"</Submit>
             </Form>
             <p class="auth-foot"><a href="/login">"Back to sign in"</a></p>
-        </Doorway>
+        </AuthLayout>
     }
 }
 
@@ -102,7 +102,7 @@ pub fn ResetPasswordPage() -> impl IntoView {
         move |works: Data<bool>| {
             if works.get_untracked() {
                 view! {
-                    <Doorway title="Choose a new password">
+                    <AuthLayout title="Choose a new password">
                         <Form action=ResetPassword::PATH reload=true>
                             <Hidden name="form[token]" value=token.get_value()/>
                             <Field
@@ -112,14 +112,14 @@ pub fn ResetPasswordPage() -> impl IntoView {
                             <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
                             <Submit class="button button-primary button-wide">"Update Password"</Submit>
                         </Form>
-                    </Doorway>
+                    </AuthLayout>
                 }.into_any()
             } else {
                 view! {
-                    <Doorway title="This link does not work">
+                    <AuthLayout title="This link does not work">
                         <p>"It was used already, or is older than an hour."</p>
                         <p><a class="button" href="/forgot-password">"Send a new link"</a></p>
-                    </Doorway>
+                    </AuthLayout>
                 }
                 .into_any()
             }
@@ -159,7 +159,7 @@ pub fn ConfirmEmailPage() -> impl IntoView {
                 ),
             };
             view! {
-                <Doorway title=title>
+                <AuthLayout title=title>
                     <p>{text}</p>
                     {if button.is_empty() {
                         view! { <p><a class="button" href="/">"Go to Wheelhouse"</a></p> }.into_any()
@@ -171,7 +171,7 @@ pub fn ConfirmEmailPage() -> impl IntoView {
                             </Form>
                         }.into_any()
                     }}
-                </Doorway>
+                </AuthLayout>
             }
         },
     )
@@ -247,7 +247,7 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
         }.into_any(),
         InvitationState::Expired => view! { <p>"The invitation has expired. Ask for a new one."</p> }.into_any(),
     };
-    view! { <Doorway title="You are invited">{intro}{step}</Doorway> }
+    view! { <AuthLayout title="You are invited">{intro}{step}</AuthLayout> }
 }
 
 /// Where no page is.

@@ -62,7 +62,7 @@ impl Presented {
         self.inner().outcome.clone()
     }
 
-    fn note(&self, outcome: Result<(), AppError>) {
+    fn set_outcome(&self, outcome: Result<(), AppError>) {
         self.inner().outcome = Some(outcome);
     }
 }
@@ -142,7 +142,7 @@ pub async fn confirm_identity(
         };
     }
     reauthenticate(ctx, info, person, current_password).await?;
-    person.presented().note(Ok(()));
+    person.presented().set_outcome(Ok(()));
     Ok(())
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn try_password(
     password: &Secret,
 ) {
     if let Err(error) = confirm_identity(ctx, info, person, password).await {
-        person.presented().note(Err(error));
+        person.presented().set_outcome(Err(error));
     }
 }
 

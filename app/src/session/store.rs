@@ -8,8 +8,8 @@ use sea_orm::{
 use serde_json::json;
 
 use super::actor::{SESSION_LIFE, SignedInUser};
-use super::links::{self, InvitationLink, Purpose};
-use super::model::{InvitationState, InvitationView, Place, SignUp, browser_label};
+use super::links::{self, InvitationLink, LinkPurpose};
+use super::model::{InvitationState, InvitationView, SignUp, WorkspaceMembership, browser_label};
 pub use super::reauth::{confirm_identity, renew, rotate};
 use super::{Actor, RequestInfo, networks};
 use crate::billing::{engine, seats};
@@ -22,12 +22,12 @@ use crate::domain::{
 };
 use crate::events::{self, NewEvent, Origin};
 use crate::live::{Invalidation, Topic};
-use crate::mail::{self, Addressee, letters};
+use crate::mail::{self, Recipient, letters};
 use crate::master_key::{Token, random_mark};
 use crate::settings::credits::store as credits;
 
 /// Longest User-Agent that is kept, in bytes.
-const LONGEST_USER_AGENT: usize = 300;
+const MAX_USER_AGENT_LEN: usize = 300;
 
 /// A session that has just begun: what its cookie holds, and where its owner goes first.
 pub struct NewSession {
@@ -286,12 +286,12 @@ pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Res
 }
 
 /// How many numbered addresses are looked at for a free one.
-const MOST_NUMBERED: u32 = 60;
+const MAX_NUMBERED: u32 = 60;
 
 /// `wish`, or `wish` with the least number behind it that makes it free, or with a random mark.
 pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result<Slug, AppError> {
     let candidates: Vec<Slug> = std::iter::once(wish.clone())
-        .chain((2..MOST_NUMBERED).map(|n| wish.numbered(n)))
+        .chain((2..MAX_NUMBERED).map(|n| wish.numbered(n)))
         .collect();
     let held: Vec<Slug> = entity::SlugClaim::find()
         .filter(entity::slug_claim::Column::Slug.is_in(candidates.clone()))
@@ -338,7 +338,7 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
     let token = Token::generate();
     let now = Timestamp::now();
     let mut user_agent = info.user_agent.clone();
-    user_agent.truncate(user_agent.floor_char_boundary(LONGEST_USER_AGENT));
+    user_agent.truncate(user_agent.floor_char_boundary(MAX_USER_AGENT_LEN));
     entity::session::ActiveModel {
         id: Set(SessionId::new()),
         token_hash: Set(token.hash()),
@@ -438,7 +438,7 @@ pub async fn first_path(ctx: &AppContext, user: UserId) -> Result<String, AppErr
 }
 
 /// The workspaces of a person, the one used last first.
-pub async fn places(ctx: &AppContext, user: UserId) -> Result<Vec<Place>, AppError> {
+pub async fn places(ctx: &AppContext, user: UserId) -> Result<Vec<WorkspaceMembership>, AppError> {
     use entity::{membership, workspace};
     let rows: Vec<(WorkspaceId, String, Slug, Role)> = entity::Membership::find()
         .join(
@@ -460,7 +460,7 @@ pub async fn places(ctx: &AppContext, user: UserId) -> Result<Vec<Place>, AppErr
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, name, slug, role)| Place {
+        .map(|(id, name, slug, role)| WorkspaceMembership {
             id,
             name,
             slug,
@@ -516,16 +516,16 @@ pub async fn request_reset(
         return Ok(());
     }
     let mut tx = ctx.db().begin().await?;
-    let token = links::issue(&mut tx, Purpose::ResetPassword, user.id).await?;
+    let token = links::issue(&mut tx, LinkPurpose::ResetPassword, user.id).await?;
     let name = ctx
         .site()
         .counts_as_confirmed(user.email_confirmed_at)
         .then_some(user.name.as_str());
     let letter = letters::reset_password(ctx.site(), name, token.expose());
-    mail::post(
+    mail::enqueue(
         &mut tx,
         ctx,
-        Addressee {
+        Recipient {
             email: user.email,
             user: Some(user.id),
         },
@@ -551,7 +551,7 @@ pub async fn reset_password(
         )
     };
     ctx.limits().token(info.address)?;
-    let user = links::peek(ctx, Purpose::ResetPassword, token)
+    let user = links::peek(ctx, LinkPurpose::ResetPassword, token)
         .await?
         .ok_or_else(dead)?;
     let user = entity::User::find_by_id(user)
@@ -562,7 +562,7 @@ pub async fn reset_password(
     let hash = ctx.passwords().hash(password).await?;
     let mut tx = ctx.db().begin().await?;
     lock_user(&tx, user.id).await?;
-    links::redeem(&mut tx, Purpose::ResetPassword, token)
+    links::redeem(&mut tx, LinkPurpose::ResetPassword, token)
         .await?
         .ok_or_else(dead)?;
     set_password_hash(&mut tx, user.id, hash).await?;
@@ -603,12 +603,12 @@ pub async fn send_confirmation(
     user: UserId,
     email: &Email,
 ) -> Result<(), AppError> {
-    let token = links::issue(tx, Purpose::ConfirmEmail, user).await?;
+    let token = links::issue(tx, LinkPurpose::ConfirmEmail, user).await?;
     let letter = letters::confirm_address(ctx.site(), token.expose());
-    mail::post(
+    mail::enqueue(
         tx,
         ctx,
-        Addressee {
+        Recipient {
             email: email.clone(),
             user: Some(user),
         },
@@ -641,7 +641,7 @@ pub async fn resend_confirmation(
 /// Confirms the address given at sign-up. `false`: the link is dead.
 pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, AppError> {
     let mut tx = ctx.db().begin().await?;
-    let Some(user) = links::redeem(&mut tx, Purpose::ConfirmEmail, token).await? else {
+    let Some(user) = links::redeem(&mut tx, LinkPurpose::ConfirmEmail, token).await? else {
         return Ok(false);
     };
     mark_confirmed(&mut tx, user).await?;
@@ -683,7 +683,7 @@ async fn open_invitation(
     Ok(workspace.map(|workspace| Opened {
         invitation,
         workspace,
-        by_mail: carrier == links::Carrier::Mail,
+        by_mail: carrier == links::LinkChannel::Email,
     }))
 }
 

@@ -10,9 +10,9 @@ use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
+use super::deferred::deferred;
 use super::icon::{Icon, icon};
-use super::later::later;
-use super::script::method;
+use super::js_interop::method;
 use super::unsaved::{leads_away, may_leave};
 use super::view::view;
 
@@ -36,7 +36,7 @@ pub enum Target {
 }
 
 /// That the dialog shall open, and what was typed since: whoever presses the shortcut types on at once.
-pub type Asked = RwSignal<Option<String>>;
+pub type PaletteQuery = RwSignal<Option<String>>;
 
 /// Stands for Enter in what was typed.
 const CHOOSE: char = '\n';
@@ -45,10 +45,10 @@ const CHOOSE: char = '\n';
 #[component]
 pub fn CommandPalette<F, Fut>(dialog: F) -> impl IntoView
 where
-    F: Fn(Asked) -> Fut + Send + 'static,
+    F: Fn(PaletteQuery) -> Fut + Send + 'static,
     Fut: Future<Output = AnyView> + 'static,
 {
-    let asked = Asked::new(None);
+    let asked = PaletteQuery::new(None);
     let wanted = Memo::new(move |before| asked.with(Option::is_some) || before == Some(&true));
     let shortcut_label = RwSignal::new("Ctrl K");
     on_shortcut(asked);
@@ -57,13 +57,16 @@ where
         <button type="button" class="palette-button script-only" aria-label="Search" on:click=move |_| open(asked)>
             {icon(Icon::Search)}<span>"Search"</span><kbd class="kbd" aria-hidden="true">{shortcut_label}</kbd>
         </button>
-        {move || wanted.get().then(|| later(dialog(asked), || ().into_any()))}
+        {move || wanted.get().then(|| deferred(dialog(asked), || ().into_any()))}
     }
 }
 
 /// The dialog, which opens whenever it was asked for.
 #[component]
-pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked) -> impl IntoView {
+pub fn PaletteDialog(
+    #[prop(into)] commands: Signal<Vec<Command>>,
+    asked: PaletteQuery,
+) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
     let input = NodeRef::<html::Input>::new();
     let query = RwSignal::new(String::new());
@@ -165,7 +168,7 @@ pub fn PaletteDialog(#[prop(into)] commands: Signal<Vec<Command>>, asked: Asked)
 }
 
 /// Opens the dialog if it was asked for and is not open, and says what was typed since.
-fn just_opened(asked: Asked, dialog: NodeRef<html::Dialog>) -> Option<String> {
+fn just_opened(asked: PaletteQuery, dialog: NodeRef<html::Dialog>) -> Option<String> {
     if !asked.with(Option::is_some) {
         return None;
     }
@@ -206,13 +209,13 @@ fn lower(text: &str) -> String {
     js_sys::JsString::from(text).to_lower_case().into()
 }
 
-fn open(asked: Asked) {
+fn open(asked: PaletteQuery) {
     asked.update(|asked| {
         asked.get_or_insert_default();
     });
 }
 
-fn on_shortcut(asked: Asked) {
+fn on_shortcut(asked: PaletteQuery) {
     let shortcut = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
         let key = event.key();
         if event.ctrl_key() || event.meta_key() {

@@ -8,8 +8,8 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::dialog::{CancelDialog, Dialog, dialog_id, show_dialog};
 use super::icon::{Icon, icon};
-use super::script::method;
-use super::status::Said;
+use super::js_interop::method;
+use super::status::StatusMessages;
 use super::view::view;
 
 /// Puts `text` on the clipboard, and says `done`. Where that is not allowed it is selected in the field of this id, to be
@@ -17,12 +17,12 @@ use super::view::view;
 pub fn copy(
     text: &str,
     field: String,
-    said: Said,
+    said: StatusMessages,
     done: &'static str,
     refused: impl Fn() + 'static,
 ) {
     let by_hand = move || {
-        said.tell("Press Ctrl+C to copy");
+        said.show("Press Ctrl+C to copy");
         select_once_there(field);
     };
     if !window().is_secure_context() {
@@ -31,7 +31,7 @@ pub fn copy(
     let promise = window().navigator().clipboard().write_text(text);
     spawn_local(async move {
         if JsFuture::from(promise).await.is_ok() {
-            said.tell(done);
+            said.show(done);
         } else {
             refused();
             by_hand();
@@ -69,7 +69,7 @@ pub fn CopyLink(
     about: String,
 ) -> impl IntoView {
     let id = dialog_id("link", &key);
-    let said = expect_context::<Said>();
+    let said = expect_context::<StatusMessages>();
     let field = format!("{id}-text");
     let (panel, selected) = (id.clone(), field.clone());
     let on_click = move |event: MouseEvent| {

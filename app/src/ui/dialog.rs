@@ -11,9 +11,9 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Element, Event, HtmlDialogElement, HtmlElement, HtmlFormElement, MouseEvent};
 
-use super::guard::search;
 use super::icon::{Icon, icon};
-use super::script::method;
+use super::js_interop::method;
+use super::page_loader::search;
 use super::view::view;
 
 /// The id of a dialog, fit for HTML: `link` and `inv_01…` give `link-inv_01…`.

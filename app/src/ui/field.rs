@@ -6,8 +6,8 @@ use web_sys::HtmlSelectElement;
 
 use super::form::{FormState, posted_list_name, posted_name};
 use super::icon::{Icon, icon};
+use super::js_interop::{property, set_property};
 use super::rows::{LiveRow, live_rows};
-use super::script::{property, set_property};
 use super::snapshot::follow_stored;
 use super::view::view;
 

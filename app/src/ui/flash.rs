@@ -6,7 +6,7 @@ use crate::form::{Flash, Outcome};
 use crate::rpc::PostcardEncoding;
 
 #[derive(Clone, Copy)]
-struct Waiting(StoredValue<Option<Flash>>);
+struct UnreadFlash(StoredValue<Option<Flash>>);
 
 /// Gives the tree the flash; carried over, so that the browser starts from the same as the server.
 pub fn provide_flash() {
@@ -14,12 +14,12 @@ pub fn provide_flash() {
         use_context::<Option<Flash>>().flatten()
     })
     .into_inner();
-    provide_context(Waiting(StoredValue::new(flash)));
+    provide_context(UnreadFlash(StoredValue::new(flash)));
 }
 
 /// The answer that waits on this page, whichever form it is for.
 pub fn flash() -> Option<Flash> {
-    use_context::<Waiting>().and_then(|waiting| waiting.0.get_value())
+    use_context::<UnreadFlash>().and_then(|waiting| waiting.0.get_value())
 }
 
 /// The answer for one form, with what was typed there.
@@ -35,7 +35,7 @@ pub fn use_flash_outcome(action: &str, key: &str) -> Option<Outcome> {
 /// Forgets it when the page is left: an old error must not come back on a later visit. To be called where the tree
 /// has been given one.
 pub fn forgetting_flash() -> impl Fn() + Copy {
-    let waiting = use_context::<Waiting>();
+    let waiting = use_context::<UnreadFlash>();
     move || {
         if let Some(waiting) = waiting {
             let _ = waiting.0.try_set_value(None);

@@ -16,14 +16,14 @@ use super::dialog::close_panel;
 use super::field::{CURRENT_PASSWORD, PasswordOnDemand};
 use super::flash::flash_for;
 use super::flash::use_flash_outcome;
-use super::guard::{Refresh, search};
 use super::icon::{Icon, icon};
+use super::page_loader::{Refresh, search};
 use super::snapshot::FormSnapshot;
-use super::status::{Said, keep_for_next_page};
+use super::status::{StatusMessages, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use super::view::view;
 use crate::domain::{AppError, FieldErrors};
-use crate::form::{Done, Outcome};
+use crate::form::{FormSuccess, Outcome};
 use crate::rpc::{post, read};
 
 /// Another page that has not come after so long does not come any more.
@@ -229,7 +229,7 @@ pub fn Form(
             search(&location.search.get())
         )
     };
-    let said = expect_context::<Said>();
+    let said = expect_context::<StatusMessages>();
     let refresh = use_context::<Refresh>();
     let navigate = use_navigate();
 
@@ -374,7 +374,7 @@ struct Answer {
 async fn send(action: &str, body: &UrlSearchParams) -> Answer {
     match post(action, body).await {
         Ok(posted) if posted.good => Answer {
-            outcome: read::<Done>(&posted.answer),
+            outcome: read::<FormSuccess>(&posted.answer),
             location: posted.location,
         },
         Ok(posted) => failed(read(&posted.answer).unwrap_or(AppError::Offline)),

@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{BroadcastChannel, EventSource, MessageEvent};
 
-use super::script::{Storage, method, property};
+use super::js_interop::{Storage, method, property};
 use super::time::now;
 use crate::domain::Timestamp;
 use crate::live::Topic;
@@ -24,8 +24,8 @@ const NAME: &str = "wheelhouse-live";
 const ALL: &str = "all";
 
 /// How long to wait before a closed connection is opened again: doubled each time that it did not open at all.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 /// How often the tab that listens looks whether it still does, and renews its lease.
 const LOOK: Duration = Duration::from_secs(2);
 /// A lease that was not renewed for so long is anybody's: its tab is gone, or asleep.
@@ -89,7 +89,7 @@ pub fn connect_live() {
 
 /// Waits for this tab's turn, listens as long as that lasts, and queues again.
 async fn take_turns(live: Live, channel: BroadcastChannel) {
-    let mut wait = SHORTEST_WAIT;
+    let mut wait = MIN_WAIT;
     let mut missed = false;
     loop {
         let turn = Turn {
@@ -102,10 +102,10 @@ async fn take_turns(live: Live, channel: BroadcastChannel) {
             None => with_lease(turn).await,
         };
         if opened {
-            wait = SHORTEST_WAIT;
+            wait = MIN_WAIT;
         }
         pause(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        wait = (wait * 2).min(MAX_WAIT);
         missed = true;
     }
 }

@@ -2,20 +2,20 @@
 
 mod command_palette;
 mod copy;
+mod deferred;
 mod dialog;
 mod field;
-mod first;
 mod flash;
 mod form;
-mod frame;
-mod guard;
 mod icon;
-mod journey;
-mod later;
+mod initial_data;
+mod js_interop;
+mod layout;
 mod live;
-mod place;
+mod navigation_effects;
+mod page_loader;
+mod route_params;
 mod rows;
-mod script;
 mod secret;
 mod snapshot;
 mod status;
@@ -24,8 +24,9 @@ mod time;
 mod unsaved;
 mod view;
 
-pub use command_palette::{Asked, Command, CommandPalette, PaletteDialog, Target};
+pub use command_palette::{Command, CommandPalette, PaletteDialog, PaletteQuery, Target};
 pub use copy::CopyLink;
+pub use deferred::deferred;
 pub use dialog::{CancelDialog, Dialog, OpenDialog, dialog_id, provide_dialogs};
 pub use field::{
     Checkbox, CurrentPassword, Field, GroupError, Hidden, Radios, Select, StaleSignIn, Submit,
@@ -33,19 +34,18 @@ pub use field::{
 };
 pub use flash::{provide_flash, use_flash_outcome};
 pub use form::{Form, use_typed, was_refused};
-pub use frame::{Avatar, Badge, Card, Doorway, Empty, PageHeader};
-pub use guard::{
+pub use icon::{Icon, icon};
+pub use layout::{AuthLayout, Avatar, Badge, Card, Empty, PageHeader};
+pub use live::{Live, connect_live, provide_live};
+pub use navigation_effects::NavigationEffects;
+pub use page_loader::{
     Data, ErrorPage, PageSkeleton, WithinMain, guarded, percent_encode, provide_refresh, redirect,
     search,
 };
-pub use icon::{Icon, icon};
-pub use journey::Journey;
-pub use later::later;
-pub use live::{Live, connect_live, provide_live};
-pub use place::{last_part, use_asked, use_slug};
+pub use route_params::{last_part, use_asked, use_slug};
 pub use rows::{LiveRow, live_rows, rows};
 pub use secret::{NewSecret, forget_secret_on_leaving};
-pub use status::{Said, StatusRegion};
+pub use status::{StatusMessages, StatusRegion};
 pub use switch::Switch;
 pub use time::{Time, now, provide_clock, use_clock};
 pub use unsaved::provide_unsaved_guard;

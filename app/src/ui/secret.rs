@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::copy::{copy, select_once_there};
 use super::icon::{Icon, icon};
-use super::status::Said;
+use super::status::StatusMessages;
 use super::view::view;
 
 /// Forgets what was shown once when the page around is left. Called by the page itself: what stands inside a guard may
 /// be drawn more than once.
 pub fn forget_secret_on_leaving() {
-    let said = expect_context::<Said>();
+    let said = expect_context::<StatusMessages>();
     on_cleanup(move || said.forget_secret());
 }
 
@@ -25,7 +25,7 @@ pub fn NewSecret(
     /// A command that makes use of it.
     command: Callback<String, String>,
 ) -> impl IntoView {
-    let said = expect_context::<Said>();
+    let said = expect_context::<StatusMessages>();
     move || {
         said.secret().map(|secret| {
             Effect::new(|| select_once_there(FIELD.to_owned()));

@@ -9,10 +9,10 @@ use super::field::{Hidden, Submit};
 use super::flash::flash;
 use super::form::Form;
 use super::icon::{Icon, icon};
-use super::script::Storage;
+use super::js_interop::Storage;
 use super::view::view;
 use crate::domain::Secret;
-use crate::form::{Done, Flash};
+use crate::form::{Flash, FormSuccess};
 use crate::inbox::api::UndoMarkAllRead;
 
 /// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
@@ -24,28 +24,28 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// Where a message waits for the page that is being loaded.
 const KEPT: &str = "wheelhouse-said";
 /// No message is longer.
-const LONGEST_KEPT: usize = 4_000;
+const MAX_STORED_LEN: usize = 4_000;
 
 /// What keeps a message from going: an Undo on its way or refused, and someone who is about to press it.
 const HELD: &str = ".status-region:is(:hover, :focus-within, :has(.form-error, [aria-invalid=\"true\"], [aria-busy=\"true\"]))";
 
 /// What the status region says; and apart from it, because it does not go away by itself, what is shown once.
 #[derive(Clone, Copy)]
-pub struct Said {
-    now: RwSignal<Option<Done>>,
+pub struct StatusMessages {
+    now: RwSignal<Option<FormSuccess>>,
     /// Counts the messages, so that an old one's timer leaves a new one alone.
     turn: StoredValue<u32>,
     /// What was just made and is shown once, until it is put away.
     secret: RwSignal<Option<Secret>>,
 }
 
-impl Default for Said {
+impl Default for StatusMessages {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Said {
+impl StatusMessages {
     pub fn new() -> Self {
         let mut done = flash().and_then(|flash| match &flash.outcome {
             Ok(done) => Some(done.clone()),
@@ -69,7 +69,7 @@ impl Said {
         let _ = self.secret.try_set(None);
     }
 
-    pub fn say(self, mut done: Done) {
+    pub fn say(self, mut done: FormSuccess) {
         if let Some(secret) = done.secret.take() {
             self.secret.set(Some(secret));
         }
@@ -98,8 +98,8 @@ impl Said {
         self.expire(turn, stands);
     }
 
-    pub fn tell(self, message: &str) {
-        self.say(Done::said(message));
+    pub fn show(self, message: &str) {
+        self.say(FormSuccess::with_message(message));
     }
 
     fn expire(self, turn: u32, stands: Duration) {
@@ -124,25 +124,25 @@ impl Said {
             kept
         });
         match kept {
-            Some(message) => self.tell(&message),
+            Some(message) => self.show(&message),
             None => self.expire(0, STANDS_WITH_UNDO),
         }
     }
 }
 
 /// An Undo that was posted without script and refused: it stays, with what is wrong or missing.
-fn refused_undo(flash: &Flash) -> Option<Done> {
+fn refused_undo(flash: &Flash) -> Option<FormSuccess> {
     let action = UNDO_ACTIONS
         .into_iter()
         .find(|action| *action == flash.action)?;
     let event = flash.typed("event")?.parse().ok()?;
     let workspace = flash.typed("workspace")?;
-    Some(Done::said("This was not undone").with_undo(action, workspace, event))
+    Some(FormSuccess::with_message("This was not undone").with_undo(action, workspace, event))
 }
 
 /// Keeps what an answer says for the page that it leads to.
 pub fn keep_for_next_page(message: &str) {
-    if message.len() <= LONGEST_KEPT
+    if message.len() <= MAX_STORED_LEN
         && let Some(storage) = Storage::open("sessionStorage")
     {
         storage.set(KEPT, message);
@@ -152,7 +152,7 @@ pub fn keep_for_next_page(message: &str) {
 /// The one region that says what was just done. It stands on every page from the first load on.
 #[component]
 pub fn StatusRegion() -> impl IntoView {
-    let said = expect_context::<Said>();
+    let said = expect_context::<StatusMessages>();
     Effect::new(move || said.begin());
     let message = move || {
         said.now
@@ -193,7 +193,7 @@ pub fn StatusRegion() -> impl IntoView {
     }
 }
 
-fn dismiss(said: Said) -> AnyView {
+fn dismiss(said: StatusMessages) -> AnyView {
     view! {
         <button type="button" class="toast-close script-only" aria-label="Dismiss" on:click=move |_| said.now.set(None)>
             {icon(Icon::X)}

@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::use_location;
 
 use super::flash::use_flash_outcome;
-use super::guard::{Refresh, search};
+use super::page_loader::{Refresh, search};
 use super::view::view;
 use crate::rpc::call;
 use crate::settings::notifications::api::SetNotification;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
-use super::script::set_property;
+use super::js_interop::set_property;
 use super::view::view;
 use crate::domain::Timestamp;
 use crate::rpc::PostcardEncoding;

@@ -5,10 +5,10 @@ use app::catalog::{EventType, Mode, Scope};
 use app::context::AppContext;
 use app::db::entity;
 use app::domain::{ApiKeyId, AppError, Name, Secret, Timestamp, days};
-use app::form::Done;
+use app::form::FormSuccess;
 use app::session::Actor;
-use app::settings::api_keys::check::KeyRefusal;
-use app::settings::api_keys::model::{Filter, Grace, MOST_KEYS, NewKey, Status};
+use app::settings::api_keys::authenticate::KeyRefusal;
+use app::settings::api_keys::model::{Filter, Grace, MAX_KEYS, NewKey, Status};
 use app::settings::api_keys::token::KeyToken;
 use app::settings::api_keys::usage::{self, RequestLine};
 use app::settings::api_keys::{store, views};
@@ -29,7 +29,7 @@ fn wish(name: &str) -> NewKey {
     }
 }
 
-async fn make(ctx: &AppContext, actor: &Actor, wish: NewKey) -> Result<Done, AppError> {
+async fn make(ctx: &AppContext, actor: &Actor, wish: NewKey) -> Result<FormSuccess, AppError> {
     store::create(ctx, &info(), actor, wish, Vec::new(), &Secret::default()).await
 }
 
@@ -119,7 +119,7 @@ both! {
             let none = Secret::default();
             let results = [
                 make(ctx, &actor, wish("Mine")).await.err(),
-                views::list(ctx, &actor, &views::Asked::default()).await.err(),
+                views::list(ctx, &actor, &views::KeyListQuery::default()).await.err(),
                 views::find(ctx, &actor, id, None).await.err(),
                 store::rotate(ctx, &info(), &actor, id, Grace::Day, &none).await.err(),
                 store::finish_rotation(ctx, &info(), &actor, id).await.err(),
@@ -137,7 +137,7 @@ both! {
         assert_eq!(revoked.err(), Some(AppError::NotFound));
         assert_eq!(refusal(world, &key).await, None);
         assert_eq!(world.events(EventType::ApiKeyCreated).await, created + 1, "nothing else was made");
-        assert!(views::list(&world.ctx, &greta, &views::Asked::default()).await.unwrap().keys.is_empty());
+        assert!(views::list(&world.ctx, &greta, &views::KeyListQuery::default()).await.unwrap().keys.is_empty());
     }
 
     async fn an_old_sign_in_wants_the_password(world) {
@@ -237,7 +237,7 @@ both! {
         store::revoke(&world.ctx, &info(), &adam, id, " Importer ").await.unwrap();
         assert_eq!(refusal(world, &key).await, Some(KeyRefusal::Revoked));
         assert_eq!(world.events(EventType::ApiKeyRevoked).await, before + 1);
-        let asked = views::Asked { filter: Some(Filter::Revoked), ..views::Asked::default() };
+        let asked = views::KeyListQuery { filter: Some(Filter::Revoked), ..views::KeyListQuery::default() };
         let list = views::list(&world.ctx, &adam, &asked).await.unwrap();
         assert!(list.keys.iter().any(|row| row.id == id && row.status == Status::Revoked));
         assert_eq!(view(world, &adam, id).await.revoked.unwrap().1, "Adam Archer");
@@ -318,7 +318,7 @@ both! {
 
     async fn a_workspace_has_a_hundred_keys_and_not_one_more(world) {
         let greta = world.actor(GRETA, "globex").await;
-        for n in 0..MOST_KEYS {
+        for n in 0..MAX_KEYS {
             make(&world.ctx, &greta, wish(&format!("Key {n}"))).await.unwrap();
         }
         let refused = make(&world.ctx, &greta, wish("One more")).await;
@@ -332,7 +332,7 @@ both! {
         make(&world.ctx, &greta, wish("One more")).await.unwrap();
 
         let mut seen = Vec::new();
-        let mut asked = views::Asked::default();
+        let mut asked = views::KeyListQuery::default();
         loop {
             let page = views::list(&world.ctx, &greta, &asked).await.unwrap();
             seen.extend(page.keys.iter().map(|row| row.id));
@@ -346,21 +346,21 @@ both! {
 
     async fn the_list_is_filtered_by_status_type_and_name(world) {
         let adam = world.actor(ADAM, "acme").await;
-        let names = async |asked: views::Asked| {
+        let names = async |asked: views::KeyListQuery| {
             let list = views::list(&world.ctx, &adam, &asked).await.unwrap();
             let mut names: Vec<_> = list.keys.into_iter().map(|row| (row.name, row.status)).collect();
             names.sort();
             (names, list.counts)
         };
-        let (all, counts) = names(views::Asked::default()).await;
+        let (all, counts) = names(views::KeyListQuery::default()).await;
         assert_eq!(all.len(), 5);
         assert_eq!(counts, [5, 4, 0, 1]);
-        let (test, counts) = names(views::Asked { mode: Some(Mode::Test), ..Default::default() }).await;
+        let (test, counts) = names(views::KeyListQuery { mode: Some(Mode::Test), ..Default::default() }).await;
         assert_eq!(test, [("Local development".to_owned(), Status::Active)]);
         assert_eq!(counts, [1, 1, 0, 0]);
-        let (found, _) = names(views::Asked { search: "crm S".into(), ..Default::default() }).await;
+        let (found, _) = names(views::KeyListQuery { search: "crm S".into(), ..Default::default() }).await;
         assert_eq!(found, [("CRM sync".to_owned(), Status::Active), ("CRM sync".to_owned(), Status::Rotating)]);
-        assert!(names(views::Asked { search: "%".into(), ..Default::default() }).await.0.is_empty());
+        assert!(names(views::KeyListQuery { search: "%".into(), ..Default::default() }).await.0.is_empty());
     }
 
     async fn what_a_key_was_used_for_is_written_down_later(world) {

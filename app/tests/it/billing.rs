@@ -12,7 +12,7 @@ use app::domain::{
     minutes,
 };
 use app::passwords::Passwords;
-use app::payments::model::{Choice, PaymentStatus, Purpose};
+use app::payments::model::{Choice, PaymentPurpose, PaymentStatus};
 use app::payments::{simulated, store as payments};
 use app::rate_limit::auth::AuthLimits;
 use app::session::store::{Accepting, accept_invitation};
@@ -73,9 +73,9 @@ pub async fn pass(world: &World, workspace: WorkspaceId, time: Duration) {
 
 /// What the worker does by `now`.
 pub async fn work(world: &World, now: Timestamp) {
-    engine::pass(&world.ctx, now).await.unwrap();
-    payments::look_again(&world.ctx, now).await.unwrap();
-    simulated::tell(&world.ctx, now).await.unwrap();
+    engine::process_due(&world.ctx, now).await.unwrap();
+    payments::reconcile_pending(&world.ctx, now).await.unwrap();
+    simulated::deliver_events(&world.ctx, now).await.unwrap();
 }
 
 /// A new workspace of Greta's, on trial.
@@ -412,15 +412,15 @@ both! {
         pass(world, id, days(20)).await;
         let now = Timestamp::now();
         // Written down, and the program stops; it comes back and looks twice at the same time.
-        engine::pass(&world.ctx, now).await.unwrap();
-        engine::pass(&world.ctx, now).await.unwrap();
+        engine::process_due(&world.ctx, now).await.unwrap();
+        engine::process_due(&world.ctx, now).await.unwrap();
         let (one, two) = tokio::join!(
-            payments::look_again(&world.ctx, now),
-            payments::look_again(&world.ctx, now),
+            payments::reconcile_pending(&world.ctx, now),
+            payments::reconcile_pending(&world.ctx, now),
         );
         one.and(two).unwrap();
         // The events of it come late, and the provider is asked again.
-        simulated::tell(&world.ctx, now).await.unwrap();
+        simulated::deliver_events(&world.ctx, now).await.unwrap();
         work(world, now.after(days(1))).await;
         assert_eq!(charged(world, id).await.len(), earlier + 1);
     }
@@ -454,10 +454,10 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let id = adam.workspace();
         let mut waiting = row(world, id).await;
-        let purpose = Purpose::Change { terms: terms("max", false), ends_at: waiting.ends_at, what: "Max".to_owned() };
+        let purpose = PaymentPurpose::Change { terms: terms("max", false), ends_at: waiting.ends_at, what: "Max".to_owned() };
         let new = payments::NewPayment::by(&adam, &purpose, Money::from_cents(6000));
         let mut tx = world.ctx.db().begin().await.unwrap();
-        let payment = payments::write_down(&tx, &new).await.unwrap();
+        let payment = payments::insert_payment(&tx, &new).await.unwrap();
         waiting.payment_id = Some(payment);
         engine::save(&tx, waiting).await.unwrap();
         tx.commit().await.unwrap();
@@ -480,7 +480,7 @@ both! {
         let earlier = charged(world, id).await.len();
         pass(world, id, days(20)).await;
         // Written down, but the provider cannot be reached for a while.
-        engine::pass(&world.ctx, Timestamp::now()).await.unwrap();
+        engine::process_due(&world.ctx, Timestamp::now()).await.unwrap();
         subscribe(world, &adam, terms("scale", false)).await;
         work(world, Timestamp::now().after(minutes(1))).await;
         assert_eq!(charged(world, id).await.len(), earlier + 1);
@@ -558,7 +558,7 @@ both! {
         }
         assert_eq!(world.events(EventType::BillingDetailsChanged).await, changed + 1, "once, where it changed something");
         // Eight purchases that are paid at the same moment, one of them told twice.
-        let purpose = Purpose::Credits { credits: 1000 };
+        let purpose = PaymentPurpose::Credits { credits: 1000 };
         let mut settled = JoinSet::new();
         for index in 0..8 {
             let place = payments::begin(&world.ctx, &adam, &purpose, Money::from_cents(2900), PAGE).await.unwrap();
@@ -567,13 +567,13 @@ both! {
             settled.spawn(async move {
                 simulated::decide(&ctx, &checkout, Choice::Pay).await.unwrap();
                 if index == 0 {
-                    simulated::tell(&ctx, Timestamp::now()).await.unwrap();
+                    simulated::deliver_events(&ctx, Timestamp::now()).await.unwrap();
                 }
-                simulated::tell(&ctx, Timestamp::now()).await.unwrap();
+                simulated::deliver_events(&ctx, Timestamp::now()).await.unwrap();
             });
         }
         settled.join_all().await;
-        simulated::tell(&world.ctx, Timestamp::now()).await.unwrap();
+        simulated::deliver_events(&world.ctx, Timestamp::now()).await.unwrap();
         let numbers: Vec<i64> = entity::Invoice::find()
             .filter(entity::invoice::Column::WorkspaceId.eq(id))
             .order_by_asc(entity::invoice::Column::Number)

@@ -7,7 +7,7 @@ use app::catalog::Catalog;
 use app::db::entity::{self, payment, subscription};
 use app::domain::{AppError, Money, PaymentId, Timestamp, WorkspaceId, hours};
 use app::payments::model::{Choice, PaymentStatus};
-use app::payments::port::Order;
+use app::payments::provider::Order;
 use app::payments::{simulated, store as payments};
 use app::session::Actor;
 use app::settings::billing::store::{self, Chosen};
@@ -518,11 +518,11 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             }
             Step::Pass { hours: time } => now = now.after(hours(time)),
             Step::Work => {
-                engine::pass(ctx, now).await.unwrap();
+                engine::process_due(ctx, now).await.unwrap();
                 model.work(catalog, now);
             }
             Step::Charge => {
-                payments::look_again(ctx, now).await.unwrap();
+                payments::reconcile_pending(ctx, now).await.unwrap();
                 model.charge(now);
             }
             Step::ChargeAndStop => {
@@ -536,7 +536,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             Step::Tell => {
                 // Only what is applied already: told of a charge before that, the provider's clock would count.
                 if model.renewal == Renewal::None {
-                    simulated::tell(ctx, now).await.unwrap();
+                    simulated::deliver_events(ctx, now).await.unwrap();
                 }
             }
         }

@@ -11,7 +11,7 @@ use app::session::model::SignUp;
 use app::session::{Caller, Principal, SignedInUser, store};
 use app::settings::api_keys::model::NewKey;
 use app::settings::members::invitations;
-use app::settings::webhooks::wire::{WebhookIn, WebhookPatch};
+use app::settings::webhooks::dto::{WebhookIn, WebhookPatch};
 use app::settings::workspace::model::NewWorkspaceForm;
 use app::settings::{api_keys, webhooks, workspace};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use app::catalog::EventType;
 use app::contacts::model::{ContactIn, ContactOut, Stage};
-use app::contacts::store::{self, Filter};
+use app::contacts::store::{self, ContactQuery};
 use app::domain::{AppError, ContactId, Permission};
 use app::session::Principal;
 
@@ -33,7 +33,7 @@ async fn create(
     Ok(made)
 }
 
-async fn found(world: &World, agent: &Principal, filter: Filter) -> Vec<String> {
+async fn found(world: &World, agent: &Principal, filter: ContactQuery) -> Vec<String> {
     let found = store::list(world.ctx.db(), agent, &filter, None, 100)
         .await
         .unwrap();
@@ -42,17 +42,17 @@ async fn found(world: &World, agent: &Principal, filter: Filter) -> Vec<String> 
     names
 }
 
-fn text(text: &str) -> Filter {
-    Filter {
+fn text(text: &str) -> ContactQuery {
+    ContactQuery {
         text: Some(text.into()),
-        ..Filter::default()
+        ..ContactQuery::default()
     }
 }
 
-fn tagged(tags: &[&str]) -> Filter {
-    Filter {
+fn tagged(tags: &[&str]) -> ContactQuery {
+    ContactQuery {
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-        ..Filter::default()
+        ..ContactQuery::default()
     }
 }
 
@@ -96,9 +96,9 @@ both! {
         create(world, &mia, contact("Three", "C", "lead", &["b", "A"])).await.unwrap();
         assert_eq!(found(world, &mia, tagged(&["a"])).await, ["One", "Two"]);
         assert_eq!(found(world, &mia, tagged(&["a", "b"])).await, ["One"]);
-        let filter = Filter { stages: vec![Stage::Lost, Stage::Lead], ..tagged(&["a"]) };
+        let filter = ContactQuery { stages: vec![Stage::Lost, Stage::Lead], ..tagged(&["a"]) };
         assert_eq!(found(world, &mia, filter).await, ["Two"]);
-        let filter = Filter { stages: vec![Stage::Won], text: Some("one".into()), ..tagged(&["b"]) };
+        let filter = ContactQuery { stages: vec![Stage::Won], text: Some("one".into()), ..tagged(&["b"]) };
         assert_eq!(found(world, &mia, filter).await, ["One"]);
     }
 
@@ -116,7 +116,7 @@ both! {
 
     async fn cleo_may_look_and_not_touch(world) {
         let cleo: Principal = world.actor(CLEO, "acme").await.into();
-        assert!(!found(world, &cleo, Filter::default()).await.is_empty());
+        assert!(!found(world, &cleo, ContactQuery::default()).await.is_empty());
         let refused = create(world, &cleo, contact("X", "Y", "lead", &[])).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         let made = create(world, &mia(world).await, contact("X", "Y", "lead", &[])).await.unwrap();
@@ -143,11 +143,11 @@ both! {
     async fn pages_follow_each_other_without_gap(world) {
         let mia = mia(world).await;
         let db = world.ctx.db();
-        let all = store::list(db, &mia, &Filter::default(), None, 100).await.unwrap();
+        let all = store::list(db, &mia, &ContactQuery::default(), None, 100).await.unwrap();
         let mut paged = Vec::new();
         loop {
             let before = paged.last().map(|contact: &ContactOut| contact.id);
-            let page = store::list(db, &mia, &Filter::default(), before, 3).await.unwrap();
+            let page = store::list(db, &mia, &ContactQuery::default(), before, 3).await.unwrap();
             if page.is_empty() {
                 break;
             }

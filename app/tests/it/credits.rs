@@ -6,10 +6,10 @@ use app::db::entity::{self, credit_account, credit_entry, credit_grant, credit_h
 use app::domain::{AppError, Permission, Timestamp, WorkspaceId, days, hours, minutes};
 use app::events::Origin;
 use app::session::Principal;
+use app::settings::credits::dto::{EntryOut, Use};
 use app::settings::credits::model::{EntryKind, HoldStatus};
 use app::settings::credits::verify::verify;
 use app::settings::credits::view::{self, Balance};
-use app::settings::credits::wire::{EntryOut, Use};
 use app::settings::credits::{holds, store};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder};

@@ -4,7 +4,7 @@ use app::context::AppContext;
 use app::db::{Db, entity};
 use app::domain::{Secret, Timestamp};
 use app::form::flashes::{self, Found, Owner, ROOM_OF_ONE, ROOM_SIGNED_OUT};
-use app::form::{Done, Flash};
+use app::form::{Flash, FormSuccess};
 use app::master_key::MasterKey;
 use app::passwords::Passwords;
 use app::rate_limit::auth::AuthLimits;
@@ -22,12 +22,12 @@ fn flash(typed: &str) -> Flash {
         action: "/fn/save_profile".into(),
         key: String::new(),
         typed: vec![("form[name]".into(), typed.into())],
-        outcome: Ok(Done::said("Saved.")),
+        outcome: Ok(FormSuccess::with_message("Saved.")),
     }
 }
 
 async fn keep(ctx: &AppContext, owner: &Owner, typed: &str) -> Secret {
-    let kept = flashes::keep(ctx, owner, PAGE, flash(typed)).await;
+    let kept = flashes::insert(ctx, owner, PAGE, flash(typed)).await;
     kept.unwrap().expect("it is small enough")
 }
 
@@ -68,7 +68,7 @@ both! {
         assert_eq!(taken(ctx, &id).await, None);
         assert_eq!(waiting(world).await, 0, "nothing of it is left");
         // A query is not part of the page.
-        let id = flashes::keep(ctx, &owner, &format!("{PAGE}?tab=2#top"), flash("Mia")).await.unwrap().unwrap();
+        let id = flashes::insert(ctx, &owner, &format!("{PAGE}?tab=2#top"), flash("Mia")).await.unwrap().unwrap();
         assert_eq!(taken(ctx, &id).await.as_deref(), Some("Mia"));
     }
 
@@ -129,7 +129,7 @@ both! {
         let found = flashes::take(&world.ctx, id.expose(), PAGE).await.unwrap();
         assert!(matches!(found, Found::Here(found) if found.typed.is_empty()));
         let endless = Flash { key: "x".repeat(200_000), ..flash("") };
-        assert!(flashes::keep(&world.ctx, &owner, PAGE, endless).await.unwrap().is_none());
+        assert!(flashes::insert(&world.ctx, &owner, PAGE, endless).await.unwrap().is_none());
     }
 
     async fn strangers_together_have_their_own_room(world) {

@@ -52,12 +52,12 @@ async fn accept_as_newcomer(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_good_for_its_invitation_generation_and_way_alone() {
-    use app::session::links::{Carrier, InvitationLink, invitation_token};
+    use app::session::links::{InvitationLink, LinkChannel, invitation_token};
     let world = World::new(crate::support::Kind::Sqlite).await;
     let ctx = &world.ctx;
     let invitation = |value: u128| InvitationId::from_uuid(Uuid::from_u128(value));
     proptest::proptest!(|(a: u128, b: u128, generation in 1_i32..1000, other in 1_i32..1000)| {
-        for carrier in [Carrier::Mail, Carrier::Hand] {
+        for carrier in [LinkChannel::Email, LinkChannel::Copied] {
             let token = invitation_token(ctx, invitation(a), generation, carrier);
             let link = InvitationLink::parse(&token).unwrap();
             proptest::prop_assert_eq!(link.id(), invitation(a));
@@ -72,7 +72,7 @@ async fn a_link_is_good_for_its_invitation_generation_and_way_alone() {
     proptest::proptest!(|(text in ".{0,80}", place in 0_usize..59, letter in "[A-Za-z0-9_-]")| {
         let link = InvitationLink::parse(&text);
         proptest::prop_assert!(link.is_none_or(|link| link.verify(ctx, 1).is_none()));
-        let good = invitation_token(ctx, invitation(7), 1, Carrier::Mail);
+        let good = invitation_token(ctx, invitation(7), 1, LinkChannel::Email);
         let mut bent = good.clone();
         bent.replace_range(place..=place, &letter);
         let opens = InvitationLink::parse(&bent)

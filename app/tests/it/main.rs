@@ -3,6 +3,7 @@
 
 mod account;
 mod api_keys;
+mod architecture;
 mod billing;
 mod billing_model;
 mod confirmation;
@@ -24,7 +25,6 @@ mod secrets;
 mod session;
 mod setup;
 mod support;
-mod tidy;
 mod top_up;
 mod webhooks;
 mod workspace;

@@ -1,6 +1,6 @@
 use app::catalog::EventType;
 use app::domain::{AppError, MembershipId, Role, Secret};
-use app::form::Done;
+use app::form::FormSuccess;
 use app::session::Actor;
 use app::settings::members::model::Status;
 use app::settings::members::store;
@@ -17,7 +17,7 @@ async fn set_role(
     actor: &Actor,
     member: MembershipId,
     role: Role,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     store::change_role(&world.ctx, &info(), actor, member, role, &Secret::default()).await
 }
 

@@ -1,7 +1,7 @@
 use app::catalog::{Category, Channel, EventType};
 use app::db::entity::{Event, event, notification};
 use app::domain::{NotificationId, Timestamp};
-use app::mail::{Addressee, Letter, Notice, post};
+use app::mail::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use app::settings::notifications::model::{Range, Switch};
 use app::settings::notifications::store;
 
@@ -52,16 +52,16 @@ both! {
                 }.insert(tx).await.unwrap();
             }
             if by_mail {
-                let to = Addressee { email: mia.email().clone(), user: Some(mia.id()) };
-                let notice = Notice { event: event.id, category: event.category, unsubscribe_url: "x".into() };
-                post(tx, ctx, to, Letter::new("x"), Some(notice)).await.unwrap();
+                let to = Recipient { email: mia.email().clone(), user: Some(mia.id()) };
+                let notice = NotificationMeta { event: event.id, category: event.category, unsubscribe_url: "x".into() };
+                enqueue(tx, ctx, to, EmailMessage::new("x"), Some(notice)).await.unwrap();
             }
         };
         tell(&mut tx, &events[0], true, true).await;
         tell(&mut tx, &events[1], true, false).await;
         tell(&mut tx, &events[2], false, true).await;
-        let letter = Addressee { email: mia.email().clone(), user: Some(mia.id()) };
-        post(&mut tx, ctx, letter, Letter::new("no notification"), None).await.unwrap();
+        let letter = Recipient { email: mia.email().clone(), user: Some(mia.id()) };
+        enqueue(&mut tx, ctx, letter, EmailMessage::new("no notification"), None).await.unwrap();
         tx.commit().await.unwrap();
         let sent = async |person| {
             let view = store::view(ctx, person).await.unwrap();

@@ -4,15 +4,15 @@
 use app::catalog::{EventType, Mode};
 use app::db::entity::{self, credit_entry, payment};
 use app::domain::{AppError, Money, PaymentId, Permission, Secret, Timestamp, days, minutes};
-use app::payments::intake::{sign, take_in};
-use app::payments::model::{Choice, PaymentStatus, Purpose};
-use app::payments::port::{Order, Provider};
+use app::payments::model::{Choice, PaymentPurpose, PaymentStatus};
+use app::payments::provider::{Order, Provider};
+use app::payments::provider_webhook::{handle_event, sign};
 use app::payments::simulated::{self, Simulated};
 use app::payments::store;
 use app::session::Actor;
+use app::settings::credits::dto::Use;
 use app::settings::credits::model::EntryKind;
 use app::settings::credits::verify::verify;
-use app::settings::credits::wire::Use;
 use app::settings::credits::{store as ledger, view};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -26,8 +26,8 @@ const PAGE: &str = "/w/acme/settings/credits";
 const CREDITS: u32 = 1000;
 const PRICE: Money = Money::from_cents(2900);
 
-fn credits() -> Purpose {
-    Purpose::Credits { credits: CREDITS }
+fn credits() -> PaymentPurpose {
+    PaymentPurpose::Credits { credits: CREDITS }
 }
 
 /// Begins to buy; answers the payment and the provider's name for its page.
@@ -91,7 +91,7 @@ fn told(id: &str, event_type: &str, payment: PaymentId, status: &str, amount: i6
 async fn take(world: &World, body: &str) -> Result<(), AppError> {
     let secret = Simulated.signing_secret(&world.ctx);
     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
-    take_in(&world.ctx, &header, body.as_bytes()).await
+    handle_event(&world.ctx, &header, body.as_bytes()).await
 }
 
 both! {
@@ -130,7 +130,7 @@ both! {
         let left = async || view::balance(&world.ctx, &agent).await.unwrap().total();
         assert_eq!(left().await, 0, "500 were due, and 300 are there");
         for _ in 0..2 {
-            simulated::tell(&world.ctx, Timestamp::now()).await.unwrap();
+            simulated::deliver_events(&world.ctx, Timestamp::now()).await.unwrap();
         }
         assert_eq!(payment(world, id).await.refunded, half);
         assert_eq!(world.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
@@ -148,8 +148,8 @@ both! {
         simulated::choose(&world.ctx, &checkout, Choice::Decline).await.unwrap();
         let (left, _) = begin(world, &olivia).await;
         let later = Timestamp::now().after(days(1)).after(minutes(1));
-        assert_eq!(simulated::pass(&world.ctx, later).await.unwrap(), 1);
-        simulated::tell(&world.ctx, later).await.unwrap();
+        assert_eq!(simulated::process_due(&world.ctx, later).await.unwrap(), 1);
+        simulated::deliver_events(&world.ctx, later).await.unwrap();
         assert_eq!(status(world, declined).await, PaymentStatus::Declined);
         assert_eq!(status(world, left).await, PaymentStatus::Expired);
         assert_eq!(granted(world, declined).await + granted(world, left).await, 0);
@@ -161,11 +161,11 @@ both! {
         let (id, checkout) = begin(world, &adam).await;
         simulated::choose(&world.ctx, &checkout, Choice::Confirm).await.unwrap();
         assert_eq!(status(world, id).await, PaymentStatus::Confirming);
-        assert_eq!(simulated::pass(&world.ctx, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
+        assert_eq!(simulated::process_due(&world.ctx, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
         let later = Timestamp::now().after(minutes(1));
-        simulated::pass(&world.ctx, later).await.unwrap();
+        simulated::process_due(&world.ctx, later).await.unwrap();
         assert_eq!(granted(world, id).await, 0, "it has decided, and not told yet");
-        simulated::tell(&world.ctx, later).await.unwrap();
+        simulated::deliver_events(&world.ctx, later).await.unwrap();
         assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Paid, 1));
     }
 
@@ -193,7 +193,7 @@ both! {
             sign(&secret, second, b"{}"),
             sign(&secret, second - 301, paid.as_bytes()),
         ] {
-            let refused = take_in(&world.ctx, &header, paid.as_bytes()).await.unwrap_err();
+            let refused = handle_event(&world.ctx, &header, paid.as_bytes()).await.unwrap_err();
             assert_eq!(refused, AppError::Malformed);
         }
         for body in [
@@ -234,7 +234,7 @@ both! {
                 async move {
                     let secret = Simulated.signing_secret(&ctx);
                     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
-                    take_in(&ctx, &header, body.as_bytes()).await.unwrap();
+                    handle_event(&ctx, &header, body.as_bytes()).await.unwrap();
                 }
             });
             if round < 6 {
@@ -360,15 +360,17 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
                 }
             }
             Step::Pass(time) => {
-                simulated::pass(ctx, Timestamp::now().after(minutes(*time)))
+                simulated::process_due(ctx, Timestamp::now().after(minutes(*time)))
                     .await
                     .unwrap();
             }
             Step::Tell => {
-                simulated::tell(ctx, Timestamp::now()).await.unwrap();
+                simulated::deliver_events(ctx, Timestamp::now())
+                    .await
+                    .unwrap();
             }
             Step::Look(time) => {
-                store::look_again(ctx, Timestamp::now().after(minutes(*time)))
+                store::reconcile_pending(ctx, Timestamp::now().after(minutes(*time)))
                     .await
                     .unwrap();
             }
@@ -377,9 +379,9 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     // Started again, and left running for a while. The first look may ask before the provider has told.
     for later in [days(3), days(9), days(27)] {
         let now = Timestamp::now().after(later);
-        store::look_again(ctx, now).await.unwrap();
-        while simulated::pass(ctx, now).await.unwrap() > 0 {}
-        while simulated::tell(ctx, now).await.unwrap() > 0 {}
+        store::reconcile_pending(ctx, now).await.unwrap();
+        while simulated::process_due(ctx, now).await.unwrap() > 0 {}
+        while simulated::deliver_events(ctx, now).await.unwrap() > 0 {}
     }
     for one in &bought {
         let paid = matches!(one.pressed, Some(Choice::Pay | Choice::Confirm));

@@ -6,17 +6,17 @@ use app::billing::model::{RETRIES, SubscriptionStatus};
 use app::catalog::EventType;
 use app::db::entity::{self, payment};
 use app::domain::{Money, PaymentId, Timestamp, WorkspaceId, days, minutes};
-use app::payments::intake::{sign, take_in};
-use app::payments::model::{Choice, PaymentStatus, Purpose};
-use app::payments::port::Provider;
+use app::payments::model::{Choice, PaymentPurpose, PaymentStatus};
+use app::payments::provider::Provider;
+use app::payments::provider_webhook::{handle_event, sign};
 use app::payments::simulated::{self, Simulated};
 use app::payments::store as payments;
 use app::session::Actor;
 use app::settings::billing::model::Effect;
 use app::settings::billing::store::{self, Chosen};
+use app::settings::credits::dto::Use;
 use app::settings::credits::model::TopUp;
 use app::settings::credits::verify::verify;
-use app::settings::credits::wire::Use;
 use app::settings::credits::{store as ledger, top_up, view};
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -39,7 +39,9 @@ async fn tell_of(world: &World, second: i64, kind: &str, object: &Value) {
     let body = json!({"id": format!("evt_{event}"), "type": kind, "created": second, "data": {"object": object}});
     let body = body.to_string();
     let header = sign(&Simulated.signing_secret(&world.ctx), now, body.as_bytes());
-    take_in(&world.ctx, &header, body.as_bytes()).await.unwrap();
+    handle_event(&world.ctx, &header, body.as_bytes())
+        .await
+        .unwrap();
 }
 
 /// A dispute, as Stripe writes one.
@@ -75,12 +77,14 @@ async fn balance(world: &World, workspace: WorkspaceId) -> i64 {
 async fn give_back(world: &World, payment: PaymentId, cents: Option<i64>) -> i64 {
     let amount = cents.map(Money::from_cents);
     let gone = payments::refund(&world.ctx, payment, amount).await.unwrap();
-    simulated::tell(&world.ctx, Timestamp::now()).await.unwrap();
+    simulated::deliver_events(&world.ctx, Timestamp::now())
+        .await
+        .unwrap();
     gone.cents()
 }
 
 async fn buy(world: &World, actor: &Actor) -> PaymentId {
-    let purpose = Purpose::Credits { credits: 1000 };
+    let purpose = PaymentPurpose::Credits { credits: 1000 };
     let place = payments::begin(&world.ctx, actor, &purpose, PRICE, PAGE)
         .await
         .unwrap();
@@ -241,12 +245,12 @@ both! {
         // And a smaller plan that is to come.
         choose(world, &adam, terms("light", false)).await.unwrap();
         let due = row(world, id).await.ends_at;
-        engine::pass(&world.ctx, due).await.unwrap();
+        engine::process_due(&world.ctx, due).await.unwrap();
         let last = paid(world, id).await.last().unwrap().id;
         // The demo's payments are not in the provider's books: it tells of a refund on its own pages.
         tell(world, "charge.refunded", &json!({"amount_refunded": 9900, "metadata": {"payment": last}})).await;
         assert_eq!(balance(world, id).await, -9900);
-        payments::look_again(&world.ctx, due).await.unwrap();
+        payments::reconcile_pending(&world.ctx, due).await.unwrap();
         let renewed = row(world, id).await;
         assert_eq!((renewed.plan.as_deref(), renewed.balance.cents()), (Some("light"), -9900));
         assert_eq!(charged(world, id).await.last(), Some(&4900), "as it was written down");
@@ -414,8 +418,8 @@ both! {
         let need = async |more: i64| {
             let agent = adam.clone().into();
             let there = credits(world, &adam).await;
-            top_up::fell_short(&world.ctx, &agent, there + more, there).await.unwrap();
-            top_up::pass(&world.ctx, Timestamp::now()).await.unwrap();
+            top_up::shortfall(&world.ctx, &agent, there + more, there).await.unwrap();
+            top_up::process_due(&world.ctx, Timestamp::now()).await.unwrap();
             work(world, Timestamp::now().after(minutes(2))).await;
         };
         need(500).await;
@@ -466,7 +470,7 @@ both! {
             let body = body.to_string();
             async move {
                 let header = sign(&secret, now, body.as_bytes());
-                take_in(&ctx, &header, body.as_bytes()).await.unwrap();
+                handle_event(&ctx, &header, body.as_bytes()).await.unwrap();
             }
         });
         let running: Vec<_> = all.map(tokio::spawn).collect();

@@ -1,7 +1,7 @@
 //! What a stolen database is worth: nothing that opens an account stands in it as it is.
 
 use app::domain::{Email, Name, Role, Secret};
-use app::form::{Done, Flash, flashes};
+use app::form::{Flash, FormSuccess, flashes};
 use app::session::model::SignUp;
 use app::session::store as sessions;
 use app::settings::account::store as account;
@@ -115,11 +115,11 @@ both! {
             action: "/fn/reset_password".into(),
             key: String::new(),
             typed: vec![("form[name]".into(), "typed-by-mia".into())],
-            outcome: Ok(Done::said("said-to-mia").with_secret(Secret::from("wh_live_shown-once"))),
+            outcome: Ok(FormSuccess::with_message("said-to-mia").with_secret(Secret::from("wh_live_shown-once"))),
         };
         let owner = flashes::Owner::of(&world.caller(None)).await;
         let page = "/reset-password/token-in-the-path";
-        let id = flashes::keep(ctx, &owner, page, flash.clone()).await.unwrap().unwrap();
+        let id = flashes::insert(ctx, &owner, page, flash.clone()).await.unwrap().unwrap();
         let cells = everything(world).await;
         assert!(cells.iter().any(|(column, _)| column == "flashes.sealed"), "it is there");
         let address = info().address.to_string();

@@ -186,9 +186,9 @@ pub async fn check_key(
     ctx: &AppContext,
     token: &str,
     address: IpAddr,
-) -> Result<app::session::ApiKeyPrincipal, app::settings::api_keys::check::KeyRefusal> {
+) -> Result<app::session::ApiKeyPrincipal, app::settings::api_keys::authenticate::KeyRefusal> {
     let caller = app::rate_limit::auth::KeyCaller::Network(address);
-    app::settings::api_keys::check::check(ctx, token, address, caller).await
+    app::settings::api_keys::authenticate::check(ctx, token, address, caller).await
 }
 
 /// A request from another place than [`info`]'s.

@@ -4,13 +4,13 @@ use app::billing::engine;
 use app::catalog::{Catalog, EventType};
 use app::db::entity::{self, credit_top_up, payment};
 use app::domain::{AppError, Money, Permission, Timestamp, WorkspaceId, minutes};
-use app::payments::model::{PaymentStatus, Purpose};
+use app::payments::model::{PaymentPurpose, PaymentStatus};
 use app::payments::{simulated, store as payments};
 use app::session::{Actor, Principal};
 use app::settings::billing::store as billing;
+use app::settings::credits::dto::Use;
 use app::settings::credits::model::TopUp;
 use app::settings::credits::verify::verify;
-use app::settings::credits::wire::Use;
 use app::settings::credits::{store, top_up, view};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
@@ -56,7 +56,10 @@ async fn charges(world: &World, workspace: WorkspaceId) -> Vec<(Money, PaymentSt
         .await
         .unwrap();
     let is_top_up = |payment: &payment::Model| {
-        matches!(payments::purpose(payment).unwrap(), Purpose::TopUp { .. })
+        matches!(
+            payments::purpose(payment).unwrap(),
+            PaymentPurpose::TopUp { .. }
+        )
     };
     let of = all.iter().filter(|payment| is_top_up(payment));
     of.map(|payment| (payment.amount, payment.status)).collect()
@@ -94,10 +97,10 @@ async fn card(world: &World, actor: &Actor, works: bool) {
 
 /// What the worker does by `now`.
 async fn work(world: &World, now: Timestamp) {
-    engine::pass(&world.ctx, now).await.unwrap();
-    top_up::pass(&world.ctx, now).await.unwrap();
-    payments::look_again(&world.ctx, now).await.unwrap();
-    simulated::tell(&world.ctx, now).await.unwrap();
+    engine::process_due(&world.ctx, now).await.unwrap();
+    top_up::process_due(&world.ctx, now).await.unwrap();
+    payments::reconcile_pending(&world.ctx, now).await.unwrap();
+    simulated::deliver_events(&world.ctx, now).await.unwrap();
 }
 
 async fn acme(world: &World) -> (Actor, Principal) {
@@ -172,10 +175,10 @@ both! {
         leave(world, &mia, 60).await;
         let short = spend(world, &mia, 100).await;
         assert_eq!(short, Err(AppError::CreditsShort { needed: 100, balance: 60 }));
-        top_up::fell_short(&world.ctx, &mia, 1_061, 60).await.unwrap();
+        top_up::shortfall(&world.ctx, &mia, 1_061, 60).await.unwrap();
         work(world, Timestamp::now()).await;
         assert_eq!(charges(world, adam.workspace()).await, [], "no package would have been enough");
-        top_up::fell_short(&world.ctx, &mia, 100, 60).await.unwrap();
+        top_up::shortfall(&world.ctx, &mia, 100, 60).await.unwrap();
         work(world, Timestamp::now()).await;
         assert_eq!(charges(world, adam.workspace()).await.len(), 1);
         spend(world, &mia, 100).await.unwrap();
@@ -209,7 +212,7 @@ both! {
         let (adam, mia) = acme(world).await;
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 100).await;
-        top_up::pass(&world.ctx, Timestamp::now()).await.unwrap();
+        top_up::process_due(&world.ctx, Timestamp::now()).await.unwrap();
         off(world, &adam).await;
         off(world, &adam).await;
         assert_eq!(world.events(EventType::CreditsTopUpChanged).await, 2, "on and off");
@@ -222,11 +225,11 @@ both! {
     }
 
     async fn a_crash_between_charge_and_answer_charges_once(world) {
-        use app::payments::port::Provider;
+        use app::payments::provider::Provider;
         let (adam, mia) = acme(world).await;
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 100).await;
-        top_up::pass(&world.ctx, Timestamp::now()).await.unwrap();
+        top_up::process_due(&world.ctx, Timestamp::now()).await.unwrap();
         let id = row(world, adam.workspace()).await.unwrap().payment_id.unwrap();
         let waits = entity::Payment::find_by_id(id).one(world.ctx.db().read()).await.unwrap().unwrap();
         let purpose = payments::purpose(&waits).unwrap();

@@ -6,10 +6,10 @@ use app::db::entity::Webhook;
 use app::domain::{AppError, Name, Secret, Timestamp, WebhookId, days};
 use app::session::Principal;
 use app::settings::api_keys::{self, model::NewKey};
+use app::settings::webhooks::dto::{WebhookIn, WebhookOut, WebhookPatch};
 use app::settings::webhooks::filter::Filter;
-use app::settings::webhooks::model::{MOST_WEBHOOKS, Operator, Status};
-use app::settings::webhooks::wants::{self, Wants};
-use app::settings::webhooks::wire::{WebhookIn, WebhookOut, WebhookPatch};
+use app::settings::webhooks::matcher::{self, SubscriptionFilter};
+use app::settings::webhooks::model::{MAX_WEBHOOKS, Operator, Status};
 use app::settings::webhooks::{deliveries, store, view};
 use sea_orm::EntityTrait;
 use serde_json::json;
@@ -107,7 +107,7 @@ both! {
         for refused in [
             store::find(&world.ctx, &greta, id).await.err(),
             store::secret(&world.ctx, &greta, id).await.err(),
-            store::deliveries(&world.ctx, &greta, id, deliveries::Wanted::default(), 10).await.err(),
+            store::deliveries(&world.ctx, &greta, id, deliveries::DeliveryQuery::default(), 10).await.err(),
             store::update(&mut tx, &world.ctx, &greta, id, &WebhookPatch::default()).await.err(),
             store::rotate_secret(&mut tx, &world.ctx, &greta, id).await.err(),
             store::remove(&mut tx, &greta, id).await.err(),
@@ -165,7 +165,7 @@ both! {
         let headers = app::settings::webhooks::signing::headers(&world.ctx, &row().await).unwrap();
         let headers: Vec<_> = headers.iter().map(|header| (header.name.as_str(), header.value.expose())).collect();
         assert_eq!(headers, [("x-key", "open sesame"), ("x-new", "b")]);
-        let shown = view::detail(&world.ctx, &world.actor(ADAM, "acme").await, id, deliveries::Wanted::default(), None).await.unwrap();
+        let shown = view::detail(&world.ctx, &world.actor(ADAM, "acme").await, id, deliveries::DeliveryQuery::default(), None).await.unwrap();
         assert!(!format!("{shown:?}").contains("sesame"));
     }
 
@@ -216,20 +216,20 @@ both! {
 
     async fn a_dry_run_says_which_events_would_be_sent_and_why_the_others_not(world) {
         let adam = agent(world, ADAM, "acme").await;
-        let mut wants = Wants {
+        let mut wants = SubscriptionFilter {
             mode: Mode::Live,
             include_test_events: false,
             event_types: vec![EventType::ContactCreated],
             filters: vec![Filter { path: "data.stage".into(), operator: Operator::Equals, value: Some(json!("won")) }],
         };
-        let done = wants::dry_run(&world.ctx, &adam, &wants).await.unwrap();
+        let done = matcher::dry_run(&world.ctx, &adam, &wants).await.unwrap();
         assert!(done.keep && !done.results.is_empty());
         let good = done.results.iter().filter(|line| line.good).count();
         assert!(good > 0, "Acme has won somebody");
         assert!(done.results.iter().any(|line| line.message == "data.stage is “lead”, not “won”"));
         assert!(done.results.iter().any(|line| line.message == "its type is not chosen"));
         wants.mode = Mode::Test;
-        let done = wants::dry_run(&world.ctx, &adam, &wants).await.unwrap();
+        let done = matcher::dry_run(&world.ctx, &adam, &wants).await.unwrap();
         // Of the test world the demo has credits alone, which were not asked for.
         assert!(done.results.iter().all(|line| !line.good));
         assert!(done.results.iter().any(|line| line.message == "it is a live event"));
@@ -241,7 +241,7 @@ both! {
         // The demo's first webhook has a past.
         let (before, _) = store::list(&world.ctx, &adam, None, 10).await.unwrap();
         let id = before[0].id;
-        let wanted = deliveries::Wanted::default();
+        let wanted = deliveries::DeliveryQuery::default();
         let (sent, _) = store::deliveries(&world.ctx, &adam, id, wanted, 10).await.unwrap();
         let delivery = sent[0].id;
         let mine = created(world, &test, "https://example.com/in").await;
@@ -291,14 +291,14 @@ both! {
         assert_eq!((out.status, out.mode, out.include_test_events), (Status::Paused, Mode::Test, true));
         assert!(view::list(&world.ctx, &adam).await.unwrap().webhooks.iter().any(|row| row.mode == Mode::Test));
         let adam = world.actor(ADAM, "acme").await;
-        let shown = view::detail(&world.ctx, &adam, mine.id, deliveries::Wanted::default(), None).await.unwrap();
+        let shown = view::detail(&world.ctx, &adam, mine.id, deliveries::DeliveryQuery::default(), None).await.unwrap();
         assert_eq!(shown.mode, Mode::Test);
     }
 
     async fn many_who_want_the_last_webhook_at_once_get_one_among_them(world) {
         let greta = agent(world, GRETA, "globex").await;
         let mut tx = tx(world).await;
-        for n in 1..MOST_WEBHOOKS {
+        for n in 1..MAX_WEBHOOKS {
             store::create(&mut tx, &world.ctx, &greta, &input(&format!("https://example.com/{n}"))).await.unwrap();
         }
         tx.commit().await.unwrap();
@@ -320,7 +320,7 @@ both! {
             }
         }
         assert_eq!(made, 1);
-        assert_eq!(view::list(&world.ctx, &greta).await.unwrap().webhooks.len() as u64, MOST_WEBHOOKS);
+        assert_eq!(view::list(&world.ctx, &greta).await.unwrap().webhooks.len() as u64, MAX_WEBHOOKS);
         // The test world has room of its own.
         let test = program(world, GRETA, "globex", Mode::Test).await;
         created(world, &test, "https://example.com/test").await;
@@ -362,7 +362,7 @@ both! {
     async fn a_curl_command_holds_a_signature_and_no_surprises(world) {
         let adam = agent(world, ADAM, "acme").await;
         let (all, _) = store::list(&world.ctx, &adam, None, 10).await.unwrap();
-        let wanted = deliveries::Wanted::default();
+        let wanted = deliveries::DeliveryQuery::default();
         let (rows, _) = store::deliveries(&world.ctx, &adam, all[0].id, wanted, 10).await.unwrap();
         let command = deliveries::curl(&world.ctx, &adam, rows[0].id).await.unwrap();
         assert!(command.starts_with("curl -i 'https://hooks.acme.example/wheelhouse' -H 'content-type: application/json'"), "{command}");

@@ -13,7 +13,7 @@ use app::settings::webhooks::signing;
 use crate::client::{Api, field, read};
 
 /// More than any run brings in.
-const MOST: usize = 1_000_000;
+const MAX_COUNT: usize = 1_000_000;
 
 /// What arrived, by its number.
 pub struct Receiver {
@@ -35,7 +35,7 @@ impl Receiver {
             url: format!("http://{}/", listener.local_addr()?),
             started: Instant::now(),
             secret: OnceLock::new(),
-            arrived: (0..MOST).map(|_| AtomicU64::new(0)).collect(),
+            arrived: (0..MAX_COUNT).map(|_| AtomicU64::new(0)).collect(),
             count: AtomicUsize::new(0),
             repeated: AtomicUsize::new(0),
             forged: AtomicUsize::new(0),

@@ -6,9 +6,9 @@
 )]
 
 use app::contacts::model::{
-    ContactIn, ContactOut, LONGEST_SEARCH, LONGEST_TAG, MAX_SEARCH_TAGS, Stage,
+    ContactIn, ContactOut, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
 };
-use app::contacts::store::{self, Filter};
+use app::contacts::store::{self, ContactQuery};
 use app::context::AppContext;
 use app::domain::ContactId;
 use axum::Json;
@@ -17,11 +17,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::IntoParams;
 
-use super::idempotency::Claim;
-use super::input::{Named, Params, Posted, Sent};
-use super::need::{Allowed, ContactsRead, ContactsWrite};
-use super::page::{Page, PageParams, Slice};
+use super::extract::{ApiJson, IdempotentJson, PathId, QueryParams};
+use super::idempotency::Outcome;
+use super::pagination::{Page, PageParams, PageRequest};
 use super::problem::Problem;
+use super::scopes::{Authorized, ContactsRead, ContactsWrite};
 
 /// List contacts
 ///
@@ -31,12 +31,12 @@ use super::problem::Problem;
     responses((status = 200, description = "A page of contacts.", body = Page<ContactOut>))
 )]
 pub async fn list(
-    caller: Allowed<ContactsRead>,
+    caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
-    params: Params,
+    params: QueryParams,
 ) -> Result<Json<Page<ContactOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
-    page(&ctx, caller, &params, &Filter::default()).await
+    page(&ctx, caller, &params, &ContactQuery::default()).await
 }
 
 /// What a search takes.
@@ -72,16 +72,16 @@ pub struct SearchParams {
     responses((status = 200, description = "A page of matching contacts.", body = Page<ContactOut>))
 )]
 pub async fn search(
-    caller: Allowed<ContactsRead>,
+    caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
-    params: Params,
+    params: QueryParams,
 ) -> Result<Json<Page<ContactOut>>, Problem> {
     params.only(&["q", "tag", "stage", "limit", "cursor"])?;
     let filter = filter(&params)?;
     page(&ctx, caller, &params, &filter).await
 }
 
-fn filter(params: &Params) -> Result<Filter, Problem> {
+fn filter(params: &QueryParams) -> Result<ContactQuery, Problem> {
     let text = params
         .one("q")?
         .map(str::trim)
@@ -93,14 +93,14 @@ fn filter(params: &Params) -> Result<Filter, Problem> {
     // As they are searched for: what differs by white space alone is one tag.
     let mut tags = Vec::new();
     for tag in params.distinct("tag", MAX_SEARCH_TAGS)? {
-        let tag = searchable("tag", tag, LONGEST_TAG)?;
+        let tag = searchable("tag", tag, MAX_TAG_LEN)?;
         if !tags.contains(&tag) {
             tags.push(tag);
         }
     }
-    Ok(Filter {
+    Ok(ContactQuery {
         text: text
-            .map(|text| searchable("q", text, LONGEST_SEARCH))
+            .map(|text| searchable("q", text, MAX_SEARCH_LEN))
             .transpose()?,
         tags,
         stages: stages
@@ -115,11 +115,11 @@ fn searchable(field: &str, text: &str, longest: usize) -> Result<String, Problem
 
 async fn page(
     ctx: &AppContext,
-    caller: Allowed<ContactsRead>,
-    params: &Params,
-    filter: &Filter,
+    caller: Authorized<ContactsRead>,
+    params: &QueryParams,
+    filter: &ContactQuery,
 ) -> Result<Json<Page<ContactOut>>, Problem> {
-    let slice = Slice::<ContactId>::read(params)?;
+    let slice = PageRequest::<ContactId>::read(params)?;
     let contacts = store::list(
         ctx.db(),
         &caller.agent,
@@ -137,14 +137,14 @@ async fn page(
     responses((status = 201, description = "The new contact.", body = ContactOut))
 )]
 pub async fn create(
-    caller: Allowed<ContactsWrite>,
+    caller: Authorized<ContactsWrite>,
     State(ctx): State<AppContext>,
-    Posted { input, once }: Posted<ContactIn>,
+    IdempotentJson { input, once }: IdempotentJson<ContactIn>,
 ) -> Result<Response, Problem> {
     let draft = input.parse()?;
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let contact = store::create(open.tx(), &caller.agent, draft).await?;
     open.keep(StatusCode::CREATED, &contact).await
@@ -157,9 +157,9 @@ pub async fn create(
     responses((status = 200, description = "The contact.", body = ContactOut))
 )]
 pub async fn show(
-    caller: Allowed<ContactsRead>,
+    caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
-    Named(id): Named<ContactId>,
+    PathId(id): PathId<ContactId>,
 ) -> Result<Json<ContactOut>, Problem> {
     Ok(Json(store::get(ctx.db(), &caller.agent, id).await?))
 }
@@ -173,10 +173,10 @@ pub async fn show(
     responses((status = 200, description = "The contact as it is now.", body = ContactOut))
 )]
 pub async fn replace(
-    caller: Allowed<ContactsWrite>,
+    caller: Authorized<ContactsWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<ContactId>,
-    Sent(input): Sent<ContactIn>,
+    PathId(id): PathId<ContactId>,
+    ApiJson(input): ApiJson<ContactIn>,
 ) -> Result<Json<ContactOut>, Problem> {
     let draft = input.parse()?;
     let mut tx = ctx.db().begin().await?;
@@ -192,9 +192,9 @@ pub async fn replace(
     responses((status = 204, description = "It is gone."))
 )]
 pub async fn delete(
-    caller: Allowed<ContactsWrite>,
+    caller: Authorized<ContactsWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<ContactId>,
+    PathId(id): PathId<ContactId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
     store::delete(&mut tx, &caller.agent, id).await?;

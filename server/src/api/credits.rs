@@ -3,18 +3,18 @@
 use app::context::AppContext;
 use app::domain::{AppError, CreditEntryId, CreditHoldId};
 use app::session::Principal;
-use app::settings::credits::wire::{BalanceOut, CaptureIn, EntryOut, HoldIn, HoldOut, SpendIn};
+use app::settings::credits::dto::{BalanceOut, CaptureIn, EntryOut, HoldIn, HoldOut, SpendIn};
 use app::settings::credits::{holds, store, top_up, view};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::idempotency::Claim;
-use super::input::{Named, Nothing, Params, Posted};
-use super::need::{Allowed, CreditsRead, CreditsWrite};
-use super::page::{Page, PageParams, Slice};
+use super::extract::{EmptyBody, IdempotentJson, PathId, QueryParams};
+use super::idempotency::Outcome;
+use super::pagination::{Page, PageParams, PageRequest};
 use super::problem::Problem;
+use super::scopes::{Authorized, CreditsRead, CreditsWrite};
 
 /// Get the balance
 ///
@@ -24,7 +24,7 @@ use super::problem::Problem;
     responses((status = 200, description = "The balance.", body = BalanceOut))
 )]
 pub async fn show(
-    caller: Allowed<CreditsRead>,
+    caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
 ) -> Result<Json<BalanceOut>, Problem> {
     Ok(Json(view::balance(&ctx, &caller.agent).await?.into()))
@@ -39,12 +39,12 @@ pub async fn show(
     responses((status = 200, description = "A page of the ledger.", body = Page<EntryOut>))
 )]
 pub async fn entries(
-    caller: Allowed<CreditsRead>,
+    caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
-    params: Params,
+    params: QueryParams,
 ) -> Result<Json<Page<EntryOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
-    let slice = Slice::<CreditEntryId>::read(&params)?;
+    let slice = PageRequest::<CreditEntryId>::read(&params)?;
     let limit = slice.one_more();
     let rows = view::entries(&ctx, &caller.agent, None, slice.after, limit).await?;
     Ok(slice.page(rows, |entry| entry.id))
@@ -60,15 +60,15 @@ pub async fn entries(
     responses((status = 201, description = "The line of the ledger.", body = EntryOut), (status = 402, description = "Too few credits."))
 )]
 pub async fn spend(
-    caller: Allowed<CreditsWrite>,
+    caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
-    Posted { input, once }: Posted<SpendIn>,
+    IdempotentJson { input, once }: IdempotentJson<SpendIn>,
 ) -> Result<Response, Problem> {
     let wanted = input.parse(ctx.catalog())?;
     let name = once.name();
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let entry = match store::spend(open.tx(), &caller.agent, &wanted, name.as_deref()).await {
         Ok(entry) => entry,
@@ -83,7 +83,7 @@ pub async fn spend(
 /// Too few credits are a reason to top up, though nothing else stays of what was asked.
 async fn refused(ctx: &AppContext, agent: &Principal, error: AppError) -> Problem {
     if let AppError::CreditsShort { needed, balance } = error
-        && let Err(failure) = top_up::fell_short(ctx, agent, needed, balance).await
+        && let Err(failure) = top_up::shortfall(ctx, agent, needed, balance).await
     {
         return failure.into();
     }
@@ -100,14 +100,14 @@ async fn refused(ctx: &AppContext, agent: &Principal, error: AppError) -> Proble
     responses((status = 201, description = "The hold.", body = HoldOut), (status = 402, description = "Too few credits."))
 )]
 pub async fn reserve(
-    caller: Allowed<CreditsWrite>,
+    caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
-    Posted { input, once }: Posted<HoldIn>,
+    IdempotentJson { input, once }: IdempotentJson<HoldIn>,
 ) -> Result<Response, Problem> {
     let (wanted, life) = input.parse(ctx.catalog())?;
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let hold = match holds::reserve(open.tx(), &caller.agent, &wanted, life).await {
         Ok(hold) => hold,
@@ -128,15 +128,15 @@ pub async fn reserve(
     responses((status = 200, description = "The hold as it ended.", body = HoldOut))
 )]
 pub async fn capture(
-    caller: Allowed<CreditsWrite>,
+    caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<CreditHoldId>,
-    Posted { input, once }: Posted<Option<CaptureIn>>,
+    PathId(id): PathId<CreditHoldId>,
+    IdempotentJson { input, once }: IdempotentJson<Option<CaptureIn>>,
 ) -> Result<Response, Problem> {
     let quantity = input.and_then(|input| input.quantity).map(i64::from);
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let hold = holds::capture(open.tx(), &caller.agent, id, quantity).await?;
     open.keep(StatusCode::OK, &hold).await
@@ -151,14 +151,14 @@ pub async fn capture(
     responses((status = 200, description = "The hold as it ended.", body = HoldOut))
 )]
 pub async fn release(
-    caller: Allowed<CreditsWrite>,
+    caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<CreditHoldId>,
-    Posted { once, .. }: Posted<Option<Nothing>>,
+    PathId(id): PathId<CreditHoldId>,
+    IdempotentJson { once, .. }: IdempotentJson<Option<EmptyBody>>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let hold = holds::release(open.tx(), &caller.agent, id).await?;
     open.keep(StatusCode::OK, &hold).await

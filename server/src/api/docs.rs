@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use super::document::document;
+use super::openapi::document;
 use super::problem::KINDS;
 use super::{ROOT, samples};
 

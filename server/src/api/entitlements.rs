@@ -9,8 +9,8 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::need::Holder;
 use super::problem::Problem;
+use super::scopes::ApiKeyAuth;
 
 /// What a workspace may use.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,7 +22,7 @@ pub struct EntitlementsOut {
     /// Whether the workspace may read and no more: refuse what costs or changes anything.
     frozen: bool,
     cdr_mode: bool,
-    limits: Limits,
+    limits: PlanLimits,
     /// When the period that is paid, or the trial, ends. RFC 3339.
     #[schema(example = "2026-12-24T12:00:00Z")]
     current_period_end: String,
@@ -30,7 +30,7 @@ pub struct EntitlementsOut {
 
 /// How much of each the plan holds; `null` where the catalogue does not have the plan any more.
 #[derive(Debug, Serialize, ToSchema)]
-struct Limits {
+struct PlanLimits {
     seats: Option<u32>,
     linkedin_accounts: Option<u32>,
     /// Credits that come in each month.
@@ -44,7 +44,7 @@ impl From<Entitlements> for EntitlementsOut {
             status: it.status,
             frozen: it.frozen,
             cdr_mode: it.cdr_mode,
-            limits: Limits {
+            limits: PlanLimits {
                 seats: plan.map(|plan| plan.seats),
                 linkedin_accounts: plan.map(|plan| plan.linkedin_accounts),
                 credits_per_month: plan.map(|plan| plan.credits),
@@ -64,7 +64,7 @@ impl From<Entitlements> for EntitlementsOut {
     responses((status = 200, description = "The entitlements.", body = EntitlementsOut))
 )]
 pub async fn show(
-    holder: Holder,
+    holder: ApiKeyAuth,
     State(ctx): State<AppContext>,
 ) -> Result<Json<EntitlementsOut>, Problem> {
     let agent = holder.key.into();

@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::idempotency::Claim;
-use super::input::Posted;
-use super::need::{Allowed, EventsWrite};
+use super::extract::IdempotentJson;
+use super::idempotency::Outcome;
 use super::problem::Problem;
+use super::scopes::{Authorized, EventsWrite};
 
 /// Report an event
 ///
@@ -20,14 +20,14 @@ use super::problem::Problem;
     responses((status = 201, description = "The event as it was written down.", body = Reported))
 )]
 pub async fn report(
-    caller: Allowed<EventsWrite>,
+    caller: Authorized<EventsWrite>,
     State(ctx): State<AppContext>,
-    Posted { input, once }: Posted<EventIn>,
+    IdempotentJson { input, once }: IdempotentJson<EventIn>,
 ) -> Result<Response, Problem> {
     let report = input.parse()?;
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let event = report::report(open.tx(), &caller.agent, report).await?;
     open.keep(StatusCode::CREATED, &event).await

@@ -32,38 +32,38 @@ pub const HEADER: &str = "idempotency-key";
 /// Says that an answer is one given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key, in bytes.
-pub const LONGEST: usize = 255;
+pub const MAX_LEN: usize = 255;
 /// How long an answer is kept.
 const KEPT: Duration = hours(24);
 
 /// A request that may have been made before.
 #[derive(Clone, Debug)]
-pub struct Once(Option<Mark>);
+pub struct IdempotencyKey(Option<RequestFingerprint>);
 
 /// By what it would be known again.
 #[derive(Clone, Debug)]
-struct Mark {
+struct RequestFingerprint {
     key: ApiKeyId,
     name: String,
     fingerprint: Vec<u8>,
 }
 
 /// What became of asking to do something once.
-pub enum Claim {
+pub enum Outcome {
     /// It was done before: this was the answer.
-    Answered(Response),
+    Replay(Response),
     /// It is to be done now.
-    Open(Open),
+    Proceed(IdempotentTx),
 }
 
 /// Something being done, once. Dropped, nothing was.
-pub struct Open {
+pub struct IdempotentTx {
     tx: Tx,
     ctx: AppContext,
-    mark: Option<Mark>,
+    mark: Option<RequestFingerprint>,
 }
 
-impl Once {
+impl IdempotencyKey {
     pub fn read(parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
         let mut values = parts.headers.get_all(HEADER).iter();
         let Some(value) = values.next() else {
@@ -71,16 +71,16 @@ impl Once {
         };
         let name = value.to_str().unwrap_or_default();
         let good =
-            (1..=LONGEST).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+            (1..=MAX_LEN).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
         if !good || values.next().is_some() {
             return Err(Problem::field(
                 "Idempotency-Key",
-                format!("Must be one text of 1 to {LONGEST} visible ASCII characters"),
+                format!("Must be one text of 1 to {MAX_LEN} visible ASCII characters"),
             ));
         }
         let key = parts.extensions.get::<ApiKeyPrincipal>();
         let key = key.ok_or_else(Problem::no_key)?.facts().id;
-        Ok(Self(Some(Mark {
+        Ok(Self(Some(RequestFingerprint {
             key,
             name: name.to_owned(),
             fingerprint: fingerprint(parts, body),
@@ -89,7 +89,7 @@ impl Once {
 
     /// What stands for this request in a ledger, which remembers it longer than answers are kept.
     pub fn name(&self) -> Option<String> {
-        self.0.as_ref().map(Mark::context)
+        self.0.as_ref().map(RequestFingerprint::context)
     }
 
     /// Holds the client's key to this request, for one whose answer must not be an old one.
@@ -104,14 +104,14 @@ impl Once {
 
     /// Begins the transaction in which it is done, or finds out that it was. The effect must go through
     /// [`Open::tx`] alone: a second connection, asked for while others wait on this one, may never come.
-    pub async fn claim(self, ctx: &AppContext) -> Result<Claim, Problem> {
+    pub async fn begin(self, ctx: &AppContext) -> Result<Outcome, Problem> {
         let tx = ctx.db().begin().await?;
         if let Some(mark) = &self.0
             && !mark.take(&tx).await?
         {
-            return mark.answer(&tx, ctx).await.map(Claim::Answered);
+            return mark.answer(&tx, ctx).await.map(Outcome::Replay);
         }
-        Ok(Claim::Open(Open {
+        Ok(Outcome::Proceed(IdempotentTx {
             tx,
             ctx: ctx.clone(),
             mark: self.0,
@@ -134,7 +134,7 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-impl Mark {
+impl RequestFingerprint {
     fn row(&self) -> sea_orm::Condition {
         sea_orm::Condition::all()
             .add(Column::KeyId.eq(self.key))
@@ -214,7 +214,7 @@ impl Mark {
     }
 }
 
-impl Open {
+impl IdempotentTx {
     /// The transaction in which it is done.
     pub fn tx(&mut self) -> &mut Tx {
         &mut self.tx

@@ -13,7 +13,7 @@ use app::context::AppContext;
 use app::domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
 use app::rate_limit::auth::KeyCaller;
 use app::session::ApiKeyPrincipal;
-use app::settings::api_keys::check::{KeyRefusal, check};
+use app::settings::api_keys::authenticate::{KeyRefusal, check};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
@@ -21,10 +21,10 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::input::{Params, Posted};
+use super::extract::{IdempotentJson, QueryParams};
 use super::me::Me;
-use super::need::{Allowed, Holder, KeysVerify};
 use super::problem::Problem;
+use super::scopes::{ApiKeyAuth, Authorized, KeysVerify};
 
 /// A question about a key.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,7 +59,7 @@ pub enum Reason {
 /// The answer about a key. What it says beside `valid` and `reason` it says of keys that hold, also where the scope is
 /// missing.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Verdict {
+pub struct KeyVerification {
     valid: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
@@ -98,7 +98,7 @@ impl VerifyIn {
     }
 }
 
-impl Verdict {
+impl KeyVerification {
     fn of_none(reason: Reason) -> Self {
         Self {
             valid: false,
@@ -132,14 +132,14 @@ impl Verdict {
 /// always today's, also to a repeated `Idempotency-Key`: a key that was revoked meanwhile is never answered as valid.
 #[utoipa::path(
     post, path = "/keys/verify", operation_id = "verify_key", tag = "Keys", request_body = VerifyIn, security(("key" = ["keys:verify"])),
-    responses((status = 200, description = "What is to be said of the key.", body = Verdict))
+    responses((status = 200, description = "What is to be said of the key.", body = KeyVerification))
 )]
 pub async fn verify(
-    caller: Allowed<KeysVerify>,
-    Holder { key: own, address }: Holder,
+    caller: Authorized<KeysVerify>,
+    ApiKeyAuth { key: own, address }: ApiKeyAuth,
     State(ctx): State<AppContext>,
-    Posted { input, once }: Posted<VerifyIn>,
-) -> Result<Json<Verdict>, Problem> {
+    IdempotentJson { input, once }: IdempotentJson<VerifyIn>,
+) -> Result<Json<KeyVerification>, Problem> {
     let question = input.parse()?;
     once.only_for_this(&ctx).await?;
     let address = question.address.unwrap_or(address.0);
@@ -149,18 +149,18 @@ pub async fn verify(
         Err(refusal) => return refused(refusal).map(Json),
     };
     if key.facts().workspace != caller.agent.workspace() {
-        return Ok(Json(Verdict::of_none(Reason::Unknown)));
+        return Ok(Json(KeyVerification::of_none(Reason::Unknown)));
     }
     ctx.keys().note_use(
         &key,
         question.scope.filter(|scope| key.has(*scope)),
         address,
     );
-    Ok(Json(Verdict::of(&key, question.scope)))
+    Ok(Json(KeyVerification::of(&key, question.scope)))
 }
 
 /// Nothing is said of a key that does not hold but why: whoever shows the whole of it may know that much.
-fn refused(refusal: KeyRefusal) -> Result<Verdict, Problem> {
+fn refused(refusal: KeyRefusal) -> Result<KeyVerification, Problem> {
     let reason = match refusal {
         KeyRefusal::Malformed => Reason::Malformed,
         KeyRefusal::Unknown => Reason::Unknown,
@@ -169,7 +169,7 @@ fn refused(refusal: KeyRefusal) -> Result<Verdict, Problem> {
         KeyRefusal::AddressNotAllowed => Reason::AddressNotAllowed,
         KeyRefusal::Internal(error) => return Err(error.into()),
     };
-    Ok(Verdict::of_none(reason))
+    Ok(KeyVerification::of_none(reason))
 }
 
 /// What `/authorize` takes.
@@ -200,9 +200,9 @@ pub struct AuthorizeParams {
     )))
 )]
 pub async fn authorize(
-    Holder { key, address }: Holder,
+    ApiKeyAuth { key, address }: ApiKeyAuth,
     State(ctx): State<AppContext>,
-    params: Params,
+    params: QueryParams,
 ) -> Result<Response, Problem> {
     params.only(&["scope"])?;
     for scope in params.distinct("scope", Scope::ALL.len())? {

@@ -7,7 +7,7 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::need::Holder;
+use super::scopes::ApiKeyAuth;
 
 /// The key that a request shows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,6 +48,6 @@ impl From<&ApiKeyInfo> for Me {
     get, path = "/me", operation_id = "get_me", tag = "Keys", security(("key" = [])),
     responses((status = 200, description = "The key and its workspace.", body = Me))
 )]
-pub async fn show(Holder { key, .. }: Holder) -> Json<Me> {
+pub async fn show(ApiKeyAuth { key, .. }: ApiKeyAuth) -> Json<Me> {
     Json(key.facts().into())
 }

@@ -2,14 +2,14 @@
 
 use app::context::AppContext;
 use app::domain::MembershipId;
-use app::settings::members::directory::{self, MemberOut};
+use app::settings::members::list::{self, MemberOut};
 use axum::Json;
 use axum::extract::State;
 
-use super::input::Params;
-use super::need::{Allowed, MembersRead};
-use super::page::{Page, PageParams, Slice};
+use super::extract::QueryParams;
+use super::pagination::{Page, PageParams, PageRequest};
 use super::problem::Problem;
+use super::scopes::{Authorized, MembersRead};
 
 /// List members
 ///
@@ -19,12 +19,12 @@ use super::problem::Problem;
     responses((status = 200, description = "A page of members.", body = Page<MemberOut>))
 )]
 pub async fn list(
-    caller: Allowed<MembersRead>,
+    caller: Authorized<MembersRead>,
     State(ctx): State<AppContext>,
-    params: Params,
+    params: QueryParams,
 ) -> Result<Json<Page<MemberOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
-    let slice = Slice::<MembershipId>::read(&params)?;
-    let members = directory::list(ctx.db(), &caller.agent, slice.after, slice.one_more()).await?;
+    let slice = PageRequest::<MembershipId>::read(&params)?;
+    let members = list::list(ctx.db(), &caller.agent, slice.after, slice.one_more()).await?;
     Ok(slice.page(members, |member| member.id))
 }

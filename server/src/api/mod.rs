@@ -4,24 +4,24 @@
 //! A request passes [`gate`] (key, limits, log); a handler names the scope it needs by its first argument, reads what was
 //! sent, and calls a store. What it documents is what is routed: both come from the same attribute.
 
+mod auth;
 mod contacts;
 mod credits;
 mod docs;
-mod document;
 mod entitlements;
 mod events;
-mod gate;
+mod extract;
 mod idempotency;
-mod input;
 mod keys;
 mod me;
 mod members;
-mod need;
 mod numbers;
-mod page;
+mod openapi;
+mod pagination;
 mod problem;
 mod rate;
 mod samples;
+mod scopes;
 mod webhooks;
 
 use std::time::Duration;
@@ -37,16 +37,16 @@ use utoipa_axum::routes;
 
 use crate::http::AppState;
 
-pub use document::document;
+pub use openapi::document;
 
 /// Where version 1 stands.
 pub const ROOT: &str = "/api/v1";
 /// Longest wait for an answer.
-const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every resource of the API, with its description.
 fn resources() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(document::Base::openapi())
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
         .routes(routes!(me::show))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::search))
@@ -77,13 +77,13 @@ pub fn router(state: &AppState) -> Router<AppState> {
     resources
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(from_fn_with_state(state.clone(), gate::admit))
-        .layer(from_fn(gate::in_time))
+        .layer(from_fn_with_state(state.clone(), auth::admit))
+        .layer(from_fn(auth::timeout))
         .layer(CatchPanicLayer::custom(problem::panicked))
 }
 
 /// What there is to read about it, for everybody.
-pub fn reading() -> Router<AppState> {
+pub fn docs_router() -> Router<AppState> {
     Router::new()
         .route("/api/docs", get(docs::page))
         .route("/api/docs.css", get(docs::style))

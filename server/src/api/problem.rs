@@ -4,7 +4,7 @@ use std::any::Any;
 
 use app::catalog::Scope;
 use app::domain::{AppError, FieldErrors};
-use app::settings::api_keys::check::KeyRefusal;
+use app::settings::api_keys::authenticate::KeyRefusal;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -12,7 +12,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Writes where the limits stand into an answer.
-pub fn tell(verdict: &ApiLimitCheck, mut response: Response) -> Response {
+pub fn set_rate_limit_headers(verdict: &ApiLimitCheck, mut response: Response) -> Response {
     if verdict.standings.is_empty() {
         return response;
     }

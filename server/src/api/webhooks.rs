@@ -2,19 +2,19 @@
 
 use app::context::AppContext;
 use app::domain::{DeliveryId, WebhookId};
-use app::settings::webhooks::deliveries::{self, Wanted};
+use app::settings::webhooks::deliveries::{self, DeliveryQuery};
+use app::settings::webhooks::dto::{DeliveryOut, TestIn, WebhookIn, WebhookOut, WebhookPatch};
 use app::settings::webhooks::store;
-use app::settings::webhooks::wire::{DeliveryOut, TestIn, WebhookIn, WebhookOut, WebhookPatch};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::idempotency::Claim;
-use super::input::{Named, Nothing, Params, Posted, Sent};
-use super::need::{Allowed, WebhooksWrite};
-use super::page::{Page, PageParams, Slice};
+use super::extract::{ApiJson, EmptyBody, IdempotentJson, PathId, QueryParams};
+use super::idempotency::Outcome;
+use super::pagination::{Page, PageParams, PageRequest};
 use super::problem::Problem;
+use super::scopes::{Authorized, WebhooksWrite};
 
 /// List webhooks
 ///
@@ -24,12 +24,12 @@ use super::problem::Problem;
     responses((status = 200, description = "A page of webhooks.", body = Page<WebhookOut>))
 )]
 pub async fn list(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    params: Params,
+    params: QueryParams,
 ) -> Result<Json<Page<WebhookOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
-    let slice = Slice::<WebhookId>::read(&params)?;
+    let slice = PageRequest::<WebhookId>::read(&params)?;
     let (rows, _) = store::list(&ctx, &caller.agent, slice.after, slice.one_more()).await?;
     Ok(slice.page(rows, |webhook| webhook.id))
 }
@@ -42,13 +42,13 @@ pub async fn list(
     responses((status = 201, description = "The new webhook, with its secret.", body = WebhookOut))
 )]
 pub async fn create(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Posted { input, once }: Posted<WebhookIn>,
+    IdempotentJson { input, once }: IdempotentJson<WebhookIn>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let webhook = store::create(open.tx(), &ctx, &caller.agent, &input).await?;
     open.keep(StatusCode::CREATED, &webhook).await
@@ -61,9 +61,9 @@ pub async fn create(
     responses((status = 200, description = "The webhook.", body = WebhookOut))
 )]
 pub async fn show(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<WebhookId>,
+    PathId(id): PathId<WebhookId>,
 ) -> Result<Json<WebhookOut>, Problem> {
     Ok(Json(store::find(&ctx, &caller.agent, id).await?))
 }
@@ -78,10 +78,10 @@ pub async fn show(
     responses((status = 200, description = "The webhook as it is now.", body = WebhookOut))
 )]
 pub async fn change(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<WebhookId>,
-    Sent(patch): Sent<WebhookPatch>,
+    PathId(id): PathId<WebhookId>,
+    ApiJson(patch): ApiJson<WebhookPatch>,
 ) -> Result<Json<WebhookOut>, Problem> {
     let mut tx = ctx.db().begin().await?;
     let webhook = store::update(&mut tx, &ctx, &caller.agent, id, &patch).await?;
@@ -98,9 +98,9 @@ pub async fn change(
     responses((status = 204, description = "It is gone."))
 )]
 pub async fn delete(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<WebhookId>,
+    PathId(id): PathId<WebhookId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
     store::remove(&mut tx, &caller.agent, id).await?;
@@ -118,15 +118,15 @@ pub async fn delete(
     responses((status = 202, description = "The delivery, on its way.", body = DeliveryOut))
 )]
 pub async fn test(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<WebhookId>,
-    Posted { input, once }: Posted<Option<TestIn>>,
+    PathId(id): PathId<WebhookId>,
+    IdempotentJson { input, once }: IdempotentJson<Option<TestIn>>,
 ) -> Result<Response, Problem> {
     let event_type = input.unwrap_or_default().parse()?;
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let sent = store::test(open.tx(), &caller.agent, id, event_type).await?;
     let delivery = deliveries::find(open.tx(), &caller.agent, sent).await?;
@@ -142,14 +142,14 @@ pub async fn test(
     responses((status = 200, description = "The webhook, with its new secret.", body = WebhookOut))
 )]
 pub async fn rotate_secret(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<WebhookId>,
-    Posted { once, .. }: Posted<Option<Nothing>>,
+    PathId(id): PathId<WebhookId>,
+    IdempotentJson { once, .. }: IdempotentJson<Option<EmptyBody>>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     let webhook = store::rotate_secret(open.tx(), &ctx, &caller.agent, id).await?;
     open.keep(StatusCode::OK, &webhook).await
@@ -164,16 +164,16 @@ pub async fn rotate_secret(
     responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryOut>))
 )]
 pub async fn deliveries(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<WebhookId>,
-    params: Params,
+    PathId(id): PathId<WebhookId>,
+    params: QueryParams,
 ) -> Result<Json<Page<DeliveryOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
-    let slice = Slice::<DeliveryId>::read(&params)?;
-    let wanted = Wanted {
+    let slice = PageRequest::<DeliveryId>::read(&params)?;
+    let wanted = DeliveryQuery {
         before: slice.after,
-        ..Wanted::default()
+        ..DeliveryQuery::default()
     };
     let (rows, _) = store::deliveries(&ctx, &caller.agent, id, wanted, slice.one_more()).await?;
     Ok(slice.page(rows, |delivery| delivery.id))
@@ -188,14 +188,14 @@ pub async fn deliveries(
     responses((status = 202, description = "The delivery, on its way again.", body = DeliveryOut))
 )]
 pub async fn resend(
-    caller: Allowed<WebhooksWrite>,
+    caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    Named(id): Named<DeliveryId>,
-    Posted { once, .. }: Posted<Option<Nothing>>,
+    PathId(id): PathId<DeliveryId>,
+    IdempotentJson { once, .. }: IdempotentJson<Option<EmptyBody>>,
 ) -> Result<Response, Problem> {
-    let mut open = match once.claim(&ctx).await? {
-        Claim::Answered(answer) => return Ok(answer),
-        Claim::Open(open) => open,
+    let mut open = match once.begin(&ctx).await? {
+        Outcome::Replay(answer) => return Ok(answer),
+        Outcome::Proceed(open) => open,
     };
     store::resend(open.tx(), &caller.agent, id).await?;
     let delivery = deliveries::find(open.tx(), &caller.agent, id).await?;

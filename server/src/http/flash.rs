@@ -3,7 +3,7 @@
 
 use app::domain::{AppError, Secret};
 use app::form::flashes::{self, Found, LIFE, Owner};
-use app::form::{Done, Flash, Outcome};
+use app::form::{Flash, FormSuccess, Outcome};
 use app::rpc::read;
 use app::session::Caller;
 use app::session::model::own_path;
@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::caller::{cookie, text};
-use super::{AppState, LARGEST_BODY};
+use super::client_ip::{cookie, text};
+use super::{AppState, MAX_BODY_BYTES};
 
 /// Where server functions are, as .cargo/config.toml says.
 const FUNCTIONS: &str = "/fn/";
@@ -35,7 +35,7 @@ fn cookie_name(https: bool) -> &'static str {
 }
 
 /// Around server functions. Leptos adds their routes among its own, so they are told by their address.
-pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn capture(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.uri().path().starts_with(FUNCTIONS) {
         return next.run(request).await;
     }
@@ -49,7 +49,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     });
     let wants_html =
         text(&parts.headers, header::ACCEPT).is_some_and(|accept| accept.contains("text/html"));
-    let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large.").into_response();
     };
     // Leptos reads whatever it is sent as a form; a script of another site can send text, but not a form, unasked.
@@ -109,7 +109,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
     let target = target(&state, asked, field(BACK), referer.as_deref());
     let outcome: Outcome = match error {
         Some(error) => Err(error),
-        None => Ok(read::<Done>(&answer).unwrap_or_default()),
+        None => Ok(read::<FormSuccess>(&answer).unwrap_or_default()),
     };
     let key = field(FORM).unwrap_or_default().to_owned();
     let typed = fields
@@ -122,7 +122,7 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
         typed,
         outcome,
     };
-    if let Some(id) = put(&state, caller.as_ref(), flash, &target).await {
+    if let Some(id) = insert(&state, caller.as_ref(), flash, &target).await {
         append_cookie(&state, &mut head.headers, id.expose());
     }
     head.status = StatusCode::SEE_OTHER;
@@ -189,11 +189,7 @@ fn is_at(place: &str, origins: &[String]) -> bool {
 }
 
 /// Before a page is rendered: hands it the answer that waits for it.
-pub async fn hand_over(
-    State(state): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub async fn deliver(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let asks = request.method() == Method::GET
         && text(request.headers(), header::ACCEPT)
             .is_some_and(|accept| accept.contains("text/html"));
@@ -226,7 +222,7 @@ pub async fn hand_over(
         response.status().is_server_error().then_some(page)
     };
     let id = match next {
-        Some(next) => put(&state, caller.as_ref(), flash, &next).await,
+        Some(next) => insert(&state, caller.as_ref(), flash, &next).await,
         None => None,
     };
     let id = id.as_ref().map_or("", Secret::expose);
@@ -235,7 +231,7 @@ pub async fn hand_over(
 }
 
 /// Keeps an answer for a page. What cannot be kept is not shown, but what was done is done: the browser goes on.
-async fn put(
+async fn insert(
     state: &AppState,
     caller: Option<&Caller>,
     flash: Flash,
@@ -243,7 +239,7 @@ async fn put(
 ) -> Option<Secret> {
     let owner = Owner::of(caller?).await;
     // A failure is logged where it happens.
-    let kept = flashes::keep(&state.ctx, &owner, page, flash).await;
+    let kept = flashes::insert(&state.ctx, &owner, page, flash).await;
     kept.ok().flatten()
 }
 

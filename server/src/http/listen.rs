@@ -23,7 +23,7 @@ use crate::metrics::Gauge;
 
 /// What connections may cost.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// How many may be open at once; the next ones wait in the system's queue.
     pub connections: usize,
     /// How long the head of a request may take, from the moment that one could begin: it also ends idle connections.
@@ -32,7 +32,7 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 10_000,
@@ -43,16 +43,16 @@ impl Default for Limits {
 }
 
 /// Largest head of a request: cookies and addresses of ours are far smaller.
-const LARGEST_HEAD: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long to wait when the system gives no more connections, as when it is out of file descriptors.
-const BREATH: Duration = Duration::from_secs(1);
+const ACCEPT_ERROR_DELAY: Duration = Duration::from_secs(1);
 
 /// Answers connections until `stop`. Then idle ones are closed, what is under way is finished, and what is not finished
 /// in time is cut off.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     open: Gauge,
     stop: CancellationToken,
 ) {
@@ -70,7 +70,7 @@ pub async fn serve(
                 None => break,
             },
         };
-        let attend = attend(
+        let attend = serve_connection(
             stream,
             peer,
             router.clone(),
@@ -111,13 +111,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 ) => {}
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted");
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(ACCEPT_ERROR_DELAY).await;
             }
         }
     }
 }
 
-async fn attend(
+async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
@@ -137,7 +137,7 @@ async fn attend(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
-        .max_buf_size(LARGEST_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let result = tokio::select! {

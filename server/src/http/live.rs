@@ -28,9 +28,9 @@ pub const CHECK: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many streams one person may have open: a stream for each of several browsers, or for each tab of one without
 /// locks. A stream costs a connection and a place among the listeners.
-const MOST: usize = 16;
+const MAX_COUNT: usize = 16;
 /// When one who has too many may ask again, in seconds.
-const AGAIN: u64 = 30;
+const RETRY_SECONDS: u64 = 30;
 /// Said when hints may have been missed.
 const ALL: &str = "all";
 /// The id that every event carries: a browser that names it has been here before and may have missed something.
@@ -41,7 +41,7 @@ const ID: &str = "live";
 pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
 
 /// A place among the streams of a person; dropping it gives it back.
-struct Place {
+struct StreamSlot {
     streams: Streams,
     user: UserId,
 }
@@ -53,21 +53,21 @@ impl Streams {
         open.values().sum()
     }
 
-    fn enter(&self, user: UserId) -> Option<Place> {
+    fn enter(&self, user: UserId) -> Option<StreamSlot> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(user).or_insert(0);
-        if *count >= MOST {
+        if *count >= MAX_COUNT {
             return None;
         }
         *count += 1;
-        Some(Place {
+        Some(StreamSlot {
             streams: self.clone(),
             user,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let streams = &self.streams.0;
         let mut open = streams.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ struct Stream {
     hints: Receiver<Received>,
     /// When to look whether the session still holds, however much is heard meanwhile.
     check: Interval,
-    _place: Place,
+    _place: StreamSlot,
     caller: Caller,
     user: UserId,
     workspaces: Vec<WorkspaceId>,
@@ -108,7 +108,7 @@ pub async fn stream(
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
     let Some(place) = state.streams.enter(user) else {
-        let wait = [(header::RETRY_AFTER, AGAIN.to_string())];
+        let wait = [(header::RETRY_AFTER, RETRY_SECONDS.to_string())];
         return (StatusCode::TOO_MANY_REQUESTS, wait).into_response();
     };
     let mut check = tokio::time::interval(state.live_check);
@@ -191,18 +191,18 @@ impl Stream {
                 Some(Ok(Received::Hint(hint))) if self.concerns(hint) => {
                     // What changes who may listen is looked at before it is passed on.
                     if matches!(hint.topic, Topic::Account | Topic::Workspace) {
-                        self.look_again().await;
+                        self.recheck().await;
                     }
                     return Some(if self.over { ALL } else { hint.topic.as_str() });
                 }
                 Some(Ok(Received::Hint(_))) => {}
                 Some(Ok(Received::Everything) | Err(RecvError::Lagged(_))) => {
-                    self.look_again().await;
+                    self.recheck().await;
                     return Some(ALL);
                 }
                 Some(Err(RecvError::Closed)) => return None,
                 None => {
-                    self.look_again().await;
+                    self.recheck().await;
                     if self.over {
                         return Some(ALL);
                     }
@@ -218,7 +218,7 @@ impl Stream {
         }
     }
 
-    async fn look_again(&mut self) {
+    async fn recheck(&mut self) {
         match audience(&self.caller.ctx().clone(), &self.caller).await {
             Ok((_, workspaces)) => self.workspaces = workspaces,
             Err(_) => self.over = true,

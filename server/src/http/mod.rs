@@ -1,15 +1,15 @@
 //! HTTP: the router, and the layers that every request passes.
 
-mod caller;
+mod client_ip;
+mod csrf;
 mod flash;
 mod headers;
 pub mod listen;
 mod live;
 mod log;
-mod origin;
 mod pages;
 
-pub use caller::peer_address;
+pub use client_ip::peer_address;
 pub use pages::panicked;
 
 use std::sync::Arc;
@@ -37,8 +37,8 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 
 /// Nobody types more than this into a form.
-const LARGEST_BODY: usize = 256 * 1024;
-const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
+const MAX_BODY_BYTES: usize = 256 * 1024;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What handlers and layers need.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub struct AppState {
     /// Behind one pointer: every layer clones the state for every request.
     pub options: Arc<LeptosOptions>,
     pub proxies: Arc<[IpNet]>,
-    pub presence: caller::LastSeenTracker,
+    pub presence: client_ip::LastSeenTracker,
     pub streams: live::Streams,
     /// How often an open stream looks whether its session still holds.
     pub live_check: Duration,
@@ -67,7 +67,7 @@ impl AppState {
             ctx: ctx.clone(),
             options: options.into(),
             proxies: config.trusted_proxies.clone().into(),
-            presence: caller::LastSeenTracker::default(),
+            presence: client_ip::LastSeenTracker::default(),
             streams: live::Streams::default(),
             live_check: live::CHECK,
             metrics,
@@ -92,16 +92,16 @@ impl FromRef<AppState> for LeptosOptions {
 /// Where a route stands: among the pages, where it is known who asks and other sites' requests are refused, or before
 /// all that, for programs that look after this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum RouteGroup {
     Pages,
-    Watch,
+    Ops,
 }
 
 /// A route that is neither a page nor a server function.
 pub struct Route {
     pub method: &'static str,
     pub path: &'static str,
-    pub place: Place,
+    pub group: RouteGroup,
     handler: fn() -> MethodRouter<AppState>,
 }
 
@@ -110,57 +110,57 @@ pub const ROUTES: [Route; 8] = [
     Route {
         method: "POST",
         path: "/unsubscribe/{token}",
-        place: Place::Pages,
+        group: RouteGroup::Pages,
         handler: || post(pages::unsubscribe_by_one_click),
     },
     Route {
         method: "GET",
         path: "/w/{slug}/members.csv",
-        place: Place::Pages,
+        group: RouteGroup::Pages,
         handler: || get(pages::members_csv),
     },
     Route {
         method: "GET",
         path: "/w/{slug}/credits.csv",
-        place: Place::Pages,
+        group: RouteGroup::Pages,
         handler: || get(pages::credits_csv),
     },
     Route {
         method: "GET",
         path: "/live",
-        place: Place::Pages,
+        group: RouteGroup::Pages,
         handler: || get(live::stream),
     },
     Route {
         method: "POST",
         path: "/stripe/webhook",
-        place: Place::Watch,
+        group: RouteGroup::Ops,
         handler: || post(pages::payment_event),
     },
     Route {
         method: "GET",
         path: "/healthz",
-        place: Place::Watch,
+        group: RouteGroup::Ops,
         handler: || get(pages::healthz),
     },
     Route {
         method: "GET",
         path: "/readyz",
-        place: Place::Watch,
+        group: RouteGroup::Ops,
         handler: || get(pages::readyz),
     },
     Route {
         method: "GET",
         path: "/metrics",
-        place: Place::Watch,
+        group: RouteGroup::Ops,
         handler: || get(pages::metrics),
     },
 ];
 
-fn routes(router: Router<AppState>, place: Place) -> Router<AppState> {
+fn routes(router: Router<AppState>, place: RouteGroup) -> Router<AppState> {
     ROUTES
         .iter()
-        .filter(|route| route.place == place)
+        .filter(|route| route.group == place)
         .fold(router, |router, route| {
             router.route(route.path, (route.handler)())
         })
@@ -195,11 +195,11 @@ pub fn router(state: AppState) -> Router {
             AppState,
             _,
         >(pages::provide, shell));
-    let router = routes(router, Place::Pages)
-        .layer(from_fn_with_state(state.clone(), flash::keep))
-        .layer(from_fn_with_state(state.clone(), flash::hand_over))
-        .layer(from_fn_with_state(state.clone(), origin::check))
-        .layer(from_fn_with_state(state.clone(), caller::identify))
+    let router = routes(router, RouteGroup::Pages)
+        .layer(from_fn_with_state(state.clone(), flash::capture))
+        .layer(from_fn_with_state(state.clone(), flash::deliver))
+        .layer(from_fn_with_state(state.clone(), csrf::check))
+        .layer(from_fn_with_state(state.clone(), client_ip::identify))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .nest_service(
             &package,
@@ -207,21 +207,21 @@ pub fn router(state: AppState) -> Router {
                 .layer(from_fn(headers::immutable))
                 .service(files),
         );
-    guarded(routes(router, Place::Watch), state)
+    with_request_checks(routes(router, RouteGroup::Ops), state)
 }
 
 /// The layers that stand before everything, whatever is asked for.
-pub fn guarded(router: Router<AppState>, state: AppState) -> Router {
+pub fn with_request_checks(router: Router<AppState>, state: AppState) -> Router {
     router
         .layer(TimeoutLayer::with_status_code(
             http::StatusCode::REQUEST_TIMEOUT,
-            SLOWEST_ANSWER,
+            REQUEST_TIMEOUT,
         ))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         // With sizes and times of its own, and neither cookies nor forms.
         .nest(api::ROOT, api::router(&state))
-        .merge(api::reading())
+        .merge(api::docs_router())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), headers::security))
         .layer(from_fn_with_state(state.clone(), log::requests))

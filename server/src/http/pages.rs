@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use app::db::entity;
 use app::domain::AppError;
 use app::form::Flash;
-use app::payments::intake;
+use app::payments::provider_webhook;
 use app::session::Caller;
 use app::settings::credits;
 use app::settings::members::store::export_csv;
@@ -23,7 +23,7 @@ use leptos::prelude::{provide_context, use_context};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::headers::PageNonce;
-use super::{AppState, caller};
+use super::{AppState, client_ip};
 use crate::metrics::GaugeSnapshot;
 
 /// Hands pages and server functions what the layers found out.
@@ -60,8 +60,8 @@ pub async fn payment_event(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let signature = caller::text(&headers, HeaderName::from_static("stripe-signature"));
-    match intake::take_in(&state.ctx, signature.unwrap_or_default(), &body).await {
+    let signature = client_ip::text(&headers, HeaderName::from_static("stripe-signature"));
+    match provider_webhook::handle_event(&state.ctx, signature.unwrap_or_default(), &body).await {
         Ok(()) => "ok".into_response(),
         Err(error) => answer(&error),
     }
@@ -142,7 +142,7 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Response {
     let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
-    if !peer.is_none_or(|peer| caller::is_near(peer, &headers, &state.proxies)) {
+    if !peer.is_none_or(|peer| client_ip::is_private_peer(peer, &headers, &state.proxies)) {
         return answer(&AppError::NotFound);
     }
     match waiting(&state).await {

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 const VERSION: HeaderValue = HeaderValue::from_static("2024-06-20");
 /// From the connection to the last byte. Stripe itself gives up on a bank after some 20 seconds; a request of ours has 30.
 const DEADLINE: Duration = Duration::from_secs(25);
-const MOST_READ: usize = 2 * 1024 * 1024;
+const MAX_READ: usize = 2 * 1024 * 1024;
 const IDLE_CONNECTIONS: Duration = Duration::from_mins(1);
 
 /// Fields of a form, as Stripe nests them: `metadata[payment]`.
@@ -184,7 +184,7 @@ impl Api {
         let ask = async {
             let response = self.client.request(request).await?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), MOST_READ)
+            let body = Limited::new(response.into_body(), MAX_READ)
                 .collect()
                 .await?;
             Ok::<_, Box<dyn Error + Send + Sync>>((status, body.to_bytes()))

@@ -8,8 +8,10 @@ use app::billing::invoices;
 use app::context::AppContext;
 use app::db::entity::{self, payment, stripe_customer};
 use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use app::payments::model::{CURRENCY, PaymentStatus, Purpose, ReversalKind, ReversalStatus};
-use app::payments::port::{Checkout, Fate, Order, Provider, Reference, Refunded, out_of_reach};
+use app::payments::model::{CURRENCY, PaymentPurpose, PaymentStatus, ReversalKind, ReversalStatus};
+use app::payments::provider::{
+    Checkout, Order, PaymentOutcome, Provider, Reference, Refunded, out_of_reach,
+};
 use app::payments::reversals::Reversal;
 use app::payments::store::{by_intent, purpose, remember_intent};
 use sea_orm::prelude::async_trait::async_trait;
@@ -26,9 +28,9 @@ const PAGES: [&str; 2] = ["https://checkout.stripe.com", "https://billing.stripe
 /// How many rows of a list are asked for at once: as many as Stripe gives.
 const A_PAGE: &str = "100";
 /// How many such pages are read at most, looking for one payment among a workspace's later ones.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 /// How many workspaces that are gone are seen to in one round.
-const A_ROUND: u64 = 20;
+const BATCH_SIZE: u64 = 20;
 
 #[derive(Debug)]
 pub struct Stripe {
@@ -205,7 +207,7 @@ impl Listed for PaymentIntent {
 
 impl PaymentIntent {
     /// docs.stripe.com/payments/paymentintents/lifecycle
-    fn fate(&self) -> Fate {
+    fn fate(&self) -> PaymentOutcome {
         let status = match self.status.as_str() {
             "succeeded" => PaymentStatus::Paid,
             "processing" => PaymentStatus::Confirming,
@@ -214,7 +216,7 @@ impl PaymentIntent {
             _ => PaymentStatus::Declined,
         };
         let charged = self.amount_received.map(Money::from_cents);
-        Fate {
+        PaymentOutcome {
             status,
             charged: charged.filter(|_| status == PaymentStatus::Paid),
         }
@@ -222,7 +224,7 @@ impl PaymentIntent {
 }
 
 impl Session {
-    fn fate(&self) -> Fate {
+    fn fate(&self) -> PaymentOutcome {
         let status = match (self.status.as_deref(), self.payment_status.as_deref()) {
             (_, Some("paid")) => PaymentStatus::Paid,
             (Some("expired"), _) => PaymentStatus::Expired,
@@ -236,7 +238,7 @@ impl Session {
             _ => PaymentStatus::Open,
         };
         let charged = self.amount_total.map(Money::from_cents);
-        Fate {
+        PaymentOutcome {
             status,
             charged: charged.filter(|_| status == PaymentStatus::Paid),
         }
@@ -289,7 +291,7 @@ impl Stripe {
     }
 
     /// Tells Stripe whose receipts go where, as far as that was said.
-    async fn introduce(
+    async fn update_customer(
         &self,
         ctx: &AppContext,
         workspace: WorkspaceId,
@@ -317,7 +319,7 @@ impl Stripe {
 
     /// Makes the card of the last subscription that was paid on Checkout the one that is charged, once. What is changed
     /// on the portal after that stays changed: nobody comes there before this was done.
-    async fn adopt_card(
+    async fn set_default_card(
         &self,
         ctx: &AppContext,
         customer: &stripe_customer::Model,
@@ -420,7 +422,7 @@ impl Stripe {
         let since = payment.created_at.before(minutes(10)).millis() / 1000;
         let since = since.to_string();
         let mut after: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let mut query = vec![
                 ("customer", customer),
                 ("created[gte]", &since),
@@ -490,8 +492,11 @@ async fn last_subscribed(
 }
 
 /// Whether it is paid on a page, and not by a kept card.
-fn has_page(purpose: &Purpose) -> bool {
-    matches!(purpose, Purpose::Credits { .. } | Purpose::Subscribe { .. })
+fn has_page(purpose: &PaymentPurpose) -> bool {
+    matches!(
+        purpose,
+        PaymentPurpose::Credits { .. } | PaymentPurpose::Subscribe { .. }
+    )
 }
 
 fn key(what: &str, payment: PaymentId) -> String {
@@ -502,7 +507,8 @@ fn key(what: &str, payment: PaymentId) -> String {
 impl Provider for Stripe {
     async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError> {
         let customer = self.customer(ctx, order.workspace).await?.customer_id;
-        self.introduce(ctx, order.workspace, &customer).await?;
+        self.update_customer(ctx, order.workspace, &customer)
+            .await?;
         let (payment, back) = (
             order.payment.to_string(),
             ctx.site().url(&order.return_path),
@@ -554,9 +560,9 @@ impl Provider for Stripe {
         })
     }
 
-    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<Fate, AppError> {
+    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError> {
         let customer = self.customer(ctx, order.workspace).await?;
-        self.adopt_card(ctx, &customer).await?;
+        self.set_default_card(ctx, &customer).await?;
         let customer = customer.customer_id;
         let card = self
             .card(&customer)
@@ -606,7 +612,7 @@ impl Provider for Stripe {
         return_path: &str,
     ) -> Result<String, AppError> {
         let customer = self.customer(ctx, workspace).await?;
-        self.adopt_card(ctx, &customer).await?;
+        self.set_default_card(ctx, &customer).await?;
         let fields = vec![
             ("customer", customer.customer_id),
             ("return_url", ctx.site().url(return_path)),
@@ -619,11 +625,11 @@ impl Provider for Stripe {
         Ok(portal.url)
     }
 
-    async fn look(
+    async fn fetch_status(
         &self,
         ctx: &AppContext,
         payment: &payment::Model,
-    ) -> Result<Option<Fate>, AppError> {
+    ) -> Result<Option<PaymentOutcome>, AppError> {
         if !has_page(&purpose(payment)?) {
             let Some(intent) = self.charged(ctx, payment).await? else {
                 return Ok(None);
@@ -737,7 +743,7 @@ impl Provider for Stripe {
         &self.origins
     }
 
-    async fn forget_gone(&self, ctx: &AppContext) -> Result<(), AppError> {
+    async fn delete_orphaned_customers(&self, ctx: &AppContext) -> Result<(), AppError> {
         use sea_orm::sea_query::Query;
         let there = Query::select()
             .column(entity::workspace::Column::Id)
@@ -745,7 +751,7 @@ impl Provider for Stripe {
             .to_owned();
         let gone = entity::StripeCustomer::find()
             .filter(stripe_customer::Column::WorkspaceId.not_in_subquery(there))
-            .limit(A_ROUND)
+            .limit(BATCH_SIZE)
             .all(ctx.db().read())
             .await?;
         for customer in gone {

@@ -8,8 +8,8 @@ use app::context::AppContext;
 use app::db::Tx;
 use app::db::entity::{self, email_window, held_email};
 use app::domain::{AppError, Timestamp, UserId, WorkspaceId};
-use app::mail::letters::{self, Held};
-use app::mail::{self, Addressee};
+use app::mail::letters::{self, DigestEntry};
+use app::mail::{self, Recipient};
 use app::settings::notifications::store::{Preferences, preferences};
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -130,7 +130,7 @@ impl People {
     }
 
     /// What of it is still to be told: not what was turned off meanwhile, nor of a workspace that they have left.
-    fn held(&self, ctx: &AppContext, window: &email_window::Model) -> Vec<Held> {
+    fn held(&self, ctx: &AppContext, window: &email_window::Model) -> Vec<DigestEntry> {
         let user = window.user_id;
         let wanted = |category: Category| {
             self.preferences
@@ -138,7 +138,7 @@ impl People {
                 .is_none_or(|wishes| wishes.is_on(category, Channel::Email))
         };
         let rows = self.held.get(&user).map_or(&[][..], Vec::as_slice);
-        let mut all: Vec<Held> = Vec::new();
+        let mut all: Vec<DigestEntry> = Vec::new();
         for rows in rows.chunk_by(|a, b| a.workspace_id == b.workspace_id) {
             let id = rows[0].workspace_id;
             let Some(place) = self.workspaces.get(&id) else {
@@ -151,7 +151,7 @@ impl People {
                 .collect();
             if !counts.is_empty() && self.memberships.contains(&(user, id)) {
                 let inbox = ctx.site().url(&format!("/w/{}/inbox", place.slug));
-                all.push(Held {
+                all.push(DigestEntry {
                     place: Some((place.name.clone(), inbox)),
                     counts,
                 });
@@ -159,7 +159,7 @@ impl People {
         }
         let own = window.held - rows.iter().map(|row| row.held).sum::<i64>();
         if own > 0 && wanted(Category::Security) {
-            all.push(Held {
+            all.push(DigestEntry {
                 place: None,
                 counts: vec![(Category::Security.label(), own)],
             });
@@ -182,7 +182,7 @@ impl People {
         }
         let link = match held.as_slice() {
             [
-                Held {
+                DigestEntry {
                     place: Some((_, inbox)),
                     ..
                 },
@@ -201,12 +201,12 @@ impl People {
                         .url(&format!("/w/{}/settings/notifications", place.slug))
                 },
             );
-        let to = Addressee {
+        let to = Recipient {
             email: user.email.clone(),
             user: Some(user.id),
         };
         let letter = letters::digest(&held, &link, &settings);
-        mail::post(tx, ctx, to, letter, None).await?;
+        mail::enqueue(tx, ctx, to, letter, None).await?;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use app::catalog::Mode;
 use app::context::AppContext;
 use app::db::entity;
 use app::domain::{AppError, EventId, Timestamp, WorkspaceId};
-use app::settings::webhooks::wants::long_matching;
+use app::settings::webhooks::matcher::long_matching;
 use entity::event::Column;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{
@@ -25,9 +25,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::webhooks::Handover;
-use super::webhooks::fan_out::{Budget, Listeners, Match, Planned, give};
-use super::{cue, notify};
+use super::webhooks::DirectDispatch;
+use super::webhooks::fan_out::{Budget, Match, MatchTargets, Planned, hand_off};
+use super::{notify, wait_for_work};
 
 /// How long to wait without a cue: for events of other processes, and after an error.
 const IDLE: Duration = Duration::from_secs(1);
@@ -37,11 +37,11 @@ const BATCH: u64 = 100;
 /// otherwise be taken one by one, and whatever is asked and written for a batch costs the same for one as for many.
 const GATHER: Duration = Duration::from_millis(5);
 /// After how long without a batch events are thought to come seldom: nothing is to be gathered then.
-const SELDOM: Duration = Duration::from_millis(20);
+const QUIET_AFTER: Duration = Duration::from_millis(20);
 /// How many webhooks a workspace has whose events are dispatched beside those of others, at most.
-const FEW: u64 = 16;
+const FEW_WEBHOOKS: u64 = 16;
 /// How many deliveries are written in one transaction where an event has many.
-const TOGETHER: usize = 16;
+const FAN_OUT_BATCH_SIZE: usize = 16;
 /// How long the dispatcher of such workspaces rests after it found nothing: every commit is a cue, and hardly any brings
 /// something for it.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -69,19 +69,24 @@ const WAITS: [Duration; 6] = [
     Duration::from_hours(1),
 ];
 /// How many events are put aside at most. Each is named in the question for the others, and SQLite takes 32,766 values.
-const MOST_ASIDE: usize = 10_000;
+const MAX_QUARANTINED: usize = 10_000;
 
 /// Whose events a dispatcher takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breadth {
+pub enum DispatcherShard {
     /// Of workspaces with few webhooks, and of none.
-    Narrow,
+    FewWebhooks,
     /// Of workspaces with many.
-    Wide,
+    ManyWebhooks,
 }
 
 /// `handover`: by which deliveries are given to the sender of this process.
-pub async fn run(ctx: AppContext, breadth: Breadth, handover: Handover, stop: CancellationToken) {
+pub async fn run(
+    ctx: AppContext,
+    breadth: DispatcherShard,
+    handover: DirectDispatch,
+    stop: CancellationToken,
+) {
     let mut dispatcher = Dispatcher::new(ctx.clone(), breadth, handover);
     let mut aside = dispatcher.for_costly();
     tokio::join!(
@@ -98,14 +103,14 @@ async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
         let begun = Instant::now();
         match dispatcher.next_batch().await {
             Ok(taken @ 1..) if !stop.is_cancelled() => {
-                let often = last.is_some_and(|last| begun - last < SELDOM);
+                let often = last.is_some_and(|last| begun - last < QUIET_AFTER);
                 if often && (taken as u64) < BATCH {
                     tokio::time::sleep(GATHER.saturating_sub(begun.elapsed())).await;
                 }
                 last = Some(Instant::now());
                 continue;
             }
-            Ok(_) if dispatcher.breadth == Breadth::Wide => {
+            Ok(_) if dispatcher.breadth == DispatcherShard::ManyWebhooks => {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
             Ok(_) => {}
@@ -113,7 +118,7 @@ async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
                 tracing::warn!(%error, "events could not be dispatched; they will be tried again");
             }
         }
-        if !cue(&mut commits, tokio::time::sleep(IDLE), stop).await {
+        if !wait_for_work(&mut commits, tokio::time::sleep(IDLE), stop).await {
             return;
         }
     }
@@ -150,12 +155,12 @@ async fn run_costly(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
 
 /// Dispatches every waiting event; what tests call instead of waiting.
 pub async fn dispatch_all(ctx: &AppContext) -> Result<(), AppError> {
-    dispatch_to(ctx, &Handover::default()).await
+    dispatch_to(ctx, &DirectDispatch::default()).await
 }
 
 /// The same, for whoever takes what is handed over.
-pub async fn dispatch_to(ctx: &AppContext, handover: &Handover) -> Result<(), AppError> {
-    for breadth in [Breadth::Narrow, Breadth::Wide] {
+pub async fn dispatch_to(ctx: &AppContext, handover: &DirectDispatch) -> Result<(), AppError> {
+    for breadth in [DispatcherShard::FewWebhooks, DispatcherShard::ManyWebhooks] {
         let mut dispatcher = Dispatcher::new(ctx.clone(), breadth, handover.clone());
         let mut aside = dispatcher.for_costly();
         while dispatcher.next_batch().await? > 0 || aside.next_costly().await?.is_some() {}
@@ -165,9 +170,9 @@ pub async fn dispatch_to(ctx: &AppContext, handover: &Handover) -> Result<(), Ap
 
 struct Dispatcher {
     ctx: AppContext,
-    breadth: Breadth,
-    handover: Handover,
-    aside: Aside,
+    breadth: DispatcherShard,
+    handover: DirectDispatch,
+    aside: Quarantine,
     costly: Costly,
     budget: Budget,
 }
@@ -226,12 +231,12 @@ struct Turn {
 }
 
 impl Dispatcher {
-    fn new(ctx: AppContext, breadth: Breadth, handover: Handover) -> Self {
+    fn new(ctx: AppContext, breadth: DispatcherShard, handover: DirectDispatch) -> Self {
         Self {
             ctx,
             breadth,
             handover,
-            aside: Aside::default(),
+            aside: Quarantine::default(),
             costly: Costly::default(),
             budget: BUDGET,
         }
@@ -271,7 +276,7 @@ impl Dispatcher {
         self.take(waiting).await.map(Some)
     }
 
-    async fn take(&mut self, waiting: Vec<Waiting>) -> Result<usize, AppError> {
+    async fn take(&mut self, waiting: Vec<PendingEvent>) -> Result<usize, AppError> {
         if waiting.is_empty() {
             return Ok(0);
         }
@@ -293,7 +298,7 @@ impl Dispatcher {
     }
 
     /// Dispatches these events; a panic on the way is a failure like another.
-    async fn attempt(&self, waiting: Vec<Waiting>) -> Result<Turn, AppError> {
+    async fn attempt(&self, waiting: Vec<PendingEvent>) -> Result<Turn, AppError> {
         let (ctx, breadth, handover) = (self.ctx.clone(), self.breadth, self.handover.clone());
         let budget = self.budget;
         tokio::spawn(async move { dispatch(&ctx, breadth, &handover, budget, waiting).await })
@@ -307,7 +312,7 @@ impl Dispatcher {
     }
 
     /// One of them stands in the way of all: finds out which, and lets the others pass.
-    async fn one_by_one(&mut self, waiting: Vec<Waiting>) -> Result<usize, AppError> {
+    async fn one_by_one(&mut self, waiting: Vec<PendingEvent>) -> Result<usize, AppError> {
         let count = waiting.len();
         for (id, workspace) in waiting {
             match self.attempt(vec![(id, workspace)]).await {
@@ -328,12 +333,12 @@ impl Dispatcher {
 
 /// An event that waits, and its workspace. No more of it is read here: one that cannot be read at all is still told from
 /// the others.
-type Waiting = (EventId, Option<WorkspaceId>);
+type PendingEvent = (EventId, Option<WorkspaceId>);
 
 /// Whose events are looked for.
 enum Whose {
     /// Those of workspaces of this breadth, but not of these.
-    Others(Breadth, Vec<WorkspaceId>),
+    Others(DispatcherShard, Vec<WorkspaceId>),
     One(WorkspaceId),
 }
 
@@ -344,12 +349,12 @@ impl Whose {
         ctx: &AppContext,
         aside: Vec<EventId>,
         most: u64,
-    ) -> Result<Vec<Waiting>, AppError> {
+    ) -> Result<Vec<PendingEvent>, AppError> {
         let such = match self {
             Self::Others(breadth, but) => {
                 let such = Condition::all().add(match breadth {
-                    Breadth::Narrow => many_webhooks().not(),
-                    Breadth::Wide => many_webhooks(),
+                    DispatcherShard::FewWebhooks => many_webhooks().not(),
+                    DispatcherShard::ManyWebhooks => many_webhooks(),
                 });
                 if but.is_empty() {
                     such
@@ -390,7 +395,7 @@ fn many_webhooks() -> Expr {
                 .equals(Column::WorkspaceId.as_column_ref()),
         )
         .limit(1)
-        .offset(FEW)
+        .offset(FEW_WEBHOOKS)
         .take();
     Expr::exists(one_more)
 }
@@ -406,11 +411,15 @@ struct Plan {
 
 /// Works out what follows from these events, in a thread for such work: events can be large, and filters many. Every kind of
 /// consequence gets the whole batch, so that it can ask for what it needs once and write in bulk.
-async fn plan(ctx: &AppContext, budget: Budget, waiting: Vec<Waiting>) -> Result<Plan, AppError> {
+async fn plan(
+    ctx: &AppContext,
+    budget: Budget,
+    waiting: Vec<PendingEvent>,
+) -> Result<Plan, AppError> {
     let (ctx, runtime) = (ctx.clone(), Handle::current());
     let work = async move {
         let workspaces = waiting.iter().filter_map(|(_, place)| *place).collect();
-        let listeners = Listeners::load(ctx.db(), workspaces).await?;
+        let listeners = MatchTargets::load(ctx.db(), workspaces).await?;
         let events = entity::Event::find()
             .filter(Column::Id.is_in(waiting.iter().map(|(id, _)| *id)))
             .filter(Column::DispatchedAt.is_null())
@@ -460,10 +469,10 @@ async fn plan(ctx: &AppContext, budget: Budget, waiting: Vec<Waiting>) -> Result
 /// Writes what follows from these events, in the transaction that marks them as dispatched, and says which they were.
 async fn dispatch(
     ctx: &AppContext,
-    breadth: Breadth,
-    handover: &Handover,
+    breadth: DispatcherShard,
+    handover: &DirectDispatch,
     budget: Budget,
-    waiting: Vec<Waiting>,
+    waiting: Vec<PendingEvent>,
 ) -> Result<Turn, AppError> {
     let Plan {
         events,
@@ -477,12 +486,13 @@ async fn dispatch(
     }
     let invalidations: HashSet<_> = matches.iter().map(Match::invalidation).collect();
     // While SQLite writes hundreds of rows, nobody else can write.
-    let planned = if breadth == Breadth::Wide && ctx.db().backend() == DbBackend::Sqlite {
-        fan_out_in_steps(ctx, handover, &matches).await?;
-        None
-    } else {
-        Some(Planned::new(ctx, handover, &matches)?)
-    };
+    let planned =
+        if breadth == DispatcherShard::ManyWebhooks && ctx.db().backend() == DbBackend::Sqlite {
+            fan_out_in_steps(ctx, handover, &matches).await?;
+            None
+        } else {
+            Some(Planned::new(ctx, handover, &matches)?)
+        };
     drop(matches);
     let mut tx = ctx.db().begin().await?;
     // On PostgreSQL another process may be at some of them: those are skipped.
@@ -523,7 +533,7 @@ async fn dispatch(
         .await?;
     tx.commit().await?;
     if let Some(claim) = claim {
-        give(ctx, handover, claim).await;
+        hand_off(ctx, handover, claim).await;
     }
     turn(taken)
 }
@@ -532,16 +542,16 @@ async fn dispatch(
 /// repeat adds the others.
 async fn fan_out_in_steps(
     ctx: &AppContext,
-    handover: &Handover,
+    handover: &DirectDispatch,
     matches: &[Match],
 ) -> Result<(), AppError> {
-    for some in matches.chunks(TOGETHER) {
+    for some in matches.chunks(FAN_OUT_BATCH_SIZE) {
         let planned = Planned::new(ctx, handover, some)?;
         let tx = ctx.db().begin().await?;
         let claim = planned.write(&tx).await?;
         tx.commit().await?;
         if let Some(claim) = claim {
-            give(ctx, handover, claim).await;
+            hand_off(ctx, handover, claim).await;
         }
     }
     Ok(())
@@ -550,9 +560,9 @@ async fn fan_out_in_steps(
 /// Events that could not be dispatched: how often they failed, and when they are tried again. Kept in memory: a new
 /// process tries them at once, which is right after a repair.
 #[derive(Default)]
-struct Aside(HashMap<EventId, (usize, Instant)>);
+struct Quarantine(HashMap<EventId, (usize, Instant)>);
 
-impl Aside {
+impl Quarantine {
     /// Which are to be left alone at this moment.
     fn at(&self, now: Instant) -> Vec<EventId> {
         self.0
@@ -563,7 +573,7 @@ impl Aside {
     }
 
     fn put(&mut self, id: EventId, now: Instant) -> Duration {
-        if self.0.len() >= MOST_ASIDE && !self.0.contains_key(&id) {
+        if self.0.len() >= MAX_QUARANTINED && !self.0.contains_key(&id) {
             let next = self.0.iter().min_by_key(|(_, (_, until))| *until);
             if let Some(next) = next.map(|(id, _)| *id) {
                 self.0.remove(&next);
@@ -589,7 +599,7 @@ mod tests {
 
     #[test]
     fn what_fails_again_waits_longer_and_is_tried_at_last() {
-        let (mut aside, now, id) = (Aside::default(), Instant::now(), EventId::new());
+        let (mut aside, now, id) = (Quarantine::default(), Instant::now(), EventId::new());
         assert_eq!(aside.put(id, now), WAITS[0]);
         assert_eq!(aside.at(now), [id]);
         assert_eq!(aside.at(now + WAITS[0]), [], "it is tried again");
@@ -603,10 +613,10 @@ mod tests {
 
     #[test]
     fn what_is_put_aside_is_bounded() {
-        let (mut aside, now) = (Aside::default(), Instant::now());
-        for _ in 0..MOST_ASIDE + 5 {
+        let (mut aside, now) = (Quarantine::default(), Instant::now());
+        for _ in 0..MAX_QUARANTINED + 5 {
             aside.put(EventId::new(), now);
         }
-        assert_eq!(aside.at(now).len(), MOST_ASIDE);
+        assert_eq!(aside.at(now).len(), MAX_QUARANTINED);
     }
 }

@@ -35,7 +35,7 @@ const ROWS: usize = 500;
 
 /// Someone to whom a notification is about to be sent by email.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Recipient {
+pub struct LimitedRecipient {
     pub user: UserId,
     pub confirmed: bool,
 }
@@ -53,7 +53,7 @@ impl Allowances {
     pub async fn lock(
         tx: &Tx,
         now: Timestamp,
-        people: BTreeSet<Recipient>,
+        people: BTreeSet<LimitedRecipient>,
         workspaces: BTreeSet<WorkspaceId>,
     ) -> Result<Self, AppError> {
         let mut all = Self::default();
@@ -105,11 +105,11 @@ impl Allowances {
         &mut self,
         tx: &Tx,
         now: Timestamp,
-        people: Vec<Recipient>,
+        people: Vec<LimitedRecipient>,
     ) -> Result<(), AppError> {
         use email_window::{Column, Model};
         for people in people.chunks(ROWS) {
-            let begun = |one: &Recipient| Model {
+            let begun = |one: &LimitedRecipient| Model {
                 user_id: one.user,
                 ends_at: now.after(if one.confirmed {
                     WINDOW
@@ -146,7 +146,7 @@ impl Allowances {
     /// what concerns the person alone.
     pub fn take(
         &mut self,
-        to: Recipient,
+        to: LimitedRecipient,
         workspace: Option<WorkspaceId>,
         category: Category,
     ) -> bool {

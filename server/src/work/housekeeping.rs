@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use app::context::AppContext;
-use app::payments::{intake, simulated};
+use app::payments::{provider_webhook, simulated};
 use app::session::store;
 use app::settings::api_keys::usage;
 use app::settings::credits;
 use tokio_util::sync::CancellationToken;
 
-use super::webhooks::tidy::tidy;
+use super::webhooks::retention::tidy;
 
 const EVERY: Duration = Duration::from_mins(10);
 
@@ -30,7 +30,10 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
         if let Ok(books @ 1..) = credits::store::sweep(&ctx).await {
             tracing::debug!(books, "let credits expire, or gave them back");
         }
-        for swept in [intake::sweep(&ctx).await, simulated::sweep(&ctx).await] {
+        for swept in [
+            provider_webhook::sweep(&ctx).await,
+            simulated::sweep(&ctx).await,
+        ] {
             if let Ok(removed @ 1..) = swept {
                 tracing::debug!(removed, "forgot what the payment provider told long ago");
             }

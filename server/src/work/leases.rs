@@ -38,7 +38,7 @@ const SAYS: Duration = Duration::from_secs(2);
 /// How often a second server on SQLite tries to get the lock.
 const TRIES: Duration = Duration::from_millis(500);
 /// How many leases one transaction frees.
-const TOGETHER: usize = 500;
+const BATCH_SIZE: usize = 500;
 /// Milliseconds by PostgreSQL's clock, at the moment at which it is asked.
 const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
 
@@ -200,10 +200,10 @@ pub async fn say(ctx: &AppContext, own: &impl ConnectionTrait) -> Result<(), App
     let (leases, at) = (ctx.leases(), (Instant::now(), Timestamp::now()));
     let process = leases.process();
     // The first time there is no such row, and nothing is leased yet.
-    if leases.has_said() {
+    if leases.has_heartbeat() {
         let update = format!("UPDATE processes SET seen_at = {NOW} WHERE id = $1");
         if execute(own, update, process).await? == 1 {
-            leases.said(at);
+            leases.record_heartbeat(at);
             return Ok(());
         }
         tracing::warn!("this process was taken for dead, and what it held is left to others");
@@ -266,12 +266,12 @@ pub async fn free_all_but_own(ctx: &AppContext) -> Result<(), AppError> {
     let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(db.read()).await?;
     let mails: Vec<MailId> = of.mails().into_tuple().all(db.read()).await?;
     // A server that is at work has little time to write.
-    for some in deliveries.chunks(TOGETHER) {
+    for some in deliveries.chunks(BATCH_SIZE) {
         let tx = db.begin().await?;
         of.free(&tx, some, &[]).await?;
         tx.commit().await?;
     }
-    for some in mails.chunks(TOGETHER) {
+    for some in mails.chunks(BATCH_SIZE) {
         let tx = db.begin().await?;
         of.free(&tx, &[], some).await?;
         tx.commit().await?;
@@ -328,7 +328,7 @@ impl Of {
         deliveries: &[DeliveryId],
         mails: &[MailId],
     ) -> Result<(), AppError> {
-        for some in deliveries.chunks(TOGETHER) {
+        for some in deliveries.chunks(BATCH_SIZE) {
             use delivery::Column;
             entity::Delivery::update_many()
                 .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
@@ -339,7 +339,7 @@ impl Of {
                 .exec(tx)
                 .await?;
         }
-        for some in mails.chunks(TOGETHER) {
+        for some in mails.chunks(BATCH_SIZE) {
             use mail::Column;
             entity::Mail::update_many()
                 .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))

@@ -19,15 +19,15 @@ use sea_orm::{
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::cue;
-use super::smtp::{Connection, Route, Trouble};
+use super::smtp::{Connection, SmtpEndpoint, SmtpError};
+use super::wait_for_work;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
 /// How many letters one claim takes.
 const BATCH: u64 = 20;
 /// How many connections carry them side by side.
-const CARRIERS: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 /// How long a claim holds. A worker that takes longer has lost it, and changes nothing any more.
 const LEASE: Duration = Duration::from_mins(2);
 /// How long one letter may take, with connecting.
@@ -42,13 +42,13 @@ pub const WAITS: [u64; 7] = [1, 5, 30, 120, 360, 720, 1440];
 
 /// The way out: an SMTP server and whom letters are from.
 #[derive(Clone)]
-pub struct Post {
-    route: Route,
+pub struct MailerConfig {
+    route: SmtpEndpoint,
     from: Mailbox,
     metrics: Metrics,
 }
 
-impl Post {
+impl MailerConfig {
     /// Nothing without an SMTP server: then letters stay in the outbox.
     pub fn new(config: &Config, metrics: &Metrics) -> Option<Self> {
         Some(Self {
@@ -68,7 +68,7 @@ pub struct Round {
     pub blocked: bool,
 }
 
-pub async fn run(ctx: AppContext, post: Post, stop: CancellationToken) {
+pub async fn run(ctx: AppContext, post: MailerConfig, stop: CancellationToken) {
     let mut commits = ctx.db().hub().commits();
     loop {
         commits.mark_unchanged();
@@ -85,7 +85,7 @@ pub async fn run(ctx: AppContext, post: Post, stop: CancellationToken) {
                 tracing::warn!(%error, "the outbox could not be read; it will be tried again");
             }
         }
-        if !cue(&mut commits, tokio::time::sleep(IDLE), &stop).await {
+        if !wait_for_work(&mut commits, tokio::time::sleep(IDLE), &stop).await {
             return;
         }
     }
@@ -94,7 +94,7 @@ pub async fn run(ctx: AppContext, post: Post, stop: CancellationToken) {
 /// Sends what is due.
 pub async fn send_due(
     ctx: &AppContext,
-    post: &Post,
+    post: &MailerConfig,
     stop: &CancellationToken,
 ) -> Result<Round, AppError> {
     let lease = ctx.leases().token();
@@ -120,8 +120,9 @@ pub async fn send_due(
         blocked: AtomicBool::new(false),
         letters: Mutex::new(letters.into_iter()),
     };
-    let carriers = stream::iter((0..CARRIERS).map(|_| batch.carry()));
-    let ends: Vec<Result<(), AppError>> = carriers.buffer_unordered(CARRIERS).collect().await;
+    let carriers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
+    let ends: Vec<Result<(), AppError>> =
+        carriers.buffer_unordered(MAX_CONNECTIONS).collect().await;
     // Whatever was not tried is free again at once, for this worker's next round or for another.
     release(ctx, lease).await?;
     ends.into_iter().collect::<Result<(), AppError>>()?;
@@ -134,7 +135,7 @@ pub async fn send_due(
 /// Letters under one lease, which several connections carry.
 struct Batch<'a> {
     ctx: &'a AppContext,
-    post: &'a Post,
+    post: &'a MailerConfig,
     stop: &'a CancellationToken,
     lease: Uuid,
     began: Instant,
@@ -145,7 +146,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     /// Takes one letter after another, over one connection as long as it holds.
-    async fn carry(&self) -> Result<(), AppError> {
+    async fn send_batch(&self) -> Result<(), AppError> {
         let mut connection = None;
         while !self.is_over() {
             let Some(letter) = self.letters.lock().await.next() else {
@@ -155,8 +156,12 @@ impl Batch<'_> {
             let sending = send(self.ctx, self.post, &mut connection, &letter);
             let result = tokio::time::timeout(LETTER_TIMEOUT, sending)
                 .await
-                .unwrap_or_else(|_| Err(Trouble::Way("the SMTP server is too slow".to_owned())));
-            if let Err(Trouble::Way(_)) = result {
+                .unwrap_or_else(|_| {
+                    Err(SmtpError::Connection(
+                        "the SMTP server is too slow".to_owned(),
+                    ))
+                });
+            if let Err(SmtpError::Connection(_)) = result {
                 // In whatever state it is: it is not used again.
                 connection = None;
                 self.blocked.store(true, Ordering::Relaxed);
@@ -179,17 +184,17 @@ impl Batch<'_> {
 
 async fn send(
     ctx: &AppContext,
-    post: &Post,
+    post: &MailerConfig,
     connection: &mut Option<Connection>,
     letter: &entity::mail::Model,
-) -> Result<(), Trouble> {
+) -> Result<(), SmtpError> {
     let message =
-        message(ctx, post, letter).map_err(|error| Trouble::ForGood(error.to_string()))?;
+        message(ctx, post, letter).map_err(|error| SmtpError::Permanent(error.to_string()))?;
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(post.route.connect().await?),
     };
-    connection.carry(&message).await
+    connection.send(&message).await
 }
 
 /// Takes due letters for this worker alone: one statement under a write transaction, which on PostgreSQL skips rows
@@ -253,10 +258,10 @@ async fn release(ctx: &AppContext, lease: Uuid) -> Result<(), AppError> {
 /// Writes down what became of a letter, unless the lease was lost meanwhile.
 async fn finish(
     ctx: &AppContext,
-    post: &Post,
+    post: &MailerConfig,
     lease: Uuid,
     letter: &entity::mail::Model,
-    result: Result<(), Trouble>,
+    result: Result<(), SmtpError>,
 ) -> Result<(), AppError> {
     let now = Timestamp::now();
     let attempts = letter.attempts + 1;
@@ -274,8 +279,8 @@ async fn finish(
         }
         Err(trouble) => {
             let (lost, error) = match trouble {
-                Trouble::ForGood(error) => (true, error),
-                Trouble::Way(error) | Trouble::Later(error) => (false, error),
+                SmtpError::Permanent(error) => (true, error),
+                SmtpError::Connection(error) | SmtpError::Transient(error) => (false, error),
             };
             let wait = usize::try_from(letter.attempts)
                 .ok()
@@ -310,7 +315,7 @@ fn blank(update: UpdateMany<entity::Mail>) -> UpdateMany<entity::Mail> {
         .col_expr(Column::UnsubscribeUrl, Expr::value(None::<Vec<u8>>))
 }
 
-fn message(ctx: &AppContext, post: &Post, letter: &entity::mail::Model) -> Result<Message> {
+fn message(ctx: &AppContext, post: &MailerConfig, letter: &entity::mail::Model) -> Result<Message> {
     let contents = app::mail::decrypt(ctx, letter).ok_or_else(|| {
         let problem =
             "the letter cannot be decrypted: it was sealed with another WHEELHOUSE_SECRET_KEY";

@@ -1,18 +1,18 @@
 //! The workers: what follows a change, after it. Each is a loop that a crash may end anywhere without harm, and that is
 //! started again if it ends by a panic.
 
+pub mod api_key_usage;
 pub mod checkpoints;
 pub mod digest;
 pub mod dispatch;
 pub mod email_limits;
 pub mod flashes;
 pub mod housekeeping;
-pub mod keys;
 pub mod leases;
 pub mod mail;
 mod notify;
 pub mod payments;
-pub mod relay;
+pub mod pg_notify;
 mod smtp;
 pub mod webhooks;
 
@@ -24,9 +24,9 @@ use app::context::AppContext;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use dispatch::Breadth;
-pub use smtp::Route;
-use webhooks::{Handover, Lane};
+use dispatch::DispatcherShard;
+pub use smtp::SmtpEndpoint;
+use webhooks::{DirectDispatch, QueueClass};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -42,11 +42,11 @@ pub fn start(
     metrics: &Metrics,
     stop: &CancellationToken,
 ) {
-    let crew = Crew { workers, ctx, stop };
-    let handover = Handover::default();
+    let crew = WorkerSpawner { workers, ctx, stop };
+    let handover = DirectDispatch::default();
     for (name, breadth) in [
-        ("dispatcher", Breadth::Narrow),
-        ("wide dispatcher", Breadth::Wide),
+        ("dispatcher", DispatcherShard::FewWebhooks),
+        ("wide dispatcher", DispatcherShard::ManyWebhooks),
     ] {
         let given = handover.clone();
         crew.begin(name, move |ctx, stop| {
@@ -56,20 +56,26 @@ pub fn start(
     crew.begin("digests", digest::run);
     crew.begin("housekeeping", housekeeping::run);
     crew.begin("flashes", flashes::run);
-    crew.begin("keys", keys::run);
+    crew.begin("keys", api_key_usage::run);
     crew.begin("payments", payments::run);
-    if let Some(post) = mail::Post::new(config, metrics) {
+    if let Some(post) = mail::MailerConfig::new(config, metrics) {
         crew.begin("mail", move |ctx, stop| mail::run(ctx, post.clone(), stop));
     }
-    let courier =
-        webhooks::attempt::Courier::new(Arc::new(webhooks::dial::System), ctx.webhooks().clone());
+    let courier = webhooks::attempt::WebhookClient::new(
+        Arc::new(webhooks::connector::System),
+        ctx.webhooks().clone(),
+    );
     let settings = webhooks::Settings {
-        courier,
+        client: courier,
         waits: config.webhook_waits.clone().into(),
     };
     for (name, lane, handover) in [
-        ("webhooks", Lane::Healthy, handover),
-        ("failing webhooks", Lane::Suspect, Handover::default()),
+        ("webhooks", QueueClass::Healthy, handover),
+        (
+            "failing webhooks",
+            QueueClass::Failing,
+            DirectDispatch::default(),
+        ),
     ] {
         let settings = settings.clone();
         crew.begin(name, move |ctx, stop| {
@@ -78,20 +84,22 @@ pub fn start(
     }
     if config.database_url.starts_with("postgres") {
         let url = config.database_url.clone();
-        crew.begin("relay", move |ctx, stop| relay::run(ctx, url.clone(), stop));
+        crew.begin("relay", move |ctx, stop| {
+            pg_notify::run(ctx, url.clone(), stop)
+        });
     } else {
         crew.begin("checkpoints", checkpoints::run);
     }
 }
 
 /// What every worker is given.
-struct Crew<'a> {
+struct WorkerSpawner<'a> {
     workers: &'a TaskTracker,
     ctx: &'a AppContext,
     stop: &'a CancellationToken,
 }
 
-impl Crew<'_> {
+impl WorkerSpawner<'_> {
     fn begin<F, R>(&self, name: &'static str, run: F)
     where
         F: Fn(AppContext, CancellationToken) -> R + Send + Sync + 'static,
@@ -125,7 +133,7 @@ async fn supervise<R>(
 
 /// Resolves when there may be something to do: after a commit of this process, or when `idle` is over, since other
 /// processes commit too. `false`: it is time to stop.
-async fn cue(
+async fn wait_for_work(
     commits: &mut tokio::sync::watch::Receiver<u64>,
     idle: impl Future<Output = ()>,
     stop: &CancellationToken,

@@ -11,14 +11,14 @@ use app::db::{Tx, entity};
 use app::domain::{AppError, Email, EventId, NotificationId, Role, Timestamp, UserId, WorkspaceId};
 use app::events::describe;
 use app::live::{Invalidation, Topic};
-use app::mail::{self, Addressee, Notice, Written, letters};
+use app::mail::{self, NotificationMeta, PreparedEmail, Recipient, letters};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
 use entity::event::Model as Event;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
-use super::email_limits::{Allowances, Recipient};
+use super::email_limits::{Allowances, LimitedRecipient};
 
 /// How many values one statement binds at most in a list: SQLite takes 32,766 in all.
 const VALUES: usize = 5_000;
@@ -26,11 +26,11 @@ const VALUES: usize = 5_000;
 const ROWS: usize = 500;
 /// How many rows for inboxes, and how many letters, are worked out before they are written: of as many events as that
 /// takes, and of one at least.
-const MOST_ROWS: usize = 5_000;
-const MOST_LETTERS: usize = 500;
+const MAX_ROWS: usize = 5_000;
+const MAX_EMAILS: usize = 500;
 
 /// Someone who is to be told.
-struct Listener<'a> {
+struct NotificationTarget<'a> {
     user: UserId,
     address: &'a Address,
     /// Where their inbox shows it; nothing for what concerns them everywhere, or for a workspace they are no more in.
@@ -43,7 +43,7 @@ struct Address {
     confirmed: bool,
 }
 
-impl Listener<'_> {
+impl NotificationTarget<'_> {
     /// Whether an event may be told at this address at all.
     fn may_be_written_to(&self, event: &Event) -> bool {
         let own_security = event.category == Category::Security
@@ -55,10 +55,10 @@ impl Listener<'_> {
 
 /// An email that goes out if the allowances of its recipient and workspace are not used up.
 struct Notification {
-    to: Recipient,
+    to: LimitedRecipient,
     workspace: Option<WorkspaceId>,
     category: Category,
-    email: Written,
+    email: PreparedEmail,
 }
 
 /// What is to be written to tell of some events.
@@ -77,7 +77,7 @@ pub async fn work_out(ctx: &AppContext, events: &[Arc<Event>]) -> Result<(Told, 
     }
     let people = People::load(ctx, events).await?;
     for (index, event) in events.iter().enumerate() {
-        if told.inbox.len() >= MOST_ROWS || told.outbox.len() >= MOST_LETTERS {
+        if told.inbox.len() >= MAX_ROWS || told.outbox.len() >= MAX_EMAILS {
             return Ok((told, index));
         }
         for listener in people.listeners(event) {
@@ -207,11 +207,11 @@ impl People {
 
     /// A Security event about a person tells that person, also when they did it. Other events tell every member who may
     /// see their subject, and whom they are about, except the one who did it.
-    fn listeners(&self, event: &Event) -> Vec<Listener<'_>> {
+    fn listeners(&self, event: &Event) -> Vec<NotificationTarget<'_>> {
         let did_it = |user: UserId| event.actor_id == Some(user.uuid());
         let listener = |user: UserId, workspace| {
             let address = self.addresses.get(&user)?;
-            Some(Listener {
+            Some(NotificationTarget {
                 user,
                 address,
                 workspace,
@@ -221,7 +221,7 @@ impl People {
             .workspace_id
             .and_then(|place| self.members.get(&place))
             .map_or(&[][..], Vec::as_slice);
-        let mut found: Vec<Listener<'_>> = members
+        let mut found: Vec<NotificationTarget<'_>> = members
             .iter()
             .filter(|(_, role)| role.may(event.event_type.required_permission()))
             .filter(|(user, _)| !did_it(*user))
@@ -238,7 +238,7 @@ impl People {
 }
 
 type InboxRow = entity::notification::ActiveModel;
-fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
+fn inbox_row(listener: &NotificationTarget<'_>, event: &Event) -> InboxRow {
     InboxRow {
         // Inboxes are read in the order of ids: it is that of what happened, not of when this got to it.
         id: Set(NotificationId::at(event.created_at)),
@@ -253,7 +253,7 @@ fn inbox_row(listener: &Listener<'_>, event: &Event) -> InboxRow {
 
 fn notice(
     ctx: &AppContext,
-    listener: &Listener<'_>,
+    listener: &NotificationTarget<'_>,
     event: &Event,
     people: &People,
 ) -> Notification {
@@ -283,22 +283,22 @@ fn notice(
     );
     let cell = Switch::Cell(event.category, Channel::Email);
     let token = unsubscribe_token(ctx, listener.user, cell);
-    let to = Addressee {
+    let to = Recipient {
         email: listener.address.email.clone(),
         user: Some(listener.user),
     };
-    let notice = Notice {
+    let notice = NotificationMeta {
         event: event.id,
         category: event.category,
         unsubscribe_url: site.url(&format!("/unsubscribe/{token}")),
     };
     Notification {
-        to: Recipient {
+        to: LimitedRecipient {
             user: listener.user,
             confirmed: listener.address.confirmed,
         },
         workspace: listener.workspace,
         category: event.category,
-        email: Written::new(ctx, to, &letter, notice),
+        email: PreparedEmail::new(ctx, to, &letter, notice),
     }
 }

@@ -25,11 +25,11 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
 
 /// Sees to everything that is due by `now`.
 pub async fn round(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
-    simulated::pass(ctx, now).await?;
-    simulated::tell(ctx, now).await?;
-    engine::pass(ctx, now).await?;
-    top_up::pass(ctx, now).await?;
-    store::look_again(ctx, now).await?;
-    ctx.payments().forget_gone(ctx).await?;
+    simulated::process_due(ctx, now).await?;
+    simulated::deliver_events(ctx, now).await?;
+    engine::process_due(ctx, now).await?;
+    top_up::process_due(ctx, now).await?;
+    store::reconcile_pending(ctx, now).await?;
+    ctx.payments().delete_orphaned_customers(ctx).await?;
     Ok(())
 }

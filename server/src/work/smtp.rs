@@ -31,7 +31,7 @@ enum Tls {
 
 /// Where the SMTP server is, and how it is talked to. Its `Debug` leaves the password out.
 #[derive(Clone, Debug)]
-pub struct Route {
+pub struct SmtpEndpoint {
     host: String,
     port: u16,
     tls: Tls,
@@ -41,16 +41,16 @@ pub struct Route {
 
 /// Why a letter did not go out.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum SmtpError {
     /// The server could not be reached, or did not let us in: no letter would have passed.
-    Way(String),
+    Connection(String),
     /// This letter was refused for now.
-    Later(String),
+    Transient(String),
     /// This letter was refused, and will be tomorrow.
-    ForGood(String),
+    Permanent(String),
 }
 
-impl Route {
+impl SmtpEndpoint {
     /// Reads `smtp://user:password@host:587` or `smtps://…`. A password makes STARTTLS a must, unless the server is
     /// this machine; `?tls=` says otherwise: `required`, `opportunistic` or `none`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
@@ -95,8 +95,8 @@ impl Route {
     }
 
     /// Connects, encrypts and signs in.
-    pub async fn connect(&self) -> Result<Connection, Trouble> {
-        let way = |error: Error| Trouble::Way(error.to_string());
+    pub async fn connect(&self) -> Result<Connection, SmtpError> {
+        let way = |error: Error| SmtpError::Connection(error.to_string());
         let tls = || TlsParameters::new(self.host.clone()).map_err(way);
         let wrapped = match self.tls {
             Tls::Wrapped => Some(tls()?),
@@ -126,7 +126,7 @@ impl Route {
         if let Some(credentials) = &self.credentials {
             // Whoever sits between may have taken STARTTLS out of the server's offer.
             if !connection.is_encrypted() && !is_loopback(&self.host) {
-                return Err(Trouble::Way(
+                return Err(SmtpError::Connection(
                     "the server offers no STARTTLS, and a password is not sent in clear".to_owned(),
                 ));
             }
@@ -143,18 +143,20 @@ impl Route {
 pub struct Connection(AsyncSmtpConnection);
 
 impl Connection {
-    pub async fn carry(&mut self, message: &Message) -> Result<(), Trouble> {
+    pub async fn send(&mut self, message: &Message) -> Result<(), SmtpError> {
         let result = self.talk(message).await;
         // A server that refused a letter takes the next one after a reset.
-        if matches!(result, Err(Trouble::Later(_) | Trouble::ForGood(_)))
-            && let Err(error) = self.0.command(Rset).await
+        if matches!(
+            result,
+            Err(SmtpError::Transient(_) | SmtpError::Permanent(_))
+        ) && let Err(error) = self.0.command(Rset).await
         {
             tracing::debug!(%error, "the SMTP server hung up after a refusal");
         }
         result
     }
 
-    async fn talk(&mut self, message: &Message) -> Result<(), Trouble> {
+    async fn talk(&mut self, message: &Message) -> Result<(), SmtpError> {
         let (envelope, text) = (message.envelope(), message.formatted());
         let options = self.options(message, &text)?;
         let sender = Mail::new(envelope.from().cloned(), options);
@@ -169,7 +171,7 @@ impl Connection {
         Ok(())
     }
 
-    fn options(&self, message: &Message, text: &[u8]) -> Result<Vec<MailParameter>, Trouble> {
+    fn options(&self, message: &Message, text: &[u8]) -> Result<Vec<MailParameter>, SmtpError> {
         let server = self.0.server_info();
         let mut options = Vec::new();
         let envelope = message.envelope();
@@ -177,7 +179,7 @@ impl Connection {
         if addresses.any(|address| !address.to_string().is_ascii()) {
             if !server.supports_feature(Extension::SmtpUtfEight) {
                 let why = "the SMTP server takes no addresses beyond ASCII (SMTPUTF8)";
-                return Err(Trouble::ForGood(why.to_owned()));
+                return Err(SmtpError::Permanent(why.to_owned()));
             }
             options.push(MailParameter::SmtpUtfEight);
         }
@@ -194,22 +196,22 @@ impl Connection {
 }
 
 /// What an answer to the recipient or the text says.
-fn the_letters(error: Error) -> Trouble {
+fn the_letters(error: Error) -> SmtpError {
     let text = error.to_string();
     match error.status().map(u16::from) {
-        Some(code) if FOR_GOOD.contains(&code) => Trouble::ForGood(text),
+        Some(code) if FOR_GOOD.contains(&code) => SmtpError::Permanent(text),
         // 421: the server is closing the connection.
-        None | Some(421) => Trouble::Way(text),
-        Some(_) => Trouble::Later(text),
+        None | Some(421) => SmtpError::Connection(text),
+        Some(_) => SmtpError::Transient(text),
     }
 }
 
 /// What an answer before that says: nothing of the letter.
-fn not_the_letters(error: Error) -> Trouble {
+fn not_the_letters(error: Error) -> SmtpError {
     let text = error.to_string();
     match error.status().map(u16::from) {
-        None | Some(421) => Trouble::Way(text),
-        Some(_) => Trouble::Later(text),
+        None | Some(421) => SmtpError::Connection(text),
+        Some(_) => SmtpError::Transient(text),
     }
 }
 
@@ -244,13 +246,13 @@ mod tests {
 
     #[test]
     fn nothing_prints_the_password() {
-        let route = Route::parse("smtps://user:hush-hush@mail.example").unwrap();
+        let route = SmtpEndpoint::parse("smtps://user:hush-hush@mail.example").unwrap();
         assert!(!format!("{route:?}").contains("hush-hush"));
     }
 
     #[test]
     fn a_password_travels_encrypted_or_within_this_machine() {
-        let tls = |url: &str| Route::parse(url).map(|route| (route.tls, route.port));
+        let tls = |url: &str| SmtpEndpoint::parse(url).map(|route| (route.tls, route.port));
         assert_eq!(tls("smtp://u:p@mail.example:587"), Ok((Tls::Required, 587)));
         assert_eq!(tls("smtp://u:p@mail.example"), Ok((Tls::Required, 587)));
         assert_eq!(tls("smtps://u:p@mail.example"), Ok((Tls::Wrapped, 465)));

@@ -9,7 +9,7 @@ use app::db::entity;
 use app::db::seed::PASSWORD;
 use app::domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
 use app::pages::PAGES;
-use app::session::links::{Carrier, invitation_token};
+use app::session::links::{LinkChannel, invitation_token};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::unsubscribe_token;
 use app::settings::webhooks::model::DeliveryStatus;
@@ -111,7 +111,7 @@ impl Names {
                 &server.ctx,
                 invitation.id,
                 invitation.generation,
-                Carrier::Mail,
+                LinkChannel::Email,
             ),
             notification: notification.id,
             session: session.id.to_string(),

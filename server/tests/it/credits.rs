@@ -2,8 +2,8 @@
 
 use app::db::entity::{Workspace, workspace};
 use app::session::{Caller, Principal};
+use app::settings::credits::dto::Use;
 use app::settings::credits::store;
-use app::settings::credits::wire::Use;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::both::both;

@@ -1,6 +1,6 @@
 //! The real program, killed at any moment and stopped past its lease: what was committed is delivered all the same, and
 //! soon after.
-//! `bin/kill-test` does it two hundred times.
+//! `bin/crash-test` does it two hundred times.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::{Child, Command, Stdio};
@@ -27,8 +27,8 @@ use sea_orm::{
 };
 use serde_json::json;
 use tokio::net::TcpListener;
-use wheelhouse::work::webhooks::attempt::Courier;
-use wheelhouse::work::webhooks::dial::System;
+use wheelhouse::work::webhooks::attempt::WebhookClient;
+use wheelhouse::work::webhooks::connector::System;
 use wheelhouse::work::webhooks::{Settings, send_due};
 
 use crate::support::Folder;
@@ -355,7 +355,7 @@ async fn stopped_past_its_lease_and_continued(postgres: bool) {
             "127.0.0.0/8".parse().unwrap(),
         ]));
     let settings = Settings {
-        courier: Courier::new(Arc::new(System), setting.ctx.webhooks().clone()),
+        client: WebhookClient::new(Arc::new(System), setting.ctx.webhooks().clone()),
         waits: Arc::new([]),
     };
     send_due(&setting.ctx, &settings).await.unwrap();

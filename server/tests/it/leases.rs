@@ -6,7 +6,7 @@ use app::catalog::EventType;
 use app::context::AppContext;
 use app::db::entity;
 use app::domain::{DeliveryId, EventId, MailId, Timestamp};
-use app::mail::{self, Addressee, Letter};
+use app::mail::{self, EmailMessage, Recipient};
 use app::rate_limit::auth::AuthLimits;
 use app::settings::webhooks::deliveries::new_delivery;
 use sea_orm::prelude::Uuid;
@@ -41,11 +41,11 @@ impl Held {
         let mut row = new_delivery(delivery, webhook.id, EventId::new(), event_type, until);
         (row.lease_token, row.lease_until) = (Set(Some(lease)), Set(Some(until)));
         row.insert(&tx).await.unwrap();
-        let to = Addressee {
+        let to = Recipient {
             email: "olivia@acme.example".parse().unwrap(),
             user: None,
         };
-        let mail = mail::post(&mut tx, owner, to, Letter::new("Hello"), None)
+        let mail = mail::enqueue(&mut tx, owner, to, EmailMessage::new("Hello"), None)
             .await
             .unwrap();
         entity::Mail::update_many()

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use app::catalog::Category;
 use app::db::entity;
 use app::domain::{Timestamp, minutes};
-use app::mail::{Addressee, Letter, Notice, post};
+use app::mail::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use clap::Parser;
 use sea_orm::EntityTrait;
 use sea_orm::prelude::Uuid;
@@ -14,7 +14,7 @@ use sea_orm::sea_query::Expr;
 use tokio_util::sync::CancellationToken;
 use wheelhouse::config::Config;
 use wheelhouse::metrics::Metrics;
-use wheelhouse::work::mail::{Post, Round, WAITS, send_due};
+use wheelhouse::work::mail::{MailerConfig, Round, WAITS, send_due};
 
 use crate::both::both;
 use crate::support::Server;
@@ -97,12 +97,12 @@ impl Smtp {
         serde_json::from_str(&line).unwrap()
     }
 
-    fn post(&self) -> Post {
+    fn post(&self) -> MailerConfig {
         self.post_as("", "no-reply@settings.example")
     }
 
     /// `user`: what stands before the host in the server's address.
-    fn post_as(&self, user: &str, sender: &str) -> Post {
+    fn post_as(&self, user: &str, sender: &str) -> MailerConfig {
         #[derive(Parser)]
         struct Flags {
             #[command(flatten)]
@@ -111,13 +111,13 @@ impl Smtp {
         let url = format!("smtp://{user}127.0.0.1:{}", self.port);
         let from = format!("Wheelhouse <{sender}>");
         let flags = Flags::parse_from(["test", "--smtp-url", &url, "--mail-from", &from]);
-        Post::new(&Config::read(&flags.options).unwrap(), &Metrics::default()).unwrap()
+        MailerConfig::new(&Config::read(&flags.options).unwrap(), &Metrics::default()).unwrap()
     }
 }
 
 /// Looks into the outbox once.
-async fn send(server: &Server, post: &Post) -> Round {
-    send_due(&server.ctx, post, &CancellationToken::new())
+async fn send(server: &Server, mailer: &MailerConfig) -> Round {
+    send_due(&server.ctx, mailer, &CancellationToken::new())
         .await
         .unwrap()
 }
@@ -135,7 +135,7 @@ impl Drop for Smtp {
 }
 
 /// Makes this letter the only one.
-async fn put(server: &Server, to: &str, letter: Letter) {
+async fn put(server: &Server, to: &str, letter: EmailMessage) {
     empty_outbox(server).await;
     add(server, to, letter).await;
 }
@@ -146,13 +146,15 @@ async fn empty_outbox(server: &Server) {
     tx.commit().await.unwrap();
 }
 
-async fn add(server: &Server, to: &str, letter: Letter) {
+async fn add(server: &Server, to: &str, letter: EmailMessage) {
     let mut tx = server.ctx.db().begin().await.unwrap();
-    let to = Addressee {
+    let to = Recipient {
         email: to.parse().unwrap(),
         user: None,
     };
-    post(&mut tx, &server.ctx, to, letter, None).await.unwrap();
+    enqueue(&mut tx, &server.ctx, to, letter, None)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -189,7 +191,7 @@ async fn only_mail(server: &Server) -> entity::mail::Model {
 both! {
     async fn a_letter_arrives_whole_and_once(server) {
         let mut smtp = Smtp::start();
-        let letter = Letter::new("Grüße\r\nBcc: everyone@acme.example")
+        let letter = EmailMessage::new("Grüße\r\nBcc: everyone@acme.example")
             .paragraph("Hello <b>Zoë</b>,")
             .button("See invitation", "http://127.0.0.1:3000/invite/x");
         put(server, "zoe@new.example", letter).await;
@@ -235,7 +237,7 @@ both! {
         put(
             server,
             "later@new.example",
-            Letter::new("Hello").paragraph("x"),
+            EmailMessage::new("Hello").paragraph("x"),
         )
         .await;
         send(server, &smtp.post()).await;
@@ -250,7 +252,7 @@ both! {
         put(
             server,
             "refused@new.example",
-            Letter::new("Hello").paragraph("x"),
+            EmailMessage::new("Hello").paragraph("x"),
         )
         .await;
         send(server, &smtp.post()).await;
@@ -267,7 +269,7 @@ both! {
         put(
             server,
             "zoe@new.example",
-            Letter::new("Hello").paragraph("x"),
+            EmailMessage::new("Hello").paragraph("x"),
         )
         .await;
         assert!(send(server, &post).await.blocked);
@@ -280,17 +282,17 @@ both! {
         let mut tx = server.ctx.db().begin().await.unwrap();
         entity::Mail::delete_many().exec(&tx).await.unwrap();
         let event = entity::Event::find().one(&tx).await.unwrap().unwrap();
-        let notice = Notice {
+        let notice = NotificationMeta {
             event: event.id,
             category: Category::Workspace,
             unsubscribe_url: "https://settings.example/unsubscribe/x".into(),
         };
-        let to = Addressee {
+        let to = Recipient {
             email: "zoe@new.example".parse().unwrap(),
             user: None,
         };
-        let letter = Letter::new("Hello").paragraph("x");
-        post(&mut tx, &server.ctx, to, letter, Some(notice)).await.unwrap();
+        let letter = EmailMessage::new("Hello").paragraph("x");
+        enqueue(&mut tx, &server.ctx, to, letter, Some(notice)).await.unwrap();
         tx.commit().await.unwrap();
         send(server, &smtp.post()).await;
         let headers = smtp.letter()["headers"].clone();
@@ -300,9 +302,9 @@ both! {
 
     async fn a_refused_text_is_lost_and_the_next_letter_passes(server) {
         let mut smtp = Smtp::start();
-        put(server, "a@new.example", Letter::new("spam").paragraph("x")).await;
-        add(server, "refused@new.example", Letter::new("Hello").paragraph("x")).await;
-        add(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
+        put(server, "a@new.example", EmailMessage::new("spam").paragraph("x")).await;
+        add(server, "refused@new.example", EmailMessage::new("Hello").paragraph("x")).await;
+        add(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         assert_eq!(send(server, &smtp.post()).await.tried, 3);
         assert_eq!(smtp.letter()["to"], serde_json::json!(["zoe@new.example"]));
         let mails = all_mails(server).await;
@@ -313,7 +315,7 @@ both! {
 
     async fn a_wrong_password_loses_no_letter(server) {
         let mut smtp = Smtp::start_with(&["--ask"]);
-        put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
+        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         let sender = "no-reply@settings.example";
         let round = send(server, &smtp.post_as("wheelhouse:wrong@", sender)).await;
         assert!(round.blocked);
@@ -336,7 +338,7 @@ both! {
 
     async fn a_refused_sender_loses_no_letter(server) {
         let smtp = Smtp::start();
-        put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
+        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         send(server, &smtp.post_as("", "banned@settings.example")).await;
         let mail = only_mail(server).await;
         assert!(mail.failed_at.is_none() && mail.attempts == 1);
@@ -351,7 +353,7 @@ both! {
         empty_outbox(server).await;
         for n in 0..15 {
             let to = format!("zoe{n}@new.example");
-            add(server, &to, Letter::new("Hello").paragraph("x")).await;
+            add(server, &to, EmailMessage::new("Hello").paragraph("x")).await;
         }
         let round = send(server, &away).await;
         assert!(round.blocked && round.tried <= 4, "{round:?}");
@@ -366,7 +368,7 @@ both! {
         empty_outbox(server).await;
         for n in 0..16 {
             let to = format!("zoe{n}@new.example");
-            add(server, &to, Letter::new("slow").paragraph("x")).await;
+            add(server, &to, EmailMessage::new("slow").paragraph("x")).await;
         }
         let post = smtp.post();
         let began = std::time::Instant::now();
@@ -382,7 +384,7 @@ both! {
 
     async fn a_worker_that_is_told_to_stop_gives_its_letters_back(server) {
         let smtp = Smtp::start();
-        put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
+        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         let stop = CancellationToken::new();
         stop.cancel();
         let round = send_due(&server.ctx, &smtp.post(), &stop).await.unwrap();
@@ -393,7 +395,7 @@ both! {
 
     async fn a_worker_that_lost_its_lease_changes_nothing(server) {
         let smtp = Smtp::start();
-        put(server, "zoe@new.example", Letter::new("slow").paragraph("x")).await;
+        put(server, "zoe@new.example", EmailMessage::new("slow").paragraph("x")).await;
         let post = smtp.post();
         let other = Uuid::new_v4();
         let robbed = async {
@@ -414,7 +416,7 @@ both! {
 
     async fn a_lease_that_has_run_out_is_taken_over(server) {
         let smtp = Smtp::start();
-        put(server, "zoe@new.example", Letter::new("Hello").paragraph("x")).await;
+        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         let lease = async |until: Timestamp| {
             let tx = server.ctx.db().begin().await.unwrap();
             entity::Mail::update_many()
@@ -433,7 +435,7 @@ both! {
 
     async fn waits_grow_and_end(server) {
         let smtp = Smtp::start();
-        put(server, "later@new.example", Letter::new("Hello").paragraph("x")).await;
+        put(server, "later@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         let post = smtp.post();
         for (attempt, wait) in (1..).zip(WAITS) {
             send(server, &post).await;

@@ -9,10 +9,10 @@ use app::domain::{EventId, Timestamp, WorkspaceId};
 use app::events::{self, NewEvent, Origin};
 use app::rate_limit::auth::AuthLimits;
 use app::session::{Caller, Principal};
+use app::settings::webhooks::dto::WebhookIn;
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::Operator;
 use app::settings::webhooks::store;
-use app::settings::webhooks::wire::WebhookIn;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -20,9 +20,9 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::dispatch::{self, Breadth, dispatch_all};
-use wheelhouse::work::webhooks::Handover;
-use wheelhouse::work::webhooks::fan_out::{Budget, Listeners};
+use wheelhouse::work::dispatch::{self, DispatcherShard, dispatch_all};
+use wheelhouse::work::webhooks::DirectDispatch;
+use wheelhouse::work::webhooks::fan_out::{Budget, MatchTargets};
 
 use crate::both::both;
 use crate::support::{Kind, Server, Template, info, site};
@@ -117,7 +117,7 @@ async fn time_to_match(server: &Server, workspace: WorkspaceId, event: EventId) 
         .await
         .unwrap()
         .unwrap();
-    let listeners = Listeners::load(server.ctx.db(), [workspace].into())
+    let listeners = MatchTargets::load(server.ctx.db(), [workspace].into())
         .await
         .unwrap();
     let whole_event = Budget {
@@ -130,12 +130,14 @@ async fn time_to_match(server: &Server, workspace: WorkspaceId, event: EventId) 
     begun.elapsed()
 }
 
-/// How long a transaction of this server has been waiting for the program. On SQLite a write shows it, since there is one
-/// writer.
-async fn longest_transaction(server: &Server) -> Duration {
+/// How long a transaction of this server keeps others waiting. On SQLite, which has one writer, a write shows it; on
+/// PostgreSQL, how long one has been waiting for the program.
+async fn longest_transaction(server: &Server, workspace: WorkspaceId) -> Duration {
     let db = server.ctx.db();
     if db.backend() != DbBackend::Postgres {
-        return Duration::ZERO;
+        let begun = Instant::now();
+        write(server, workspace).await;
+        return begun.elapsed();
     }
     let sql = "SELECT COALESCE(MAX(EXTRACT(EPOCH FROM clock_timestamp() - state_change)), 0)::float8
                FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'";
@@ -166,13 +168,12 @@ both! {
             costly.push(event(server, acme.workspace(), large()).await);
         }
         let other = event(server, globex.workspace(), json!({"n": 1})).await;
-        let one_event = time_to_match(server, acme.workspace(), costly[0]).await;
         let stop = CancellationToken::new();
         let begun = Instant::now();
         let dispatcher = tokio::spawn(dispatch::run(
-            server.ctx.clone(), Breadth::Narrow, Handover::default(), stop.clone(),
+            server.ctx.clone(), DispatcherShard::FewWebhooks, DirectDispatch::default(), stop.clone(),
         ));
-        let (mut slowest, mut writes, mut before) = (Duration::ZERO, 0, None);
+        let (mut writes, mut before) = (0, None);
         loop {
             let left = waiting(server, acme.workspace()).await;
             if before.is_none() && deliveries(server, &[other]).await == 1 {
@@ -181,21 +182,39 @@ both! {
             if left == 0 || begun.elapsed() > Duration::from_mins(2) {
                 break;
             }
-            let at = Instant::now();
             write(server, globex.workspace()).await;
-            slowest = slowest.max(at.elapsed());
             writes += 1;
-            slowest = slowest.max(longest_transaction(server).await);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         stop.cancel();
         dispatcher.await.unwrap();
         assert!(before.is_some_and(|left| left > 0), "Globex is served while Acme's events wait: {before:?}");
         assert!(writes >= 10, "{writes} writes");
-        // Matched within a transaction, one event alone would hold it for longer.
-        assert!(slowest < one_event * 2 / 3, "a write waited {slowest:?}, one event is matched in {one_event:?}");
         assert_eq!(waiting(server, acme.workspace()).await, 0);
         assert_eq!(deliveries(server, &costly).await, (EVENTS * WEBHOOKS) as u64, "none is left out, and none twice");
+    }
+
+    async fn nothing_is_matched_within_a_transaction(server) {
+        let (acme, globex) = costly_and_other(server).await;
+        // In the quietest of some rounds: what else the machine does must not count.
+        let mut held = Duration::MAX;
+        let mut to_match = Duration::MAX;
+        for _ in 0..5 {
+            let id = event(server, acme.workspace(), large()).await;
+            to_match = to_match.min(time_to_match(server, acme.workspace(), id).await);
+            let dispatching = tokio::spawn({
+                let ctx = server.ctx.clone();
+                async move { dispatch_all(&ctx).await }
+            });
+            let mut longest = Duration::ZERO;
+            while !dispatching.is_finished() {
+                longest = longest.max(longest_transaction(server, globex.workspace()).await);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            dispatching.await.unwrap().unwrap();
+            held = held.min(longest);
+        }
+        assert!(held < to_match / 2, "a transaction was held for {held:?}, an event is matched in {to_match:?}");
     }
 
     async fn what_is_beyond_a_budget_waits_and_nothing_else_does(server) {
@@ -215,7 +234,7 @@ both! {
             .map(Arc::new)
             .collect();
         let workspaces = [acme.workspace(), globex.workspace()];
-        let listeners = Listeners::load(server.ctx.db(), workspaces.into()).await.unwrap();
+        let listeners = MatchTargets::load(server.ctx.db(), workspaces.into()).await.unwrap();
         let none = Budget { workspace: Duration::ZERO, turn: Duration::ZERO, whole_event: false };
         let enough = Duration::from_mins(10);
         for (budget, events_of_acme, is_costly) in [

@@ -7,8 +7,8 @@ use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use wheelhouse::http::guarded;
-use wheelhouse::http::listen::{self, Limits};
+use wheelhouse::http::listen::{self, ConnectionLimits};
+use wheelhouse::http::with_request_checks;
 
 use crate::support::{Kind, Server};
 
@@ -19,13 +19,13 @@ struct Port {
     serving: JoinHandle<()>,
 }
 
-async fn open(limits: Limits) -> Port {
+async fn open(limits: ConnectionLimits) -> Port {
     let server = Server::new(Kind::Sqlite).await;
     let router = server.router.clone();
     listen_with(server, router, limits).await
 }
 
-async fn listen_with(server: Server, router: Router, limits: Limits) -> Port {
+async fn listen_with(server: Server, router: Router, limits: ConnectionLimits) -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let open = server.state.metrics.connections().clone();
@@ -66,9 +66,9 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_who_never_finishes_asking_is_cut_off() {
-    let port = open(Limits {
+    let port = open(ConnectionLimits {
         header_timeout: Duration::from_millis(300),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     })
     .await;
     let mut slow = port.connect().await;
@@ -86,9 +86,9 @@ async fn one_who_never_finishes_asking_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_places_are_taken_the_next_one_waits() {
-    let port = open(Limits {
+    let port = open(ConnectionLimits {
         connections: 2,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     })
     .await;
     let (mut one, mut two) = (port.connect().await, port.connect().await);
@@ -108,7 +108,7 @@ async fn when_all_places_are_taken_the_next_one_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_is_quick_with_open_pages_and_idle_connections() {
-    let port = open(Limits::default()).await;
+    let port = open(ConnectionLimits::default()).await;
     let mut live = port.connect().await;
     let request = format!(
         "GET /live HTTP/1.1\r\nHost: x\r\nCookie: wheelhouse_session={}\r\n\r\n",
@@ -142,15 +142,15 @@ async fn what_is_under_way_is_finished_but_not_waited_for_without_end() {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         "done"
     };
-    let router = guarded(
+    let router = with_request_checks(
         Router::new()
             .route("/short", get(move || slow(1)))
             .route("/endless", get(move || slow(25))),
         server.state.clone(),
     );
-    let limits = Limits {
+    let limits = ConnectionLimits {
         grace: Duration::from_secs(2),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     let port = listen_with(server, router, limits).await;
     let (mut short, mut endless) = (port.connect().await, port.connect().await);
@@ -172,13 +172,13 @@ async fn what_is_under_way_is_finished_but_not_waited_for_without_end() {
 async fn a_panic_is_one_answer_and_not_the_end() {
     let server = Server::new(Kind::Sqlite).await;
     let stumble = async || -> &'static str { panic!("a handler stumbles") };
-    let router = guarded(
+    let router = with_request_checks(
         Router::new()
             .route("/stumble", get(stumble))
             .route("/steady", get(async || "steady")),
         server.state.clone(),
     );
-    let port = listen_with(server, router, Limits::default()).await;
+    let port = listen_with(server, router, ConnectionLimits::default()).await;
     let mut stream = port.connect().await;
     let answer = port.ask(&mut stream, "/stumble").await;
     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");

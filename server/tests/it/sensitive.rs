@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use app::db::entity;
 use app::db::seed::PASSWORD;
 use app::domain::{AppError, MembershipId, Role, Timestamp, minutes};
-use app::form::Done;
+use app::form::FormSuccess;
 use app::rpc::read;
 use app::session::Sensitive;
 use app::session::api::cookie_name;
@@ -189,7 +189,7 @@ async fn undo(server: &Server, names: &Names, function: &str, fields: &Fields) -
         .call("olivia", &format!("/fn/{function}"), fields)
         .await;
     assert_eq!(answer.status, 200, "{function}: {}", answer.body);
-    let done: Done = read(answer.body.as_bytes()).unwrap();
+    let done: FormSuccess = read(answer.body.as_bytes()).unwrap();
     vec![
         ("workspace", names.workspace.clone()),
         ("event", done.undo.unwrap().event.to_string()),

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output};
 use app::db::{Db, entity};
 use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
 
-use crate::program::{Serving, refuses, said, wheelhouse};
+use crate::cli::{Serving, refuses, said, wheelhouse};
 use crate::support::{Database, Folder, Kind};
 
 const KEY: &str = "WHEELHOUSE_SECRET_KEY";

@@ -10,8 +10,8 @@ use app::billing::model::{SubscriptionStatus, Terms};
 use app::catalog::EventType;
 use app::db::entity::{self, credit_entry, event as events, payment, subscription};
 use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use app::payments::intake::sign;
-use app::payments::model::{PaymentStatus, Purpose};
+use app::payments::model::{PaymentPurpose, PaymentStatus};
+use app::payments::provider_webhook::sign;
 use app::payments::store as payments;
 use app::session::{Actor, Caller, Principal};
 use app::settings::billing::store::{self as billing, Chosen};
@@ -29,7 +29,7 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use crate::both::both;
-use crate::stripe_stand_in::{BAD, GOOD, HOOK, Lost, StandIn, event};
+use crate::fake_stripe::{BAD, GOOD, HOOK, Lost, StandIn, event};
 use crate::support::{Server, info};
 
 const PAGE: &str = "/w/acme/settings/credits";
@@ -71,7 +71,7 @@ pub fn terms(plan: &str) -> Terms {
 }
 
 pub async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
-    let purpose = Purpose::Credits { credits: 1000 };
+    let purpose = PaymentPurpose::Credits { credits: 1000 };
     let url = payments::begin(&server.ctx, actor, &purpose, PRICE, PAGE)
         .await
         .unwrap();
@@ -189,8 +189,8 @@ async fn let_month_end(server: &Server, workspace: WorkspaceId) {
 
 /// What the worker does by `now`.
 pub async fn work(server: &Server, now: Timestamp) {
-    engine::pass(&server.ctx, now).await.unwrap();
-    payments::look_again(&server.ctx, now).await.unwrap();
+    engine::process_due(&server.ctx, now).await.unwrap();
+    payments::reconcile_pending(&server.ctx, now).await.unwrap();
 }
 
 pub async fn adds_up(server: &Server) {
@@ -323,9 +323,9 @@ both! {
         let wanted = TopUp { credits: 1000, limit: Money::from_cents(10_000) };
         top_up::set(&server.ctx, &greta, Some(wanted), Timestamp::now()).await.unwrap();
         let agent = Principal::from(greta.clone());
-        top_up::fell_short(&server.ctx, &agent, 2000, 1500).await.unwrap();
+        top_up::shortfall(&server.ctx, &agent, 2000, 1500).await.unwrap();
         for _ in 0..2 {
-            top_up::pass(&server.ctx, Timestamp::now()).await.unwrap();
+            top_up::process_due(&server.ctx, Timestamp::now()).await.unwrap();
             work(server, Timestamp::now()).await;
         }
         let customer = customer(server, greta.workspace()).await;
@@ -400,7 +400,7 @@ both! {
     async fn a_page_that_could_not_be_opened_costs_nothing(server) {
         let stand_in = stripe(server).await;
         let adam = actor(server, "adam", "acme").await;
-        let purpose = Purpose::Credits { credits: 1000 };
+        let purpose = PaymentPurpose::Credits { credits: 1000 };
         for lost in [Lost::Request, Lost::Answer] {
             stand_in.lose("/checkout/sessions", lost);
             let begun = payments::begin(&server.ctx, &adam, &purpose, PRICE, PAGE).await;
@@ -498,7 +498,7 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let customer = customer(server, greta.workspace()).await;
-        let gone = || server.ctx.payments().forget_gone(&server.ctx);
+        let gone = || server.ctx.payments().delete_orphaned_customers(&server.ctx);
         gone().await.unwrap();
         assert!(stand_in.knows(&customer).await, "it is there still");
         let tx = server.ctx.db().begin().await.unwrap();

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use app::db::entity::{self, payment_reversal};
 
 use crate::both::both;
+use crate::fake_stripe::{BAD, GOOD, StandIn, event};
 use crate::stripe::{
     actor, adds_up, buy, customer, find, last, lines, on_trial, plan, stripe, subscribe, tell, work,
 };
-use crate::stripe_stand_in::{BAD, GOOD, StandIn, event};
 use crate::support::Server;
 
 async fn balance(server: &Server, workspace: WorkspaceId) -> i64 {

@@ -16,9 +16,9 @@ use app::passwords::Passwords;
 use app::rate_limit::auth::AuthLimits;
 use app::session::{Caller, Principal, store as sessions};
 use app::settings::webhooks::address::Policy;
+use app::settings::webhooks::dto::{WebhookIn, WebhookPatch};
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::{DeliveryStatus, Operator, Status};
-use app::settings::webhooks::wire::{WebhookIn, WebhookPatch};
 use app::settings::webhooks::{deliveries, signing, store};
 use axum::body::{Body, Bytes};
 use axum::http::{self, HeaderMap, StatusCode};
@@ -31,11 +31,13 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::dispatch::{self, Breadth, dispatch_all, dispatch_to};
-use wheelhouse::work::webhooks::attempt::Courier;
-use wheelhouse::work::webhooks::dial::{Resolve, System};
-use wheelhouse::work::webhooks::fan_out::give;
-use wheelhouse::work::webhooks::{self, Handover, Lane, Settings, send_due, tidy::tidy};
+use wheelhouse::work::dispatch::{self, DispatcherShard, dispatch_all, dispatch_to};
+use wheelhouse::work::webhooks::attempt::WebhookClient;
+use wheelhouse::work::webhooks::connector::{Resolve, System};
+use wheelhouse::work::webhooks::fan_out::hand_off;
+use wheelhouse::work::webhooks::{
+    self, DirectDispatch, QueueClass, Settings, retention::tidy, send_due,
+};
 
 use crate::support::{Folder, info};
 
@@ -219,7 +221,7 @@ fn loopback() -> Policy {
 /// A sender that waits so many seconds between attempts and gives a receiver two seconds.
 fn settings(waits: &[u64]) -> Settings {
     Settings {
-        courier: Courier::with_deadline(Arc::new(System), loopback(), Duration::from_secs(2)),
+        client: WebhookClient::with_deadline(Arc::new(System), loopback(), Duration::from_secs(2)),
         waits: waits.iter().map(|n| Duration::from_secs(*n)).collect(),
     }
 }
@@ -579,7 +581,7 @@ both! {
         let new = world.webhook(&receiver.to("/ok"), |_| ()).await;
         let failing = healthy(world, &receiver.to("/ok")).await;
         world.change(failing, entity::webhook::Column::Failures, 1).await;
-        let handover = Handover::default();
+        let handover = DirectDispatch::default();
         handover.open(2, HashSet::from([full]));
         for n in 0..3 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
@@ -601,7 +603,7 @@ both! {
         // The sender is gone before it has taken them: they are due at once, and sent once.
         assert!(handover.close());
         for claim in taken {
-            give(&world.ctx, &handover, claim).await;
+            hand_off(&world.ctx, &handover, claim).await;
         }
         assert_eq!(held(world, good).await, 0);
         send_due(&world.ctx, &settings(&[1])).await.unwrap();
@@ -623,7 +625,7 @@ both! {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        let handover = Handover::default();
+        let handover = DirectDispatch::default();
         handover.open(100, HashSet::new());
         dispatch_to(&world.ctx, &handover).await.unwrap();
         let rows = world.deliveries(id).await;
@@ -636,7 +638,7 @@ both! {
         let receiver = Receiver::start().await;
         let quick = healthy(world, &receiver.to("/ok")).await;
         let slow = healthy(world, &receiver.to("/late")).await;
-        let (handover, stop) = (Handover::default(), CancellationToken::new());
+        let (handover, stop) = (DirectDispatch::default(), CancellationToken::new());
         let workers = tokio::spawn(workers(world.ctx.clone(), handover.clone(), stop.clone()));
         // More than the slow one has room for, as it comes and all at once.
         for n in 0..60 {
@@ -669,7 +671,7 @@ both! {
         for _ in 0..40 {
             hooks.push(healthy(world, &receiver.to("/ok")).await);
         }
-        let (handover, stop) = (Handover::default(), CancellationToken::new());
+        let (handover, stop) = (DirectDispatch::default(), CancellationToken::new());
         world.contacts(1).await;
         let event = world.deliveries(hooks[0]).await[0].event_id;
         // As after a crash between the steps in which they are written.
@@ -730,7 +732,7 @@ both! {
         }
         world.contacts(10).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[300]), Handover::default(), stop.clone()));
+        let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[300]), DirectDispatch::default(), stop.clone()));
         // Never tried, of endpoints that may still be tried, and put off for longer than what finds its endpoint busy.
         let put_off = async || {
             let open = entity::Webhook::find().filter(entity::webhook::Column::Failures.lt(5)).all(world.ctx.db().read()).await.unwrap();
@@ -780,7 +782,7 @@ both! {
         let id = world.webhook(&receiver.to("/down"), |_| ()).await;
         world.set_status(id, Status::Paused).await;
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[1, 1]), Handover::default(), stop.clone()));
+        let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[1, 1]), DirectDispatch::default(), stop.clone()));
         let mut tx = world.ctx.db().begin().await.unwrap();
         let sent = store::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
         tx.commit().await.unwrap();
@@ -869,25 +871,36 @@ async fn the_libraries_of_others_verify_what_is_sent() {
 }
 
 /// Both senders, as the program runs them.
-async fn senders(ctx: AppContext, settings: Settings, handover: Handover, stop: CancellationToken) {
+async fn senders(
+    ctx: AppContext,
+    settings: Settings,
+    handover: DirectDispatch,
+    stop: CancellationToken,
+) {
     tokio::join!(
         webhooks::run(
             ctx.clone(),
             settings.clone(),
-            Lane::Healthy,
+            QueueClass::Healthy,
             handover,
             stop.clone()
         ),
-        webhooks::run(ctx, settings, Lane::Suspect, Handover::default(), stop),
+        webhooks::run(
+            ctx,
+            settings,
+            QueueClass::Failing,
+            DirectDispatch::default(),
+            stop
+        ),
     );
 }
 
 /// Both dispatchers and both senders, as the program runs them.
-async fn workers(ctx: AppContext, handover: Handover, stop: CancellationToken) {
+async fn workers(ctx: AppContext, handover: DirectDispatch, stop: CancellationToken) {
     let of = |breadth| dispatch::run(ctx.clone(), breadth, handover.clone(), stop.clone());
     tokio::join!(
-        of(Breadth::Narrow),
-        of(Breadth::Wide),
+        of(DispatcherShard::FewWebhooks),
+        of(DispatcherShard::ManyWebhooks),
         senders(ctx.clone(), settings(&[1]), handover.clone(), stop.clone()),
     );
 }
@@ -916,7 +929,7 @@ async fn ask(
     let id = world.webhook(url, |_| ()).await;
     world.contacts(1).await;
     let settings = Settings {
-        courier: Courier::with_deadline(resolver, policy, Duration::from_secs(1)),
+        client: WebhookClient::with_deadline(resolver, policy, Duration::from_secs(1)),
         waits: Arc::new([]),
     };
     let begun = Instant::now();
@@ -1115,7 +1128,7 @@ async fn one_endpoint_among_many_dead_ones_is_served_as_if_alone() {
     let worker = tokio::spawn(senders(
         world.ctx.clone(),
         settings(&[5, 300]),
-        Handover::default(),
+        DirectDispatch::default(),
         stop.clone(),
     ));
     let alone = slowest(&world, &receiver, alive, 100).await;

@@ -85,7 +85,7 @@ pub async fn keys(
     old.retires_at = Some(now.after(hours(20)));
     let old = insert(tx, old, adam).await?;
     let data = json!({"key": old, "name": "CRM sync", "successor": successor});
-    tell(
+    write_events(
         tx,
         workspace,
         adam,
@@ -109,7 +109,7 @@ pub async fn keys(
     gone.revoked_by_name = Some(olivia.1.to_owned());
     let gone = insert(tx, gone, olivia).await?;
     let data = json!({"key": gone, "name": "Spreadsheet export"});
-    tell(
+    write_events(
         tx,
         workspace,
         olivia,
@@ -171,11 +171,11 @@ async fn insert(
     let (id, workspace, at) = (key.id, key.workspace_id, key.created_at);
     let data = json!({"key": id, "name": key.name, "mode": key.mode, "scopes": key.scopes});
     insert_row(tx, key).await?;
-    tell(tx, workspace, maker, EventType::ApiKeyCreated, data, at).await?;
+    write_events(tx, workspace, maker, EventType::ApiKeyCreated, data, at).await?;
     Ok(id)
 }
 
-async fn tell(
+async fn write_events(
     tx: &mut Tx,
     workspace: WorkspaceId,
     (who, name): Maker<'_>,

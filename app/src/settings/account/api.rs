@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::{AccountView, PasswordForm, ProfileForm};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -15,7 +15,7 @@ pub async fn load_account() -> Result<AccountView, AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, AppError> {
+pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
     let (name, email) = form.parse().map_err(AppError::Invalid)?;
@@ -31,26 +31,30 @@ pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<Done, 
 }
 
 #[server(output = Postcard)]
-pub async fn resend_email_change() -> Result<Done, AppError> {
+pub async fn resend_email_change() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::resend_change(caller.ctx(), caller.info(), &caller.person().await?).await?;
-    Ok(Done::said("A new mail with a link is on its way"))
+    Ok(FormSuccess::with_message(
+        "A new mail with a link is on its way",
+    ))
 }
 
 #[server(output = Postcard)]
-pub async fn cancel_email_change() -> Result<Done, AppError> {
+pub async fn cancel_email_change() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::cancel_change(caller.ctx(), &caller.person().await?).await?;
-    Ok(Done::said("Your address stays as it was"))
+    Ok(FormSuccess::with_message("Your address stays as it was"))
 }
 
 #[server(output = Postcard)]
-pub async fn update_password(#[server(default)] form: PasswordForm) -> Result<Done, AppError> {
+pub async fn update_password(
+    #[server(default)] form: PasswordForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
     form.check().map_err(AppError::Invalid)?;
     let ended = store::update_password(caller.ctx(), caller.info(), &person, &form).await?;
-    Ok(Done::said(match ended {
+    Ok(FormSuccess::with_message(match ended {
         0 => "Password updated. You were not signed in anywhere else".to_owned(),
         1 => "Password updated. 1 other session was ended".to_owned(),
         n => format!("Password updated. {n} other sessions were ended"),
@@ -58,18 +62,18 @@ pub async fn update_password(#[server(default)] form: PasswordForm) -> Result<Do
 }
 
 #[server(output = Postcard)]
-pub async fn end_session(session: String) -> Result<Done, AppError> {
+pub async fn end_session(session: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let session = session.parse().map_err(|_| AppError::NotFound)?;
     store::end_session(caller.ctx(), &caller.person().await?, session).await?;
-    Ok(Done::said("Session ended"))
+    Ok(FormSuccess::with_message("Session ended"))
 }
 
 #[server(output = Postcard)]
-pub async fn end_other_sessions() -> Result<Done, AppError> {
+pub async fn end_other_sessions() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let ended = store::end_others(caller.ctx(), &caller.person().await?).await?;
-    Ok(Done::said(match ended {
+    Ok(FormSuccess::with_message(match ended {
         1 => "1 other session was ended".to_owned(),
         n => format!("{n} other sessions were ended"),
     }))

@@ -13,9 +13,9 @@ use crate::domain::{
     AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, fold,
 };
 use crate::events::{self, NewEvent, Origin};
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
-use crate::mail::{self, Addressee, letters};
+use crate::mail::{self, Recipient, letters};
 use crate::master_key::{Token, hash_token};
 use crate::session::model::{LinkKind, browser_label};
 use crate::session::{RequestInfo, SignedInUser, links, store as sessions};
@@ -91,7 +91,7 @@ pub async fn save_profile(
     name: Name,
     email: Email,
     current_password: &Secret,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let moves = email != *person.email()
         && pending(ctx.db().read(), person.id())
             .await?
@@ -120,7 +120,7 @@ pub async fn save_profile(
     }
     tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     tx.commit().await?;
-    Ok(Done::said(if moves {
+    Ok(FormSuccess::with_message(if moves {
         format!(
             "Changes saved. We sent a link to {email}: the address counts once you confirm it there"
         )
@@ -166,10 +166,10 @@ async fn begin_change(
     } else {
         letters::confirm_new_address(ctx.site(), confirm.plain().expose())
     };
-    mail::post(
+    mail::enqueue(
         tx,
         ctx,
-        Addressee {
+        Recipient {
             email: email.clone(),
             user: None,
         },
@@ -178,10 +178,10 @@ async fn begin_change(
     )
     .await?;
     let warning = letters::address_changes(ctx.site(), name, email, revert.plain().expose());
-    mail::post(
+    mail::enqueue(
         tx,
         ctx,
-        Addressee {
+        Recipient {
             email: user.email.clone(),
             user: Some(user.id),
         },
@@ -363,13 +363,13 @@ async fn tell_former_address(
     tx: &mut Tx,
     ctx: &AppContext,
     former: &Email,
-    letter: mail::Letter,
+    letter: mail::EmailMessage,
 ) -> Result<(), AppError> {
-    let to = Addressee {
+    let to = Recipient {
         email: former.clone(),
         user: None,
     };
-    mail::post(tx, ctx, to, letter, None).await?;
+    mail::enqueue(tx, ctx, to, letter, None).await?;
     Ok(())
 }
 

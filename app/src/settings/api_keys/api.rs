@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::{CreateForm, KeyNameForm, KeyView, KeysView, RotateForm, ScopesForm};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -24,7 +24,7 @@ pub async fn load_api_keys(
 ) -> Result<KeysView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let asked = views::Asked {
+    let asked = views::KeyListQuery {
         filter: Some(Filter::read(&status)),
         mode: mode.parse().ok(),
         search,
@@ -45,7 +45,7 @@ pub async fn load_api_key(
 }
 
 #[server(output = Postcard)]
-pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<Done, AppError> {
+pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     actor.require(crate::domain::Permission::ManageApiKeys)?;
@@ -69,7 +69,7 @@ pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<Done,
 }
 
 #[server(output = Postcard)]
-pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<Done, AppError> {
+pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let grace: Grace = form
@@ -88,14 +88,17 @@ pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<Done,
 }
 
 #[server(output = Postcard)]
-pub async fn finish_api_key_rotation(workspace: String, key: String) -> Result<Done, AppError> {
+pub async fn finish_api_key_rotation(
+    workspace: String,
+    key: String,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::finish_rotation(caller.ctx(), caller.info(), &actor, key_id(&key)?).await
 }
 
 #[server(output = Postcard)]
-pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<Done, AppError> {
+pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let key = key_id(&form.key)?;
@@ -103,7 +106,7 @@ pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<Done
 }
 
 #[server(output = Postcard)]
-pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<Done, AppError> {
+pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
@@ -118,7 +121,7 @@ pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<Done
 }
 
 #[server(output = Postcard)]
-pub async fn narrow_api_key(#[server(default)] form: ScopesForm) -> Result<Done, AppError> {
+pub async fn narrow_api_key(#[server(default)] form: ScopesForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let keep = read_scopes(&form.scopes).map_err(|error| AppError::field("scopes", error))?;

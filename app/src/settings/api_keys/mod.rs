@@ -10,9 +10,9 @@ mod key_page;
 mod panels;
 
 #[cfg(feature = "ssr")]
-pub mod check;
+pub mod authenticate;
 #[cfg(feature = "ssr")]
-pub mod operator;
+pub mod cli;
 #[cfg(feature = "ssr")]
 pub mod store;
 #[cfg(feature = "ssr")]

@@ -8,9 +8,9 @@ use crate::domain::{
 };
 
 /// How many keys of a workspace may be neither revoked nor replaced.
-pub const MOST_KEYS: u64 = 100;
+pub const MAX_KEYS: u64 = 100;
 /// How many addresses and networks a key can be fenced in with.
-pub const MOST_NETWORKS: usize = 50;
+pub const MAX_NETWORKS: usize = 50;
 /// A key that was not used for this long is pointed out.
 pub const UNUSED_AFTER: Duration = days(90);
 /// Scopes that were never used are pointed out once a key is this old: before, its program may not have come to them.

@@ -7,8 +7,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use serde_json::{Value, json};
 
-use super::check::read_scopes;
-use super::model::{Grace, MOST_KEYS, MOST_NETWORKS, NewKey};
+use super::authenticate::read_scopes;
+use super::model::{Grace, MAX_KEYS, MAX_NETWORKS, NewKey};
 use super::token::KeyToken;
 use crate::catalog::{EventType, Scope};
 use crate::context::AppContext;
@@ -16,7 +16,7 @@ use crate::db::entity::api_key::{ActiveModel, Column, Model};
 use crate::db::{Tx, entity};
 use crate::domain::{ApiKeyId, AppError, Name, Permission, Secret, Timestamp};
 use crate::events::{self, NewEvent};
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::session::{Actor, RequestInfo, store as sessions};
 
 /// Begins a change to the workspace's keys: one at a time, and by someone who may still make it.
@@ -78,7 +78,7 @@ pub async fn create(
     wish: NewKey,
     networks: Vec<IpNet>,
     current_password: &Secret,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::ManageApiKeys)?;
     actor.person().require_confirmed()?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
@@ -112,7 +112,7 @@ pub async fn create(
         "{} is created. Copy the key now: it is shown this once",
         wish.name
     );
-    Ok(Done::said(said).with_secret(token.secret().clone()))
+    Ok(FormSuccess::with_message(said).with_secret(token.secret().clone()))
 }
 
 /// A new key's row with all that no form decides.
@@ -145,9 +145,9 @@ async fn must_fit(tx: &Tx, actor: &Actor) -> Result<(), AppError> {
         .filter(Column::ReplacedBy.is_null())
         .count(tx)
         .await?;
-    if kept >= MOST_KEYS {
+    if kept >= MAX_KEYS {
         return Err(AppError::LimitReached(format!(
-            "A workspace has at most {MOST_KEYS} keys. Revoke one that nobody uses."
+            "A workspace has at most {MAX_KEYS} keys. Revoke one that nobody uses."
         )));
     }
     Ok(())
@@ -161,7 +161,7 @@ pub async fn rotate(
     id: ApiKeyId,
     grace: Grace,
     current_password: &Secret,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::ManageApiKeys)?;
     actor.person().require_confirmed()?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
@@ -206,7 +206,7 @@ pub async fn rotate(
         "{} is rotated. {until}. Copy the new key now: it is shown this once",
         old.name
     );
-    Ok(Done::said(said).with_secret(token.secret().clone()))
+    Ok(FormSuccess::with_message(said).with_secret(token.secret().clone()))
 }
 
 fn change(id: ApiKeyId) -> sea_orm::UpdateMany<entity::ApiKey> {
@@ -221,7 +221,7 @@ pub async fn finish_rotation(
     info: &RequestInfo,
     actor: &Actor,
     id: ApiKeyId,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let old = find(&tx, &actor, id).await?;
     let now = Timestamp::now();
@@ -240,7 +240,7 @@ pub async fn finish_rotation(
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "The old key of {} has stopped",
         old.name
     )))
@@ -253,7 +253,7 @@ pub async fn revoke(
     actor: &Actor,
     id: ApiKeyId,
     typed_name: &str,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     if key.revoked_at.is_some() {
@@ -284,7 +284,10 @@ pub async fn revoke(
     .await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(Done::said(format!("{} is revoked", key.name)))
+    Ok(FormSuccess::with_message(format!(
+        "{} is revoked",
+        key.name
+    )))
 }
 
 pub async fn rename(
@@ -293,12 +296,12 @@ pub async fn rename(
     actor: &Actor,
     id: ApiKeyId,
     name: Name,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     must_work(&key, Timestamp::now())?;
     if key.name == name.as_str() {
-        return Ok(Done::said("Changes saved"));
+        return Ok(FormSuccess::with_message("Changes saved"));
     }
     change(id)
         .col_expr(Column::Name, Expr::value(name.as_str()))
@@ -309,7 +312,7 @@ pub async fn rename(
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(Done::said("Changes saved"))
+    Ok(FormSuccess::with_message("Changes saved"))
 }
 
 /// Takes scopes from a key. There is no way to give it more: that takes a new key.
@@ -319,7 +322,7 @@ pub async fn narrow(
     actor: &Actor,
     id: ApiKeyId,
     keep: Vec<Scope>,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     must_work(&key, Timestamp::now())?;
@@ -333,7 +336,7 @@ pub async fn narrow(
         .filter(|scope| !keep.contains(scope))
         .collect();
     if removed.is_empty() {
-        return Ok(Done::said("Changes saved"));
+        return Ok(FormSuccess::with_message("Changes saved"));
     }
     change(id)
         .col_expr(Column::Scopes, Expr::value(json!(keep)))
@@ -344,7 +347,10 @@ pub async fn narrow(
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(Done::said(format!("{} has fewer scopes now", key.name)))
+    Ok(FormSuccess::with_message(format!(
+        "{} has fewer scopes now",
+        key.name
+    )))
 }
 
 /// Addresses and networks as they are typed: separated by spaces, commas or lines, each an address or a network.
@@ -366,8 +372,8 @@ pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
             networks.push(network);
         }
     }
-    if networks.len() > MOST_NETWORKS {
-        let message = format!("At most {MOST_NETWORKS} addresses and networks");
+    if networks.len() > MAX_NETWORKS {
+        let message = format!("At most {MAX_NETWORKS} addresses and networks");
         return Err(AppError::field("networks", message));
     }
     Ok(networks)
@@ -412,9 +418,7 @@ mod tests {
         for bad in ["here", "203.0.113.0/33", "203.0.113", "*"] {
             assert_eq!(read(bad), None, "{bad}");
         }
-        let many: Vec<String> = (0..=MOST_NETWORKS)
-            .map(|n| format!("192.0.2.{n}"))
-            .collect();
+        let many: Vec<String> = (0..=MAX_NETWORKS).map(|n| format!("192.0.2.{n}")).collect();
         assert_eq!(read(&many.join("\n")), None);
     }
 }

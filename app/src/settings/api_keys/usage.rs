@@ -12,7 +12,7 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 
-use super::check::Keys;
+use super::authenticate::Keys;
 use super::model::LOG_LIFE;
 use crate::catalog::Scope;
 use crate::context::AppContext;
@@ -24,7 +24,7 @@ use crate::session::ApiKeyPrincipal;
 /// How often a key's last use is written down at most.
 pub const USES_EVERY: Duration = Duration::from_mins(1);
 /// How many lines of the log wait at most; the oldest are dropped.
-const MOST_WAITING: usize = 10_000;
+const MAX_WAITING: usize = 10_000;
 /// How many lines one statement writes.
 const BATCH: usize = 500;
 /// How many old rows one sweep takes from a table, so that nobody waits long for the write lock.
@@ -88,7 +88,7 @@ impl Keys {
     /// A request with a key was answered.
     pub fn note_request(&self, line: RequestLine) {
         let mut requests = lock(&self.usage.requests);
-        if requests.len() >= MOST_WAITING {
+        if requests.len() >= MAX_WAITING {
             requests.pop_front();
         }
         requests.push_back(line);
@@ -220,7 +220,7 @@ pub async fn flush_requests(ctx: &AppContext) -> Result<usize, AppError> {
         Err(error) => {
             let mut waiting = lock(&ctx.keys().usage.requests);
             // In front of what came meanwhile, and the newest of them if there is no room for all.
-            let room = MOST_WAITING.saturating_sub(waiting.len());
+            let room = MAX_WAITING.saturating_sub(waiting.len());
             for line in lines.into_iter().rev().take(room) {
                 waiting.push_front(line);
             }
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn the_waiting_log_is_bounded_and_drops_the_oldest() {
         let (keys, key) = (Keys::default(), ApiKeyId::new());
-        for n in 0..MOST_WAITING + 5 {
+        for n in 0..MAX_WAITING + 5 {
             keys.note_request(RequestLine {
                 key,
                 at: Timestamp::from_millis(i64::try_from(n).unwrap()),
@@ -368,7 +368,7 @@ mod tests {
             });
         }
         let waiting = lock(&keys.usage.requests);
-        assert_eq!(waiting.len(), MOST_WAITING);
+        assert_eq!(waiting.len(), MAX_WAITING);
         assert_eq!(waiting.front().unwrap().at, Timestamp::from_millis(5));
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
-use super::check::read_scopes;
+use super::authenticate::read_scopes;
 use super::model::{
     Filter, KeyRow, KeyView, KeysView, LOG_LIFE, LOG_PAGE, PAGE, RequestRow, SETTLED_AFTER, Status,
     UNUSED_AFTER,
@@ -23,14 +23,18 @@ use crate::session::Actor;
 
 /// What of the list is asked for, as it stands in the address.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct KeyListQuery {
     pub filter: Option<Filter>,
     pub mode: Option<Mode>,
     pub search: String,
     pub before: Option<ApiKeyId>,
 }
 
-pub async fn list(ctx: &AppContext, actor: &Actor, asked: &Asked) -> Result<KeysView, AppError> {
+pub async fn list(
+    ctx: &AppContext,
+    actor: &Actor,
+    asked: &KeyListQuery,
+) -> Result<KeysView, AppError> {
     actor.require_read(Permission::ManageApiKeys)?;
     let now = Timestamp::now();
     let filter = asked.filter.unwrap_or(Filter::All);
@@ -68,7 +72,7 @@ pub async fn list(ctx: &AppContext, actor: &Actor, asked: &Asked) -> Result<Keys
 }
 
 /// The workspace's keys of the asked type whose name holds the searched words.
-fn matching(actor: &Actor, asked: &Asked) -> Select<entity::ApiKey> {
+fn matching(actor: &Actor, asked: &KeyListQuery) -> Select<entity::ApiKey> {
     let mut query = entity::ApiKey::find().filter(Column::WorkspaceId.eq(actor.workspace()));
     if let Some(mode) = asked.mode {
         query = query.filter(Column::Mode.eq(mode));

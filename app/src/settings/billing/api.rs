@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::{BillingView, ChooseForm, DetailsForm, InvoiceView};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -41,7 +41,7 @@ pub async fn load_billing(
 
 /// Chooses a plan. What is charged is never more than the form says was agreed to.
 #[server(output = Postcard)]
-pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<Done, AppError> {
+pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let agreed = form.today.parse().map_err(|_| AppError::Malformed)?;
@@ -58,7 +58,7 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<Done, Ap
     {
         Chosen::Pay(place) => {
             leptos_axum::redirect(&place);
-            Ok(Done::default())
+            Ok(FormSuccess::default())
         }
         Chosen::Done(done) => {
             // The preview that was agreed to is done with.
@@ -69,14 +69,14 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<Done, Ap
 }
 
 #[server(output = Postcard)]
-pub async fn cancel_subscription(workspace: String) -> Result<Done, AppError> {
+pub async fn cancel_subscription(workspace: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::cancel(caller.ctx(), &actor, Timestamp::now()).await
 }
 
 #[server(output = Postcard)]
-pub async fn resume_subscription(workspace: String) -> Result<Done, AppError> {
+pub async fn resume_subscription(workspace: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::resume(caller.ctx(), &actor, Timestamp::now()).await
@@ -91,20 +91,22 @@ pub async fn load_invoice(workspace: String, number: String) -> Result<InvoiceVi
 }
 
 #[server(output = Postcard)]
-pub async fn set_billing_details(#[server(default)] form: DetailsForm) -> Result<Done, AppError> {
+pub async fn set_billing_details(
+    #[server(default)] form: DetailsForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let details = form.parse().map_err(AppError::Invalid)?;
     store::set_details(caller.ctx(), &actor, &details).await?;
-    Ok(Done::said("Changes saved"))
+    Ok(FormSuccess::with_message("Changes saved"))
 }
 
 /// Leads to where the provider lets the kept card be changed.
 #[server(output = Postcard)]
-pub async fn manage_payment_method(workspace: String) -> Result<Done, AppError> {
+pub async fn manage_payment_method(workspace: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let place = store::manage(caller.ctx(), &actor, &page(&actor)).await?;
     leptos_axum::redirect(&place);
-    Ok(Done::default())
+    Ok(FormSuccess::default())
 }

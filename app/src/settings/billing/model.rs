@@ -98,19 +98,19 @@ pub struct Preview {
     /// Of the trial that is left, days that the first month is longer.
     pub days_added: u64,
     /// What the plan would not hold.
-    pub beyond: Option<Beyond>,
+    pub beyond: Option<OverLimit>,
 }
 
 /// Members beyond a plan's seats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Beyond {
+pub struct OverLimit {
     pub seats: u32,
     pub used: u64,
     /// Who joined last, the first of them.
     pub names: Vec<String>,
 }
 
-impl Beyond {
+impl OverLimit {
     /// `It has 3 seats, and 7 are used. …`
     pub fn sentence(&self) -> String {
         let Self { seats, used, names } = self;
@@ -180,8 +180,8 @@ pub struct DetailsForm {
 }
 
 /// Longest company and address, in characters.
-const LONGEST_COMPANY: usize = 120;
-const LONGEST_ADDRESS: usize = 300;
+const MAX_COMPANY_LEN: usize = 120;
+const MAX_ADDRESS_LEN: usize = 300;
 
 impl DetailsForm {
     /// What is left empty is not said.
@@ -189,8 +189,8 @@ impl DetailsForm {
         let mut errors = FieldErrors::new();
         let (company, address) = (self.company.trim(), self.address.trim());
         for (field, text, longest) in [
-            ("company", company, LONGEST_COMPANY),
-            ("address", address, LONGEST_ADDRESS),
+            ("company", company, MAX_COMPANY_LEN),
+            ("address", address, MAX_ADDRESS_LEN),
         ] {
             if text.chars().count() > longest {
                 errors.add(field, format!("Use at most {longest} characters"));
@@ -287,7 +287,7 @@ mod tests {
     fn who_is_beyond_the_seats_is_named() {
         let sentence = |used, names: &[&str]| {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
-            Beyond {
+            OverLimit {
                 seats: 3,
                 used,
                 names,

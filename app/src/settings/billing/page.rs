@@ -3,9 +3,9 @@ use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{CancelSubscription, LoadBilling, ManagePaymentMethod, ResumeSubscription};
-use super::choosing::{cdr_mode, plans, preview};
 use super::list::{details, payments};
 use super::model::BillingView;
+use super::plan_picker::{cdr_mode, plans, preview};
 use crate::billing::model::{SubscriptionStatus, charge_for};
 use crate::domain::WorkspaceId;
 use crate::live::Topic;

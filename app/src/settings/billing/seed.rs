@@ -10,7 +10,7 @@ use crate::db::entity::{payment, simulated_card};
 use crate::domain::{AppError, Money, PaymentId, Timestamp, UserId, WorkspaceId, days};
 use crate::error_report::internal;
 use crate::master_key::Token;
-use crate::payments::model::{PaymentStatus, Purpose};
+use crate::payments::model::{PaymentPurpose, PaymentStatus};
 
 /// A workspace that subscribed `paid` days ago, each time for a month; the last of them runs for `left` days more. Its
 /// card is kept, and can be charged.
@@ -29,7 +29,7 @@ pub async fn subscribed(
     let price = terms.price(catalog).ok_or(AppError::NotFound)?;
     for ago in paid {
         let at = now.before(days(*ago));
-        let purpose = Purpose::Subscribe {
+        let purpose = PaymentPurpose::Subscribe {
             what: format!("{}, one month", terms.name(catalog)),
             terms: terms.clone(),
             balance: Money::default(),

@@ -6,7 +6,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::model::{
-    Beyond, BillingView, Effect, InvoiceView, NAMED, Next, PAYMENTS, PaymentRow, Preview,
+    BillingView, Effect, InvoiceView, NAMED, Next, OverLimit, PAYMENTS, PaymentRow, Preview,
     invoice_number,
 };
 use crate::billing::engine::{self, plan_in_use};
@@ -23,8 +23,8 @@ use crate::db::{Tx, rows};
 use crate::domain::{AppError, Money, PaymentId, Permission, Role, Timestamp, days};
 use crate::error_report::internal;
 use crate::events::Origin;
-use crate::form::Done;
-use crate::payments::model::{PaymentStatus, Purpose};
+use crate::form::FormSuccess;
+use crate::payments::model::{PaymentPurpose, PaymentStatus};
 use crate::payments::store::{self as payments, NewPayment};
 use crate::session::{Actor, Sensitive};
 
@@ -253,7 +253,7 @@ pub async fn set_details(
     if invoices::details(&tx, actor.workspace()).await? != *details {
         invoices::set_details(&tx, actor.workspace(), details).await?;
         let what = EventType::BillingDetailsChanged;
-        engine::note(&mut tx, actor.workspace(), actor.into(), what, json!({})).await?;
+        engine::record_event(&mut tx, actor.workspace(), actor.into(), what, json!({})).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -273,7 +273,7 @@ async fn preview(
         .plan(&terms.plan)
         .map_or(u32::MAX, |plan| plan.seats);
     let beyond = if used > u64::from(seats) {
-        Some(Beyond {
+        Some(OverLimit {
             seats,
             used,
             names: last_to_join(ctx, actor, used - u64::from(seats)).await?,
@@ -325,7 +325,7 @@ async fn last_to_join(
 pub enum Chosen {
     /// It is paid there.
     Pay(String),
-    Done(Done),
+    Done(FormSuccess),
 }
 
 /// Chooses a plan. `agreed` is what the preview said is charged today: more than that is not charged. Coming back from
@@ -362,7 +362,7 @@ pub async fn choose(
         Effect::Begin => {
             drop(tx);
             let what = with_owed(format!("{name}, one month"), balance);
-            let purpose = Purpose::Subscribe {
+            let purpose = PaymentPurpose::Subscribe {
                 terms,
                 balance,
                 what,
@@ -375,13 +375,13 @@ pub async fn choose(
             if today >= SMALLEST_CHARGE {
                 let what = format!("{name}, for the rest of the month");
                 let ends_at = row.ends_at;
-                let purpose = Purpose::Change {
+                let purpose = PaymentPurpose::Change {
                     terms,
                     ends_at,
                     what,
                 };
                 let new = NewPayment::by(actor, &purpose, today);
-                let id = payments::write_down(&tx, &new).await?;
+                let id = payments::insert_payment(&tx, &new).await?;
                 row.payment_id = Some(id);
                 engine::save(&tx, row).await?;
                 tx.commit().await?;
@@ -392,7 +392,9 @@ pub async fn choose(
             let origin = Origin::from(actor);
             engine::apply(&mut tx, catalog, row, &terms, &origin, (&once, now)).await?;
             tx.commit().await?;
-            return Ok(Chosen::Done(Done::said(format!("The plan is {name} now"))));
+            return Ok(Chosen::Done(FormSuccess::with_message(format!(
+                "The plan is {name} now"
+            ))));
         }
         Effect::Later | Effect::Keep => {}
     }
@@ -407,19 +409,19 @@ pub async fn choose(
     row.freezes_at = None;
     engine::save(&tx, row).await?;
     let what = EventType::BillingPlanChanged;
-    engine::note(&mut tx, actor.workspace(), actor.into(), what, data).await?;
+    engine::record_event(&mut tx, actor.workspace(), actor.into(), what, data).await?;
     tx.commit().await?;
-    Ok(Chosen::Done(Done::said(said)))
+    Ok(Chosen::Done(FormSuccess::with_message(said)))
 }
 
-fn charged(status: PaymentStatus, name: &str) -> Result<Done, AppError> {
+fn charged(status: PaymentStatus, name: &str) -> Result<FormSuccess, AppError> {
     match status {
-        PaymentStatus::Paid => Ok(Done::said(format!("The plan is {name} now"))),
+        PaymentStatus::Paid => Ok(FormSuccess::with_message(format!("The plan is {name} now"))),
         PaymentStatus::Declined | PaymentStatus::Expired => Err(AppError::Conflict(
             "The card was declined, and nothing was charged. Change the payment method and try again."
                 .to_owned(),
         )),
-        PaymentStatus::Started | PaymentStatus::Open | PaymentStatus::Confirming => Ok(Done::said(
+        PaymentStatus::Started | PaymentStatus::Open | PaymentStatus::Confirming => Ok(FormSuccess::with_message(
             "The bank is confirming the payment. The plan changes as soon as it has",
         )),
     }
@@ -436,7 +438,11 @@ fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
 }
 
 /// Ends the subscription when what is paid is over; where nothing is, at once.
-pub async fn cancel(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
+pub async fn cancel(
+    ctx: &AppContext,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
     let mut tx = ctx.db().begin().await?;
@@ -445,7 +451,7 @@ pub async fn cancel(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<D
         no_payment_under_way(&row)?;
         engine::end(&mut tx, row, now, "cancelled").await?;
         tx.commit().await?;
-        return Ok(Done::said("Subscription cancelled"));
+        return Ok(FormSuccess::with_message("Subscription cancelled"));
     }
     if !row.is_running(now) {
         return Err(AppError::Conflict(
@@ -453,7 +459,7 @@ pub async fn cancel(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<D
         ));
     }
     let at = row.ends_at;
-    let said = Done::said(format!(
+    let said = FormSuccess::with_message(format!(
         "Subscription cancelled. Everything works until {}",
         at.date()
     ));
@@ -465,13 +471,17 @@ pub async fn cancel(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<D
     let data = json!({"from": row.plan, "to": null, "why": "to_cancel", "at": at.date()});
     engine::save(&tx, row).await?;
     let what = EventType::BillingPlanChanged;
-    engine::note(&mut tx, actor.workspace(), actor.into(), what, data).await?;
+    engine::record_event(&mut tx, actor.workspace(), actor.into(), what, data).await?;
     tx.commit().await?;
     Ok(said)
 }
 
 /// Takes back that it was cancelled, as long as what is paid is not over.
-pub async fn resume(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<Done, AppError> {
+pub async fn resume(
+    ctx: &AppContext,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
     let mut tx = ctx.db().begin().await?;
@@ -481,7 +491,7 @@ pub async fn resume(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<D
             "The subscription has ended. Choose a plan to go on.".to_owned(),
         ));
     }
-    let said = Done::said("Subscription resumed");
+    let said = FormSuccess::with_message("Subscription resumed");
     if !row.cancelled {
         return Ok(said);
     }
@@ -494,7 +504,7 @@ pub async fn resume(ctx: &AppContext, actor: &Actor, now: Timestamp) -> Result<D
     });
     engine::save(&tx, row).await?;
     let what = EventType::BillingPlanChanged;
-    engine::note(&mut tx, actor.workspace(), actor.into(), what, data).await?;
+    engine::record_event(&mut tx, actor.workspace(), actor.into(), what, data).await?;
     tx.commit().await?;
     Ok(said)
 }

@@ -2,14 +2,14 @@ use leptos::prelude::*;
 
 use super::model::{BuyForm, CreditsView, LowMarkForm, TopUpForm};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
     super::{store, top_up, view},
     crate::domain::Timestamp,
-    crate::payments::{self, model::Purpose},
+    crate::payments::{self, model::PaymentPurpose},
     crate::session::caller,
 };
 
@@ -34,21 +34,21 @@ pub async fn load_credits(
 }
 
 #[server(output = Postcard)]
-pub async fn set_low_mark(#[server(default)] form: LowMarkForm) -> Result<Done, AppError> {
+pub async fn set_low_mark(#[server(default)] form: LowMarkForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let mark = form.parse().map_err(AppError::Invalid)?;
     store::set_low_mark(caller.ctx(), &actor, mark).await?;
-    Ok(Done::said("Changes saved"))
+    Ok(FormSuccess::with_message("Changes saved"))
 }
 
 #[server(output = Postcard)]
-pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<Done, AppError> {
+pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let wanted = form.parse().map_err(AppError::Invalid)?;
     top_up::set(caller.ctx(), &actor, wanted, Timestamp::now()).await?;
-    Ok(Done::said(if wanted.is_some() {
+    Ok(FormSuccess::with_message(if wanted.is_some() {
         "Automatic top-up is on"
     } else {
         "Automatic top-up is off"
@@ -57,7 +57,7 @@ pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<Done, AppE
 
 /// Leads to the page on which a package is paid. The price is the catalogue's.
 #[server(output = Postcard)]
-pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<Done, AppError> {
+pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let credits = form.credits.parse().ok();
@@ -65,11 +65,11 @@ pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<Done, AppEr
         .and_then(|credits| caller.ctx().catalog().package(credits))
         .ok_or_else(|| AppError::field("credits", "Choose one of the packages"))?;
     let page = format!("/w/{}/settings/credits", actor.slug());
-    let purpose = Purpose::Credits {
+    let purpose = PaymentPurpose::Credits {
         credits: package.credits,
     };
     let place =
         payments::store::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
     leptos_axum::redirect(&place);
-    Ok(Done::default())
+    Ok(FormSuccess::default())
 }

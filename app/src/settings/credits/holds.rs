@@ -7,9 +7,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde_json::json;
 
-use super::ledger::{Book, Line, Parts, broken, first_of};
+use super::dto::{HoldOut, Use};
+use super::ledger::{Allocations, EntryDraft, LockedAccount, broken, first_of};
 use super::model::{EntryKind, HoldStatus};
-use super::wire::{HoldOut, Use};
 use crate::catalog::EventType;
 use crate::db::Tx;
 use crate::db::entity::{self, credit_entry, credit_hold};
@@ -25,7 +25,7 @@ pub async fn reserve(
     lasting: Duration,
 ) -> Result<HoldOut, AppError> {
     agent.require(Permission::SpendCredits)?;
-    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
     let before = book.balance;
     let parts = book.allocate(wanted.credits()).await?;
     let hold = credit_hold::ActiveModel {
@@ -44,18 +44,18 @@ pub async fn reserve(
     }
     .insert(book.tx)
     .await?;
-    let line = Line {
+    let line = EntryDraft {
         feature: Some(&hold.feature),
         quantity: Some(hold.quantity),
         reference: hold.reference.as_deref(),
         hold: Some(hold.id),
-        ..Line::new(EntryKind::Hold)
+        ..EntryDraft::new(EntryKind::Hold)
     };
     let entry = book.write(&agent.into(), line, &parts).await?;
     let data = json!({
         "entry": entry.id, "hold": hold.id, "feature": hold.feature, "credits": hold.reserved, "balance": entry.balance,
     });
-    book.note(agent.into(), EventType::CreditsReserved, data)
+    book.record_event(agent.into(), EventType::CreditsReserved, data)
         .await?;
     book.warn(before).await?;
     Ok(HoldOut::of(hold, book.balance))
@@ -69,7 +69,7 @@ pub async fn capture(
     quantity: Option<i64>,
 ) -> Result<HoldOut, AppError> {
     agent.require(Permission::SpendCredits)?;
-    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
     let hold = standing(&mut book, id).await?;
     let quantity = quantity.unwrap_or(hold.quantity);
     if !(1..=hold.quantity).contains(&quantity) {
@@ -80,17 +80,17 @@ pub async fn capture(
     }
     // At the price of the moment at which it was set aside.
     let credits = hold.reserved / hold.quantity * quantity;
-    let back = book.give_back(&hold, &agent.into()).await?;
+    let back = book.release_hold(&hold, &agent.into()).await?;
     let parts: Vec<_> = first_of(back, credits)
         .into_iter()
         .map(|(grant, part)| (grant, -part))
         .collect();
-    let line = Line {
+    let line = EntryDraft {
         feature: Some(&hold.feature),
         quantity: Some(quantity),
         reference: hold.reference.as_deref(),
         hold: Some(hold.id),
-        ..Line::new(EntryKind::Spend)
+        ..EntryDraft::new(EntryKind::Spend)
     };
     book.spend(&agent.into(), line, &parts).await?;
     let hold = book.finish(&hold, HoldStatus::Captured, credits).await?;
@@ -105,16 +105,19 @@ pub async fn release(
     id: CreditHoldId,
 ) -> Result<HoldOut, AppError> {
     agent.require(Permission::SpendCredits)?;
-    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
     let hold = standing(&mut book, id).await?;
-    book.give_back(&hold, &agent.into()).await?;
+    book.release_hold(&hold, &agent.into()).await?;
     let hold = book.finish(&hold, HoldStatus::Released, 0).await?;
     book.settle().await?;
     Ok(HoldOut::of(hold, book.balance))
 }
 
 /// A hold of this book that has not ended.
-async fn standing(book: &mut Book<'_>, id: CreditHoldId) -> Result<credit_hold::Model, AppError> {
+async fn standing(
+    book: &mut LockedAccount<'_>,
+    id: CreditHoldId,
+) -> Result<credit_hold::Model, AppError> {
     let hold = entity::CreditHold::find_by_id(id)
         .filter(credit_hold::Column::WorkspaceId.eq(book.workspace))
         .filter(credit_hold::Column::Mode.eq(book.mode))
@@ -127,13 +130,13 @@ async fn standing(book: &mut Book<'_>, id: CreditHoldId) -> Result<credit_hold::
     }
 }
 
-impl Book<'_> {
+impl LockedAccount<'_> {
     /// Puts back what was set aside, into the grants that it was taken from; answers what it was.
-    pub async fn give_back(
+    pub async fn release_hold(
         &mut self,
         hold: &credit_hold::Model,
         origin: &Origin,
-    ) -> Result<Parts, AppError> {
+    ) -> Result<Allocations, AppError> {
         let entry = entity::CreditEntry::find()
             .filter(credit_entry::Column::HoldId.eq(hold.id))
             .filter(credit_entry::Column::Kind.eq(EntryKind::Hold))
@@ -141,19 +144,19 @@ impl Book<'_> {
             .await?
             .ok_or_else(|| broken("a hold without its line"))?;
         let taken = self.parts(entry.id).await?;
-        let back: Parts = taken.into_iter().map(|(id, part)| (id, -part)).collect();
-        let line = Line {
+        let back: Allocations = taken.into_iter().map(|(id, part)| (id, -part)).collect();
+        let line = EntryDraft {
             feature: Some(&hold.feature),
             quantity: Some(hold.quantity),
             reference: hold.reference.as_deref(),
             hold: Some(hold.id),
-            ..Line::new(EntryKind::Release)
+            ..EntryDraft::new(EntryKind::Release)
         };
         let entry = self.write(origin, line, &back).await?;
         let data = json!({
             "entry": entry.id, "hold": hold.id, "feature": hold.feature, "credits": entry.amount, "balance": entry.balance,
         });
-        self.note(origin.clone(), EventType::CreditsReleased, data)
+        self.record_event(origin.clone(), EventType::CreditsReleased, data)
             .await?;
         Ok(back)
     }

@@ -23,10 +23,10 @@ use crate::events::{self, NewEvent, Origin};
 pub(super) const DAY: i64 = 86_400_000;
 
 /// How much of a line is of which grant.
-pub(super) type Parts = Vec<(CreditGrantId, i64)>;
+pub(super) type Allocations = Vec<(CreditGrantId, i64)>;
 
 /// A workspace's credits in one mode, locked.
-pub(super) struct Book<'a> {
+pub(super) struct LockedAccount<'a> {
     pub tx: &'a mut Tx,
     pub workspace: WorkspaceId,
     pub mode: Mode,
@@ -40,7 +40,7 @@ pub(super) struct Book<'a> {
 }
 
 /// What a line says beside its amount.
-pub(super) struct Line<'a> {
+pub(super) struct EntryDraft<'a> {
     pub kind: EntryKind,
     pub feature: Option<&'a str>,
     pub quantity: Option<i64>,
@@ -50,7 +50,7 @@ pub(super) struct Line<'a> {
     pub refunds: Option<CreditEntryId>,
 }
 
-impl Line<'_> {
+impl EntryDraft<'_> {
     pub fn new(kind: EntryKind) -> Self {
         Self {
             kind,
@@ -73,7 +73,7 @@ pub(super) fn day_of(at: Timestamp) -> i64 {
     at.millis().div_euclid(DAY)
 }
 
-impl<'a> Book<'a> {
+impl<'a> LockedAccount<'a> {
     /// Locks the book, and puts in order what is due by now.
     pub async fn open(
         tx: &'a mut Tx,
@@ -155,7 +155,7 @@ impl<'a> Book<'a> {
             .all(self.tx)
             .await?;
         for hold in overdue {
-            self.give_back(&hold, &Origin::system()).await?;
+            self.release_hold(&hold, &Origin::system()).await?;
             self.finish(&hold, HoldStatus::Expired, 0).await?;
         }
         let expired = entity::CreditGrant::find()
@@ -167,18 +167,18 @@ impl<'a> Book<'a> {
             .all(self.tx)
             .await?;
         for grant in expired {
-            self.let_go(&grant).await?;
+            self.expire_grant(&grant).await?;
         }
         Ok(())
     }
 
     /// Lets what is left of a grant expire.
-    pub async fn let_go(&mut self, grant: &credit_grant::Model) -> Result<(), AppError> {
+    pub async fn expire_grant(&mut self, grant: &credit_grant::Model) -> Result<(), AppError> {
         let parts = vec![(grant.id, -grant.remaining)];
-        let line = Line::new(EntryKind::Expiry);
+        let line = EntryDraft::new(EntryKind::Expiry);
         let entry = self.write(&Origin::system(), line, &parts).await?;
         let data = json!({"entry": entry.id, "credits": grant.remaining, "balance": self.balance});
-        self.note(Origin::system(), EventType::CreditsExpired, data)
+        self.record_event(Origin::system(), EventType::CreditsExpired, data)
             .await
     }
 
@@ -189,7 +189,7 @@ impl<'a> Book<'a> {
         kind: GrantKind,
         credits: u32,
         expires_at: Option<Timestamp>,
-        line: Line<'_>,
+        line: EntryDraft<'_>,
     ) -> Result<credit_entry::Model, AppError> {
         let id = if self.past {
             CreditGrantId::at(self.at)
@@ -213,7 +213,7 @@ impl<'a> Book<'a> {
     }
 
     /// From which grants `credits` are taken: the plan's first, since they expire, then the oldest that were bought.
-    pub async fn allocate(&mut self, credits: i64) -> Result<Parts, AppError> {
+    pub async fn allocate(&mut self, credits: i64) -> Result<Allocations, AppError> {
         if credits > self.balance {
             return Err(self.short(credits));
         }
@@ -245,7 +245,7 @@ impl<'a> Book<'a> {
     pub async fn write(
         &mut self,
         origin: &Origin,
-        line: Line<'_>,
+        line: EntryDraft<'_>,
         parts: &[(CreditGrantId, i64)],
     ) -> Result<credit_entry::Model, AppError> {
         use credit_account::Column as Account;
@@ -325,7 +325,7 @@ impl<'a> Book<'a> {
     }
 
     /// Of which grants a line is, in the order in which they were taken from.
-    pub async fn parts(&mut self, entry: CreditEntryId) -> Result<Parts, AppError> {
+    pub async fn parts(&mut self, entry: CreditEntryId) -> Result<Allocations, AppError> {
         let parts = entity::CreditPart::find()
             .filter(credit_part::Column::EntryId.eq(entry))
             .all(self.tx)
@@ -348,7 +348,7 @@ impl<'a> Book<'a> {
     }
 
     /// Writes down what happened.
-    pub async fn note(
+    pub async fn record_event(
         &mut self,
         origin: Origin,
         event_type: EventType,
@@ -368,9 +368,9 @@ impl<'a> Book<'a> {
 pub(super) fn first_of(
     held: impl IntoIterator<Item = (CreditGrantId, i64)>,
     credits: i64,
-) -> Parts {
+) -> Allocations {
     let mut missing = credits;
-    let mut parts = Parts::new();
+    let mut parts = Allocations::new();
     for (id, there) in held {
         let part = Ord::min(there, missing);
         if part > 0 {

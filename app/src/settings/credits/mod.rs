@@ -3,6 +3,8 @@
 pub mod api;
 mod chart;
 #[cfg(feature = "ssr")]
+pub mod dto;
+#[cfg(feature = "ssr")]
 pub mod holds;
 #[cfg(feature = "ssr")]
 mod ledger;
@@ -20,5 +22,3 @@ mod usage;
 pub mod verify;
 #[cfg(feature = "ssr")]
 pub mod view;
-#[cfg(feature = "ssr")]
-pub mod wire;

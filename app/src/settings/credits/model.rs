@@ -9,12 +9,12 @@ use crate::domain::{
 use crate::payments::model::PaymentView;
 
 /// How often one call uses a feature at most.
-pub const MOST_AT_ONCE: u32 = 10_000;
+pub const MAX_AT_ONCE: u32 = 10_000;
 /// Longest reference, in characters.
-pub const LONGEST_REFERENCE: usize = 200;
+pub const MAX_REFERENCE_LEN: usize = 200;
 /// How long credits stay set aside unless told, and at most.
 pub const HOLD_LIFE: Duration = minutes(15);
-pub const LONGEST_HOLD: Duration = hours(24);
+pub const MAX_HOLD: Duration = hours(24);
 /// Credits run low when less than one part in so many is left of what the plan gave.
 pub const LOW_PART: i64 = 10;
 

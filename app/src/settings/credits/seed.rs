@@ -2,9 +2,9 @@
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::ledger::Book;
+use super::dto::Use;
+use super::ledger::LockedAccount;
 use super::store::{give_plan, purchase_into, spend_from};
-use super::wire::Use;
 use crate::catalog::{Catalog, Mode, Plan};
 use crate::db::Tx;
 use crate::db::entity::{self, credit_account, credit_entry, credit_grant};
@@ -40,14 +40,14 @@ pub async fn busy(
     let plan = plan.ok_or(AppError::NotFound)?;
     let [buyer, one, other] = people.map(|(id, name)| Origin::person(id, name));
     let begin = now.before(days(BEGAN)).before(hours(9));
-    give(tx, workspace, plan, begin, now.before(days(RENEWED))).await?;
+    grant(tx, workspace, plan, begin, now.before(days(RENEWED))).await?;
     for ago in (0..BEGAN).rev() {
         let morning = now.before(days(ago)).before(hours(5));
         if ago == RENEWED {
-            give(tx, workspace, plan, morning, now.after(days(NEXT))).await?;
+            grant(tx, workspace, plan, morning, now.after(days(NEXT))).await?;
         }
         if ago == BOUGHT {
-            let mut book = Book::open_at(tx, workspace, Mode::Live, morning).await?;
+            let mut book = LockedAccount::open_at(tx, workspace, Mode::Live, morning).await?;
             purchase_into(&mut book, &buyer, 1000, "demo purchase").await?;
         }
         let used = WEEK[usize::try_from(ago % 7).unwrap_or_default()];
@@ -56,7 +56,7 @@ pub async fn busy(
             let wanted = Use::new(catalog, feature, Some(times), Some(&run));
             let wanted = wanted.map_err(AppError::Invalid)?;
             let at = morning.after(hours(1));
-            let mut book = Book::open_at(tx, workspace, Mode::Live, at).await?;
+            let mut book = LockedAccount::open_at(tx, workspace, Mode::Live, at).await?;
             let who = if ago % 2 == 0 { &one } else { &other };
             spend_from(&mut book, who, &wanted, None).await?;
         }
@@ -69,7 +69,7 @@ pub async fn calm(tx: &mut Tx, catalog: &Catalog, workspace: WorkspaceId) -> Res
     close_books(tx, workspace).await?;
     let now = Timestamp::now();
     let plan = catalog.plans.first().ok_or(AppError::NotFound)?;
-    give(
+    grant(
         tx,
         workspace,
         plan,
@@ -80,7 +80,7 @@ pub async fn calm(tx: &mut Tx, catalog: &Catalog, workspace: WorkspaceId) -> Res
 }
 
 /// Plan credits in both books.
-async fn give(
+async fn grant(
     tx: &mut Tx,
     workspace: WorkspaceId,
     plan: &Plan,
@@ -88,7 +88,7 @@ async fn give(
     until: Timestamp,
 ) -> Result<(), AppError> {
     for mode in Mode::ALL {
-        let mut book = Book::open_at(tx, workspace, mode, at).await?;
+        let mut book = LockedAccount::open_at(tx, workspace, mode, at).await?;
         let period = format!("demo period {}", at.millis());
         give_plan(&mut book, &Origin::system(), plan, until, &period).await?;
     }

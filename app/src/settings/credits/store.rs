@@ -4,9 +4,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;
 
-use super::ledger::{Book, Line, day_of, first_of};
+use super::dto::{EntryOut, Use};
+use super::ledger::{EntryDraft, LockedAccount, day_of, first_of};
 use super::model::{EntryKind, GrantKind, HoldStatus};
-use super::wire::{EntryOut, Use};
 use crate::catalog::{Catalog, EventType, Mode, Plan};
 use crate::context::AppContext;
 use crate::db::Tx;
@@ -29,12 +29,12 @@ pub async fn spend(
     once: Option<&str>,
 ) -> Result<EntryOut, AppError> {
     agent.require(Permission::SpendCredits)?;
-    let mut book = Book::open(tx, agent.workspace(), agent.mode()).await?;
+    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
     spend_from(&mut book, &agent.into(), wanted, once).await
 }
 
 pub(super) async fn spend_from(
-    book: &mut Book<'_>,
+    book: &mut LockedAccount<'_>,
     origin: &Origin,
     wanted: &Use,
     once: Option<&str>,
@@ -53,12 +53,12 @@ pub(super) async fn spend_from(
         };
     }
     let parts = book.allocate(wanted.credits()).await?;
-    let line = Line {
+    let line = EntryDraft {
         feature: Some(&wanted.feature),
         quantity: Some(wanted.quantity),
         reference: wanted.reference.as_deref(),
         once,
-        ..Line::new(EntryKind::Spend)
+        ..EntryDraft::new(EntryKind::Spend)
     };
     Ok(book.spend(origin, line, &parts).await?.into())
 }
@@ -75,12 +75,12 @@ pub async fn purchase(
     credits: u32,
     once: &str,
 ) -> Result<EntryOut, AppError> {
-    let mut book = Book::open(tx, workspace, Mode::Live).await?;
+    let mut book = LockedAccount::open(tx, workspace, Mode::Live).await?;
     purchase_into(&mut book, origin, credits, once).await
 }
 
 pub(super) async fn purchase_into(
-    book: &mut Book<'_>,
+    book: &mut LockedAccount<'_>,
     origin: &Origin,
     credits: u32,
     once: &str,
@@ -93,15 +93,15 @@ pub(super) async fn purchase_into(
             Err(used_before())
         };
     }
-    let line = Line {
+    let line = EntryDraft {
         once: Some(once),
-        ..Line::new(EntryKind::Purchase)
+        ..EntryDraft::new(EntryKind::Purchase)
     };
     let entry = book
         .grant(origin, GrantKind::Purchased, credits, None, line)
         .await?;
     let data = json!({"entry": entry.id, "credits": credits, "balance": entry.balance});
-    book.note(origin.clone(), EventType::CreditsPurchased, data)
+    book.record_event(origin.clone(), EventType::CreditsPurchased, data)
         .await?;
     Ok(entry.into())
 }
@@ -118,7 +118,7 @@ pub async fn open_trial(
         .ok_or(AppError::NotFound)?;
     let until = Timestamp::now().after(days(catalog.trial_days.into()));
     for mode in Mode::ALL {
-        let mut book = Book::open(tx, workspace, mode).await?;
+        let mut book = LockedAccount::open(tx, workspace, mode).await?;
         give_plan(&mut book, founder, plan, until, "trial").await?;
     }
     Ok(())
@@ -134,7 +134,7 @@ pub async fn renew(
     once: &str,
 ) -> Result<(), AppError> {
     for mode in Mode::ALL {
-        let mut book = Book::open(tx, workspace, mode).await?;
+        let mut book = LockedAccount::open(tx, workspace, mode).await?;
         give_plan(&mut book, &Origin::system(), plan, until, once).await?;
     }
     Ok(())
@@ -149,7 +149,7 @@ pub async fn add_to_plan(
     once: &str,
 ) -> Result<(), AppError> {
     for mode in Mode::ALL {
-        let mut book = Book::open(tx, workspace, mode).await?;
+        let mut book = LockedAccount::open(tx, workspace, mode).await?;
         if book.done(once).await?.is_none() {
             put_plan(&mut book, &Origin::system(), (plan, credits), until, once).await?;
         }
@@ -158,7 +158,7 @@ pub async fn add_to_plan(
 }
 
 pub(super) async fn give_plan(
-    book: &mut Book<'_>,
+    book: &mut LockedAccount<'_>,
     origin: &Origin,
     plan: &Plan,
     until: Timestamp,
@@ -176,7 +176,7 @@ pub(super) async fn give_plan(
         .await?;
     for grant in old {
         if grant.remaining > 0 {
-            book.let_go(&grant).await?;
+            book.expire_grant(&grant).await?;
         }
         // What is set aside of it still counts; what comes back of that expires at once.
         entity::CreditGrant::update_many()
@@ -189,16 +189,16 @@ pub(super) async fn give_plan(
 }
 
 async fn put_plan(
-    book: &mut Book<'_>,
+    book: &mut LockedAccount<'_>,
     origin: &Origin,
     (plan, credits): (&Plan, u32),
     until: Timestamp,
     once: &str,
 ) -> Result<(), AppError> {
-    let line = Line {
+    let line = EntryDraft {
         reference: Some(&plan.name),
         once: Some(once),
-        ..Line::new(EntryKind::Grant)
+        ..EntryDraft::new(EntryKind::Grant)
     };
     let entry = book
         .grant(origin, GrantKind::Plan, credits, Some(until), line)
@@ -207,7 +207,7 @@ async fn put_plan(
         "entry": entry.id, "credits": credits, "plan": plan.id, "name": plan.name, "balance": entry.balance,
         "expires_at": until.rfc3339(),
     });
-    book.note(origin.clone(), EventType::CreditsGranted, data)
+    book.record_event(origin.clone(), EventType::CreditsGranted, data)
         .await
 }
 
@@ -223,7 +223,7 @@ pub async fn refund(
         .one(tx)
         .await?
         .ok_or(AppError::NotFound)?;
-    let mut book = Book::open(tx, spent.workspace_id, spent.mode).await?;
+    let mut book = LockedAccount::open(tx, spent.workspace_id, spent.mode).await?;
     let earlier = entity::CreditEntry::find()
         .filter(credit_entry::Column::Refunds.eq(id))
         .all(book.tx)
@@ -240,11 +240,11 @@ pub async fn refund(
     let taken = book.parts(id).await?;
     let back = taken.into_iter().rev().map(|(grant, part)| (grant, -part));
     let untouched = skip(back, given);
-    let line = Line {
+    let line = EntryDraft {
         feature: spent.feature.as_deref(),
         reference: spent.reference.as_deref(),
         refunds: Some(id),
-        ..Line::new(EntryKind::Refund)
+        ..EntryDraft::new(EntryKind::Refund)
     };
     let parts = first_of(untouched, wanted);
     let entry = book.write(&Origin::system(), line, &parts).await?;
@@ -261,7 +261,7 @@ pub async fn refund(
         .await?;
     let data =
         json!({"entry": entry.id, "refunds": id, "credits": wanted, "balance": entry.balance});
-    book.note(Origin::system(), EventType::CreditsRefunded, data)
+    book.record_event(Origin::system(), EventType::CreditsRefunded, data)
         .await?;
     book.settle().await?;
     Ok(entry.into())
@@ -276,7 +276,7 @@ pub async fn set_taken_back(
     once: &str,
     credits: i64,
 ) -> Result<Option<(i64, i64)>, AppError> {
-    let mut book = Book::open(tx, workspace, Mode::Live).await?;
+    let mut book = LockedAccount::open(tx, workspace, Mode::Live).await?;
     let Some(bought) = book.done(once).await? else {
         return Ok(None);
     };
@@ -295,9 +295,9 @@ pub async fn set_taken_back(
         .map_or(0, |grant| grant.remaining);
     let more = Ord::min(credits - taken, left);
     if more != 0 {
-        let line = Line {
+        let line = EntryDraft {
             refunds: Some(bought.id),
-            ..Line::new(EntryKind::Refund)
+            ..EntryDraft::new(EntryKind::Refund)
         };
         book.write(&Origin::system(), line, &[(grant, -more)])
             .await?;
@@ -326,7 +326,7 @@ pub async fn set_low_mark(
     use credit_account::Column;
     actor.require(Permission::ManageBilling)?;
     let mut tx = ctx.db().begin().await?;
-    let mut book = Book::open(&mut tx, actor.workspace(), Mode::Live).await?;
+    let mut book = LockedAccount::open(&mut tx, actor.workspace(), Mode::Live).await?;
     if book.low_mark != mark {
         entity::CreditAccount::update_many()
             .col_expr(Column::LowMark, Expr::value(mark))
@@ -335,7 +335,7 @@ pub async fn set_low_mark(
             .exec(book.tx)
             .await?;
         let data = json!({"from": book.low_mark, "to": mark});
-        book.note(actor.into(), EventType::CreditsWarningChanged, data)
+        book.record_event(actor.into(), EventType::CreditsWarningChanged, data)
             .await?;
     }
     tx.commit().await?;
@@ -343,7 +343,7 @@ pub async fn set_low_mark(
 }
 
 /// Puts a book in order if something in it is due, so that what is read of it holds.
-pub async fn put_in_order(
+pub async fn apply_expiries(
     ctx: &AppContext,
     workspace: WorkspaceId,
     mode: Mode,
@@ -362,7 +362,7 @@ async fn settle(ctx: &AppContext, due: Vec<(WorkspaceId, Mode)>) -> Result<u64, 
     let mut books = 0;
     for (workspace, mode) in due {
         let mut tx = ctx.db().begin().await?;
-        Book::open(&mut tx, workspace, mode).await?;
+        LockedAccount::open(&mut tx, workspace, mode).await?;
         tx.commit().await?;
         books += 1;
     }

@@ -9,9 +9,9 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::ledger::Book;
+use super::ledger::LockedAccount;
 use super::model::{TopUp, TopUpView};
-use super::usage::usual_mark;
+use super::usage::default_threshold;
 use crate::catalog::{EventType, Mode};
 use crate::context::AppContext;
 use crate::db::Tx;
@@ -23,12 +23,12 @@ use crate::db::entity::{
 };
 use crate::domain::{AppError, Money, Permission, Timestamp, WorkspaceId};
 use crate::live::{Invalidation, Topic};
-use crate::payments::model::{PaymentStatus, Purpose};
-use crate::payments::store::{NewPayment, write_down};
+use crate::payments::model::{PaymentPurpose, PaymentStatus};
+use crate::payments::store::{NewPayment, insert_payment};
 use crate::session::{Actor, Principal, Sensitive};
 
 /// How many are begun in one round at most.
-const A_ROUND: u64 = 50;
+const BATCH_SIZE: u64 = 50;
 
 impl Row {
     /// What was charged in the month of `now`.
@@ -53,17 +53,17 @@ async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Row>, AppError
         .await?)
 }
 
-impl Book<'_> {
+impl LockedAccount<'_> {
     /// Below which balance a package is bought: where people are warned, or would be if they had not turned that off.
     pub(super) async fn top_up_mark(&mut self) -> Result<i64, AppError> {
         match self.low_mark {
             Some(mark @ 1..) => Ok(mark),
-            Some(_) | None => usual_mark(&*self.tx, self.workspace, self.mode).await,
+            Some(_) | None => default_threshold(&*self.tx, self.workspace, self.mode).await,
         }
     }
 
     /// Leaves word that fewer credits are left than `mark`. Where no top-up is set up, that is no word to anybody.
-    pub(super) async fn want_top_up(&mut self, mark: i64) -> Result<(), AppError> {
+    pub(super) async fn request_top_up(&mut self, mark: i64) -> Result<(), AppError> {
         if self.mode == Mode::Live {
             want(self.tx, self.workspace, mark, i64::MAX).await?;
         }
@@ -90,7 +90,7 @@ async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Resul
 
 /// Somebody wanted to spend more than there is, of which nothing else stays. What no package would make possible is
 /// more likely a mistake than a need: nothing is bought for it.
-pub async fn fell_short(
+pub async fn shortfall(
     ctx: &AppContext,
     agent: &Principal,
     needed: i64,
@@ -119,7 +119,7 @@ pub async fn set(
     let workspace = actor.workspace();
     let mut tx = ctx.db().begin().await?;
     // The book's lock keeps two from doing this at once.
-    let mut book = Book::open(&mut tx, workspace, Mode::Live).await?;
+    let mut book = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
     let before = locked(book.tx, workspace).await?;
     let said = |row: &Row| json!({"credits": row.credits, "monthly_limit": row.monthly_limit});
     let from = before.as_ref().map(said);
@@ -173,7 +173,7 @@ pub async fn set(
     }
     let to = wanted.map(|top_up| json!({"credits": top_up.credits, "monthly_limit": top_up.limit}));
     let data = json!({"from": from, "to": to});
-    book.note(actor.into(), EventType::CreditsTopUpChanged, data)
+    book.record_event(actor.into(), EventType::CreditsTopUpChanged, data)
         .await?;
     tx.commit().await?;
     Ok(())
@@ -204,11 +204,11 @@ pub(super) async fn view(
 }
 
 /// Writes down what is to be charged where it is wanted; the loop of payments charges it. Answers how many were looked at.
-pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
+pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     let wanted: Vec<WorkspaceId> = entity::CreditTopUp::find()
         .filter(Column::WantedBelow.is_not_null())
         .filter(Column::PaymentId.is_null())
-        .limit(A_ROUND)
+        .limit(BATCH_SIZE)
         .select_only()
         .column(Column::WorkspaceId)
         .into_tuple()
@@ -225,7 +225,7 @@ pub async fn pass(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
 
 async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
     let mut tx = ctx.db().begin().await?;
-    let book = Book::open(&mut tx, workspace, Mode::Live).await?;
+    let book = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
     let balance = book.balance;
     let Some(mut row) = locked(book.tx, workspace).await? else {
         return Ok(());
@@ -247,7 +247,7 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
     let fits = |price: &Money| charged + *price <= row.monthly_limit;
     let price = package.map(|package| package.price).filter(fits);
     if let Some(price) = price.filter(|_| low && runs && !row.paused) {
-        let purpose = Purpose::TopUp { credits };
+        let purpose = PaymentPurpose::TopUp { credits };
         let new = NewPayment {
             workspace,
             buyer: (row.payer_id, &row.payer_name),
@@ -255,7 +255,7 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
             amount: price,
             look_at: now,
         };
-        row.payment_id = Some(write_down(book.tx, &new).await?);
+        row.payment_id = Some(insert_payment(book.tx, &new).await?);
         row.month = now.month();
         row.charged = charged + price;
     }
@@ -296,7 +296,7 @@ pub async fn ended(
         return Ok(());
     }
     // In the order in which everybody locks them.
-    let mut book = Book::open(tx, workspace, Mode::Live).await?;
+    let mut book = LockedAccount::open(tx, workspace, Mode::Live).await?;
     let mark = book.top_up_mark().await?;
     let low = book.balance < mark;
     let Some(mut row) = locked(book.tx, workspace).await? else {

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::ledger::{Book, Line, day_of};
+use super::ledger::{EntryDraft, LockedAccount, day_of};
 use super::model::{GrantKind, LOW_PART};
 use crate::catalog::{EventType, Mode};
 use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
@@ -17,7 +17,7 @@ use crate::events::Origin;
 const GRANTS_A_PERIOD: u64 = 8;
 
 /// From which balance on people are warned where nobody has said: a part of what the plan gave for this period.
-pub(super) async fn usual_mark(
+pub(super) async fn default_threshold(
     db: &impl ConnectionTrait,
     workspace: WorkspaceId,
     mode: Mode,
@@ -35,12 +35,12 @@ pub(super) async fn usual_mark(
     Ok(of_period.map(|grant| grant.amount).sum::<i64>() / LOW_PART)
 }
 
-impl Book<'_> {
+impl LockedAccount<'_> {
     /// Writes what was spent, counts it, and says so.
     pub async fn spend(
         &mut self,
         origin: &Origin,
-        line: Line<'_>,
+        line: EntryDraft<'_>,
         parts: &[(CreditGrantId, i64)],
     ) -> Result<credit_entry::Model, AppError> {
         let before = self.balance;
@@ -51,7 +51,7 @@ impl Book<'_> {
             "entry": entry.id, "feature": feature, "quantity": entry.quantity, "credits": -entry.amount,
             "reference": entry.reference, "balance": entry.balance,
         });
-        self.note(origin.clone(), EventType::CreditsSpent, data)
+        self.record_event(origin.clone(), EventType::CreditsSpent, data)
             .await?;
         self.warn(before).await?;
         Ok(entry)
@@ -91,12 +91,12 @@ impl Book<'_> {
         if self.balance >= mark {
             return Ok(());
         }
-        self.want_top_up(mark).await?;
+        self.request_top_up(mark).await?;
         if before < mark || self.low_mark == Some(0) {
             return Ok(());
         }
         let data = json!({"balance": self.balance});
-        self.note(Origin::system(), EventType::CreditsLow, data)
+        self.record_event(Origin::system(), EventType::CreditsLow, data)
             .await
     }
 }

@@ -2,15 +2,15 @@
 
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
+use super::dto::{BalanceOut, EntryOut};
 use super::ledger::{DAY, day_of};
 use super::model::{
     BUYS, CHART_DAYS, CreditsView, Day, EntryKind, EntryRow, GrantKind, PACE_DAYS, PAGE, lasts,
     times,
 };
-use super::store::put_in_order;
+use super::store::apply_expiries;
 use super::top_up;
-use super::usage::usual_mark;
-use super::wire::{BalanceOut, EntryOut};
+use super::usage::default_threshold;
 use crate::billing::model::SubscriptionStatus;
 use crate::catalog::{Catalog, Feature};
 use crate::context::AppContext;
@@ -48,7 +48,7 @@ impl From<Balance> for BalanceOut {
 pub async fn balance(ctx: &AppContext, agent: &Principal) -> Result<Balance, AppError> {
     use credit_grant::Column;
     agent.require(Permission::SeeCredits)?;
-    put_in_order(ctx, agent.workspace(), agent.mode()).await?;
+    apply_expiries(ctx, agent.workspace(), agent.mode()).await?;
     let grants = entity::CreditGrant::find()
         .filter(Column::WorkspaceId.eq(agent.workspace()))
         .filter(Column::Mode.eq(agent.mode()))
@@ -112,11 +112,11 @@ async fn rows(
 }
 
 /// How many lines a file holds at most: the newest.
-const LONGEST_FILE: u64 = 10_000;
+const MAX_CSV_ROWS: u64 = 10_000;
 
 /// The lines as a spreadsheet reads them.
 pub async fn export_csv(ctx: &AppContext, agent: &Principal) -> Result<String, AppError> {
-    let lines = entries(ctx, agent, None, None, LONGEST_FILE).await?;
+    let lines = entries(ctx, agent, None, None, MAX_CSV_ROWS).await?;
     agent.require_fresh(Sensitive::Export)?;
     let mut text = String::from("Time,Kind,Feature,Quantity,Credits,Balance,Reference,By\r\n");
     for line in lines {
@@ -177,7 +177,7 @@ pub async fn page(
         .await?;
     Ok(CreditsView {
         low_mark: account.and_then(|account| account.low_mark),
-        usual_low_mark: usual_mark(ctx.db().read(), agent.workspace(), agent.mode()).await?,
+        usual_low_mark: default_threshold(ctx.db().read(), agent.workspace(), agent.mode()).await?,
         renews: subscription
             .as_ref()
             .is_some_and(|row| row.status != SubscriptionStatus::Trial && !row.cancelled),

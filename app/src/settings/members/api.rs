@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::{InviteForm, MembersView, RoleForm};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -34,7 +34,7 @@ pub async fn load_members(
 }
 
 #[server(output = Postcard)]
-pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<Done, AppError> {
+pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let role = form.role().map_err(AppError::Invalid)?;
@@ -42,7 +42,10 @@ pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<Done,
 }
 
 #[server(output = Postcard)]
-pub async fn resend_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
+pub async fn resend_invitation(
+    workspace: String,
+    invitation: String,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
@@ -50,7 +53,10 @@ pub async fn resend_invitation(workspace: String, invitation: String) -> Result<
 }
 
 #[server(output = Postcard)]
-pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<Done, AppError> {
+pub async fn cancel_invitation(
+    workspace: String,
+    invitation: String,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     invitations::cancel(
@@ -62,7 +68,10 @@ pub async fn cancel_invitation(workspace: String, invitation: String) -> Result<
 }
 
 #[server(output = Postcard)]
-pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<Done, AppError> {
+pub async fn undo_cancel_invitation(
+    workspace: String,
+    event: String,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     invitations::undo_cancel(
@@ -74,7 +83,7 @@ pub async fn undo_cancel_invitation(workspace: String, event: String) -> Result<
 }
 
 #[server(output = Postcard)]
-pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppError> {
+pub async fn change_role(#[server(default)] form: RoleForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let member = form.member.parse().map_err(|_| AppError::NotFound)?;
@@ -94,7 +103,7 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<Done, AppE
 }
 
 #[server(output = Postcard)]
-pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, AppError> {
+pub async fn undo_change_role(workspace: String, event: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::undo_change_role(
@@ -106,7 +115,7 @@ pub async fn undo_change_role(workspace: String, event: String) -> Result<Done, 
 }
 
 #[server(output = Postcard)]
-pub async fn remove_member(workspace: String, member: String) -> Result<Done, AppError> {
+pub async fn remove_member(workspace: String, member: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::remove(
@@ -118,7 +127,7 @@ pub async fn remove_member(workspace: String, member: String) -> Result<Done, Ap
 }
 
 #[server(output = Postcard)]
-pub async fn undo_remove_member(workspace: String, event: String) -> Result<Done, AppError> {
+pub async fn undo_remove_member(workspace: String, event: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::undo_remove(

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::model::{InvitationRow, MOST_AT_ONCE, PAGE, Status, UNDO};
+use super::model::{InvitationRow, MAX_AT_ONCE, PAGE, Status, UNDO};
 use crate::billing::seats;
 use crate::catalog::EventType;
 use crate::context::AppContext;
@@ -17,9 +17,9 @@ use crate::db::entity::{self, invitation::Column};
 use crate::db::{Tx, is_unique_violation, rows};
 use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp, UserId};
 use crate::events::{self, NewEvent};
-use crate::form::{Done, Line};
-use crate::mail::{self, Addressee, letters};
-use crate::session::links::{self, Carrier};
+use crate::form::{FormSuccess, ItemResult};
+use crate::mail::{self, Recipient, letters};
+use crate::session::links::{self, LinkChannel};
 use crate::session::{Actor, Sensitive, store as sessions};
 
 fn of_status(actor: &Actor, status: Status) -> Condition {
@@ -83,7 +83,7 @@ pub async fn tally(ctx: &AppContext, actor: &Actor) -> Result<InvitationCounts, 
 
 /// An invitation with the name of who sent it.
 #[derive(FromQueryResult)]
-struct Sent {
+struct SentInvitation {
     #[sea_orm(nested)]
     invitation: entity::invitation::Model,
     inviter: Option<String>,
@@ -112,14 +112,15 @@ pub async fn list(
     }
     let fresh = actor.person().is_fresh();
     let may_copy = |role: Role| fresh || !Sensitive::is_grant(None, role);
-    let mut rows: Vec<Sent> = rows::up_to(PAGE + 1, query.into_query(), ctx.db().read()).await?;
+    let mut rows: Vec<SentInvitation> =
+        rows::up_to(PAGE + 1, query.into_query(), ctx.db().read()).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.invitation.id);
     let rows = rows
         .into_iter()
         .map(
-            |Sent {
+            |SentInvitation {
                  invitation: row,
                  inviter,
              }| InvitationRow {
@@ -131,8 +132,9 @@ pub async fn list(
                 at: row.accepted_at.unwrap_or(row.expires_at),
                 // Who has the link of an invitation can sign up with it: as good as granting its role.
                 locked: status != Status::Accepted && !may_copy(row.role),
-                link: (status != Status::Accepted && may_copy(row.role))
-                    .then(|| links::invitation_url(ctx, row.id, row.generation, Carrier::Hand)),
+                link: (status != Status::Accepted && may_copy(row.role)).then(|| {
+                    links::invitation_url(ctx, row.id, row.generation, LinkChannel::Copied)
+                }),
             },
         )
         .collect();
@@ -140,7 +142,7 @@ pub async fn list(
 }
 
 /// Why nobody was invited: the reason once if it is the same for all, else one by one.
-fn refusals(lines: &[Line]) -> String {
+fn refusals(lines: &[ItemResult]) -> String {
     let first = &lines[0].message;
     if lines.iter().all(|line| line.message == *first) {
         return first.clone();
@@ -158,7 +160,7 @@ pub async fn invite(
     actor: &Actor,
     text: &str,
     role: Role,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::InviteMembers)?;
     actor.person().require_confirmed()?;
     if !actor.role().may_grant(role) {
@@ -168,23 +170,23 @@ pub async fn invite(
         ));
     }
     require_fresh_for(actor, role)?;
-    let addresses = Email::parse_list(text, MOST_AT_ONCE);
-    if addresses.len() > MOST_AT_ONCE {
+    let addresses = Email::parse_list(text, MAX_AT_ONCE);
+    if addresses.len() > MAX_AT_ONCE {
         return Err(AppError::field(
             "email",
-            format!("Invite at most {MOST_AT_ONCE} people at once"),
+            format!("Invite at most {MAX_AT_ONCE} people at once"),
         ));
     }
     let mut results = Vec::new();
     for address in addresses {
         results.push(match address {
-            Err((subject, error)) => Line {
+            Err((subject, error)) => ItemResult {
                 subject,
                 message: error.to_string(),
                 good: false,
             },
             Ok(email) => match invite_one(ctx, actor, &email, role).await {
-                Ok(message) => Line {
+                Ok(message) => ItemResult {
                     subject: email.to_string(),
                     message,
                     good: true,
@@ -192,7 +194,7 @@ pub async fn invite(
                 Err(AppError::Internal { incident }) => {
                     return Err(AppError::Internal { incident });
                 }
-                Err(error) => Line {
+                Err(error) => ItemResult {
                     subject: email.to_string(),
                     message: error.to_string(),
                     good: false,
@@ -202,7 +204,10 @@ pub async fn invite(
     }
     match results.as_slice() {
         [] => Err(AppError::field("email", "Enter an email address")),
-        [only] if only.good => Ok(Done::said(format!("{} — {}", only.message, only.subject))),
+        [only] if only.good => Ok(FormSuccess::with_message(format!(
+            "{} — {}",
+            only.message, only.subject
+        ))),
         [only] => Err(AppError::field("email", &only.message)),
         // Nothing was done, so nothing of what was typed may go.
         several if several.iter().all(|line| !line.good) => {
@@ -211,10 +216,10 @@ pub async fn invite(
         several => {
             let good = several.iter().filter(|line| line.good).count();
             let message = format!("{good} of {} invitations sent", several.len());
-            Ok(Done {
+            Ok(FormSuccess {
                 message,
                 results,
-                ..Done::default()
+                ..FormSuccess::default()
             })
         }
     }
@@ -288,7 +293,7 @@ async fn invite_one(
         .insert(&tx)
         .await?;
         send(&mut tx, ctx, actor, &invitation).await?;
-        note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
+        record_event(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
         "Invitation sent"
     };
     tx.commit().await?;
@@ -323,13 +328,18 @@ async fn send(
         inviter: actor.person().name(),
         workspace: actor.workspace_name(),
         role: invitation.role,
-        link: &links::invitation_url(ctx, invitation.id, invitation.generation, Carrier::Mail),
+        link: &links::invitation_url(
+            ctx,
+            invitation.id,
+            invitation.generation,
+            LinkChannel::Email,
+        ),
         days: ctx.catalog().invitation_days.into(),
     });
-    mail::post(
+    mail::enqueue(
         tx,
         ctx,
-        Addressee {
+        Recipient {
             email: invitation.email.clone(),
             user: None,
         },
@@ -340,7 +350,7 @@ async fn send(
     Ok(())
 }
 
-async fn note(
+async fn record_event(
     tx: &mut Tx,
     actor: &Actor,
     invitation: &entity::invitation::Model,
@@ -376,7 +386,7 @@ async fn renew(
     renewed.expires_at = Set(now.after(ctx.catalog().invitation_life()));
     let renewed = renewed.update(tx).await?;
     send(tx, ctx, actor, &renewed).await?;
-    note(tx, actor, &renewed, EventType::InvitationResent).await?;
+    record_event(tx, actor, &renewed, EventType::InvitationResent).await?;
     Ok(())
 }
 
@@ -405,7 +415,11 @@ async fn find_open(
     Ok(invitation)
 }
 
-pub async fn resend(ctx: &AppContext, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
+pub async fn resend(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: InvitationId,
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::InviteMembers)?;
     actor.person().require_confirmed()?;
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -422,12 +436,16 @@ pub async fn resend(ctx: &AppContext, actor: &Actor, id: InvitationId) -> Result
     let email = invitation.email.clone();
     renew(&mut tx, ctx, actor, invitation, None).await?;
     tx.commit().await?;
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "Invitation for {email} sent again. The old link no longer works"
     )))
 }
 
-pub async fn cancel(ctx: &AppContext, actor: &Actor, id: InvitationId) -> Result<Done, AppError> {
+pub async fn cancel(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: InvitationId,
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
@@ -436,14 +454,11 @@ pub async fn cancel(ctx: &AppContext, actor: &Actor, id: InvitationId) -> Result
         .filter(Column::Id.eq(id))
         .exec(&tx)
         .await?;
-    let event = note(&mut tx, actor, &invitation, EventType::InvitationCancelled).await?;
+    let event = record_event(&mut tx, actor, &invitation, EventType::InvitationCancelled).await?;
     tx.commit().await?;
     Ok(
-        Done::said(format!("Invitation for {} cancelled", invitation.email)).with_undo(
-            "/fn/undo_cancel_invitation",
-            actor.workspace(),
-            event,
-        ),
+        FormSuccess::with_message(format!("Invitation for {} cancelled", invitation.email))
+            .with_undo("/fn/undo_cancel_invitation", actor.workspace(), event),
     )
 }
 
@@ -451,7 +466,7 @@ pub async fn undo_cancel(
     ctx: &AppContext,
     actor: &Actor,
     event: EventId,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
     let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
@@ -484,9 +499,9 @@ pub async fn undo_cancel(
         .await?
         .ok_or(AppError::NotFound)?;
     require_fresh_for(actor, invitation.role)?;
-    note(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
+    record_event(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
     tx.commit().await?;
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "The invitation for {} counts again",
         invitation.email
     )))

@@ -2,9 +2,9 @@
 
 pub mod api;
 #[cfg(feature = "ssr")]
-pub mod directory;
-#[cfg(feature = "ssr")]
 pub mod invitations;
+#[cfg(feature = "ssr")]
+pub mod list;
 pub mod model;
 pub mod page;
 #[cfg(feature = "ssr")]

@@ -9,7 +9,7 @@ use crate::domain::{
 /// How long a role change, a removal or a cancelled invitation can be taken back.
 pub const UNDO: Duration = minutes(5);
 /// How many people can be invited at once.
-pub const MOST_AT_ONCE: usize = 50;
+pub const MAX_AT_ONCE: usize = 50;
 /// How many rows a list shows at once.
 pub const PAGE: u64 = 50;
 

@@ -29,19 +29,19 @@ pub fn MembersPage() -> impl IntoView {
                 workspace: slug.get(), status: status.get(), search: search.get(), after: after.get(), before: before.get(),
             },
             &[Topic::Members, Topic::Workspace],
-            move |data| members(data, slug, Asked { status, search }),
+            move |data| members(data, slug, RouteQuery { status, search }),
         )}
     }
 }
 
 /// What the address asks for.
 #[derive(Clone, Copy)]
-struct Asked {
+struct RouteQuery {
     status: Memo<String>,
     search: Memo<String>,
 }
 
-impl Asked {
+impl RouteQuery {
     /// The page's address with another status or page of a list, the rest as it is. `from`: the parameter that pages a
     /// list, and where its page begins.
     fn address(self, status: &str, from: (&str, &str)) -> String {
@@ -55,8 +55,8 @@ impl Asked {
     }
 }
 
-fn members(data: Data<MembersView>, slug: Memo<String>, asked: Asked) -> impl IntoView {
-    let Asked { status, search } = asked;
+fn members(data: Data<MembersView>, slug: Memo<String>, asked: RouteQuery) -> impl IntoView {
+    let RouteQuery { status, search } = asked;
     let workspace = data.with_untracked(|view| view.workspace);
     // A role can change while the page is open: with it what one may do here.
     let may_invite = Memo::new(move |_| data.with(|view| view.may_invite));
@@ -145,7 +145,7 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
     }
 }
 
-fn invitations(data: Data<MembersView>, asked: Asked) -> impl IntoView {
+fn invitations(data: Data<MembersView>, asked: RouteQuery) -> impl IntoView {
     let workspace = data.with_untracked(|view| view.workspace);
     let nobody = Memo::new(move |_| data.with(|view| view.invitations.is_empty()));
     // An invitation that is pending expires; the others did, or were accepted.

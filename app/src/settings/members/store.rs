@@ -18,12 +18,12 @@ use crate::domain::{
     UserId, fold,
 };
 use crate::events::{self, NewEvent};
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, RequestInfo, Sensitive, store as sessions};
 
 /// Longest text that is searched for, in characters. No name or address is longer.
-const LONGEST_SEARCH: usize = 254;
+const MAX_SEARCH_LEN: usize = 254;
 
 /// A member with their person, as queries bring them.
 type Found = (
@@ -55,7 +55,7 @@ async fn find(
         )
         .filter(Column::WorkspaceId.eq(actor.workspace()));
     let search = fold(search.trim());
-    if search.chars().count() > LONGEST_SEARCH || search.chars().any(char::is_control) {
+    if search.chars().count() > MAX_SEARCH_LEN || search.chars().any(char::is_control) {
         return Ok((Vec::new(), 0));
     }
     if !search.is_empty() {
@@ -276,7 +276,7 @@ pub async fn change_role(
     member: MembershipId,
     role: Role,
     current_password: &Secret,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::ManageMembers)?;
     // A password takes long to check, so that is done before the transaction, which looks at the role again.
     let from = entity::Membership::find_by_id(member)
@@ -294,7 +294,7 @@ pub async fn change_role(
     let (mut tx, actor) = begin(ctx, actor).await?;
     let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
-    let done = Done::said(format!("{name} is {} now", role.label()));
+    let done = FormSuccess::with_message(format!("{name} is {} now", role.label()));
     Ok(match event {
         Some(event) => done.with_undo("/fn/undo_change_role", actor.workspace(), event),
         None => done,
@@ -337,7 +337,7 @@ pub async fn undo_change_role(
     ctx: &AppContext,
     actor: &Actor,
     event: EventId,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let undone = events::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO)
         .await?
@@ -355,14 +355,17 @@ pub async fn undo_change_role(
     }
     let (name, _) = set_role(&mut tx, &actor, member, from).await?;
     tx.commit().await?;
-    Ok(Done::said(format!("{name} is {} again", from.label())))
+    Ok(FormSuccess::with_message(format!(
+        "{name} is {} again",
+        from.label()
+    )))
 }
 
 pub async fn remove(
     ctx: &AppContext,
     actor: &Actor,
     member: MembershipId,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let (member, user) = find_member(&tx, &actor, member).await?;
     if member.id == actor.membership() {
@@ -391,11 +394,13 @@ pub async fn remove(
     let event = events::record(&mut tx, &actor, event).await?;
     tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
-    Ok(Done::said(format!("{} is removed", user.name)).with_undo(
-        "/fn/undo_remove_member",
-        actor.workspace(),
-        event,
-    ))
+    Ok(
+        FormSuccess::with_message(format!("{} is removed", user.name)).with_undo(
+            "/fn/undo_remove_member",
+            actor.workspace(),
+            event,
+        ),
+    )
 }
 
 /// Refuses to take a removal back once the person has come or gone again: what is undone would not be that removal.
@@ -431,7 +436,7 @@ pub async fn undo_remove(
     ctx: &AppContext,
     actor: &Actor,
     event: EventId,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
         .await?
@@ -482,5 +487,8 @@ pub async fn undo_remove(
     events::record(&mut tx, &actor, event).await?;
     tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
-    Ok(Done::said(format!("{} is a member again", user.name)))
+    Ok(FormSuccess::with_message(format!(
+        "{} is a member again",
+        user.name
+    )))
 }

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use super::model::MatrixView;
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -20,12 +20,12 @@ pub async fn load_matrix() -> Result<MatrixView, AppError> {
 
 /// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself).
 #[server(output = Postcard)]
-pub async fn set_notification(switch: String, on: String) -> Result<Done, AppError> {
+pub async fn set_notification(switch: String, on: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let switch: Switch = switch.parse().map_err(|()| AppError::Malformed)?;
     let on = on == "true";
     store::set(caller.ctx(), &caller.person().await?, switch, on).await?;
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "{} is {}",
         super::page::cell_name(switch),
         if on { "on" } else { "off" }
@@ -34,7 +34,7 @@ pub async fn set_notification(switch: String, on: String) -> Result<Done, AppErr
 
 /// Sets a whole row or column.
 #[server(output = Postcard)]
-pub async fn set_notifications(range: String, on: String) -> Result<Done, AppError> {
+pub async fn set_notifications(range: String, on: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let range: Range = range.parse().map_err(|()| AppError::Malformed)?;
     let on = on == "true";
@@ -43,7 +43,7 @@ pub async fn set_notifications(range: String, on: String) -> Result<Done, AppErr
         Range::Row(category) => category.label(),
         Range::Column(channel) => channel.label(),
     };
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "{what}: all {}",
         if on { "on" } else { "off" }
     )))
@@ -59,11 +59,11 @@ pub async fn load_unsubscribe(token: String) -> Result<String, AppError> {
 
 /// Turns off the one cell that a mail came from, without signing in: the link is the proof.
 #[server(output = Postcard)]
-pub async fn unsubscribe(token: String) -> Result<Done, AppError> {
+pub async fn unsubscribe(token: String) -> Result<FormSuccess, AppError> {
     let ctx = crate::session::app_context()?;
     let (user, switch) = store::read_unsubscribe(&ctx, &token).ok_or(AppError::NotFound)?;
     store::write(&ctx, user, &[(switch, false)]).await?;
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "{} is off",
         super::page::cell_name(switch)
     )))

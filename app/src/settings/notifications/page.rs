@@ -7,7 +7,7 @@ use super::model::{MatrixView, Range, Switch as Which};
 use crate::catalog::{Category, Channel, EventType};
 use crate::live::Topic;
 use crate::ui::{
-    Card, Data, Doorway, Form, Hidden, PageHeader, Submit, Switch, guarded, last_part, view,
+    AuthLayout, Card, Data, Form, Hidden, PageHeader, Submit, Switch, guarded, last_part, view,
 };
 
 /// How a switch is called: `Billing: Email`.
@@ -135,13 +135,13 @@ pub fn UnsubscribePage() -> impl IntoView {
         move |cell: Data<String>| {
             let cell = cell.get_untracked();
             view! {
-                <Doorway title="Unsubscribe">
+                <AuthLayout title="Unsubscribe">
                     <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
                     <Form action=Unsubscribe::PATH>
                         <Hidden name="token" value=token.get_value()/>
                         <Submit class="button button-primary button-wide">"Turn off"</Submit>
                     </Form>
-                </Doorway>
+                </AuthLayout>
             }
         },
     )

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-pub const LONGEST_URL: usize = 2000;
+pub const MAX_URL_LEN: usize = 2000;
 
 /// IPv4 that is not of the public network, by the IANA registry of special-purpose addresses (RFC 6890).
 const REFUSED_V4: [&str; 16] = [
@@ -90,8 +90,8 @@ pub fn parse_url(text: &str, policy: &Policy) -> Result<String, String> {
         );
     }
     url.set_fragment(None);
-    if url.as_str().len() > LONGEST_URL {
-        return Err(format!("A URL has at most {LONGEST_URL} characters"));
+    if url.as_str().len() > MAX_URL_LEN {
+        return Err(format!("A URL has at most {MAX_URL_LEN} characters"));
     }
     let literal = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),

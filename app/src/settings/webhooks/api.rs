@@ -2,15 +2,15 @@ use leptos::prelude::*;
 
 use super::model::{DeleteForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
 use {
-    super::deliveries::{self, Wanted},
+    super::deliveries::{self, DeliveryQuery},
+    super::dto::{WebhookIn, WebhookPatch},
+    super::matcher::{self, SubscriptionFilter},
     super::model::Status,
-    super::wants::{self, Wants},
-    super::wire::{WebhookIn, WebhookPatch},
     super::{store, view},
     crate::catalog::{EventType, Mode},
     crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, hours},
@@ -57,7 +57,7 @@ pub async fn load_webhook(
 ) -> Result<WebhookView, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let wanted = Wanted {
+    let wanted = DeliveryQuery {
         status: status.parse().ok(),
         event_type: event_type.parse().ok(),
         hours: hours.parse().ok(),
@@ -68,7 +68,7 @@ pub async fn load_webhook(
 }
 
 #[server(output = Postcard)]
-pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
+pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
@@ -80,11 +80,11 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Done
     let made = store::create(&mut tx, caller.ctx(), &agent, &input).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{}", made.id));
-    Ok(Done::said("Webhook created"))
+    Ok(FormSuccess::with_message("Webhook created"))
 }
 
 #[server(output = Postcard)]
-pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done, AppError> {
+pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &form.workspace).await?;
     let (id, patch) = (webhook(&form.webhook)?, WebhookPatch::from(&form));
@@ -95,7 +95,7 @@ pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Done
     let mut tx = caller.ctx().db().begin().await?;
     let changed = store::update(&mut tx, caller.ctx(), &agent, id, &patch).await?;
     tx.commit().await?;
-    Ok(Done::said(if changed.secret.is_some() {
+    Ok(FormSuccess::with_message(if changed.secret.is_some() {
         "Changes saved. The new URL has a new secret"
     } else {
         "Changes saved"
@@ -109,17 +109,17 @@ async fn dry_run(
     agent: &Principal,
     mode: Mode,
     form: &WebhookForm,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let patch = WebhookPatch::from(form);
-    let wants = Wants {
+    let wants = SubscriptionFilter {
         mode,
         include_test_events: patch.include_test_events.unwrap_or_default(),
-        event_types: super::wire::parse_types(&form.event_types)
+        event_types: super::dto::parse_types(&form.event_types)
             .map_err(|error| AppError::field("event_types", error))?,
-        filters: super::wire::parse_filters(&patch.filters.unwrap_or_default())
+        filters: super::dto::parse_filters(&patch.filters.unwrap_or_default())
             .map_err(|error| AppError::field("filters", error))?,
     };
-    wants::dry_run(caller.ctx(), agent, &wants).await
+    matcher::dry_run(caller.ctx(), agent, &wants).await
 }
 
 /// `status`: `enabled` or `paused`, the state that is wanted.
@@ -128,7 +128,7 @@ pub async fn set_webhook_status(
     workspace: String,
     webhook: String,
     status: String,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &workspace).await?;
     let status: Status = status.parse().map_err(|_| AppError::Malformed)?;
@@ -140,7 +140,7 @@ pub async fn set_webhook_status(
     let mut tx = caller.ctx().db().begin().await?;
     store::update(&mut tx, caller.ctx(), &agent, id, &patch).await?;
     tx.commit().await?;
-    Ok(Done::said(if status == Status::Enabled {
+    Ok(FormSuccess::with_message(if status == Status::Enabled {
         "Webhook enabled"
     } else {
         "Webhook paused"
@@ -148,7 +148,7 @@ pub async fn set_webhook_status(
 }
 
 #[server(output = Postcard)]
-pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
+pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
@@ -161,7 +161,7 @@ pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<Done,
     store::remove(&mut tx, &agent, id).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks"));
-    Ok(Done::said("Webhook deleted"))
+    Ok(FormSuccess::with_message("Webhook deleted"))
 }
 
 /// Sends a sample, waits for what becomes of it, and opens it.
@@ -170,7 +170,7 @@ pub async fn test_webhook(
     workspace: String,
     webhook: String,
     event_type: String,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
@@ -182,7 +182,7 @@ pub async fn test_webhook(
     tx.commit().await?;
     let outcome = deliveries::outcome(caller.ctx(), &agent, sent, TEST_WAIT).await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
-    Ok(Done::said(match outcome.attempts.last() {
+    Ok(FormSuccess::with_message(match outcome.attempts.last() {
         None => "Test queued".to_owned(),
         Some(attempt) => match (attempt.status_code, &attempt.error) {
             (Some(code), None) => format!("Test delivered: {code}"),
@@ -196,20 +196,24 @@ pub async fn test_webhook(
 }
 
 #[server(output = Postcard)]
-pub async fn show_webhook_secret(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
+pub async fn show_webhook_secret(
+    #[server(default)] form: SecretForm,
+) -> Result<FormSuccess, AppError> {
     let (caller, agent) = proven(&form).await?;
     let secret = store::secret(caller.ctx(), &agent, webhook(&form.webhook)?).await?;
-    Ok(Done::said("The secret is shown this once").with_secret(secret))
+    Ok(FormSuccess::with_message("The secret is shown this once").with_secret(secret))
 }
 
 #[server(output = Postcard)]
-pub async fn rotate_webhook_secret(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
+pub async fn rotate_webhook_secret(
+    #[server(default)] form: SecretForm,
+) -> Result<FormSuccess, AppError> {
     let (caller, agent) = proven(&form).await?;
     let id = webhook(&form.webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
     let rotated = store::rotate_secret(&mut tx, caller.ctx(), &agent, id).await?;
     tx.commit().await?;
-    let done = Done::said("Secret rotated. The old one signs too for 24 hours");
+    let done = FormSuccess::with_message("Secret rotated. The old one signs too for 24 hours");
     Ok(match rotated.secret {
         Some(secret) => done.with_secret(secret),
         None => done,
@@ -234,14 +238,14 @@ async fn proven(form: &SecretForm) -> Result<(Caller, Principal), AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn resend_delivery(workspace: String, delivery: String) -> Result<Done, AppError> {
+pub async fn resend_delivery(workspace: String, delivery: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &workspace).await?;
     let id = self::delivery(&delivery)?;
     let mut tx = caller.ctx().db().begin().await?;
     store::resend(&mut tx, &agent, id).await?;
     tx.commit().await?;
-    Ok(Done::said("Sending again"))
+    Ok(FormSuccess::with_message("Sending again"))
 }
 
 /// `hours`: how far back.
@@ -250,7 +254,7 @@ pub async fn recover_deliveries(
     workspace: String,
     webhook: String,
     hours: String,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let agent = agent(&caller, &workspace).await?;
     let id = self::webhook(&webhook)?;
@@ -259,10 +263,10 @@ pub async fn recover_deliveries(
     let mut tx = caller.ctx().db().begin().await?;
     let count = deliveries::recover(&mut tx, &agent, id, since).await?;
     tx.commit().await?;
-    Ok(Done::said(match count {
+    Ok(FormSuccess::with_message(match count {
         0 => "Nothing has failed since then".to_owned(),
         1 => "Sending 1 delivery again".to_owned(),
-        deliveries::MOST_RECOVERED => {
+        deliveries::MAX_RECOVERED => {
             format!("Sending the oldest {count} again. Press it once more for the rest")
         }
         n => format!("Sending {n} deliveries again"),
@@ -270,8 +274,10 @@ pub async fn recover_deliveries(
 }
 
 #[server(output = Postcard)]
-pub async fn show_delivery_curl(#[server(default)] form: SecretForm) -> Result<Done, AppError> {
+pub async fn show_delivery_curl(
+    #[server(default)] form: SecretForm,
+) -> Result<FormSuccess, AppError> {
     let (caller, agent) = proven(&form).await?;
     let command = deliveries::curl(caller.ctx(), &agent, delivery(&form.delivery)?).await?;
-    Ok(Done::said("Signed as of now").with_secret(Secret::from(command)))
+    Ok(FormSuccess::with_message("Signed as of now").with_secret(Secret::from(command)))
 }

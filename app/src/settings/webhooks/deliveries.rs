@@ -8,9 +8,9 @@ use sea_orm::{
     QueryFilter, QueryOrder, QueryTrait, Set,
 };
 
+use super::dto::DeliveryOut;
 use super::model::{DeliveryStatus, PAGE, Status};
 use super::store::{self, invalidate};
-use super::wire::DeliveryOut;
 use super::{envelope, signing};
 use crate::catalog::EventType;
 use crate::context::AppContext;
@@ -21,15 +21,15 @@ use crate::domain::{AppError, DeliveryId, EventId, Permission, Timestamp, Webhoo
 use crate::session::{Principal, Sensitive};
 
 /// How many samples may wait for one webhook.
-const MOST_TESTS: u64 = 10;
+const MAX_TESTS: u64 = 10;
 /// How many deliveries Recover takes up at once.
-pub const MOST_RECOVERED: u64 = 10_000;
+pub const MAX_RECOVERED: u64 = 10_000;
 /// How often to look for an outcome of which no hint came.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which deliveries to show.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
+pub struct DeliveryQuery {
     pub status: Option<DeliveryStatus>,
     pub event_type: Option<EventType>,
     /// Made in the last so many hours.
@@ -43,7 +43,7 @@ pub async fn deliveries(
     ctx: &AppContext,
     agent: &Principal,
     id: WebhookId,
-    wanted: Wanted,
+    wanted: DeliveryQuery,
     limit: u64,
 ) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
     agent.require_read(Permission::ManageWebhooks)?;
@@ -57,7 +57,7 @@ pub async fn deliveries(
 pub(super) async fn page(
     ctx: &AppContext,
     id: WebhookId,
-    wanted: Wanted,
+    wanted: DeliveryQuery,
     limit: u64,
 ) -> Result<(Vec<delivery::Model>, Option<DeliveryId>), AppError> {
     let mut query = entity::Delivery::find()
@@ -156,7 +156,7 @@ pub async fn test(
         .filter(Column::Payload.is_not_null())
         .count(tx)
         .await?;
-    if waiting >= MOST_TESTS {
+    if waiting >= MAX_TESTS {
         return Err(AppError::RateLimited { retry_after: 15 });
     }
     let (delivery, event, now) = (DeliveryId::new(), EventId::new(), Timestamp::now());
@@ -270,7 +270,7 @@ pub async fn recover(
         .and_where(Column::CreatedAt.gte(since))
         .and_where(Column::Payload.is_null())
         .order_by(Column::Id, sea_orm::Order::Asc)
-        .limit(MOST_RECOVERED)
+        .limit(MAX_RECOVERED)
         .take();
     let done = entity::Delivery::update_many()
         .col_expr(Column::Status, Expr::value(DeliveryStatus::Pending))

@@ -10,20 +10,20 @@ use super::api::{
 };
 use super::chart::chart;
 use super::model::{AttemptView, DeliveryRow, DeliveryStatus, DeliveryView, Status, WebhookView};
-use super::page::{Held, fields, status_badge, test_badge, try_button};
+use super::page::{InitialValues, fields, status_badge, test_badge, try_button};
 use crate::catalog::{EventType, Mode};
 use crate::domain::{DeliveryId, WebhookId, WorkspaceId};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, CurrentPassword, Data, Empty, Field, Form, Hidden, Icon, NewSecret, PageHeader,
-    Said, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows, use_asked,
-    use_slug, use_stale_sign_in, view,
+    StatusMessages, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows,
+    use_asked, use_slug, use_stale_sign_in, view,
 };
 
 #[component]
 pub fn WebhookPage() -> impl IntoView {
     let (slug, id) = (use_slug(), last_part());
-    let asked = Asked {
+    let asked = RouteQuery {
         status: use_asked("status"),
         event_type: use_asked("type"),
         hours: use_asked("hours"),
@@ -53,7 +53,7 @@ pub fn WebhookPage() -> impl IntoView {
 
 /// What the address asks for.
 #[derive(Clone, Copy)]
-struct Asked {
+struct RouteQuery {
     status: Memo<String>,
     event_type: Memo<String>,
     hours: Memo<String>,
@@ -61,7 +61,7 @@ struct Asked {
     delivery: Memo<String>,
 }
 
-impl Asked {
+impl RouteQuery {
     /// The address of the list as it is filtered, with something changed in it.
     fn with(self, name: &str, value: &str) -> String {
         let mut address = String::from("?");
@@ -117,7 +117,7 @@ impl Names {
     }
 }
 
-fn webhook(data: Data<WebhookView>, asked: Asked) -> impl IntoView {
+fn webhook(data: Data<WebhookView>, asked: RouteQuery) -> impl IntoView {
     let names = data.with_untracked(|view| Names {
         workspace: view.workspace,
         id: view.id,
@@ -135,7 +135,7 @@ fn webhook(data: Data<WebhookView>, asked: Asked) -> impl IntoView {
 
 /// A secret, or a command that holds a signature: shown to whoever has just asked for it.
 fn shown_once() -> impl IntoView {
-    let said = expect_context::<Said>();
+    let said = expect_context::<StatusMessages>();
     let is_command = Memo::new(move |_| {
         said.secret()
             .is_some_and(|text| text.expose().starts_with("curl "))
@@ -223,7 +223,12 @@ fn reason(view: &WebhookView) -> Option<AnyView> {
     }
 }
 
-fn deliveries(data: Data<WebhookView>, names: Names, asked: Asked, ask: Signal<bool>) -> AnyView {
+fn deliveries(
+    data: Data<WebhookView>,
+    names: Names,
+    asked: RouteQuery,
+    ask: Signal<bool>,
+) -> AnyView {
     let none = Memo::new(move |_| data.with(|view| view.deliveries.is_empty()));
     // Another one is drawn anew. The one that is open is not: a password may be typed into it.
     let opened = Memo::new(move |_| data.with(|view| view.opened.as_ref().map(|opened| opened.id)));
@@ -299,7 +304,7 @@ fn deliveries(data: Data<WebhookView>, names: Names, asked: Asked, ask: Signal<b
     .into_any()
 }
 
-fn delivery_row(row: DeliveryRow, names: Names, asked: Asked) -> AnyView {
+fn delivery_row(row: DeliveryRow, names: Names, asked: RouteQuery) -> AnyView {
     let id = row.id;
     let href = move || format!("{}#delivery", asked.with("delivery", &id.to_string()));
     let status = row.status;
@@ -337,7 +342,7 @@ fn resend(id: DeliveryId, names: Names, class: &'static str) -> AnyView {
 fn delivery_panel(
     data: Data<WebhookView>,
     names: Names,
-    asked: Asked,
+    asked: RouteQuery,
     ask: Signal<bool>,
 ) -> Option<AnyView> {
     let first = data.with_untracked(|view| view.opened.clone())?;
@@ -418,7 +423,7 @@ fn attempt(attempt: AttemptView) -> AnyView {
 }
 
 fn settings(data: Data<WebhookView>, names: Names) -> AnyView {
-    let held = data.with_untracked(|view| Held {
+    let held = data.with_untracked(|view| InitialValues {
         url: Signal::derive(move || data.with(|view| view.url.clone())),
         description: Signal::derive(move || data.with(|view| view.description.clone())),
         types: view.event_types.clone(),

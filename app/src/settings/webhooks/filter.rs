@@ -13,11 +13,11 @@ use super::model::Operator;
 use crate::events::report::holds_nul;
 
 /// How many filters a webhook has at most.
-pub const MOST_FILTERS: usize = 20;
-const LONGEST_PATH: usize = 200;
-const LONGEST_VALUE: usize = 1000;
+pub const MAX_FILTERS: usize = 20;
+const MAX_PATH_LEN: usize = 200;
+const MAX_VALUE_LEN: usize = 1000;
 /// A longer text is no number, and is not read as one.
-const LONGEST_NUMBER: usize = 100;
+const MAX_NUMBER_LEN: usize = 100;
 /// How much of a value an explanation shows, in characters, and how much of it is written down for that, in bytes.
 const SHOWN: usize = 60;
 const WRITTEN: usize = 4 * SHOWN + 4;
@@ -58,17 +58,17 @@ impl Filter {
         if self.path.is_empty() || self.path.split('.').any(str::is_empty) {
             return Err("A filter's path is like data.stage".to_owned());
         }
-        if self.path.chars().count() > LONGEST_PATH {
-            return Err(format!("A path has at most {LONGEST_PATH} characters"));
+        if self.path.chars().count() > MAX_PATH_LEN {
+            return Err(format!("A path has at most {MAX_PATH_LEN} characters"));
         }
         // PostgreSQL keeps no such character in JSON.
         if self.path.contains('\0') || self.value.as_ref().is_some_and(holds_nul) {
             return Err("A filter must not hold the character U+0000".to_owned());
         }
         let size = self.value.as_ref().map_or(0, |value| text(value).len());
-        if size > LONGEST_VALUE {
+        if size > MAX_VALUE_LEN {
             return Err(format!(
-                "A filter's value has at most {LONGEST_VALUE} characters"
+                "A filter's value has at most {MAX_VALUE_LEN} characters"
             ));
         }
         match (self.operator, &self.value) {
@@ -105,17 +105,17 @@ pub struct Prepared {
     filter: Filter,
     steps: Vec<String>,
     /// What is compared with: one, or each of a list. A value that is stored and no scalar is none.
-    wanted: Vec<Wanted>,
+    wanted: Vec<ComparisonValue>,
 }
 
 #[derive(Clone, Debug)]
-struct Wanted {
+struct ComparisonValue {
     text: String,
     number: Option<f64>,
     is_text: bool,
 }
 
-impl Wanted {
+impl ComparisonValue {
     fn of(value: &Value) -> Option<Self> {
         is_scalar(value).then(|| Self {
             text: text(value),
@@ -129,14 +129,14 @@ impl From<Filter> for Prepared {
     fn from(filter: Filter) -> Self {
         let wanted = match (filter.operator, &filter.value) {
             (Operator::In, Some(Value::Array(list))) => {
-                list.iter().filter_map(Wanted::of).collect()
+                list.iter().filter_map(ComparisonValue::of).collect()
             }
             // A form sends a text with commas.
             (Operator::In, Some(Value::String(list))) => list
                 .split(',')
-                .filter_map(|item| Wanted::of(&Value::from(item.trim())))
+                .filter_map(|item| ComparisonValue::of(&Value::from(item.trim())))
                 .collect(),
-            (_, value) => value.iter().filter_map(Wanted::of).collect(),
+            (_, value) => value.iter().filter_map(ComparisonValue::of).collect(),
         };
         Self {
             steps: filter.path.split('.').map(str::to_owned).collect(),
@@ -155,7 +155,7 @@ impl Prepared {
     /// Whether it holds for what was found at its path. What is not there equals and contains nothing, so that
     /// `not_equals` and `not_contains` hold for it.
     pub fn holds(&self, found: Option<&Value>) -> bool {
-        let any = |is: &dyn Fn(&Value, &Wanted) -> bool| {
+        let any = |is: &dyn Fn(&Value, &ComparisonValue) -> bool| {
             found.is_some_and(|found| self.wanted.iter().any(|wanted| is(found, wanted)))
         };
         match self.filter.operator {
@@ -267,7 +267,7 @@ impl std::io::Write for Start {
 }
 
 /// The same scalar, or the same written down: a form knows only texts.
-fn equal(found: &Value, wanted: &Wanted) -> bool {
+fn equal(found: &Value, wanted: &ComparisonValue) -> bool {
     match found {
         Value::String(text) => *text == wanted.text,
         Value::Number(number) => wanted.number.is_some() && number.as_f64() == wanted.number,
@@ -277,7 +277,7 @@ fn equal(found: &Value, wanted: &Wanted) -> bool {
 }
 
 /// Whether a text holds another, a list a scalar, or an object a field of this name.
-fn contains(found: &Value, wanted: &Wanted) -> bool {
+fn contains(found: &Value, wanted: &ComparisonValue) -> bool {
     match found {
         Value::Array(items) => items.iter().any(|item| equal(item, wanted)),
         Value::Object(fields) => fields.contains_key(&wanted.text),
@@ -288,7 +288,7 @@ fn contains(found: &Value, wanted: &Wanted) -> bool {
     }
 }
 
-fn starts_with(found: &Value, wanted: &Wanted) -> bool {
+fn starts_with(found: &Value, wanted: &ComparisonValue) -> bool {
     match found {
         Value::String(text) => text.starts_with(&wanted.text),
         Value::Number(number) => number.to_string().starts_with(&wanted.text),
@@ -298,7 +298,7 @@ fn starts_with(found: &Value, wanted: &Wanted) -> bool {
 }
 
 /// Numbers by size; two texts that are no numbers by the alphabet, which also puts moments (RFC 3339) in order.
-fn compare(found: &Value, wanted: &Wanted) -> Option<std::cmp::Ordering> {
+fn compare(found: &Value, wanted: &ComparisonValue) -> Option<std::cmp::Ordering> {
     match (number(found), wanted.number, found) {
         (Some(a), Some(b), _) => a.partial_cmp(&b),
         (None, None, Value::String(text)) if wanted.is_text => {
@@ -311,7 +311,7 @@ fn compare(found: &Value, wanted: &Wanted) -> Option<std::cmp::Ordering> {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => Number::as_f64(number),
-        Value::String(text) if text.len() <= LONGEST_NUMBER => {
+        Value::String(text) if text.len() <= MAX_NUMBER_LEN => {
             text.trim().parse().ok().filter(|n: &f64| n.is_finite())
         }
         _ => None,

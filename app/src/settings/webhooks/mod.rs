@@ -8,9 +8,13 @@ mod chart;
 pub mod deliveries;
 pub mod detail;
 #[cfg(feature = "ssr")]
+pub mod dto;
+#[cfg(feature = "ssr")]
 pub mod envelope;
 #[cfg(feature = "ssr")]
 pub mod filter;
+#[cfg(feature = "ssr")]
+pub mod matcher;
 pub mod model;
 pub mod page;
 #[cfg(feature = "ssr")]
@@ -21,7 +25,3 @@ pub mod signing;
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod view;
-#[cfg(feature = "ssr")]
-pub mod wants;
-#[cfg(feature = "ssr")]
-pub mod wire;

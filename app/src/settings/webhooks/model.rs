@@ -8,10 +8,10 @@ use crate::domain::{DeliveryId, Secret, Timestamp, WebhookId, WorkspaceId, hours
 /// How long both secrets sign after a rotation.
 pub const SECRET_OVERLAP: Duration = hours(24);
 /// How many webhooks a workspace has at most in each world.
-pub const MOST_WEBHOOKS: u64 = 100;
-pub const LONGEST_DESCRIPTION: usize = 300;
+pub const MAX_WEBHOOKS: u64 = 100;
+pub const MAX_DESCRIPTION_LEN: usize = 300;
 /// How many headers of their own a webhook sends at most.
-pub const MOST_HEADERS: usize = 10;
+pub const MAX_HEADERS: usize = 10;
 /// How many deliveries a page shows.
 pub const PAGE: u64 = 25;
 /// How many of the last events a dry run looks at.

@@ -58,7 +58,7 @@ fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
             <summary><span class="card-title">"New webhook"</span></summary>
             <Form action=CreateWebhook::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
-                {fields(Held::default())}
+                {fields(InitialValues::default())}
                 <CurrentPassword ask=use_stale_sign_in()/>
                 <div class="form-actions">
                     <Submit>"Create Webhook"</Submit>
@@ -104,7 +104,7 @@ pub(super) fn test_badge(mode: Mode) -> Option<AnyView> {
 
 /// What the form holds to begin with.
 #[derive(Clone, Default)]
-pub(super) struct Held {
+pub(super) struct InitialValues {
     pub url: Signal<String>,
     pub description: Signal<String>,
     pub types: Vec<EventType>,
@@ -122,7 +122,7 @@ pub(super) fn try_button() -> AnyView {
 }
 
 /// The fields of the form, the same for a new webhook and for one that is changed.
-pub(super) fn fields(held: Held) -> AnyView {
+pub(super) fn fields(held: InitialValues) -> AnyView {
     let types = Category::ALL
         .map(|category| category_types(category, &held.types))
         .collect_view();

@@ -9,12 +9,12 @@ use sea_orm::{
 use serde_json::json;
 
 use super::address;
-use super::model::{MOST_WEBHOOKS, SECRET_OVERLAP, Status};
-use super::signing;
-use super::wire::{
+use super::dto::{
     WebhookIn, WebhookOut, WebhookPatch, parse_description, parse_filters, parse_headers,
     parse_types,
 };
+use super::model::{MAX_WEBHOOKS, SECRET_OVERLAP, Status};
+use super::signing;
 use crate::catalog::{EventType, Mode};
 use crate::context::AppContext;
 use crate::db::entity::webhook::{self, Column};
@@ -143,11 +143,11 @@ pub async fn create(
 async fn must_have_room(tx: &Tx, agent: &Principal) -> Result<(), AppError> {
     sessions::lock_workspace(tx, agent.workspace()).await?;
     let world = of(agent).filter(Column::Mode.eq(agent.mode()));
-    if world.count(tx).await? < MOST_WEBHOOKS {
+    if world.count(tx).await? < MAX_WEBHOOKS {
         return Ok(());
     }
     Err(AppError::LimitReached(format!(
-        "A workspace has at most {MOST_WEBHOOKS} {} webhooks. Delete one first.",
+        "A workspace has at most {MAX_WEBHOOKS} {} webhooks. Delete one first.",
         agent.mode()
     )))
 }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 use serde_json::Value;
 
-use super::deliveries::{self, SHOWN, Wanted};
+use super::deliveries::{self, DeliveryQuery, SHOWN};
 use super::model::{
     AttemptView, Bar, Chart, DeliveryRow, DeliveryView, WebhookRow, WebhookView, WebhooksView,
     explain,
 };
-use super::{signing, store, wire};
+use super::{dto, signing, store};
 use crate::catalog::EventType;
 use crate::context::AppContext;
 use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hour};
@@ -57,7 +57,7 @@ pub async fn list(ctx: &AppContext, agent: &Principal) -> Result<WebhooksView, A
         let (succeeded, failed) = counts.get(&row.id).copied().unwrap_or_default();
         WebhookRow {
             id: row.id,
-            types: summary(&wire::event_types(&row)),
+            types: summary(&dto::event_types(&row)),
             url: row.url,
             description: row.description,
             mode: row.mode,
@@ -89,7 +89,7 @@ pub async fn detail(
     ctx: &AppContext,
     actor: &Actor,
     id: WebhookId,
-    wanted: Wanted,
+    wanted: DeliveryQuery,
     opened: Option<DeliveryId>,
 ) -> Result<WebhookView, AppError> {
     actor.require_read(Permission::ManageWebhooks)?;
@@ -110,8 +110,8 @@ pub async fn detail(
         id,
         host: host(&row.url),
         description: row.description.clone(),
-        event_types: wire::event_types(&row),
-        filters: wire::filters(&row).iter().map(wire::filter_row).collect(),
+        event_types: dto::event_types(&row),
+        filters: dto::filters(&row).iter().map(dto::filter_row).collect(),
         header_names: signing::headers(ctx, &row)?
             .into_iter()
             .map(|header| header.name)

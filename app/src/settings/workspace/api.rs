@@ -5,7 +5,7 @@ use super::model::{
     WorkspaceView,
 };
 use crate::domain::AppError;
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::rpc::Postcard;
 
 #[cfg(feature = "ssr")]
@@ -22,7 +22,7 @@ pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, AppError
 }
 
 #[server(output = Postcard)]
-pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done, AppError> {
+pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
@@ -30,7 +30,10 @@ pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<Done,
 }
 
 #[server(output = Postcard)]
-pub async fn undo_workspace_rename(workspace: String, event: String) -> Result<Done, AppError> {
+pub async fn undo_workspace_rename(
+    workspace: String,
+    event: String,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     store::undo_rename(
@@ -56,7 +59,9 @@ pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, Ap
 }
 
 #[server(output = Postcard)]
-pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<Done, AppError> {
+pub async fn update_workspace_url(
+    #[server(default)] form: SlugForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let moved = async {
@@ -75,7 +80,7 @@ pub async fn update_workspace_url(#[server(default)] form: SlugForm) -> Result<D
 }
 
 #[server(output = Postcard)]
-pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done, AppError> {
+pub async fn undo_workspace_url(workspace: String, event: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let slug = store::undo_move(
@@ -85,7 +90,9 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Done
     )
     .await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
-    Ok(Done::said(format!("The workspace is at /w/{slug} again")))
+    Ok(FormSuccess::with_message(format!(
+        "The workspace is at /w/{slug} again"
+    )))
 }
 
 /// Whether whoever wants another workspace may have one: it takes a confirmed email address.
@@ -95,7 +102,9 @@ pub async fn load_new_workspace() -> Result<bool, AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Result<Done, AppError> {
+pub async fn create_workspace(
+    #[server(default)] form: NewWorkspaceForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let person = caller.person().await?;
     let slug = match store::create(caller.ctx(), &person, &form).await {
@@ -105,20 +114,25 @@ pub async fn create_workspace(#[server(default)] form: NewWorkspaceForm) -> Resu
         }
     };
     leptos_axum::redirect(&format!("/w/{slug}"));
-    Ok(Done::said("Workspace created"))
+    Ok(FormSuccess::with_message("Workspace created"))
 }
 
 #[server(output = Postcard)]
-pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<Done, AppError> {
+pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     store::leave(caller.ctx(), &actor, &form.slug).await?;
     leptos_axum::redirect("/");
-    Ok(Done::said(format!("You left {}", actor.workspace_name())))
+    Ok(FormSuccess::with_message(format!(
+        "You left {}",
+        actor.workspace_name()
+    )))
 }
 
 #[server(output = Postcard)]
-pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result<Done, AppError> {
+pub async fn transfer_ownership(
+    #[server(default)] form: TransferForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let heir = form
@@ -137,7 +151,9 @@ pub async fn transfer_ownership(#[server(default)] form: TransferForm) -> Result
 }
 
 #[server(output = Postcard)]
-pub async fn delete_workspace(#[server(default)] form: DeleteForm) -> Result<Done, AppError> {
+pub async fn delete_workspace(
+    #[server(default)] form: DeleteForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     store::delete(
@@ -149,7 +165,7 @@ pub async fn delete_workspace(#[server(default)] form: DeleteForm) -> Result<Don
     )
     .await?;
     leptos_axum::redirect("/");
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "The workspace {} is deleted",
         actor.workspace_name()
     )))

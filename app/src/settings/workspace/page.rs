@@ -17,8 +17,8 @@ use crate::rpc::call;
 use crate::session::api::SignOut;
 use crate::session::notice::ConfirmFirst;
 use crate::ui::{
-    Card, CurrentPassword, Data, Doorway, Field, Form, Hidden, PageHeader, Select, Submit, guarded,
-    use_slug, view, was_refused,
+    AuthLayout, Card, CurrentPassword, Data, Field, Form, Hidden, PageHeader, Select, Submit,
+    guarded, use_slug, view, was_refused,
 };
 
 #[component]
@@ -248,7 +248,7 @@ pub fn NewWorkspacePage() -> impl IntoView {
         &[Topic::Account],
         |confirmed: Data<bool>| {
             view! {
-                <Doorway title="Create workspace">
+                <AuthLayout title="Create workspace">
                     {move || (!confirmed.get()).then(|| view! { <ConfirmFirst/> })}
                     <Form action=CreateWorkspace::PATH reload=true guard=true>
                         <Field name="name" label="Workspace Name" autocomplete="organization"/>
@@ -260,7 +260,7 @@ pub fn NewWorkspacePage() -> impl IntoView {
                         <Hidden name="next" value="/login".to_owned()/>
                         <Submit class="text-button">"Sign Out"</Submit>
                     </Form>
-                </Doorway>
+                </AuthLayout>
             }
         },
     )

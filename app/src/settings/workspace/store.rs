@@ -15,9 +15,9 @@ use crate::domain::{
     Timestamp, hours,
 };
 use crate::events::{self, NewEvent, Origin};
-use crate::form::Done;
+use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
-use crate::mail::{self, Addressee, letters};
+use crate::mail::{self, Recipient, letters};
 use crate::session::{Actor, RequestInfo, Sensitive, SignedInUser, store as sessions};
 
 /// How long a new name or address can be taken back with one click.
@@ -92,21 +92,19 @@ async fn members(
         .await?)
 }
 
-pub async fn rename(ctx: &AppContext, actor: &Actor, name: Name) -> Result<Done, AppError> {
+pub async fn rename(ctx: &AppContext, actor: &Actor, name: Name) -> Result<FormSuccess, AppError> {
     actor.require(Permission::EditWorkspace)?;
     if name.as_str() == actor.workspace_name() {
-        return Ok(Done::said("Changes saved"));
+        return Ok(FormSuccess::with_message("Changes saved"));
     }
     let mut tx = ctx.db().begin().await?;
     let event = set_name(&mut tx, actor, actor.workspace_name(), name.as_str()).await?;
     tx.commit().await?;
-    Ok(
-        Done::said("Changes saved").with_undo(
-            "/fn/undo_workspace_rename",
-            actor.workspace(),
-            event,
-        ),
-    )
+    Ok(FormSuccess::with_message("Changes saved").with_undo(
+        "/fn/undo_workspace_rename",
+        actor.workspace(),
+        event,
+    ))
 }
 
 async fn set_name(tx: &mut Tx, actor: &Actor, from: &str, to: &str) -> Result<EventId, AppError> {
@@ -130,7 +128,7 @@ pub async fn undo_rename(
     ctx: &AppContext,
     actor: &Actor,
     event: EventId,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     actor.require(Permission::EditWorkspace)?;
     let mut tx = ctx.db().begin().await?;
     let undone = events::undoable(&tx, actor, event, EventType::WorkspaceRenamed, UNDO).await?;
@@ -142,7 +140,9 @@ pub async fn undo_rename(
     }
     set_name(&mut tx, actor, to, from).await?;
     tx.commit().await?;
-    Ok(Done::said(format!("The workspace is called {from} again")))
+    Ok(FormSuccess::with_message(format!(
+        "The workspace is called {from} again"
+    )))
 }
 
 fn from_to(data: &serde_json::Value) -> (&str, &str) {
@@ -220,15 +220,15 @@ pub async fn with_free_slug(
     AppError::Invalid(offering)
 }
 
-pub async fn move_to(ctx: &AppContext, actor: &Actor, slug: Slug) -> Result<Done, AppError> {
+pub async fn move_to(ctx: &AppContext, actor: &Actor, slug: Slug) -> Result<FormSuccess, AppError> {
     actor.require(Permission::EditWorkspace)?;
     if slug == *actor.slug() {
-        return Ok(Done::said("The URL is unchanged"));
+        return Ok(FormSuccess::with_message("The URL is unchanged"));
     }
     let mut tx = ctx.db().begin().await?;
     let event = set_slug(&mut tx, actor, &slug).await?;
     tx.commit().await?;
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "URL updated to /w/{slug}. The old one leads here for 90 days"
     ))
     .with_undo("/fn/undo_workspace_url", actor.workspace(), event))
@@ -371,7 +371,7 @@ pub async fn transfer(
     heir: MembershipId,
     typed_slug: &str,
     current_password: &Secret,
-) -> Result<Done, AppError> {
+) -> Result<FormSuccess, AppError> {
     use entity::membership::Column;
     actor.require(Permission::OwnWorkspace)?;
     confirm_by_slug(actor, typed_slug)?;
@@ -419,7 +419,7 @@ pub async fn transfer(
     }
     tx.invalidate(Invalidation::workspace(actor.workspace(), Topic::Workspace));
     tx.commit().await?;
-    Ok(Done::said(format!(
+    Ok(FormSuccess::with_message(format!(
         "{} is the owner now, and you are an admin",
         user.name
     )))
@@ -458,10 +458,10 @@ pub async fn delete(
         let confirmed = ctx.site().counts_as_confirmed(person.email_confirmed_at);
         if confirmed && person.id != actor.person().id() {
             let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
-            mail::post(
+            mail::enqueue(
                 &mut tx,
                 ctx,
-                Addressee {
+                Recipient {
                     email: person.email,
                     user: Some(person.id),
                 },

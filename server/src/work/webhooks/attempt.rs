@@ -17,15 +17,15 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::{Map, Value};
 
-use super::dial::{DialError, Dialler, Resolve};
+use super::connector::{ConnectError, PublicOnlyConnector, Resolve};
 
 /// From resolution to the last byte that is read.
 pub const DEADLINE: Duration = Duration::from_secs(15);
 /// How much of an answer is read.
-const MOST_READ: usize = 20_000;
+const MAX_READ: usize = 20_000;
 /// How much of its headers is kept, and taken at all.
-const MOST_HEADERS: usize = 100;
-const MOST_HEADER_BYTES: usize = 64 * 1024;
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
 const IDLE_CONNECTIONS: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 32;
 /// What stands for a value that is not shown.
@@ -33,7 +33,7 @@ const MASKED: &str = "••••";
 
 /// What goes where.
 #[derive(Clone)]
-pub struct Shipment {
+pub struct DeliveryRequest {
     pub uri: Uri,
     pub secrets: Arc<[Secret]>,
     pub headers: Arc<[Header]>,
@@ -43,7 +43,7 @@ pub struct Shipment {
 
 /// What an attempt came to.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct AttemptResult {
     pub at: Timestamp,
     pub duration: Duration,
     pub status: Option<u16>,
@@ -56,7 +56,7 @@ pub struct Report {
     pub response_body: Option<String>,
 }
 
-impl Report {
+impl AttemptResult {
     /// Of an attempt that could not even begin.
     pub fn not_sent(error: &'static str) -> Self {
         Self {
@@ -74,12 +74,12 @@ impl Report {
 
 /// Sends shipments; cheap to clone.
 #[derive(Clone)]
-pub struct Courier {
-    client: Client<HttpsConnector<Dialler>, Full<Bytes>>,
+pub struct WebhookClient {
+    client: Client<HttpsConnector<PublicOnlyConnector>, Full<Bytes>>,
     deadline: Duration,
 }
 
-impl Courier {
+impl WebhookClient {
     pub fn new(resolver: Arc<dyn Resolve>, policy: Policy) -> Self {
         Self::with_deadline(resolver, policy, DEADLINE)
     }
@@ -99,23 +99,23 @@ impl Courier {
             .https_or_http()
             .enable_http1()
             .enable_http2()
-            .wrap_connector(Dialler::new(resolver, policy));
+            .wrap_connector(PublicOnlyConnector::new(resolver, policy));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTIONS)
             .pool_max_idle_per_host(IDLE_PER_HOST)
-            .http1_max_headers(MOST_HEADERS)
-            .http1_max_buf_size(MOST_HEADER_BYTES)
-            .http2_max_header_list_size(u32::try_from(MOST_HEADER_BYTES).unwrap_or(u32::MAX))
+            .http1_max_headers(MAX_HEADERS)
+            .http1_max_buf_size(MAX_HEADER_BYTES)
+            .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
             .build(connector);
         Self { client, deadline }
     }
 
-    pub async fn send(&self, shipment: &Shipment) -> Report {
+    pub async fn send(&self, shipment: &DeliveryRequest) -> AttemptResult {
         let (at, begun) = (Timestamp::now(), Instant::now());
         let body = std::str::from_utf8(&shipment.body).unwrap_or_default();
         let own = signing::own_headers(&shipment.secrets, shipment.event, at, body);
-        let mut report = Report {
+        let mut report = AttemptResult {
             at,
             duration: Duration::ZERO,
             status: None,
@@ -141,7 +141,7 @@ impl Courier {
     async fn ask(
         &self,
         request: Request<Full<Bytes>>,
-        report: &mut Report,
+        report: &mut AttemptResult,
     ) -> Result<(), &'static str> {
         let response = self
             .client
@@ -167,7 +167,7 @@ fn verdict(status: u16) -> Option<&'static str> {
     }
 }
 
-fn request(shipment: &Shipment, own: &[(&'static str, String)]) -> Request<Full<Bytes>> {
+fn request(shipment: &DeliveryRequest, own: &[(&'static str, String)]) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(shipment.body.clone()));
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = shipment.uri.clone();
@@ -234,15 +234,15 @@ fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Opti
     Some(wait.map_or(0, |wait| wait.as_secs()))
 }
 
-/// The first [`MOST_READ`] bytes. What comes after is not waited for, and as it comes compressed it stays.
+/// The first [`MAX_READ`] bytes. What comes after is not waited for, and as it comes compressed it stays.
 async fn read(mut body: Incoming) -> Result<String, &'static str> {
     let mut bytes = Vec::new();
-    while bytes.len() < MOST_READ {
+    while bytes.len() < MAX_READ {
         match body.frame().await {
             None => break,
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
-                    let room = MOST_READ - bytes.len();
+                    let room = MAX_READ - bytes.len();
                     bytes.extend_from_slice(&data[..data.len().min(room)]);
                 }
             }
@@ -257,11 +257,11 @@ async fn read(mut body: Incoming) -> Result<String, &'static str> {
 fn name(error: &legacy::Error) -> &'static str {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(dial) = error.downcast_ref::<DialError>() {
+        if let Some(dial) = error.downcast_ref::<ConnectError>() {
             return match dial {
-                DialError::Unresolved => "dns_failed",
-                DialError::Refused => "address_refused",
-                DialError::Unreachable(_) => "connect_failed",
+                ConnectError::Unresolved => "dns_failed",
+                ConnectError::Refused => "address_refused",
+                ConnectError::Unreachable(_) => "connect_failed",
             };
         }
         if error.is::<rustls::Error>() {

@@ -18,8 +18,8 @@ pub const HEALTHY_LANE: usize = 2048;
 pub const SUSPECT_LANE: usize = 256;
 /// How many wait here for one healthy endpoint at most, and for how long as it looks, in milliseconds: what waits holds
 /// a lease.
-const MOST_QUEUED: usize = 2 * BATCH;
-const LONGEST_QUEUE: u64 = 3_000;
+const MAX_QUEUED: usize = 2 * BATCH;
+const MAX_QUEUE_LEN: u64 = 3_000;
 /// An endpoint that takes longer, in milliseconds, is put off with all that waits for it when there is no room.
 const SLOW: u64 = 1_000;
 /// Failures in a row that open the circuit, its first pause, and its longest.
@@ -33,7 +33,7 @@ const NO_ROOM: Duration = Duration::from_millis(100);
 const NO_ROOM_FOR_LONG: Duration = Duration::from_secs(3);
 pub const LANE_FULL: Duration = Duration::from_secs(8);
 /// How many idle endpoints are remembered.
-const MOST_REMEMBERED: usize = 10_000;
+const MAX_REMEMBERED: usize = 10_000;
 
 /// How an endpoint fares, as its row says.
 #[derive(Clone, Copy, Debug)]
@@ -106,12 +106,12 @@ impl<J> Endpoint<J> {
         if self.health.is_suspect() {
             return self.limit * 2;
         }
-        let turns = usize::try_from(LONGEST_QUEUE / self.takes.max(1)).unwrap_or(usize::MAX);
+        let turns = usize::try_from(MAX_QUEUE_LEN / self.takes.max(1)).unwrap_or(usize::MAX);
         self.limit
             + self
                 .limit
                 .saturating_mul(turns)
-                .clamp(self.limit, MOST_QUEUED)
+                .clamp(self.limit, MAX_QUEUED)
     }
 }
 
@@ -211,7 +211,7 @@ impl<J> Endpoints<J> {
 
     /// Notes how an endpoint fares. What is held moves to the lane where it now belongs.
     pub fn learn(&mut self, id: WebhookId, health: Health) {
-        if self.known.len() > MOST_REMEMBERED {
+        if self.known.len() > MAX_REMEMBERED {
             self.known.retain(|_, endpoint| endpoint.held() > 0);
         }
         let endpoint = self.known.entry(id).or_insert_with(|| Endpoint {
@@ -364,7 +364,7 @@ mod tests {
             endpoints.ended(id, true, QUICK);
         }
         assert_eq!(endpoints.known[&id].limit, LAST_LIMIT);
-        assert_eq!(endpoints.known[&id].room(), LAST_LIMIT + MOST_QUEUED);
+        assert_eq!(endpoints.known[&id].room(), LAST_LIMIT + MAX_QUEUED);
         for _ in 0..10 {
             endpoints.ended(id, false, QUICK);
         }

@@ -17,13 +17,13 @@ use app::settings::webhooks::envelope::Walked;
 use app::settings::webhooks::model::Status;
 use app::settings::webhooks::{
     deliveries::new_delivery,
-    wants::{Prepared, Wants},
+    matcher::{Prepared, SubscriptionFilter},
 };
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
-use super::handover::Handover;
-use super::queue::{self, Claim};
+use super::direct_dispatch::DirectDispatch;
+use super::queue::{self, ClaimedBatch};
 
 /// How many rows one statement inserts. Each has fifteen values, and SQLite takes 32,766 in a statement.
 const ROWS: usize = 500;
@@ -41,15 +41,15 @@ pub struct Budget {
 }
 
 /// The webhooks that get something of some workspaces' events.
-pub struct Listeners(HashMap<WorkspaceId, Vec<Listener>>);
+pub struct MatchTargets(HashMap<WorkspaceId, Vec<MatchTarget>>);
 
 /// A webhook, with what is to be read of it read once for many events.
-struct Listener {
+struct MatchTarget {
     row: Arc<entity::webhook::Model>,
     wants: Prepared,
 }
 
-impl Listeners {
+impl MatchTargets {
     /// Read before the transaction: a hundred webhooks take longer than all else in it, and on SQLite everybody would
     /// wait. Whatever is changed in between, is changed as if after it; for one that is deleted in between nothing can be
     /// written, and the batch is tried again.
@@ -65,8 +65,8 @@ impl Listeners {
             .all(db.read())
             .await?;
         for row in rows {
-            let listener = Listener {
-                wants: Wants::from(&row).prepare(),
+            let listener = MatchTarget {
+                wants: SubscriptionFilter::from(&row).prepare(),
                 row: Arc::new(row),
             };
             let place = listeners.0.entry(listener.row.workspace_id).or_default();
@@ -103,7 +103,7 @@ pub struct Matched {
     pub costly: HashSet<WorkspaceId>,
 }
 
-impl Listeners {
+impl MatchTargets {
     /// Which webhooks get which of these events.
     pub fn matches(&self, events: Vec<Arc<entity::event::Model>>, budget: Budget) -> Matched {
         let (mut matched, begun) = (Matched::default(), Instant::now());
@@ -152,7 +152,7 @@ impl Matched {
     fn take(
         &mut self,
         event: Arc<entity::event::Model>,
-        listeners: &[Listener],
+        listeners: &[MatchTarget],
         time: impl Fn(bool) -> bool,
     ) -> bool {
         let known = self.matches.len();
@@ -177,15 +177,19 @@ impl Matched {
 /// Deliveries that are about to be written. Everything about them is settled before the transaction.
 pub struct Planned {
     rows: Vec<entity::delivery::ActiveModel>,
-    claim: Claim,
+    claim: ClaimedBatch,
 }
 
 impl Planned {
-    pub fn new(ctx: &AppContext, handover: &Handover, matches: &[Match]) -> Result<Self, AppError> {
+    pub fn new(
+        ctx: &AppContext,
+        handover: &DirectDispatch,
+        matches: &[Match],
+    ) -> Result<Self, AppError> {
         let (now, alive) = (Timestamp::now(), ctx.leases().is_alive());
         let mut planned = Self {
             rows: Vec::with_capacity(matches.len()),
-            claim: Claim::new(ctx, now),
+            claim: ClaimedBatch::new(ctx, now),
         };
         for Match { webhook, event } in matches {
             // What would wait anyway is not put before those who need not.
@@ -193,7 +197,7 @@ impl Planned {
             let (id, event_type) = (DeliveryId::new(), event.event_type);
             let mut delivery = new_delivery(id, webhook.id, event.id, event_type, at);
             if alive && !queue::health(webhook).is_suspect() && handover.reserve(webhook.id) {
-                planned.claim.hold(&mut delivery, webhook, event)?;
+                planned.claim.lease(&mut delivery, webhook, event)?;
             }
             planned.rows.push(delivery);
         }
@@ -214,11 +218,11 @@ impl Planned {
     }
 
     /// Writes them, and says which to hand over once that is committed. A repeat adds nothing.
-    pub async fn write(self, tx: &Tx) -> Result<Option<Claim>, AppError> {
+    pub async fn write(self, tx: &Tx) -> Result<Option<ClaimedBatch>, AppError> {
         let Self { rows, claim } = self;
         if !write(tx, rows).await? {
             // Some were there before, with a lease of their own or none: none of them is ours to hand over.
-            queue::unhold(tx, &claim).await?;
+            queue::release(tx, &claim).await?;
             return Ok(None);
         }
         Ok((!claim.deliveries.is_empty()).then_some(claim))
@@ -226,13 +230,13 @@ impl Planned {
 }
 
 /// Hands over what is committed, or gives it back when the sender has gone, as it has at the end of the program.
-pub async fn give(ctx: &AppContext, handover: &Handover, claim: Claim) {
-    let Some(claim) = handover.give(claim) else {
+pub async fn hand_off(ctx: &AppContext, handover: &DirectDispatch, claim: ClaimedBatch) {
+    let Some(claim) = handover.hand_off(claim) else {
         return;
     };
     let given_back = async {
         let tx = ctx.db().begin().await?;
-        queue::unhold(&tx, &claim).await?;
+        queue::release(&tx, &claim).await?;
         tx.commit().await?;
         Ok::<_, AppError>(())
     };

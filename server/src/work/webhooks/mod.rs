@@ -3,12 +3,12 @@
 //! anywhere leaves leases that run out: a delivery may then be sent twice, under the same id, and never not at all.
 
 pub mod attempt;
-pub mod dial;
+pub mod connector;
+mod direct_dispatch;
 mod endpoints;
 pub mod fan_out;
-mod handover;
 mod queue;
-pub mod tidy;
+pub mod retention;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -24,26 +24,26 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use attempt::{Courier, Report, Shipment};
+use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
+pub use direct_dispatch::DirectDispatch;
 use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
-pub use handover::Handover;
-pub use queue::Claim;
-use queue::{Delays, Held, Outcome, Wanted};
+pub use queue::ClaimedBatch;
+use queue::{ClaimLimits, Delays, Leased, Outcome};
 
 /// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
 /// How many outcomes one transaction writes down.
-const MOST_SETTLED: usize = 256;
+const MAX_SETTLED: usize = 256;
 /// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, and while
 /// they are written nothing is claimed: whoever answers is not to wait for those who do not.
-const MOST_FAILURES: usize = 16;
+const MAX_FAILURES: usize = 16;
 /// How many deliveries a claim takes for endpoints that fail or have never answered: they may wait, and whoever answers is
 /// not to wait for what is done about them.
 const SUSPECT_BATCH: usize = 16;
 /// How often it is seen to that not too much waits for the suspects' lane while it is full.
 const CROWDED: Duration = Duration::from_secs(1);
 /// How many endpoints a claim leaves out by name.
-const MOST_LEFT_OUT: usize = 1_000;
+const MAX_LEFT_OUT: usize = 1_000;
 /// How long to wait at least before the next look when there was nothing to claim. Every commit is a cue, and most of them
 /// bring nothing.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
@@ -58,18 +58,18 @@ const SUSPECT_GATHER: Duration = Duration::from_millis(20);
 /// How often at most open pages are told to look again.
 const HINTS: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
-const ENOUGH: Duration = Duration::from_secs(20);
+const MIN_LEASE_LEFT: Duration = Duration::from_secs(20);
 /// Longer than anything is put off for want of room at a quick endpoint.
-const A_MOMENT: Duration = Duration::from_millis(150);
+const SHORT_DEFERRAL: Duration = Duration::from_millis(150);
 /// How often writing down is tried before what is to be written is let go.
-const MOST_REFUSALS: u32 = 10;
+const MAX_REFUSALS: u32 = 10;
 /// How long to wait after the database failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Everything the sender has to know beside the context.
 #[derive(Clone)]
 pub struct Settings {
-    pub courier: Courier,
+    pub client: WebhookClient,
     /// The waits between attempts.
     pub waits: Arc<[Duration]>,
 }
@@ -77,36 +77,36 @@ pub struct Settings {
 /// Whose deliveries a sender claims. What is done about endpoints that fail costs more, and while a sender writes it
 /// down it claims nothing: whoever answers has a sender of their own, and does not wait for those who do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub enum QueueClass {
     /// Of endpoints that answer, and samples.
     Healthy,
     /// Of endpoints that fail, or have never answered.
-    Suspect,
+    Failing,
     /// Of all.
     Both,
 }
 
 /// A delivery that is held, with all that it takes to send it.
 struct Job {
-    held: Held,
+    held: Leased,
     lease_until: Timestamp,
-    shipment: Shipment,
+    request: DeliveryRequest,
 }
 
 struct Sender {
     ctx: AppContext,
     settings: Settings,
-    lane: Lane,
+    lane: QueueClass,
     endpoints: Endpoints<Job>,
-    done: VecDeque<(Held, Outcome)>,
+    done: VecDeque<(Leased, Outcome)>,
     /// Attempts that failed, and are not written down yet.
-    failed: VecDeque<(Held, Outcome)>,
+    failed: VecDeque<(Leased, Outcome)>,
     put_off: BTreeMap<WebhookId, Timestamp>,
-    results: mpsc::UnboundedSender<(Held, Report)>,
-    ended: mpsc::UnboundedReceiver<(Held, Report)>,
-    handover: Handover,
-    looked: Look,
-    hints: Hints,
+    results: mpsc::UnboundedSender<(Leased, AttemptResult)>,
+    ended: mpsc::UnboundedReceiver<(Leased, AttemptResult)>,
+    handover: DirectDispatch,
+    looked: PollState,
+    hints: PendingInvalidations,
     /// How often in a row the database did not take what was to be written down.
     refusals: u32,
     /// When it was last seen to that too much waits for the suspects' lane.
@@ -114,7 +114,7 @@ struct Sender {
 }
 
 /// What was found at the last look for what is due.
-struct Look {
+struct PollState {
     at: Instant,
     /// How long it took.
     took: Duration,
@@ -128,7 +128,7 @@ struct Look {
     missed: bool,
 }
 
-impl Look {
+impl PollState {
     /// How long to wait for a cue to look again.
     fn wait(&self) -> Duration {
         if self.missed { self.rest() } else { IDLE }
@@ -149,8 +149,8 @@ impl Look {
 pub async fn run(
     ctx: AppContext,
     settings: Settings,
-    lane: Lane,
-    handover: Handover,
+    lane: QueueClass,
+    handover: DirectDispatch,
     stop: CancellationToken,
 ) {
     let mut sender = Sender::new(ctx.clone(), settings, lane, handover);
@@ -172,8 +172,8 @@ pub async fn run(
         }
         if busy {
             let gather = match lane {
-                Lane::Suspect => SUSPECT_GATHER,
-                Lane::Healthy | Lane::Both => GATHER,
+                QueueClass::Failing => SUSPECT_GATHER,
+                QueueClass::Healthy | QueueClass::Both => GATHER,
             };
             sender.meanwhile(tokio::time::sleep(gather)).await;
             continue;
@@ -193,8 +193,8 @@ pub async fn run(
 
 /// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
 pub async fn send_due(ctx: &AppContext, settings: &Settings) -> Result<(), AppError> {
-    let handover = Handover::default();
-    let mut sender = Sender::new(ctx.clone(), settings.clone(), Lane::Both, handover);
+    let handover = DirectDispatch::default();
+    let mut sender = Sender::new(ctx.clone(), settings.clone(), QueueClass::Both, handover);
     let mut quiet = false;
     loop {
         sender.looked.found = true;
@@ -207,14 +207,19 @@ pub async fn send_due(ctx: &AppContext, settings: &Settings) -> Result<(), AppEr
             return Ok(());
         } else {
             // What found no room is due again in a moment.
-            tokio::time::sleep(A_MOMENT).await;
+            tokio::time::sleep(SHORT_DEFERRAL).await;
             quiet = true;
         }
     }
 }
 
 impl Sender {
-    fn new(ctx: AppContext, settings: Settings, lane: Lane, handover: Handover) -> Self {
+    fn new(
+        ctx: AppContext,
+        settings: Settings,
+        lane: QueueClass,
+        handover: DirectDispatch,
+    ) -> Self {
         let (results, ended) = mpsc::unbounded_channel();
         Self {
             ctx,
@@ -227,7 +232,7 @@ impl Sender {
             results,
             ended,
             handover,
-            looked: Look {
+            looked: PollState {
                 at: Instant::now(),
                 took: Duration::ZERO,
                 found: true,
@@ -235,7 +240,7 @@ impl Sender {
                 full: Vec::new(),
                 missed: false,
             },
-            hints: Hints::default(),
+            hints: PendingInvalidations::default(),
             refusals: 0,
             crowded: Instant::now(),
         }
@@ -275,7 +280,7 @@ impl Sender {
         }
     }
 
-    fn admit_all(&mut self, given: Vec<Claim>) {
+    fn admit_all(&mut self, given: Vec<ClaimedBatch>) {
         for claim in given {
             self.admit(claim);
         }
@@ -289,7 +294,7 @@ impl Sender {
     }
 
     /// An attempt has ended.
-    fn take_back(&mut self, held: Held, report: Report) {
+    fn take_back(&mut self, held: Leased, report: AttemptResult) {
         self.endpoints
             .ended(held.webhook, report.error.is_none(), report.duration);
         let ended = if report.error.is_some() {
@@ -297,7 +302,7 @@ impl Sender {
         } else {
             &mut self.done
         };
-        ended.push_back((held, Outcome::Tried(report)));
+        ended.push_back((held, Outcome::Attempted(report)));
         self.start();
     }
 
@@ -309,7 +314,7 @@ impl Sender {
     fn is_done(&self) -> bool {
         self.endpoints.held() == 0
             && self.is_written_down()
-            && (self.lane != Lane::Healthy || self.handover.close())
+            && (self.lane != QueueClass::Healthy || self.handover.close())
     }
 
     /// Writes down what has ended, claims what is due, begins what may begin. Whether there may be more at once.
@@ -320,7 +325,7 @@ impl Sender {
                     .push_back((job.held, Outcome::Later(Timestamp::now())));
             }
         }
-        let settled = self.settle().await? | self.put_off().await?;
+        let settled = self.settle().await? | self.defer().await?;
         // Who cannot say that they are there takes nothing: others would soon take it too.
         let more = more && self.ctx.leases().is_alive();
         let claimed = more && self.claim().await?;
@@ -340,8 +345,8 @@ impl Sender {
         if self.is_written_down() && hinted.is_empty() {
             return Ok(false);
         }
-        let failures = self.failed.len().min(MOST_FAILURES);
-        let others = self.done.len().min(MOST_SETTLED - failures);
+        let failures = self.failed.len().min(MAX_FAILURES);
+        let others = self.done.len().min(MAX_SETTLED - failures);
         let batch: Vec<_> = self
             .failed
             .drain(..failures)
@@ -351,7 +356,7 @@ impl Sender {
         let writing = queue::settle(&ctx, &waits, &batch, &hinted);
         let settled = self.meanwhile(writing).await;
         let fares = match settled {
-            Err(error) if self.refusals < MOST_REFUSALS => {
+            Err(error) if self.refusals < MAX_REFUSALS => {
                 self.refusals += 1;
                 let mut batch = batch.into_iter();
                 prepend(&mut self.failed, batch.by_ref().take(failures));
@@ -382,13 +387,13 @@ impl Sender {
     }
 
     /// Puts off what is due and cannot be sent.
-    async fn put_off(&mut self) -> Result<bool, AppError> {
+    async fn defer(&mut self) -> Result<bool, AppError> {
         let delays = self.delays();
         if delays.is_empty() {
             return Ok(false);
         }
         let ctx = self.ctx.clone();
-        let put_off = self.meanwhile(queue::put_off(&ctx, &delays)).await;
+        let put_off = self.meanwhile(queue::defer(&ctx, &delays)).await;
         if put_off.is_err() {
             self.put_off.extend(delays.webhooks);
         }
@@ -398,7 +403,7 @@ impl Sender {
     /// What is to be put off in this turn.
     fn delays(&mut self) -> Delays {
         let webhooks = std::iter::from_fn(|| self.put_off.pop_first())
-            .take(MOST_FAILURES)
+            .take(MAX_FAILURES)
             .collect();
         let crowded = self.endpoints.room().1 == 0 && self.crowded.elapsed() >= CROWDED;
         if crowded {
@@ -417,20 +422,20 @@ impl Sender {
         }
         let (healthy, suspect) = self.endpoints.room();
         let of = |lane, room| {
-            if self.lane == lane || self.lane == Lane::Both {
+            if self.lane == lane || self.lane == QueueClass::Both {
                 room
             } else {
                 0
             }
         };
-        let wanted = Wanted {
-            healthy: of(Lane::Healthy, healthy.min(BATCH)),
-            suspect: of(Lane::Suspect, suspect.min(SUSPECT_BATCH)),
-            full: self.endpoints.full(MOST_LEFT_OUT),
+        let wanted = ClaimLimits {
+            healthy: of(QueueClass::Healthy, healthy.min(BATCH)),
+            suspect: of(QueueClass::Failing, suspect.min(SUSPECT_BATCH)),
+            full: self.endpoints.full(MAX_LEFT_OUT),
         };
         let (ctx, begun) = (self.ctx.clone(), Instant::now());
         let (found, claim) = self.meanwhile(queue::claim(&ctx, &wanted)).await?;
-        self.looked = Look {
+        self.looked = PollState {
             at: Instant::now(),
             took: begun.elapsed(),
             found: found > 0,
@@ -446,7 +451,7 @@ impl Sender {
 
     /// Tells the dispatcher what may be handed over: nothing that would go before what waits in the table.
     fn open(&self, more: bool) {
-        if self.lane != Lane::Healthy {
+        if self.lane != QueueClass::Healthy {
             return;
         }
         let room = if more && !self.looked.behind {
@@ -459,11 +464,11 @@ impl Sender {
             .full
             .iter()
             .copied()
-            .chain(self.endpoints.full(MOST_LEFT_OUT));
+            .chain(self.endpoints.full(MAX_LEFT_OUT));
         self.handover.open(room, closed.collect());
     }
 
-    fn admit(&mut self, claim: Claim) {
+    fn admit(&mut self, claim: ClaimedBatch) {
         let now = Timestamp::now();
         let mut bodies: HashMap<_, Bytes> = HashMap::new();
         let mut targets: HashMap<WebhookId, Option<Target>> = HashMap::new();
@@ -472,7 +477,7 @@ impl Sender {
                 // Deleted meanwhile, and the delivery with it.
                 continue;
             };
-            let held = Held {
+            let held = Leased {
                 id: delivery.id,
                 webhook: row.id,
                 workspace: row.workspace_id,
@@ -501,14 +506,14 @@ impl Sender {
                 .or_insert_with(|| Target::of(&self.ctx, row));
             let Some(target) = target else {
                 // The log says so to the operator, and a failed attempt to whoever looks at the webhook.
-                let report = Report::not_sent("secret_unreadable");
-                self.done.push_back((held, Outcome::Tried(report)));
+                let report = AttemptResult::not_sent("secret_unreadable");
+                self.done.push_back((held, Outcome::Attempted(report)));
                 continue;
             };
             let job = Job {
                 held,
                 lease_until: claim.until,
-                shipment: Shipment {
+                request: DeliveryRequest {
                     uri: target.uri.clone(),
                     secrets: target.secrets.clone(),
                     headers: target.headers.clone(),
@@ -534,7 +539,7 @@ impl Sender {
     fn start(&mut self) {
         while let Some(job) = self.endpoints.next() {
             let left = job.lease_until.since(Timestamp::now());
-            if left < ENOUGH || !self.ctx.leases().holds(job.held.lease) {
+            if left < MIN_LEASE_LEFT || !self.ctx.leases().holds(job.held.lease) {
                 // It waited here too long, or the process slept, and others may hold it by now. Whoever claims it next
                 // sends it.
                 self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
@@ -542,9 +547,9 @@ impl Sender {
                     .push_back((job.held, Outcome::Later(Timestamp::now())));
                 continue;
             }
-            let (courier, results) = (self.settings.courier.clone(), self.results.clone());
+            let (courier, results) = (self.settings.client.clone(), self.results.clone());
             tokio::spawn(async move {
-                let report = courier.send(&job.shipment).await;
+                let report = courier.send(&job.request).await;
                 // Nobody listens any more only when the program ends.
                 let _ = results.send((job.held, report));
             });
@@ -578,12 +583,12 @@ impl Target {
 }
 
 /// Which workspaces' pages are to look again, and when they were last told.
-struct Hints {
+struct PendingInvalidations {
     waiting: HashSet<WorkspaceId>,
     told: Instant,
 }
 
-impl Default for Hints {
+impl Default for PendingInvalidations {
     fn default() -> Self {
         Self {
             waiting: HashSet::new(),
@@ -592,7 +597,7 @@ impl Default for Hints {
     }
 }
 
-impl Hints {
+impl PendingInvalidations {
     fn take(&mut self) -> HashSet<WorkspaceId> {
         if self.waiting.is_empty() || self.told.elapsed() < HINTS {
             return HashSet::new();

@@ -24,13 +24,13 @@ use sea_orm::{
     Value,
 };
 
-use super::attempt::Report;
+use super::attempt::AttemptResult;
 use super::endpoints::{Health, SUSPECT_LANE, jittered, pause_after};
 
 /// How long a claim holds: a turn in the queue, the attempt itself, and writing it down.
 pub const LEASE: Duration = Duration::from_secs(90);
 /// A receiver may ask us to wait so long and no longer.
-const LONGEST_RETRY_AFTER: Duration = hours(24);
+const MAX_RETRY_AFTER: Duration = hours(24);
 /// An endpoint is disabled when everything failed for so long, and at least so often.
 const GIVE_UP_AFTER: Duration = days(5);
 const GIVE_UP_FAILURES: i32 = 10;
@@ -38,14 +38,14 @@ const GIVE_UP_FAILURES: i32 = 10;
 /// suspects' lane.
 const PUT_OFF: u64 = 1_000;
 /// How many of them in one transaction, and how long everybody else has to write before the next.
-const TOGETHER: usize = 32;
-const BREATH: Duration = Duration::from_millis(5);
+const BATCH_SIZE: usize = 32;
+const BATCH_PAUSE: Duration = Duration::from_millis(5);
 /// A success is noted once in so long, as long as all goes well.
 const NOTE_SUCCESS: Duration = Duration::from_mins(1);
 const HOUR: i64 = 3_600_000;
 
 /// What was claimed, and under which lease.
-pub struct Claim {
+pub struct ClaimedBatch {
     pub lease: Uuid,
     pub until: Timestamp,
     pub deliveries: Vec<entity::delivery::Model>,
@@ -55,7 +55,7 @@ pub struct Claim {
 
 /// A delivery that this worker holds.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct Leased {
     pub id: DeliveryId,
     pub webhook: WebhookId,
     pub workspace: WorkspaceId,
@@ -68,7 +68,7 @@ pub struct Held {
 
 /// What became of it.
 pub enum Outcome {
-    Tried(Report),
+    Attempted(AttemptResult),
     /// Not tried; to be looked at again at this time.
     Later(Timestamp),
     /// Its webhook is enabled no more.
@@ -77,7 +77,7 @@ pub enum Outcome {
     Lost,
 }
 
-impl Claim {
+impl ClaimedBatch {
     /// Of nothing yet.
     pub fn new(ctx: &AppContext, now: Timestamp) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Claim {
     }
 
     /// Claims a delivery that is about to be written.
-    pub fn hold(
+    pub fn lease(
         &mut self,
         delivery: &mut entity::delivery::ActiveModel,
         webhook: &Arc<entity::webhook::Model>,
@@ -148,14 +148,14 @@ fn suspect() -> Condition {
 
 /// How many deliveries a claim takes of each lane, and none for the endpoints that are `full`.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct ClaimLimits {
     /// Samples, which never wait, are among them.
     pub healthy: usize,
     pub suspect: usize,
     pub full: Vec<WebhookId>,
 }
 
-impl Wanted {
+impl ClaimLimits {
     fn healthy(&self, now: Timestamp) -> Select<entity::Delivery> {
         let wanted = Condition::any()
             .add(Column::Payload.is_not_null())
@@ -195,7 +195,10 @@ fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delive
 }
 
 /// Takes due deliveries for this worker alone, and says how many it found: another process may have been quicker at some.
-pub async fn claim(ctx: &AppContext, wanted: &Wanted) -> Result<(usize, Option<Claim>), AppError> {
+pub async fn claim(
+    ctx: &AppContext,
+    wanted: &ClaimLimits,
+) -> Result<(usize, Option<ClaimedBatch>), AppError> {
     let (db, now) = (ctx.db(), Timestamp::now());
     // Found before the transaction, and looked at again in it: to pick among thousands that are due takes milliseconds,
     // in which nobody else could write on SQLite.
@@ -212,7 +215,7 @@ pub async fn claim(ctx: &AppContext, wanted: &Wanted) -> Result<(usize, Option<C
         return Ok((0, None));
     }
     let count = found.len();
-    let mut claim = Claim::new(ctx, now);
+    let mut claim = ClaimedBatch::new(ctx, now);
     let tx = db.begin().await?;
     // What another process has taken meanwhile, or is about to, is left to it.
     let ids: Vec<DeliveryId> = due(now)
@@ -236,7 +239,7 @@ pub async fn claim(ctx: &AppContext, wanted: &Wanted) -> Result<(usize, Option<C
 }
 
 /// Gives back all that is held under a claim: it is due at once.
-pub async fn unhold(tx: &Tx, claim: &Claim) -> Result<(), AppError> {
+pub async fn release(tx: &Tx, claim: &ClaimedBatch) -> Result<(), AppError> {
     let ids = claim.deliveries.iter().map(|row| row.id).collect();
     free(claim.lease, ids)
         .col_expr(Column::NextAttemptAt, Expr::value(Timestamp::now()))
@@ -294,7 +297,7 @@ impl Delays {
 /// Puts off what waits for these webhooks, and for the suspects' lane, a bounded number of each, so that what is due is
 /// what can be sent. What is to be put off is found before any transaction, and written a little at a time: it is for the
 /// sake of others, who are not to wait for it.
-pub async fn put_off(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
+pub async fn defer(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
     let (db, now) = (ctx.db(), Timestamp::now());
     let mut groups: BTreeMap<Timestamp, Vec<WebhookId>> = BTreeMap::new();
     for (id, until) in &delays.webhooks {
@@ -309,17 +312,17 @@ pub async fn put_off(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> 
             .filter(Column::LeaseToken.is_null())
             .filter(Column::Payload.is_null())
             .limit(most);
-        most -= postpone(db, waiting, until).await?;
+        most -= defer_deliveries(db, waiting, until).await?;
     }
     if let Some(until) = delays.suspects {
-        postpone(db, crowd(now), until).await?;
+        defer_deliveries(db, overflow(now), until).await?;
     }
     Ok(())
 }
 
 /// What waits for the suspects' lane when it is full, but for the first of it: what is due is to be what can be sent, and
 /// nobody is to look through thousands that they may not take.
-fn crowd(now: Timestamp) -> Select<entity::Delivery> {
+fn overflow(now: Timestamp) -> Select<entity::Delivery> {
     due(now)
         .filter(Column::Payload.is_null())
         .filter(webhook(suspect()))
@@ -330,7 +333,7 @@ fn crowd(now: Timestamp) -> Select<entity::Delivery> {
 
 /// Puts these off, and says how many were found. Not those that somebody has claimed meanwhile, and none that was tried
 /// meanwhile and is due later still.
-async fn postpone(
+async fn defer_deliveries(
     db: &Db,
     these: Select<entity::Delivery>,
     until: Timestamp,
@@ -341,7 +344,7 @@ async fn postpone(
         .into_tuple()
         .all(db.read())
         .await?;
-    for some in ids.chunks(TOGETHER) {
+    for some in ids.chunks(BATCH_SIZE) {
         let tx = db.begin().await?;
         entity::Delivery::update_many()
             .col_expr(Column::NextAttemptAt, Expr::value(until))
@@ -352,7 +355,7 @@ async fn postpone(
             .exec(&tx)
             .await?;
         tx.commit().await?;
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(BATCH_PAUSE).await;
     }
     Ok(ids.len() as u64)
 }
@@ -361,15 +364,15 @@ async fn postpone(
 pub async fn settle(
     ctx: &AppContext,
     waits: &[Duration],
-    done: &[(Held, Outcome)],
+    done: &[(Leased, Outcome)],
     hinted: &HashSet<WorkspaceId>,
 ) -> Result<HashMap<WebhookId, Health>, AppError> {
     let mut tx = ctx.db().begin().await?;
-    release(&tx, done).await?;
+    release_unsent(&tx, done).await?;
     let tried = finish(&tx, waits, done).await?;
     write_attempts(&tx, &tried).await?;
     count_hours(&tx, &tried).await?;
-    let health = judge(&mut tx, &tried).await?;
+    let health = record_health(&mut tx, &tried).await?;
     for workspace in hinted {
         tx.invalidate(Invalidation::workspace(*workspace, Topic::Deliveries));
     }
@@ -389,12 +392,12 @@ fn rounded(at: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// What was not tried goes back into the schedule, or out of it.
-async fn release(tx: &Tx, done: &[(Held, Outcome)]) -> Result<(), AppError> {
+async fn release_unsent(tx: &Tx, done: &[(Leased, Outcome)]) -> Result<(), AppError> {
     let mut groups: BTreeMap<(Uuid, Option<Timestamp>, &str), Vec<DeliveryId>> = BTreeMap::new();
     let now = Timestamp::now();
     for (held, outcome) in done {
         let key = match outcome {
-            Outcome::Tried(_) => continue,
+            Outcome::Attempted(_) => continue,
             Outcome::Later(at) => (held.lease, Some(rounded(*at, now)), ""),
             Outcome::Cancelled => (held.lease, None, "cancelled"),
             Outcome::Lost => (held.lease, None, "failed"),
@@ -433,9 +436,9 @@ fn free(lease: Uuid, ids: Vec<DeliveryId>) -> sea_orm::UpdateMany<entity::Delive
 }
 
 /// An attempt whose outcome counts: the lease still held.
-struct Tried<'a> {
-    held: &'a Held,
-    report: &'a Report,
+struct Attempted<'a> {
+    held: &'a Leased,
+    report: &'a AttemptResult,
 }
 
 /// How attempts end: lease, status, error, and whether another is made.
@@ -444,13 +447,13 @@ type End = (Uuid, Option<u16>, Option<&'static str>, bool);
 async fn finish<'a>(
     tx: &Tx,
     waits: &[Duration],
-    done: &'a [(Held, Outcome)],
-) -> Result<Vec<Tried<'a>>, AppError> {
+    done: &'a [(Leased, Outcome)],
+) -> Result<Vec<Attempted<'a>>, AppError> {
     let now = Timestamp::now();
     // What ends alike is written alike, in one statement.
     let mut groups: BTreeMap<End, Vec<(DeliveryId, Option<Timestamp>)>> = BTreeMap::new();
     for (held, outcome) in done {
-        if let Outcome::Tried(report) = outcome {
+        if let Outcome::Attempted(report) = outcome {
             let next = next_attempt(waits, held, report, now);
             groups
                 .entry((held.lease, report.status, report.error, next.is_some()))
@@ -484,7 +487,9 @@ async fn finish<'a>(
         counted.extend(rows.into_iter().map(|row| row.id));
     }
     let tried = done.iter().filter_map(|(held, outcome)| match outcome {
-        Outcome::Tried(report) if counted.contains(&held.id) => Some(Tried { held, report }),
+        Outcome::Attempted(report) if counted.contains(&held.id) => {
+            Some(Attempted { held, report })
+        }
         _ => None,
     });
     Ok(tried.collect())
@@ -506,8 +511,8 @@ where
 /// When a failed delivery is tried again, if ever.
 fn next_attempt(
     waits: &[Duration],
-    held: &Held,
-    report: &Report,
+    held: &Leased,
+    report: &AttemptResult,
     now: Timestamp,
 ) -> Option<Timestamp> {
     if report.error.is_none() || held.test || report.error == Some("gone") {
@@ -518,43 +523,44 @@ fn next_attempt(
     let asked = report
         .retry_after
         .map_or(Duration::ZERO, Duration::from_secs)
-        .min(LONGEST_RETRY_AFTER);
+        .min(MAX_RETRY_AFTER);
     Some(now.after(wait.max(asked)))
 }
 
-async fn write_attempts(tx: &Tx, tried: &[Tried<'_>]) -> Result<(), AppError> {
+async fn write_attempts(tx: &Tx, tried: &[Attempted<'_>]) -> Result<(), AppError> {
     if tried.is_empty() {
         return Ok(());
     }
-    let rows = tried.iter().map(
-        |Tried { held, report }| entity::delivery_attempt::ActiveModel {
-            id: Set(AttemptId::new()),
-            delivery_id: Set(held.id),
-            number: Set(held.attempts + 1),
-            at: Set(report.at),
-            status_code: Set(report.status.map(i32::from)),
-            error: Set(report.error.map(str::to_owned)),
-            duration_ms: Set(milliseconds(report)),
-            request_headers: Set(Some(report.request_headers.clone())),
-            response_headers: Set(report.response_headers.clone()),
-            response_body: Set(report.response_body.clone()),
-        },
-    );
+    let rows =
+        tried.iter().map(
+            |Attempted { held, report }| entity::delivery_attempt::ActiveModel {
+                id: Set(AttemptId::new()),
+                delivery_id: Set(held.id),
+                number: Set(held.attempts + 1),
+                at: Set(report.at),
+                status_code: Set(report.status.map(i32::from)),
+                error: Set(report.error.map(str::to_owned)),
+                duration_ms: Set(milliseconds(report)),
+                request_headers: Set(Some(report.request_headers.clone())),
+                response_headers: Set(report.response_headers.clone()),
+                response_body: Set(report.response_body.clone()),
+            },
+        );
     entity::DeliveryAttempt::insert_many(rows)
         .exec_without_returning(tx)
         .await?;
     Ok(())
 }
 
-fn milliseconds(report: &Report) -> i64 {
+fn milliseconds(report: &AttemptResult) -> i64 {
     i64::try_from(report.duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn count_hours(tx: &Tx, tried: &[Tried<'_>]) -> Result<(), AppError> {
+async fn count_hours(tx: &Tx, tried: &[Attempted<'_>]) -> Result<(), AppError> {
     use entity::webhook_hour::{ActiveModel, Column};
     // In order, so that two processes that count the same hours do not wait for each other in a circle.
     let mut hours: BTreeMap<(WebhookId, i64), (i64, i64, i64, i64)> = BTreeMap::new();
-    for Tried { held, report } in tried.iter().filter(|tried| !tried.held.test) {
+    for Attempted { held, report } in tried.iter().filter(|tried| !tried.held.test) {
         let sum = hours
             .entry((held.webhook, report.at.millis().div_euclid(HOUR)))
             .or_default();
@@ -598,14 +604,14 @@ async fn count_hours(tx: &Tx, tried: &[Tried<'_>]) -> Result<(), AppError> {
 
 /// What the attempts of one turn say about an endpoint: whether any went well, how many failed since, and whether it
 /// asked to be left alone.
-struct Verdict {
+struct AttemptSummary {
     good: bool,
     failed: i32,
     gone: bool,
 }
 
-impl Verdict {
-    fn of(mut reports: Vec<&Report>) -> Self {
+impl AttemptSummary {
+    fn of(mut reports: Vec<&AttemptResult>) -> Self {
         reports.sort_by_key(|report| report.at.after(report.duration));
         let failed = reports
             .iter()
@@ -641,9 +647,12 @@ impl Verdict {
 }
 
 /// How the endpoints fare after these attempts; those that failed for too long are disabled.
-async fn judge(tx: &mut Tx, tried: &[Tried<'_>]) -> Result<HashMap<WebhookId, Health>, AppError> {
-    let mut reports: BTreeMap<WebhookId, Vec<&Report>> = BTreeMap::new();
-    for Tried { held, report } in tried.iter().filter(|tried| !tried.held.test) {
+async fn record_health(
+    tx: &mut Tx,
+    tried: &[Attempted<'_>],
+) -> Result<HashMap<WebhookId, Health>, AppError> {
+    let mut reports: BTreeMap<WebhookId, Vec<&AttemptResult>> = BTreeMap::new();
+    for Attempted { held, report } in tried.iter().filter(|tried| !tried.held.test) {
         reports.entry(held.webhook).or_default().push(report);
     }
     if reports.is_empty() {
@@ -651,10 +660,10 @@ async fn judge(tx: &mut Tx, tried: &[Tried<'_>]) -> Result<HashMap<WebhookId, He
     }
     let verdicts: BTreeMap<_, _> = reports
         .into_iter()
-        .map(|(id, reports)| (id, Verdict::of(reports)))
+        .map(|(id, reports)| (id, AttemptSummary::of(reports)))
         .collect();
     let now = Timestamp::now();
-    let rows = note(tx, &verdicts, now).await?;
+    let rows = save_health(tx, &verdicts, now).await?;
     for row in &rows {
         let hopeless = row.failures >= GIVE_UP_FAILURES
             && row
@@ -675,9 +684,9 @@ async fn judge(tx: &mut Tx, tried: &[Tried<'_>]) -> Result<HashMap<WebhookId, He
 }
 
 /// Writes the verdicts down, all in one statement, and nothing where nothing changes. The webhooks as they are now.
-async fn note(
+async fn save_health(
     tx: &Tx,
-    verdicts: &BTreeMap<WebhookId, Verdict>,
+    verdicts: &BTreeMap<WebhookId, AttemptSummary>,
     now: Timestamp,
 ) -> Result<Vec<entity::webhook::Model>, AppError> {
     use entity::webhook::Column;

@@ -14,10 +14,10 @@ use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::first::first_answer;
 use super::form::is_posting;
-use super::journey::{arrive, keeping_focus};
+use super::initial_data::first_answer;
 use super::live::Live;
+use super::navigation_effects::{arrive, keeping_focus};
 use super::view::view;
 use crate::domain::AppError;
 use crate::live::Topic;

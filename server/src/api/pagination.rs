@@ -9,12 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::input::Params;
+use super::extract::QueryParams;
 use super::problem::Problem;
 
 /// How many there are on a page unless told, and at most.
 const USUAL: u64 = 25;
-const MOST: u64 = 100;
+const MAX_COUNT: u64 = 100;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,7 +26,7 @@ pub struct Page<T> {
 
 /// Which part of a list is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice<I> {
+pub struct PageRequest<I> {
     pub limit: u64,
     /// The last of the page before.
     pub after: Option<I>,
@@ -48,16 +48,16 @@ pub struct PageParams {
     cursor: String,
 }
 
-impl<I: FromStr> Slice<I> {
-    pub fn read(params: &Params) -> Result<Self, Problem> {
+impl<I: FromStr> PageRequest<I> {
+    pub fn read(params: &QueryParams) -> Result<Self, Problem> {
         let limit = match params.one("limit")? {
             None => USUAL,
             Some(text) => text
                 .parse()
                 .ok()
-                .filter(|limit| (1..=MOST).contains(limit))
+                .filter(|limit| (1..=MAX_COUNT).contains(limit))
                 .ok_or_else(|| {
-                    Problem::field("limit", format!("Must be a number from 1 to {MOST}"))
+                    Problem::field("limit", format!("Must be a number from 1 to {MAX_COUNT}"))
                 })?,
         };
         let after = params.one("cursor")?.map(|text| {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_cursor_leads_on_and_another_lists_does_not() {
         let ids: Vec<ContactId> = (0..3).map(|_| ContactId::new()).collect();
-        let slice = Slice::<ContactId> {
+        let slice = PageRequest::<ContactId> {
             limit: 2,
             after: None,
         };

@@ -11,18 +11,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::idempotency::Once;
+use super::idempotency::IdempotencyKey;
 use super::numbers;
 use super::problem::{MALFORMED, Problem, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use crate::http::AppState;
 
 /// Largest body, in bytes.
-pub const LARGEST_BODY: usize = 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// What was sent to be put in place of something.
-pub struct Sent<T>(pub T);
+pub struct ApiJson<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Sent<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
@@ -33,29 +33,29 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Sent<T> {
 }
 
 /// What was posted, and what makes sure that it is done once.
-pub struct Posted<T> {
+pub struct IdempotentJson<T> {
     pub input: T,
-    pub once: Once,
+    pub once: IdempotencyKey,
 }
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Posted<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for IdempotentJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = read(body).await?;
         Ok(Self {
-            once: Once::read(&parts, &body)?,
+            once: IdempotencyKey::read(&parts, &body)?,
             input: parse(&parts.headers, &body)?,
         })
     }
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
-    to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
         Problem::new(
             TOO_LARGE,
-            format!("A body has at most {LARGEST_BODY} bytes."),
+            format!("A body has at most {MAX_BODY_BYTES} bytes."),
         )
     })
 }
@@ -122,12 +122,12 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
 /// The body of a POST with which there is nothing to say: none, or an object without fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub struct EmptyBody {}
 
 /// The id in the path. What is no id names nothing.
-pub struct Named<I>(pub I);
+pub struct PathId<I>(pub I);
 
-impl<I: FromStr> FromRequestParts<AppState> for Named<I> {
+impl<I: FromStr> FromRequestParts<AppState> for PathId<I> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
@@ -143,9 +143,9 @@ const MAX_PARAMS: usize = 100;
 
 /// The parameters behind the path's `?`.
 #[derive(Debug)]
-pub struct Params(Vec<(String, String)>);
+pub struct QueryParams(Vec<(String, String)>);
 
-impl FromRequestParts<AppState> for Params {
+impl FromRequestParts<AppState> for QueryParams {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
@@ -162,7 +162,7 @@ impl FromRequestParts<AppState> for Params {
     }
 }
 
-impl Params {
+impl QueryParams {
     /// Refuses what has no meaning here: a mistyped filter that is passed over finds too much.
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         let mut errors = FieldErrors::new();

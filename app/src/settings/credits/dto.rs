@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{
-    EntryKind, HOLD_LIFE, HoldStatus, LONGEST_HOLD, LONGEST_REFERENCE, MOST_AT_ONCE,
-};
+use super::model::{EntryKind, HOLD_LIFE, HoldStatus, MAX_AT_ONCE, MAX_HOLD, MAX_REFERENCE_LEN};
 use crate::catalog::Catalog;
 use crate::contacts::model::text;
 use crate::db::entity::{credit_entry, credit_hold};
@@ -93,11 +91,11 @@ impl Use {
         });
         let found = errors.check("feature", found);
         let quantity = quantity.unwrap_or(1);
-        if !(1..=MOST_AT_ONCE).contains(&quantity) {
-            errors.add("quantity", format!("Must be from 1 to {MOST_AT_ONCE}"));
+        if !(1..=MAX_AT_ONCE).contains(&quantity) {
+            errors.add("quantity", format!("Must be from 1 to {MAX_AT_ONCE}"));
         }
         let reference = reference
-            .and_then(|reference| errors.check("reference", text(reference, LONGEST_REFERENCE)));
+            .and_then(|reference| errors.check("reference", text(reference, MAX_REFERENCE_LEN)));
         match found.filter(|_| errors.is_empty()) {
             None => Err(errors),
             Some(found) => Ok(Self {
@@ -132,9 +130,9 @@ impl HoldIn {
             self.quantity,
             self.reference.as_deref(),
         );
-        if life.is_zero() || life > LONGEST_HOLD {
+        if life.is_zero() || life > MAX_HOLD {
             let mut errors = wanted.err().unwrap_or_default();
-            let most = LONGEST_HOLD.as_secs();
+            let most = MAX_HOLD.as_secs();
             errors.add("expires_in", format!("Must be from 1 to {most}"));
             return Err(errors);
         }

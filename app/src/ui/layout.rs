@@ -25,7 +25,7 @@ pub fn PageHeader(
 
 /// The frame of the pages on the way in: one column, one card, a way back.
 #[component]
-pub fn Doorway(title: &'static str, children: Children) -> impl IntoView {
+pub fn AuthLayout(title: &'static str, children: Children) -> impl IntoView {
     view! {
         <Title text=title/>
         <main id="main" class="auth" tabindex="-1">

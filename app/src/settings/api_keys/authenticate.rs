@@ -27,7 +27,7 @@ const SOFT_LIFE: Duration = Duration::from_secs(1);
 /// After this long what is remembered is not used any more.
 const HARD_LIFE: Duration = Duration::from_secs(2);
 /// How many keys are remembered at most; more are looked up each time.
-const MOST_REMEMBERED: usize = 20_000;
+const MAX_REMEMBERED: usize = 20_000;
 
 /// Why a key is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,12 +226,12 @@ impl Keys {
         if memory.generation != generation {
             return;
         }
-        if memory.entries.len() >= MOST_REMEMBERED && !memory.entries.contains_key(&hash) {
+        if memory.entries.len() >= MAX_REMEMBERED && !memory.entries.contains_key(&hash) {
             let now = Instant::now();
             memory
                 .entries
                 .retain(|_, entry| now.saturating_duration_since(entry.read_at) < HARD_LIFE);
-            if memory.entries.len() >= MOST_REMEMBERED {
+            if memory.entries.len() >= MAX_REMEMBERED {
                 return;
             }
         }
@@ -428,10 +428,10 @@ mod tests {
             hash[..8].copy_from_slice(&n.to_le_bytes());
             hash
         };
-        for n in 0..MOST_REMEMBERED + 100 {
+        for n in 0..MAX_REMEMBERED + 100 {
             keys.remember(hash(n), read.clone(), now, 0);
         }
-        assert_eq!(keys.memory().entries.len(), MOST_REMEMBERED);
+        assert_eq!(keys.memory().entries.len(), MAX_REMEMBERED);
         assert!(keys.remembered(&hash(0), now).is_some());
     }
 }

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::AppState;
-use super::caller::text;
+use super::client_ip::text;
 use super::log::public_part;
 
 pub async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -7,16 +7,16 @@ use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::address::{Policy, parse_url};
-use super::filter::{Filter, MOST_FILTERS};
+use super::filter::{Filter, MAX_FILTERS};
 use super::model::{
-    DeliveryStatus, FilterForm, Header, LONGEST_DESCRIPTION, MOST_HEADERS, Operator, Status,
+    DeliveryStatus, FilterForm, Header, MAX_DESCRIPTION_LEN, MAX_HEADERS, Operator, Status,
     WebhookForm,
 };
 use crate::catalog::{EventType, Mode};
 use crate::db::entity::{delivery, delivery_attempt, webhook};
 use crate::domain::{DeliveryId, EventId, FieldErrors, Secret, Timestamp, WebhookId};
 
-const LONGEST_HEADER_VALUE: usize = 1000;
+const MAX_HEADER_VALUE_LEN: usize = 1000;
 
 /// A webhook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -261,7 +261,7 @@ impl DeliveryOut {
 
 /// A webhook that makes sense.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub struct WebhookDraft {
     pub url: String,
     pub description: String,
     pub event_types: Vec<EventType>,
@@ -271,7 +271,7 @@ pub struct Draft {
 }
 
 impl WebhookIn {
-    pub fn parse(&self, policy: &Policy) -> Result<Draft, FieldErrors> {
+    pub fn parse(&self, policy: &Policy) -> Result<WebhookDraft, FieldErrors> {
         let mut errors = FieldErrors::new();
         let url = errors.check("url", parse_url(&self.url, policy));
         let description = errors.check(
@@ -291,7 +291,7 @@ impl WebhookIn {
         );
         match (url, description, event_types, filters, headers) {
             (Some(url), Some(description), Some(event_types), Some(filters), Some(headers)) => {
-                Ok(Draft {
+                Ok(WebhookDraft {
                     url,
                     description,
                     event_types,
@@ -390,9 +390,9 @@ pub fn filter_row(filter: &Filter) -> FilterForm {
 
 pub fn parse_description(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.chars().count() > LONGEST_DESCRIPTION {
+    if text.chars().count() > MAX_DESCRIPTION_LEN {
         return Err(format!(
-            "A description has at most {LONGEST_DESCRIPTION} characters"
+            "A description has at most {MAX_DESCRIPTION_LEN} characters"
         ));
     }
     if text.chars().any(char::is_control) {
@@ -412,8 +412,8 @@ pub fn parse_types(names: &[String]) -> Result<Vec<EventType>, String> {
 }
 
 pub fn parse_filters(filters: &[Filter]) -> Result<Vec<Filter>, String> {
-    if filters.len() > MOST_FILTERS {
-        return Err(format!("A webhook has at most {MOST_FILTERS} filters"));
+    if filters.len() > MAX_FILTERS {
+        return Err(format!("A webhook has at most {MAX_FILTERS} filters"));
     }
     for (index, filter) in filters.iter().enumerate() {
         filter
@@ -465,9 +465,9 @@ pub fn parse_headers<'a>(
             .or_else(|| kept.map(|header| header.value.clone()))
             .unwrap_or_default();
         let text = value.expose();
-        if text.is_empty() || text.len() > LONGEST_HEADER_VALUE {
+        if text.is_empty() || text.len() > MAX_HEADER_VALUE_LEN {
             return Err(format!(
-                "The header {name} needs a value of at most {LONGEST_HEADER_VALUE} characters"
+                "The header {name} needs a value of at most {MAX_HEADER_VALUE_LEN} characters"
             ));
         }
         if !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -478,8 +478,8 @@ pub fn parse_headers<'a>(
         }
         headers.push(Header { name, value });
     }
-    if headers.len() > MOST_HEADERS {
-        return Err(format!("A webhook has at most {MOST_HEADERS} headers"));
+    if headers.len() > MAX_HEADERS {
+        return Err(format!("A webhook has at most {MAX_HEADERS} headers"));
     }
     Ok(headers)
 }

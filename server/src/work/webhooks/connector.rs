@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 /// How long one of several addresses may take to answer, before the next is tried.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How many addresses of a name are tried.
-const MOST_ADDRESSES: usize = 4;
+const MAX_ADDRESSES: usize = 4;
 
 /// Turns a name into addresses.
 pub trait Resolve: Send + Sync {
@@ -43,13 +43,13 @@ impl Resolve for System {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub enum DialError {
+pub enum ConnectError {
     Unresolved,
     Refused,
     Unreachable(std::io::Error),
 }
 
-impl std::fmt::Display for DialError {
+impl std::fmt::Display for ConnectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Unresolved => "the name could not be resolved",
@@ -59,7 +59,7 @@ impl std::fmt::Display for DialError {
     }
 }
 
-impl std::error::Error for DialError {
+impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreachable(error) => Some(error),
@@ -70,18 +70,18 @@ impl std::error::Error for DialError {
 
 /// Connects to what may be connected to.
 #[derive(Clone)]
-pub struct Dialler {
+pub struct PublicOnlyConnector {
     resolver: Arc<dyn Resolve>,
     policy: Policy,
 }
 
-impl Dialler {
+impl PublicOnlyConnector {
     pub fn new(resolver: Arc<dyn Resolve>, policy: Policy) -> Self {
         Self { resolver, policy }
     }
 
-    async fn dial(&self, uri: &Uri) -> Result<TcpStream, DialError> {
-        let host = uri.host().ok_or(DialError::Unresolved)?;
+    async fn connect(&self, uri: &Uri) -> Result<TcpStream, ConnectError> {
+        let host = uri.host().ok_or(ConnectError::Unresolved)?;
         let port = uri
             .port_u16()
             .unwrap_or(if uri.scheme_str() == Some("https") {
@@ -96,40 +96,40 @@ impl Dialler {
                 .resolver
                 .resolve(host, port)
                 .await
-                .map_err(|_| DialError::Unresolved)?,
+                .map_err(|_| ConnectError::Unresolved)?,
         };
         if found.is_empty() {
-            return Err(DialError::Unresolved);
+            return Err(ConnectError::Unresolved);
         }
-        let mut failure = DialError::Refused;
+        let mut failure = ConnectError::Refused;
         let allowed = found
             .into_iter()
             .filter(|address| self.policy.permits(address.ip()));
-        for address in allowed.take(MOST_ADDRESSES) {
+        for address in allowed.take(MAX_ADDRESSES) {
             match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Ok(Err(error)) => failure = DialError::Unreachable(error),
-                Err(_) => failure = DialError::Unreachable(std::io::ErrorKind::TimedOut.into()),
+                Ok(Err(error)) => failure = ConnectError::Unreachable(error),
+                Err(_) => failure = ConnectError::Unreachable(std::io::ErrorKind::TimedOut.into()),
             }
         }
         Err(failure)
     }
 }
 
-impl tower::Service<Uri> for Dialler {
+impl tower::Service<Uri> for PublicOnlyConnector {
     type Response = TokioIo<TcpStream>;
-    type Error = DialError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dialler = self.clone();
-        Box::pin(async move { dialler.dial(&uri).await.map(TokioIo::new) })
+        Box::pin(async move { dialler.connect(&uri).await.map(TokioIo::new) })
     }
 }

@@ -8,26 +8,26 @@ use app::session::{ApiKeyPrincipal, Principal};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::gate::From;
+use super::auth::ClientIp;
 use super::problem::Problem;
 use crate::http::AppState;
 
 /// A scope, as a type.
-pub trait Need {
+pub trait RequiredScope {
     const SCOPE: Scope;
 }
 
-macro_rules! needs {
+macro_rules! required_scopes {
     ($($scope:ident),* $(,)?) => {$(
         pub struct $scope;
 
-        impl Need for $scope {
+        impl RequiredScope for $scope {
             const SCOPE: Scope = Scope::$scope;
         }
     )*};
 }
 
-needs!(
+required_scopes!(
     ContactsRead,
     ContactsWrite,
     CreditsRead,
@@ -39,16 +39,16 @@ needs!(
 );
 
 /// A program whose key has the scope.
-pub struct Allowed<N: Need> {
+pub struct Authorized<N: RequiredScope> {
     pub agent: Principal,
     need: PhantomData<N>,
 }
 
-impl<N: Need> FromRequestParts<AppState> for Allowed<N> {
+impl<N: RequiredScope> FromRequestParts<AppState> for Authorized<N> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let Holder { key, address } = Holder::from_request_parts(parts, state).await?;
+        let ApiKeyAuth { key, address } = ApiKeyAuth::from_request_parts(parts, state).await?;
         if !key.has(N::SCOPE) {
             return Err(Problem::scope_missing(N::SCOPE));
         }
@@ -61,17 +61,17 @@ impl<N: Need> FromRequestParts<AppState> for Allowed<N> {
 }
 
 /// A program with any valid key, and where it asks from.
-pub struct Holder {
+pub struct ApiKeyAuth {
     pub key: ApiKeyPrincipal,
-    pub address: From,
+    pub address: ClientIp,
 }
 
-impl FromRequestParts<AppState> for Holder {
+impl FromRequestParts<AppState> for ApiKeyAuth {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let key = parts.extensions.get::<ApiKeyPrincipal>().cloned();
-        let address = parts.extensions.get::<From>().copied();
+        let address = parts.extensions.get::<ClientIp>().copied();
         // The gate puts both there; a route that does not pass it lets nobody in.
         let (key, address) = key.zip(address).ok_or_else(Problem::no_key)?;
         Ok(Self { key, address })

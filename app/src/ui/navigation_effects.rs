@@ -10,7 +10,7 @@ use web_sys::{Element, HtmlElement};
 
 use super::dialog::close_panel;
 use super::flash::forgetting_flash;
-use super::guard::search;
+use super::page_loader::search;
 use super::unsaved::shows;
 
 /// Marks the place that was gone to. (`:target` knows only of pages that were loaded.)
@@ -25,7 +25,7 @@ thread_local! {
 
 /// Stands once within the router.
 #[component]
-pub fn Journey() -> impl IntoView {
+pub fn NavigationEffects() -> impl IntoView {
     let location = use_location();
     Effect::new(move || {
         let rest = format!("{}{}", search(&location.search.get()), location.hash.get());

@@ -163,7 +163,7 @@ fn complete(method: &str, operation: &mut Value) {
         let key = json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "A text of your own making that stands for this request.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::LONGEST, "pattern": "^[!-~]+$"},
+            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_LEN, "pattern": "^[!-~]+$"},
         });
         match operation["parameters"].as_array_mut() {
             Some(parameters) => parameters.push(key),

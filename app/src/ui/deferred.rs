@@ -8,8 +8,8 @@ use leptos::prelude::*;
 use leptos::reactive::spawn_local_scoped_with_cancellation;
 
 /// What is there at once, or `meanwhile` until it has come. On the server everything that may stand here is there at
-/// once: what is waited for there is waited for by [`first_answer`](super::first::first_answer).
-pub fn later(
+/// once: what is waited for there is waited for by [`first_answer`](super::initial_data::first_answer).
+pub fn deferred(
     coming: impl Future<Output = AnyView> + 'static,
     meanwhile: fn() -> AnyView,
 ) -> AnyView {

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use leptos::server::codee::Decoder;
 
 use crate::rpc::{Answer, Calling, PostcardEncoding};
-use crate::ui::later;
+use crate::ui::deferred;
 
 /// Draws the answer that stands in the page, or asks and shows `meanwhile` until it has come.
 pub fn first_answer(

@@ -36,13 +36,13 @@ pub struct Checkout {
 
 /// What became of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fate {
+pub struct PaymentOutcome {
     pub status: PaymentStatus,
     /// How much was charged, where that is said.
     pub charged: Option<Money>,
 }
 
-impl From<PaymentStatus> for Fate {
+impl From<PaymentStatus> for PaymentOutcome {
     fn from(status: PaymentStatus) -> Self {
         Self {
             status,
@@ -73,7 +73,7 @@ pub trait Provider: Debug + Send + Sync {
     async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError>;
 
     /// Charges the card that was kept, without asking. Where there is none, that is declined.
-    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<Fate, AppError>;
+    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError>;
 
     /// A page on which the kept card is managed. Whoever leaves it comes back to `return_path`.
     async fn manage(
@@ -84,11 +84,11 @@ pub trait Provider: Debug + Send + Sync {
     ) -> Result<String, AppError>;
 
     /// What became of a payment, as the provider's books say; nothing where they know of none.
-    async fn look(
+    async fn fetch_status(
         &self,
         ctx: &AppContext,
         payment: &payment::Model,
-    ) -> Result<Option<Fate>, AppError>;
+    ) -> Result<Option<PaymentOutcome>, AppError>;
 
     /// Pays back a part of what was paid, or all of it. Asked again with the same `once`, nothing more is paid back.
     async fn refund(
@@ -117,7 +117,7 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Forgets the cards of workspaces that are gone.
-    async fn forget_gone(&self, _house: &AppContext) -> Result<(), AppError> {
+    async fn delete_orphaned_customers(&self, _house: &AppContext) -> Result<(), AppError> {
         Ok(())
     }
 }

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::dto;
 use super::envelope::Walked;
 use super::filter::{self, Filter};
 use super::model::DRY_RUN;
-use super::wire;
 use crate::catalog::{EventType, Mode};
 use crate::context::AppContext;
 use crate::db::entity::{self, event, webhook};
 use crate::domain::{AppError, Permission, Timestamp, WorkspaceId};
-use crate::form::{Done, Line};
+use crate::form::{FormSuccess, ItemResult};
 use crate::session::Principal;
 
 /// How long a dry run may try filters, and how long it waits for its turn.
@@ -22,7 +22,7 @@ const DRY_RUN_WAIT: Duration = Duration::from_secs(5);
 
 /// What is to be read of a webhook to tell whether it gets an event, read once for many events.
 #[derive(Clone, Debug)]
-pub struct Wants {
+pub struct SubscriptionFilter {
     pub mode: Mode,
     /// Whether a live one also gets what test keys cause.
     pub include_test_events: bool,
@@ -31,18 +31,18 @@ pub struct Wants {
     pub filters: Vec<Filter>,
 }
 
-impl From<&webhook::Model> for Wants {
+impl From<&webhook::Model> for SubscriptionFilter {
     fn from(row: &webhook::Model) -> Self {
         Self {
             mode: row.mode,
             include_test_events: row.include_test_events,
-            event_types: wire::event_types(row),
-            filters: wire::filters(row),
+            event_types: dto::event_types(row),
+            filters: dto::filters(row),
         }
     }
 }
 
-impl Wants {
+impl SubscriptionFilter {
     /// As it is tried on many events.
     pub fn prepare(&self) -> Prepared {
         Prepared {
@@ -55,7 +55,7 @@ impl Wants {
 /// What a webhook wants, with its filters read.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    wants: Wants,
+    wants: SubscriptionFilter,
     filters: Vec<filter::Prepared>,
 }
 
@@ -86,7 +86,7 @@ impl Prepared {
 
     /// Why its mode and its types keep an event from it.
     fn refuses(&self, event: &event::Model) -> Option<&'static str> {
-        let Wants {
+        let SubscriptionFilter {
             mode, event_types, ..
         } = &self.wants;
         match (mode, event.mode) {
@@ -115,7 +115,11 @@ pub async fn long_matching() -> SemaphorePermit<'static> {
 
 /// Which of the workspace's last events would have been let through, and why not the others. It is tried beside the
 /// requests of others, for so long and no longer.
-pub async fn dry_run(ctx: &AppContext, agent: &Principal, wants: &Wants) -> Result<Done, AppError> {
+pub async fn dry_run(
+    ctx: &AppContext,
+    agent: &Principal,
+    wants: &SubscriptionFilter,
+) -> Result<FormSuccess, AppError> {
     agent.require_read(Permission::ManageWebhooks)?;
     ctx.limits().dry_run(agent.workspace())?;
     let busy = |_| AppError::RateLimited {
@@ -155,15 +159,15 @@ async fn last_events(
 }
 
 /// What would become of these events, as far as `time` goes, and of the first in any case.
-fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> Done {
+fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> FormSuccess {
     let (now, begun) = (Timestamp::now(), Instant::now());
-    let mut results: Vec<Line> = Vec::new();
+    let mut results: Vec<ItemResult> = Vec::new();
     for event in last {
         if !results.is_empty() && begun.elapsed() > time {
             break;
         }
         let why_not = wants.explain(&Walked::new(event));
-        results.push(Line {
+        results.push(ItemResult {
             subject: format!(
                 "{}, {}",
                 event.event_type,
@@ -181,11 +185,11 @@ fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> Done {
     if results.len() < last.len() {
         message += ". Older events were not tried, because it took too long";
     }
-    Done {
+    FormSuccess {
         message,
         results,
         keep: true,
-        ..Done::default()
+        ..FormSuccess::default()
     }
 }
 
@@ -214,7 +218,7 @@ mod tests {
             dispatched_at: None,
         };
         let last: Vec<_> = (0..9).map(event).collect();
-        let wants = Wants {
+        let wants = SubscriptionFilter {
             mode: Mode::Live,
             include_test_events: false,
             event_types: Vec::new(),

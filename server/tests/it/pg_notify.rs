@@ -8,7 +8,7 @@ use app::live::{Invalidation, Received, Topic};
 use sea_orm::ConnectionTrait;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::relay;
+use wheelhouse::work::pg_notify;
 
 use crate::support::{Kind, Server, context, site};
 
@@ -51,7 +51,7 @@ async fn a_hint_reaches_the_other_process_also_after_the_connection_was_lost() {
     let stop = CancellationToken::new();
     for ctx in [&one.ctx, &two] {
         let url = one.database.url.clone();
-        tokio::spawn(relay::run(ctx.clone(), url, stop.clone()));
+        tokio::spawn(pg_notify::run(ctx.clone(), url, stop.clone()));
     }
     let mut ear = two.db().hub().listen();
     assert!(says_until_heard(one.ctx.db(), &mut ear).await);

@@ -14,9 +14,9 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 const CHANNEL: &str = "wheelhouse_live";
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many hints travel in one notification. PostgreSQL takes 8,000 bytes, and a hint is about 90.
-const TOGETHER: usize = 50;
+const BATCH_SIZE: usize = 50;
 /// How long hints are gathered before they travel. Each notification is a commit, and under load most hints of the same
 /// moment say the same.
 const GATHER: Duration = Duration::from_millis(20);
@@ -46,7 +46,7 @@ pub async fn run(ctx: AppContext, url: String, stop: CancellationToken) {
         missed = true;
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(AGAIN) => {}
+            () = tokio::time::sleep(RETRY_INTERVAL) => {}
         }
     }
 }
@@ -88,7 +88,7 @@ async fn relay(
 /// A hint, and those that wait behind it, each once; nothing if some of them were lost.
 fn gather(first: Invalidation, outgoing: &mut Receiver<Invalidation>) -> Option<Vec<Invalidation>> {
     let mut hints = vec![first];
-    while hints.len() < TOGETHER {
+    while hints.len() < BATCH_SIZE {
         match outgoing.try_recv() {
             Ok(hint) if hints.contains(&hint) => {}
             Ok(hint) => hints.push(hint),

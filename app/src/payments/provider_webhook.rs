@@ -14,7 +14,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::model::{CURRENCY, PaymentStatus, ReversalKind, ReversalStatus};
-use super::port::{Fate, Reference};
+use super::provider::{PaymentOutcome, Reference};
 use super::reversals::{self, Reversal};
 use super::store;
 use crate::context::AppContext;
@@ -44,15 +44,15 @@ struct Data {
 
 /// What an event says of a payment of ours.
 #[derive(Clone, Debug)]
-enum News {
-    Fate(Fate),
+enum ProviderEvent {
+    Outcome(PaymentOutcome),
     /// How its money went back, or came again.
     Reversed(Vec<Reversal>),
 }
 
 /// Of which payment it says so.
 #[derive(Clone, Debug)]
-enum Whose {
+enum PaymentRef {
     Ours(PaymentId),
     /// By the provider's own names.
     Theirs(Reference),
@@ -122,7 +122,7 @@ impl Event {
 
     /// What it says of a payment of ours. On a page several cards can be tried before one is taken: what becomes of the
     /// single try is of interest only where a kept card was charged.
-    fn news(&self) -> Option<(Whose, News)> {
+    fn news(&self) -> Option<(PaymentRef, ProviderEvent)> {
         let object = &self.data.object;
         let page = || text(object, "client_reference_id")?.parse().ok();
         let charge = || named(object, "charge");
@@ -140,7 +140,7 @@ impl Event {
                 let told = self.reversals()?;
                 return self
                     .is_in_our_currency()
-                    .then(|| (self.whose(), News::Reversed(told)));
+                    .then(|| (self.whose(), ProviderEvent::Reversed(told)));
             }
         };
         if !self.is_in_our_currency() {
@@ -149,7 +149,10 @@ impl Event {
         let charged = cents(object, "amount_total").or_else(|| cents(object, "amount_received"));
         // A charge that failed has received nothing, which is no other amount than was asked for.
         let charged = charged.filter(|_| status == PaymentStatus::Paid);
-        Some((Whose::Ours(of?), News::Fate(Fate { status, charged })))
+        Some((
+            PaymentRef::Ours(of?),
+            ProviderEvent::Outcome(PaymentOutcome { status, charged }),
+        ))
     }
 
     fn is_in_our_currency(&self) -> bool {
@@ -235,7 +238,7 @@ impl Event {
     }
 
     /// Of which payment a charge, refund or dispute is.
-    fn whose(&self) -> Whose {
+    fn whose(&self) -> PaymentRef {
         let object = &self.data.object;
         let ours = [
             Some(object),
@@ -246,10 +249,10 @@ impl Event {
         let mut ours =
             ours.filter_map(|one| named(one, "charge").or_else(|| named(one, "payment")));
         if let Some(payment) = ours.next() {
-            return Whose::Ours(payment);
+            return PaymentRef::Ours(payment);
         }
         let of_charge = || name_of(object.get("charge")?, "payment_intent");
-        Whose::Theirs(Reference {
+        PaymentRef::Theirs(Reference {
             intent: name_of(object, "payment_intent").or_else(of_charge),
             charge: match text(object, "object") {
                 Some("charge") => text(object, "id").map(str::to_owned),
@@ -287,12 +290,16 @@ impl ReversalStatus {
 }
 
 /// The payment that the provider calls so: as it was told before, or else as the provider says.
-async fn find(ctx: &AppContext, told: &News, whose: Whose) -> Result<Option<PaymentId>, AppError> {
+async fn find(
+    ctx: &AppContext,
+    told: &ProviderEvent,
+    whose: PaymentRef,
+) -> Result<Option<PaymentId>, AppError> {
     let reference = match whose {
-        Whose::Ours(payment) => return Ok(Some(payment)),
-        Whose::Theirs(reference) => reference,
+        PaymentRef::Ours(payment) => return Ok(Some(payment)),
+        PaymentRef::Theirs(reference) => reference,
     };
-    if let News::Reversed(told) = told {
+    if let ProviderEvent::Reversed(told) = told {
         let ids = told.iter().map(|one| one.id.as_str());
         let known = entity::PaymentReversal::find()
             .filter(payment_reversal::Column::Id.is_in(ids))
@@ -318,7 +325,7 @@ async fn find(ctx: &AppContext, told: &News, whose: Whose) -> Result<Option<Paym
 }
 
 /// Takes in an event. What is not signed as it should be is refused; what was told before is well.
-pub async fn take_in(ctx: &AppContext, header: &str, body: &[u8]) -> Result<(), AppError> {
+pub async fn handle_event(ctx: &AppContext, header: &str, body: &[u8]) -> Result<(), AppError> {
     let secret = ctx.payments().signing_secret(ctx);
     if !is_signed(&secret, header, body, Timestamp::now()) {
         return Err(AppError::Malformed);
@@ -348,11 +355,11 @@ pub async fn take_in(ctx: &AppContext, header: &str, body: &[u8]) -> Result<(), 
     if told_first == 1 {
         if let Some((payment, news)) = news {
             match news {
-                News::Fate(fate) => {
+                ProviderEvent::Outcome(fate) => {
                     let now = Timestamp::now();
                     store::settle(&mut tx, ctx.catalog(), payment, fate, now).await?;
                 }
-                News::Reversed(told) => {
+                ProviderEvent::Reversed(told) => {
                     reversals::apply(&mut tx, payment, &told).await?;
                 }
             }

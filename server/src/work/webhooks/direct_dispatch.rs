@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use app::domain::WebhookId;
 use tokio::sync::Notify;
 
-use super::queue::Claim;
+use super::queue::ClaimedBatch;
 
 /// Between the dispatcher and the sender of one process; cheap to clone. Until a sender takes, nothing is handed over.
 #[derive(Clone, Default)]
-pub struct Handover(Arc<Shared>);
+pub struct DirectDispatch(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -25,10 +25,10 @@ struct State {
     taken: bool,
     room: usize,
     closed: HashSet<WebhookId>,
-    given: Vec<Claim>,
+    given: Vec<ClaimedBatch>,
 }
 
-impl Handover {
+impl DirectDispatch {
     /// Whether a delivery to this webhook may be handed over. It counts as if it were.
     pub fn reserve(&self, webhook: WebhookId) -> bool {
         let mut state = self.lock();
@@ -40,7 +40,7 @@ impl Handover {
     }
 
     /// Hands over what is committed, and returns it when nobody takes any more.
-    pub fn give(&self, claim: Claim) -> Option<Claim> {
+    pub fn hand_off(&self, claim: ClaimedBatch) -> Option<ClaimedBatch> {
         let mut state = self.lock();
         if !state.taken {
             return Some(claim);
@@ -60,7 +60,7 @@ impl Handover {
     }
 
     /// What was given, at once or as soon as something is.
-    pub async fn take(&self) -> Vec<Claim> {
+    pub async fn take(&self) -> Vec<ClaimedBatch> {
         loop {
             let given = std::mem::take(&mut self.lock().given);
             if !given.is_empty() {
@@ -93,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    fn claim() -> Claim {
-        Claim {
+    fn claim() -> ClaimedBatch {
+        ClaimedBatch {
             lease: sea_orm::prelude::Uuid::new_v4(),
             until: Timestamp::now(),
             deliveries: Vec::new(),
@@ -105,7 +105,11 @@ mod tests {
 
     #[test]
     fn what_is_reserved_is_what_there_is_room_for() {
-        let (handover, webhook, full) = (Handover::default(), WebhookId::new(), WebhookId::new());
+        let (handover, webhook, full) = (
+            DirectDispatch::default(),
+            WebhookId::new(),
+            WebhookId::new(),
+        );
         assert!(!handover.reserve(webhook), "no sender yet");
         handover.open(2, HashSet::from([full]));
         let reserved = [full, webhook, full, webhook, webhook].map(|id| handover.reserve(id));
@@ -116,12 +120,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_given_is_taken_once_and_nothing_is_lost_at_the_end() {
-        let (handover, (first, second)) = (Handover::default(), (claim(), claim()));
+        let (handover, (first, second)) = (DirectDispatch::default(), (claim(), claim()));
         let leases = [first.lease, second.lease];
-        assert!(handover.give(first).is_some(), "no sender yet");
+        assert!(handover.hand_off(first).is_some(), "no sender yet");
         handover.open(9, HashSet::new());
-        assert!(handover.give(claim_of(leases[0])).is_none());
-        assert!(handover.give(second).is_none());
+        assert!(handover.hand_off(claim_of(leases[0])).is_none());
+        assert!(handover.hand_off(second).is_none());
         assert!(!handover.close(), "two are still to be taken");
         let taken = handover.take().await;
         assert_eq!(
@@ -132,24 +136,24 @@ mod tests {
         assert!(more.is_err(), "there is no more");
         assert!(handover.close());
         assert!(!handover.reserve(WebhookId::new()));
-        let late = handover.give(claim_of(leases[0])).unwrap();
+        let late = handover.hand_off(claim_of(leases[0])).unwrap();
         assert_eq!(late.lease, leases[0], "it comes back whole");
     }
 
     #[tokio::test]
     async fn whoever_waits_is_woken() {
-        let handover = Handover::default();
+        let handover = DirectDispatch::default();
         handover.open(9, HashSet::new());
         let waiting = tokio::spawn({
             let handover = handover.clone();
             async move { handover.take().await.len() }
         });
         tokio::task::yield_now().await;
-        assert!(handover.give(claim()).is_none());
+        assert!(handover.hand_off(claim()).is_none());
         assert_eq!(waiting.await.unwrap(), 1);
     }
 
-    fn claim_of(lease: sea_orm::prelude::Uuid) -> Claim {
-        Claim { lease, ..claim() }
+    fn claim_of(lease: sea_orm::prelude::Uuid) -> ClaimedBatch {
+        ClaimedBatch { lease, ..claim() }
     }
 }

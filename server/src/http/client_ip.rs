@@ -119,7 +119,7 @@ fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
 
 /// Whether a request comes from this machine or a private network, as far as can be told: one that was forwarded by a
 /// proxy that is not trusted may come from anywhere.
-pub fn is_near(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> bool {
+pub fn is_private_peer(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> bool {
     let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
     let trusted = proxies
         .iter()
@@ -194,7 +194,7 @@ mod tests {
                 headers.insert("x-forwarded-for", forwarded.parse().unwrap());
             }
             let proxies: Vec<IpNet> = proxies.iter().map(|text| text.parse().unwrap()).collect();
-            is_near(peer.parse().unwrap(), &headers, &proxies)
+            is_private_peer(peer.parse().unwrap(), &headers, &proxies)
         };
         assert!(near("127.0.0.1", None, &[]));
         assert!(near("::1", None, &[]));

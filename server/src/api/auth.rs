@@ -8,7 +8,7 @@ use app::domain::Timestamp;
 use app::rate_limit::api::{ApiLimitCheck, ApiLimits};
 use app::rate_limit::auth::KeyCaller;
 use app::session::ApiKeyPrincipal;
-use app::settings::api_keys::check::check;
+use app::settings::api_keys::authenticate::check;
 use app::settings::api_keys::usage::RequestLine;
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, header};
@@ -16,15 +16,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::{SLOWEST_ANSWER, rate};
+use super::{REQUEST_TIMEOUT, rate};
 use crate::http::{AppState, peer_address};
 
 /// Longest path that is kept in a key's log, in bytes.
-const LONGEST_LOGGED_PATH: usize = 200;
+const MAX_LOGGED_PATH_LEN: usize = 200;
 
 /// Where the request comes from.
 #[derive(Clone, Copy, Debug)]
-pub struct From(pub IpAddr);
+pub struct ClientIp(pub IpAddr);
 
 /// Lets a request with a valid key pass, and notes what became of it.
 pub async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
@@ -33,7 +33,7 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
     let rates = state.ctx.limits().api();
     let key = match find(&state, request.headers(), address).await {
         Ok(key) => key,
-        Err(problem) => return turn_away(rates, address, problem),
+        Err(problem) => return reject(rates, address, problem),
     };
     let facts = key.facts();
     let holder = ShareHolder::Workspace(facts.workspace);
@@ -52,7 +52,7 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
         Problem::rate_limited(wait).into_response()
     } else {
         state.ctx.keys().note_use(&key, None, address);
-        request.extensions_mut().insert(From(address));
+        request.extensions_mut().insert(ClientIp(address));
         request.extensions_mut().insert(key);
         let shares = state.ctx.db().shares();
         shares.run(holder, next.run(request)).await
@@ -62,7 +62,7 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
         duration: started.elapsed(),
         ..line
     });
-    rate::tell(&verdict, response)
+    rate::set_rate_limit_headers(&verdict, response)
 }
 
 /// Whose key the request shows.
@@ -76,10 +76,10 @@ async fn find(
     Ok(check(&state.ctx, token, address, caller).await?)
 }
 
-fn turn_away(rates: Option<&ApiLimits>, address: IpAddr, problem: Problem) -> Response {
+fn reject(rates: Option<&ApiLimits>, address: IpAddr, problem: Problem) -> Response {
     let verdict = rates.map_or_else(ApiLimitCheck::default, |rates| rates.without_key(address));
     let problem = verdict.retry_after.map_or(problem, Problem::rate_limited);
-    rate::tell(&verdict, problem.into_response())
+    rate::set_rate_limit_headers(&verdict, problem.into_response())
 }
 
 /// The key in `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.
@@ -97,13 +97,13 @@ fn logged_path(request: &Request) -> String {
         .map_or(request.uri().path(), |uri| uri.0.path());
     let mut path = path.to_owned();
     // A path is ASCII: everything else is percent-encoded.
-    path.truncate(LONGEST_LOGGED_PATH);
+    path.truncate(MAX_LOGGED_PATH_LEN);
     path
 }
 
 /// An answer that takes too long is an answer all the same.
-pub async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(SLOWEST_ANSWER, next.run(request)).await {
+pub async fn timeout(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::too_slow().into_response(),
     }
