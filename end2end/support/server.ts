@@ -101,7 +101,7 @@ export class Server {
       "import sqlite3, sys",
       "db = sqlite3.connect(sys.argv[1], timeout=10)",
       "ms = int(sys.argv[2]) * 86400000",
-      "columns = ['anchor_at', 'begins_at', 'ends_at', 'freezes_at', 'due_at']",
+      "columns = ['billing_cycle_anchor', 'begins_at', 'ends_at', 'freezes_at', 'due_at']",
       "db.execute('UPDATE subscriptions SET ' + ', '.join(f'{c} = {c} - {ms}' for c in columns))",
       "db.commit()",
     ].join("\n");

@@ -54,8 +54,8 @@ impl Drop for InFlightGuard {
 /// What is known only at the moment of asking.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GaugeSnapshot {
-    pub events_waiting: u64,
-    pub mails_waiting: u64,
+    pub events_pending: u64,
+    pub emails_pending: u64,
     pub streams: u64,
 }
 
@@ -103,7 +103,7 @@ impl Metrics {
         }
         self.latency(&mut page);
         page.about(
-            "wheelhouse_mails_total",
+            "wheelhouse_emails_total",
             "counter",
             "Attempts to send a letter, by outcome.",
         );
@@ -115,14 +115,14 @@ impl Metrics {
             page.line(&format!("{{outcome=\"{outcome}\"}}"), read(count));
         }
         page.gauge(
-            "wheelhouse_events_waiting",
+            "wheelhouse_events_pending",
             "Events not yet dispatched.",
-            now.events_waiting,
+            now.events_pending,
         );
         page.gauge(
-            "wheelhouse_mails_waiting",
+            "wheelhouse_emails_pending",
             "Letters in the outbox, not sent and not failed.",
-            now.mails_waiting,
+            now.emails_pending,
         );
         page.gauge(
             "wheelhouse_live_streams",
@@ -142,7 +142,7 @@ impl Metrics {
 
     fn latency(&self, page: &mut Page) {
         page.about(
-            "wheelhouse_http_request_seconds",
+            "wheelhouse_http_request_duration_seconds",
             "histogram",
             "How long answers took.",
         );
@@ -215,11 +215,11 @@ mod tests {
             "wheelhouse_http_requests_total{class=\"2xx\"} 1",
             "wheelhouse_http_requests_total{class=\"4xx\"} 0",
             "wheelhouse_http_requests_total{class=\"5xx\"} 1",
-            "wheelhouse_http_request_seconds_bucket{le=\"0.005000\"} 1",
-            "wheelhouse_http_request_seconds_bucket{le=\"0.100000\"} 2",
-            "wheelhouse_http_request_seconds_bucket{le=\"+Inf\"} 3",
-            "wheelhouse_http_request_seconds_sum 20.073000",
-            "wheelhouse_http_request_seconds_count 3",
+            "wheelhouse_http_request_duration_seconds_bucket{le=\"0.005000\"} 1",
+            "wheelhouse_http_request_duration_seconds_bucket{le=\"0.100000\"} 2",
+            "wheelhouse_http_request_duration_seconds_bucket{le=\"+Inf\"} 3",
+            "wheelhouse_http_request_duration_seconds_sum 20.073000",
+            "wheelhouse_http_request_duration_seconds_count 3",
             "wheelhouse_live_streams 2",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");

@@ -41,14 +41,14 @@ impl Log {
 
 /// The token in the latest letter that has a link to `path`.
 async fn mailed(server: &Server, path: &str) -> String {
-    let letters = entity::Mail::find()
-        .order_by_desc(entity::mail::Column::Id)
+    let letters = entity::OutboxEmail::find()
+        .order_by_desc(entity::outbox_email::Column::Id)
         .all(server.ctx.db().read())
         .await
         .unwrap();
     let text = letters
         .iter()
-        .filter_map(|letter| app::mail::decrypt(&server.ctx, letter))
+        .filter_map(|letter| app::email::decrypt(&server.ctx, letter))
         .map(|contents| contents.text)
         .find(|text| text.contains(path))
         .unwrap_or_else(|| panic!("a letter with {path}"));

@@ -161,7 +161,7 @@ pub async fn begin_trial(
         status: SubscriptionStatus::Trial,
         plan: None,
         cdr_mode: false,
-        anchor_at: now,
+        billing_cycle_anchor: now,
         months: 0,
         begins_at: now,
         ends_at,
@@ -271,10 +271,10 @@ pub async fn subscribed(
     }
     let before = row.terms();
     let trial = row.status == SubscriptionStatus::Trial;
-    row.anchor_at = if trial { row.ends_at.max(now) } else { now };
+    row.billing_cycle_anchor = if trial { row.ends_at.max(now) } else { now };
     row.months = 1;
     row.begins_at = now;
-    row.ends_at = row.anchor_at.months_after(1);
+    row.ends_at = row.billing_cycle_anchor.months_after(1);
     row.payer_id = Some(payment.buyer_id);
     row.payer_name = Some(payment.buyer_name.clone());
     row.payment_id = None;
@@ -446,9 +446,9 @@ async fn start_next_period(
     row.months += 1;
     row.begins_at = row.ends_at;
     let months = u32::try_from(row.months).unwrap_or(1);
-    row.ends_at = row.anchor_at.months_after(months);
+    row.ends_at = row.billing_cycle_anchor.months_after(months);
     if row.ends_at <= now {
-        (row.anchor_at, row.months, row.begins_at) = (now, 1, now);
+        (row.billing_cycle_anchor, row.months, row.begins_at) = (now, 1, now);
         row.ends_at = now.months_after(1);
     }
     activate_period(tx, catalog, row, terms, once).await?;

@@ -5,8 +5,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use super::Db;
 use super::entity::idempotency_key;
-use crate::domain::{ApiKeyId, MailId, Timestamp, WebhookId};
-use crate::mail;
+use crate::domain::{ApiKeyId, EmailId, Timestamp, WebhookId};
+use crate::email;
 use crate::master_key::MasterKey;
 use crate::settings::webhooks::signing;
 
@@ -24,7 +24,7 @@ struct Sealed {
     context: fn(&QueryResult) -> Result<String, DbErr>,
 }
 
-const SEALED: [Sealed; 3] = [
+const SEALED: [Sealed; 4] = [
     Sealed {
         table: "webhooks",
         rows: "SELECT id, secret FROM webhooks ORDER BY id DESC",
@@ -32,10 +32,17 @@ const SEALED: [Sealed; 3] = [
         context: |row| Ok(row.try_get_by_index::<WebhookId>(0)?.to_string()),
     },
     Sealed {
+        table: "outbox_emails",
+        rows: "SELECT id, body_text FROM outbox_emails WHERE length(body_text) > 0 ORDER BY id DESC",
+        purpose: email::TEXT_PURPOSE,
+        context: |row| Ok(row.try_get_by_index::<EmailId>(0)?.to_string()),
+    },
+    // What that table was called before.
+    Sealed {
         table: "mails",
         rows: "SELECT id, body_text FROM mails WHERE length(body_text) > 0 ORDER BY id DESC",
-        purpose: mail::TEXT_PURPOSE,
-        context: |row| Ok(row.try_get_by_index::<MailId>(0)?.to_string()),
+        purpose: email::TEXT_PURPOSE,
+        context: |row| Ok(row.try_get_by_index::<EmailId>(0)?.to_string()),
     },
     Sealed {
         table: "idempotency_keys",

@@ -143,7 +143,7 @@ prefixed_id! {
     /// A signed-in browser.
     SessionId = "ses";
     /// A letter in the outbox.
-    MailId = "mail";
+    EmailId = "mail";
     /// A contact.
     ContactId = "con";
     /// A change of e-mail address.

@@ -151,7 +151,7 @@ async fn write(
         actor_kind: Set(origin.kind.to_owned()),
         actor_id: Set(origin.id),
         actor_name: Set(origin.name),
-        about_user_id: Set(event.about),
+        subject_user_id: Set(event.about),
         data: Set(event.data),
         created_at: Set(at),
         dispatched_at: Set(None),
@@ -213,7 +213,7 @@ pub async fn undoable(
         .ok_or(AppError::NotFound)?;
     Ok(Undoable {
         data: event.data,
-        about: event.about_user_id,
+        about: event.subject_user_id,
     })
 }
 

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AppError, MailId, Timestamp};
+use crate::domain::{AppError, EmailId, Timestamp};
 use crate::rpc::Postcard;
 use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded, view};
 
@@ -17,12 +17,12 @@ const UNREADABLE: &str =
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
-    pub letters: Vec<LetterView>,
+    pub messages: Vec<LetterView>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterView {
-    pub id: MailId,
+    pub id: EmailId,
     pub to: String,
     pub subject: String,
     pub text: String,
@@ -39,16 +39,16 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
     if !ctx.site().demo || ctx.site().sends_mail {
         return Err(AppError::NotFound);
     }
-    let query = crate::db::entity::Mail::find()
-        .order_by_desc(crate::db::entity::mail::Column::Id)
+    let query = crate::db::entity::OutboxEmail::find()
+        .order_by_desc(crate::db::entity::outbox_email::Column::Id)
         .into_query();
-    let letters: Vec<crate::db::entity::mail::Model> =
+    let messages: Vec<crate::db::entity::outbox_email::Model> =
         crate::db::rows::up_to(LATEST, query, ctx.db().read()).await?;
     Ok(Outbox {
-        letters: letters
+        messages: messages
             .into_iter()
             .map(|mail| {
-                let contents = crate::mail::decrypt(&ctx, &mail);
+                let contents = crate::email::decrypt(&ctx, &mail);
                 LetterView {
                     id: mail.id,
                     text: contents
@@ -77,19 +77,19 @@ pub fn OutboxPage() -> impl IntoView {
 }
 
 fn outbox(data: Data<Outbox>) -> impl IntoView {
-    let Outbox { letters } = data.get_untracked();
-    if letters.is_empty() {
+    let Outbox { messages } = data.get_untracked();
+    if messages.is_empty() {
         return view! { <Empty mark=Icon::Mail title="No mail yet" text="Invite someone or ask for a new password."/> }.into_any();
     }
-    letters
+    messages
         .into_iter()
-        .map(|letter| {
+        .map(|message| {
             view! {
                 <article class="card mail">
-                    <h2 class="card-title">{letter.subject}</h2>
-                    <p class="muted small">"To "{letter.to}" · "<Time at=letter.at/></p>
-                    <pre class="mail-text">{linked(&letter.text)}</pre>
-                    {letter.unsubscribe.map(|url| view! { <p class="small"><a href=url rel="external">"Unsubscribe"</a></p> })}
+                    <h2 class="card-title">{message.subject}</h2>
+                    <p class="muted small">"To "{message.to}" · "<Time at=message.at/></p>
+                    <pre class="mail-text">{linked(&message.text)}</pre>
+                    {message.unsubscribe.map(|url| view! { <p class="small"><a href=url rel="external">"Unsubscribe"</a></p> })}
                 </article>
             }
         })

@@ -177,7 +177,7 @@ impl Event {
                     status: ReversalStatus::Standing,
                     amount: cents(object, "amount_refunded")?,
                     begun_at: self.at(),
-                    told_at: self.at(),
+                    reported_at: self.at(),
                 };
                 // Older versions of the provider's API name the refunds too.
                 let single = object.pointer("/refunds/data").and_then(Value::as_array);
@@ -233,7 +233,7 @@ impl Event {
             status,
             amount: cents(object, "amount")?.max(Money::default()),
             begun_at: begun.map_or_else(|| self.at(), second),
-            told_at: self.at(),
+            reported_at: self.at(),
         })
     }
 

@@ -34,7 +34,7 @@ pub struct Reversal {
     pub amount: Money,
     /// By the provider's clock: when it began, and when it was told.
     pub begun_at: Timestamp,
-    pub told_at: Timestamp,
+    pub reported_at: Timestamp,
 }
 
 impl payment::Model {
@@ -99,7 +99,7 @@ async fn insert_reversal(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result
             status,
             amount,
             begun_at,
-            told_at,
+            reported_at,
         } = told.clone();
         let row = Row {
             id,
@@ -108,7 +108,7 @@ async fn insert_reversal(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result
             status,
             amount,
             begun_at,
-            told_at,
+            reported_at,
         };
         row.into_active_model().insert(tx).await?;
         return Ok(());
@@ -117,12 +117,12 @@ async fn insert_reversal(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result
         tracing::error!(reversal = row.id, "told of another payment than before");
         return Ok(());
     }
-    let later = told.status == row.status && told.told_at > row.told_at;
+    let later = told.status == row.status && told.reported_at > row.reported_at;
     if told.status > row.status {
-        (row.status, row.amount, row.told_at) = (told.status, told.amount, told.told_at);
+        (row.status, row.amount, row.reported_at) = (told.status, told.amount, told.reported_at);
     } else if later && row.kind == ReversalKind::Dispute {
         // The bank may dispute more, or less, as it goes on.
-        (row.amount, row.told_at) = (told.amount, told.told_at);
+        (row.amount, row.reported_at) = (told.amount, told.reported_at);
     } else {
         return Ok(());
     }
@@ -143,8 +143,9 @@ fn sums(kept: &[Row], paid: Money) -> (Money, Money) {
     let single = sum(&mut of(ReversalKind::Refund, ReversalStatus::Standing));
     let told = of(ReversalKind::Total, ReversalStatus::Standing).map(|total| {
         let failed = of(ReversalKind::Refund, ReversalStatus::Undone);
-        let mut held =
-            failed.filter(|row| row.begun_at <= total.told_at && total.told_at <= row.told_at);
+        let mut held = failed.filter(|row| {
+            row.begun_at <= total.reported_at && total.reported_at <= row.reported_at
+        });
         total.amount - sum(&mut held)
     });
     let refunded = told.fold(single, Ord::max).min(paid);
@@ -247,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn row(id: &str, kind: ReversalKind, status: ReversalStatus, cents: i64, at: [i64; 2]) -> Row {
-        let [begun_at, told_at] = at.map(Timestamp::from_millis);
+        let [begun_at, reported_at] = at.map(Timestamp::from_millis);
         Row {
             id: id.to_owned(),
             payment_id: PaymentId::new(),
@@ -255,7 +256,7 @@ mod tests {
             status,
             amount: Money::from_cents(cents),
             begun_at,
-            told_at,
+            reported_at,
         }
     }
 

@@ -142,7 +142,7 @@ impl Provider for Simulated {
                 status: ReversalStatus::Standing,
                 amount: refunded - payment.refunded,
                 begun_at: now,
-                told_at: now,
+                reported_at: now,
             },
             total: refunded,
         })
@@ -363,7 +363,7 @@ async fn to_be_told(
         id: Set(id),
         body: Set(body.to_string()),
         created_at: Set(now),
-        told_at: Set(None),
+        delivered_at: Set(None),
     }
     .insert(tx)
     .await?;
@@ -403,7 +403,7 @@ pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppE
 pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_event::Column;
     let untold = entity::SimulatedEvent::find()
-        .filter(Column::ToldAt.is_null())
+        .filter(Column::DeliveredAt.is_null())
         .order_by_asc(Column::CreatedAt)
         .limit(BATCH_SIZE)
         .all(ctx.db().read())
@@ -415,7 +415,7 @@ pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, A
         provider_webhook::handle_event(ctx, &header, event.body.as_bytes()).await?;
         let tx = ctx.db().begin().await?;
         entity::SimulatedEvent::update_many()
-            .col_expr(Column::ToldAt, Expr::value(Some(now)))
+            .col_expr(Column::DeliveredAt, Expr::value(Some(now)))
             .filter(Column::Id.eq(&event.id))
             .exec(&tx)
             .await?;
@@ -428,7 +428,7 @@ pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, A
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let tx = ctx.db().begin().await?;
     let gone = entity::SimulatedEvent::delete_many()
-        .filter(simulated_event::Column::ToldAt.lt(Timestamp::now().before(MEMORY)))
+        .filter(simulated_event::Column::DeliveredAt.lt(Timestamp::now().before(MEMORY)))
         .exec(&tx)
         .await?;
     tx.commit().await?;

@@ -144,7 +144,7 @@ pub enum LinkChannel {
 }
 
 impl LinkChannel {
-    const fn letter(self) -> char {
+    const fn message(self) -> char {
         match self {
             Self::Email => 'm',
             Self::Copied => 'h',
@@ -177,7 +177,7 @@ pub fn invitation_token(
     format!(
         "{}{}{tag}",
         &id[InvitationId::PREFIX.len() + 1..],
-        carrier.letter()
+        carrier.message()
     )
 }
 

@@ -20,9 +20,9 @@ use crate::domain::{
     AppError, Email, FieldErrors, MembershipId, Name, Role, Secret, SessionId, Slug, Timestamp,
     UserId, WorkspaceId, fold,
 };
+use crate::email::{self, Recipient, templates};
 use crate::events::{self, NewEvent, Origin};
 use crate::live::{Invalidation, Topic};
-use crate::mail::{self, Recipient, letters};
 use crate::master_key::{Token, random_mark};
 use crate::settings::credits::store as credits;
 
@@ -521,15 +521,15 @@ pub async fn request_reset(
         .site()
         .counts_as_confirmed(user.email_confirmed_at)
         .then_some(user.name.as_str());
-    let letter = letters::reset_password(ctx.site(), name, token.expose());
-    mail::enqueue(
+    let message = templates::reset_password(ctx.site(), name, token.expose());
+    email::enqueue(
         &mut tx,
         ctx,
         Recipient {
             email: user.email,
             user: Some(user.id),
         },
-        letter,
+        message,
         None,
     )
     .await?;
@@ -604,15 +604,15 @@ pub async fn send_confirmation(
     email: &Email,
 ) -> Result<(), AppError> {
     let token = links::issue(tx, LinkPurpose::ConfirmEmail, user).await?;
-    let letter = letters::confirm_address(ctx.site(), token.expose());
-    mail::enqueue(
+    let message = templates::confirm_address(ctx.site(), token.expose());
+    email::enqueue(
         tx,
         ctx,
         Recipient {
             email: email.clone(),
             user: Some(user),
         },
-        letter,
+        message,
         None,
     )
     .await?;
@@ -1012,13 +1012,13 @@ pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
             .exec(&tx)
             .await?
     };
-    let letters = entity::Mail::delete_many()
-        .filter(entity::mail::Column::CreatedAt.lt(now.before(mail::KEPT)))
+    let messages = entity::OutboxEmail::delete_many()
+        .filter(entity::outbox_email::Column::CreatedAt.lt(now.before(email::KEPT)))
         .exec(&tx)
         .await?;
     let networks = networks::sweep(&tx).await?;
     tx.commit().await?;
-    Ok([sessions, tokens, changes, letters]
+    Ok([sessions, tokens, changes, messages]
         .iter()
         .map(|removed| removed.rows_affected)
         .sum::<u64>()

@@ -33,11 +33,11 @@ async fn begin_move(world: &World, from: &str, to: &str) -> (Secret, Secret) {
     .await
     .unwrap();
     let link = async |who: &str| {
-        let letters = world.letters_to(who).await;
-        let letter = letters
+        let messages = world.letters_to(who).await;
+        let message = messages
             .iter()
-            .rfind(|letter| letter.contains("/confirm-email/"));
-        Secret::from(token_in(letter.unwrap(), "/confirm-email/"))
+            .rfind(|message| message.contains("/confirm-email/"));
+        Secret::from(token_in(message.unwrap(), "/confirm-email/"))
     };
     (link(to).await, link(from).await)
 }
@@ -219,8 +219,8 @@ both! {
         let mia = world.person(MIA).await;
         let done = store::save_profile(&world.ctx, &info(), &mia, name("Mia Moreno"), email(ADAM), &Secret::default()).await;
         assert!(done.unwrap().message.contains("We sent a link to adam@acme.example"));
-        let letter = world.letters_to(ADAM).await.pop().unwrap();
-        assert!(!letter.contains("/confirm-email/"), "{letter}");
+        let message = world.letters_to(ADAM).await.pop().unwrap();
+        assert!(!message.contains("/confirm-email/"), "{message}");
     }
 
     async fn a_cancelled_change_leaves_dead_links(world) {

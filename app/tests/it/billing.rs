@@ -63,7 +63,7 @@ async fn set(world: &World, row: subscription::Model) {
 /// Lets time pass for a subscription, by moving everything in it back.
 pub async fn pass(world: &World, workspace: WorkspaceId, time: Duration) {
     let mut row = row(world, workspace).await;
-    row.anchor_at = row.anchor_at.before(time);
+    row.billing_cycle_anchor = row.billing_cycle_anchor.before(time);
     row.begins_at = row.begins_at.before(time);
     row.ends_at = row.ends_at.before(time);
     row.freezes_at = row.freezes_at.map(|at| at.before(time));
@@ -185,7 +185,7 @@ both! {
         assert_eq!(plan_credits(world, id).await, 500);
         let row = row(world, id).await;
         assert_eq!((row.status, row.freezes_at), (SubscriptionStatus::Active, None));
-        assert_eq!(row.ends_at, row.anchor_at.months_after(1));
+        assert_eq!(row.ends_at, row.billing_cycle_anchor.months_after(1));
     }
 
     async fn a_workspace_is_frozen_at_the_moment_and_not_when_the_worker_comes(world) {
@@ -337,7 +337,7 @@ both! {
         let adam = world.actor(ADAM, "acme").await;
         let id = adam.workspace();
         let mut first = row(world, id).await;
-        (first.anchor_at, first.months) = (day("2027-01-31"), 0);
+        (first.billing_cycle_anchor, first.months) = (day("2027-01-31"), 0);
         (first.begins_at, first.ends_at) = (day("2026-12-31"), day("2027-01-31"));
         first.due_at = Some(first.ends_at);
         set(world, first).await;
@@ -435,7 +435,7 @@ both! {
         }
         let first = row(world, id).await;
         assert_eq!((first.plan.as_deref(), first.balance.cents()), (Some("light"), 19900));
-        assert_eq!(first.ends_at, first.anchor_at.months_after(1));
+        assert_eq!(first.ends_at, first.billing_cycle_anchor.months_after(1));
         // Four months of Light for what is left of it, and the fifth is charged but for three dollars.
         for month in 1..=5 {
             let due = row(world, id).await.ends_at;
@@ -532,8 +532,8 @@ both! {
         let mut smaller = row(world, adam.workspace()).await;
         smaller.plan = Some("light".to_owned());
         set(world, smaller).await;
-        let letter = world.letters_to("a@x.example").await.pop().unwrap();
-        let token = token_in(&letter, "/invite/");
+        let message = world.letters_to("a@x.example").await.pop().unwrap();
+        let token = token_in(&message, "/invite/");
         let joining = Accepting::Newcomer {
             name: "A",
             password: &Secret::from("seven unrelated purple teapots"),

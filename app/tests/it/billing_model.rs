@@ -457,7 +457,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
         terms: None,
         next: None,
         cancelled: false,
-        anchor: first.anchor_at,
+        anchor: first.billing_cycle_anchor,
         months: 0,
         begins: first.begins_at,
         ends: first.ends_at,

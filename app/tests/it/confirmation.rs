@@ -121,8 +121,8 @@ both! {
         assert_eq!(world.letters_to("ben@new.example").await, Vec::<String>::new());
         assert_eq!(world.events(EventType::MemberInvited).await, 0);
 
-        let letter = world.letters_to(ZOE).await.pop().unwrap();
-        let token = Secret::from(token_in(&letter, "/confirm-email/"));
+        let message = world.letters_to(ZOE).await.pop().unwrap();
+        let token = Secret::from(token_in(&message, "/confirm-email/"));
         assert!(store::confirm_address(&zoe.ctx, &token).await.unwrap());
         for (what, error) in zoe.tries().await {
             assert_eq!(error, None, "{what}");
@@ -174,24 +174,24 @@ both! {
             let _ = store::resend_confirmation(&zoe.ctx, &place, &person).await;
             let _ = store::request_reset(&zoe.ctx, &place, ZOE).await;
         }
-        let letters = world.letters_to(ZOE).await.len();
-        assert!(letters <= 6, "{letters}");
+        let messages = world.letters_to(ZOE).await.len();
+        assert!(messages <= 6, "{messages}");
     }
 
     async fn what_someone_chose_is_no_link_in_our_email(world) {
         let ctx = with_email(world, AuthLimits::off());
         let name = "Click https://evil.example now";
         store::sign_up(&ctx, &info(), sign_up_as("victim@new.example", name)).await.unwrap();
-        let letter = world.letters_to("victim@new.example").await.pop().unwrap();
-        assert!(!letter.contains("evil"), "{letter}");
+        let message = world.letters_to("victim@new.example").await.pop().unwrap();
+        assert!(!message.contains("evil"), "{message}");
 
         let olivia = world.actor(OLIVIA, "acme").await;
         let name = Name::parse("https://evil.example/login").unwrap();
         workspace::store::rename(&world.ctx, &olivia, name).await.unwrap();
         let olivia = world.actor(OLIVIA, "acme").await;
         invitations::invite(&world.ctx, &olivia, "ben@new.example", Role::Member).await.unwrap();
-        let letter = world.letters_to("ben@new.example").await.pop().unwrap();
-        assert!(letter.contains("https[:]//evil[.]example/login"), "{letter}");
-        assert!(!letter.contains("://evil") && !letter.contains("evil.example"), "{letter}");
+        let message = world.letters_to("ben@new.example").await.pop().unwrap();
+        assert!(message.contains("https[:]//evil[.]example/login"), "{message}");
+        assert!(!message.contains("://evil") && !message.contains("evil.example"), "{message}");
     }
 }

@@ -328,7 +328,7 @@ both! {
 
     async fn a_workspace_says_when_its_people_are_warned(world) {
         let (mia, adam) = (agent(world, MIA, "acme").await, world.actor(ADAM, "acme").await);
-        let set = async |mark| store::set_low_mark(&world.ctx, &adam, mark).await.unwrap();
+        let set = async |mark| store::set_low_balance_threshold(&world.ctx, &adam, mark).await.unwrap();
         let low = async || world.events(EventType::CreditsLow).await;
         let quick = async |times| { spend(world, &mia, &uses("quick_answer", times), None).await.unwrap(); };
         let before = low().await;
@@ -349,7 +349,7 @@ both! {
         set(None).await;
         assert_eq!((changed, world.events(EventType::CreditsWarningChanged).await), (3, 3), "nothing changed the last time");
         let mia = world.actor(MIA, "acme").await;
-        let refused = store::set_low_mark(&world.ctx, &mia, Some(1)).await;
+        let refused = store::set_low_balance_threshold(&world.ctx, &mia, Some(1)).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::ManageBilling }));
         adds_up(world).await;
     }

@@ -1,7 +1,7 @@
 use app::catalog::{Category, Channel, EventType};
 use app::db::entity::{Event, event, notification};
 use app::domain::{NotificationId, Timestamp};
-use app::mail::{EmailMessage, NotificationMeta, Recipient, enqueue};
+use app::email::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use app::settings::notifications::model::{Range, Switch};
 use app::settings::notifications::store;
 
@@ -60,8 +60,8 @@ both! {
         tell(&mut tx, &events[0], true, true).await;
         tell(&mut tx, &events[1], true, false).await;
         tell(&mut tx, &events[2], false, true).await;
-        let letter = Recipient { email: mia.email().clone(), user: Some(mia.id()) };
-        enqueue(&mut tx, ctx, letter, EmailMessage::new("no notification"), None).await.unwrap();
+        let message = Recipient { email: mia.email().clone(), user: Some(mia.id()) };
+        enqueue(&mut tx, ctx, message, EmailMessage::new("no notification"), None).await.unwrap();
         tx.commit().await.unwrap();
         let sent = async |person| {
             let view = store::view(ctx, person).await.unwrap();

@@ -133,28 +133,28 @@ both! {
     }
 
     async fn a_letter_opens_in_its_own_row_alone(world) {
-        use app::db::entity::Mail;
+        use app::db::entity::OutboxEmail;
         use sea_orm::EntityTrait;
         for who in [OLIVIA, ADAM] {
             sessions::request_reset(&world.ctx, &info(), who).await.unwrap();
         }
-        let letters = Mail::find().all(world.ctx.db().read()).await.unwrap();
-        let [first, second] = letters.as_slice() else { panic!("two letters") };
-        assert!(app::mail::decrypt(&world.ctx, first).is_some());
+        let messages = OutboxEmail::find().all(world.ctx.db().read()).await.unwrap();
+        let [first, second] = messages.as_slice() else { panic!("two letters") };
+        assert!(app::email::decrypt(&world.ctx, first).is_some());
         let mut moved = first.clone();
         moved.body_text.clone_from(&second.body_text);
-        assert!(app::mail::decrypt(&world.ctx, &moved).is_none());
+        assert!(app::email::decrypt(&world.ctx, &moved).is_none());
     }
 
     async fn old_letters_and_changes_that_are_over_are_swept_away(world) {
-        use app::db::entity::{EmailChange, Mail, mail::Column};
+        use app::db::entity::{EmailChange, OutboxEmail, outbox_email::Column};
         use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
         for who in [OLIVIA, ADAM] {
             sessions::request_reset(&world.ctx, &info(), who).await.unwrap();
         }
         let tx = world.ctx.db().begin().await.unwrap();
         let old = app::domain::Timestamp::now().before(app::domain::days(31));
-        Mail::update_many().col_expr(Column::CreatedAt, Expr::value(old)).filter(Column::Recipient.eq(OLIVIA)).exec(&tx).await.unwrap();
+        OutboxEmail::update_many().col_expr(Column::CreatedAt, Expr::value(old)).filter(Column::Recipient.eq(OLIVIA)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         let mia = world.person(MIA).await;
         let name = Name::parse(mia.name()).unwrap();

@@ -46,8 +46,8 @@ both! {
         let actor = world.caller(Some(&begun.cookie)).actor("acme-2").await.unwrap();
         assert!(actor.role().is_owner());
         assert!(!actor.person().is_confirmed());
-        let letters = world.letters_to("zoe@new.example").await;
-        let token = Secret::from(token_in(&letters[0], "https://settings.example/confirm-email/"));
+        let messages = world.letters_to("zoe@new.example").await;
+        let token = Secret::from(token_in(&messages[0], "https://settings.example/confirm-email/"));
         assert!(store::confirm_address(&world.ctx, &token).await.unwrap());
         assert!(!store::confirm_address(&world.ctx, &token).await.unwrap(), "a link works once");
         assert!(world.caller(Some(&begun.cookie)).person().await.unwrap().is_confirmed());
@@ -119,7 +119,7 @@ both! {
             store::request_reset(&world.ctx, &info(), OLIVIA).await.unwrap();
         }
         let links: Vec<Secret> = world.letters_to(OLIVIA).await.iter()
-            .map(|letter| Secret::from(token_in(letter, "/reset-password/")))
+            .map(|message| Secret::from(token_in(message, "/reset-password/")))
             .collect();
         store::reset_password(&world.ctx, &info(), &links[0], &Secret::from(GOOD)).await.unwrap();
         let other = store::reset_password(&world.ctx, &info(), &links[1], &Secret::from(GOOD)).await;

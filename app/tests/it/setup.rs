@@ -70,7 +70,7 @@ const OWN: [KeyCheck; 3] = [KeyCheck::Right, KeyCheck::Wrong, KeyCheck::Wrong];
 async fn clear(world: &World) {
     let tx = world.ctx.db().begin().await.unwrap();
     entity::Webhook::delete_many().exec(&tx).await.unwrap();
-    entity::Mail::delete_many().exec(&tx).await.unwrap();
+    entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
     entity::IdempotencyKey::delete_many()
         .exec(&tx)
         .await
@@ -121,9 +121,9 @@ both! {
         // A damaged letter does not condemn the key.
         app::session::store::request_reset(&world.ctx, &info(), crate::support::MIA).await.unwrap();
         let tx = world.ctx.db().begin().await.unwrap();
-        entity::Mail::update_many()
-            .col_expr(entity::mail::Column::BodyText, sea_orm::sea_query::Expr::value(b"damaged".to_vec()))
-            .filter(entity::mail::Column::Recipient.eq(crate::support::MIA))
+        entity::OutboxEmail::update_many()
+            .col_expr(entity::outbox_email::Column::BodyText, sea_orm::sea_query::Expr::value(b"damaged".to_vec()))
+            .filter(entity::outbox_email::Column::Recipient.eq(crate::support::MIA))
             .exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(verdicts(world).await, OWN);
@@ -132,7 +132,7 @@ both! {
     async fn an_open_invitation_keeps_a_new_key_from_being_made(world) {
         let tx = world.ctx.db().begin().await.unwrap();
         entity::Webhook::delete_many().exec(&tx).await.unwrap();
-        entity::Mail::delete_many().exec(&tx).await.unwrap();
+        entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(verdicts(world).await, [KeyCheck::Free, KeyCheck::Free, KeyCheck::Wrong]);
     }

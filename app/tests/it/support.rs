@@ -139,9 +139,9 @@ impl World {
 
     /// The texts of the letters to someone, oldest first.
     pub async fn letters_to(&self, email: &str) -> Vec<String> {
-        use app::db::entity::{Mail, mail::Column};
+        use app::db::entity::{OutboxEmail, outbox_email::Column};
         use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-        Mail::find()
+        OutboxEmail::find()
             .filter(Column::Recipient.eq(email))
             .order_by_asc(Column::Id)
             .all(self.ctx.db().read())
@@ -149,7 +149,7 @@ impl World {
             .unwrap()
             .into_iter()
             .map(|mail| {
-                let contents = app::mail::decrypt(&self.ctx, &mail).expect("the letter opens");
+                let contents = app::email::decrypt(&self.ctx, &mail).expect("the letter opens");
                 format!("{}\n{}", mail.subject, contents.text)
             })
             .collect()
@@ -207,12 +207,12 @@ pub fn info() -> RequestInfo {
 }
 
 /// The secret part of the last link to `path` in a letter.
-pub fn token_in(letter: &str, path: &str) -> String {
-    let start = letter
+pub fn token_in(message: &str, path: &str) -> String {
+    let start = message
         .rfind(path)
-        .unwrap_or_else(|| panic!("no link to {path} in {letter}"))
+        .unwrap_or_else(|| panic!("no link to {path} in {message}"))
         + path.len();
-    letter[start..]
+    message[start..]
         .split_whitespace()
         .next()
         .unwrap()

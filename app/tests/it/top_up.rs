@@ -158,7 +158,7 @@ both! {
 
     async fn where_one_package_is_not_enough_more_are_bought(world) {
         let (adam, mia) = acme(world).await;
-        store::set_low_mark(&world.ctx, &adam, Some(2500)).await.unwrap();
+        store::set_low_balance_threshold(&world.ctx, &adam, Some(2500)).await.unwrap();
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 100).await;
         for _ in 0..5 {
@@ -170,7 +170,7 @@ both! {
 
     async fn a_use_that_costs_more_than_there_is_tops_up_too(world) {
         let (adam, mia) = acme(world).await;
-        store::set_low_mark(&world.ctx, &adam, Some(50)).await.unwrap();
+        store::set_low_balance_threshold(&world.ctx, &adam, Some(50)).await.unwrap();
         set(world, &adam, thousand(100)).await.unwrap();
         leave(world, &mia, 60).await;
         let short = spend(world, &mia, 100).await;

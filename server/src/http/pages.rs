@@ -161,14 +161,14 @@ async fn waiting(state: &AppState) -> Result<GaugeSnapshot, AppError> {
         .filter(entity::event::Column::DispatchedAt.is_null())
         .count(read)
         .await?;
-    let mails = entity::Mail::find()
-        .filter(entity::mail::Column::SentAt.is_null())
-        .filter(entity::mail::Column::FailedAt.is_null())
+    let emails = entity::OutboxEmail::find()
+        .filter(entity::outbox_email::Column::SentAt.is_null())
+        .filter(entity::outbox_email::Column::FailedAt.is_null())
         .count(read)
         .await?;
     Ok(GaugeSnapshot {
-        events_waiting: events,
-        mails_waiting: mails,
+        events_pending: events,
+        emails_pending: emails,
         streams: state.streams.open() as u64,
     })
 }

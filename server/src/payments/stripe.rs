@@ -704,7 +704,7 @@ impl Provider for Stripe {
                 status: ReversalStatus::refund(undone),
                 amount: Money::from_cents(refund.amount),
                 begun_at: at,
-                told_at: at,
+                reported_at: at,
             },
             total: Money::from_cents(refund.charge.amount_refunded),
         })

@@ -8,8 +8,8 @@ use app::context::AppContext;
 use app::db::Tx;
 use app::db::entity::{self, email_window, held_email};
 use app::domain::{AppError, Timestamp, UserId, WorkspaceId};
-use app::mail::letters::{self, DigestEntry};
-use app::mail::{self, Recipient};
+use app::email::templates::{self, DigestEntry};
+use app::email::{self, Recipient};
 use app::settings::notifications::store::{Preferences, preferences};
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -205,8 +205,8 @@ impl People {
             email: user.email.clone(),
             user: Some(user.id),
         };
-        let letter = letters::digest(&held, &link, &settings);
-        mail::enqueue(tx, ctx, to, letter, None).await?;
+        let message = templates::digest(&held, &link, &settings);
+        email::enqueue(tx, ctx, to, message, None).await?;
         Ok(())
     }
 }

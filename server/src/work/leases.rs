@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use app::context::AppContext;
 use app::db::Tx;
-use app::db::entity::{self, delivery, mail, process};
-use app::domain::{AppError, DeliveryId, MailId, Timestamp};
+use app::db::entity::{self, delivery, outbox_email, process};
+use app::domain::{AppError, DeliveryId, EmailId, Timestamp};
 use app::leases::{Leases, PROCESS_LEASE};
 use app::settings::webhooks::model::DeliveryStatus;
 use sea_orm::prelude::Uuid;
@@ -251,9 +251,9 @@ pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
         if gone.rows_affected == 1 {
             let of = Of::This(process);
             let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(&tx).await?;
-            let mails: Vec<MailId> = of.mails().into_tuple().all(&tx).await?;
-            of.free(&tx, &deliveries, &mails).await?;
-            tracing::info!(%process, deliveries = deliveries.len(), mails = mails.len(), "a process has died; what it held is free");
+            let emails: Vec<EmailId> = of.emails().into_tuple().all(&tx).await?;
+            of.free(&tx, &deliveries, &emails).await?;
+            tracing::info!(%process, deliveries = deliveries.len(), emails = emails.len(), "a process has died; its leases are released");
         }
         tx.commit().await?;
     }
@@ -264,14 +264,14 @@ pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
 pub async fn free_all_but_own(ctx: &AppContext) -> Result<(), AppError> {
     let (db, of) = (ctx.db(), Of::AllBut(ctx.leases().process()));
     let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(db.read()).await?;
-    let mails: Vec<MailId> = of.mails().into_tuple().all(db.read()).await?;
+    let emails: Vec<EmailId> = of.emails().into_tuple().all(db.read()).await?;
     // A server that is at work has little time to write.
     for some in deliveries.chunks(BATCH_SIZE) {
         let tx = db.begin().await?;
         of.free(&tx, some, &[]).await?;
         tx.commit().await?;
     }
-    for some in mails.chunks(BATCH_SIZE) {
+    for some in emails.chunks(BATCH_SIZE) {
         let tx = db.begin().await?;
         of.free(&tx, &[], some).await?;
         tx.commit().await?;
@@ -310,9 +310,9 @@ impl Of {
             .column(Column::Id)
     }
 
-    fn mails(self) -> sea_orm::Select<entity::Mail> {
-        use mail::Column;
-        entity::Mail::find()
+    fn emails(self) -> sea_orm::Select<entity::OutboxEmail> {
+        use outbox_email::Column;
+        entity::OutboxEmail::find()
             .filter(Column::SentAt.is_null())
             .filter(Column::FailedAt.is_null())
             .filter(Column::LeaseToken.is_not_null())
@@ -326,7 +326,7 @@ impl Of {
         self,
         tx: &Tx,
         deliveries: &[DeliveryId],
-        mails: &[MailId],
+        emails: &[EmailId],
     ) -> Result<(), AppError> {
         for some in deliveries.chunks(BATCH_SIZE) {
             use delivery::Column;
@@ -339,9 +339,9 @@ impl Of {
                 .exec(tx)
                 .await?;
         }
-        for some in mails.chunks(BATCH_SIZE) {
-            use mail::Column;
-            entity::Mail::update_many()
+        for some in emails.chunks(BATCH_SIZE) {
+            use outbox_email::Column;
+            entity::OutboxEmail::update_many()
                 .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
                 .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
                 .filter(Column::Id.is_in(some.iter().copied()))

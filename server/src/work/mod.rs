@@ -5,11 +5,11 @@ pub mod api_key_usage;
 pub mod checkpoints;
 pub mod digest;
 pub mod dispatch;
+pub mod email;
 pub mod email_limits;
 pub mod flashes;
 pub mod housekeeping;
 pub mod leases;
-pub mod mail;
 mod notify;
 pub mod payments;
 pub mod pg_notify;
@@ -58,8 +58,8 @@ pub fn start(
     crew.begin("flashes", flashes::run);
     crew.begin("keys", api_key_usage::run);
     crew.begin("payments", payments::run);
-    if let Some(post) = mail::MailerConfig::new(config, metrics) {
-        crew.begin("mail", move |ctx, stop| mail::run(ctx, post.clone(), stop));
+    if let Some(post) = email::MailerConfig::new(config, metrics) {
+        crew.begin("mail", move |ctx, stop| email::run(ctx, post.clone(), stop));
     }
     let courier = webhooks::attempt::WebhookClient::new(
         Arc::new(webhooks::connector::System),

@@ -9,9 +9,9 @@ use app::catalog::{Category, Channel};
 use app::context::AppContext;
 use app::db::{Tx, entity};
 use app::domain::{AppError, Email, EventId, NotificationId, Role, Timestamp, UserId, WorkspaceId};
+use app::email::{self, NotificationMeta, PreparedEmail, Recipient, templates};
 use app::events::describe;
 use app::live::{Invalidation, Topic};
-use app::mail::{self, NotificationMeta, PreparedEmail, Recipient, letters};
 use app::settings::notifications::model::Switch;
 use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
 use entity::event::Model as Event;
@@ -48,7 +48,7 @@ impl NotificationTarget<'_> {
     fn may_be_written_to(&self, event: &Event) -> bool {
         let own_security = event.category == Category::Security
             && self.workspace.is_none()
-            && event.about_user_id == Some(self.user);
+            && event.subject_user_id == Some(self.user);
         self.address.confirmed || own_security
     }
 }
@@ -142,7 +142,7 @@ async fn send(tx: &Tx, outbox: Vec<Notification>) -> Result<(), AppError> {
         .filter(|one| allowances.take(one.to, one.workspace, one.category))
         .map(|one| one.email)
         .collect();
-    mail::post_notices(tx, allowed).await?;
+    email::insert_notifications(tx, allowed).await?;
     allowances.save(tx).await
 }
 
@@ -160,7 +160,7 @@ impl People {
         let read = ctx.db().read();
         // A batch holds a hundred events: so many workspaces and people that they are about need no chunks.
         let places: HashSet<WorkspaceId> = events.iter().filter_map(|e| e.workspace_id).collect();
-        let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.about_user_id).collect();
+        let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.subject_user_id).collect();
         let workspaces = entity::Workspace::find()
             .filter(entity::workspace::Column::Id.is_in(places.iter().copied()))
             .all(read)
@@ -227,7 +227,7 @@ impl People {
             .filter(|(user, _)| !did_it(*user))
             .filter_map(|(user, _)| listener(*user, event.workspace_id))
             .collect();
-        if let Some(about) = event.about_user_id {
+        if let Some(about) = event.subject_user_id {
             let own = event.category == Category::Security || !did_it(about);
             if own && !found.iter().any(|listener| listener.user == about) {
                 found.extend(listener(about, None));
@@ -274,7 +274,7 @@ fn notice(
             ))
         },
     );
-    let letter = letters::notification(
+    let message = templates::notification(
         &describe(event.event_type, &event.actor_name, &event.data),
         event.category.label(),
         place.map(|place| place.name.as_str()),
@@ -299,6 +299,6 @@ fn notice(
         },
         workspace: listener.workspace,
         category: event.category,
-        email: PreparedEmail::new(ctx, to, &letter, notice),
+        email: PreparedEmail::new(ctx, to, &message, notice),
     }
 }

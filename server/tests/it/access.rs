@@ -418,8 +418,8 @@ pub fn calls(names: &Names) -> Vec<(&'static str, Fields)> {
             vec![form_workspace(), ("form[credits]", s("1000"))],
         ),
         (
-            "set_low_mark",
-            vec![form_workspace(), ("form[low_mark]", s("300"))],
+            "set_low_balance_threshold",
+            vec![form_workspace(), ("form[low_balance_threshold]", s("300"))],
         ),
         (
             "set_top_up",

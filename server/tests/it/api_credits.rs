@@ -91,7 +91,7 @@ both! {
         let caller = app::session::Caller::new(server.ctx.clone(), crate::support::info(), Some(cookie));
         let adam = caller.actor("acme").await.unwrap();
         let (ctx, now) = (&server.ctx, app::domain::Timestamp::now());
-        app::settings::credits::store::set_low_mark(ctx, &adam, Some(1)).await.unwrap();
+        app::settings::credits::store::set_low_balance_threshold(ctx, &adam, Some(1)).await.unwrap();
         let wanted = TopUp { credits: 1000, limit: app::domain::Money::from_cents(10_000) };
         app::settings::credits::top_up::set(ctx, &adam, Some(wanted), now).await.unwrap();
         let there = balance(server, &key).await;

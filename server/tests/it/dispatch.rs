@@ -22,7 +22,7 @@ async fn quiet(server: &Server) {
     dispatch_all(&server.ctx).await.unwrap();
     let tx = server.ctx.db().begin().await.unwrap();
     entity::Notification::delete_many().exec(&tx).await.unwrap();
-    entity::Mail::delete_many().exec(&tx).await.unwrap();
+    entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
     entity::EmailWindow::delete_many().exec(&tx).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -45,8 +45,8 @@ async fn inbox_of(server: &Server, who: &str) -> u64 {
         .unwrap()
 }
 
-async fn mails(server: &Server) -> Vec<entity::mail::Model> {
-    entity::Mail::find()
+async fn emails(server: &Server) -> Vec<entity::outbox_email::Model> {
+    entity::OutboxEmail::find()
         .all(server.ctx.db().read())
         .await
         .unwrap()
@@ -64,7 +64,7 @@ both! {
             assert_eq!(inbox_of(server, who).await, told, "{who}");
         }
         assert!(
-            mails(server).await.is_empty(),
+            emails(server).await.is_empty(),
             "Workspace by Email is off by default"
         );
     }
@@ -102,7 +102,7 @@ both! {
             .unwrap();
         dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "olivia").await, 0);
-        let sent = mails(server).await;
+        let sent = emails(server).await;
         assert_eq!(sent.len(), 1);
         assert_eq!(
             sent[0].subject,
@@ -110,7 +110,7 @@ both! {
         );
         assert_eq!(sent[0].recipient.as_str(), "olivia@acme.example");
 
-        let url = app::mail::decrypt(&server.ctx, &sent[0]).unwrap().unsubscribe_url.unwrap();
+        let url = app::email::decrypt(&server.ctx, &sent[0]).unwrap().unsubscribe_url.unwrap();
         let request = Request::post(url.strip_prefix(ORIGIN).unwrap())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(axum::body::Body::from("List-Unsubscribe=One-Click"))
@@ -172,7 +172,7 @@ both! {
         dispatch_all(&server.ctx).await.unwrap();
         assert_eq!(inbox_of(server, "mia").await, 1);
         assert_eq!(inbox_of(server, "adam").await, 0);
-        let sent = mails(server).await;
+        let sent = emails(server).await;
         assert_eq!(sent.len(), 1);
         assert!(sent[0].subject.starts_with("New sign-in from "));
     }

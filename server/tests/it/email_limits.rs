@@ -30,7 +30,7 @@ async fn quiet(ctx: &AppContext) {
     dispatch_all(ctx).await.unwrap();
     let tx = ctx.db().begin().await.unwrap();
     entity::Notification::delete_many().exec(&tx).await.unwrap();
-    entity::Mail::delete_many().exec(&tx).await.unwrap();
+    entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
     entity::EmailWindow::delete_many().exec(&tx).await.unwrap();
     entity::WorkspaceEmailWindow::delete_many()
         .exec(&tx)
@@ -56,9 +56,9 @@ async fn turn_on(server: &Server, who: &str, category: Category) -> Actor {
     actor
 }
 
-async fn mails_to(server: &Server, email: &str) -> Vec<entity::mail::Model> {
-    entity::Mail::find()
-        .filter(entity::mail::Column::Recipient.eq(email))
+async fn emails_to(server: &Server, email: &str) -> Vec<entity::outbox_email::Model> {
+    entity::OutboxEmail::find()
+        .filter(entity::outbox_email::Column::Recipient.eq(email))
         .all(server.ctx.db().read())
         .await
         .unwrap()
@@ -123,28 +123,28 @@ both! {
         announce(&server.ctx, &mia, 100).await;
         dispatch_all(&server.ctx).await.unwrap();
         let few = usize::try_from(PER_PERSON).unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few);
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), few);
         assert_eq!(inbox_of(&server.ctx, mia.person().id()).await, 100, "nothing is lost");
 
         assert_eq!(digest::send_due(&server.ctx, Timestamp::now()).await.unwrap(), 0, "not yet");
         announce(&server.ctx, &mia, 1).await;
         dispatch_all(&server.ctx).await.unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few);
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), few);
 
         let rounds = (0..3).map(|_| digest::send_due(&server.ctx, later()));
         futures::future::try_join_all(rounds).await.unwrap();
-        let mails = mails_to(server, "mia@acme.example").await;
-        assert_eq!(mails.len(), few + 1, "one, however many processes look");
-        let last = mails.iter().find(|mail| mail.event_id.is_none()).unwrap();
+        let emails = emails_to(server, "mia@acme.example").await;
+        assert_eq!(emails.len(), few + 1, "one, however many processes look");
+        let last = emails.iter().find(|mail| mail.event_id.is_none()).unwrap();
         assert_eq!(last.subject, format!("{} more notifications in Acme", 101 - few));
-        let text = app::mail::decrypt(&server.ctx, last).unwrap().text;
+        let text = app::email::decrypt(&server.ctx, last).unwrap().text;
         assert!(text.contains("/w/acme/inbox") && text.contains("System"), "{text}");
 
         announce(&server.ctx, &mia, 3).await;
         dispatch_all(&server.ctx).await.unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few + 4, "a new window");
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), few + 4, "a new window");
         digest::send_due(&server.ctx, later()).await.unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few + 4, "nothing was held");
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), few + 4, "nothing was held");
     }
 
     async fn several_processes_share_one_allowance(server) {
@@ -154,10 +154,10 @@ both! {
         let all = (0..4).map(|_| dispatch_all(&server.ctx));
         futures::future::try_join_all(all).await.unwrap();
         let few = usize::try_from(PER_PERSON).unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), few);
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), few);
         digest::send_due(&server.ctx, later()).await.unwrap();
-        let mails = mails_to(server, "mia@acme.example").await;
-        assert!(mails.iter().any(|mail| mail.subject == format!("{} more notifications in Acme", 450 - few)));
+        let emails = emails_to(server, "mia@acme.example").await;
+        assert!(emails.iter().any(|mail| mail.subject == format!("{} more notifications in Acme", 450 - few)));
     }
 
     async fn a_window_that_is_over_waits_for_what_it_held(server) {
@@ -175,9 +175,9 @@ both! {
         announce(&server.ctx, &mia, 5).await;
         dispatch_all(&server.ctx).await.unwrap();
         digest::send_due(&server.ctx, Timestamp::now()).await.unwrap();
-        let mails = mails_to(server, "mia@acme.example").await;
+        let emails = emails_to(server, "mia@acme.example").await;
         let sum = format!("{} more notifications in Acme", 35 - PER_PERSON);
-        assert!(mails.iter().any(|mail| mail.subject == sum), "{mails:?}");
+        assert!(emails.iter().any(|mail| mail.subject == sum), "{emails:?}");
     }
 
     async fn what_was_turned_off_meanwhile_is_not_summed_up(server) {
@@ -185,11 +185,11 @@ both! {
         let mia = turn_on(server, "mia", Category::System).await;
         announce(&server.ctx, &mia, 30).await;
         dispatch_all(&server.ctx).await.unwrap();
-        let before = mails_to(server, "mia@acme.example").await.len();
+        let before = emails_to(server, "mia@acme.example").await.len();
         let cell = Switch::Cell(Category::System, Channel::Email);
         preferences::set(&server.ctx, mia.person(), cell, false).await.unwrap();
         digest::send_due(&server.ctx, later()).await.unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), before);
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), before);
     }
 
     async fn a_workspace_has_an_allowance_for_all_of_its_members(server) {
@@ -207,10 +207,10 @@ both! {
         tx.commit().await.unwrap();
         announce(&server.ctx, &mia, 3).await;
         dispatch_all(&server.ctx).await.unwrap();
-        assert_eq!(mails_to(server, "mia@acme.example").await.len(), 1);
+        assert_eq!(emails_to(server, "mia@acme.example").await.len(), 1);
         digest::send_due(&server.ctx, later()).await.unwrap();
-        let mails = mails_to(server, "mia@acme.example").await;
-        assert!(mails.iter().any(|mail| mail.subject == "2 more notifications in Acme"), "{mails:?}");
+        let emails = emails_to(server, "mia@acme.example").await;
+        assert!(emails.iter().any(|mail| mail.subject == "2 more notifications in Acme"), "{emails:?}");
     }
 
     async fn a_flood_does_not_hold_up_what_concerns_ones_own_security(server) {
@@ -222,8 +222,8 @@ both! {
         record(&mut tx, mia.person(), event).await.unwrap();
         tx.commit().await.unwrap();
         dispatch_all(&server.ctx).await.unwrap();
-        let mails = mails_to(server, "mia@acme.example").await;
-        assert!(mails.iter().any(|mail| mail.subject == "Your password was changed"));
+        let emails = emails_to(server, "mia@acme.example").await;
+        assert!(emails.iter().any(|mail| mail.subject == "Your password was changed"));
 
         let mut tx = server.ctx.db().begin().await.unwrap();
         for _ in 0..100 {
@@ -232,8 +232,8 @@ both! {
         }
         tx.commit().await.unwrap();
         dispatch_all(&server.ctx).await.unwrap();
-        let mails = mails_to(server, "mia@acme.example").await.len();
-        assert!(i64::try_from(mails).unwrap() <= PER_PERSON + SECURITY_PER_PERSON, "{mails}");
+        let emails = emails_to(server, "mia@acme.example").await.len();
+        assert!(i64::try_from(emails).unwrap() <= PER_PERSON + SECURITY_PER_PERSON, "{emails}");
     }
 
     async fn an_address_that_is_not_confirmed_gets_no_notification_whatever_it_came_by(server) {
@@ -253,10 +253,10 @@ both! {
         }
         tx.commit().await.unwrap();
         dispatch_all(&ctx).await.unwrap();
-        assert_eq!(mails_to(server, "victim@new.example").await, []);
+        assert_eq!(emails_to(server, "victim@new.example").await, []);
         assert!(inbox_of(&ctx, sly.person().id()).await > 50, "the inbox is theirs");
         digest::send_due(&ctx, later()).await.unwrap();
-        assert_eq!(mails_to(server, "victim@new.example").await, []);
+        assert_eq!(emails_to(server, "victim@new.example").await, []);
     }
 
     async fn an_address_that_is_not_confirmed_gets_little_of_its_own_security(server) {
@@ -268,8 +268,8 @@ both! {
         }
         dispatch_all(&ctx).await.unwrap();
         digest::send_due(&ctx, later()).await.unwrap();
-        let mails = mails_to(server, "victim@new.example").await;
-        assert_eq!(i64::try_from(mails.len()).unwrap(), SECURITY_UNCONFIRMED);
+        let emails = emails_to(server, "victim@new.example").await;
+        assert_eq!(i64::try_from(emails.len()).unwrap(), SECURITY_UNCONFIRMED);
         assert_eq!(inbox_of(&ctx, sly.person().id()).await, 50);
     }
 
@@ -295,13 +295,13 @@ both! {
                 assert_eq!(problem(&answer)["type"], "/api/docs#problem-unconfirmed");
             }
         }
-        let letter = entity::Mail::find()
-            .filter(entity::mail::Column::Recipient.eq("victim@new.example"))
+        let message = entity::OutboxEmail::find()
+            .filter(entity::outbox_email::Column::Recipient.eq("victim@new.example"))
             .one(ctx.db().read())
             .await
             .unwrap()
             .unwrap();
-        let text = app::mail::decrypt(&ctx, &letter).unwrap().text;
+        let text = app::email::decrypt(&ctx, &message).unwrap().text;
         let token = text.split("/confirm-email/").nth(1).unwrap().split_whitespace().next().unwrap();
         assert!(store::confirm_address(&ctx, &Secret::from(token)).await.unwrap());
         for key in &keys {
@@ -335,8 +335,8 @@ both! {
         record(&mut tx, Origin::system(), event).await.unwrap();
         tx.commit().await.unwrap();
         dispatch_all(&server.ctx).await.unwrap();
-        let mail = mails_to(server, "mia@acme.example").await.pop().unwrap();
-        let text = app::mail::decrypt(&server.ctx, &mail).unwrap();
+        let mail = emails_to(server, "mia@acme.example").await.pop().unwrap();
+        let text = app::email::decrypt(&server.ctx, &mail).unwrap();
         assert!(text.text.len() < 2_000 && text.html.len() < 4_000);
         for shown in [&mail.subject, &text.text, &text.html] {
             assert!(!shown.contains("://evil") && !shown.contains("evil.example"), "{shown}");

@@ -394,9 +394,9 @@ both! {
         let text = server.page("nobody", "/metrics").await.body;
         for name in [
             "wheelhouse_http_requests_total{class=\"2xx\"} ",
-            "wheelhouse_http_request_seconds_bucket{le=\"+Inf\"} ",
-            "wheelhouse_events_waiting ",
-            "wheelhouse_mails_waiting ",
+            "wheelhouse_http_request_duration_seconds_bucket{le=\"+Inf\"} ",
+            "wheelhouse_events_pending ",
+            "wheelhouse_emails_pending ",
             "wheelhouse_live_streams 0",
             "process_resident_memory_bytes ",
         ] {

@@ -160,7 +160,7 @@ async fn setting(postgres: bool, paths: &[&'static str]) -> Setting {
             status_at: Set(None),
             failures: Set(0),
             failing_since: Set(None),
-            blocked_until: Set(None),
+            circuit_open_until: Set(None),
             last_success_at: Set(None),
             created_by_name: Set("Olivia Owens".into()),
             created_at: Set(now),
@@ -229,7 +229,7 @@ impl Setting {
         waiting.exec(&tx).await.unwrap();
         entity::Webhook::update_many()
             .col_expr(
-                entity::webhook::Column::BlockedUntil,
+                entity::webhook::Column::CircuitOpenUntil,
                 Expr::value(None::<Timestamp>),
             )
             .exec(&tx)

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use app::catalog::EventType;
 use app::context::AppContext;
 use app::db::entity;
-use app::domain::{DeliveryId, EventId, MailId, Timestamp};
-use app::mail::{self, EmailMessage, Recipient};
+use app::domain::{DeliveryId, EmailId, EventId, Timestamp};
+use app::email::{self, EmailMessage, Recipient};
 use app::rate_limit::auth::AuthLimits;
 use app::settings::webhooks::deliveries::new_delivery;
 use sea_orm::prelude::Uuid;
@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_mins(30);
 struct Held {
     lease: Uuid,
     delivery: DeliveryId,
-    mail: MailId,
+    mail: EmailId,
 }
 
 impl Held {
@@ -45,13 +45,13 @@ impl Held {
             email: "olivia@acme.example".parse().unwrap(),
             user: None,
         };
-        let mail = mail::enqueue(&mut tx, owner, to, EmailMessage::new("Hello"), None)
+        let mail = email::enqueue(&mut tx, owner, to, EmailMessage::new("Hello"), None)
             .await
             .unwrap();
-        entity::Mail::update_many()
-            .col_expr(entity::mail::Column::LeaseToken, Expr::value(lease))
-            .col_expr(entity::mail::Column::LeaseUntil, Expr::value(until))
-            .filter(entity::mail::Column::Id.eq(mail))
+        entity::OutboxEmail::update_many()
+            .col_expr(entity::outbox_email::Column::LeaseToken, Expr::value(lease))
+            .col_expr(entity::outbox_email::Column::LeaseUntil, Expr::value(until))
+            .filter(entity::outbox_email::Column::Id.eq(mail))
             .exec(&tx)
             .await
             .unwrap();
@@ -70,7 +70,7 @@ impl Held {
             .await
             .unwrap()
             .unwrap();
-        let mail = entity::Mail::find_by_id(self.mail)
+        let mail = entity::OutboxEmail::find_by_id(self.mail)
             .one(ctx.db().read())
             .await
             .unwrap()

@@ -74,7 +74,7 @@ const NOT_SENSITIVE: &[(&str, &str)] = &[
     ("reset_password", "the link is the proof"),
     ("revoke_api_key", "protects: must be quick"),
     ("set_billing_details", "costs nothing"),
-    ("set_low_mark", "costs nothing"),
+    ("set_low_balance_threshold", "costs nothing"),
     ("set_notification", "one's own"),
     ("set_notifications", "one's own"),
     ("set_webhook_status", "goes where it went"),

@@ -177,7 +177,7 @@ pub async fn tell(server: &Server, event: &Value) -> StatusCode {
 async fn let_month_end(server: &Server, workspace: WorkspaceId) {
     let mut row = plan(server, workspace).await;
     let time = row.ends_at.since(Timestamp::now().before(minutes(1)));
-    row.anchor_at = row.anchor_at.before(time);
+    row.billing_cycle_anchor = row.billing_cycle_anchor.before(time);
     row.begins_at = row.begins_at.before(time);
     row.ends_at = row.ends_at.before(time);
     row.due_at = row.due_at.map(|at| at.before(time));

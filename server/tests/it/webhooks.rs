@@ -438,7 +438,7 @@ both! {
         assert_eq!(attempts[1].response_body.as_deref(), Some("thank you"));
         let shown = attempts[1].request_headers.as_ref().unwrap();
         assert_eq!(shown["x-key"], "••••", "a header of theirs may be a password");
-        let hours = entity::WebhookHour::find().all(world.ctx.db().read()).await.unwrap();
+        let hours = entity::WebhookHourlyStat::find().all(world.ctx.db().read()).await.unwrap();
         let hours: Vec<_> = hours.iter().filter(|hour| hour.webhook_id == id).collect();
         assert_eq!(hours.iter().map(|hour| (hour.succeeded, hour.failed)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)), (1, 1));
         assert!(world.row(id).await.last_success_at.is_some());
@@ -712,13 +712,13 @@ both! {
         send_due(&world.ctx, &settings(&[3600])).await.unwrap();
         let tried = receiver.got().len();
         assert!((5..10).contains(&tried), "{tried}");
-        let until = world.row(id).await.blocked_until.unwrap();
+        let until = world.row(id).await.circuit_open_until.unwrap();
         assert!(until > Timestamp::now());
         assert!(world.deliveries(id).await.iter().all(|row| row.next_attempt_at.unwrap() >= until), "what waits is due when the pause is over");
         world.contacts(1).await;
         send_due(&world.ctx, &settings(&[3600])).await.unwrap();
         assert_eq!(receiver.got().len(), tried, "nothing is tried meanwhile");
-        world.change(id, entity::webhook::Column::BlockedUntil, Some(Timestamp::now())).await;
+        world.change(id, entity::webhook::Column::CircuitOpenUntil, Some(Timestamp::now())).await;
         world.hurry(id).await;
         send_due(&world.ctx, &settings(&[3600])).await.unwrap();
         assert_eq!(receiver.got().len(), tried + 1, "one attempt alone");

@@ -14,7 +14,7 @@ pub struct Model {
     pub mode: Mode,
     pub balance: i64,
     pub entries: i64,
-    pub low_mark: Option<i64>,
+    pub low_balance_threshold: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

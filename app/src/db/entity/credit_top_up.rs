@@ -15,7 +15,7 @@ pub struct Model {
     pub payer_name: String,
     pub month: i64,
     pub charged: Money,
-    pub wanted_below: Option<i64>,
+    pub top_up_requested_below: Option<i64>,
     pub paused: bool,
     pub payment_id: Option<PaymentId>,
 }

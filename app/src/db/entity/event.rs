@@ -19,7 +19,7 @@ pub struct Model {
     pub actor_id: Option<Uuid>,
     pub actor_name: String,
     /// The person whom the event is about: a Security event tells them.
-    pub about_user_id: Option<UserId>,
+    pub subject_user_id: Option<UserId>,
     #[sea_orm(column_type = "JsonBinary")]
     pub data: Json,
     pub created_at: Timestamp,

@@ -7,11 +7,11 @@ pub mod api_request;
 pub mod billing_details;
 pub mod contact;
 pub mod credit_account;
-pub mod credit_day;
+pub mod credit_allocation;
+pub mod credit_daily_stat;
 pub mod credit_entry;
 pub mod credit_grant;
 pub mod credit_hold;
-pub mod credit_part;
 pub mod credit_top_up;
 pub mod delivery;
 pub mod delivery_attempt;
@@ -25,10 +25,10 @@ pub mod installation;
 pub mod invitation;
 pub mod invoice;
 pub mod known_network;
-pub mod mail;
 pub mod membership;
 pub mod notification;
 pub mod notification_preference;
+pub mod outbox_email;
 pub mod payment;
 pub mod payment_event;
 pub mod payment_reversal;
@@ -43,7 +43,7 @@ pub mod subscription;
 pub mod token;
 pub mod user;
 pub mod webhook;
-pub mod webhook_hour;
+pub mod webhook_hourly_stat;
 pub mod workspace;
 pub mod workspace_email_window;
 
@@ -53,11 +53,11 @@ pub use api_request::Entity as ApiRequest;
 pub use billing_details::Entity as BillingDetails;
 pub use contact::Entity as Contact;
 pub use credit_account::Entity as CreditAccount;
-pub use credit_day::Entity as CreditDay;
+pub use credit_allocation::Entity as CreditAllocation;
+pub use credit_daily_stat::Entity as CreditDailyStat;
 pub use credit_entry::Entity as CreditEntry;
 pub use credit_grant::Entity as CreditGrant;
 pub use credit_hold::Entity as CreditHold;
-pub use credit_part::Entity as CreditPart;
 pub use credit_top_up::Entity as CreditTopUp;
 pub use delivery::Entity as Delivery;
 pub use delivery_attempt::Entity as DeliveryAttempt;
@@ -71,10 +71,10 @@ pub use installation::Entity as Installation;
 pub use invitation::Entity as Invitation;
 pub use invoice::Entity as Invoice;
 pub use known_network::Entity as KnownNetwork;
-pub use mail::Entity as Mail;
 pub use membership::Entity as Membership;
 pub use notification::Entity as Notification;
 pub use notification_preference::Entity as NotificationPreference;
+pub use outbox_email::Entity as OutboxEmail;
 pub use payment::Entity as Payment;
 pub use payment_event::Entity as PaymentEvent;
 pub use payment_reversal::Entity as PaymentReversal;
@@ -89,7 +89,7 @@ pub use subscription::Entity as Subscription;
 pub use token::Entity as Token;
 pub use user::Entity as User;
 pub use webhook::Entity as Webhook;
-pub use webhook_hour::Entity as WebhookHour;
+pub use webhook_hourly_stat::Entity as WebhookHourlyStat;
 pub use workspace::Entity as Workspace;
 pub use workspace_email_window::Entity as WorkspaceEmailWindow;
 
@@ -120,7 +120,7 @@ not_numbers!(
     crate::domain::EmailChangeId,
     crate::domain::EventId,
     crate::domain::InvitationId,
-    crate::domain::MailId,
+    crate::domain::EmailId,
     crate::domain::MembershipId,
     crate::domain::NotificationId,
     crate::domain::PaymentId,

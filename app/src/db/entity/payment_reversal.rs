@@ -15,7 +15,7 @@ pub struct Model {
     pub status: ReversalStatus,
     pub amount: Money,
     pub begun_at: Timestamp,
-    pub told_at: Timestamp,
+    pub reported_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -11,7 +11,7 @@ pub struct Model {
     pub id: String,
     pub body: String,
     pub created_at: Timestamp,
-    pub told_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -13,7 +13,7 @@ pub struct Model {
     pub status: SubscriptionStatus,
     pub plan: Option<String>,
     pub cdr_mode: bool,
-    pub anchor_at: Timestamp,
+    pub billing_cycle_anchor: Timestamp,
     pub months: i64,
     pub begins_at: Timestamp,
     pub ends_at: Timestamp,

@@ -30,7 +30,7 @@ pub struct Model {
     pub status_at: Option<Timestamp>,
     pub failures: i32,
     pub failing_since: Option<Timestamp>,
-    pub blocked_until: Option<Timestamp>,
+    pub circuit_open_until: Option<Timestamp>,
     pub last_success_at: Option<Timestamp>,
     pub created_by_name: String,
     pub created_at: Timestamp,

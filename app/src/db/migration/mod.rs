@@ -22,6 +22,7 @@ mod m0015_installation;
 mod m0016_email_windows;
 mod m0017_processes;
 mod m0018_reversals;
+mod m0019_standard_names;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_email_windows::Migration),
             Box::new(m0017_processes::Migration),
             Box::new(m0018_reversals::Migration),
+            Box::new(m0019_standard_names::Migration),
         ]
     }
 }

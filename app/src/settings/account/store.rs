@@ -12,10 +12,10 @@ use crate::db::{Tx, entity, is_unique_violation};
 use crate::domain::{
     AppError, Email, EmailChangeId, Name, Secret, SessionId, Timestamp, UserId, fold,
 };
+use crate::email::{self, Recipient, templates};
 use crate::events::{self, NewEvent, Origin};
 use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
-use crate::mail::{self, Recipient, letters};
 use crate::master_key::{Token, hash_token};
 use crate::session::model::{LinkKind, browser_label};
 use crate::session::{RequestInfo, SignedInUser, links, store as sessions};
@@ -161,24 +161,24 @@ async fn begin_change(
         .await?
         > 0
         || links::is_held(tx, email, Some(user.id)).await?;
-    let letter = if taken {
-        letters::address_in_use(ctx.site(), "there")
+    let message = if taken {
+        templates::address_in_use(ctx.site(), "there")
     } else {
-        letters::confirm_new_address(ctx.site(), confirm.plain().expose())
+        templates::confirm_new_address(ctx.site(), confirm.plain().expose())
     };
-    mail::enqueue(
+    email::enqueue(
         tx,
         ctx,
         Recipient {
             email: email.clone(),
             user: None,
         },
-        letter,
+        message,
         None,
     )
     .await?;
-    let warning = letters::address_changes(ctx.site(), name, email, revert.plain().expose());
-    mail::enqueue(
+    let warning = templates::address_changes(ctx.site(), name, email, revert.plain().expose());
+    email::enqueue(
         tx,
         ctx,
         Recipient {
@@ -327,8 +327,8 @@ async fn confirm(
         return Err(dead_link());
     }
     move_address(tx, user, &change.old_email, &change.new_email).await?;
-    let letter = letters::address_changed(&user.name, &change.new_email);
-    tell_former_address(tx, ctx, &change.old_email, letter).await
+    let message = templates::address_changed(&user.name, &change.new_email);
+    tell_former_address(tx, ctx, &change.old_email, message).await
 }
 
 /// Gives the account back to the address that the change left, however often it was moved on since. Every later change
@@ -355,21 +355,21 @@ async fn take_back(
         return Ok(());
     }
     move_address(tx, user, &user.email, &change.old_email).await?;
-    let letter = letters::address_taken_back(&user.name, &change.old_email);
-    tell_former_address(tx, ctx, &user.email, letter).await
+    let message = templates::address_taken_back(&user.name, &change.old_email);
+    tell_former_address(tx, ctx, &user.email, message).await
 }
 
 async fn tell_former_address(
     tx: &mut Tx,
     ctx: &AppContext,
     former: &Email,
-    letter: mail::EmailMessage,
+    message: email::EmailMessage,
 ) -> Result<(), AppError> {
     let to = Recipient {
         email: former.clone(),
         user: None,
     };
-    mail::enqueue(tx, ctx, to, letter, None).await?;
+    email::enqueue(tx, ctx, to, message, None).await?;
     Ok(())
 }
 

@@ -63,7 +63,7 @@ pub async fn subscribed(
     row.begins_at = now.before(days(paid.last().copied().unwrap_or_default()));
     row.ends_at = now.after(days(left));
     // The next months are counted from the end of this one.
-    (row.anchor_at, row.months) = (row.ends_at, 0);
+    (row.billing_cycle_anchor, row.months) = (row.ends_at, 0);
     row.freezes_at = None;
     row.payer_id = Some(payer.0);
     row.payer_name = Some(payer.1.to_owned());

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::model::{BuyForm, CreditsView, LowMarkForm, TopUpForm};
+use super::model::{BuyForm, CreditsView, LowBalanceThresholdForm, TopUpForm};
 use crate::domain::AppError;
 use crate::form::FormSuccess;
 use crate::rpc::Postcard;
@@ -34,11 +34,13 @@ pub async fn load_credits(
 }
 
 #[server(output = Postcard)]
-pub async fn set_low_mark(#[server(default)] form: LowMarkForm) -> Result<FormSuccess, AppError> {
+pub async fn set_low_balance_threshold(
+    #[server(default)] form: LowBalanceThresholdForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let mark = form.parse().map_err(AppError::Invalid)?;
-    store::set_low_mark(caller.ctx(), &actor, mark).await?;
+    store::set_low_balance_threshold(caller.ctx(), &actor, mark).await?;
     Ok(FormSuccess::with_message("Changes saved"))
 }
 

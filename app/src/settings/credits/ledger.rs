@@ -14,7 +14,7 @@ use super::model::{EntryKind, GrantKind, HoldStatus};
 use crate::catalog::{EventType, Mode};
 use crate::db::Tx;
 use crate::db::entity::{
-    self, credit_account, credit_entry, credit_grant, credit_hold, credit_part,
+    self, credit_account, credit_allocation, credit_entry, credit_grant, credit_hold,
 };
 use crate::domain::{AppError, CreditEntryId, CreditGrantId, CreditHoldId, Timestamp, WorkspaceId};
 use crate::events::{self, NewEvent, Origin};
@@ -33,7 +33,7 @@ pub(super) struct LockedAccount<'a> {
     pub balance: i64,
     lines: i64,
     /// From which balance on people are warned, if that was said.
-    pub low_mark: Option<i64>,
+    pub low_balance_threshold: Option<i64>,
     at: Timestamp,
     /// Whether `at` is a day of the demo's past.
     past: bool,
@@ -109,7 +109,7 @@ impl<'a> LockedAccount<'a> {
                 mode: Set(mode),
                 balance: Set(0),
                 entries: Set(0),
-                low_mark: Set(None),
+                low_balance_threshold: Set(None),
             };
             // Another may be opening it at the same moment: this waits for them.
             entity::CreditAccount::insert(row)
@@ -131,7 +131,7 @@ impl<'a> LockedAccount<'a> {
             mode,
             balance: row.balance,
             lines: row.entries,
-            low_mark: row.low_mark,
+            low_balance_threshold: row.low_balance_threshold,
             at,
             past,
         };
@@ -303,12 +303,12 @@ impl<'a> LockedAccount<'a> {
         .await?;
         let parts = parts
             .iter()
-            .map(|(grant, amount)| credit_part::ActiveModel {
+            .map(|(grant, amount)| credit_allocation::ActiveModel {
                 entry_id: Set(entry.id),
                 grant_id: Set(*grant),
                 amount: Set(*amount),
             });
-        entity::CreditPart::insert_many(parts)
+        entity::CreditAllocation::insert_many(parts)
             .exec_without_returning(self.tx)
             .await?;
         Ok(entry)
@@ -326,8 +326,8 @@ impl<'a> LockedAccount<'a> {
 
     /// Of which grants a line is, in the order in which they were taken from.
     pub async fn parts(&mut self, entry: CreditEntryId) -> Result<Allocations, AppError> {
-        let parts = entity::CreditPart::find()
-            .filter(credit_part::Column::EntryId.eq(entry))
+        let parts = entity::CreditAllocation::find()
+            .filter(credit_allocation::Column::EntryId.eq(entry))
             .all(self.tx)
             .await?;
         let ids: Vec<CreditGrantId> = parts.iter().map(|part| part.grant_id).collect();

@@ -89,7 +89,7 @@ pub struct CreditsView {
     /// Whether they are given anew then; not on trial, and not where the subscription ends.
     pub renews: bool,
     /// From which balance on people are warned: as was said here, and as it is where nothing was.
-    pub low_mark: Option<i64>,
+    pub low_balance_threshold: Option<i64>,
     pub usual_low_mark: i64,
     pub top_up: TopUpView,
     /// How long it lasts at the pace of the last days; nothing where nothing was used.
@@ -191,19 +191,19 @@ impl TopUpForm {
 /// From which balance on people are to be warned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LowMarkForm {
+pub struct LowBalanceThresholdForm {
     pub workspace: String,
-    pub low_mark: String,
+    pub low_balance_threshold: String,
 }
 
 /// A mark above this is above any balance.
 const HIGHEST_MARK: i64 = 1_000_000_000;
 
-impl LowMarkForm {
+impl LowBalanceThresholdForm {
     /// Nothing where it is left to the plan.
     pub fn parse(&self) -> Result<Option<i64>, FieldErrors> {
         let text: String = self
-            .low_mark
+            .low_balance_threshold
             .chars()
             .filter(|c| !matches!(c, ',' | ' '))
             .collect();
@@ -216,7 +216,10 @@ impl LowMarkForm {
             .filter(|mark| (0..=HIGHEST_MARK).contains(mark));
         mark.map(Some).ok_or_else(|| {
             let mut errors = FieldErrors::new();
-            errors.add("low_mark", "Enter a whole number of credits, or nothing");
+            errors.add(
+                "low_balance_threshold",
+                "Enter a whole number of credits, or nothing",
+            );
             errors
         })
     }
@@ -311,9 +314,9 @@ mod tests {
             ("1000000001", Err(())),
             ("99999999999999999999", Err(())),
         ] {
-            let form = LowMarkForm {
-                low_mark: typed.to_owned(),
-                ..LowMarkForm::default()
+            let form = LowBalanceThresholdForm {
+                low_balance_threshold: typed.to_owned(),
+                ..LowBalanceThresholdForm::default()
             };
             assert_eq!(form.parse().map_err(|_| ()), mark, "{typed}");
         }

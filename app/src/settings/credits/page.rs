@@ -3,7 +3,7 @@ use leptos_meta::Title;
 
 use server_fn::ServerFn;
 
-use super::api::{BuyCredits, LoadCredits, SetLowMark, SetTopUp};
+use super::api::{BuyCredits, LoadCredits, SetLowBalanceThreshold, SetTopUp};
 use super::chart::chart;
 use super::model::{CreditsView, EntryKind, EntryRow, Lasts, TopUpView};
 use crate::domain::grouped;
@@ -146,7 +146,7 @@ fn packages(data: Data<CreditsView>) -> AnyView {
 fn warning(data: Data<CreditsView>) -> AnyView {
     let (workspace, may_change) = data.with_untracked(|view| (view.workspace, view.may_buy));
     let mark = Signal::derive(move || {
-        data.with(|view| view.low_mark)
+        data.with(|view| view.low_balance_threshold)
             .map(|mark| mark.to_string())
             .unwrap_or_default()
     });
@@ -156,19 +156,21 @@ fn warning(data: Data<CreditsView>) -> AnyView {
     });
     let inside = if may_change {
         view! {
-            <Form action=SetLowMark::PATH guard=true>
+            <Form action=SetLowBalanceThreshold::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
-                <Field name="low_mark" label="Warn below" value=mark hint=usual/>
+                <Field name="low_balance_threshold" label="Warn below" value=mark hint=usual/>
                 <div class="form-actions"><Submit class="button">"Save Changes"</Submit></div>
             </Form>
         }
         .into_any()
     } else {
         let now = move || {
-            data.with(|view| match view.low_mark.unwrap_or(view.usual_low_mark) {
-                0 => "There is no warning now.".to_owned(),
-                mark => format!("It goes out below {} credits.", grouped(mark)),
-            })
+            data.with(
+                |view| match view.low_balance_threshold.unwrap_or(view.usual_low_mark) {
+                    0 => "There is no warning now.".to_owned(),
+                    mark => format!("It goes out below {} credits.", grouped(mark)),
+                },
+            )
         };
         view! { <p>{now}</p> }.into_any()
     };
@@ -186,8 +188,15 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
     if !may_change {
         return ().into_any();
     }
-    let state =
-        move || data.with(|view| top_up_state(&view.top_up, view.low_mark, view.usual_low_mark));
+    let state = move || {
+        data.with(|view| {
+            top_up_state(
+                &view.top_up,
+                view.low_balance_threshold,
+                view.usual_low_mark,
+            )
+        })
+    };
     // Drawn anew only when it comes or goes: what is typed stays when the page is loaded again.
     let shown =
         Memo::new(move |_| data.with(|view| view.top_up.possible || view.top_up.now.is_some()));
@@ -234,7 +243,7 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
 }
 
 /// How it stands, in a sentence or two.
-fn top_up_state(view: &TopUpView, low_mark: Option<i64>, usual: i64) -> AnyView {
+fn top_up_state(view: &TopUpView, low_balance_threshold: Option<i64>, usual: i64) -> AnyView {
     let Some(now) = view.now else {
         let text = if view.possible {
             "It is off: nothing is bought unless somebody does."
@@ -243,7 +252,9 @@ fn top_up_state(view: &TopUpView, low_mark: Option<i64>, usual: i64) -> AnyView 
         };
         return view! { <p>{text}</p> }.into_any();
     };
-    let mark = low_mark.filter(|mark| *mark > 0).unwrap_or(usual);
+    let mark = low_balance_threshold
+        .filter(|mark| *mark > 0)
+        .unwrap_or(usual);
     let text = format!(
         "Below {} credits, {} more are bought. {} of {} was charged this month.",
         grouped(mark),

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, EventType, Mode, Plan};
 use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::{
-    self, credit_account, credit_day, credit_entry, credit_grant, credit_hold,
+    self, credit_account, credit_daily_stat, credit_entry, credit_grant, credit_hold,
 };
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId, days};
 use crate::events::Origin;
@@ -248,15 +248,15 @@ pub async fn refund(
     };
     let parts = first_of(untouched, wanted);
     let entry = book.write(&Origin::system(), line, &parts).await?;
-    entity::CreditDay::update_many()
+    entity::CreditDailyStat::update_many()
         .col_expr(
-            credit_day::Column::Credits,
-            Expr::col(credit_day::Column::Credits).sub(wanted),
+            credit_daily_stat::Column::Credits,
+            Expr::col(credit_daily_stat::Column::Credits).sub(wanted),
         )
-        .filter(credit_day::Column::WorkspaceId.eq(spent.workspace_id))
-        .filter(credit_day::Column::Mode.eq(spent.mode))
-        .filter(credit_day::Column::Day.eq(day_of(spent.created_at)))
-        .filter(credit_day::Column::Feature.eq(spent.feature.unwrap_or_default()))
+        .filter(credit_daily_stat::Column::WorkspaceId.eq(spent.workspace_id))
+        .filter(credit_daily_stat::Column::Mode.eq(spent.mode))
+        .filter(credit_daily_stat::Column::Day.eq(day_of(spent.created_at)))
+        .filter(credit_daily_stat::Column::Feature.eq(spent.feature.unwrap_or_default()))
         .exec(book.tx)
         .await?;
     let data =
@@ -318,7 +318,7 @@ fn skip<I: Copy>(
 }
 
 /// Says from which balance on people are warned; nothing leaves it to what the plan gives.
-pub async fn set_low_mark(
+pub async fn set_low_balance_threshold(
     ctx: &AppContext,
     actor: &Actor,
     mark: Option<i64>,
@@ -327,14 +327,14 @@ pub async fn set_low_mark(
     actor.require(Permission::ManageBilling)?;
     let mut tx = ctx.db().begin().await?;
     let mut book = LockedAccount::open(&mut tx, actor.workspace(), Mode::Live).await?;
-    if book.low_mark != mark {
+    if book.low_balance_threshold != mark {
         entity::CreditAccount::update_many()
-            .col_expr(Column::LowMark, Expr::value(mark))
+            .col_expr(Column::LowBalanceThreshold, Expr::value(mark))
             .filter(Column::WorkspaceId.eq(actor.workspace()))
             .filter(Column::Mode.eq(Mode::Live))
             .exec(book.tx)
             .await?;
-        let data = json!({"from": book.low_mark, "to": mark});
+        let data = json!({"from": book.low_balance_threshold, "to": mark});
         book.record_event(actor.into(), EventType::CreditsWarningChanged, data)
             .await?;
     }

@@ -56,7 +56,7 @@ async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Row>, AppError
 impl LockedAccount<'_> {
     /// Below which balance a package is bought: where people are warned, or would be if they had not turned that off.
     pub(super) async fn top_up_mark(&mut self) -> Result<i64, AppError> {
-        match self.low_mark {
+        match self.low_balance_threshold {
             Some(mark @ 1..) => Ok(mark),
             Some(_) | None => default_threshold(&*self.tx, self.workspace, self.mode).await,
         }
@@ -75,10 +75,10 @@ impl LockedAccount<'_> {
 async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Result<(), AppError> {
     let missing = mark.saturating_sub(balance).max(0);
     let less = Condition::any()
-        .add(Column::WantedBelow.is_null())
-        .add(Column::WantedBelow.lt(mark));
+        .add(Column::TopUpRequestedBelow.is_null())
+        .add(Column::TopUpRequestedBelow.lt(mark));
     entity::CreditTopUp::update_many()
-        .col_expr(Column::WantedBelow, Expr::value(Some(mark)))
+        .col_expr(Column::TopUpRequestedBelow, Expr::value(Some(mark)))
         .filter(Column::WorkspaceId.eq(workspace))
         .filter(Column::Paused.eq(false))
         .filter(Column::Credits.gte(missing))
@@ -159,7 +159,7 @@ pub async fn set(
                 charged: before
                     .as_ref()
                     .map_or(Money::from_cents(0), |row| row.charged_in(now)),
-                wanted_below: None,
+                top_up_requested_below: None,
                 paused: false,
                 payment_id: before.and_then(|row| row.payment_id),
             };
@@ -206,7 +206,7 @@ pub(super) async fn view(
 /// Writes down what is to be charged where it is wanted; the loop of payments charges it. Answers how many were looked at.
 pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     let wanted: Vec<WorkspaceId> = entity::CreditTopUp::find()
-        .filter(Column::WantedBelow.is_not_null())
+        .filter(Column::TopUpRequestedBelow.is_not_null())
         .filter(Column::PaymentId.is_null())
         .limit(BATCH_SIZE)
         .select_only()
@@ -234,7 +234,10 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
         // Another process has seen to it.
         return Ok(());
     }
-    let low = row.wanted_below.take().is_some_and(|mark| balance < mark);
+    let low = row
+        .top_up_requested_below
+        .take()
+        .is_some_and(|mark| balance < mark);
     let subscription = entity::Subscription::find_by_id(workspace);
     let subscription = subscription.one(book.tx).await?;
     let runs = subscription.is_some_and(|row| row.is_running(now));
@@ -308,7 +311,7 @@ pub async fn ended(
     row.payment_id = None;
     if status == PaymentStatus::Paid {
         // One package may not have been enough.
-        row.wanted_below = Some(mark).filter(|_| low);
+        row.top_up_requested_below = Some(mark).filter(|_| low);
     } else {
         row.paused = status == PaymentStatus::Declined;
         if row.month == now.month() {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::ledger::{EntryDraft, LockedAccount, day_of};
 use super::model::{GrantKind, LOW_PART};
 use crate::catalog::{EventType, Mode};
-use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
+use crate::db::entity::{self, credit_daily_stat, credit_entry, credit_grant};
 use crate::domain::{AppError, CreditGrantId, WorkspaceId};
 use crate::events::Origin;
 
@@ -59,16 +59,16 @@ impl LockedAccount<'_> {
 
     /// Adds to what the chart shows of today.
     async fn count(&mut self, feature: &str, credits: i64) -> Result<(), AppError> {
-        use credit_day::Column;
-        let row = credit_day::ActiveModel {
+        use credit_daily_stat::Column;
+        let row = credit_daily_stat::ActiveModel {
             workspace_id: Set(self.workspace),
             mode: Set(self.mode),
             day: Set(day_of(self.at())),
             feature: Set(feature.to_owned()),
             credits: Set(credits),
         };
-        let sum = Expr::col((credit_day::Entity, Column::Credits)).add(credits);
-        entity::CreditDay::insert(row)
+        let sum = Expr::col((credit_daily_stat::Entity, Column::Credits)).add(credits);
+        entity::CreditDailyStat::insert(row)
             .on_conflict(
                 OnConflict::columns([
                     Column::WorkspaceId,
@@ -92,7 +92,7 @@ impl LockedAccount<'_> {
             return Ok(());
         }
         self.request_top_up(mark).await?;
-        if before < mark || self.low_mark == Some(0) {
+        if before < mark || self.low_balance_threshold == Some(0) {
             return Ok(());
         }
         let data = json!({"balance": self.balance});

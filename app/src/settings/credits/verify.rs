@@ -63,13 +63,13 @@ const CHECKS: [(&str, &str); 9] = [
     (
         "a line that is not the sum of its parts",
         "SELECT workspace_id, mode, COUNT(*) AS count FROM credit_entries entry
-         WHERE amount <> (SELECT COALESCE(SUM(part.amount), 0) FROM credit_parts part WHERE part.entry_id = entry.id)
+         WHERE amount <> (SELECT COALESCE(SUM(part.amount), 0) FROM credit_allocations part WHERE part.entry_id = entry.id)
          GROUP BY workspace_id, mode",
     ),
     (
         "a grant that does not hold the sum of its parts",
         "SELECT workspace_id, mode, COUNT(*) AS count FROM credit_grants g
-         WHERE remaining <> (SELECT COALESCE(SUM(part.amount), 0) FROM credit_parts part WHERE part.grant_id = g.id)
+         WHERE remaining <> (SELECT COALESCE(SUM(part.amount), 0) FROM credit_allocations part WHERE part.grant_id = g.id)
          GROUP BY workspace_id, mode",
     ),
     (
@@ -82,7 +82,7 @@ const CHECKS: [(&str, &str); 9] = [
     (
         "days that do not count what was spent and not given back",
         "SELECT account.workspace_id, account.mode, COUNT(*) AS count FROM credit_accounts account
-         WHERE (SELECT COALESCE(SUM(day.credits), 0) FROM credit_days day
+         WHERE (SELECT COALESCE(SUM(day.credits), 0) FROM credit_daily_stats day
              WHERE day.workspace_id = account.workspace_id AND day.mode = account.mode)
          <> -(SELECT COALESCE(SUM(entry.amount), 0) FROM credit_entries entry
              WHERE entry.workspace_id = account.workspace_id AND entry.mode = account.mode

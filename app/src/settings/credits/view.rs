@@ -15,7 +15,7 @@ use crate::billing::model::SubscriptionStatus;
 use crate::catalog::{Catalog, Feature};
 use crate::context::AppContext;
 use crate::csv;
-use crate::db::entity::{self, credit_day, credit_entry, credit_grant};
+use crate::db::entity::{self, credit_daily_stat, credit_entry, credit_grant};
 use crate::db::rows;
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
 use crate::session::{Principal, Sensitive};
@@ -176,7 +176,7 @@ pub async fn page(
         .one(ctx.db().read())
         .await?;
     Ok(CreditsView {
-        low_mark: account.and_then(|account| account.low_mark),
+        low_balance_threshold: account.and_then(|account| account.low_balance_threshold),
         usual_low_mark: default_threshold(ctx.db().read(), agent.workspace(), agent.mode()).await?,
         renews: subscription
             .as_ref()
@@ -234,9 +234,9 @@ async fn used_since(
     ctx: &AppContext,
     agent: &Principal,
     day: i64,
-) -> Result<Vec<credit_day::Model>, AppError> {
-    use credit_day::Column;
-    Ok(entity::CreditDay::find()
+) -> Result<Vec<credit_daily_stat::Model>, AppError> {
+    use credit_daily_stat::Column;
+    Ok(entity::CreditDailyStat::find()
         .filter(Column::WorkspaceId.eq(agent.workspace()))
         .filter(Column::Mode.eq(agent.mode()))
         .filter(Column::Day.gte(day))

@@ -16,9 +16,9 @@ use crate::context::AppContext;
 use crate::db::entity::{self, invitation::Column};
 use crate::db::{Tx, is_unique_violation, rows};
 use crate::domain::{AppError, Email, EventId, InvitationId, Permission, Role, Timestamp, UserId};
+use crate::email::{self, Recipient, templates};
 use crate::events::{self, NewEvent};
 use crate::form::{FormSuccess, ItemResult};
-use crate::mail::{self, Recipient, letters};
 use crate::session::links::{self, LinkChannel};
 use crate::session::{Actor, Sensitive, store as sessions};
 
@@ -324,7 +324,7 @@ async fn send(
     invitation: &entity::invitation::Model,
 ) -> Result<(), AppError> {
     actor.person().require_confirmed()?;
-    let letter = letters::invitation(&letters::InvitationLetter {
+    let message = templates::invitation(&templates::InvitationLetter {
         inviter: actor.person().name(),
         workspace: actor.workspace_name(),
         role: invitation.role,
@@ -336,14 +336,14 @@ async fn send(
         ),
         days: ctx.catalog().invitation_days.into(),
     });
-    mail::enqueue(
+    email::enqueue(
         tx,
         ctx,
         Recipient {
             email: invitation.email.clone(),
             user: None,
         },
-        letter,
+        message,
         None,
     )
     .await?;

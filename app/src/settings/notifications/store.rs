@@ -84,7 +84,7 @@ pub async fn view(ctx: &AppContext, person: &SignedInUser) -> Result<MatrixView,
 
 /// How many events of each category someone was told of lately, by inbox or mail; by both is once.
 async fn told_of(ctx: &AppContext, user: UserId) -> Result<Vec<(Category, i64)>, AppError> {
-    use entity::{mail, notification};
+    use entity::{notification, outbox_email};
     let since = Timestamp::now().before(days(30));
     let mut told = entity::Notification::find()
         .select_only()
@@ -93,13 +93,13 @@ async fn told_of(ctx: &AppContext, user: UserId) -> Result<Vec<(Category, i64)>,
         .filter(notification::Column::UserId.eq(user))
         .filter(notification::Column::CreatedAt.gt(since))
         .into_query();
-    let mailed = entity::Mail::find()
+    let mailed = entity::OutboxEmail::find()
         .select_only()
-        .column(mail::Column::Category)
-        .column(mail::Column::EventId)
-        .filter(mail::Column::UserId.eq(user))
-        .filter(mail::Column::EventId.is_not_null())
-        .filter(mail::Column::CreatedAt.gt(since))
+        .column(outbox_email::Column::Category)
+        .column(outbox_email::Column::EventId)
+        .filter(outbox_email::Column::UserId.eq(user))
+        .filter(outbox_email::Column::EventId.is_not_null())
+        .filter(outbox_email::Column::CreatedAt.gt(since))
         .into_query();
     told.union(UnionType::Distinct, mailed);
     let counts = Query::select()

@@ -215,7 +215,7 @@ fn reason(view: &WebhookView) -> Option<AnyView> {
                 </div>
             }.into_any())
         }
-        Status::Enabled => view.blocked_until.map(|until| view! {
+        Status::Enabled => view.circuit_open_until.map(|until| view! {
             <div class="callout" data-tone="warning">{icon(Icon::Clock)}
                 <p>{view.failures}" attempts in a row failed. The next is made "<Time at=until ahead=true/>"; what is due meanwhile waits."</p>
             </div>

@@ -212,7 +212,7 @@ mod tests {
             actor_kind: "system".into(),
             actor_id: None,
             actor_name: "Wheelhouse".into(),
-            about_user_id: None,
+            subject_user_id: None,
             data: json!({"n": n}),
             created_at: Timestamp::now(),
             dispatched_at: None,

@@ -193,7 +193,7 @@ pub struct WebhookView {
     pub status_at: Option<Timestamp>,
     /// Attempts failed in a row, and until when nothing is tried.
     pub failures: u32,
-    pub blocked_until: Option<Timestamp>,
+    pub circuit_open_until: Option<Timestamp>,
     /// Until when the secret before the present one signs too.
     pub overlap_until: Option<Timestamp>,
     pub created_at: Timestamp,

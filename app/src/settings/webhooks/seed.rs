@@ -10,7 +10,7 @@ use super::{envelope, signing};
 use crate::catalog::{EventType, Mode};
 use crate::context::AppContext;
 use crate::db::Tx;
-use crate::db::entity::{self, delivery_attempt, webhook, webhook_hour};
+use crate::db::entity::{self, delivery_attempt, webhook, webhook_hourly_stat};
 use crate::domain::{
     AppError, AttemptId, DeliveryId, Timestamp, WebhookId, WorkspaceId, days, hours, minutes,
 };
@@ -88,7 +88,7 @@ async fn webhook(
         status_at: Set((!works).then_some(since)),
         failures: Set(if works { 0 } else { 23 }),
         failing_since: Set((!works).then(|| since.before(days(5)))),
-        blocked_until: Set(None),
+        circuit_open_until: Set(None),
         last_success_at: Set(Some(if works {
             Timestamp::now().before(minutes(40))
         } else {
@@ -118,7 +118,7 @@ async fn past_hours(tx: &Tx, webhook: WebhookId) -> Result<(), AppError> {
             _ if ago % 17 == 3 => 1,
             _ => 0,
         };
-        webhook_hour::ActiveModel {
+        webhook_hourly_stat::ActiveModel {
             webhook_id: Set(webhook),
             hour: Set(now - ago),
             succeeded: Set(succeeded),
@@ -127,7 +127,7 @@ async fn past_hours(tx: &Tx, webhook: WebhookId) -> Result<(), AppError> {
             slowest_ms: Set(240 + (ago * 29) % 400),
         }
     });
-    entity::WebhookHour::insert_many(rows)
+    entity::WebhookHourlyStat::insert_many(rows)
         .exec_without_returning(tx)
         .await?;
     Ok(())

@@ -126,7 +126,7 @@ pub async fn create(
         status_at: Set(None),
         failures: Set(0),
         failing_since: Set(None),
-        blocked_until: Set(None),
+        circuit_open_until: Set(None),
         last_success_at: Set(None),
         created_by_name: Set(agent.name().to_owned()),
         created_at: Set(now),
@@ -197,7 +197,7 @@ pub async fn update(
         row.url = url;
         row.secret = signing::seal_secret(ctx, id, &new);
         (row.previous_secret, row.previous_secret_until) = (None, None);
-        (row.failures, row.failing_since, row.blocked_until) = (0, None, None);
+        (row.failures, row.failing_since, row.circuit_open_until) = (0, None, None);
         row.last_success_at = None;
         secret = Some(new);
         changed.push("url");
@@ -320,7 +320,7 @@ async fn set_status(
     row.status_reason = reason.map(str::to_owned);
     row.status_at = Some(Timestamp::now());
     if status == Status::Enabled {
-        (row.failures, row.failing_since, row.blocked_until) = (0, None, None);
+        (row.failures, row.failing_since, row.circuit_open_until) = (0, None, None);
     } else {
         super::deliveries::cancel_waiting(tx, row).await?;
     }
@@ -392,9 +392,9 @@ pub async fn secret(
 /// Lets what waits go at once though it failed before: someone has just asked for it.
 pub(super) async fn unblock(tx: &Tx, id: WebhookId) -> Result<(), AppError> {
     entity::Webhook::update_many()
-        .col_expr(Column::BlockedUntil, Expr::value(None::<Timestamp>))
+        .col_expr(Column::CircuitOpenUntil, Expr::value(None::<Timestamp>))
         .filter(Column::Id.eq(id))
-        .filter(Column::BlockedUntil.is_not_null())
+        .filter(Column::CircuitOpenUntil.is_not_null())
         .exec(tx)
         .await?;
     Ok(())

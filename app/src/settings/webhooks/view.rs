@@ -13,7 +13,7 @@ use super::model::{
 use super::{dto, signing, store};
 use crate::catalog::EventType;
 use crate::context::AppContext;
-use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hour};
+use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hourly_stat};
 use crate::db::rows;
 use crate::domain::{AppError, DeliveryId, Permission, Timestamp, WebhookId};
 use crate::session::{Actor, Principal};
@@ -42,9 +42,9 @@ pub async fn list(ctx: &AppContext, agent: &Principal) -> Result<WebhooksView, A
         .order_by_asc(webhook::Column::Id)
         .into_query();
     let rows: Vec<webhook::Model> = rows::every(query, ctx.db().read()).await?;
-    let hours = entity::WebhookHour::find()
-        .filter(webhook_hour::Column::WebhookId.is_in(rows.iter().map(|row| row.id)))
-        .filter(webhook_hour::Column::Hour.gt(this_hour() - DAY))
+    let hours = entity::WebhookHourlyStat::find()
+        .filter(webhook_hourly_stat::Column::WebhookId.is_in(rows.iter().map(|row| row.id)))
+        .filter(webhook_hourly_stat::Column::Hour.gt(this_hour() - DAY))
         .all(ctx.db().read())
         .await?;
     let mut counts: HashMap<WebhookId, (u64, u64)> = HashMap::new();
@@ -94,9 +94,9 @@ pub async fn detail(
 ) -> Result<WebhookView, AppError> {
     actor.require_read(Permission::ManageWebhooks)?;
     let row = store::row(ctx.db().read(), &actor.clone().into(), id).await?;
-    let hours = entity::WebhookHour::find()
-        .filter(webhook_hour::Column::WebhookId.eq(id))
-        .filter(webhook_hour::Column::Hour.gt(this_hour() - 7 * DAY))
+    let hours = entity::WebhookHourlyStat::find()
+        .filter(webhook_hourly_stat::Column::WebhookId.eq(id))
+        .filter(webhook_hourly_stat::Column::Hour.gt(this_hour() - 7 * DAY))
         .all(ctx.db().read())
         .await?;
     let (rows, next) = deliveries::page(ctx, id, wanted, SHOWN).await?;
@@ -123,7 +123,7 @@ pub async fn detail(
         status_by: row.status_by,
         status_at: row.status_at,
         failures: u32::try_from(row.failures).unwrap_or(0),
-        blocked_until: row.blocked_until.filter(|until| *until > now),
+        circuit_open_until: row.circuit_open_until.filter(|until| *until > now),
         overlap_until: row.previous_secret_until.filter(|until| *until > now),
         created_at: row.created_at,
         created_by: row.created_by_name,
@@ -138,7 +138,7 @@ pub async fn detail(
 }
 
 /// `count` bars of `step` hours each, up to the present hour.
-fn chart(hours: &[webhook_hour::Model], count: usize, step: i64) -> Chart {
+fn chart(hours: &[webhook_hourly_stat::Model], count: usize, step: i64) -> Chart {
     let span = i64::try_from(count).unwrap_or(0) * step;
     let first = this_hour() + 1 - span;
     let mut chart = Chart::default();
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_chart_has_every_bar_and_sums_what_falls_into_each() {
-        let hour = |ago, succeeded, failed, duration_ms, slowest_ms| webhook_hour::Model {
+        let hour = |ago, succeeded, failed, duration_ms, slowest_ms| webhook_hourly_stat::Model {
             webhook_id: WebhookId::new(),
             hour: this_hour() - ago,
             succeeded,

@@ -14,10 +14,10 @@ use crate::domain::{
     AppError, EventId, FieldErrors, MembershipId, Name, Permission, Role, Secret, Slug, SlugError,
     Timestamp, hours,
 };
+use crate::email::{self, Recipient, templates};
 use crate::events::{self, NewEvent, Origin};
 use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
-use crate::mail::{self, Recipient, letters};
 use crate::session::{Actor, RequestInfo, Sensitive, SignedInUser, store as sessions};
 
 /// How long a new name or address can be taken back with one click.
@@ -457,15 +457,16 @@ pub async fn delete(
         tx.invalidate(Invalidation::user(person.id, Topic::Workspace));
         let confirmed = ctx.site().counts_as_confirmed(person.email_confirmed_at);
         if confirmed && person.id != actor.person().id() {
-            let letter = letters::workspace_deleted(actor.workspace_name(), actor.person().name());
-            mail::enqueue(
+            let message =
+                templates::workspace_deleted(actor.workspace_name(), actor.person().name());
+            email::enqueue(
                 &mut tx,
                 ctx,
                 Recipient {
                     email: person.email,
                     user: Some(person.id),
                 },
-                letter,
+                message,
                 None,
             )
             .await?;

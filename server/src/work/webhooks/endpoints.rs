@@ -39,7 +39,7 @@ const MAX_REMEMBERED: usize = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Health {
     pub failures: i32,
-    pub blocked_until: Option<Timestamp>,
+    pub circuit_open_until: Option<Timestamp>,
     pub succeeded: bool,
 }
 
@@ -157,7 +157,7 @@ impl<J> Endpoints<J> {
         job: J,
     ) -> Result<(), (J, Later)> {
         self.learn(id, health);
-        if let Some(until) = health.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = health.circuit_open_until.filter(|until| *until > now) {
             return Err((job, Later { until, all: true }));
         }
         let suspect = health.is_suspect();
@@ -332,7 +332,7 @@ mod tests {
     fn health(failures: i32, succeeded: bool) -> Health {
         Health {
             failures,
-            blocked_until: None,
+            circuit_open_until: None,
             succeeded,
         }
     }
@@ -407,13 +407,13 @@ mod tests {
         let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
         let until = NOW.after(Duration::from_secs(30));
         let open = Health {
-            blocked_until: Some(until),
+            circuit_open_until: Some(until),
             ..health(5, true)
         };
         let (_, refused) = endpoints.admit(id, open, NOW, 1).unwrap_err();
         assert_eq!(refused, Later { until, all: true });
         let over = Health {
-            blocked_until: Some(NOW),
+            circuit_open_until: Some(NOW),
             ..health(5, true)
         };
         assert_eq!(admitted(&mut endpoints, id, over, 5), 1);

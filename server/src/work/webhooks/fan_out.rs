@@ -193,7 +193,9 @@ impl Planned {
         };
         for Match { webhook, event } in matches {
             // What would wait anyway is not put before those who need not.
-            let at = webhook.blocked_until.map_or(now, |until| until.max(now));
+            let at = webhook
+                .circuit_open_until
+                .map_or(now, |until| until.max(now));
             let (id, event_type) = (DeliveryId::new(), event.event_type);
             let mut delivery = new_delivery(id, webhook.id, event.id, event_type, at);
             if alive && !queue::health(webhook).is_suspect() && handover.reserve(webhook.id) {

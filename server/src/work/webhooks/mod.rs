@@ -375,7 +375,7 @@ impl Sender {
         let now = Timestamp::now();
         for (id, health) in fares {
             self.endpoints.learn(id, health);
-            if let Some(until) = health.blocked_until.filter(|until| *until > now) {
+            if let Some(until) = health.circuit_open_until.filter(|until| *until > now) {
                 self.put_off.insert(id, until);
                 for job in self.endpoints.give_up(Some(id)) {
                     let outcome = if job.held.test { now } else { until };

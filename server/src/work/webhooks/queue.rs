@@ -111,7 +111,7 @@ impl ClaimedBatch {
 pub fn health(row: &entity::webhook::Model) -> Health {
     Health {
         failures: row.failures,
-        blocked_until: row.blocked_until,
+        circuit_open_until: row.circuit_open_until,
         succeeded: row.last_success_at.is_some(),
     }
 }
@@ -166,8 +166,8 @@ impl ClaimLimits {
     fn suspect(&self, now: Timestamp) -> Select<entity::Delivery> {
         use entity::webhook::Column as Of;
         let open = Condition::any()
-            .add(Of::BlockedUntil.is_null())
-            .add(Of::BlockedUntil.lte(now));
+            .add(Of::CircuitOpenUntil.is_null())
+            .add(Of::CircuitOpenUntil.lte(now));
         let wanted = self.regular(Condition::all().add(suspect()).add(open));
         first(
             due(now).filter(Column::Payload.is_null()).filter(wanted),
@@ -557,7 +557,7 @@ fn milliseconds(report: &AttemptResult) -> i64 {
 }
 
 async fn count_hours(tx: &Tx, tried: &[Attempted<'_>]) -> Result<(), AppError> {
-    use entity::webhook_hour::{ActiveModel, Column};
+    use entity::webhook_hourly_stat::{ActiveModel, Column};
     // In order, so that two processes that count the same hours do not wait for each other in a circle.
     let mut hours: BTreeMap<(WebhookId, i64), (i64, i64, i64, i64)> = BTreeMap::new();
     for Attempted { held, report } in tried.iter().filter(|tried| !tried.held.test) {
@@ -583,12 +583,13 @@ async fn count_hours(tx: &Tx, tried: &[Attempted<'_>]) -> Result<(), AppError> {
         duration_ms: Set(sum.2),
         slowest_ms: Set(sum.3),
     });
-    let added =
-        |column: &'static str| Expr::cust(format!("webhook_hours.{column} + excluded.{column}"));
+    let added = |column: &'static str| {
+        Expr::cust(format!("webhook_hourly_stats.{column} + excluded.{column}"))
+    };
     let slowest = Expr::cust(
-        "CASE WHEN excluded.slowest_ms > webhook_hours.slowest_ms THEN excluded.slowest_ms ELSE webhook_hours.slowest_ms END",
+        "CASE WHEN excluded.slowest_ms > webhook_hourly_stats.slowest_ms THEN excluded.slowest_ms ELSE webhook_hourly_stats.slowest_ms END",
     );
-    entity::WebhookHour::insert_many(rows)
+    entity::WebhookHourlyStat::insert_many(rows)
         .on_conflict(
             OnConflict::columns([Column::WebhookId, Column::Hour])
                 .value(Column::Succeeded, added("succeeded"))
@@ -641,7 +642,7 @@ impl AttemptSummary {
         if self.failed > 0 {
             row.failing_since = row.failing_since.or(Some(now));
         }
-        row.blocked_until = pause_after(row.failures, now);
+        row.circuit_open_until = pause_after(row.failures, now);
         true
     }
 }
@@ -721,7 +722,7 @@ async fn save_health(
     entity::Webhook::update_many()
         .col_expr(Column::Failures, each(Column::Id, &failures))
         .col_expr(Column::FailingSince, of(|row| row.failing_since))
-        .col_expr(Column::BlockedUntil, of(|row| row.blocked_until))
+        .col_expr(Column::CircuitOpenUntil, of(|row| row.circuit_open_until))
         .col_expr(Column::LastSuccessAt, of(|row| row.last_success_at))
         .filter(Column::Id.is_in(changed.iter().map(|row| row.id)))
         .exec(tx)

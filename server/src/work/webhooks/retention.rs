@@ -31,8 +31,8 @@ pub async fn tidy(ctx: &AppContext) -> Result<u64, AppError> {
     }
     let oldest = Timestamp::now().before(KEEP_HOURS).millis() / 3_600_000;
     let tx = ctx.db().begin().await?;
-    entity::WebhookHour::delete_many()
-        .filter(entity::webhook_hour::Column::Hour.lt(oldest))
+    entity::WebhookHourlyStat::delete_many()
+        .filter(entity::webhook_hourly_stat::Column::Hour.lt(oldest))
         .exec(&tx)
         .await?;
     tx.commit().await?;

@@ -3,13 +3,13 @@
 use sea_orm::entity::prelude::*;
 
 use crate::catalog::Category;
-use crate::domain::{Email, EventId, MailId, Timestamp, UserId};
+use crate::domain::{Email, EmailId, EventId, Timestamp, UserId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "mails")]
+#[sea_orm(table_name = "outbox_emails")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: MailId,
+    pub id: EmailId,
     pub user_id: Option<UserId>,
     pub event_id: Option<EventId>,
     /// Set for notifications, empty for mail that a person must get whatever their preferences say.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use app::catalog::Category;
 use app::db::entity;
 use app::domain::{Timestamp, minutes};
-use app::mail::{EmailMessage, NotificationMeta, Recipient, enqueue};
+use app::email::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use clap::Parser;
 use sea_orm::EntityTrait;
 use sea_orm::prelude::Uuid;
@@ -14,7 +14,7 @@ use sea_orm::sea_query::Expr;
 use tokio_util::sync::CancellationToken;
 use wheelhouse::config::Config;
 use wheelhouse::metrics::Metrics;
-use wheelhouse::work::mail::{MailerConfig, Round, WAITS, send_due};
+use wheelhouse::work::email::{MailerConfig, Round, WAITS, send_due};
 
 use crate::both::both;
 use crate::support::Server;
@@ -91,7 +91,7 @@ impl Smtp {
         }
     }
 
-    fn letter(&mut self) -> serde_json::Value {
+    fn message(&mut self) -> serde_json::Value {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap()
@@ -135,24 +135,24 @@ impl Drop for Smtp {
 }
 
 /// Makes this letter the only one.
-async fn put(server: &Server, to: &str, letter: EmailMessage) {
+async fn put(server: &Server, to: &str, message: EmailMessage) {
     empty_outbox(server).await;
-    add(server, to, letter).await;
+    add(server, to, message).await;
 }
 
 async fn empty_outbox(server: &Server) {
     let tx = server.ctx.db().begin().await.unwrap();
-    entity::Mail::delete_many().exec(&tx).await.unwrap();
+    entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
     tx.commit().await.unwrap();
 }
 
-async fn add(server: &Server, to: &str, letter: EmailMessage) {
+async fn add(server: &Server, to: &str, message: EmailMessage) {
     let mut tx = server.ctx.db().begin().await.unwrap();
     let to = Recipient {
         email: to.parse().unwrap(),
         user: None,
     };
-    enqueue(&mut tx, &server.ctx, to, letter, None)
+    enqueue(&mut tx, &server.ctx, to, message, None)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -161,9 +161,9 @@ async fn add(server: &Server, to: &str, letter: EmailMessage) {
 /// Lets the wait of every letter be over.
 async fn due(server: &Server) {
     let tx = server.ctx.db().begin().await.unwrap();
-    entity::Mail::update_many()
+    entity::OutboxEmail::update_many()
         .col_expr(
-            entity::mail::Column::NextAttemptAt,
+            entity::outbox_email::Column::NextAttemptAt,
             Expr::value(Timestamp::now()),
         )
         .exec(&tx)
@@ -172,31 +172,31 @@ async fn due(server: &Server) {
     tx.commit().await.unwrap();
 }
 
-async fn all_mails(server: &Server) -> Vec<entity::mail::Model> {
-    entity::Mail::find()
+async fn all_mails(server: &Server) -> Vec<entity::outbox_email::Model> {
+    entity::OutboxEmail::find()
         .all(server.ctx.db().read())
         .await
         .unwrap()
 }
 
-async fn only_mail(server: &Server) -> entity::mail::Model {
-    let mut mails = entity::Mail::find()
+async fn only_mail(server: &Server) -> entity::outbox_email::Model {
+    let mut emails = entity::OutboxEmail::find()
         .all(server.ctx.db().read())
         .await
         .unwrap();
-    assert_eq!(mails.len(), 1);
-    mails.remove(0)
+    assert_eq!(emails.len(), 1);
+    emails.remove(0)
 }
 
 both! {
     async fn a_letter_arrives_whole_and_once(server) {
         let mut smtp = Smtp::start();
-        let letter = EmailMessage::new("Grüße\r\nBcc: everyone@acme.example")
+        let message = EmailMessage::new("Grüße\r\nBcc: everyone@acme.example")
             .paragraph("Hello <b>Zoë</b>,")
             .button("See invitation", "http://127.0.0.1:3000/invite/x");
-        put(server, "zoe@new.example", letter).await;
+        put(server, "zoe@new.example", message).await;
         assert_eq!(send(server, &smtp.post()).await, DONE);
-        let arrived = smtp.letter();
+        let arrived = smtp.message();
         assert_eq!(arrived["to"], serde_json::json!(["zoe@new.example"]));
         assert_eq!(
             arrived["headers"]["subject"],
@@ -280,7 +280,7 @@ both! {
     async fn a_notification_says_how_to_stop_its_kind(server) {
         let mut smtp = Smtp::start();
         let mut tx = server.ctx.db().begin().await.unwrap();
-        entity::Mail::delete_many().exec(&tx).await.unwrap();
+        entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
         let event = entity::Event::find().one(&tx).await.unwrap().unwrap();
         let notice = NotificationMeta {
             event: event.id,
@@ -291,11 +291,11 @@ both! {
             email: "zoe@new.example".parse().unwrap(),
             user: None,
         };
-        let letter = EmailMessage::new("Hello").paragraph("x");
-        enqueue(&mut tx, &server.ctx, to, letter, Some(notice)).await.unwrap();
+        let message = EmailMessage::new("Hello").paragraph("x");
+        enqueue(&mut tx, &server.ctx, to, message, Some(notice)).await.unwrap();
         tx.commit().await.unwrap();
         send(server, &smtp.post()).await;
-        let headers = smtp.letter()["headers"].clone();
+        let headers = smtp.message()["headers"].clone();
         assert_eq!(headers["list-unsubscribe"], "<https://settings.example/unsubscribe/x>");
         assert_eq!(headers["list-unsubscribe-post"], "List-Unsubscribe=One-Click");
     }
@@ -306,10 +306,10 @@ both! {
         add(server, "refused@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         add(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         assert_eq!(send(server, &smtp.post()).await.tried, 3);
-        assert_eq!(smtp.letter()["to"], serde_json::json!(["zoe@new.example"]));
-        let mails = all_mails(server).await;
-        let failed = mails.iter().filter(|mail| mail.failed_at.is_some()).count();
-        let sent = mails.iter().filter(|mail| mail.sent_at.is_some()).count();
+        assert_eq!(smtp.message()["to"], serde_json::json!(["zoe@new.example"]));
+        let emails = all_mails(server).await;
+        let failed = emails.iter().filter(|mail| mail.failed_at.is_some()).count();
+        let sent = emails.iter().filter(|mail| mail.sent_at.is_some()).count();
         assert_eq!((failed, sent), (2, 1));
     }
 
@@ -333,7 +333,7 @@ both! {
 
         due(server).await;
         assert_eq!(send(server, &smtp.post_as("wheelhouse:open%20sesame@", sender)).await, DONE);
-        assert_eq!(smtp.letter()["to"], serde_json::json!(["zoe@new.example"]));
+        assert_eq!(smtp.message()["to"], serde_json::json!(["zoe@new.example"]));
     }
 
     async fn a_refused_sender_loses_no_letter(server) {
@@ -357,10 +357,10 @@ both! {
         }
         let round = send(server, &away).await;
         assert!(round.blocked && round.tried <= 4, "{round:?}");
-        let mails = all_mails(server).await;
-        let tried = mails.iter().filter(|mail| mail.attempts == 1).count();
+        let emails = all_mails(server).await;
+        let tried = emails.iter().filter(|mail| mail.attempts == 1).count();
         assert_eq!(tried, round.tried);
-        assert!(mails.iter().all(|mail| mail.lease_token.is_none() && mail.failed_at.is_none()));
+        assert!(emails.iter().all(|mail| mail.lease_token.is_none() && mail.failed_at.is_none()));
     }
 
     async fn letters_go_side_by_side_and_each_once(server) {
@@ -377,7 +377,7 @@ both! {
         assert!(began.elapsed().as_secs() < 4, "one after another takes 6.4 s");
         assert_eq!(one.tried + two.tried, 16);
         let to: std::collections::BTreeSet<String> =
-            (0..16).map(|_| smtp.letter()["to"][0].to_string()).collect();
+            (0..16).map(|_| smtp.message()["to"][0].to_string()).collect();
         assert_eq!(to.len(), 16);
         assert_eq!(send(server, &post).await.tried, 0);
     }
@@ -401,8 +401,8 @@ both! {
         let robbed = async {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             let tx = server.ctx.db().begin().await.unwrap();
-            entity::Mail::update_many()
-                .col_expr(entity::mail::Column::LeaseToken, Expr::value(other))
+            entity::OutboxEmail::update_many()
+                .col_expr(entity::outbox_email::Column::LeaseToken, Expr::value(other))
                 .exec(&tx)
                 .await
                 .unwrap();
@@ -419,9 +419,9 @@ both! {
         put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
         let lease = async |until: Timestamp| {
             let tx = server.ctx.db().begin().await.unwrap();
-            entity::Mail::update_many()
-                .col_expr(entity::mail::Column::LeaseToken, Expr::value(Uuid::new_v4()))
-                .col_expr(entity::mail::Column::LeaseUntil, Expr::value(until))
+            entity::OutboxEmail::update_many()
+                .col_expr(entity::outbox_email::Column::LeaseToken, Expr::value(Uuid::new_v4()))
+                .col_expr(entity::outbox_email::Column::LeaseUntil, Expr::value(until))
                 .exec(&tx)
                 .await
                 .unwrap();

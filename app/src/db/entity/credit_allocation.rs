@@ -1,21 +1,17 @@
-//! What became of a webhook's attempts in one hour.
+//! How much of a line is of which grant.
 
 use sea_orm::entity::prelude::*;
 
-use crate::domain::WebhookId;
+use crate::domain::{CreditEntryId, CreditGrantId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "webhook_hours")]
+#[sea_orm(table_name = "credit_allocations")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub webhook_id: WebhookId,
-    /// Hours since the Unix epoch.
+    pub entry_id: CreditEntryId,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub hour: i64,
-    pub succeeded: i64,
-    pub failed: i64,
-    pub duration_ms: i64,
-    pub slowest_ms: i64,
+    pub grant_id: CreditGrantId,
+    pub amount: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

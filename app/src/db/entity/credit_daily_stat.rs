@@ -6,7 +6,7 @@ use crate::catalog::Mode;
 use crate::domain::WorkspaceId;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "credit_days")]
+#[sea_orm(table_name = "credit_daily_stats")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub workspace_id: WorkspaceId,

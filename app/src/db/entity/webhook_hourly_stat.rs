@@ -1,17 +1,21 @@
-//! How much of a line is of which grant.
+//! What became of a webhook's attempts in one hour.
 
 use sea_orm::entity::prelude::*;
 
-use crate::domain::{CreditEntryId, CreditGrantId};
+use crate::domain::WebhookId;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "credit_parts")]
+#[sea_orm(table_name = "webhook_hourly_stats")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub entry_id: CreditEntryId,
+    pub webhook_id: WebhookId,
+    /// Hours since the Unix epoch.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub grant_id: CreditGrantId,
-    pub amount: i64,
+    pub hour: i64,
+    pub succeeded: i64,
+    pub failed: i64,
+    pub duration_ms: i64,
+    pub slowest_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn a_name_cannot_add_a_header_or_a_tag() {
-        let letter = EmailMessage::new("Join Evil\r\nBcc: all@acme.example")
+        let message = EmailMessage::new("Join Evil\r\nBcc: all@acme.example")
             .paragraph("<script>alert(1)</script> & more");
-        assert_eq!(letter.subject(), "Join Evil  Bcc: all@acme.example");
-        assert!(!letter.html().contains("<script>"));
-        assert!(letter.text().contains("<script>alert(1)</script> & more"));
+        assert_eq!(message.subject(), "Join Evil  Bcc: all@acme.example");
+        assert!(!message.html().contains("<script>"));
+        assert!(message.text().contains("<script>alert(1)</script> & more"));
     }
 }

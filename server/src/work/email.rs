@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use app::context::AppContext;
-use app::db::entity::{self, mail::Column};
+use app::db::entity::{self, outbox_email::Column};
 use app::domain::{AppError, Timestamp};
 use futures::{StreamExt, stream};
 use lettre::Message;
@@ -99,12 +99,12 @@ pub async fn send_due(
 ) -> Result<Round, AppError> {
     let lease = ctx.leases().token();
     // Who cannot say that they are there takes nothing: others would soon take it too.
-    let letters = if ctx.leases().holds(lease) {
+    let messages = if ctx.leases().holds(lease) {
         claim(ctx, lease).await?
     } else {
         Vec::new()
     };
-    if letters.is_empty() {
+    if messages.is_empty() {
         return Ok(Round {
             tried: 0,
             blocked: false,
@@ -118,7 +118,7 @@ pub async fn send_due(
         began: Instant::now(),
         tried: AtomicUsize::new(0),
         blocked: AtomicBool::new(false),
-        letters: Mutex::new(letters.into_iter()),
+        messages: Mutex::new(messages.into_iter()),
     };
     let carriers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
     let ends: Vec<Result<(), AppError>> =
@@ -141,7 +141,7 @@ struct Batch<'a> {
     began: Instant,
     tried: AtomicUsize,
     blocked: AtomicBool,
-    letters: Mutex<std::vec::IntoIter<entity::mail::Model>>,
+    messages: Mutex<std::vec::IntoIter<entity::outbox_email::Model>>,
 }
 
 impl Batch<'_> {
@@ -149,11 +149,11 @@ impl Batch<'_> {
     async fn send_batch(&self) -> Result<(), AppError> {
         let mut connection = None;
         while !self.is_over() {
-            let Some(letter) = self.letters.lock().await.next() else {
+            let Some(message) = self.messages.lock().await.next() else {
                 break;
             };
             self.tried.fetch_add(1, Ordering::Relaxed);
-            let sending = send(self.ctx, self.post, &mut connection, &letter);
+            let sending = send(self.ctx, self.post, &mut connection, &message);
             let result = tokio::time::timeout(LETTER_TIMEOUT, sending)
                 .await
                 .unwrap_or_else(|_| {
@@ -166,7 +166,7 @@ impl Batch<'_> {
                 connection = None;
                 self.blocked.store(true, Ordering::Relaxed);
             }
-            finish(self.ctx, self.post, self.lease, &letter, result).await?;
+            finish(self.ctx, self.post, self.lease, &message, result).await?;
         }
         if let Some(connection) = connection {
             let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
@@ -186,10 +186,10 @@ async fn send(
     ctx: &AppContext,
     post: &MailerConfig,
     connection: &mut Option<Connection>,
-    letter: &entity::mail::Model,
+    message: &entity::outbox_email::Model,
 ) -> Result<(), SmtpError> {
     let message =
-        message(ctx, post, letter).map_err(|error| SmtpError::Permanent(error.to_string()))?;
+        build_message(ctx, post, message).map_err(|error| SmtpError::Permanent(error.to_string()))?;
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(post.route.connect().await?),
@@ -199,9 +199,12 @@ async fn send(
 
 /// Takes due letters for this worker alone: one statement under a write transaction, which on PostgreSQL skips rows
 /// that another worker is just taking.
-async fn claim(ctx: &AppContext, lease: Uuid) -> Result<Vec<entity::mail::Model>, AppError> {
+async fn claim(
+    ctx: &AppContext,
+    lease: Uuid,
+) -> Result<Vec<entity::outbox_email::Model>, AppError> {
     let now = Timestamp::now();
-    let mut due = entity::Mail::find()
+    let mut due = entity::OutboxEmail::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::SentAt.is_null())
@@ -216,7 +219,7 @@ async fn claim(ctx: &AppContext, lease: Uuid) -> Result<Vec<entity::mail::Model>
         .limit(BATCH);
     if due
         .clone()
-        .into_tuple::<app::domain::MailId>()
+        .into_tuple::<app::domain::EmailId>()
         .one(ctx.db().read())
         .await?
         .is_none()
@@ -232,20 +235,20 @@ async fn claim(ctx: &AppContext, lease: Uuid) -> Result<Vec<entity::mail::Model>
         .column(Column::Id)
         .from_subquery(due.take(), "due")
         .take();
-    let letters = entity::Mail::update_many()
+    let messages = entity::OutboxEmail::update_many()
         .col_expr(Column::LeaseToken, Expr::value(lease))
         .col_expr(Column::LeaseUntil, Expr::value(now.after(LEASE)))
         .filter(Column::Id.in_subquery(due))
         .exec_with_returning(&tx)
         .await?;
     tx.commit().await?;
-    Ok(letters)
+    Ok(messages)
 }
 
 /// Gives back what is still under this lease.
 async fn release(ctx: &AppContext, lease: Uuid) -> Result<(), AppError> {
     let tx = ctx.db().begin().await?;
-    entity::Mail::update_many()
+    entity::OutboxEmail::update_many()
         .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
         .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
         .filter(Column::LeaseToken.eq(lease))
@@ -260,21 +263,21 @@ async fn finish(
     ctx: &AppContext,
     post: &MailerConfig,
     lease: Uuid,
-    letter: &entity::mail::Model,
+    message: &entity::outbox_email::Model,
     result: Result<(), SmtpError>,
 ) -> Result<(), AppError> {
     let now = Timestamp::now();
-    let attempts = letter.attempts + 1;
-    let mut update = entity::Mail::update_many()
+    let attempts = message.attempts + 1;
+    let mut update = entity::OutboxEmail::update_many()
         .col_expr(Column::Attempts, Expr::value(attempts))
         .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
         .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
-        .filter(Column::Id.eq(letter.id))
+        .filter(Column::Id.eq(message.id))
         .filter(Column::LeaseToken.eq(lease));
     let meter = match result {
         Ok(()) => {
             update = blank(update).col_expr(Column::SentAt, Expr::value(now));
-            tracing::info!(mail = %letter.id, attempts, "mail sent");
+            tracing::info!(mail = %message.id, attempts, "mail sent");
             post.metrics.mails_sent()
         }
         Err(trouble) => {
@@ -282,11 +285,11 @@ async fn finish(
                 SmtpError::Permanent(error) => (true, error),
                 SmtpError::Connection(error) | SmtpError::Transient(error) => (false, error),
             };
-            let wait = usize::try_from(letter.attempts)
+            let wait = usize::try_from(message.attempts)
                 .ok()
                 .and_then(|tried| WAITS.get(tried))
                 .filter(|_| !lost);
-            tracing::warn!(mail = %letter.id, attempts, error, again = wait.is_some(), "mail not sent");
+            tracing::warn!(mail = %message.id, attempts, error, again = wait.is_some(), "mail not sent");
             update = update.col_expr(Column::LastError, Expr::value(error));
             if let Some(&minutes) = wait {
                 let next = now.after(app::domain::minutes(minutes));
@@ -300,7 +303,7 @@ async fn finish(
     };
     let tx = ctx.db().begin().await?;
     if update.exec(&tx).await?.rows_affected == 0 {
-        tracing::warn!(mail = %letter.id, "the lease was lost; another worker answers for this letter");
+        tracing::warn!(mail = %message.id, "the lease was lost; another worker answers for this letter");
     }
     tx.commit().await?;
     meter.fetch_add(1, Ordering::Relaxed);
@@ -308,28 +311,32 @@ async fn finish(
 }
 
 /// Takes out what the letter said: nobody needs it any more, and its links may still work.
-fn blank(update: UpdateMany<entity::Mail>) -> UpdateMany<entity::Mail> {
+fn blank(update: UpdateMany<entity::OutboxEmail>) -> UpdateMany<entity::OutboxEmail> {
     update
         .col_expr(Column::BodyText, Expr::value(Vec::<u8>::new()))
         .col_expr(Column::BodyHtml, Expr::value(Vec::<u8>::new()))
         .col_expr(Column::UnsubscribeUrl, Expr::value(None::<Vec<u8>>))
 }
 
-fn message(ctx: &AppContext, post: &MailerConfig, letter: &entity::mail::Model) -> Result<Message> {
-    let contents = app::mail::decrypt(ctx, letter).ok_or_else(|| {
+fn build_message(
+    ctx: &AppContext,
+    post: &MailerConfig,
+    message: &entity::outbox_email::Model,
+) -> Result<Message> {
+    let contents = app::email::decrypt(ctx, message).ok_or_else(|| {
         let problem =
             "the letter cannot be decrypted: it was sealed with another WHEELHOUSE_SECRET_KEY";
-        tracing::error!(mail = %letter.id, "{problem}");
+        tracing::error!(mail = %message.id, "{problem}");
         anyhow!(problem)
     })?;
-    let to = Mailbox::new(None, letter.recipient.as_str().parse()?);
+    let to = Mailbox::new(None, message.recipient.as_str().parse()?);
     let mut message = Message::builder()
         .from(post.from.clone())
         .to(to)
-        .subject(letter.subject.clone())
+        .subject(message.subject.clone())
         .message_id(Some(format!(
             "<{}@{}>",
-            letter.id,
+            message.id,
             post.from.email.domain()
         )));
     if let Some(url) = &contents.unsubscribe_url {

@@ -83,21 +83,21 @@ pub struct InvitationLetter<'a> {
     pub days: u64,
 }
 
-pub fn invitation(letter: &InvitationLetter<'_>) -> EmailMessage {
+pub fn invitation(message: &InvitationLetter<'_>) -> EmailMessage {
     EmailMessage::new(format!(
         "{} invited you to {}",
-        letter.inviter, letter.workspace
+        message.inviter, message.workspace
     ))
     .paragraph(format!(
         "{} invites you to join the workspace {} as {}.",
-        letter.inviter,
-        letter.workspace,
-        letter.role.label()
+        message.inviter,
+        message.workspace,
+        message.role.label()
     ))
-    .button("See invitation", letter.link)
+    .button("See invitation", message.link)
     .footnote(format!(
         "The invitation is for you alone and expires in {} days.",
-        letter.days
+        message.days
     ))
 }
 
@@ -138,7 +138,7 @@ pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage 
         [only] => only.place().to_owned(),
         several => format!("{} places", several.len()),
     };
-    let mut letter = EmailMessage::new(format!("{} in {place}", more(sum)))
+    let mut message = EmailMessage::new(format!("{} in {place}", more(sum)))
         .paragraph("There were too many notifications to send each in an email of its own.");
     for one in held {
         let kinds: Vec<String> = one
@@ -152,9 +152,9 @@ pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage 
             one.place(),
             kinds.join(", ")
         );
-        letter = letter.paragraph(sentence);
+        message = message.paragraph(sentence);
     }
-    letter.button("Open Wheelhouse", link).footnote(format!(
+    message.button("Open Wheelhouse", link).footnote(format!(
         "You get this because Email is on for these kinds of notifications: {settings}"
     ))
 }

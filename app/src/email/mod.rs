@@ -4,10 +4,10 @@
 //! Letters carry links that open accounts. They are sealed with the server's key while they wait and blanked once they
 //! have left, so that whoever reads the database or a backup of it finds no link that works.
 
-mod letter;
-pub mod letters;
+mod message;
 mod plain;
-pub use letter::EmailMessage;
+pub mod templates;
+pub use message::EmailMessage;
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, EntityTrait, Set};
@@ -15,7 +15,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait, Set};
 use crate::catalog::Category;
 use crate::context::AppContext;
 use crate::db::{Tx, entity};
-use crate::domain::{AppError, Email, EventId, MailId, Timestamp, UserId, days};
+use crate::domain::{AppError, Email, EmailId, EventId, Timestamp, UserId, days};
 
 /// How long a letter's row is kept, sent or not.
 pub const KEPT: std::time::Duration = days(30);
@@ -44,25 +44,25 @@ pub async fn enqueue(
     tx: &mut Tx,
     ctx: &AppContext,
     to: Recipient,
-    letter: EmailMessage,
+    message: EmailMessage,
     notice: Option<NotificationMeta>,
-) -> Result<MailId, AppError> {
-    let row = row(ctx, to, &letter, notice);
+) -> Result<EmailId, AppError> {
+    let row = row(ctx, to, &message, notice);
     Ok(row.insert(tx).await?.id)
 }
 
 /// A notification as it will lie in the outbox, written and sealed.
 #[derive(Clone, Debug)]
-pub struct PreparedEmail(entity::mail::ActiveModel);
+pub struct PreparedEmail(entity::outbox_email::ActiveModel);
 
 impl PreparedEmail {
     pub fn new(
         ctx: &AppContext,
         to: Recipient,
-        letter: &EmailMessage,
+        message: &EmailMessage,
         notice: NotificationMeta,
     ) -> Self {
-        Self(row(ctx, to, letter, Some(notice)))
+        Self(row(ctx, to, message, Some(notice)))
     }
 
     /// The event that it tells of.
@@ -72,11 +72,11 @@ impl PreparedEmail {
 }
 
 /// Puts notifications into the outbox, many at once. Whoever was written to about an event is not written to again.
-pub async fn post_notices(tx: &Tx, notices: Vec<PreparedEmail>) -> Result<(), AppError> {
-    use entity::mail::Column;
+pub async fn insert_notifications(tx: &Tx, notices: Vec<PreparedEmail>) -> Result<(), AppError> {
+    use entity::outbox_email::Column;
     let mut rows = notices.into_iter().map(|PreparedEmail(row)| row).peekable();
     while rows.peek().is_some() {
-        entity::Mail::insert_many(rows.by_ref().take(ROWS).collect::<Vec<_>>())
+        entity::OutboxEmail::insert_many(rows.by_ref().take(ROWS).collect::<Vec<_>>())
             .on_conflict(
                 OnConflict::columns([Column::UserId, Column::EventId])
                     .do_nothing()
@@ -91,10 +91,10 @@ pub async fn post_notices(tx: &Tx, notices: Vec<PreparedEmail>) -> Result<(), Ap
 fn row(
     ctx: &AppContext,
     to: Recipient,
-    letter: &EmailMessage,
+    message: &EmailMessage,
     notice: Option<NotificationMeta>,
-) -> entity::mail::ActiveModel {
-    let id = MailId::new();
+) -> entity::outbox_email::ActiveModel {
+    let id = EmailId::new();
     let now = Timestamp::now();
     let (event, category, unsubscribe_url) = match notice {
         Some(notice) => (
@@ -104,15 +104,15 @@ fn row(
         ),
         None => (None, None, None),
     };
-    entity::mail::ActiveModel {
+    entity::outbox_email::ActiveModel {
         id: Set(id),
         user_id: Set(to.user),
         event_id: Set(event),
         category: Set(category),
         recipient: Set(to.email),
-        subject: Set(letter.subject()),
-        body_text: Set(encrypt_part(ctx, id, Part::Text, &letter.text())),
-        body_html: Set(encrypt_part(ctx, id, Part::Html, &letter.html())),
+        subject: Set(message.subject()),
+        body_text: Set(encrypt_part(ctx, id, Part::Text, &message.text())),
+        body_html: Set(encrypt_part(ctx, id, Part::Html, &message.html())),
         unsubscribe_url: Set(
             unsubscribe_url.map(|url| encrypt_part(ctx, id, Part::Unsubscribe, &url))
         ),
@@ -148,7 +148,7 @@ impl Part {
     }
 }
 
-fn encrypt_part(ctx: &AppContext, id: MailId, part: Part, text: &str) -> Vec<u8> {
+fn encrypt_part(ctx: &AppContext, id: EmailId, part: Part, text: &str) -> Vec<u8> {
     ctx.master_key()
         .encrypt(part.purpose(), &id.to_string(), text.as_bytes())
 }
@@ -162,7 +162,7 @@ pub struct Contents {
 }
 
 /// Decrypts an email. Nothing if it was erased since, or encrypted with another key.
-pub fn decrypt(ctx: &AppContext, mail: &entity::mail::Model) -> Option<Contents> {
+pub fn decrypt(ctx: &AppContext, mail: &entity::outbox_email::Model) -> Option<Contents> {
     let decrypt = |part: Part, sealed: &[u8]| {
         let plain = ctx
             .master_key()
