@@ -78,22 +78,22 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
 
 /// The palette's dialog, in a file of its own.
 #[wasm_split(palette, wasm_split_path = leptos::wasm_split, fallible)]
-fn open(around: Data<LayoutData>, asked: PaletteQuery) -> Result<AnyView, SplitLoaderError> {
-    let commands = Signal::derive(move || around.with(commands));
+fn open(layout: Data<LayoutData>, asked: PaletteQuery) -> Result<AnyView, SplitLoaderError> {
+    let commands = Signal::derive(move || layout.with(commands));
     Ok(view! { <PaletteDialog commands asked/> })
 }
 
 /// Fetches the palette's dialog; where it cannot be fetched there is none, and nobody waits for it.
-pub async fn palette(around: Data<LayoutData>, asked: PaletteQuery) -> AnyView {
-    open(around, asked).await.unwrap_or_else(|_| {
+pub async fn palette(layout: Data<LayoutData>, asked: PaletteQuery) -> AnyView {
+    open(layout, asked).await.unwrap_or_else(|_| {
         asked.set(None);
         ().into_any()
     })
 }
 
-fn commands(around: &LayoutData) -> Vec<Command> {
-    let base = format!("/w/{}", around.here.slug);
-    let role = around.here.role;
+fn commands(layout: &LayoutData) -> Vec<Command> {
+    let base = format!("/w/{}", layout.here.slug);
+    let role = layout.here.role;
     let may = |permission: Option<Permission>| permission.is_none_or(|it| role.may(it));
     let mut commands = vec![
         page("Overview", "Page", base.clone()),
@@ -103,7 +103,7 @@ fn commands(around: &LayoutData) -> Vec<Command> {
         let path = format!("{base}/settings/{}", section.path);
         commands.push(page(section.label, "Settings", path));
     }
-    if around.demo {
+    if layout.demo {
         commands.push(page("Outbox", "Demo", "/outbox".to_owned()));
     }
     for (label, place, permission) in PLACES {
@@ -117,11 +117,11 @@ fn commands(around: &LayoutData) -> Vec<Command> {
         format!("{base}/inbox#mark-all-read"),
     ));
     if role.may(Permission::SeeMemberEmails) {
-        let target = file(around, format!("{base}/members.csv"));
+        let target = file(layout, format!("{base}/members.csv"));
         commands.push(command("Export members as CSV", "Action", target));
     }
     if role.may(Permission::SeeCredits) {
-        let target = file(around, format!("{base}/credits.csv"));
+        let target = file(layout, format!("{base}/credits.csv"));
         commands.push(command("Export credits as CSV", "Action", target));
     }
     commands.push(page("Create workspace", "Action", "/new".to_owned()));
@@ -130,10 +130,10 @@ fn commands(around: &LayoutData) -> Vec<Command> {
         "Action",
         Target::Button("#user-menu form button"),
     ));
-    for place in around
+    for place in layout
         .places
         .iter()
-        .filter(|place| place.id != around.here.id)
+        .filter(|place| place.id != layout.here.id)
     {
         let path = format!("/w/{}", place.slug);
         commands.push(page(&place.name, "Switch workspace", path));
@@ -146,8 +146,8 @@ fn page(label: &str, hint: &'static str, path: String) -> Command {
 }
 
 /// A file. Where the sign-in is too old for it, the page that asks for the password and leads on to it.
-fn file(around: &LayoutData, path: String) -> Target {
-    if now() < around.fresh_until {
+fn file(layout: &LayoutData, path: String) -> Target {
+    if now() < layout.fresh_until {
         Target::File(path)
     } else {
         Target::Page(format!("/confirm-password?next={}", percent_encode(&path)))

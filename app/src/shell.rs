@@ -126,17 +126,17 @@ fn close_menu() -> AnyView {
 /// Says to the forms within when the sign-in has become too old for what takes a fresh one.
 fn provide_stale_sign_in(data: Data<LayoutData>) {
     let clock = use_clock();
-    let fresh_until = Memo::new(move |_| data.with(|around| around.fresh_until));
+    let fresh_until = Memo::new(move |_| data.with(|layout| layout.fresh_until));
     provide_context(StaleSignIn(Signal::derive(move || {
         clock.get() >= fresh_until.get()
     })));
 }
 
 fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
-    let slug = Memo::new(move |_| data.with(|around| around.here.slug.to_string()));
-    let workspace = move || data.with(|around| around.here.name.clone());
-    let unread = move || data.with(|around| around.unread);
-    let confirmed = Memo::new(move |_| data.with(|around| around.confirmed));
+    let slug = Memo::new(move |_| data.with(|layout| layout.here.slug.to_string()));
+    let workspace = move || data.with(|layout| layout.here.name.clone());
+    let unread = move || data.with(|layout| layout.unread);
+    let confirmed = Memo::new(move |_| data.with(|layout| layout.confirmed));
     let location = use_location();
     let unread_count =
         move || (unread() > 0).then(|| view! { <span class="count">{unread()}</span> });
@@ -160,7 +160,7 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                     </ul>
                     {Group::ALL.map(|group| move || {
                         let sections: Vec<_> = SECTIONS.into_iter()
-                            .filter(|section| section.group == group && data.with(|around| section.is_for(around.here.role)))
+                            .filter(|section| section.group == group && data.with(|layout| section.is_for(layout.here.role)))
                             .collect();
                         (!sections.is_empty()).then(|| view! {
                             <h2 class="nav-heading">{group.label()}</h2>
@@ -175,8 +175,8 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                     }).collect_view()}
                 </nav>
                 <div id="workspace-menu" class="menu" popover="auto">
-                    {move || data.with(|around| around.places.iter().map(|place| {
-                        let current = (place.id == around.here.id).then_some("true");
+                    {move || data.with(|layout| layout.places.iter().map(|place| {
+                        let current = (place.id == layout.here.id).then_some("true");
                         view! {
                             <a class="menu-item" href=format!("/w/{}", place.slug) aria-current=current>
                                 <Avatar name=place.name.clone() square=true/>
@@ -201,15 +201,15 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                         {move || (unread() > 0).then(|| view! { <span class="badge-count" aria-hidden="true">{unread().min(99)}</span> })}
                     </a>
                     <button type="button" class="user-button" popovertarget="user-menu" aria-label="Your menu">
-                        {move || view! { <Avatar name=data.with(|around| around.name.clone())/> }}
+                        {move || view! { <Avatar name=data.with(|layout| layout.name.clone())/> }}
                     </button>
                     <div id="user-menu" class="menu menu-end" popover="auto">
                         <p class="menu-head">
-                            <strong>{move || data.with(|around| around.name.clone())}</strong>
-                            <span class="muted small">{move || data.with(|around| around.email.to_string())}</span>
+                            <strong>{move || data.with(|layout| layout.name.clone())}</strong>
+                            <span class="muted small">{move || data.with(|layout| layout.email.to_string())}</span>
                         </p>
                         <a class="menu-item" href=move || format!("/w/{}/settings/account", slug.get())>{icon(Icon::User)}"Your account"</a>
-                        {data.with_untracked(|around| around.demo).then(|| view! {
+                        {data.with_untracked(|layout| layout.demo).then(|| view! {
                             <a class="menu-item" href="/outbox">{icon(Icon::Mail)}"Outbox of the demo"</a>
                         })}
                         <hr/>
@@ -233,14 +233,14 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
 }
 
 /// Says on every page of a frozen workspace that it is, what still works, and who can thaw it.
-fn frozen(around: &LayoutData) -> Option<AnyView> {
-    let billing = format!("/w/{}/settings/billing", around.here.slug);
-    let way = if around.here.role.may(Permission::ManageBilling) {
+fn frozen(layout: &LayoutData) -> Option<AnyView> {
+    let billing = format!("/w/{}/settings/billing", layout.here.slug);
+    let way = if layout.here.role.may(Permission::ManageBilling) {
         view! { <a href=billing>"Choose a plan"</a>" to go on." }.into_any()
     } else {
         view! { "An owner or admin can choose a plan to go on." }.into_any()
     };
-    around.frozen.then(|| {
+    layout.frozen.then(|| {
         view! {
             <section class="banner callout" data-tone="warning" aria-label="Frozen">
                 {icon(Icon::Warning)}

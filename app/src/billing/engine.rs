@@ -127,10 +127,10 @@ pub async fn plans_that_are_missing(ctx: &AppContext) -> Result<Vec<String>, App
 /// What a workspace may use. Whoever is let in may ask.
 pub async fn entitlements(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     now: Timestamp,
 ) -> Result<Entitlements, AppError> {
-    let row = entity::Subscription::find_by_id(agent.workspace())
+    let row = entity::Subscription::find_by_id(principal.workspace())
         .one(ctx.db().read())
         .await?
         .ok_or(AppError::NotFound)?;

@@ -196,7 +196,7 @@ fn id(field: &str, id: &str) -> Result<(), CatalogError> {
 
 fn name(field: &str, name: &str) -> Result<(), CatalogError> {
     if name.trim() != name || !(1..=MAX_LEN).contains(&name.chars().count()) {
-        let problem = format!("must have 1 to {MAX_LEN} characters, without spaces around them");
+        let problem = format!("must have 1 to {MAX_LEN} characters, without spaces layout them");
         return Err(wrong(field, problem));
     }
     Ok(())

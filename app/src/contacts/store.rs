@@ -24,23 +24,23 @@ pub struct ContactQuery {
     pub stages: Vec<Stage>,
 }
 
-/// The contacts of the agent's workspace and world. There is no other way to them.
-fn of(agent: &Principal) -> sea_orm::Select<entity::Contact> {
+/// The contacts of the principal's workspace and world. There is no other way to them.
+fn of(principal: &Principal) -> sea_orm::Select<entity::Contact> {
     entity::Contact::find()
-        .filter(Column::WorkspaceId.eq(agent.workspace()))
-        .filter(Column::Mode.eq(agent.mode()))
+        .filter(Column::WorkspaceId.eq(principal.workspace()))
+        .filter(Column::Mode.eq(principal.mode()))
 }
 
 /// Up to `limit` contacts, newest first, that were made before `before`.
 pub async fn list(
     db: &Db,
-    agent: &Principal,
+    principal: &Principal,
     filter: &ContactQuery,
     before: Option<ContactId>,
     limit: u64,
 ) -> Result<Vec<ContactOut>, AppError> {
-    agent.require(Permission::ReadContacts)?;
-    let mut query = of(agent).order_by_desc(Column::Id);
+    principal.require(Permission::ReadContacts)?;
+    let mut query = of(principal).order_by_desc(Column::Id);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
@@ -75,9 +75,9 @@ fn carries(backend: DbBackend, tag: &str) -> Expr {
     }
 }
 
-pub async fn get(db: &Db, agent: &Principal, id: ContactId) -> Result<ContactOut, AppError> {
-    agent.require(Permission::ReadContacts)?;
-    of(agent)
+pub async fn get(db: &Db, principal: &Principal, id: ContactId) -> Result<ContactOut, AppError> {
+    principal.require(Permission::ReadContacts)?;
+    of(principal)
         .filter(Column::Id.eq(id))
         .one(db.read())
         .await?
@@ -87,15 +87,15 @@ pub async fn get(db: &Db, agent: &Principal, id: ContactId) -> Result<ContactOut
 
 pub async fn create(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     draft: ContactDraft,
 ) -> Result<ContactOut, AppError> {
-    agent.require(Permission::WriteContacts)?;
+    principal.require(Permission::WriteContacts)?;
     let now = Timestamp::now();
     let row = entity::contact::ActiveModel {
         id: Set(ContactId::new()),
-        workspace_id: Set(agent.workspace()),
-        mode: Set(agent.mode()),
+        workspace_id: Set(principal.workspace()),
+        mode: Set(principal.mode()),
         search_text: Set(search_text(&draft)),
         name: Set(draft.name),
         email: Set(draft.email),
@@ -110,7 +110,7 @@ pub async fn create(
     entity::Contact::insert(row)
         .exec_without_returning(tx)
         .await?;
-    record_event(tx, agent, EventType::ContactCreated, facts(&contact)).await?;
+    record_event(tx, principal, EventType::ContactCreated, facts(&contact)).await?;
     Ok(contact)
 }
 
@@ -118,12 +118,12 @@ pub async fn create(
 /// the new tags, for those who only care for these. A replacement that changes nothing leaves no trace.
 pub async fn replace(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     id: ContactId,
     draft: ContactDraft,
 ) -> Result<ContactOut, AppError> {
-    agent.require(Permission::WriteContacts)?;
-    let row = locked(tx, agent, id).await?;
+    principal.require(Permission::WriteContacts)?;
+    let row = locked(tx, principal, id).await?;
     let before = out(row.clone());
     let changed = changed_fields(&before, &draft);
     if changed.is_empty() {
@@ -142,12 +142,12 @@ pub async fn replace(
 
     let mut data = facts(&contact);
     data["changed"] = json!(changed);
-    record_event(tx, agent, EventType::ContactUpdated, data).await?;
+    record_event(tx, principal, EventType::ContactUpdated, data).await?;
     if before.stage != contact.stage {
         let mut data = facts(&contact);
         data["from"] = json!(before.stage);
         data["to"] = json!(contact.stage);
-        record_event(tx, agent, EventType::ContactStageChanged, data).await?;
+        record_event(tx, principal, EventType::ContactStageChanged, data).await?;
     }
     let added: Vec<&String> = contact
         .tags
@@ -157,25 +157,25 @@ pub async fn replace(
     if !added.is_empty() {
         let mut data = facts(&contact);
         data["added"] = json!(added);
-        record_event(tx, agent, EventType::ContactTagged, data).await?;
+        record_event(tx, principal, EventType::ContactTagged, data).await?;
     }
     Ok(contact)
 }
 
-pub async fn delete(tx: &mut Tx, agent: &Principal, id: ContactId) -> Result<(), AppError> {
-    agent.require(Permission::WriteContacts)?;
-    let contact = out(locked(tx, agent, id).await?);
+pub async fn delete(tx: &mut Tx, principal: &Principal, id: ContactId) -> Result<(), AppError> {
+    principal.require(Permission::WriteContacts)?;
+    let contact = out(locked(tx, principal, id).await?);
     entity::Contact::delete_by_id(id).exec(tx).await?;
-    record_event(tx, agent, EventType::ContactDeleted, facts(&contact)).await
+    record_event(tx, principal, EventType::ContactDeleted, facts(&contact)).await
 }
 
 /// The contact, and nobody else changes it until this transaction ends.
 async fn locked(
     tx: &impl ConnectionTrait,
-    agent: &Principal,
+    principal: &Principal,
     id: ContactId,
 ) -> Result<entity::contact::Model, AppError> {
-    of(agent)
+    of(principal)
         .filter(Column::Id.eq(id))
         .lock_exclusive()
         .one(tx)
@@ -185,12 +185,13 @@ async fn locked(
 
 async fn record_event(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     event_type: EventType,
     data: Value,
 ) -> Result<(), AppError> {
-    let event = NewEvent::in_workspace(agent.workspace(), event_type, data).in_mode(agent.mode());
-    events::record(tx, agent, event).await.map(|_| ())
+    let event =
+        NewEvent::in_workspace(principal.workspace(), event_type, data).in_mode(principal.mode());
+    events::record(tx, principal, event).await.map(|_| ())
 }
 
 /// What an event says of a contact: all of it but its times.

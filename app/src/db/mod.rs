@@ -53,7 +53,7 @@ pub struct Db {
     write: DatabaseConnection,
     changes: WriteBatcher,
     shares: std::sync::Arc<Shares>,
-    hub: EventBus,
+    event_bus: EventBus,
 }
 
 impl Db {
@@ -104,7 +104,7 @@ impl Db {
             write,
             changes,
             shares: shares.into(),
-            hub: EventBus::new(),
+            event_bus: EventBus::new(),
         })
     }
 
@@ -161,9 +161,9 @@ impl Db {
         &self.shares
     }
 
-    /// Where live hints go, and where open pages listen.
-    pub fn hub(&self) -> &EventBus {
-        &self.hub
+    /// Where live invalidations go, and where open pages listen.
+    pub fn event_bus(&self) -> &EventBus {
+        &self.event_bus
     }
 
     pub fn backend(&self) -> DbBackend {
@@ -175,15 +175,19 @@ impl Db {
         let inner = self.write.begin_with_options(immediate()).await?;
         Ok(Tx {
             inner,
-            hints: Vec::new(),
-            hub: self.hub.clone(),
+            invalidations: Vec::new(),
+            event_bus: self.event_bus.clone(),
         })
     }
 
-    /// Makes a change that is one statement and from which nothing follows but a hint: workers are not woken.
-    pub async fn change(&self, statement: Statement, hint: Invalidation) -> Result<(), DbErr> {
+    /// Makes a change that is one statement and from which nothing follows but an invalidation: workers are not woken.
+    pub async fn change(
+        &self,
+        statement: Statement,
+        invalidation: Invalidation,
+    ) -> Result<(), DbErr> {
         self.changes.write(statement).await?;
-        self.hub.send(hint);
+        self.event_bus.send(invalidation);
         Ok(())
     }
 
@@ -238,30 +242,30 @@ fn postgres(url: &str) -> ConnectOptions {
     options
 }
 
-/// A write transaction, with the hints that go out when, and only when, it commits.
+/// A write transaction, with the invalidations that go out when, and only when, it commits.
 #[derive(Debug)]
 pub struct Tx {
     inner: DatabaseTransaction,
-    hints: Vec<Invalidation>,
-    hub: EventBus,
+    invalidations: Vec<Invalidation>,
+    event_bus: EventBus,
 }
 
 impl Tx {
     /// Tells open pages to look again, after the commit.
-    pub fn invalidate(&mut self, hint: Invalidation) {
-        if !self.hints.contains(&hint) {
-            self.hints.push(hint);
+    pub fn invalidate(&mut self, invalidation: Invalidation) {
+        if !self.invalidations.contains(&invalidation) {
+            self.invalidations.push(invalidation);
         }
     }
 
     /// The same for many at once, none of which was given before.
-    pub fn invalidate_all(&mut self, hints: impl IntoIterator<Item = Invalidation>) {
-        self.hints.extend(hints);
+    pub fn invalidate_all(&mut self, invalidations: impl IntoIterator<Item = Invalidation>) {
+        self.invalidations.extend(invalidations);
     }
 
     pub async fn commit(self) -> Result<(), DbErr> {
         self.inner.commit().await?;
-        self.hub.send_all(self.hints);
+        self.event_bus.send_all(self.invalidations);
         Ok(())
     }
 

@@ -169,21 +169,25 @@ pub(crate) fn holds_nul(value: &Value) -> bool {
 /// Writes down what the product reports, in the world of its key.
 pub async fn report(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     report: ReportedEvent,
 ) -> Result<Reported, AppError> {
-    agent.require(Permission::ReportEvents)?;
-    agent.require_confirmed()?;
+    principal.require(Permission::ReportEvents)?;
+    principal.require_confirmed()?;
     let now = Timestamp::now();
     let ReportedEvent { event_type, data } = report;
-    let event = NewEvent::in_workspace(agent.workspace(), event_type, Value::Object(data.clone()))
-        .in_mode(agent.mode());
-    let id = super::record_at(tx, agent, event, now).await?;
+    let event = NewEvent::in_workspace(
+        principal.workspace(),
+        event_type,
+        Value::Object(data.clone()),
+    )
+    .in_mode(principal.mode());
+    let id = super::record_at(tx, principal, event, now).await?;
     Ok(Reported {
         id,
         event_type,
         category: event_type.category(),
-        mode: agent.mode(),
+        mode: principal.mode(),
         data,
         created_at: now.rfc3339(),
     })

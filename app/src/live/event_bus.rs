@@ -4,10 +4,10 @@ use tokio::sync::{broadcast, watch};
 use super::Topic;
 use crate::domain::{UserId, WorkspaceId};
 
-/// How many hints a slow listener may fall behind before it is told to look at everything.
+/// How many invalidations a slow listener may fall behind before it is told to look at everything.
 const BACKLOG: usize = 1024;
 
-/// Whose open pages a hint is for.
+/// Whose open pages an invalidation is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
@@ -42,11 +42,11 @@ impl Invalidation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     Hint(Invalidation),
-    /// Hints were missed, and nobody knows whose: everybody looks at everything.
+    /// Invalidations were missed, and nobody knows whose: everybody looks at everything.
     Everything,
 }
 
-/// Where hints meet listeners.
+/// Where invalidations meet listeners.
 #[derive(Clone, Debug)]
 pub struct EventBus {
     listeners: broadcast::Sender<Received>,
@@ -57,7 +57,7 @@ pub struct EventBus {
 impl EventBus {
     #[expect(
         clippy::new_without_default,
-        reason = "a hub is made once, with the database, on purpose"
+        reason = "a event_bus is made once, with the database, on purpose"
     )]
     pub fn new() -> Self {
         Self {
@@ -68,26 +68,26 @@ impl EventBus {
     }
 
     /// Sends what a commit of this process caused, here and to other processes, and wakes the workers.
-    pub(crate) fn send_all(&self, hints: Vec<Invalidation>) {
-        for hint in hints {
-            self.send(hint);
+    pub(crate) fn send_all(&self, invalidations: Vec<Invalidation>) {
+        for invalidation in invalidations {
+            self.send(invalidation);
         }
         self.commits.send_modify(|commits| *commits += 1);
     }
 
-    /// Sends a hint, here and to other processes.
-    pub(crate) fn send(&self, hint: Invalidation) {
+    /// Sends an invalidation, here and to other processes.
+    pub(crate) fn send(&self, invalidation: Invalidation) {
         // An error only says that nobody listens.
-        let _ = self.listeners.send(Received::Hint(hint));
-        let _ = self.outgoing.send(hint);
+        let _ = self.listeners.send(Received::Hint(invalidation));
+        let _ = self.outgoing.send(invalidation);
     }
 
     /// Passes on what another process sent.
-    pub fn receive(&self, hint: Invalidation) {
-        let _ = self.listeners.send(Received::Hint(hint));
+    pub fn receive(&self, invalidation: Invalidation) {
+        let _ = self.listeners.send(Received::Hint(invalidation));
     }
 
-    /// Tells everybody to look again at everything: hints of another process may have been lost.
+    /// Tells everybody to look again at everything: invalidations of another process may have been lost.
     pub fn receive_everything(&self) {
         let _ = self.listeners.send(Received::Everything);
     }
@@ -96,7 +96,7 @@ impl EventBus {
         self.listeners.subscribe()
     }
 
-    /// The hints of this process, for whoever carries them to others.
+    /// The invalidations of this process, for whoever carries them to others.
     pub fn outgoing(&self) -> broadcast::Receiver<Invalidation> {
         self.outgoing.subscribe()
     }
@@ -116,11 +116,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_commit_between_the_look_and_the_wait_is_not_missed() {
-        let hub = EventBus::new();
-        let mut commits = hub.commits();
+        let event_bus = EventBus::new();
+        let mut commits = event_bus.commits();
         commits.mark_unchanged();
         // The worker looks and finds nothing; meanwhile someone commits; then the worker waits.
-        hub.send_all(Vec::new());
+        event_bus.send_all(Vec::new());
         tokio::time::timeout(Duration::from_millis(50), commits.changed())
             .await
             .expect("the worker looks again at once")

@@ -1,7 +1,7 @@
-//! Live hints: how an open page learns that it should look again.
+//! Live invalidations: how an open page learns that it should look again.
 //!
-//! A hint says who should look and at what, and nothing of what changed: losing one costs a moment, never truth.
-//! Hints leave after the commit (`db::Tx` holds them until then), reach this process's open pages by a broadcast
+//! An invalidation says who should look and at what, and nothing of what changed: losing one costs a moment, never truth.
+//! Invalidations leave after the commit (`db::Tx` holds them until then), reach this process's open pages by a broadcast
 //! channel, and other processes by whatever `server` connects to [`Hub::outgoing`].
 
 mod topic;

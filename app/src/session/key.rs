@@ -146,8 +146,8 @@ impl From<ApiKeyPrincipal> for Principal {
 }
 
 impl From<&Principal> for Origin {
-    fn from(agent: &Principal) -> Self {
-        match agent {
+    fn from(principal: &Principal) -> Self {
+        match principal {
             Principal::Person(actor) => actor.as_ref().into(),
             Principal::Key(key) => Self::key(key.facts().id, &key.facts().name),
         }

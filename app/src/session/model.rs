@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn browsers_are_named_as_people_name_them() {
-        for (agent, label) in [
+        for (principal, label) in [
             (
                 "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
                 "Chrome on Linux",
@@ -251,7 +251,7 @@ mod tests {
             ),
             ("", "Unknown browser"),
         ] {
-            assert_eq!(browser_label(agent), label);
+            assert_eq!(browser_label(principal), label);
         }
     }
 }

@@ -117,16 +117,16 @@ fn go_to(place: &str) -> bool {
 /// itself it would be at the beginning of the document.
 pub fn keeping_focus(change: impl FnOnce()) {
     let held = document().active_element();
-    let mut around = Vec::new();
+    let mut layout = Vec::new();
     let mut next = held.clone();
     while let Some(element) = next {
         next = element.parent_element();
         if element.matches("section, main").unwrap_or(false) {
-            around.push(element);
+            layout.push(element);
         }
     }
     change();
-    let Some(held) = held.filter(|_| !around.is_empty()) else {
+    let Some(held) = held.filter(|_| !layout.is_empty()) else {
         return;
     };
     // After the page is drawn.
@@ -136,7 +136,7 @@ pub fn keeping_focus(change: impl FnOnce()) {
             .is_none_or(|element| element.tag_name() == "BODY");
         if nowhere
             && !held.is_connected()
-            && let Some(part) = around.iter().find(|part| part.is_connected())
+            && let Some(part) = layout.iter().find(|part| part.is_connected())
         {
             let _ = part.set_attribute("tabindex", "-1");
             focus(part);

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::billing::on_trial;
 use crate::reversals::{dispute, paid, tell};
-use crate::support::{World, both};
+use crate::support::{TestEnv, both};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -298,17 +298,17 @@ impl Model {
 /// More than anything costs.
 const AGREED: Money = Money::from_cents(100_000_000);
 
-async fn row(world: &World, id: WorkspaceId) -> subscription::Model {
+async fn row(env: &TestEnv, id: WorkspaceId) -> subscription::Model {
     entity::Subscription::find_by_id(id)
-        .one(world.ctx.db().read())
+        .one(env.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
 }
 
 /// Pays on the provider's page, at that moment.
-async fn pay(world: &World, place: &str, now: Timestamp) {
-    let ctx = &world.ctx;
+async fn pay(env: &TestEnv, place: &str, now: Timestamp) {
+    let ctx = &env.ctx;
     let checkout = place.strip_prefix("/pay/").unwrap();
     simulated::decide(ctx, checkout, Choice::Pay).await.unwrap();
     let payment = entity::Payment::find()
@@ -326,36 +326,36 @@ async fn pay(world: &World, place: &str, now: Timestamp) {
 }
 
 async fn choose(
-    world: &World,
+    env: &TestEnv,
     actor: &Actor,
     terms: Terms,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    match store::choose(&world.ctx, actor, terms, AGREED, "/", now).await? {
-        Chosen::Pay(place) => pay(world, &place, now).await,
+    match store::choose(&env.ctx, actor, terms, AGREED, "/", now).await? {
+        Chosen::Pay(place) => pay(env, &place, now).await,
         Chosen::Done(_) => {}
     }
     Ok(())
 }
 
 /// Opens two pages for the same, and pays on both.
-async fn choose_twice(world: &World, actor: &Actor, terms: Terms, now: Timestamp) {
+async fn choose_twice(env: &TestEnv, actor: &Actor, terms: Terms, now: Timestamp) {
     let mut places = Vec::new();
     for _ in 0..2 {
-        let chosen = store::choose(&world.ctx, actor, terms.clone(), AGREED, "/", now).await;
+        let chosen = store::choose(&env.ctx, actor, terms.clone(), AGREED, "/", now).await;
         match chosen.unwrap() {
             Chosen::Pay(place) => places.push(place),
             Chosen::Done(done) => panic!("{done:?}"),
         }
     }
     for place in places {
-        pay(world, &place, now).await;
+        pay(env, &place, now).await;
     }
 }
 
-async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
+async fn charge_and_stop(env: &TestEnv, id: WorkspaceId, payment: PaymentId) {
     let found = entity::Payment::find_by_id(payment)
-        .one(world.ctx.db().read())
+        .one(env.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
@@ -367,16 +367,11 @@ async fn charge_and_stop(world: &World, id: WorkspaceId, payment: PaymentId) {
         description: String::new(),
         return_path: String::new(),
     };
-    world
-        .ctx
-        .payments()
-        .charge(&world.ctx, &order)
-        .await
-        .unwrap();
+    env.ctx.payments().charge(&env.ctx, &order).await.unwrap();
 }
 
 /// What went back of a payment, or is to: done in the model, and told or asked of the store.
-async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step, number: usize) {
+async fn reverse(env: &TestEnv, model: &mut Model, id: WorkspaceId, step: &Step, number: usize) {
     let (Step::Refund { payment, .. }
     | Step::RefundFails { payment }
     | Step::Dispute { payment, .. }
@@ -387,7 +382,7 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
     let Some(there) = model.paid.get(payment) else {
         return;
     };
-    let real = paid(world, id).await[payment].id;
+    let real = paid(env, id).await[payment].id;
     let refund = |name: &str, cents: i64, status: &str| {
         json!({
             "id": name, "object": "refund", "amount": cents, "status": status, "metadata": {"payment": real},
@@ -398,7 +393,7 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
         Step::Refund { percent, .. } if payment % 2 == 0 => {
             let cents = Ord::max(there.left() * percent / 100, 1);
             let fits = cents <= there.left();
-            let done = payments::refund(&world.ctx, real, Some(Money::from_cents(cents))).await;
+            let done = payments::refund(&env.ctx, real, Some(Money::from_cents(cents))).await;
             assert_eq!(fits, done.is_ok(), "{done:?}");
             if fits {
                 model.change(payment, |paid| paid.refunded += cents);
@@ -406,16 +401,16 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
         }
         Step::Refund { percent, .. } => {
             let (name, cents) = (format!("re_{real}_{number}"), there.left() * percent / 100);
-            tell(world, "refund.created", &refund(&name, cents, "pending")).await;
-            tell(world, "refund.updated", &refund(&name, cents, "succeeded")).await;
+            tell(env, "refund.created", &refund(&name, cents, "pending")).await;
+            tell(env, "refund.updated", &refund(&name, cents, "succeeded")).await;
             model.change(payment, |paid| paid.told.push((name, cents, true)));
         }
         Step::RefundFails { .. } => {
             let Some((name, cents, _)) = there.told.last().cloned() else {
                 return;
             };
-            tell(world, "refund.failed", &refund(&name, cents, "failed")).await;
-            tell(world, "refund.created", &refund(&name, cents, "pending")).await;
+            tell(env, "refund.failed", &refund(&name, cents, "failed")).await;
+            tell(env, "refund.created", &refund(&name, cents, "pending")).await;
             model.change(payment, |paid| paid.told.last_mut().unwrap().2 = false);
         }
         Step::Dispute { percent, .. } => {
@@ -425,7 +420,7 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
                 ("charge.dispute.funds_withdrawn", "needs_response"),
                 ("charge.dispute.created", "needs_response"),
             ] {
-                tell(world, kind, &dispute(&name, real, cents, status)).await;
+                tell(env, kind, &dispute(&name, real, cents, status)).await;
             }
             model.change(payment, |paid| paid.disputes.push((name, cents, true)));
         }
@@ -436,8 +431,8 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
             let won = matches!(step, Step::Decide { won: true, .. });
             let status = if won { "won" } else { "lost" };
             let object = |status| dispute(&name, real, cents, status);
-            tell(world, "charge.dispute.closed", &object(status)).await;
-            tell(world, "charge.dispute.updated", &object("under_review")).await;
+            tell(env, "charge.dispute.closed", &object(status)).await;
+            tell(env, "charge.dispute.updated", &object("under_review")).await;
             model.change(payment, |paid| paid.disputes.last_mut().unwrap().2 &= !won);
         }
     }
@@ -447,10 +442,10 @@ async fn reverse(world: &World, model: &mut Model, id: WorkspaceId, step: &Step,
     clippy::too_many_lines,
     reason = "a table: what each step does, in both"
 )]
-async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
-    let (ctx, id) = (&world.ctx, actor.workspace());
+async fn run(env: &TestEnv, actor: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
+    let (ctx, id) = (&env.ctx, actor.workspace());
     let catalog = ctx.catalog();
-    let first = row(world, id).await;
+    let first = row(env, id).await;
     let mut now = first.begins_at;
     let mut model = Model {
         status: SubscriptionStatus::Trial,
@@ -484,7 +479,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
                     plan,
                     cdr_mode: false,
                 };
-                choose_twice(world, actor, terms.clone(), now).await;
+                choose_twice(env, actor, terms.clone(), now).await;
                 model.choose(catalog, terms, now);
                 let amount = model.paid.last().unwrap().amount;
                 model.paid.push(Paid::new(amount));
@@ -493,12 +488,12 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             Step::Refund { .. }
             | Step::RefundFails { .. }
             | Step::Dispute { .. }
-            | Step::Decide { .. } => reverse(world, &mut model, id, step, number).await,
+            | Step::Decide { .. } => reverse(env, &mut model, id, step, number).await,
             Step::Choose { plan, cdr_mode } => {
                 let plan = catalog.plans[plan].id.clone();
                 let terms = Terms { plan, cdr_mode };
                 let expected = model.choose(catalog, terms.clone(), now);
-                let done = choose(world, actor, terms, now).await;
+                let done = choose(env, actor, terms, now).await;
                 prop_assert_eq!(expected, done.is_ok(), "{:?}: {:?}", step, done);
             }
             Step::Cancel => {
@@ -527,9 +522,9 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             }
             Step::ChargeAndStop => {
                 if let (Renewal::Written, Some(payment)) =
-                    (model.renewal, row(world, id).await.payment_id)
+                    (model.renewal, row(env, id).await.payment_id)
                 {
-                    charge_and_stop(world, id, payment).await;
+                    charge_and_stop(env, id, payment).await;
                     model.renewal = Renewal::Tried(model.card == Some(true));
                 }
             }
@@ -540,7 +535,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
                 }
             }
         }
-        let real = row(world, id).await;
+        let real = row(env, id).await;
         let next = real.next_plan.as_ref().and_then(|_| real.next_terms());
         prop_assert_eq!(
             (
@@ -564,7 +559,7 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             "after {:?}",
             step
         );
-        let money: Vec<(i64, (i64, i64))> = paid(world, id)
+        let money: Vec<(i64, (i64, i64))> = paid(env, id)
             .await
             .iter()
             .map(|row| {
@@ -584,8 +579,8 @@ async fn run(world: &World, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
 }
 
 both! {
-    async fn a_subscription_does_what_the_model_says(world) {
-        let cases = match world.ctx.db().backend() {
+    async fn a_subscription_does_what_the_model_says(env) {
+        let cases = match env.ctx.db().backend() {
             DbBackend::Postgres => 25,
             _ => 60,
         };
@@ -596,8 +591,8 @@ both! {
             count.set(count.get() + 1);
             let slug = format!("model-{}", count.get());
             tokio::task::block_in_place(|| Handle::current().block_on(async {
-                let actor = on_trial(world, &slug).await;
-                run(world, &actor, &steps).await
+                let actor = on_trial(env, &slug).await;
+                run(env, &actor, &steps).await
             }))
         });
         if let Err(error) = found {

@@ -16,18 +16,18 @@ use app::settings::workspace::model::NewWorkspaceForm;
 use app::settings::{api_keys, webhooks, workspace};
 use serde_json::json;
 
-use crate::support::{OLIVIA, World, both, info, token_in};
+use crate::support::{OLIVIA, TestEnv, both, info, token_in};
 
 const ZOE: &str = "zoe@new.example";
 
 /// The same installation with SMTP, so that it asks people to confirm their address.
-fn with_email(world: &World, limits: AuthLimits) -> AppContext {
+fn with_email(env: &TestEnv, limits: AuthLimits) -> AppContext {
     let site = Site {
         sends_mail: true,
-        ..world.ctx.site().clone()
+        ..env.ctx.site().clone()
     };
     AppContext::new(
-        world.ctx.db().clone(),
+        env.ctx.db().clone(),
         site,
         MasterKey::new([7; 32]),
         Passwords::quick_for_tests(),
@@ -50,8 +50,8 @@ struct Zoe {
 }
 
 impl Zoe {
-    async fn new(world: &World) -> Self {
-        Self::in_house(with_email(world, AuthLimits::off())).await
+    async fn new(env: &TestEnv) -> Self {
+        Self::in_house(with_email(env, AuthLimits::off())).await
     }
 
     async fn in_house(ctx: AppContext) -> Self {
@@ -77,7 +77,7 @@ impl Zoe {
     async fn tries(&self) -> Vec<(&'static str, Option<AppError>)> {
         let ctx = &self.ctx;
         let actor = self.caller().actor("zoe-corp").await.unwrap();
-        let agent = Principal::from(actor.clone());
+        let principal = Principal::from(actor.clone());
         let wish = NewKey {
             name: Name::parse("Importer").unwrap(),
             mode: Mode::Live,
@@ -95,12 +95,12 @@ impl Zoe {
         let mut tx = ctx.db().begin().await.unwrap();
         let hook: WebhookIn =
             serde_json::from_value(json!({"url": "https://hooks.example.com/in"})).unwrap();
-        let hook = webhooks::store::create(&mut tx, ctx, &agent, &hook).await;
+        let hook = webhooks::store::create(&mut tx, ctx, &principal, &hook).await;
         let event = EventIn {
             event_type: "system.announcement".to_owned(),
             ..EventIn::default()
         };
-        let reported = report(&mut tx, &agent, event.parse().unwrap()).await;
+        let reported = report(&mut tx, &principal, event.parse().unwrap()).await;
         tx.commit().await.unwrap();
         vec![
             ("a key", key.err()),
@@ -113,15 +113,15 @@ impl Zoe {
 }
 
 both! {
-    async fn keys_webhooks_invitations_events_and_another_workspace_take_a_confirmed_address(world) {
-        let zoe = Zoe::new(world).await;
+    async fn keys_webhooks_invitations_events_and_another_workspace_take_a_confirmed_address(env) {
+        let zoe = Zoe::new(env).await;
         for (what, error) in zoe.tries().await {
             assert_eq!(error, Some(AppError::Unconfirmed), "{what}");
         }
-        assert_eq!(world.letters_to("ben@new.example").await, Vec::<String>::new());
-        assert_eq!(world.events(EventType::MemberInvited).await, 0);
+        assert_eq!(env.letters_to("ben@new.example").await, Vec::<String>::new());
+        assert_eq!(env.events(EventType::MemberInvited).await, 0);
 
-        let message = world.letters_to(ZOE).await.pop().unwrap();
+        let message = env.letters_to(ZOE).await.pop().unwrap();
         let token = Secret::from(token_in(&message, "/confirm-email/"));
         assert!(store::confirm_address(&zoe.ctx, &token).await.unwrap());
         for (what, error) in zoe.tries().await {
@@ -129,8 +129,8 @@ both! {
         }
     }
 
-    async fn where_no_email_is_sent_everybody_counts_as_confirmed(world) {
-        let zoe = Zoe::in_house(world.ctx.clone()).await;
+    async fn where_no_email_is_sent_everybody_counts_as_confirmed(env) {
+        let zoe = Zoe::in_house(env.ctx.clone()).await;
         assert!(!zoe.person().await.is_confirmed());
         assert!(!zoe.person().await.is_asked_to_confirm(), "no link would reach her");
         for (what, error) in zoe.tries().await {
@@ -138,8 +138,8 @@ both! {
         }
     }
 
-    async fn the_operators_owner_is_confirmed(world) {
-        let ctx = with_email(world, AuthLimits::off());
+    async fn the_operators_owner_is_confirmed(env) {
+        let ctx = with_email(env, AuthLimits::off());
         let (name, email) = (Name::parse("Otto").unwrap(), Email::parse("otto@new.example").unwrap());
         let password = Secret::from("seven unrelated purple teapots");
         let slug = app::domain::Slug::parse("otto-works").unwrap();
@@ -149,16 +149,16 @@ both! {
         assert_eq!(caller.person().await.unwrap().require_confirmed(), Ok(()));
     }
 
-    async fn a_webhook_can_be_stopped_without_a_confirmed_address(world) {
-        let zoe = Zoe::in_house(world.ctx.clone()).await;
+    async fn a_webhook_can_be_stopped_without_a_confirmed_address(env) {
+        let zoe = Zoe::in_house(env.ctx.clone()).await;
         zoe.tries().await;
-        let zoe = Zoe { ctx: with_email(world, AuthLimits::off()), cookie: zoe.cookie };
-        let agent = Principal::from(zoe.caller().actor("zoe-corp").await.unwrap());
-        let (hooks, _) = webhooks::store::list(&zoe.ctx, &agent, None, 10).await.unwrap();
+        let zoe = Zoe { ctx: with_email(env, AuthLimits::off()), cookie: zoe.cookie };
+        let principal = Principal::from(zoe.caller().actor("zoe-corp").await.unwrap());
+        let (hooks, _) = webhooks::store::list(&zoe.ctx, &principal, None, 10).await.unwrap();
         let change = async |status: &str| {
             let patch: WebhookPatch = serde_json::from_value(json!({"status": status})).unwrap();
             let mut tx = zoe.ctx.db().begin().await.unwrap();
-            let changed = webhooks::store::update(&mut tx, &zoe.ctx, &agent, hooks[0].id, &patch).await;
+            let changed = webhooks::store::update(&mut tx, &zoe.ctx, &principal, hooks[0].id, &patch).await;
             tx.commit().await.unwrap();
             changed.err()
         };
@@ -166,31 +166,31 @@ both! {
         assert_eq!(change("enabled").await, Some(AppError::Unconfirmed));
     }
 
-    async fn an_address_that_is_not_confirmed_gets_few_links(world) {
-        let zoe = Zoe::in_house(with_email(world, AuthLimits::on())).await;
+    async fn an_address_that_is_not_confirmed_gets_few_links(env) {
+        let zoe = Zoe::in_house(with_email(env, AuthLimits::on())).await;
         for n in 0..40 {
             let place = crate::support::info_from(n);
             let person = zoe.person().await;
             let _ = store::resend_confirmation(&zoe.ctx, &place, &person).await;
             let _ = store::request_reset(&zoe.ctx, &place, ZOE).await;
         }
-        let messages = world.letters_to(ZOE).await.len();
+        let messages = env.letters_to(ZOE).await.len();
         assert!(messages <= 6, "{messages}");
     }
 
-    async fn what_someone_chose_is_no_link_in_our_email(world) {
-        let ctx = with_email(world, AuthLimits::off());
+    async fn what_someone_chose_is_no_link_in_our_email(env) {
+        let ctx = with_email(env, AuthLimits::off());
         let name = "Click https://evil.example now";
         store::sign_up(&ctx, &info(), sign_up_as("victim@new.example", name)).await.unwrap();
-        let message = world.letters_to("victim@new.example").await.pop().unwrap();
+        let message = env.letters_to("victim@new.example").await.pop().unwrap();
         assert!(!message.contains("evil"), "{message}");
 
-        let olivia = world.actor(OLIVIA, "acme").await;
+        let olivia = env.actor(OLIVIA, "acme").await;
         let name = Name::parse("https://evil.example/login").unwrap();
-        workspace::store::rename(&world.ctx, &olivia, name).await.unwrap();
-        let olivia = world.actor(OLIVIA, "acme").await;
-        invitations::invite(&world.ctx, &olivia, "ben@new.example", Role::Member).await.unwrap();
-        let message = world.letters_to("ben@new.example").await.pop().unwrap();
+        workspace::store::rename(&env.ctx, &olivia, name).await.unwrap();
+        let olivia = env.actor(OLIVIA, "acme").await;
+        invitations::invite(&env.ctx, &olivia, "ben@new.example", Role::Member).await.unwrap();
+        let message = env.letters_to("ben@new.example").await.pop().unwrap();
         assert!(message.contains("https[:]//evil[.]example/login"), "{message}");
         assert!(!message.contains("://evil") && !message.contains("evil.example"), "{message}");
     }

@@ -83,13 +83,13 @@ async fn a_query_that_takes_too_long_is_interrupted_on_postgres() {
 }
 
 both! {
-    async fn of_many_changes_at_once_one_that_cannot_be_made_is_refused_alone(world) {
-        let (mia, adam) = (world.person(MIA).await, world.person(ADAM).await);
+    async fn of_many_changes_at_once_one_that_cannot_be_made_is_refused_alone(env) {
+        let (mia, adam) = (env.person(MIA).await, env.person(ADAM).await);
         let nobody = UserId::new();
         let mut changes = JoinSet::new();
         for category in Category::ALL {
             for user in [mia.id(), nobody, adam.id()] {
-                let ctx = world.ctx.clone();
+                let ctx = env.ctx.clone();
                 changes.spawn(async move {
                     let cell = (Switch::Cell(category, Channel::Email), true);
                     (user, store::write(&ctx, user, &[cell]).await)
@@ -101,15 +101,15 @@ both! {
             assert_eq!(result.is_ok(), user != nobody, "{result:?}");
         }
         for person in [mia, adam] {
-            let view = store::view(&world.ctx, &person).await.unwrap();
+            let view = store::view(&env.ctx, &person).await.unwrap();
             assert!(view.rows.iter().all(|row| row.email), "{view:?}");
         }
     }
 
-    async fn who_gives_up_takes_nobody_elses_change_with_them(world) {
-        let mia = world.person(MIA).await;
+    async fn who_gives_up_takes_nobody_elses_change_with_them(env) {
+        let mia = env.person(MIA).await;
         let set = |category| {
-            let ctx = world.ctx.clone();
+            let ctx = env.ctx.clone();
             let cell = (Switch::Cell(category, Channel::Email), true);
             let user = mia.id();
             tokio::spawn(async move { store::write(&ctx, user, &[cell]).await })
@@ -120,19 +120,19 @@ both! {
         for change in changes.into_iter().skip(1) {
             assert_eq!(change.await.unwrap(), Ok(()));
         }
-        let view = store::view(&world.ctx, &mia).await.unwrap();
+        let view = store::view(&env.ctx, &mia).await.unwrap();
         assert!(view.rows.iter().skip(1).all(|row| row.email), "{view:?}");
     }
 
-    async fn more_may_ask_at_once_than_there_are_connections(world) {
+    async fn more_may_ask_at_once_than_there_are_connections(env) {
         let mut questions = JoinSet::new();
         for _ in 0..200 {
-            let ctx = world.ctx.clone();
+            let ctx = env.ctx.clone();
             questions.spawn(async move { entity::User::find().count(ctx.db().read()).await });
         }
         // Some give up in the middle: their connections are not lost to the others.
         for _ in 0..200 {
-            let ctx = world.ctx.clone();
+            let ctx = env.ctx.clone();
             questions.spawn(async move { entity::Event::find().count(ctx.db().read()).await }).abort();
         }
         let mut answered = 0;
@@ -143,18 +143,18 @@ both! {
             }
         }
         assert!(answered >= 200, "{answered}");
-        world.ctx.db().read().ping().await.unwrap();
+        env.ctx.db().read().ping().await.unwrap();
     }
 
-    async fn queries_that_nobody_waits_for_any_more_are_interrupted(world) {
-        let db = world.ctx.db();
+    async fn queries_that_nobody_waits_for_any_more_are_interrupted(env) {
+        let db = env.ctx.db();
         let mut slow = start_slow_queries(db, None).await;
         slow.shutdown().await;
         quick_query(db).await;
     }
 
-    async fn slow_queries_of_one_workspace_leave_connections_to_others(world) {
-        let db = world.ctx.db();
+    async fn slow_queries_of_one_workspace_leave_connections_to_others(env) {
+        let db = env.ctx.db();
         let mut slow = start_slow_queries(db, Some(WorkspaceId::new())).await;
         quick_query(db).await;
         let other = ShareHolder::Workspace(WorkspaceId::new());
@@ -162,13 +162,13 @@ both! {
         slow.shutdown().await;
     }
 
-    async fn a_database_that_was_closed_answers_nobody(world) {
-        let db = world.ctx.db();
+    async fn a_database_that_was_closed_answers_nobody(env) {
+        let db = env.ctx.db();
         entity::User::find().count(db.read()).await.unwrap();
         db.clone().close().await.unwrap();
         assert!(entity::User::find().count(db.read()).await.is_err());
         let cell = (Switch::Cell(Category::Contacts, Channel::Email), true);
-        let refused = store::write(&world.ctx, UserId::new(), &[cell]).await;
+        let refused = store::write(&env.ctx, UserId::new(), &[cell]).await;
         assert!(matches!(refused, Err(AppError::Internal { .. })), "{refused:?}");
     }
 }

@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder};
 use tokio::runtime::Handle;
 
-use crate::support::{MIA, World, both};
+use crate::support::{MIA, TestEnv, both};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -184,7 +184,7 @@ fn part(whole: i64, percent: u32) -> i64 {
     clippy::too_many_lines,
     reason = "a table: what each step does, in both"
 )]
-async fn run(world: &World, mia: &Principal, steps: &[Step]) -> Result<(), TestCaseError> {
+async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestCaseError> {
     let (catalog, acme) = (Catalog::built_in(), mia.workspace());
     let of_acme = || {
         entity::CreditGrant::find()
@@ -193,7 +193,7 @@ async fn run(world: &World, mia: &Principal, steps: &[Step]) -> Result<(), TestC
             .order_by_asc(credit_grant::Column::Id)
     };
     // Taken back at the end: each case begins with the demo.
-    let mut tx = world.ctx.db().begin().await.unwrap();
+    let mut tx = env.ctx.db().begin().await.unwrap();
     let now = Timestamp::now();
     let grants = of_acme().all(&tx).await.unwrap();
     let mut model = Model {
@@ -359,16 +359,16 @@ async fn run(world: &World, mia: &Principal, steps: &[Step]) -> Result<(), TestC
 }
 
 both! {
-    async fn the_ledger_does_what_the_model_says(world) {
-        let mia = Principal::from(world.actor(MIA, "acme").await);
-        let cases = match world.ctx.db().backend() {
+    async fn the_ledger_does_what_the_model_says(env) {
+        let mia = Principal::from(env.actor(MIA, "acme").await);
+        let cases = match env.ctx.db().backend() {
             DbBackend::Postgres => 40,
             _ => 300,
         };
         let config = Config { cases, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
         let steps = proptest::collection::vec(step(), 1..25);
         let found = TestRunner::new(config).run(&steps, |steps| {
-            tokio::task::block_in_place(|| Handle::current().block_on(run(world, &mia, &steps)))
+            tokio::task::block_in_place(|| Handle::current().block_on(run(env, &mia, &steps)))
         });
         if let Err(error) = found {
             panic!("{error}");

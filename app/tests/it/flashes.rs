@@ -13,7 +13,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tokio::task::JoinSet;
 
-use crate::support::{ADAM, Kind, MIA, World, both, database_url, info, info_from};
+use crate::support::{ADAM, Kind, MIA, TestEnv, both, database_url, info, info_from};
 
 const PAGE: &str = "/w/acme/settings/account";
 
@@ -39,43 +39,43 @@ async fn taken(ctx: &AppContext, id: &Secret) -> Option<String> {
     }
 }
 
-async fn stranger(world: &World, from: RequestInfo) -> Owner {
-    Owner::of(&Caller::new(world.ctx.clone(), from, None)).await
+async fn stranger(env: &TestEnv, from: RequestInfo) -> Owner {
+    Owner::of(&Caller::new(env.ctx.clone(), from, None)).await
 }
 
-async fn person(world: &World, email: &str) -> Owner {
-    let caller = world.caller(Some(&world.cookie(email).await));
+async fn person(env: &TestEnv, email: &str) -> Owner {
+    let caller = env.caller(Some(&env.cookie(email).await));
     caller.person().await.unwrap();
     Owner::of(&caller).await
 }
 
-async fn waiting(world: &World) -> u64 {
+async fn waiting(env: &TestEnv) -> u64 {
     entity::Flash::find()
-        .count(world.ctx.db().read())
+        .count(env.ctx.db().read())
         .await
         .unwrap()
 }
 
 both! {
-    async fn an_answer_is_handed_over_once_and_to_its_page_alone(world) {
-        let ctx = &world.ctx;
-        let owner = stranger(world, info()).await;
+    async fn an_answer_is_handed_over_once_and_to_its_page_alone(env) {
+        let ctx = &env.ctx;
+        let owner = stranger(env, info()).await;
         let id = keep(ctx, &owner, "Mia").await;
         let other = flashes::take(ctx, id.expose(), "/login").await.unwrap();
         assert!(matches!(other, Found::ForAnother), "{other:?}");
         assert_eq!(taken(ctx, &Secret::from("guessed")).await, None);
         assert_eq!(taken(ctx, &id).await.as_deref(), Some("Mia"));
         assert_eq!(taken(ctx, &id).await, None);
-        assert_eq!(waiting(world).await, 0, "nothing of it is left");
+        assert_eq!(waiting(env).await, 0, "nothing of it is left");
         // A query is not part of the page.
         let id = flashes::insert(ctx, &owner, &format!("{PAGE}?tab=2#top"), flash("Mia")).await.unwrap().unwrap();
         assert_eq!(taken(ctx, &id).await.as_deref(), Some("Mia"));
     }
 
-    async fn an_answer_waits_for_two_minutes(world) {
-        let owner = stranger(world, info()).await;
-        let (old, new) = (keep(&world.ctx, &owner, "old").await, keep(&world.ctx, &owner, "new").await);
-        let tx = world.ctx.db().begin().await.unwrap();
+    async fn an_answer_waits_for_two_minutes(env) {
+        let owner = stranger(env, info()).await;
+        let (old, new) = (keep(&env.ctx, &owner, "old").await, keep(&env.ctx, &owner, "new").await);
+        let tx = env.ctx.db().begin().await.unwrap();
         let (now, hash) = (Timestamp::now(), app::master_key::hash_token(old.expose()));
         entity::Flash::update(entity::flash::ActiveModel {
             id: sea_orm::Set(hash),
@@ -86,16 +86,16 @@ both! {
         .await
         .unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(taken(&world.ctx, &old).await, None);
-        assert_eq!(flashes::sweep(&world.ctx).await.unwrap(), 1);
-        assert_eq!(flashes::sweep(&world.ctx).await.unwrap(), 0);
-        assert_eq!(taken(&world.ctx, &new).await.as_deref(), Some("new"));
+        assert_eq!(taken(&env.ctx, &old).await, None);
+        assert_eq!(flashes::sweep(&env.ctx).await.unwrap(), 1);
+        assert_eq!(flashes::sweep(&env.ctx).await.unwrap(), 0);
+        assert_eq!(taken(&env.ctx, &new).await.as_deref(), Some("new"));
     }
 
-    async fn who_posts_much_pushes_out_nobody_else(world) {
-        let ctx = &world.ctx;
-        let (mia, adam) = (person(world, MIA).await, person(world, ADAM).await);
-        let (here, there) = (stranger(world, info()).await, stranger(world, info_from(9)).await);
+    async fn who_posts_much_pushes_out_nobody_else(env) {
+        let ctx = &env.ctx;
+        let (mia, adam) = (person(env, MIA).await, person(env, ADAM).await);
+        let (here, there) = (stranger(env, info()).await, stranger(env, info_from(9)).await);
         let adams = keep(ctx, &adam, "Adam").await;
         let strangers = keep(ctx, &there, "there").await;
         let (mut mias, mut heres) = (Vec::new(), Vec::new());
@@ -106,7 +106,7 @@ both! {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         let room = u64::try_from(ROOM_OF_ONE.answers).unwrap();
-        assert_eq!(waiting(world).await, 2 * room + 2);
+        assert_eq!(waiting(env).await, 2 * room + 2);
         assert_eq!(taken(ctx, &mias[0]).await, None, "the oldest of her own gave way");
         assert!(taken(ctx, mias.last().unwrap()).await.is_some());
         assert!(taken(ctx, heres.last().unwrap()).await.is_some());
@@ -114,27 +114,27 @@ both! {
         assert_eq!(taken(ctx, &strangers).await.as_deref(), Some("there"));
     }
 
-    async fn large_answers_are_bounded_by_their_bytes(world) {
-        let owner = stranger(world, info()).await;
+    async fn large_answers_are_bounded_by_their_bytes(env) {
+        let owner = stranger(env, info()).await;
         let mut last = None;
         for _ in 0..8 {
-            last = Some(keep(&world.ctx, &owner, &"x".repeat(60_000)).await);
+            last = Some(keep(&env.ctx, &owner, &"x".repeat(60_000)).await);
         }
-        let bytes: Vec<entity::flash::Model> = entity::Flash::find().all(world.ctx.db().read()).await.unwrap();
+        let bytes: Vec<entity::flash::Model> = entity::Flash::find().all(env.ctx.db().read()).await.unwrap();
         let bytes: i64 = bytes.iter().map(|row| i64::from(row.bytes)).sum();
         assert!((60_000..=ROOM_OF_ONE.bytes).contains(&bytes), "{bytes}");
-        assert!(taken(&world.ctx, &last.unwrap()).await.is_some(), "the newest stays");
+        assert!(taken(&env.ctx, &last.unwrap()).await.is_some(), "the newest stays");
         // More than that was typed into no form of ours; the rest of the answer is kept.
-        let id = keep(&world.ctx, &owner, &"x".repeat(100_000)).await;
-        let found = flashes::take(&world.ctx, id.expose(), PAGE).await.unwrap();
+        let id = keep(&env.ctx, &owner, &"x".repeat(100_000)).await;
+        let found = flashes::take(&env.ctx, id.expose(), PAGE).await.unwrap();
         assert!(matches!(found, Found::Here(found) if found.typed.is_empty()));
         let endless = Flash { key: "x".repeat(200_000), ..flash("") };
-        assert!(flashes::insert(&world.ctx, &owner, PAGE, endless).await.unwrap().is_none());
+        assert!(flashes::insert(&env.ctx, &owner, PAGE, endless).await.unwrap().is_none());
     }
 
-    async fn strangers_together_have_their_own_room(world) {
-        let ctx = &world.ctx;
-        let mias = keep(ctx, &person(world, MIA).await, "Mia").await;
+    async fn strangers_together_have_their_own_room(env) {
+        let ctx = &env.ctx;
+        let mias = keep(ctx, &person(env, MIA).await, "Mia").await;
         let now = Timestamp::now().before(app::domain::minutes(1));
         let rows = (0..ROOM_SIGNED_OUT.answers).map(|n| entity::flash::ActiveModel {
             id: sea_orm::Set(n.to_be_bytes().to_vec()),
@@ -148,36 +148,36 @@ both! {
         let tx = ctx.db().begin().await.unwrap();
         entity::Flash::insert_many(rows).exec_without_returning(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let newest = keep(ctx, &stranger(world, info()).await, "newest").await;
-        let left = i64::try_from(waiting(world).await).unwrap();
+        let newest = keep(ctx, &stranger(env, info()).await, "newest").await;
+        let left = i64::try_from(waiting(env).await).unwrap();
         assert!(left <= ROOM_SIGNED_OUT.answers + 1, "{left}");
         assert_eq!(taken(ctx, &newest).await.as_deref(), Some("newest"));
         assert_eq!(taken(ctx, &mias).await.as_deref(), Some("Mia"));
     }
 
-    async fn an_answer_sealed_for_another_row_or_with_another_key_is_not_shown(world) {
-        let owner = stranger(world, info()).await;
-        let (one, two) = (keep(&world.ctx, &owner, "one").await, keep(&world.ctx, &owner, "two").await);
-        let rows = entity::Flash::find().all(world.ctx.db().read()).await.unwrap();
+    async fn an_answer_sealed_for_another_row_or_with_another_key_is_not_shown(env) {
+        let owner = stranger(env, info()).await;
+        let (one, two) = (keep(&env.ctx, &owner, "one").await, keep(&env.ctx, &owner, "two").await);
+        let rows = entity::Flash::find().all(env.ctx.db().read()).await.unwrap();
         let hash = app::master_key::hash_token(one.expose());
         let other = rows.iter().find(|row| row.id != hash).unwrap();
-        let tx = world.ctx.db().begin().await.unwrap();
+        let tx = env.ctx.db().begin().await.unwrap();
         entity::Flash::update_many()
             .col_expr(entity::flash::Column::Sealed, Expr::value(other.sealed.clone()))
             .exec(&tx)
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(taken(&world.ctx, &one).await, None);
+        assert_eq!(taken(&env.ctx, &one).await, None);
         let elsewhere = AppContext::new(
-            world.ctx.db().clone(),
-            world.ctx.site().clone(),
+            env.ctx.db().clone(),
+            env.ctx.site().clone(),
             MasterKey::new([8; 32]),
             Passwords::quick_for_tests(),
             AuthLimits::off(),
         );
         assert_eq!(taken(&elsewhere, &two).await, None);
-        assert_eq!(taken(&world.ctx, &two).await.as_deref(), Some("two"));
+        assert_eq!(taken(&env.ctx, &two).await.as_deref(), Some("two"));
     }
 }
 

@@ -8,13 +8,13 @@ use app::inbox::store;
 use app::session::Actor;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 
-use crate::support::{GRETA, MIA, OLIVIA, World, both};
+use crate::support::{GRETA, MIA, OLIVIA, TestEnv, both};
 
 const NOT: Option<Category> = None;
 
 /// Gives somebody an inbox of their own making: one unread notification for each category, oldest first.
-async fn fill(world: &World, actor: &Actor, categories: &[Category]) -> Vec<NotificationId> {
-    let tx = world.ctx.db().begin().await.unwrap();
+async fn fill(env: &TestEnv, actor: &Actor, categories: &[Category]) -> Vec<NotificationId> {
+    let tx = env.ctx.db().begin().await.unwrap();
     let event = Event::find()
         .filter(event::Column::EventType.eq(EventType::ContactCreated))
         .one(&tx)
@@ -55,8 +55,8 @@ async fn fill(world: &World, actor: &Actor, categories: &[Category]) -> Vec<Noti
     ids
 }
 
-async fn unread(world: &World, actor: &Actor) -> Vec<NotificationId> {
-    let page = store::list(&world.ctx, actor, NOT, None).await.unwrap();
+async fn unread(env: &TestEnv, actor: &Actor) -> Vec<NotificationId> {
+    let page = store::list(&env.ctx, actor, NOT, None).await.unwrap();
     page.items
         .iter()
         .filter(|item| !item.read)
@@ -66,62 +66,62 @@ async fn unread(world: &World, actor: &Actor) -> Vec<NotificationId> {
 }
 
 both! {
-    async fn all_of_the_category_that_is_shown_are_marked_and_no_other(world) {
-        let mia = world.actor(MIA, "acme").await;
-        let ids = fill(world, &mia, &[Billing, Contacts, Billing, Security]).await;
-        let done = store::mark_all_read(&world.ctx, &mia, Some(Billing), None).await.unwrap();
+    async fn all_of_the_category_that_is_shown_are_marked_and_no_other(env) {
+        let mia = env.actor(MIA, "acme").await;
+        let ids = fill(env, &mia, &[Billing, Contacts, Billing, Security]).await;
+        let done = store::mark_all_read(&env.ctx, &mia, Some(Billing), None).await.unwrap();
         assert_eq!(done.message, "2 Billing notifications marked as read");
-        assert_eq!(unread(world, &mia).await, [ids[1], ids[3]]);
-        let done = store::mark_all_read(&world.ctx, &mia, Some(Billing), None).await.unwrap();
+        assert_eq!(unread(env, &mia).await, [ids[1], ids[3]]);
+        let done = store::mark_all_read(&env.ctx, &mia, Some(Billing), None).await.unwrap();
         assert_eq!(done.message, "Nothing was unread");
         assert_eq!(done.undo_read, None);
-        let done = store::mark_all_read(&world.ctx, &mia, NOT, None).await.unwrap();
+        let done = store::mark_all_read(&env.ctx, &mia, NOT, None).await.unwrap();
         assert_eq!(done.message, "2 notifications marked as read");
-        assert_eq!(unread(world, &mia).await, []);
+        assert_eq!(unread(env, &mia).await, []);
     }
 
-    async fn what_came_after_the_page_was_shown_stays_unread(world) {
-        let mia = world.actor(MIA, "acme").await;
-        let ids = fill(world, &mia, &[Billing, Contacts, Billing]).await;
-        let done = store::mark_all_read(&world.ctx, &mia, NOT, Some(ids[1])).await.unwrap();
+    async fn what_came_after_the_page_was_shown_stays_unread(env) {
+        let mia = env.actor(MIA, "acme").await;
+        let ids = fill(env, &mia, &[Billing, Contacts, Billing]).await;
+        let done = store::mark_all_read(&env.ctx, &mia, NOT, Some(ids[1])).await.unwrap();
         assert_eq!(done.message, "2 notifications marked as read");
-        assert_eq!(unread(world, &mia).await, [ids[2]]);
+        assert_eq!(unread(env, &mia).await, [ids[2]]);
     }
 
-    async fn undo_marks_as_unread_what_that_press_had_marked_and_nothing_else(world) {
-        let mia = world.actor(MIA, "acme").await;
-        let ids = fill(world, &mia, &[Billing, Contacts, Billing, Billing]).await;
-        store::mark(&world.ctx, &mia, ids[0], true).await.unwrap();
+    async fn undo_marks_as_unread_what_that_press_had_marked_and_nothing_else(env) {
+        let mia = env.actor(MIA, "acme").await;
+        let ids = fill(env, &mia, &[Billing, Contacts, Billing, Billing]).await;
+        store::mark(&env.ctx, &mia, ids[0], true).await.unwrap();
         tokio::time::sleep(Duration::from_millis(2)).await;
-        let undo = store::mark_all_read(&world.ctx, &mia, Some(Billing), None).await.unwrap().undo_read.unwrap();
+        let undo = store::mark_all_read(&env.ctx, &mia, Some(Billing), None).await.unwrap().undo_read.unwrap();
         assert_eq!(undo.workspace, mia.workspace().to_string());
-        assert_eq!(unread(world, &mia).await, [ids[1]]);
+        assert_eq!(unread(env, &mia).await, [ids[1]]);
         tokio::time::sleep(Duration::from_millis(2)).await;
         // Read once more since: that is another mark.
-        store::mark(&world.ctx, &mia, ids[3], true).await.unwrap();
-        let done = store::undo_mark_all_read(&world.ctx, &mia, undo.read_at).await.unwrap();
+        store::mark(&env.ctx, &mia, ids[3], true).await.unwrap();
+        let done = store::undo_mark_all_read(&env.ctx, &mia, undo.read_at).await.unwrap();
         assert_eq!(done.message, "1 notification marked as unread");
-        assert_eq!(unread(world, &mia).await, [ids[1], ids[2]]);
-        let again = store::undo_mark_all_read(&world.ctx, &mia, undo.read_at).await;
+        assert_eq!(unread(env, &mia).await, [ids[1], ids[2]]);
+        let again = store::undo_mark_all_read(&env.ctx, &mia, undo.read_at).await;
         assert_eq!(again.err(), Some(AppError::NotFound));
     }
 
-    async fn nobody_marks_or_unmarks_what_is_anothers(world) {
-        let mia = world.actor(MIA, "acme").await;
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let greta = world.actor(GRETA, "globex").await;
-        let ids = fill(world, &mia, &[Billing, Contacts]).await;
+    async fn nobody_marks_or_unmarks_what_is_anothers(env) {
+        let mia = env.actor(MIA, "acme").await;
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let greta = env.actor(GRETA, "globex").await;
+        let ids = fill(env, &mia, &[Billing, Contacts]).await;
         for other in [&olivia, &greta] {
-            store::mark_all_read(&world.ctx, other, NOT, None).await.unwrap();
-            let marked = store::mark(&world.ctx, other, ids[0], true).await;
+            store::mark_all_read(&env.ctx, other, NOT, None).await.unwrap();
+            let marked = store::mark(&env.ctx, other, ids[0], true).await;
             assert_eq!(marked.err(), Some(AppError::NotFound));
         }
-        assert_eq!(unread(world, &mia).await, ids);
-        let undo = store::mark_all_read(&world.ctx, &mia, NOT, None).await.unwrap().undo_read.unwrap();
+        assert_eq!(unread(env, &mia).await, ids);
+        let undo = store::mark_all_read(&env.ctx, &mia, NOT, None).await.unwrap().undo_read.unwrap();
         for other in [&olivia, &greta] {
-            let taken_back = store::undo_mark_all_read(&world.ctx, other, undo.read_at).await;
+            let taken_back = store::undo_mark_all_read(&env.ctx, other, undo.read_at).await;
             assert_eq!(taken_back.err(), Some(AppError::NotFound));
         }
-        assert_eq!(unread(world, &mia).await, []);
+        assert_eq!(unread(env, &mia).await, []);
     }
 }

@@ -5,25 +5,25 @@ use app::session::Actor;
 use app::settings::members::model::Status;
 use app::settings::members::store;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, age_sign_ins, both, info};
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, TestEnv, age_sign_ins, both, info};
 
-async fn membership(world: &World, email: &str) -> MembershipId {
-    world.actor(email, "acme").await.membership()
+async fn membership(env: &TestEnv, email: &str) -> MembershipId {
+    env.actor(email, "acme").await.membership()
 }
 
 /// A change of role without the current password.
 async fn set_role(
-    world: &World,
+    env: &TestEnv,
     actor: &Actor,
     member: MembershipId,
     role: Role,
 ) -> Result<FormSuccess, AppError> {
-    store::change_role(&world.ctx, &info(), actor, member, role, &Secret::default()).await
+    store::change_role(&env.ctx, &info(), actor, member, role, &Secret::default()).await
 }
 
-async fn roles(world: &World) -> Vec<(String, Role)> {
-    let olivia = world.actor(OLIVIA, "acme").await;
-    let view = store::view(&world.ctx, &olivia, Status::Pending, "", None, None)
+async fn roles(env: &TestEnv) -> Vec<(String, Role)> {
+    let olivia = env.actor(OLIVIA, "acme").await;
+    let view = store::view(&env.ctx, &olivia, Status::Pending, "", None, None)
         .await
         .unwrap();
     view.members
@@ -33,51 +33,51 @@ async fn roles(world: &World) -> Vec<(String, Role)> {
 }
 
 both! {
-    async fn the_list_shows_who_is_there_and_clients_see_no_addresses(world) {
-        let names: Vec<String> = roles(world).await.into_iter().map(|(name, _)| name).collect();
+    async fn the_list_shows_who_is_there_and_clients_see_no_addresses(env) {
+        let names: Vec<String> = roles(env).await.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Olivia Owens", "Adam Archer", "Mia Moreno", "Cleo Chen"]);
-        let cleo = world.actor(CLEO, "acme").await;
-        let view = store::view(&world.ctx, &cleo, Status::Pending, "", None, None).await.unwrap();
+        let cleo = env.actor(CLEO, "acme").await;
+        let view = store::view(&env.ctx, &cleo, Status::Pending, "", None, None).await.unwrap();
         let addresses: Vec<_> = view.members.iter().filter_map(|row| row.email.as_deref()).collect();
         assert_eq!(addresses, [CLEO]);
-        let by_address = store::view(&world.ctx, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
+        let by_address = store::view(&env.ctx, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
         assert!(by_address.members.is_empty(), "a search must not reveal what the list hides");
-        assert!(matches!(store::export_csv(&world.ctx, &cleo).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(store::export_csv(&env.ctx, &cleo).await, Err(AppError::Forbidden { .. })));
     }
 
-    async fn search_finds_by_name_and_address_and_takes_wildcards_literally(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let found = async |text: &str| store::view(&world.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+    async fn search_finds_by_name_and_address_and_takes_wildcards_literally(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let found = async |text: &str| store::view(&env.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
         assert_eq!(found("MOREN").await, 1);
         assert_eq!(found("@acme.example").await, 4);
         assert_eq!(found("%").await, 0);
         assert_eq!(found("_").await, 0);
     }
 
-    async fn a_role_change_counts_from_the_next_request_and_can_be_taken_back(world) {
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let mia = membership(world, MIA).await;
-        let undo = set_role(world, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
-        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Admin);
-        store::undo_change_role(&world.ctx, &olivia, undo.event).await.unwrap();
-        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Member);
-        assert!(store::undo_change_role(&world.ctx, &olivia, undo.event).await.is_err(), "once is enough");
-        assert_eq!(world.events(EventType::MemberRoleChanged).await, 2);
+    async fn a_role_change_counts_from_the_next_request_and_can_be_taken_back(env) {
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let mia = membership(env, MIA).await;
+        let undo = set_role(env, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
+        assert_eq!(env.actor(MIA, "acme").await.role(), Role::Admin);
+        store::undo_change_role(&env.ctx, &olivia, undo.event).await.unwrap();
+        assert_eq!(env.actor(MIA, "acme").await.role(), Role::Member);
+        assert!(store::undo_change_role(&env.ctx, &olivia, undo.event).await.is_err(), "once is enough");
+        assert_eq!(env.events(EventType::MemberRoleChanged).await, 2);
     }
 
-    async fn making_or_unmaking_an_owner_takes_a_fresh_sign_in_or_the_password(world) {
-        let cookie = std::sync::Mutex::new(world.cookie(OLIVIA).await);
-        let (mia, adam) = (membership(world, MIA).await, world.actor(ADAM, "acme").await);
-        age_sign_ins(world).await;
+    async fn making_or_unmaking_an_owner_takes_a_fresh_sign_in_or_the_password(env) {
+        let cookie = std::sync::Mutex::new(env.cookie(OLIVIA).await);
+        let (mia, adam) = (membership(env, MIA).await, env.actor(ADAM, "acme").await);
+        age_sign_ins(env).await;
         let olivia = async || {
             let held = cookie.lock().unwrap().clone();
-            let caller = world.caller(Some(&held));
+            let caller = env.caller(Some(&held));
             let actor = caller.actor("acme").await.unwrap();
             (caller, actor)
         };
         let change = async |to: Role, password: &str| {
             let (caller, actor) = olivia().await;
-            let done = store::change_role(&world.ctx, &info(), &actor, mia, to, &Secret::from(password)).await;
+            let done = store::change_role(&env.ctx, &info(), &actor, mia, to, &Secret::from(password)).await;
             if let Some(new) = caller.new_cookie() {
                 *cookie.lock().unwrap() = new;
             }
@@ -89,94 +89,94 @@ both! {
         }
         assert!(change(Role::Client, "").await.is_ok(), "other roles do not");
         let undo = change(Role::Owner, app::db::seed::PASSWORD).await.unwrap().undo.unwrap();
-        store::undo_change_role(&world.ctx, &olivia().await.1, undo.event).await.unwrap();
-        assert_eq!(world.actor(MIA, "acme").await.role(), Role::Client);
+        store::undo_change_role(&env.ctx, &olivia().await.1, undo.event).await.unwrap();
+        assert_eq!(env.actor(MIA, "acme").await.role(), Role::Client);
 
         let undo = change(Role::Owner, "").await.unwrap().undo.unwrap();
-        age_sign_ins(world).await;
-        let refused = store::undo_change_role(&world.ctx, &olivia().await.1, undo.event).await;
+        age_sign_ins(env).await;
+        let refused = store::undo_change_role(&env.ctx, &olivia().await.1, undo.event).await;
         assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
         assert!(matches!(change(Role::Member, "").await, Err(AppError::Invalid(_))), "nor unmaking one");
-        let adam = set_role(world, &adam, mia, Role::Admin).await;
+        let adam = set_role(env, &adam, mia, Role::Admin).await;
         assert!(matches!(adam, Err(AppError::Forbidden { .. })), "whoever may not is not asked for a password");
     }
 
-    async fn an_admin_neither_makes_nor_touches_an_owner(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let (olivia, mia) = (membership(world, OLIVIA).await, membership(world, MIA).await);
+    async fn an_admin_neither_makes_nor_touches_an_owner(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let (olivia, mia) = (membership(env, OLIVIA).await, membership(env, MIA).await);
         for result in [
-            set_role(world, &adam, olivia, Role::Client).await,
-            set_role(world, &adam, mia, Role::Owner).await,
-            set_role(world, &adam, adam.membership(), Role::Owner).await,
-            store::remove(&world.ctx, &adam, olivia).await,
+            set_role(env, &adam, olivia, Role::Client).await,
+            set_role(env, &adam, mia, Role::Owner).await,
+            set_role(env, &adam, adam.membership(), Role::Owner).await,
+            store::remove(&env.ctx, &adam, olivia).await,
         ] {
             assert!(matches!(result, Err(AppError::Forbidden { .. })), "{result:?}");
         }
-        assert_eq!(world.events(EventType::MemberRoleChanged).await, 0);
+        assert_eq!(env.events(EventType::MemberRoleChanged).await, 0);
     }
 
-    async fn a_workspace_keeps_an_owner(world) {
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let demote = set_role(world, &olivia, olivia.membership(), Role::Admin).await;
+    async fn a_workspace_keeps_an_owner(env) {
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let demote = set_role(env, &olivia, olivia.membership(), Role::Admin).await;
         assert!(matches!(demote, Err(AppError::Conflict(_))));
     }
 
-    async fn two_owners_who_demote_each_other_leave_one(world) {
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let mia = membership(world, MIA).await;
-        set_role(world, &olivia, mia, Role::Owner).await.unwrap();
-        let mia = world.actor(MIA, "acme").await;
+    async fn two_owners_who_demote_each_other_leave_one(env) {
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let mia = membership(env, MIA).await;
+        set_role(env, &olivia, mia, Role::Owner).await.unwrap();
+        let mia = env.actor(MIA, "acme").await;
         for _ in 0..5 {
             let (a, b) = (
-                set_role(world, &olivia, mia.membership(), Role::Admin),
-                set_role(world, &mia, olivia.membership(), Role::Admin),
+                set_role(env, &olivia, mia.membership(), Role::Admin),
+                set_role(env, &mia, olivia.membership(), Role::Admin),
             );
             let (a, b) = tokio::join!(a, b);
             assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
-            let owners = roles_of(world).await;
+            let owners = roles_of(env).await;
             assert_eq!(owners.iter().filter(|role| role.is_owner()).count(), 1);
             // Make both owners again, by whoever is left.
             let (left, other) = if a.is_ok() { (&olivia, &mia) } else { (&mia, &olivia) };
-            set_role(world, left, other.membership(), Role::Owner).await.unwrap();
+            set_role(env, left, other.membership(), Role::Owner).await.unwrap();
         }
     }
 
-    async fn a_removal_counts_from_the_next_request_and_can_be_taken_back(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let cookie = world.cookie(MIA).await;
-        let before = world.caller(Some(&cookie)).actor("acme").await.unwrap();
-        let undo = store::remove(&world.ctx, &adam, before.membership()).await.unwrap().undo.unwrap();
-        assert_eq!(world.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
-        store::undo_remove(&world.ctx, &adam, undo.event).await.unwrap();
-        let after = world.caller(Some(&cookie)).actor("acme").await.unwrap();
+    async fn a_removal_counts_from_the_next_request_and_can_be_taken_back(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let cookie = env.cookie(MIA).await;
+        let before = env.caller(Some(&cookie)).actor("acme").await.unwrap();
+        let undo = store::remove(&env.ctx, &adam, before.membership()).await.unwrap().undo.unwrap();
+        assert_eq!(env.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
+        store::undo_remove(&env.ctx, &adam, undo.event).await.unwrap();
+        let after = env.caller(Some(&cookie)).actor("acme").await.unwrap();
         assert_eq!((after.membership(), after.role()), (before.membership(), before.role()));
     }
 
-    async fn a_removal_is_taken_back_once_and_only_while_nothing_came_after_it(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let mia = membership(world, MIA).await;
-        let before = row(world, mia).await;
-        let remove = async || store::remove(&world.ctx, &adam, mia).await.unwrap().undo.unwrap().event;
+    async fn a_removal_is_taken_back_once_and_only_while_nothing_came_after_it(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let mia = membership(env, MIA).await;
+        let before = row(env, mia).await;
+        let remove = async || store::remove(&env.ctx, &adam, mia).await.unwrap().undo.unwrap().event;
         let removal = remove().await;
-        store::undo_remove(&world.ctx, &adam, removal).await.unwrap();
-        assert_eq!(row(world, mia).await, before, "role, joining and last visit");
-        let blind = store::undo_remove(&world.ctx, &adam, removal).await;
+        store::undo_remove(&env.ctx, &adam, removal).await.unwrap();
+        assert_eq!(row(env, mia).await, before, "role, joining and last visit");
+        let blind = store::undo_remove(&env.ctx, &adam, removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "{blind:?}");
 
-        let leaver = world.actor(MIA, "acme").await;
-        app::settings::workspace::store::leave(&world.ctx, &leaver, "acme").await.unwrap();
-        let blind = store::undo_remove(&world.ctx, &adam, removal).await;
+        let leaver = env.actor(MIA, "acme").await;
+        app::settings::workspace::store::leave(&env.ctx, &leaver, "acme").await.unwrap();
+        let blind = store::undo_remove(&env.ctx, &adam, removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "whoever left by themselves is not brought back: {blind:?}");
-        assert!(row(world, mia).await.is_none());
+        assert!(row(env, mia).await.is_none());
     }
 
-    async fn one_is_found_by_a_name_in_any_script_and_nonsense_finds_nobody(world) {
-        let mia = world.person(MIA).await;
+    async fn one_is_found_by_a_name_in_any_script_and_nonsense_finds_nobody(env) {
+        let mia = env.person(MIA).await;
         let name = app::domain::Name::parse("Ünal ØSTERGÅRD Ивáнова").unwrap();
         let email = app::domain::Email::parse(MIA).unwrap();
-        app::settings::account::store::save_profile(&world.ctx, &info(), &mia, name, email, &Secret::default()).await.unwrap();
-        let adam = world.actor(ADAM, "acme").await;
-        let found = async |text: &str| store::view(&world.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        app::settings::account::store::save_profile(&env.ctx, &info(), &mia, name, email, &Secret::default()).await.unwrap();
+        let adam = env.actor(ADAM, "acme").await;
+        let found = async |text: &str| store::view(&env.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
         for text in ["ünal", "ÜNAL", "østergård", "ИВ", "MIA@ACME"] {
             assert_eq!(found(text).await, 1, "{text}");
         }
@@ -185,23 +185,23 @@ both! {
         }
     }
 
-    async fn a_reference_that_is_no_address_leads_nowhere(world) {
-        let caller = world.caller(Some(&world.cookie(MIA).await));
+    async fn a_reference_that_is_no_address_leads_nowhere(env) {
+        let caller = env.caller(Some(&env.cookie(MIA).await));
         for text in ["ac\0me", "\0", "acme\n", "ACME", "", "ws_", "x".repeat(10_000).as_str()] {
             assert_eq!(caller.actor(text).await.err(), Some(AppError::NotFound), "{text:?}");
         }
     }
 
-    async fn members_of_another_workspace_do_not_exist(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let greta = world.actor(GRETA, "globex").await.membership();
-        assert_eq!(store::remove(&world.ctx, &adam, greta).await.err(), Some(AppError::NotFound));
-        assert_eq!(set_role(world, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
+    async fn members_of_another_workspace_do_not_exist(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let greta = env.actor(GRETA, "globex").await.membership();
+        assert_eq!(store::remove(&env.ctx, &adam, greta).await.err(), Some(AppError::NotFound));
+        assert_eq!(set_role(env, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
     }
 
-    async fn the_export_holds_every_member(world) {
-        let mia = world.actor(MIA, "acme").await;
-        let csv = store::export_csv(&world.ctx, &mia).await.unwrap();
+    async fn the_export_holds_every_member(env) {
+        let mia = env.actor(MIA, "acme").await;
+        let csv = store::export_csv(&env.ctx, &mia).await.unwrap();
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0], "Name,Email,Role,Joined,Last active");
@@ -209,21 +209,21 @@ both! {
     }
 }
 
-async fn row(world: &World, id: MembershipId) -> Option<app::db::entity::membership::Model> {
+async fn row(env: &TestEnv, id: MembershipId) -> Option<app::db::entity::membership::Model> {
     use sea_orm::EntityTrait;
     app::db::entity::Membership::find_by_id(id)
-        .one(world.ctx.db().read())
+        .one(env.ctx.db().read())
         .await
         .unwrap()
 }
 
-async fn roles_of(world: &World) -> Vec<Role> {
+async fn roles_of(env: &TestEnv) -> Vec<Role> {
     use app::db::entity::Membership;
     use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-    let workspace = world.actor(OLIVIA, "acme").await.workspace();
+    let workspace = env.actor(OLIVIA, "acme").await.workspace();
     Membership::find()
         .filter(app::db::entity::membership::Column::WorkspaceId.eq(workspace))
-        .all(world.ctx.db().read())
+        .all(env.ctx.db().read())
         .await
         .unwrap()
         .into_iter()

@@ -10,8 +10,8 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use crate::support::{ADAM, MIA, both};
 
 both! {
-    async fn the_defaults_are_in_app_for_all_and_email_for_security_and_billing(world) {
-        let view = store::view(&world.ctx, &world.person(MIA).await).await.unwrap();
+    async fn the_defaults_are_in_app_for_all_and_email_for_security_and_billing(env) {
+        let view = store::view(&env.ctx, &env.person(MIA).await).await.unwrap();
         let on: Vec<_> = view.rows.iter().map(|row| (row.category, row.in_app, row.email)).collect();
         let expected: Vec<_> = Category::ALL
             .into_iter()
@@ -21,22 +21,22 @@ both! {
         assert!(view.quiet.iter().all(|(_, on)| !on));
     }
 
-    async fn a_switch_keeps_what_it_was_set_to_and_is_the_persons_own(world) {
-        let (mia, adam) = (world.person(MIA).await, world.person(ADAM).await);
+    async fn a_switch_keeps_what_it_was_set_to_and_is_the_persons_own(env) {
+        let (mia, adam) = (env.person(MIA).await, env.person(ADAM).await);
         let cell = Switch::Cell(Category::Contacts, Channel::Email);
         for on in [true, true, false, true] {
-            store::set(&world.ctx, &mia, cell, on).await.unwrap();
-            assert_eq!(store::view(&world.ctx, &mia).await.unwrap().is_on(cell), on);
+            store::set(&env.ctx, &mia, cell, on).await.unwrap();
+            assert_eq!(store::view(&env.ctx, &mia).await.unwrap().is_on(cell), on);
         }
-        assert!(!store::view(&world.ctx, &adam).await.unwrap().is_on(cell));
+        assert!(!store::view(&env.ctx, &adam).await.unwrap().is_on(cell));
         let quiet = Switch::Quiet(EventType::ContactUpdated);
-        store::set(&world.ctx, &mia, quiet, true).await.unwrap();
-        assert!(store::view(&world.ctx, &mia).await.unwrap().is_on(quiet));
+        store::set(&env.ctx, &mia, quiet, true).await.unwrap();
+        assert!(store::view(&env.ctx, &mia).await.unwrap().is_on(quiet));
     }
 
-    async fn an_event_told_of_in_two_ways_counts_once(world) {
-        let mia = world.person(MIA).await;
-        let ctx = &world.ctx;
+    async fn an_event_told_of_in_two_ways_counts_once(env) {
+        let mia = env.person(MIA).await;
+        let ctx = &env.ctx;
         let mut tx = ctx.db().begin().await.unwrap();
         let events = Event::find().filter(event::Column::EventType.eq(EventType::ContactCreated)).all(&tx).await.unwrap();
         let tell = async |tx: &mut app::db::Tx, event: &event::Model, by_inbox: bool, by_mail: bool| {
@@ -68,26 +68,26 @@ both! {
             view.rows.iter().map(|row| (row.category, row.sent)).filter(|(_, sent)| *sent > 0).collect::<Vec<_>>()
         };
         assert_eq!(sent(&mia).await, [(Category::Contacts, 3)]);
-        assert_eq!(sent(&world.person(ADAM).await).await, []);
+        assert_eq!(sent(&env.person(ADAM).await).await, []);
     }
 
-    async fn a_row_and_a_column_are_set_at_once(world) {
-        let mia = world.person(MIA).await;
-        store::set_range(&world.ctx, &mia, Range::Column(Channel::InApp), false).await.unwrap();
-        store::set_range(&world.ctx, &mia, Range::Row(Category::Billing), true).await.unwrap();
-        let view = store::view(&world.ctx, &mia).await.unwrap();
+    async fn a_row_and_a_column_are_set_at_once(env) {
+        let mia = env.person(MIA).await;
+        store::set_range(&env.ctx, &mia, Range::Column(Channel::InApp), false).await.unwrap();
+        store::set_range(&env.ctx, &mia, Range::Row(Category::Billing), true).await.unwrap();
+        let view = store::view(&env.ctx, &mia).await.unwrap();
         for row in &view.rows {
             assert_eq!(row.in_app, row.category == Category::Billing, "{}", row.category);
         }
     }
 
-    async fn an_unsubscribe_link_is_for_one_person_and_one_switch(world) {
-        let mia = world.person(MIA).await;
+    async fn an_unsubscribe_link_is_for_one_person_and_one_switch(env) {
+        let mia = env.person(MIA).await;
         let cell = Switch::Cell(Category::Security, Channel::Email);
-        let token = store::unsubscribe_token(&world.ctx, mia.id(), cell);
-        assert_eq!(store::read_unsubscribe(&world.ctx, &token), Some((mia.id(), cell)));
+        let token = store::unsubscribe_token(&env.ctx, mia.id(), cell);
+        assert_eq!(store::read_unsubscribe(&env.ctx, &token), Some((mia.id(), cell)));
         let other = token.replace("security", "billing");
-        assert_eq!(store::read_unsubscribe(&world.ctx, &other), None);
-        assert_eq!(store::read_unsubscribe(&world.ctx, ""), None);
+        assert_eq!(store::read_unsubscribe(&env.ctx, &other), None);
+        assert_eq!(store::read_unsubscribe(&env.ctx, ""), None);
     }
 }

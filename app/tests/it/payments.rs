@@ -20,7 +20,7 @@ use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, World, both};
+use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, TestEnv, both};
 
 const PAGE: &str = "/w/acme/settings/credits";
 const CREDITS: u32 = 1000;
@@ -31,39 +31,39 @@ fn credits() -> PaymentPurpose {
 }
 
 /// Begins to buy; answers the payment and the provider's name for its page.
-async fn begin(world: &World, actor: &Actor) -> (PaymentId, String) {
-    let place = store::begin(&world.ctx, actor, &credits(), PRICE, PAGE)
+async fn begin(env: &TestEnv, actor: &Actor) -> (PaymentId, String) {
+    let place = store::begin(&env.ctx, actor, &credits(), PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
     let payment = entity::Payment::find()
         .filter(payment::Column::CheckoutId.eq(&checkout))
-        .one(world.ctx.db().read())
+        .one(env.ctx.db().read())
         .await
         .unwrap()
         .unwrap();
     (payment.id, checkout)
 }
 
-async fn payment(world: &World, id: PaymentId) -> payment::Model {
+async fn payment(env: &TestEnv, id: PaymentId) -> payment::Model {
     entity::Payment::find_by_id(id)
-        .one(world.ctx.db().read())
+        .one(env.ctx.db().read())
         .await
         .unwrap()
         .unwrap()
 }
 
-async fn status(world: &World, id: PaymentId) -> PaymentStatus {
-    payment(world, id).await.status
+async fn status(env: &TestEnv, id: PaymentId) -> PaymentStatus {
+    payment(env, id).await.status
 }
 
 /// How often this payment was granted.
-async fn granted(world: &World, id: PaymentId) -> usize {
+async fn granted(env: &TestEnv, id: PaymentId) -> usize {
     let entries = entity::CreditEntry::find()
         .filter(credit_entry::Column::Kind.eq(EntryKind::Purchase))
         .filter(credit_entry::Column::Mode.eq(Mode::Live))
         .filter(credit_entry::Column::IdempotencyKey.eq(id.to_string()))
-        .all(world.ctx.db().read())
+        .all(env.ctx.db().read())
         .await
         .unwrap();
     assert!(
@@ -74,8 +74,8 @@ async fn granted(world: &World, id: PaymentId) -> usize {
     entries.len()
 }
 
-async fn adds_up(world: &World) {
-    assert_eq!(verify(world.ctx.db().read()).await.unwrap(), []);
+async fn adds_up(env: &TestEnv) {
+    assert_eq!(verify(env.ctx.db().read()).await.unwrap(), []);
 }
 
 /// An event of the provider.
@@ -88,112 +88,112 @@ fn told(id: &str, event_type: &str, payment: PaymentId, status: &str, amount: i6
     .to_string()
 }
 
-async fn take(world: &World, body: &str) -> Result<(), AppError> {
-    let secret = Simulated.signing_secret(&world.ctx);
+async fn take(env: &TestEnv, body: &str) -> Result<(), AppError> {
+    let secret = Simulated.signing_secret(&env.ctx);
     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
-    handle_event(&world.ctx, &header, body.as_bytes()).await
+    handle_event(&env.ctx, &header, body.as_bytes()).await
 }
 
 both! {
-    async fn what_is_paid_is_granted_to_the_workspace_by_who_paid(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let before = world.events(EventType::BillingPaymentSucceeded).await;
-        let (id, checkout) = begin(world, &adam).await;
-        assert_eq!(status(world, id).await, PaymentStatus::Open);
-        assert_eq!(granted(world, id).await, 0, "not before it is paid");
-        let back = simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap();
+    async fn what_is_paid_is_granted_to_the_workspace_by_who_paid(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let before = env.events(EventType::BillingPaymentSucceeded).await;
+        let (id, checkout) = begin(env, &adam).await;
+        assert_eq!(status(env, id).await, PaymentStatus::Open);
+        assert_eq!(granted(env, id).await, 0, "not before it is paid");
+        let back = simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         assert_eq!(back, format!("{PAGE}?payment={id}"));
-        assert_eq!(status(world, id).await, PaymentStatus::Paid);
-        assert_eq!(granted(world, id).await, 1);
-        assert_eq!(world.events(EventType::BillingPaymentSucceeded).await, before + 1);
-        let view = store::view(&world.ctx, &adam, id).await.unwrap().unwrap();
+        assert_eq!(status(env, id).await, PaymentStatus::Paid);
+        assert_eq!(granted(env, id).await, 1);
+        assert_eq!(env.events(EventType::BillingPaymentSucceeded).await, before + 1);
+        let view = store::view(&env.ctx, &adam, id).await.unwrap().unwrap();
         assert_eq!(view.sentence(), "The payment of $29 for 1,000 credits went through. Thank you.");
-        let again = simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap_err();
+        let again = simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
-        adds_up(world).await;
+        adds_up(env).await;
     }
 
-    async fn what_is_paid_back_takes_back_what_is_not_spent(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let (id, checkout) = begin(world, &adam).await;
-        assert!(store::refund(&world.ctx, id, None).await.is_err(), "nothing is paid yet");
-        simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap();
+    async fn what_is_paid_back_takes_back_what_is_not_spent(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let (id, checkout) = begin(env, &adam).await;
+        assert!(store::refund(&env.ctx, id, None).await.is_err(), "nothing is paid yet");
+        simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         // The plan's credits go first, then older purchases: of these 1,000 all but 300 are used.
-        let agent = adam.clone().into();
-        let there = view::balance(&world.ctx, &agent).await.unwrap().total();
-        let mut tx = world.ctx.db().begin().await.unwrap();
-        let wanted = Use::new(world.ctx.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
-        ledger::spend(&mut tx, &agent, &wanted.unwrap(), None).await.unwrap();
+        let principal = adam.clone().into();
+        let there = view::balance(&env.ctx, &principal).await.unwrap().total();
+        let mut tx = env.ctx.db().begin().await.unwrap();
+        let wanted = Use::new(env.ctx.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
+        ledger::spend(&mut tx, &principal, &wanted.unwrap(), None).await.unwrap();
         tx.commit().await.unwrap();
-        let half = store::refund(&world.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
+        let half = store::refund(&env.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
         assert_eq!(half, Money::from_cents(1450));
-        let left = async || view::balance(&world.ctx, &agent).await.unwrap().total();
+        let left = async || view::balance(&env.ctx, &principal).await.unwrap().total();
         assert_eq!(left().await, 0, "500 were due, and 300 are there");
         for _ in 0..2 {
-            simulated::deliver_events(&world.ctx, Timestamp::now()).await.unwrap();
+            simulated::deliver_events(&env.ctx, Timestamp::now()).await.unwrap();
         }
-        assert_eq!(payment(world, id).await.refunded, half);
-        assert_eq!(world.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
-        let more = store::refund(&world.ctx, id, Some(Money::from_cents(1451))).await;
+        assert_eq!(payment(env, id).await.refunded, half);
+        assert_eq!(env.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
+        let more = store::refund(&env.ctx, id, Some(Money::from_cents(1451))).await;
         assert!(matches!(more, Err(AppError::Conflict(_))), "{more:?}");
-        store::refund(&world.ctx, id, None).await.unwrap();
-        assert_eq!((payment(world, id).await.refunded, left().await), (PRICE, 0));
-        adds_up(world).await;
+        store::refund(&env.ctx, id, None).await.unwrap();
+        assert_eq!((payment(env, id).await.refunded, left().await), (PRICE, 0));
+        adds_up(env).await;
     }
 
-    async fn what_is_declined_or_left_alone_grants_nothing(world) {
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let failed = world.events(EventType::BillingPaymentFailed).await;
-        let (declined, checkout) = begin(world, &olivia).await;
-        simulated::choose(&world.ctx, &checkout, Choice::Decline).await.unwrap();
-        let (left, _) = begin(world, &olivia).await;
+    async fn what_is_declined_or_left_alone_grants_nothing(env) {
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let failed = env.events(EventType::BillingPaymentFailed).await;
+        let (declined, checkout) = begin(env, &olivia).await;
+        simulated::choose(&env.ctx, &checkout, Choice::Decline).await.unwrap();
+        let (left, _) = begin(env, &olivia).await;
         let later = Timestamp::now().after(days(1)).after(minutes(1));
-        assert_eq!(simulated::process_due(&world.ctx, later).await.unwrap(), 1);
-        simulated::deliver_events(&world.ctx, later).await.unwrap();
-        assert_eq!(status(world, declined).await, PaymentStatus::Declined);
-        assert_eq!(status(world, left).await, PaymentStatus::Expired);
-        assert_eq!(granted(world, declined).await + granted(world, left).await, 0);
-        assert_eq!(world.events(EventType::BillingPaymentFailed).await, failed + 1, "one was refused, one forgotten");
+        assert_eq!(simulated::process_due(&env.ctx, later).await.unwrap(), 1);
+        simulated::deliver_events(&env.ctx, later).await.unwrap();
+        assert_eq!(status(env, declined).await, PaymentStatus::Declined);
+        assert_eq!(status(env, left).await, PaymentStatus::Expired);
+        assert_eq!(granted(env, declined).await + granted(env, left).await, 0);
+        assert_eq!(env.events(EventType::BillingPaymentFailed).await, failed + 1, "one was refused, one forgotten");
     }
 
-    async fn what_the_bank_confirms_later_is_granted_then(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let (id, checkout) = begin(world, &adam).await;
-        simulated::choose(&world.ctx, &checkout, Choice::Confirm).await.unwrap();
-        assert_eq!(status(world, id).await, PaymentStatus::Confirming);
-        assert_eq!(simulated::process_due(&world.ctx, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
+    async fn what_the_bank_confirms_later_is_granted_then(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let (id, checkout) = begin(env, &adam).await;
+        simulated::choose(&env.ctx, &checkout, Choice::Confirm).await.unwrap();
+        assert_eq!(status(env, id).await, PaymentStatus::Confirming);
+        assert_eq!(simulated::process_due(&env.ctx, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
         let later = Timestamp::now().after(minutes(1));
-        simulated::process_due(&world.ctx, later).await.unwrap();
-        assert_eq!(granted(world, id).await, 0, "it has decided, and not told yet");
-        simulated::deliver_events(&world.ctx, later).await.unwrap();
-        assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Paid, 1));
+        simulated::process_due(&env.ctx, later).await.unwrap();
+        assert_eq!(granted(env, id).await, 0, "it has decided, and not told yet");
+        simulated::deliver_events(&env.ctx, later).await.unwrap();
+        assert_eq!((status(env, id).await, granted(env, id).await), (PaymentStatus::Paid, 1));
     }
 
-    async fn only_who_manages_billing_begins_and_sees_a_payment(world) {
+    async fn only_who_manages_billing_begins_and_sees_a_payment(env) {
         for email in [MIA, CLEO] {
-            let actor = world.actor(email, "acme").await;
-            let refused = store::begin(&world.ctx, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
+            let actor = env.actor(email, "acme").await;
+            let refused = store::begin(&env.ctx, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
             assert_eq!(refused, AppError::Forbidden { permission: Permission::ManageBilling });
         }
-        let (id, _) = begin(world, &world.actor(ADAM, "acme").await).await;
-        let mia = world.actor(MIA, "acme").await;
-        assert!(store::view(&world.ctx, &mia, id).await.is_err());
-        let greta = world.actor(GRETA, "globex").await;
-        assert_eq!(store::view(&world.ctx, &greta, id).await.unwrap(), None);
+        let (id, _) = begin(env, &env.actor(ADAM, "acme").await).await;
+        let mia = env.actor(MIA, "acme").await;
+        assert!(store::view(&env.ctx, &mia, id).await.is_err());
+        let greta = env.actor(GRETA, "globex").await;
+        assert_eq!(store::view(&env.ctx, &greta, id).await.unwrap(), None);
     }
 
-    async fn what_is_not_the_providers_own_word_changes_nothing(world) {
-        let (id, _) = begin(world, &world.actor(ADAM, "acme").await).await;
+    async fn what_is_not_the_providers_own_word_changes_nothing(env) {
+        let (id, _) = begin(env, &env.actor(ADAM, "acme").await).await;
         let paid = told("evt_forged", "checkout.session.completed", id, "paid", 2900);
         let second = Timestamp::now().millis() / 1000;
-        let secret = Simulated.signing_secret(&world.ctx);
+        let secret = Simulated.signing_secret(&env.ctx);
         for header in [
             String::new(),
             sign(&Secret::from("guessed"), second, paid.as_bytes()),
             sign(&secret, second, b"{}"),
             sign(&secret, second - 301, paid.as_bytes()),
         ] {
-            let refused = handle_event(&world.ctx, &header, paid.as_bytes()).await.unwrap_err();
+            let refused = handle_event(&env.ctx, &header, paid.as_bytes()).await.unwrap_err();
             assert_eq!(refused, AppError::Malformed);
         }
         for body in [
@@ -202,16 +202,16 @@ both! {
             told("evt_else", "customer.created", id, "paid", 2900),
             told("evt_gone", "checkout.session.completed", PaymentId::new(), "paid", 2900),
         ] {
-            take(world, &body).await.unwrap();
+            take(env, &body).await.unwrap();
         }
-        assert!(take(world, "no json").await.is_err());
-        assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Open, 0));
-        take(world, &paid).await.unwrap();
-        assert_eq!((status(world, id).await, granted(world, id).await), (PaymentStatus::Paid, 1));
+        assert!(take(env, "no json").await.is_err());
+        assert_eq!((status(env, id).await, granted(env, id).await), (PaymentStatus::Open, 0));
+        take(env, &paid).await.unwrap();
+        assert_eq!((status(env, id).await, granted(env, id).await), (PaymentStatus::Paid, 1));
     }
 
-    async fn events_in_any_order_and_five_times_over_end_the_same(world) {
-        let adam = world.actor(ADAM, "acme").await;
+    async fn events_in_any_order_and_five_times_over_end_the_same(env) {
+        let adam = env.actor(ADAM, "acme").await;
         let kinds = [
             ("checkout.session.completed", "unpaid"),
             ("checkout.session.async_payment_failed", "unpaid"),
@@ -219,7 +219,7 @@ both! {
             ("checkout.session.async_payment_succeeded", "paid"),
         ];
         for round in 0..12_usize {
-            let (id, _) = begin(world, &adam).await;
+            let (id, _) = begin(env, &adam).await;
             // The last of them, that it was paid, only in every other round.
             let count = kinds.len() - round % 2;
             let events: Vec<String> = kinds[..count]
@@ -229,7 +229,7 @@ both! {
             // Each five times, in an order that differs by round: 7 and 11 are prime to what there is of them.
             let all = events.len() * 5;
             let tasks = (0..all).map(|n| {
-                let ctx = world.ctx.clone();
+                let ctx = env.ctx.clone();
                 let body = events[(n * 7 + round * 11) % all % events.len()].clone();
                 async move {
                     let secret = Simulated.signing_secret(&ctx);
@@ -245,38 +245,38 @@ both! {
                 for task in running { task.await.unwrap(); }
             }
             let paid = round % 2 == 0;
-            assert_eq!(granted(world, id).await, usize::from(paid), "round {round}");
-            assert_eq!(status(world, id).await == PaymentStatus::Paid, paid, "round {round}");
+            assert_eq!(granted(env, id).await, usize::from(paid), "round {round}");
+            assert_eq!(status(env, id).await == PaymentStatus::Paid, paid, "round {round}");
         }
-        adds_up(world).await;
+        adds_up(env).await;
     }
 
-    async fn a_payment_for_a_workspace_that_is_gone_is_kept_on_record(world) {
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let (id, checkout) = begin(world, &olivia).await;
-        let tx = world.ctx.db().begin().await.unwrap();
+    async fn a_payment_for_a_workspace_that_is_gone_is_kept_on_record(env) {
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let (id, checkout) = begin(env, &olivia).await;
+        let tx = env.ctx.db().begin().await.unwrap();
         entity::Workspace::delete_by_id(olivia.workspace()).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap();
-        assert_eq!(status(world, id).await, PaymentStatus::Paid);
-        assert_eq!(granted(world, id).await, 0);
+        simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
+        assert_eq!(status(env, id).await, PaymentStatus::Paid);
+        assert_eq!(granted(env, id).await, 0);
     }
 
-    async fn whatever_is_interrupted_what_was_charged_is_granted_once(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let cases = match world.ctx.db().backend() {
+    async fn whatever_is_interrupted_what_was_charged_is_granted_once(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let cases = match env.ctx.db().backend() {
             DbBackend::Postgres => 30,
             _ => 120,
         };
         let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
         let steps = proptest::collection::vec(step(), 1..20);
         let found = TestRunner::new(config).run(&steps, |steps| {
-            tokio::task::block_in_place(|| Handle::current().block_on(run(world, &adam, &steps)))
+            tokio::task::block_in_place(|| Handle::current().block_on(run(env, &adam, &steps)))
         });
         if let Err(error) = found {
             panic!("{error}");
         }
-        adds_up(world).await;
+        adds_up(env).await;
     }
 }
 
@@ -321,8 +321,8 @@ struct Bought {
     pressed: Option<Choice>,
 }
 
-async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
-    let ctx = &world.ctx;
+async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCaseError> {
+    let ctx = &env.ctx;
     let mut bought: Vec<Bought> = Vec::new();
     let write_down = async || {
         store::prepare(ctx, adam, &credits(), PRICE, PAGE)
@@ -385,9 +385,9 @@ async fn run(world: &World, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     }
     for one in &bought {
         let paid = matches!(one.pressed, Some(Choice::Pay | Choice::Confirm));
-        let payment = payment(world, one.order.payment).await;
+        let payment = payment(env, one.order.payment).await;
         prop_assert_eq!(
-            granted(world, payment.id).await,
+            granted(env, payment.id).await,
             usize::from(paid),
             "{:?}",
             payment

@@ -8,7 +8,7 @@ use app::session::{Caller, store};
 use app::settings::account::model::PasswordForm;
 use app::settings::account::store as account;
 
-use crate::support::{OLIVIA, World, age_sign_ins, both, info, info_from};
+use crate::support::{OLIVIA, TestEnv, age_sign_ins, both, info, info_from};
 
 fn new_password(current: &str) -> PasswordForm {
     PasswordForm {
@@ -18,69 +18,64 @@ fn new_password(current: &str) -> PasswordForm {
     }
 }
 
-async fn is_dead(world: &World, cookie: &Secret) -> bool {
-    world
-        .caller(Some(cookie))
-        .visitor()
-        .await
-        .unwrap()
-        .is_none()
+async fn is_dead(env: &TestEnv, cookie: &Secret) -> bool {
+    env.caller(Some(cookie)).visitor().await.unwrap().is_none()
 }
 
 both! {
-    async fn the_password_given_again_makes_fresh_and_changes_the_token(world) {
-        let old = world.cookie(OLIVIA).await;
-        age_sign_ins(world).await;
-        let caller = world.caller(Some(&old));
+    async fn the_password_given_again_makes_fresh_and_changes_the_token(env) {
+        let old = env.cookie(OLIVIA).await;
+        age_sign_ins(env).await;
+        let caller = env.caller(Some(&old));
         let person = caller.person().await.unwrap();
         assert!(!person.is_fresh());
         let given = Secret::from(PASSWORD);
-        store::confirm_identity(&world.ctx, &info(), &person, &given).await.unwrap();
+        store::confirm_identity(&env.ctx, &info(), &person, &given).await.unwrap();
         assert!(person.is_fresh());
         let new = caller.new_cookie().expect("the browser is told");
-        assert!(is_dead(world, &old).await, "whoever stole it has nothing");
-        let again = world.caller(Some(&new)).person().await.unwrap();
+        assert!(is_dead(env, &old).await, "whoever stole it has nothing");
+        let again = env.caller(Some(&new)).person().await.unwrap();
         assert_eq!(again.session(), person.session(), "the session goes on");
         assert!(again.is_fresh());
     }
 
-    async fn a_wrong_password_changes_nothing(world) {
-        let cookie = world.cookie(OLIVIA).await;
-        let caller = world.caller(Some(&cookie));
+    async fn a_wrong_password_changes_nothing(env) {
+        let cookie = env.cookie(OLIVIA).await;
+        let caller = env.caller(Some(&cookie));
         let person = caller.person().await.unwrap();
-        let wrong = store::confirm_identity(&world.ctx, &info(), &person, &Secret::from("not it")).await;
+        let wrong = store::confirm_identity(&env.ctx, &info(), &person, &Secret::from("not it")).await;
         assert!(matches!(wrong, Err(AppError::Invalid(_))));
         assert_eq!(caller.new_cookie(), None);
-        assert!(!is_dead(world, &cookie).await);
+        assert!(!is_dead(env, &cookie).await);
     }
 
-    async fn a_changed_password_ends_a_stolen_token_whether_or_not_it_was_asked_for(world) {
+    async fn a_changed_password_ends_a_stolen_token_whether_or_not_it_was_asked_for(env) {
         for current in ["", PASSWORD] {
-            let stolen = world.cookie(OLIVIA).await;
-            let owner = world.caller(Some(&stolen));
+            let stolen = env.cookie(OLIVIA).await;
+            let owner = env.caller(Some(&stolen));
             let person = owner.person().await.unwrap();
             // The thief's request is under way already.
-            let thief = world.caller(Some(&stolen)).person().await.unwrap();
-            account::update_password(&world.ctx, &info(), &person, &new_password(current)).await.unwrap();
-            assert!(is_dead(world, &stolen).await);
+            let thief = env.caller(Some(&stolen)).person().await.unwrap();
+            account::update_password(&env.ctx, &info(), &person, &new_password(current)).await.unwrap();
+            assert!(is_dead(env, &stolen).await);
             let new = owner.new_cookie().unwrap();
-            assert!(!is_dead(world, &new).await);
-            let late = account::update_password(&world.ctx, &info(), &thief, &new_password("")).await;
+            assert!(!is_dead(env, &new).await);
+            let late = account::update_password(&env.ctx, &info(), &thief, &new_password("")).await;
             assert_eq!(late.err(), Some(AppError::Unauthenticated));
             // Back to the old one, for the next round.
-            let person = world.caller(Some(&new)).person().await.unwrap();
+            let person = env.caller(Some(&new)).person().await.unwrap();
             let back = PasswordForm {
                 password: Secret::from(PASSWORD),
                 confirm: Secret::from(PASSWORD),
                 current_password: Secret::default(),
             };
-            account::update_password(&world.ctx, &info(), &person, &back).await.unwrap();
+            account::update_password(&env.ctx, &info(), &person, &back).await.unwrap();
         }
     }
 
-    async fn a_stolen_session_guesses_no_more_than_a_stranger(world) {
-        let cookie = world.cookie(OLIVIA).await;
-        let ctx = world.house_with(Passwords::quick_for_tests(), AuthLimits::on());
+    async fn a_stolen_session_guesses_no_more_than_a_stranger(env) {
+        let cookie = env.cookie(OLIVIA).await;
+        let ctx = env.house_with(Passwords::quick_for_tests(), AuthLimits::on());
         let person = Caller::new(ctx.clone(), info(), Some(cookie.expose().to_owned())).person().await.unwrap();
         let mut tried = 0;
         for n in 0..60 {

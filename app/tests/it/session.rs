@@ -7,7 +7,7 @@ use app::session::store;
 use sea_orm::sea_query::Expr;
 use sea_orm::{EntityTrait, PaginatorTrait};
 
-use crate::support::{CLEO, OLIVIA, World, both, info, info_from, token_in};
+use crate::support::{CLEO, OLIVIA, TestEnv, both, info, info_from, token_in};
 
 const GOOD: &str = "seven unrelated purple teapots";
 
@@ -29,8 +29,8 @@ fn person_of_a_company(n: usize) -> SignUp {
     }
 }
 
-async fn set_sessions(world: &World, column: app::db::entity::session::Column, at: Timestamp) {
-    let tx = world.ctx.db().begin().await.unwrap();
+async fn set_sessions(env: &TestEnv, column: app::db::entity::session::Column, at: Timestamp) {
+    let tx = env.ctx.db().begin().await.unwrap();
     app::db::entity::Session::update_many()
         .col_expr(column, Expr::value(at))
         .exec(&tx)
@@ -40,95 +40,95 @@ async fn set_sessions(world: &World, column: app::db::entity::session::Column, a
 }
 
 both! {
-    async fn signing_up_makes_an_account_and_a_workspace_of_its_own(world) {
-        let begun = store::sign_up(&world.ctx, &info(), new_person("zoe@new.example")).await.unwrap();
+    async fn signing_up_makes_an_account_and_a_workspace_of_its_own(env) {
+        let begun = store::sign_up(&env.ctx, &info(), new_person("zoe@new.example")).await.unwrap();
         assert_eq!(begun.path, "/w/acme-2", "the name is taken as a URL, so the next free one is");
-        let actor = world.caller(Some(&begun.cookie)).actor("acme-2").await.unwrap();
+        let actor = env.caller(Some(&begun.cookie)).actor("acme-2").await.unwrap();
         assert!(actor.role().is_owner());
         assert!(!actor.person().is_confirmed());
-        let messages = world.letters_to("zoe@new.example").await;
+        let messages = env.letters_to("zoe@new.example").await;
         let token = Secret::from(token_in(&messages[0], "https://settings.example/confirm-email/"));
-        assert!(store::confirm_address(&world.ctx, &token).await.unwrap());
-        assert!(!store::confirm_address(&world.ctx, &token).await.unwrap(), "a link works once");
-        assert!(world.caller(Some(&begun.cookie)).person().await.unwrap().is_confirmed());
+        assert!(store::confirm_address(&env.ctx, &token).await.unwrap());
+        assert!(!store::confirm_address(&env.ctx, &token).await.unwrap(), "a link works once");
+        assert!(env.caller(Some(&begun.cookie)).person().await.unwrap().is_confirmed());
     }
 
-    async fn seventy_workspaces_of_one_name_find_seventy_urls(world) {
+    async fn seventy_workspaces_of_one_name_find_seventy_urls(env) {
         let mut paths = std::collections::BTreeSet::new();
         for n in 0..70 {
-            let begun = store::sign_up(&world.ctx, &info(), person_of_a_company(n)).await.unwrap();
+            let begun = store::sign_up(&env.ctx, &info(), person_of_a_company(n)).await.unwrap();
             assert!(begun.path.starts_with("/w/my-workspace"), "{}", begun.path);
             paths.insert(begun.path);
         }
         assert_eq!(paths.len(), 70);
     }
 
-    async fn ten_who_sign_up_at_once_with_one_name_all_get_in(world) {
+    async fn ten_who_sign_up_at_once_with_one_name_all_get_in(env) {
         let mut racing = tokio::task::JoinSet::new();
         for n in 0..10 {
-            let ctx = world.ctx.clone();
+            let ctx = env.ctx.clone();
             racing.spawn(async move { store::sign_up(&ctx, &info(), person_of_a_company(n)).await.map(|begun| begun.path) });
         }
         let paths: Result<std::collections::BTreeSet<String>, AppError> = racing.join_all().await.into_iter().collect();
         assert_eq!(paths.unwrap().len(), 10);
     }
 
-    async fn an_address_has_one_account(world) {
-        let refused = store::sign_up(&world.ctx, &info(), new_person(OLIVIA)).await.err().unwrap();
+    async fn an_address_has_one_account(env) {
+        let refused = store::sign_up(&env.ctx, &info(), new_person(OLIVIA)).await.err().unwrap();
         assert!(matches!(refused, AppError::Invalid(errors) if errors.get("email").is_some()));
-        assert_eq!(world.events(EventType::WorkspaceCreated).await, 2, "nothing was left behind");
+        assert_eq!(env.events(EventType::WorkspaceCreated).await, 2, "nothing was left behind");
     }
 
-    async fn a_wrong_password_and_an_unknown_address_get_the_same_answer(world) {
-        let wrong = store::sign_in(&world.ctx, &info(), OLIVIA, &Secret::from("wrong")).await.err().unwrap();
-        let unknown = store::sign_in(&world.ctx, &info(), "x@y.example", &Secret::from("wrong")).await.err().unwrap();
+    async fn a_wrong_password_and_an_unknown_address_get_the_same_answer(env) {
+        let wrong = store::sign_in(&env.ctx, &info(), OLIVIA, &Secret::from("wrong")).await.err().unwrap();
+        let unknown = store::sign_in(&env.ctx, &info(), "x@y.example", &Secret::from("wrong")).await.err().unwrap();
         assert_eq!(wrong, unknown);
     }
 
-    async fn a_session_is_kept_as_a_hash_and_ends_at_sign_out(world) {
-        let cookie = world.cookie(OLIVIA).await;
-        let rows = app::db::entity::Session::find().all(world.ctx.db().read()).await.unwrap();
+    async fn a_session_is_kept_as_a_hash_and_ends_at_sign_out(env) {
+        let cookie = env.cookie(OLIVIA).await;
+        let rows = app::db::entity::Session::find().all(env.ctx.db().read()).await.unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].token_hash.len(), 32);
         assert_ne!(rows[0].token_hash, cookie.expose().as_bytes());
-        let person = world.caller(Some(&cookie)).person().await.unwrap();
-        store::sign_out(&world.ctx, &person).await.unwrap();
-        assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
-        assert_eq!(world.events(EventType::SecuritySignedIn).await, 1);
+        let person = env.caller(Some(&cookie)).person().await.unwrap();
+        store::sign_out(&env.ctx, &person).await.unwrap();
+        assert_eq!(env.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
+        assert_eq!(env.events(EventType::SecuritySignedIn).await, 1);
     }
 
-    async fn a_reset_works_once_and_ends_every_session(world) {
-        let cookie = world.cookie(OLIVIA).await;
-        store::request_reset(&world.ctx, &info(), OLIVIA).await.unwrap();
-        store::request_reset(&world.ctx, &info(), "nobody@acme.example").await.unwrap();
-        assert!(world.letters_to("nobody@acme.example").await.is_empty());
-        let token = Secret::from(token_in(world.letters_to(OLIVIA).await.last().unwrap(), "/reset-password/"));
-        let weak = store::reset_password(&world.ctx, &info(), &token, &Secret::from("password1234")).await;
+    async fn a_reset_works_once_and_ends_every_session(env) {
+        let cookie = env.cookie(OLIVIA).await;
+        store::request_reset(&env.ctx, &info(), OLIVIA).await.unwrap();
+        store::request_reset(&env.ctx, &info(), "nobody@acme.example").await.unwrap();
+        assert!(env.letters_to("nobody@acme.example").await.is_empty());
+        let token = Secret::from(token_in(env.letters_to(OLIVIA).await.last().unwrap(), "/reset-password/"));
+        let weak = store::reset_password(&env.ctx, &info(), &token, &Secret::from("password1234")).await;
         assert!(matches!(weak, Err(AppError::Invalid(_))), "a refused password does not use the link up");
-        store::reset_password(&world.ctx, &info(), &token, &Secret::from(GOOD)).await.unwrap();
+        store::reset_password(&env.ctx, &info(), &token, &Secret::from(GOOD)).await.unwrap();
         assert!(matches!(
-            store::reset_password(&world.ctx, &info(), &token, &Secret::from(GOOD)).await,
+            store::reset_password(&env.ctx, &info(), &token, &Secret::from(GOOD)).await,
             Err(AppError::Conflict(_))
         ));
-        assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
-        assert!(store::sign_in(&world.ctx, &info(), OLIVIA, &Secret::from(GOOD)).await.is_ok());
+        assert_eq!(env.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
+        assert!(store::sign_in(&env.ctx, &info(), OLIVIA, &Secret::from(GOOD)).await.is_ok());
     }
 
-    async fn asking_for_another_reset_leaves_the_first_link_alive_and_using_one_ends_all(world) {
+    async fn asking_for_another_reset_leaves_the_first_link_alive_and_using_one_ends_all(env) {
         for _ in 0..2 {
-            store::request_reset(&world.ctx, &info(), OLIVIA).await.unwrap();
+            store::request_reset(&env.ctx, &info(), OLIVIA).await.unwrap();
         }
-        let links: Vec<Secret> = world.letters_to(OLIVIA).await.iter()
+        let links: Vec<Secret> = env.letters_to(OLIVIA).await.iter()
             .map(|message| Secret::from(token_in(message, "/reset-password/")))
             .collect();
-        store::reset_password(&world.ctx, &info(), &links[0], &Secret::from(GOOD)).await.unwrap();
-        let other = store::reset_password(&world.ctx, &info(), &links[1], &Secret::from(GOOD)).await;
+        store::reset_password(&env.ctx, &info(), &links[0], &Secret::from(GOOD)).await.unwrap();
+        let other = store::reset_password(&env.ctx, &info(), &links[1], &Secret::from(GOOD)).await;
         assert!(matches!(other, Err(AppError::Conflict(_))));
     }
 
-    async fn strangers_lock_nobody_out_of_where_they_have_signed_in(world) {
-        let ctx = world.house_with(Passwords::quick_for_tests(), AuthLimits::on());
-        let person = world.person(OLIVIA).await;
+    async fn strangers_lock_nobody_out_of_where_they_have_signed_in(env) {
+        let ctx = env.house_with(Passwords::quick_for_tests(), AuthLimits::on());
+        let person = env.person(OLIVIA).await;
         store::sign_out(&ctx, &person).await.unwrap();
         let refused = async |n: u8| store::sign_in(&ctx, &info_from(n), OLIVIA, &Secret::from("wrong")).await.err();
         for n in 0..60 {
@@ -144,57 +144,57 @@ both! {
         assert!(store::request_reset(&ctx, &info(), OLIVIA).await.is_ok());
     }
 
-    async fn the_last_twenty_networks_are_remembered_for_half_a_year(world) {
+    async fn the_last_twenty_networks_are_remembered_for_half_a_year(env) {
         use app::db::entity::{KnownNetwork, known_network::Column};
         let password = Secret::from(app::db::seed::PASSWORD);
         for n in 0..25 {
-            store::sign_in(&world.ctx, &info_from(n), OLIVIA, &password).await.unwrap();
+            store::sign_in(&env.ctx, &info_from(n), OLIVIA, &password).await.unwrap();
         }
-        let read = world.ctx.db().read();
+        let read = env.ctx.db().read();
         assert_eq!(KnownNetwork::find().count(read).await.unwrap(), 20);
-        let tx = world.ctx.db().begin().await.unwrap();
+        let tx = env.ctx.db().begin().await.unwrap();
         let old = Timestamp::now().before(days(181));
         KnownNetwork::update_many().col_expr(Column::LastSeenAt, Expr::value(old)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        store::sweep(&world.ctx).await.unwrap();
+        store::sweep(&env.ctx).await.unwrap();
         assert_eq!(KnownNetwork::find().count(read).await.unwrap(), 0);
     }
 
-    async fn a_session_unused_for_two_weeks_has_ended(world) {
+    async fn a_session_unused_for_two_weeks_has_ended(env) {
         use app::db::entity::session::Column;
-        let cookie = world.cookie(OLIVIA).await;
-        let here = async || world.caller(Some(&cookie)).person().await.is_ok();
-        set_sessions(world, Column::LastSeenAt, Timestamp::now().before(days(14)).after(minutes(1))).await;
+        let cookie = env.cookie(OLIVIA).await;
+        let here = async || env.caller(Some(&cookie)).person().await.is_ok();
+        set_sessions(env, Column::LastSeenAt, Timestamp::now().before(days(14)).after(minutes(1))).await;
         assert!(here().await);
-        set_sessions(world, Column::LastSeenAt, Timestamp::now().before(days(14))).await;
+        set_sessions(env, Column::LastSeenAt, Timestamp::now().before(days(14))).await;
         assert!(!here().await);
         // Well before, so that the sweep, which asks a moment later, is not in the same millisecond.
-        set_sessions(world, Column::LastSeenAt, Timestamp::now().before(days(14)).before(minutes(1))).await;
-        store::sweep(&world.ctx).await.unwrap();
-        assert_eq!(app::db::entity::Session::find().count(world.ctx.db().read()).await.unwrap(), 0);
+        set_sessions(env, Column::LastSeenAt, Timestamp::now().before(days(14)).before(minutes(1))).await;
+        store::sweep(&env.ctx).await.unwrap();
+        assert_eq!(app::db::entity::Session::find().count(env.ctx.db().read()).await.unwrap(), 0);
     }
 
-    async fn a_session_ends_after_ninety_days_however_much_it_is_used(world) {
+    async fn a_session_ends_after_ninety_days_however_much_it_is_used(env) {
         use app::db::entity::session::Column;
-        let cookie = world.cookie(OLIVIA).await;
-        let session = app::db::entity::Session::find().one(world.ctx.db().read()).await.unwrap().unwrap();
+        let cookie = env.cookie(OLIVIA).await;
+        let session = app::db::entity::Session::find().one(env.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!(session.expires_at, session.created_at.after(days(90)));
-        let seen = world.caller(Some(&cookie));
+        let seen = env.caller(Some(&cookie));
         seen.person().await.unwrap();
-        store::record_last_seen(&world.ctx, &seen.seen().await.unwrap()).await.unwrap();
-        let later = app::db::entity::Session::find().one(world.ctx.db().read()).await.unwrap().unwrap();
+        store::record_last_seen(&env.ctx, &seen.seen().await.unwrap()).await.unwrap();
+        let later = app::db::entity::Session::find().one(env.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!(later.expires_at, session.expires_at, "using it does not prolong it");
-        set_sessions(world, Column::ExpiresAt, Timestamp::now()).await;
-        assert_eq!(world.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
+        set_sessions(env, Column::ExpiresAt, Timestamp::now()).await;
+        assert_eq!(env.caller(Some(&cookie)).person().await.err(), Some(AppError::Unauthenticated));
     }
 
-    async fn a_weak_hash_is_made_anew_at_the_next_sign_in(world) {
+    async fn a_weak_hash_is_made_anew_at_the_next_sign_in(env) {
         let hash = async || {
-            let users = app::db::entity::User::find().all(world.ctx.db().read()).await.unwrap();
+            let users = app::db::entity::User::find().all(env.ctx.db().read()).await.unwrap();
             users.into_iter().find(|user| user.email.as_str() == OLIVIA).unwrap().password_hash
         };
         let weak = hash().await;
-        let ctx = world.house_with(Passwords::new(1), AuthLimits::off());
+        let ctx = env.house_with(Passwords::new(1), AuthLimits::off());
         let sign_in = async |password: &str| store::sign_in(&ctx, &info(), OLIVIA, &Secret::from(password)).await;
         assert!(sign_in("wrong").await.is_err());
         assert_eq!(hash().await, weak, "a wrong password changes nothing");
@@ -205,29 +205,29 @@ both! {
         assert_eq!(hash().await, strong, "once is enough");
     }
 
-    async fn a_sign_in_that_races_a_new_password_leaves_no_session_of_the_old_one(world) {
+    async fn a_sign_in_that_races_a_new_password_leaves_no_session_of_the_old_one(env) {
         use app::settings::account::{model::PasswordForm, store as account};
         let mut old = app::db::seed::PASSWORD.to_owned();
         for n in 0..6 {
             let new = format!("{n} {GOOD}");
-            let here = store::sign_in(&world.ctx, &info(), OLIVIA, &Secret::from(old.as_str())).await.unwrap().cookie;
-            let olivia = world.caller(Some(&here)).person().await.unwrap();
+            let here = store::sign_in(&env.ctx, &info(), OLIVIA, &Secret::from(old.as_str())).await.unwrap().cookie;
+            let olivia = env.caller(Some(&here)).person().await.unwrap();
             let form = PasswordForm { password: new.as_str().into(), confirm: new.as_str().into(), current_password: Secret::default() };
             let (old_password, from) = (Secret::from(old.as_str()), info());
             let (changed, signed_in) = tokio::join!(
-                account::update_password(&world.ctx, &from, &olivia, &form),
-                store::sign_in(&world.ctx, &from, OLIVIA, &old_password),
+                account::update_password(&env.ctx, &from, &olivia, &form),
+                store::sign_in(&env.ctx, &from, OLIVIA, &old_password),
             );
             changed.unwrap();
             if let Ok(begun) = signed_in {
-                assert!(world.caller(Some(&begun.cookie)).person().await.is_err());
+                assert!(env.caller(Some(&begun.cookie)).person().await.is_err());
             }
             old = new;
         }
     }
 
-    async fn another_workspace_does_not_exist(world) {
-        let caller = world.caller(Some(&world.cookie(CLEO).await));
+    async fn another_workspace_does_not_exist(env) {
+        let caller = env.caller(Some(&env.cookie(CLEO).await));
         assert_eq!(caller.actor("globex").await.err(), Some(AppError::NotFound));
         assert_eq!(caller.actor("no-such-place").await.err(), Some(AppError::NotFound));
     }

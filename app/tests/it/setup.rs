@@ -9,7 +9,7 @@ use app::master_key::MasterKey;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use tokio::task::JoinSet;
 
-use crate::support::{ADAM, Kind, World, both, database_url, info};
+use crate::support::{ADAM, Kind, TestEnv, both, database_url, info};
 
 /// How many processes start at once.
 const MANY: usize = 6;
@@ -52,8 +52,8 @@ fn wrong() -> MasterKey {
     MasterKey::new([8; 32])
 }
 
-async fn verdicts(world: &World) -> [KeyCheck; 3] {
-    let db = world.ctx.db();
+async fn verdicts(env: &TestEnv) -> [KeyCheck; 3] {
+    let db = env.ctx.db();
     let mut verdicts = [KeyCheck::Free; 3];
     for (verdict, key) in verdicts
         .iter_mut()
@@ -67,8 +67,8 @@ async fn verdicts(world: &World) -> [KeyCheck; 3] {
 const OWN: [KeyCheck; 3] = [KeyCheck::Right, KeyCheck::Wrong, KeyCheck::Wrong];
 
 /// Takes away everything that was sealed or promised with the key.
-async fn clear(world: &World) {
-    let tx = world.ctx.db().begin().await.unwrap();
+async fn clear(env: &TestEnv) {
+    let tx = env.ctx.db().begin().await.unwrap();
     entity::Webhook::delete_many().exec(&tx).await.unwrap();
     entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
     entity::IdempotencyKey::delete_many()
@@ -80,8 +80,8 @@ async fn clear(world: &World) {
 }
 
 both! {
-    async fn who_sets_up_second_waits_for_the_first(world) {
-        let db = world.ctx.db();
+    async fn who_sets_up_second_waits_for_the_first(env) {
+        let db = env.ctx.db();
         let lock = db.lock_setup().await.unwrap();
         // Transactions of its own do not end it.
         let tx = db.begin().await.unwrap();
@@ -96,44 +96,44 @@ both! {
         tokio::time::timeout(Duration::from_secs(5), second).await.expect("it goes on").unwrap().unwrap();
     }
 
-    async fn a_key_is_written_down_once_and_never_in_clear(world) {
-        clear(world).await;
-        let db = world.ctx.db();
-        assert_eq!(verdicts(world).await, [KeyCheck::Free; 3]);
+    async fn a_key_is_written_down_once_and_never_in_clear(env) {
+        clear(env).await;
+        let db = env.ctx.db();
+        assert_eq!(verdicts(env).await, [KeyCheck::Free; 3]);
         key_check::record(db, &right()).await.unwrap();
         key_check::record(db, &wrong()).await.unwrap();
-        assert_eq!(verdicts(world).await, OWN);
+        assert_eq!(verdicts(env).await, OWN);
         let row = entity::Installation::find().one(db.read()).await.unwrap().unwrap();
         assert_eq!(row.key_check.len(), 32, "a tag of 192 bits");
     }
 
-    async fn a_database_from_before_the_check_value_knows_its_key_by_what_is_sealed(world) {
+    async fn a_database_from_before_the_check_value_knows_its_key_by_what_is_sealed(env) {
         // As an older version left it.
-        let tx = world.ctx.db().begin().await.unwrap();
+        let tx = env.ctx.db().begin().await.unwrap();
         tx.execute_unprepared("DROP TABLE installation").await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(verdicts(world).await, OWN, "by its webhooks");
+        assert_eq!(verdicts(env).await, OWN, "by its webhooks");
 
-        clear(world).await;
-        app::session::store::request_reset(&world.ctx, &info(), ADAM).await.unwrap();
-        assert_eq!(verdicts(world).await, OWN, "by waiting mail");
+        clear(env).await;
+        app::session::store::request_reset(&env.ctx, &info(), ADAM).await.unwrap();
+        assert_eq!(verdicts(env).await, OWN, "by waiting mail");
 
         // A damaged letter does not condemn the key.
-        app::session::store::request_reset(&world.ctx, &info(), crate::support::MIA).await.unwrap();
-        let tx = world.ctx.db().begin().await.unwrap();
+        app::session::store::request_reset(&env.ctx, &info(), crate::support::MIA).await.unwrap();
+        let tx = env.ctx.db().begin().await.unwrap();
         entity::OutboxEmail::update_many()
             .col_expr(entity::outbox_email::Column::BodyText, sea_orm::sea_query::Expr::value(b"damaged".to_vec()))
             .filter(entity::outbox_email::Column::Recipient.eq(crate::support::MIA))
             .exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(verdicts(world).await, OWN);
+        assert_eq!(verdicts(env).await, OWN);
     }
 
-    async fn an_open_invitation_keeps_a_new_key_from_being_made(world) {
-        let tx = world.ctx.db().begin().await.unwrap();
+    async fn an_open_invitation_keeps_a_new_key_from_being_made(env) {
+        let tx = env.ctx.db().begin().await.unwrap();
         entity::Webhook::delete_many().exec(&tx).await.unwrap();
         entity::OutboxEmail::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(verdicts(world).await, [KeyCheck::Free, KeyCheck::Free, KeyCheck::Wrong]);
+        assert_eq!(verdicts(env).await, [KeyCheck::Free, KeyCheck::Free, KeyCheck::Wrong]);
     }
 }

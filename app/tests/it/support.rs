@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 /// The demo, in a fresh database.
-pub struct World {
+pub struct TestEnv {
     pub ctx: AppContext,
     _files: Option<Files>,
 }
@@ -66,7 +66,7 @@ pub async fn database_url(kind: Kind) -> (String, Option<std::path::PathBuf>) {
     }
 }
 
-impl World {
+impl TestEnv {
     pub async fn new(kind: Kind) -> Self {
         let (url, folder) = database_url(kind).await;
         let db = Db::connect(&url).await.unwrap();
@@ -168,11 +168,11 @@ impl World {
 }
 
 /// Makes every sign-in too old for a sensitive change.
-pub async fn age_sign_ins(world: &World) {
+pub async fn age_sign_ins(env: &TestEnv) {
     use app::db::entity::{Session, session::Column};
     use sea_orm::{EntityTrait, sea_query::Expr};
     let long_ago = app::domain::Timestamp::now().before(app::domain::minutes(16));
-    let tx = world.ctx.db().begin().await.unwrap();
+    let tx = env.ctx.db().begin().await.unwrap();
     Session::update_many()
         .col_expr(Column::AuthenticatedAt, Expr::value(long_ago))
         .exec(&tx)
@@ -221,21 +221,21 @@ pub fn token_in(message: &str, path: &str) -> String {
 
 /// A test that runs on both databases.
 macro_rules! both {
-    ($(async fn $name:ident($world:ident) $body:block)*) => {$(
+    ($(async fn $name:ident($env:ident) $body:block)*) => {$(
         mod $name {
             #[allow(unused_imports, reason = "not every test needs all that its file brings in")]
             use super::*;
 
-            async fn test($world: &$crate::support::World) $body
+            async fn test($env: &$crate::support::TestEnv) $body
 
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
-                test(&$crate::support::World::new($crate::support::Kind::Sqlite).await).await;
+                test(&$crate::support::TestEnv::new($crate::support::Kind::Sqlite).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
-                test(&$crate::support::World::new($crate::support::Kind::Postgres).await).await;
+                test(&$crate::support::TestEnv::new($crate::support::Kind::Postgres).await).await;
             }
         }
     )*};

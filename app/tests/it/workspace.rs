@@ -10,61 +10,61 @@ fn slug(text: &str) -> Slug {
 }
 
 both! {
-    async fn every_role_is_told_what_there_is_in_the_live_world(world) {
+    async fn every_role_is_told_what_there_is_in_the_live_world(env) {
         use app::catalog::Mode;
         use app::events::{NewEvent, record};
         use app::overview::store::overview;
-        let adam = world.actor(ADAM, "acme").await;
-        let mut tx = world.ctx.db().begin().await.unwrap();
+        let adam = env.actor(ADAM, "acme").await;
+        let mut tx = env.ctx.db().begin().await.unwrap();
         for (mode, name) in [(Mode::Live, "Lily Live"), (Mode::Test, "Tess Test")] {
             let data = serde_json::json!({"name": name});
             let event = NewEvent::in_workspace(adam.workspace(), EventType::ContactCreated, data).in_mode(mode);
             record(&mut tx, &adam, event).await.unwrap();
         }
         tx.commit().await.unwrap();
-        let told = overview(&world.ctx, &world.actor(OLIVIA, "acme").await).await.unwrap();
+        let told = overview(&env.ctx, &env.actor(OLIVIA, "acme").await).await.unwrap();
         assert_eq!(told.members, 4);
         assert!(told.contacts > 0);
         for who in [OLIVIA, ADAM, MIA, CLEO] {
-            let view = overview(&world.ctx, &world.actor(who, "acme").await).await.unwrap();
+            let view = overview(&env.ctx, &env.actor(who, "acme").await).await.unwrap();
             assert_eq!((view.members, view.contacts), (told.members, told.contacts), "{who}");
             assert!(view.events.iter().any(|(sentence, _)| sentence.contains("Lily Live")), "{who}");
             assert!(!view.events.iter().any(|(sentence, _)| sentence.contains("Tess Test")), "{who}");
         }
     }
 
-    async fn a_new_name_can_be_taken_back(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let undo = store::rename(&world.ctx, &adam, Name::parse("Acme Corp").unwrap()).await.unwrap().undo.unwrap();
-        let adam = world.actor(ADAM, "acme").await;
+    async fn a_new_name_can_be_taken_back(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let undo = store::rename(&env.ctx, &adam, Name::parse("Acme Corp").unwrap()).await.unwrap().undo.unwrap();
+        let adam = env.actor(ADAM, "acme").await;
         assert_eq!(adam.workspace_name(), "Acme Corp");
-        store::undo_rename(&world.ctx, &adam, undo.event).await.unwrap();
-        assert_eq!(world.actor(ADAM, "acme").await.workspace_name(), "Acme");
+        store::undo_rename(&env.ctx, &adam, undo.event).await.unwrap();
+        assert_eq!(env.actor(ADAM, "acme").await.workspace_name(), "Acme");
     }
 
-    async fn an_old_url_leads_to_the_workspace_and_to_nobody_else(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        store::move_to(&world.ctx, &adam, slug("acme-corp")).await.unwrap();
-        assert_eq!(world.actor(ADAM, "acme").await.slug().as_str(), "acme-corp", "the old one still finds it");
-        let greta = world.actor(GRETA, "globex").await;
-        let check = store::check_slug(&world.ctx, Some(&greta), "acme").await.unwrap();
+    async fn an_old_url_leads_to_the_workspace_and_to_nobody_else(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        store::move_to(&env.ctx, &adam, slug("acme-corp")).await.unwrap();
+        assert_eq!(env.actor(ADAM, "acme").await.slug().as_str(), "acme-corp", "the old one still finds it");
+        let greta = env.actor(GRETA, "globex").await;
+        let check = store::check_slug(&env.ctx, Some(&greta), "acme").await.unwrap();
         assert!(matches!(check, SlugCheck::No { suggestion: Some(ref free), .. } if free.as_str() == "acme-2"), "{check:?}");
-        let taken = store::move_to(&world.ctx, &greta, slug("acme")).await.err().unwrap();
+        let taken = store::move_to(&env.ctx, &greta, slug("acme")).await.err().unwrap();
         assert!(matches!(taken, AppError::Invalid(errors) if errors.get("slug").is_some()));
-        assert_eq!(world.actor(GRETA, "globex").await.slug().as_str(), "globex", "nothing moved");
+        assert_eq!(env.actor(GRETA, "globex").await.slug().as_str(), "globex", "nothing moved");
         // Its own old address a workspace may have back.
-        let adam = world.actor(ADAM, "acme-corp").await;
-        assert_eq!(store::check_slug(&world.ctx, Some(&adam), "acme").await.unwrap(), SlugCheck::Free);
-        store::move_to(&world.ctx, &adam, slug("acme")).await.unwrap();
-        assert_eq!(world.actor(ADAM, "acme-corp").await.slug().as_str(), "acme");
+        let adam = env.actor(ADAM, "acme-corp").await;
+        assert_eq!(store::check_slug(&env.ctx, Some(&adam), "acme").await.unwrap(), SlugCheck::Free);
+        store::move_to(&env.ctx, &adam, slug("acme")).await.unwrap();
+        assert_eq!(env.actor(ADAM, "acme-corp").await.slug().as_str(), "acme");
     }
 
-    async fn after_ninety_days_a_url_is_free_again(world) {
+    async fn after_ninety_days_a_url_is_free_again(env) {
         use app::db::entity::{SlugClaim, slug_claim::Column};
         use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
-        let adam = world.actor(ADAM, "acme").await;
-        store::move_to(&world.ctx, &adam, slug("acme-corp")).await.unwrap();
-        let tx = world.ctx.db().begin().await.unwrap();
+        let adam = env.actor(ADAM, "acme").await;
+        store::move_to(&env.ctx, &adam, slug("acme-corp")).await.unwrap();
+        let tx = env.ctx.db().begin().await.unwrap();
         let long_ago = app::domain::Timestamp::now().before(app::domain::days(91));
         SlugClaim::update_many()
             .col_expr(Column::ReleasedAt, Expr::value(long_ago))
@@ -73,103 +73,103 @@ both! {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        let gone = world.caller(Some(&world.cookie(ADAM).await)).actor("acme").await;
+        let gone = env.caller(Some(&env.cookie(ADAM).await)).actor("acme").await;
         assert_eq!(gone.err(), Some(AppError::NotFound), "it leads nowhere before anybody takes it");
-        let greta = world.actor(GRETA, "globex").await;
-        assert_eq!(store::check_slug(&world.ctx, Some(&greta), "acme").await.unwrap(), SlugCheck::Free);
-        store::move_to(&world.ctx, &greta, slug("acme")).await.unwrap();
-        assert_eq!(world.actor(GRETA, "acme").await.workspace(), greta.workspace());
+        let greta = env.actor(GRETA, "globex").await;
+        assert_eq!(store::check_slug(&env.ctx, Some(&greta), "acme").await.unwrap(), SlugCheck::Free);
+        store::move_to(&env.ctx, &greta, slug("acme")).await.unwrap();
+        assert_eq!(env.actor(GRETA, "acme").await.workspace(), greta.workspace());
     }
 
-    async fn a_new_url_can_be_taken_back(world) {
-        let adam = world.actor(ADAM, "acme").await;
-        let undo = store::move_to(&world.ctx, &adam, slug("acme-corp")).await.unwrap().undo.unwrap();
-        let adam = world.actor(ADAM, "acme-corp").await;
-        assert_eq!(store::undo_move(&world.ctx, &adam, undo.event).await.unwrap().as_str(), "acme");
-        assert_eq!(world.events(EventType::WorkspaceUrlChanged).await, 2);
+    async fn a_new_url_can_be_taken_back(env) {
+        let adam = env.actor(ADAM, "acme").await;
+        let undo = store::move_to(&env.ctx, &adam, slug("acme-corp")).await.unwrap().undo.unwrap();
+        let adam = env.actor(ADAM, "acme-corp").await;
+        assert_eq!(store::undo_move(&env.ctx, &adam, undo.event).await.unwrap().as_str(), "acme");
+        assert_eq!(env.events(EventType::WorkspaceUrlChanged).await, 2);
     }
 
-    async fn reserved_and_malformed_urls_come_with_a_free_one(world) {
-        let check = store::check_slug(&world.ctx, None, "Settings").await.unwrap();
+    async fn reserved_and_malformed_urls_come_with_a_free_one(env) {
+        let check = store::check_slug(&env.ctx, None, "Settings").await.unwrap();
         let expected = SlugCheck::No { reason: "This word is reserved".into(), suggestion: Some(slug("settings-team")) };
         assert_eq!(check, expected);
     }
 
-    async fn a_refused_url_comes_with_a_free_one(world) {
-        let greta = world.actor(GRETA, "globex").await;
-        let refused = store::move_to(&world.ctx, &greta, slug("acme")).await.unwrap_err();
-        let offered = store::with_free_slug(&world.ctx, Some(&greta), "acme", refused).await;
+    async fn a_refused_url_comes_with_a_free_one(env) {
+        let greta = env.actor(GRETA, "globex").await;
+        let refused = store::move_to(&env.ctx, &greta, slug("acme")).await.unwrap_err();
+        let offered = store::with_free_slug(&env.ctx, Some(&greta), "acme", refused).await;
         assert!(matches!(offered, AppError::Invalid(errors) if errors.get("slug") == Some("This URL is taken. Free: acme-2")));
-        let other = store::with_free_slug(&world.ctx, None, "acme", AppError::field("name", "Enter a name")).await;
+        let other = store::with_free_slug(&env.ctx, None, "acme", AppError::field("name", "Enter a name")).await;
         assert_eq!(other, AppError::field("name", "Enter a name"), "what is not about the URL stays as it is");
     }
 
-    async fn of_two_who_want_one_url_one_gets_it(world) {
-        let (adam, greta) = (world.actor(ADAM, "acme").await, world.actor(GRETA, "globex").await);
+    async fn of_two_who_want_one_url_one_gets_it(env) {
+        let (adam, greta) = (env.actor(ADAM, "acme").await, env.actor(GRETA, "globex").await);
         let (a, b) = tokio::join!(
-            store::move_to(&world.ctx, &adam, slug("wanted")),
-            store::move_to(&world.ctx, &greta, slug("wanted")),
+            store::move_to(&env.ctx, &adam, slug("wanted")),
+            store::move_to(&env.ctx, &greta, slug("wanted")),
         );
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
     }
 
-    async fn members_and_clients_edit_nothing(world) {
+    async fn members_and_clients_edit_nothing(env) {
         for who in [MIA, CLEO] {
-            let actor = world.actor(who, "acme").await;
-            assert!(matches!(store::rename(&world.ctx, &actor, Name::parse("X").unwrap()).await, Err(AppError::Forbidden { .. })));
-            assert!(matches!(store::move_to(&world.ctx, &actor, slug("xyz")).await, Err(AppError::Forbidden { .. })));
+            let actor = env.actor(who, "acme").await;
+            assert!(matches!(store::rename(&env.ctx, &actor, Name::parse("X").unwrap()).await, Err(AppError::Forbidden { .. })));
+            assert!(matches!(store::move_to(&env.ctx, &actor, slug("xyz")).await, Err(AppError::Forbidden { .. })));
         }
     }
 
-    async fn leaving_is_for_everyone_but_the_last_owner(world) {
-        let olivia = world.actor(OLIVIA, "acme").await;
-        assert!(matches!(store::leave(&world.ctx, &olivia, "acme").await, Err(AppError::Conflict(_))));
-        let cookie = world.cookie(CLEO).await;
-        let cleo = world.caller(Some(&cookie)).actor("acme").await.unwrap();
-        let untyped = store::leave(&world.ctx, &cleo, "").await.unwrap_err();
+    async fn leaving_is_for_everyone_but_the_last_owner(env) {
+        let olivia = env.actor(OLIVIA, "acme").await;
+        assert!(matches!(store::leave(&env.ctx, &olivia, "acme").await, Err(AppError::Conflict(_))));
+        let cookie = env.cookie(CLEO).await;
+        let cleo = env.caller(Some(&cookie)).actor("acme").await.unwrap();
+        let untyped = store::leave(&env.ctx, &cleo, "").await.unwrap_err();
         assert!(matches!(untyped, AppError::Invalid(errors) if errors.get("slug") == Some("Type acme to confirm")));
-        store::leave(&world.ctx, &cleo, "acme").await.unwrap();
-        assert_eq!(world.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
+        store::leave(&env.ctx, &cleo, "acme").await.unwrap();
+        assert_eq!(env.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
     }
 
-    async fn ownership_passes_in_one_step(world) {
-        let (olivia, adam) = (world.actor(OLIVIA, "acme").await, world.actor(ADAM, "acme").await);
-        let refused = store::transfer(&world.ctx, &info(), &adam, olivia.membership(), "acme", &Secret::default()).await;
+    async fn ownership_passes_in_one_step(env) {
+        let (olivia, adam) = (env.actor(OLIVIA, "acme").await, env.actor(ADAM, "acme").await);
+        let refused = store::transfer(&env.ctx, &info(), &adam, olivia.membership(), "acme", &Secret::default()).await;
         assert!(matches!(refused, Err(AppError::Forbidden { .. })));
-        let untyped = store::transfer(&world.ctx, &info(), &olivia, adam.membership(), "", &Secret::default()).await;
+        let untyped = store::transfer(&env.ctx, &info(), &olivia, adam.membership(), "", &Secret::default()).await;
         assert!(matches!(untyped, Err(AppError::Invalid(errors)) if errors.get("slug").is_some()));
-        assert_eq!(world.actor(OLIVIA, "acme").await.role(), Role::Owner, "nothing was handed over");
-        store::transfer(&world.ctx, &info(), &olivia, adam.membership(), "acme", &Secret::default()).await.unwrap();
-        assert_eq!(world.actor(ADAM, "acme").await.role(), Role::Owner);
-        assert_eq!(world.actor(OLIVIA, "acme").await.role(), Role::Admin);
+        assert_eq!(env.actor(OLIVIA, "acme").await.role(), Role::Owner, "nothing was handed over");
+        store::transfer(&env.ctx, &info(), &olivia, adam.membership(), "acme", &Secret::default()).await.unwrap();
+        assert_eq!(env.actor(ADAM, "acme").await.role(), Role::Owner);
+        assert_eq!(env.actor(OLIVIA, "acme").await.role(), Role::Admin);
     }
 
-    async fn deleting_wants_the_slug_and_takes_everything_along(world) {
+    async fn deleting_wants_the_slug_and_takes_everything_along(env) {
         use app::db::entity::{Contact, Event, Invitation, SlugClaim};
         use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
-        let olivia = world.actor(OLIVIA, "acme").await;
-        let adam = world.actor(ADAM, "acme").await;
+        let olivia = env.actor(OLIVIA, "acme").await;
+        let adam = env.actor(ADAM, "acme").await;
         let none = Secret::default();
-        assert!(matches!(store::delete(&world.ctx, &info(), &adam, "acme", &none).await, Err(AppError::Forbidden { .. })));
-        assert!(matches!(store::delete(&world.ctx, &info(), &olivia, "acm", &none).await, Err(AppError::Invalid(_))));
-        store::delete(&world.ctx, &info(), &olivia, "acme", &none).await.unwrap();
-        let read = world.ctx.db().read();
+        assert!(matches!(store::delete(&env.ctx, &info(), &adam, "acme", &none).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(store::delete(&env.ctx, &info(), &olivia, "acm", &none).await, Err(AppError::Invalid(_))));
+        store::delete(&env.ctx, &info(), &olivia, "acme", &none).await.unwrap();
+        let read = env.ctx.db().read();
         let id = olivia.workspace();
         assert_eq!(Contact::find().filter(app::db::entity::contact::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
         assert_eq!(Event::find().filter(app::db::entity::event::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
         assert_eq!(Invitation::find().filter(app::db::entity::invitation::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
-        assert_eq!(world.events(EventType::WorkspaceDeleted).await, 1);
-        assert!(world.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted the workspace Acme"));
+        assert_eq!(env.events(EventType::WorkspaceDeleted).await, 1);
+        assert!(env.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted the workspace Acme"));
         let claim = SlugClaim::find_by_id(slug("acme")).one(read).await.unwrap().unwrap();
         assert!(claim.released_at.is_some() && claim.workspace_id.is_none(), "the address stays held");
     }
 
-    async fn another_workspace_can_be_made(world) {
-        let cleo = world.person(CLEO).await;
+    async fn another_workspace_can_be_made(env) {
+        let cleo = env.person(CLEO).await;
         let form = NewWorkspaceForm { name: "Cleo & Co".into(), slug: String::new() };
-        assert_eq!(store::create(&world.ctx, &cleo, &form).await.unwrap().as_str(), "cleo-and-co");
+        assert_eq!(store::create(&env.ctx, &cleo, &form).await.unwrap().as_str(), "cleo-and-co");
         let taken = NewWorkspaceForm { name: "Again".into(), slug: "acme".into() };
-        assert!(matches!(store::create(&world.ctx, &cleo, &taken).await, Err(AppError::Invalid(_))));
-        assert!(world.actor(CLEO, "cleo-and-co").await.role().is_owner());
+        assert!(matches!(store::create(&env.ctx, &cleo, &taken).await, Err(AppError::Invalid(_))));
+        assert!(env.actor(CLEO, "cleo-and-co").await.role().is_owner());
     }
 }

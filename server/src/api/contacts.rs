@@ -122,7 +122,7 @@ async fn page(
     let slice = PageRequest::<ContactId>::read(params)?;
     let contacts = store::list(
         ctx.db(),
-        &caller.agent,
+        &caller.principal,
         filter,
         slice.after,
         slice.one_more(),
@@ -146,7 +146,7 @@ pub async fn create(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let contact = store::create(open.tx(), &caller.agent, draft).await?;
+    let contact = store::create(open.tx(), &caller.principal, draft).await?;
     open.keep(StatusCode::CREATED, &contact).await
 }
 
@@ -161,7 +161,7 @@ pub async fn show(
     State(ctx): State<AppContext>,
     PathId(id): PathId<ContactId>,
 ) -> Result<Json<ContactOut>, Problem> {
-    Ok(Json(store::get(ctx.db(), &caller.agent, id).await?))
+    Ok(Json(store::get(ctx.db(), &caller.principal, id).await?))
 }
 
 /// Replace a contact
@@ -180,7 +180,7 @@ pub async fn replace(
 ) -> Result<Json<ContactOut>, Problem> {
     let draft = input.parse()?;
     let mut tx = ctx.db().begin().await?;
-    let contact = store::replace(&mut tx, &caller.agent, id, draft).await?;
+    let contact = store::replace(&mut tx, &caller.principal, id, draft).await?;
     tx.commit().await?;
     Ok(Json(contact))
 }
@@ -197,7 +197,7 @@ pub async fn delete(
     PathId(id): PathId<ContactId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
-    store::delete(&mut tx, &caller.agent, id).await?;
+    store::delete(&mut tx, &caller.principal, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -27,7 +27,7 @@ pub async fn show(
     caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
 ) -> Result<Json<BalanceOut>, Problem> {
-    Ok(Json(view::balance(&ctx, &caller.agent).await?.into()))
+    Ok(Json(view::balance(&ctx, &caller.principal).await?.into()))
 }
 
 /// List the ledger
@@ -46,7 +46,7 @@ pub async fn entries(
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<CreditEntryId>::read(&params)?;
     let limit = slice.one_more();
-    let rows = view::entries(&ctx, &caller.agent, None, slice.after, limit).await?;
+    let rows = view::entries(&ctx, &caller.principal, None, slice.after, limit).await?;
     Ok(slice.page(rows, |entry| entry.id))
 }
 
@@ -70,20 +70,20 @@ pub async fn spend(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let entry = match store::spend(open.tx(), &caller.agent, &wanted, name.as_deref()).await {
+    let entry = match store::spend(open.tx(), &caller.principal, &wanted, name.as_deref()).await {
         Ok(entry) => entry,
         Err(error) => {
             drop(open);
-            return Err(refused(&ctx, &caller.agent, error).await);
+            return Err(refused(&ctx, &caller.principal, error).await);
         }
     };
     open.keep(StatusCode::CREATED, &entry).await
 }
 
 /// Too few credits are a reason to top up, though nothing else stays of what was asked.
-async fn refused(ctx: &AppContext, agent: &Principal, error: AppError) -> Problem {
+async fn refused(ctx: &AppContext, principal: &Principal, error: AppError) -> Problem {
     if let AppError::CreditsShort { needed, balance } = error
-        && let Err(failure) = top_up::shortfall(ctx, agent, needed, balance).await
+        && let Err(failure) = top_up::shortfall(ctx, principal, needed, balance).await
     {
         return failure.into();
     }
@@ -109,11 +109,11 @@ pub async fn reserve(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let hold = match holds::reserve(open.tx(), &caller.agent, &wanted, life).await {
+    let hold = match holds::reserve(open.tx(), &caller.principal, &wanted, life).await {
         Ok(hold) => hold,
         Err(error) => {
             drop(open);
-            return Err(refused(&ctx, &caller.agent, error).await);
+            return Err(refused(&ctx, &caller.principal, error).await);
         }
     };
     open.keep(StatusCode::CREATED, &hold).await
@@ -138,7 +138,7 @@ pub async fn capture(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let hold = holds::capture(open.tx(), &caller.agent, id, quantity).await?;
+    let hold = holds::capture(open.tx(), &caller.principal, id, quantity).await?;
     open.keep(StatusCode::OK, &hold).await
 }
 
@@ -160,6 +160,6 @@ pub async fn release(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let hold = holds::release(open.tx(), &caller.agent, id).await?;
+    let hold = holds::release(open.tx(), &caller.principal, id).await?;
     open.keep(StatusCode::OK, &hold).await
 }

@@ -67,7 +67,7 @@ pub async fn show(
     holder: ApiKeyAuth,
     State(ctx): State<AppContext>,
 ) -> Result<Json<EntitlementsOut>, Problem> {
-    let agent = holder.key.into();
-    let found = engine::entitlements(&ctx, &agent, Timestamp::now()).await?;
+    let principal = holder.key.into();
+    let found = engine::entitlements(&ctx, &principal, Timestamp::now()).await?;
     Ok(Json(found.into()))
 }

@@ -148,7 +148,7 @@ pub async fn verify(
         Ok(key) => key,
         Err(refusal) => return refused(refusal).map(Json),
     };
-    if key.facts().workspace != caller.agent.workspace() {
+    if key.facts().workspace != caller.principal.workspace() {
         return Ok(Json(KeyVerification::of_none(Reason::Unknown)));
     }
     ctx.keys().note_use(

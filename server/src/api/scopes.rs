@@ -40,7 +40,7 @@ required_scopes!(
 
 /// A program whose key has the scope.
 pub struct Authorized<N: RequiredScope> {
-    pub agent: Principal,
+    pub principal: Principal,
     need: PhantomData<N>,
 }
 
@@ -54,7 +54,7 @@ impl<N: RequiredScope> FromRequestParts<AppState> for Authorized<N> {
         }
         state.ctx.keys().note_use(&key, Some(N::SCOPE), address.0);
         Ok(Self {
-            agent: key.into(),
+            principal: key.into(),
             need: PhantomData,
         })
     }

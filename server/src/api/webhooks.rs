@@ -30,7 +30,7 @@ pub async fn list(
 ) -> Result<Json<Page<WebhookOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<WebhookId>::read(&params)?;
-    let (rows, _) = store::list(&ctx, &caller.agent, slice.after, slice.one_more()).await?;
+    let (rows, _) = store::list(&ctx, &caller.principal, slice.after, slice.one_more()).await?;
     Ok(slice.page(rows, |webhook| webhook.id))
 }
 
@@ -50,7 +50,7 @@ pub async fn create(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let webhook = store::create(open.tx(), &ctx, &caller.agent, &input).await?;
+    let webhook = store::create(open.tx(), &ctx, &caller.principal, &input).await?;
     open.keep(StatusCode::CREATED, &webhook).await
 }
 
@@ -65,7 +65,7 @@ pub async fn show(
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
 ) -> Result<Json<WebhookOut>, Problem> {
-    Ok(Json(store::find(&ctx, &caller.agent, id).await?))
+    Ok(Json(store::find(&ctx, &caller.principal, id).await?))
 }
 
 /// Change a webhook
@@ -84,7 +84,7 @@ pub async fn change(
     ApiJson(patch): ApiJson<WebhookPatch>,
 ) -> Result<Json<WebhookOut>, Problem> {
     let mut tx = ctx.db().begin().await?;
-    let webhook = store::update(&mut tx, &ctx, &caller.agent, id, &patch).await?;
+    let webhook = store::update(&mut tx, &ctx, &caller.principal, id, &patch).await?;
     tx.commit().await?;
     Ok(Json(webhook))
 }
@@ -103,7 +103,7 @@ pub async fn delete(
     PathId(id): PathId<WebhookId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
-    store::remove(&mut tx, &caller.agent, id).await?;
+    store::remove(&mut tx, &caller.principal, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -128,8 +128,8 @@ pub async fn test(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let sent = store::test(open.tx(), &caller.agent, id, event_type).await?;
-    let delivery = deliveries::find(open.tx(), &caller.agent, sent).await?;
+    let sent = store::test(open.tx(), &caller.principal, id, event_type).await?;
+    let delivery = deliveries::find(open.tx(), &caller.principal, sent).await?;
     open.keep(StatusCode::ACCEPTED, &delivery).await
 }
 
@@ -151,7 +151,7 @@ pub async fn rotate_secret(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let webhook = store::rotate_secret(open.tx(), &ctx, &caller.agent, id).await?;
+    let webhook = store::rotate_secret(open.tx(), &ctx, &caller.principal, id).await?;
     open.keep(StatusCode::OK, &webhook).await
 }
 
@@ -175,7 +175,8 @@ pub async fn deliveries(
         before: slice.after,
         ..DeliveryQuery::default()
     };
-    let (rows, _) = store::deliveries(&ctx, &caller.agent, id, wanted, slice.one_more()).await?;
+    let (rows, _) =
+        store::deliveries(&ctx, &caller.principal, id, wanted, slice.one_more()).await?;
     Ok(slice.page(rows, |delivery| delivery.id))
 }
 
@@ -197,7 +198,7 @@ pub async fn resend(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    store::resend(open.tx(), &caller.agent, id).await?;
-    let delivery = deliveries::find(open.tx(), &caller.agent, id).await?;
+    store::resend(open.tx(), &caller.principal, id).await?;
+    let delivery = deliveries::find(open.tx(), &caller.principal, id).await?;
     open.keep(StatusCode::ACCEPTED, &delivery).await
 }

@@ -1,4 +1,4 @@
-//! `/live`: the stream of hints to one browser. It ends with the session, with the membership it speaks of, and with
+//! `/live`: the stream of invalidations to one browser. It ends with the session, with the membership it speaks of, and with
 //! the server.
 
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const MAX_COUNT: usize = 16;
 /// When one who has too many may ask again, in seconds.
 const RETRY_SECONDS: u64 = 30;
-/// Said when hints may have been missed.
+/// Said when invalidations may have been missed.
 const ALL: &str = "all";
 /// The id that every event carries: a browser that names it has been here before and may have missed something.
 const ID: &str = "live";
@@ -81,7 +81,7 @@ impl Drop for StreamSlot {
 }
 
 struct Stream {
-    hints: Receiver<Received>,
+    invalidations: Receiver<Received>,
     /// When to look whether the session still holds, however much is heard meanwhile.
     check: Interval,
     _place: StreamSlot,
@@ -100,7 +100,7 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Response {
     // Before the look at the memberships, so that no change falls between.
-    let hints = state.ctx.db().hub().listen();
+    let invalidations = state.ctx.db().event_bus().listen();
     let (user, workspaces) = match audience(&state.ctx, &caller).await {
         Ok(audience) => audience,
         // 204 tells the browser not to come back; it will, with the next page.
@@ -121,7 +121,7 @@ pub async fn stream(
         ""
     });
     let first = Stream {
-        hints,
+        invalidations,
         check,
         _place: place,
         caller,
@@ -145,7 +145,7 @@ pub async fn stream(
         .keep_alive(KeepAlive::new().interval(HEARTBEAT))
         .into_response();
     let headers = response.headers_mut();
-    // A proxy that gathers the answer before it passes it on would keep every hint to itself: nginx asks this header, and
+    // A proxy that gathers the answer before it passes it on would keep every invalidation to itself: nginx asks this header, and
     // those that compress on the way heed the other.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),
@@ -181,19 +181,23 @@ impl Stream {
                 return None;
             }
             let heard = tokio::select! {
-                // In this order: hints that follow each other closely do not keep the others waiting.
+                // In this order: invalidations that follow each other closely do not keep the others waiting.
                 biased;
                 () = self.stop.cancelled() => return None,
                 _ = self.check.tick() => None,
-                heard = self.hints.recv() => Some(heard),
+                heard = self.invalidations.recv() => Some(heard),
             };
             match heard {
-                Some(Ok(Received::Hint(hint))) if self.concerns(hint) => {
+                Some(Ok(Received::Hint(invalidation))) if self.concerns(invalidation) => {
                     // What changes who may listen is looked at before it is passed on.
-                    if matches!(hint.topic, Topic::Account | Topic::Workspace) {
+                    if matches!(invalidation.topic, Topic::Account | Topic::Workspace) {
                         self.recheck().await;
                     }
-                    return Some(if self.over { ALL } else { hint.topic.as_str() });
+                    return Some(if self.over {
+                        ALL
+                    } else {
+                        invalidation.topic.as_str()
+                    });
                 }
                 Some(Ok(Received::Hint(_))) => {}
                 Some(Ok(Received::Everything) | Err(RecvError::Lagged(_))) => {
@@ -211,8 +215,8 @@ impl Stream {
         }
     }
 
-    fn concerns(&self, hint: Invalidation) -> bool {
-        match hint.audience {
+    fn concerns(&self, invalidation: Invalidation) -> bool {
+        match invalidation.audience {
             Audience::User(user) => user == self.user,
             Audience::Workspace(workspace) => self.workspaces.contains(&workspace),
         }

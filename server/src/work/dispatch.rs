@@ -80,14 +80,14 @@ pub enum DispatcherShard {
     ManyWebhooks,
 }
 
-/// `handover`: by which deliveries are given to the sender of this process.
+/// `direct_dispatch`: by which deliveries are given to the sender of this process.
 pub async fn run(
     ctx: AppContext,
-    breadth: DispatcherShard,
-    handover: DirectDispatch,
+    shard: DispatcherShard,
+    direct_dispatch: DirectDispatch,
     stop: CancellationToken,
 ) {
-    let mut dispatcher = Dispatcher::new(ctx.clone(), breadth, handover);
+    let mut dispatcher = Dispatcher::new(ctx.clone(), shard, direct_dispatch);
     let mut aside = dispatcher.for_costly();
     tokio::join!(
         run_usual(&mut dispatcher, &stop),
@@ -96,7 +96,7 @@ pub async fn run(
 }
 
 async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
-    let mut commits = dispatcher.ctx.db().hub().commits();
+    let mut commits = dispatcher.ctx.db().event_bus().commits();
     let mut last: Option<Instant> = None;
     loop {
         commits.mark_unchanged();
@@ -110,7 +110,7 @@ async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
                 last = Some(Instant::now());
                 continue;
             }
-            Ok(_) if dispatcher.breadth == DispatcherShard::ManyWebhooks => {
+            Ok(_) if dispatcher.shard == DispatcherShard::ManyWebhooks => {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
             Ok(_) => {}
@@ -159,9 +159,12 @@ pub async fn dispatch_all(ctx: &AppContext) -> Result<(), AppError> {
 }
 
 /// The same, for whoever takes what is handed over.
-pub async fn dispatch_to(ctx: &AppContext, handover: &DirectDispatch) -> Result<(), AppError> {
-    for breadth in [DispatcherShard::FewWebhooks, DispatcherShard::ManyWebhooks] {
-        let mut dispatcher = Dispatcher::new(ctx.clone(), breadth, handover.clone());
+pub async fn dispatch_to(
+    ctx: &AppContext,
+    direct_dispatch: &DirectDispatch,
+) -> Result<(), AppError> {
+    for shard in [DispatcherShard::FewWebhooks, DispatcherShard::ManyWebhooks] {
+        let mut dispatcher = Dispatcher::new(ctx.clone(), shard, direct_dispatch.clone());
         let mut aside = dispatcher.for_costly();
         while dispatcher.next_batch().await? > 0 || aside.next_costly().await?.is_some() {}
     }
@@ -170,8 +173,8 @@ pub async fn dispatch_to(ctx: &AppContext, handover: &DirectDispatch) -> Result<
 
 struct Dispatcher {
     ctx: AppContext,
-    breadth: DispatcherShard,
-    handover: DirectDispatch,
+    shard: DispatcherShard,
+    direct_dispatch: DirectDispatch,
     aside: Quarantine,
     costly: Costly,
     budget: Budget,
@@ -231,11 +234,11 @@ struct Turn {
 }
 
 impl Dispatcher {
-    fn new(ctx: AppContext, breadth: DispatcherShard, handover: DirectDispatch) -> Self {
+    fn new(ctx: AppContext, shard: DispatcherShard, direct_dispatch: DirectDispatch) -> Self {
         Self {
             ctx,
-            breadth,
-            handover,
+            shard,
+            direct_dispatch,
             aside: Quarantine::default(),
             costly: Costly::default(),
             budget: BUDGET,
@@ -247,7 +250,7 @@ impl Dispatcher {
         Self {
             costly: self.costly.clone(),
             budget: COSTLY_BUDGET,
-            ..Self::new(self.ctx.clone(), self.breadth, self.handover.clone())
+            ..Self::new(self.ctx.clone(), self.shard, self.direct_dispatch.clone())
         }
     }
 
@@ -256,7 +259,7 @@ impl Dispatcher {
         let aside = self.aside.at(Instant::now());
         let costly = self.costly.all();
         // Most of the time nothing waits: look before taking SQLite's only write lock.
-        let waiting = Whose::Others(self.breadth, costly);
+        let waiting = Whose::Others(self.shard, costly);
         let waiting = waiting.oldest(&self.ctx, aside, BATCH).await?;
         self.take(waiting).await
     }
@@ -299,9 +302,10 @@ impl Dispatcher {
 
     /// Dispatches these events; a panic on the way is a failure like another.
     async fn attempt(&self, waiting: Vec<PendingEvent>) -> Result<Turn, AppError> {
-        let (ctx, breadth, handover) = (self.ctx.clone(), self.breadth, self.handover.clone());
+        let (ctx, shard, direct_dispatch) =
+            (self.ctx.clone(), self.shard, self.direct_dispatch.clone());
         let budget = self.budget;
-        tokio::spawn(async move { dispatch(&ctx, breadth, &handover, budget, waiting).await })
+        tokio::spawn(async move { dispatch(&ctx, shard, &direct_dispatch, budget, waiting).await })
             .await
             .unwrap_or_else(|panic| {
                 tracing::error!(%panic, "dispatching events panicked");
@@ -337,7 +341,7 @@ type PendingEvent = (EventId, Option<WorkspaceId>);
 
 /// Whose events are looked for.
 enum Whose {
-    /// Those of workspaces of this breadth, but not of these.
+    /// Those of workspaces of this shard, but not of these.
     Others(DispatcherShard, Vec<WorkspaceId>),
     One(WorkspaceId),
 }
@@ -351,8 +355,8 @@ impl Whose {
         most: u64,
     ) -> Result<Vec<PendingEvent>, AppError> {
         let such = match self {
-            Self::Others(breadth, but) => {
-                let such = Condition::all().add(match breadth {
+            Self::Others(shard, but) => {
+                let such = Condition::all().add(match shard {
                     DispatcherShard::FewWebhooks => many_webhooks().not(),
                     DispatcherShard::ManyWebhooks => many_webhooks(),
                 });
@@ -469,8 +473,8 @@ async fn plan(
 /// Writes what follows from these events, in the transaction that marks them as dispatched, and says which they were.
 async fn dispatch(
     ctx: &AppContext,
-    breadth: DispatcherShard,
-    handover: &DirectDispatch,
+    shard: DispatcherShard,
+    direct_dispatch: &DirectDispatch,
     budget: Budget,
     waiting: Vec<PendingEvent>,
 ) -> Result<Turn, AppError> {
@@ -487,11 +491,11 @@ async fn dispatch(
     let invalidations: HashSet<_> = matches.iter().map(Match::invalidation).collect();
     // While SQLite writes hundreds of rows, nobody else can write.
     let planned =
-        if breadth == DispatcherShard::ManyWebhooks && ctx.db().backend() == DbBackend::Sqlite {
-            fan_out_in_steps(ctx, handover, &matches).await?;
+        if shard == DispatcherShard::ManyWebhooks && ctx.db().backend() == DbBackend::Sqlite {
+            fan_out_in_steps(ctx, direct_dispatch, &matches).await?;
             None
         } else {
-            Some(Planned::new(ctx, handover, &matches)?)
+            Some(Planned::new(ctx, direct_dispatch, &matches)?)
         };
     drop(matches);
     let mut tx = ctx.db().begin().await?;
@@ -533,7 +537,7 @@ async fn dispatch(
         .await?;
     tx.commit().await?;
     if let Some(claim) = claim {
-        hand_off(ctx, handover, claim).await;
+        hand_off(ctx, direct_dispatch, claim).await;
     }
     turn(taken)
 }
@@ -542,16 +546,16 @@ async fn dispatch(
 /// repeat adds the others.
 async fn fan_out_in_steps(
     ctx: &AppContext,
-    handover: &DirectDispatch,
+    direct_dispatch: &DirectDispatch,
     matches: &[Match],
 ) -> Result<(), AppError> {
     for some in matches.chunks(FAN_OUT_BATCH_SIZE) {
-        let planned = Planned::new(ctx, handover, some)?;
+        let planned = Planned::new(ctx, direct_dispatch, some)?;
         let tx = ctx.db().begin().await?;
         let claim = planned.write(&tx).await?;
         tx.commit().await?;
         if let Some(claim) = claim {
-            hand_off(ctx, handover, claim).await;
+            hand_off(ctx, direct_dispatch, claim).await;
         }
     }
     Ok(())

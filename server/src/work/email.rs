@@ -69,7 +69,7 @@ pub struct Round {
 }
 
 pub async fn run(ctx: AppContext, post: MailerConfig, stop: CancellationToken) {
-    let mut commits = ctx.db().hub().commits();
+    let mut commits = ctx.db().event_bus().commits();
     loop {
         commits.mark_unchanged();
         match send_due(&ctx, &post, &stop).await {
@@ -188,8 +188,8 @@ async fn send(
     connection: &mut Option<Connection>,
     message: &entity::outbox_email::Model,
 ) -> Result<(), SmtpError> {
-    let message =
-        build_message(ctx, post, message).map_err(|error| SmtpError::Permanent(error.to_string()))?;
+    let message = build_message(ctx, post, message)
+        .map_err(|error| SmtpError::Permanent(error.to_string()))?;
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(post.route.connect().await?),

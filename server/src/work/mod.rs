@@ -42,35 +42,35 @@ pub fn start(
     metrics: &Metrics,
     stop: &CancellationToken,
 ) {
-    let crew = WorkerSpawner { workers, ctx, stop };
-    let handover = DirectDispatch::default();
-    for (name, breadth) in [
+    let spawner = WorkerSpawner { workers, ctx, stop };
+    let direct_dispatch = DirectDispatch::default();
+    for (name, shard) in [
         ("dispatcher", DispatcherShard::FewWebhooks),
         ("wide dispatcher", DispatcherShard::ManyWebhooks),
     ] {
-        let given = handover.clone();
-        crew.begin(name, move |ctx, stop| {
-            dispatch::run(ctx, breadth, given.clone(), stop)
+        let given = direct_dispatch.clone();
+        spawner.begin(name, move |ctx, stop| {
+            dispatch::run(ctx, shard, given.clone(), stop)
         });
     }
-    crew.begin("digests", digest::run);
-    crew.begin("housekeeping", housekeeping::run);
-    crew.begin("flashes", flashes::run);
-    crew.begin("keys", api_key_usage::run);
-    crew.begin("payments", payments::run);
+    spawner.begin("digests", digest::run);
+    spawner.begin("housekeeping", housekeeping::run);
+    spawner.begin("flashes", flashes::run);
+    spawner.begin("keys", api_key_usage::run);
+    spawner.begin("payments", payments::run);
     if let Some(post) = email::MailerConfig::new(config, metrics) {
-        crew.begin("mail", move |ctx, stop| email::run(ctx, post.clone(), stop));
+        spawner.begin("mail", move |ctx, stop| email::run(ctx, post.clone(), stop));
     }
-    let courier = webhooks::attempt::WebhookClient::new(
+    let client = webhooks::attempt::WebhookClient::new(
         Arc::new(webhooks::connector::System),
         ctx.webhooks().clone(),
     );
     let settings = webhooks::Settings {
-        client: courier,
+        client,
         waits: config.webhook_waits.clone().into(),
     };
-    for (name, lane, handover) in [
-        ("webhooks", QueueClass::Healthy, handover),
+    for (name, queue_class, direct_dispatch) in [
+        ("webhooks", QueueClass::Healthy, direct_dispatch),
         (
             "failing webhooks",
             QueueClass::Failing,
@@ -78,17 +78,23 @@ pub fn start(
         ),
     ] {
         let settings = settings.clone();
-        crew.begin(name, move |ctx, stop| {
-            webhooks::run(ctx, settings.clone(), lane, handover.clone(), stop)
+        spawner.begin(name, move |ctx, stop| {
+            webhooks::run(
+                ctx,
+                settings.clone(),
+                queue_class,
+                direct_dispatch.clone(),
+                stop,
+            )
         });
     }
     if config.database_url.starts_with("postgres") {
         let url = config.database_url.clone();
-        crew.begin("relay", move |ctx, stop| {
+        spawner.begin("relay", move |ctx, stop| {
             pg_notify::run(ctx, url.clone(), stop)
         });
     } else {
-        crew.begin("checkpoints", checkpoints::run);
+        spawner.begin("checkpoints", checkpoints::run);
     }
 }
 

@@ -66,7 +66,7 @@ struct Notification {
 pub struct Told {
     inbox: Vec<InboxRow>,
     outbox: Vec<Notification>,
-    hints: HashSet<Invalidation>,
+    invalidations: HashSet<Invalidation>,
 }
 
 /// Works out who is told of these events and how, and of how many of them: the rest is to be told another time.
@@ -87,7 +87,7 @@ pub async fn work_out(ctx: &AppContext, events: &[Arc<Event>]) -> Result<(Told, 
             }
             if wishes.is_on(event.category, Channel::InApp) {
                 told.inbox.push(inbox_row(&listener, event));
-                told.hints
+                told.invalidations
                     .insert(Invalidation::user(listener.user, Topic::Inbox));
             }
             if wishes.is_on(event.category, Channel::Email) && listener.may_be_written_to(event) {
@@ -124,7 +124,7 @@ impl Told {
                 .exec_without_returning(tx)
                 .await?;
         }
-        tx.invalidate_all(self.hints);
+        tx.invalidate_all(self.invalidations);
         send(tx, self.outbox).await
     }
 }

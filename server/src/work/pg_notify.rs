@@ -1,4 +1,4 @@
-//! Carries live hints between processes that share a PostgreSQL database, over a connection of its own: NOTIFY takes a
+//! Carries live invalidations between processes that share a PostgreSQL database, over a connection of its own: NOTIFY takes a
 //! global lock at commit and has no place in a business transaction.
 
 use std::time::Duration;
@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 const CHANNEL: &str = "wheelhouse_live";
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How many hints travel in one notification. PostgreSQL takes 8,000 bytes, and a hint is about 90.
+/// How many invalidations travel in one notification. PostgreSQL takes 8,000 bytes, and an invalidation is about 90.
 const BATCH_SIZE: usize = 50;
-/// How long hints are gathered before they travel. Each notification is a commit, and under load most hints of the same
+/// How long invalidations are gathered before they travel. Each notification is a commit, and under load most invalidations of the same
 /// moment say the same.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -25,21 +25,21 @@ const GATHER: Duration = Duration::from_millis(20);
 #[derive(Serialize, Deserialize)]
 struct Wire {
     from: Uuid,
-    /// Nothing: hints were lost, and everybody has to look at everything.
-    hints: Option<Vec<Invalidation>>,
+    /// Nothing: invalidations were lost, and everybody has to look at everything.
+    invalidations: Option<Vec<Invalidation>>,
 }
 
 pub async fn run(ctx: AppContext, url: String, stop: CancellationToken) {
     let me = Uuid::new_v4();
-    // Kept when the connection is not: hints of the meantime wait in it.
-    let mut outgoing = ctx.db().hub().outgoing();
+    // Kept when the connection is not: invalidations of the meantime wait in it.
+    let mut outgoing = ctx.db().event_bus().outgoing();
     let mut missed = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             result = relay(&ctx, &url, me, &mut outgoing, missed) => {
                 if let Err(error) = result {
-                    tracing::warn!(%error, "live hints between processes are interrupted; trying again");
+                    tracing::warn!(%error, "live invalidations between processes are interrupted; trying again");
                 }
             }
         }
@@ -64,7 +64,7 @@ async fn relay(
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     if missed {
-        ctx.db().hub().receive_everything();
+        ctx.db().event_bus().receive_everything();
         send(&pool, me, None).await?;
     }
     loop {
@@ -74,9 +74,9 @@ async fn relay(
                 receive(ctx, me, heard.payload());
             }
             said = outgoing.recv() => match said {
-                Ok(hint) => {
+                Ok(invalidation) => {
                     tokio::time::sleep(GATHER).await;
-                    send(&pool, me, gather(hint, outgoing)).await?;
+                    send(&pool, me, gather(invalidation, outgoing)).await?;
                 }
                 Err(RecvError::Lagged(_)) => send(&pool, me, None).await?,
                 Err(RecvError::Closed) => return Ok(()),
@@ -85,42 +85,50 @@ async fn relay(
     }
 }
 
-/// A hint, and those that wait behind it, each once; nothing if some of them were lost.
+/// An invalidation, and those that wait behind it, each once; nothing if some of them were lost.
 fn gather(first: Invalidation, outgoing: &mut Receiver<Invalidation>) -> Option<Vec<Invalidation>> {
-    let mut hints = vec![first];
-    while hints.len() < BATCH_SIZE {
+    let mut invalidations = vec![first];
+    while invalidations.len() < BATCH_SIZE {
         match outgoing.try_recv() {
-            Ok(hint) if hints.contains(&hint) => {}
-            Ok(hint) => hints.push(hint),
+            Ok(invalidation) if invalidations.contains(&invalidation) => {}
+            Ok(invalidation) => invalidations.push(invalidation),
             Err(TryRecvError::Lagged(_)) => return None,
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }
-    Some(hints)
+    Some(invalidations)
 }
 
 fn receive(ctx: &AppContext, me: Uuid, payload: &str) {
     match serde_json::from_str::<Wire>(payload) {
         Ok(wire) if wire.from == me => {}
         Ok(Wire {
-            hints: Some(hints), ..
+            invalidations: Some(invalidations),
+            ..
         }) => {
-            for hint in hints {
-                ctx.db().hub().receive(hint);
+            for invalidation in invalidations {
+                ctx.db().event_bus().receive(invalidation);
             }
         }
-        Ok(Wire { hints: None, .. }) => ctx.db().hub().receive_everything(),
+        Ok(Wire {
+            invalidations: None,
+            ..
+        }) => ctx.db().event_bus().receive_everything(),
         // A process of another version speaks of what this one does not know.
-        Err(error) => tracing::debug!(%error, "a hint that is none"),
+        Err(error) => tracing::debug!(%error, "an invalidation that is none"),
     }
 }
 
 async fn send(
     pool: &PgPool,
     from: Uuid,
-    hints: Option<Vec<Invalidation>>,
+    invalidations: Option<Vec<Invalidation>>,
 ) -> Result<(), sqlx::Error> {
-    let payload = serde_json::to_string(&Wire { from, hints }).expect("a hint is JSON");
+    let payload = serde_json::to_string(&Wire {
+        from,
+        invalidations,
+    })
+    .expect("an invalidation is JSON");
     sqlx::query("SELECT pg_notify($1, $2)")
         .bind(CHANNEL)
         .bind(payload)

@@ -73,14 +73,14 @@ both! {
 
     async fn a_session_that_ended_in_silence_ends_the_stream_also_under_traffic(server) {
         let mut mia = Ear::open(server, "mia", Duration::from_millis(300)).await;
-        // As another process does it: no hint is heard here.
+        // As another process does it: no invalidation is heard here.
         let tx = server.ctx.db().begin().await.unwrap();
         entity::Session::delete_many().exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
         let ctx = server.ctx.clone();
         let traffic = tokio::spawn(async move {
             loop {
-                ctx.db().hub().receive(Invalidation::user(UserId::new(), Topic::Inbox));
+                ctx.db().event_bus().receive(Invalidation::user(UserId::new(), Topic::Inbox));
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
@@ -108,7 +108,7 @@ both! {
 
     async fn lost_hints_make_everybody_look_at_everything(server) {
         let mut mia = Ear::open(server, "mia", LONG).await;
-        server.ctx.db().hub().receive_everything();
+        server.ctx.db().event_bus().receive_everything();
         assert!(mia.next().await.unwrap().contains("data: all"));
     }
 

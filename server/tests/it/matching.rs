@@ -32,7 +32,7 @@ const WEBHOOKS: usize = 14;
 const FILTERS: usize = 19;
 const EVENTS: usize = 10;
 
-async fn agent(server: &Server, who: &str, workspace: &str) -> Principal {
+async fn principal(server: &Server, who: &str, workspace: &str) -> Principal {
     let cookie = server.cookies[who].expose().to_owned();
     Caller::new(server.ctx.clone(), info(), Some(cookie))
         .actor(workspace)
@@ -41,7 +41,7 @@ async fn agent(server: &Server, who: &str, workspace: &str) -> Principal {
         .into()
 }
 
-async fn webhook(server: &Server, agent: &Principal, filters: Vec<Filter>) {
+async fn webhook(server: &Server, principal: &Principal, filters: Vec<Filter>) {
     let input = WebhookIn {
         url: "https://hooks.example.com/in".into(),
         event_types: vec!["contact.created".into()],
@@ -49,7 +49,7 @@ async fn webhook(server: &Server, agent: &Principal, filters: Vec<Filter>) {
         ..WebhookIn::default()
     };
     let mut tx = server.ctx.db().begin().await.unwrap();
-    store::create(&mut tx, &server.ctx, agent, &input)
+    store::create(&mut tx, &server.ctx, principal, &input)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -150,8 +150,8 @@ async fn longest_transaction(server: &Server, workspace: WorkspaceId) -> Duratio
 
 /// Acme with costly webhooks, and Globex with one that takes everything.
 async fn costly_and_other(server: &Server) -> (Principal, Principal) {
-    let acme = agent(server, "olivia", "acme").await;
-    let globex = agent(server, "greta", "globex").await;
+    let acme = principal(server, "olivia", "acme").await;
+    let globex = principal(server, "greta", "globex").await;
     for n in 0..WEBHOOKS {
         webhook(server, &acme, costly(n)).await;
     }

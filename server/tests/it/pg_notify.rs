@@ -1,4 +1,4 @@
-//! Hints between processes that share a PostgreSQL database.
+//! Invalidations between processes that share a PostgreSQL database.
 
 use std::time::Duration;
 
@@ -28,11 +28,11 @@ async fn hears(ear: &mut Receiver<Received>, wanted: Received) -> bool {
 /// Says it again and again until it is heard: a relay needs a moment to connect.
 async fn says_until_heard(from: &Db, ear: &mut Receiver<Received>) -> bool {
     for _ in 0..10 {
-        let hint = Invalidation::user(UserId::new(), Topic::Inbox);
+        let invalidation = Invalidation::user(UserId::new(), Topic::Inbox);
         let mut tx = from.begin().await.unwrap();
-        tx.invalidate(hint);
+        tx.invalidate(invalidation);
         tx.commit().await.unwrap();
-        if hears(ear, Received::Hint(hint)).await {
+        if hears(ear, Received::Hint(invalidation)).await {
             return true;
         }
     }
@@ -53,20 +53,20 @@ async fn a_hint_reaches_the_other_process_also_after_the_connection_was_lost() {
         let url = one.database.url.clone();
         tokio::spawn(pg_notify::run(ctx.clone(), url, stop.clone()));
     }
-    let mut ear = two.db().hub().listen();
+    let mut ear = two.db().event_bus().listen();
     assert!(says_until_heard(one.ctx.db(), &mut ear).await);
-    let mut own = one.ctx.db().hub().listen();
-    let hint = Invalidation::user(UserId::new(), Topic::Account);
+    let mut own = one.ctx.db().event_bus().listen();
+    let invalidation = Invalidation::user(UserId::new(), Topic::Account);
     let mut tx = one.ctx.db().begin().await.unwrap();
-    tx.invalidate(hint);
+    tx.invalidate(invalidation);
     tx.commit().await.unwrap();
-    assert!(hears(&mut own, Received::Hint(hint)).await);
+    assert!(hears(&mut own, Received::Hint(invalidation)).await);
     assert!(
-        !hears(&mut own, Received::Hint(hint)).await,
-        "one's own hint does not come back"
+        !hears(&mut own, Received::Hint(invalidation)).await,
+        "one's own invalidation does not come back"
     );
 
-    let mut ear = two.db().hub().listen();
+    let mut ear = two.db().event_bus().listen();
     two.db()
         .read()
         .execute_unprepared(

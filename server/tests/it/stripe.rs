@@ -322,8 +322,8 @@ both! {
         subscribe(server, &stand_in, &greta, GOOD).await;
         let wanted = TopUp { credits: 1000, limit: Money::from_cents(10_000) };
         top_up::set(&server.ctx, &greta, Some(wanted), Timestamp::now()).await.unwrap();
-        let agent = Principal::from(greta.clone());
-        top_up::shortfall(&server.ctx, &agent, 2000, 1500).await.unwrap();
+        let principal = Principal::from(greta.clone());
+        top_up::shortfall(&server.ctx, &principal, 2000, 1500).await.unwrap();
         for _ in 0..2 {
             top_up::process_due(&server.ctx, Timestamp::now()).await.unwrap();
             work(server, Timestamp::now()).await;

@@ -581,13 +581,13 @@ both! {
         let new = world.webhook(&receiver.to("/ok"), |_| ()).await;
         let failing = healthy(world, &receiver.to("/ok")).await;
         world.change(failing, entity::webhook::Column::Failures, 1).await;
-        let handover = DirectDispatch::default();
-        handover.open(2, HashSet::from([full]));
+        let direct_dispatch = DirectDispatch::default();
+        direct_dispatch.open(2, HashSet::from([full]));
         for n in 0..3 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
         }
-        dispatch_to(&world.ctx, &handover).await.unwrap();
-        let taken = tokio::time::timeout(Duration::from_secs(5), handover.take()).await.expect("something is handed over");
+        dispatch_to(&world.ctx, &direct_dispatch).await.unwrap();
+        let taken = tokio::time::timeout(Duration::from_secs(5), direct_dispatch.take()).await.expect("something is handed over");
         let ids: Vec<_> = taken.iter().flat_map(|claim| &claim.deliveries).map(|row| row.id).collect();
         let rows = world.deliveries(good).await;
         assert_eq!(ids, rows[..2].iter().map(|row| row.id).collect::<Vec<_>>(), "as many as there is room for");
@@ -601,9 +601,9 @@ both! {
         }
 
         // The sender is gone before it has taken them: they are due at once, and sent once.
-        assert!(handover.close());
+        assert!(direct_dispatch.close());
         for claim in taken {
-            hand_off(&world.ctx, &handover, claim).await;
+            hand_off(&world.ctx, &direct_dispatch, claim).await;
         }
         assert_eq!(held(world, good).await, 0);
         send_due(&world.ctx, &settings(&[1])).await.unwrap();
@@ -625,21 +625,21 @@ both! {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        let handover = DirectDispatch::default();
-        handover.open(100, HashSet::new());
-        dispatch_to(&world.ctx, &handover).await.unwrap();
+        let direct_dispatch = DirectDispatch::default();
+        direct_dispatch.open(100, HashSet::new());
+        dispatch_to(&world.ctx, &direct_dispatch).await.unwrap();
         let rows = world.deliveries(id).await;
         assert!(rows.len() >= 2);
         assert!(rows.iter().all(|row| row.lease_token.is_none() && row.next_attempt_at.unwrap() <= Timestamp::now()));
-        assert!(handover.close(), "nothing was given");
+        assert!(direct_dispatch.close(), "nothing was given");
     }
 
     async fn dispatcher_and_sender_deliver_each_event_once_while_one_endpoint_is_slow(world) {
         let receiver = Receiver::start().await;
         let quick = healthy(world, &receiver.to("/ok")).await;
         let slow = healthy(world, &receiver.to("/late")).await;
-        let (handover, stop) = (DirectDispatch::default(), CancellationToken::new());
-        let workers = tokio::spawn(workers(world.ctx.clone(), handover.clone(), stop.clone()));
+        let (direct_dispatch, stop) = (DirectDispatch::default(), CancellationToken::new());
+        let workers = tokio::spawn(workers(world.ctx.clone(), direct_dispatch.clone(), stop.clone()));
         // More than the slow one has room for, as it comes and all at once.
         for n in 0..60 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
@@ -660,7 +660,7 @@ both! {
         assert_eq!(receiver.got().len(), 120, "none of them twice");
         // What comes after the end of the senders is left for others, and held by nobody.
         world.event(EventType::ContactCreated, Mode::Live, json!({})).await;
-        dispatch_to(&world.ctx, &handover).await.unwrap();
+        dispatch_to(&world.ctx, &direct_dispatch).await.unwrap();
         assert_eq!(held(world, quick).await, 0);
     }
 
@@ -671,7 +671,7 @@ both! {
         for _ in 0..40 {
             hooks.push(healthy(world, &receiver.to("/ok")).await);
         }
-        let (handover, stop) = (DirectDispatch::default(), CancellationToken::new());
+        let (direct_dispatch, stop) = (DirectDispatch::default(), CancellationToken::new());
         world.contacts(1).await;
         let event = world.deliveries(hooks[0]).await[0].event_id;
         // As after a crash between the steps in which they are written.
@@ -684,7 +684,7 @@ both! {
             .filter(Column::Id.eq(event))
             .exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        let workers = tokio::spawn(workers(world.ctx.clone(), handover.clone(), stop.clone()));
+        let workers = tokio::spawn(workers(world.ctx.clone(), direct_dispatch.clone(), stop.clone()));
         for n in 0..4 {
             world.event(EventType::ContactCreated, Mode::Live, json!({"n": n})).await;
         }
@@ -874,7 +874,7 @@ async fn the_libraries_of_others_verify_what_is_sent() {
 async fn senders(
     ctx: AppContext,
     settings: Settings,
-    handover: DirectDispatch,
+    direct_dispatch: DirectDispatch,
     stop: CancellationToken,
 ) {
     tokio::join!(
@@ -882,7 +882,7 @@ async fn senders(
             ctx.clone(),
             settings.clone(),
             QueueClass::Healthy,
-            handover,
+            direct_dispatch,
             stop.clone()
         ),
         webhooks::run(
@@ -896,12 +896,17 @@ async fn senders(
 }
 
 /// Both dispatchers and both senders, as the program runs them.
-async fn workers(ctx: AppContext, handover: DirectDispatch, stop: CancellationToken) {
-    let of = |breadth| dispatch::run(ctx.clone(), breadth, handover.clone(), stop.clone());
+async fn workers(ctx: AppContext, direct_dispatch: DirectDispatch, stop: CancellationToken) {
+    let of = |shard| dispatch::run(ctx.clone(), shard, direct_dispatch.clone(), stop.clone());
     tokio::join!(
         of(DispatcherShard::FewWebhooks),
         of(DispatcherShard::ManyWebhooks),
-        senders(ctx.clone(), settings(&[1]), handover.clone(), stop.clone()),
+        senders(
+            ctx.clone(),
+            settings(&[1]),
+            direct_dispatch.clone(),
+            stop.clone()
+        ),
     );
 }
 

@@ -102,12 +102,12 @@ fn pick(
     text: &'static str,
     of: &'static str,
     value: &'static str,
-    around: &'static str,
+    layout: &'static str,
     ending: Option<&'static str>,
 ) -> AnyView {
     let on_click = move |event: MouseEvent| {
         event.prevent_default();
-        check_boxes(&event, around, ending);
+        check_boxes(&event, layout, ending);
     };
     let name = (!of.is_empty()).then(|| format!("{text} of {of}"));
     view! {
@@ -116,14 +116,14 @@ fn pick(
     .into_any()
 }
 
-fn check_boxes(event: &MouseEvent, around: &str, ending: Option<&str>) {
+fn check_boxes(event: &MouseEvent, layout: &str, ending: Option<&str>) {
     let button = event
         .current_target()
         .and_then(|target| target.dyn_into::<Element>().ok());
-    let Some(Ok(Some(around))) = button.map(|button| button.closest(around)) else {
+    let Some(Ok(Some(layout))) = button.map(|button| button.closest(layout)) else {
         return;
     };
-    let Ok(boxes) = around.query_selector_all("input[type=checkbox]") else {
+    let Ok(boxes) = layout.query_selector_all("input[type=checkbox]") else {
         return;
     };
     for index in 0..boxes.length() {

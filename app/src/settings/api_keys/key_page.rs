@@ -33,7 +33,7 @@ pub fn ApiKeyPage() -> impl IntoView {
 }
 
 fn shown(data: Data<KeyView>) -> impl IntoView {
-    let around = Around {
+    let layout = Around {
         workspace: data.with_untracked(|view| view.workspace),
         ask: Signal::derive(move || data.with(|view| view.ask_password)),
     };
@@ -52,18 +52,18 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
             text="This is the only time that the whole key is shown. Put it where the old one is."
             command=Callback::new(move |key: String| data.with_untracked(|view| curl(&view.api, &key)))
         />
-        {move || (status.get() == Status::Rotating).then(|| rotating(data, around, list))}
+        {move || (status.get() == Status::Rotating).then(|| rotating(data, layout, list))}
         <Card title="Facts">
             {move || facts(data, list)}
-            <div class="form-actions">{move || actions(row, status.get(), around)}</div>
+            <div class="form-actions">{move || actions(row, status.get(), layout)}</div>
         </Card>
-        {move || works.get().then(|| edit(data, around))}
+        {move || works.get().then(|| edit(data, layout))}
         {requests(data, list)}
     }
 }
 
 /// Whether the old key can stop: when and from where it was last used.
-fn rotating(data: Data<KeyView>, around: Around, list: Signal<String>) -> impl IntoView {
+fn rotating(data: Data<KeyView>, layout: Around, list: Signal<String>) -> impl IntoView {
     data.with(|view| {
         let used = view.key.last_used.clone().map(|(at, address)| {
             view! { <p>"It was last used "<Time at/>" from "<strong>{address}</strong>"."</p> }
@@ -78,7 +78,7 @@ fn rotating(data: Data<KeyView>, around: Around, list: Signal<String>) -> impl I
                         {view.key.retires_at.map(|at| view! { " and stops "<Time at ahead=true/>"." })}
                     </p>
                     {used}
-                    <div class="row">{finish(view.key.id, around)}</div>
+                    <div class="row">{finish(view.key.id, layout)}</div>
                 </div>
             </div>
         }
@@ -119,13 +119,13 @@ fn facts(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
     }
 }
 
-fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
+fn edit(data: Data<KeyView>, layout: Around) -> impl IntoView {
     let id = StoredValue::new(data.with_untracked(|view| view.key.id.to_string()));
     let name = Signal::derive(move || data.with(|view| view.key.name.clone()));
     view! {
         <Card title="Edit" text="Where the key is used, nothing has to change for this.">
             <Form action=RenameApiKey::PATH guard=true>
-                <Hidden name="form[workspace]" value=around.workspace.to_string()/>
+                <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.get_value()/>
                 <Field name="name" label="Name" value=name/>
                 <div class="form-actions"><Submit>"Save Changes"</Submit></div>
@@ -133,7 +133,7 @@ fn edit(data: Data<KeyView>, around: Around) -> impl IntoView {
         </Card>
         <Card title="Scopes" text="Uncheck what the key does not need. It never gets more: that takes a new key.">
             <Form action=NarrowApiKey::PATH>
-                <Hidden name="form[workspace]" value=around.workspace.to_string()/>
+                <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.get_value()/>
                 <fieldset class="scopes">
                     <legend class="visually-hidden">"Scopes to keep"</legend>

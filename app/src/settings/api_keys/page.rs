@@ -102,7 +102,7 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
         data.with(|view| view.keys.is_empty())
             .then(|| sought || data.with(|view| view.counts[0] > 0))
     });
-    let around = Around {
+    let layout = Around {
         workspace: data.with_untracked(|view| view.workspace),
         ask: Signal::derive(move || data.with(|view| view.ask_password)),
     };
@@ -123,7 +123,7 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
                             <tbody>{live_rows(
                                 move || data.with(|view| view.keys.clone()),
                                 |row| row.id.to_string(),
-                                move |row| key_row(row, around, list),
+                                move |row| key_row(row, layout, list),
                             )}</tbody>
                         </table>
                     </div>
@@ -194,7 +194,7 @@ fn first_steps(data: Data<KeysView>) -> AnyView {
     .into_any()
 }
 
-fn key_row(row: LiveRow<KeyRow>, around: Around, list: Signal<String>) -> AnyView {
+fn key_row(row: LiveRow<KeyRow>, layout: Around, list: Signal<String>) -> AnyView {
     let (id, mode, created_at) = row.with_untracked(|row| (row.id, row.mode, row.created_at));
     let hidden = row.with_untracked(KeyRow::hidden);
     let status = Memo::new(move |_| row.with(|row| row.status));
@@ -227,8 +227,8 @@ fn key_row(row: LiveRow<KeyRow>, around: Around, list: Signal<String>) -> AnyVie
             <td data-label="Scopes">{move || scope_tags(scopes.get())}</td>
             <td data-label="Created by">{move || created_by.get()}<span class="muted small key-from"><Time at=created_at/></span></td>
             <td data-label="Last used">{move || last_use(used.get())}</td>
-            <td data-label="Status">{move || status_badge(status.get())}{move || ending(id, ends.get(), around)}</td>
-            <td class="actions">{edit}{move || actions(row, status.get(), around)}</td>
+            <td data-label="Status">{move || status_badge(status.get())}{move || ending(id, ends.get(), layout)}</td>
+            <td class="actions">{edit}{move || actions(row, status.get(), layout)}</td>
         </tr>
     }
     .into_any()
@@ -239,7 +239,7 @@ fn key_row(row: LiveRow<KeyRow>, around: Around, list: Signal<String>) -> AnyVie
 fn ending(
     key: ApiKeyId,
     ends: (Status, Option<Timestamp>, Option<Timestamp>),
-    around: Around,
+    layout: Around,
 ) -> AnyView {
     let (status, retires_at, expires_at) = ends;
     let (word, at, ahead) = match status {
@@ -251,7 +251,7 @@ fn ending(
     };
     view! {
         {at.map(|at| view! { <span class="muted small key-from">{word}<Time at ahead/></span> })}
-        {(status == Status::Rotating).then(|| finish(key, around))}
+        {(status == Status::Rotating).then(|| finish(key, layout))}
     }
     .into_any()
 }

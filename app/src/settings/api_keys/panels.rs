@@ -70,15 +70,15 @@ pub fn scope_tags(scopes: Vec<Scope>) -> AnyView {
 
 /// The buttons of a key that still works. Its status is told apart: a dialog that is open stays so as long as the key
 /// can still be rotated or revoked, whatever else changes.
-pub fn actions(row: LiveRow<KeyRow>, status: Status, around: Around) -> AnyView {
+pub fn actions(row: LiveRow<KeyRow>, status: Status, layout: Around) -> AnyView {
     match status {
-        Status::Active => (rotate(row, around), revoke(row, around)).into_any(),
-        Status::Rotating | Status::Expired => revoke(row, around),
+        Status::Active => (rotate(row, layout), revoke(row, layout)).into_any(),
+        Status::Rotating | Status::Expired => revoke(row, layout),
         Status::Retired | Status::Revoked => ().into_any(),
     }
 }
 
-fn rotate(row: LiveRow<KeyRow>, around: Around) -> AnyView {
+fn rotate(row: LiveRow<KeyRow>, layout: Around) -> AnyView {
     let id = row.with_untracked(|row| row.id.to_string());
     let dialog = dialog_id("rotate", &id);
     let open = was_refused(RotateApiKey::PATH, &id);
@@ -93,10 +93,10 @@ fn rotate(row: LiveRow<KeyRow>, around: Around) -> AnyView {
                 "A new key with the same settings takes over. Put it where the old one is, then let the old one stop."
             </p>
             <Form action=RotateApiKey::PATH key=id.clone()>
-                <Hidden name="form[workspace]" value=around.workspace.to_string()/>
+                <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.clone()/>
                 <Select name="grace" label="Old key" options=grace selected="day".to_owned()/>
-                <CurrentPassword ask=around.ask/>
+                <CurrentPassword ask=layout.ask/>
                 <div class="dialog-actions"><CancelDialog/><Submit>"Rotate Key"</Submit></div>
             </Form>
         </Dialog>
@@ -105,11 +105,11 @@ fn rotate(row: LiveRow<KeyRow>, around: Around) -> AnyView {
 }
 
 /// Ends a rotation before its time.
-pub fn finish(key: ApiKeyId, around: Around) -> AnyView {
+pub fn finish(key: ApiKeyId, layout: Around) -> AnyView {
     let id = key.to_string();
     view! {
         <Form action=FinishApiKeyRotation::PATH class="inline-form" key=id.clone()>
-            <Hidden name="workspace" value=around.workspace.to_string()/>
+            <Hidden name="workspace" value=layout.workspace.to_string()/>
             <Hidden name="key" value=id/>
             <Submit class="button button-small">"Finish now"</Submit>
         </Form>
@@ -117,7 +117,7 @@ pub fn finish(key: ApiKeyId, around: Around) -> AnyView {
     .into_any()
 }
 
-fn revoke(row: LiveRow<KeyRow>, around: Around) -> AnyView {
+fn revoke(row: LiveRow<KeyRow>, layout: Around) -> AnyView {
     let id = row.with_untracked(|row| row.id.to_string());
     let dialog = dialog_id("revoke", &id);
     let open = was_refused(RevokeApiKey::PATH, &id);
@@ -130,7 +130,7 @@ fn revoke(row: LiveRow<KeyRow>, around: Around) -> AnyView {
                 "Whatever uses this key is refused at once, and there is no way back. The key stays in the list for the record."
             </p>
             <Form action=RevokeApiKey::PATH key=id.clone()>
-                <Hidden name="form[workspace]" value=around.workspace.to_string()/>
+                <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.clone()/>
                 <Field name="name" label="Type the name to confirm" hint/>
                 <div class="dialog-actions"><CancelDialog/><Submit class="button button-danger">"Revoke Key"</Submit></div>

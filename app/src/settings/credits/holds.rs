@@ -20,29 +20,29 @@ use crate::session::Principal;
 /// Sets credits aside for so long. Unless captured or released before, they come back then.
 pub async fn reserve(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     wanted: &Use,
     lasting: Duration,
 ) -> Result<HoldOut, AppError> {
-    agent.require(Permission::SpendCredits)?;
-    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
-    let before = book.balance;
-    let parts = book.allocate(wanted.credits()).await?;
+    principal.require(Permission::SpendCredits)?;
+    let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
+    let before = account.balance;
+    let parts = account.allocate(wanted.credits()).await?;
     let hold = credit_hold::ActiveModel {
         id: Set(CreditHoldId::new()),
-        workspace_id: Set(book.workspace),
-        mode: Set(book.mode),
+        workspace_id: Set(account.workspace),
+        mode: Set(account.mode),
         feature: Set(wanted.feature.clone()),
         quantity: Set(wanted.quantity),
         reserved: Set(wanted.credits()),
         captured: Set(0),
         reference: Set(wanted.reference.clone()),
         status: Set(HoldStatus::Held),
-        expires_at: Set(book.at().after(lasting)),
-        created_at: Set(book.at()),
+        expires_at: Set(account.at().after(lasting)),
+        created_at: Set(account.at()),
         finished_at: Set(None),
     }
-    .insert(book.tx)
+    .insert(account.tx)
     .await?;
     let line = EntryDraft {
         feature: Some(&hold.feature),
@@ -51,26 +51,27 @@ pub async fn reserve(
         hold: Some(hold.id),
         ..EntryDraft::new(EntryKind::Hold)
     };
-    let entry = book.write(&agent.into(), line, &parts).await?;
+    let entry = account.write(&principal.into(), line, &parts).await?;
     let data = json!({
         "entry": entry.id, "hold": hold.id, "feature": hold.feature, "credits": hold.reserved, "balance": entry.balance,
     });
-    book.record_event(agent.into(), EventType::CreditsReserved, data)
+    account
+        .record_event(principal.into(), EventType::CreditsReserved, data)
         .await?;
-    book.warn(before).await?;
-    Ok(HoldOut::of(hold, book.balance))
+    account.warn(before).await?;
+    Ok(HoldOut::of(hold, account.balance))
 }
 
 /// Spends what was set aside, or the part of it that was used; the rest comes back.
 pub async fn capture(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     id: CreditHoldId,
     quantity: Option<i64>,
 ) -> Result<HoldOut, AppError> {
-    agent.require(Permission::SpendCredits)?;
-    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
-    let hold = standing(&mut book, id).await?;
+    principal.require(Permission::SpendCredits)?;
+    let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
+    let hold = standing(&mut account, id).await?;
     let quantity = quantity.unwrap_or(hold.quantity);
     if !(1..=hold.quantity).contains(&quantity) {
         return Err(AppError::field(
@@ -80,7 +81,7 @@ pub async fn capture(
     }
     // At the price of the moment at which it was set aside.
     let credits = hold.reserved / hold.quantity * quantity;
-    let back = book.release_hold(&hold, &agent.into()).await?;
+    let back = account.release_hold(&hold, &principal.into()).await?;
     let parts: Vec<_> = first_of(back, credits)
         .into_iter()
         .map(|(grant, part)| (grant, -part))
@@ -92,36 +93,36 @@ pub async fn capture(
         hold: Some(hold.id),
         ..EntryDraft::new(EntryKind::Spend)
     };
-    book.spend(&agent.into(), line, &parts).await?;
-    let hold = book.finish(&hold, HoldStatus::Captured, credits).await?;
-    book.settle().await?;
-    Ok(HoldOut::of(hold, book.balance))
+    account.spend(&principal.into(), line, &parts).await?;
+    let hold = account.finish(&hold, HoldStatus::Captured, credits).await?;
+    account.settle().await?;
+    Ok(HoldOut::of(hold, account.balance))
 }
 
 /// Gives back all that was set aside.
 pub async fn release(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     id: CreditHoldId,
 ) -> Result<HoldOut, AppError> {
-    agent.require(Permission::SpendCredits)?;
-    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
-    let hold = standing(&mut book, id).await?;
-    book.release_hold(&hold, &agent.into()).await?;
-    let hold = book.finish(&hold, HoldStatus::Released, 0).await?;
-    book.settle().await?;
-    Ok(HoldOut::of(hold, book.balance))
+    principal.require(Permission::SpendCredits)?;
+    let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
+    let hold = standing(&mut account, id).await?;
+    account.release_hold(&hold, &principal.into()).await?;
+    let hold = account.finish(&hold, HoldStatus::Released, 0).await?;
+    account.settle().await?;
+    Ok(HoldOut::of(hold, account.balance))
 }
 
-/// A hold of this book that has not ended.
+/// A hold of this account that has not ended.
 async fn standing(
-    book: &mut LockedAccount<'_>,
+    account: &mut LockedAccount<'_>,
     id: CreditHoldId,
 ) -> Result<credit_hold::Model, AppError> {
     let hold = entity::CreditHold::find_by_id(id)
-        .filter(credit_hold::Column::WorkspaceId.eq(book.workspace))
-        .filter(credit_hold::Column::Mode.eq(book.mode))
-        .one(book.tx)
+        .filter(credit_hold::Column::WorkspaceId.eq(account.workspace))
+        .filter(credit_hold::Column::Mode.eq(account.mode))
+        .one(account.tx)
         .await?
         .ok_or(AppError::NotFound)?;
     match hold.status {

@@ -1,4 +1,4 @@
-//! The ledger itself. A book is a workspace's credits in one mode. Who changes it locks its row first, and nobody else
+//! The ledger itself. A account is a workspace's credits in one mode. Who changes it locks its row first, and nobody else
 //! changes it until the transaction ends: so what is read under the lock holds, and two at once are one after the
 //! other. Every change is a line, and a line is split into parts, one for each grant that it takes from or gives to.
 //! Nothing else moves a balance: what there is can be proved from the lines at any time (`verify`).
@@ -74,7 +74,7 @@ pub(super) fn day_of(at: Timestamp) -> i64 {
 }
 
 impl<'a> LockedAccount<'a> {
-    /// Locks the book, and puts in order what is due by now.
+    /// Locks the account, and puts in order what is due by now.
     pub async fn open(
         tx: &'a mut Tx,
         workspace: WorkspaceId,
@@ -125,7 +125,7 @@ impl<'a> LockedAccount<'a> {
                 .await?;
             find().one(tx).await?.ok_or(AppError::NotFound)?
         };
-        let mut book = Self {
+        let mut account = Self {
             tx,
             workspace,
             mode,
@@ -135,8 +135,8 @@ impl<'a> LockedAccount<'a> {
             at,
             past,
         };
-        book.settle().await?;
-        Ok(book)
+        account.settle().await?;
+        Ok(account)
     }
 
     pub fn at(&self) -> Timestamp {

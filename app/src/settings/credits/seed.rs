@@ -47,8 +47,8 @@ pub async fn busy(
             grant(tx, workspace, plan, morning, now.after(days(NEXT))).await?;
         }
         if ago == BOUGHT {
-            let mut book = LockedAccount::open_at(tx, workspace, Mode::Live, morning).await?;
-            purchase_into(&mut book, &buyer, 1000, "demo purchase").await?;
+            let mut account = LockedAccount::open_at(tx, workspace, Mode::Live, morning).await?;
+            purchase_into(&mut account, &buyer, 1000, "demo purchase").await?;
         }
         let used = WEEK[usize::try_from(ago % 7).unwrap_or_default()];
         if let Some((feature, times)) = used {
@@ -56,9 +56,9 @@ pub async fn busy(
             let wanted = Use::new(catalog, feature, Some(times), Some(&run));
             let wanted = wanted.map_err(AppError::Invalid)?;
             let at = morning.after(hours(1));
-            let mut book = LockedAccount::open_at(tx, workspace, Mode::Live, at).await?;
+            let mut account = LockedAccount::open_at(tx, workspace, Mode::Live, at).await?;
             let who = if ago % 2 == 0 { &one } else { &other };
-            spend_from(&mut book, who, &wanted, None).await?;
+            spend_from(&mut account, who, &wanted, None).await?;
         }
     }
     Ok(())
@@ -79,7 +79,7 @@ pub async fn calm(tx: &mut Tx, catalog: &Catalog, workspace: WorkspaceId) -> Res
     .await
 }
 
-/// Plan credits in both books.
+/// Plan credits in both accounts.
 async fn grant(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -88,9 +88,9 @@ async fn grant(
     until: Timestamp,
 ) -> Result<(), AppError> {
     for mode in Mode::ALL {
-        let mut book = LockedAccount::open_at(tx, workspace, mode, at).await?;
+        let mut account = LockedAccount::open_at(tx, workspace, mode, at).await?;
         let period = format!("demo period {}", at.millis());
-        give_plan(&mut book, &Origin::system(), plan, until, &period).await?;
+        give_plan(&mut account, &Origin::system(), plan, until, &period).await?;
     }
     Ok(())
 }

@@ -17,30 +17,30 @@ use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId,
 use crate::events::Origin;
 use crate::session::{Actor, Principal};
 
-/// How many books one round puts in order at most.
+/// How many accounts one round puts in order at most.
 const BOOKS_A_ROUND: u64 = 200;
 
 /// Spends credits. `once` stands for this request: asked again with it, the first answer comes again and nothing is
 /// spent.
 pub async fn spend(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     wanted: &Use,
     once: Option<&str>,
 ) -> Result<EntryOut, AppError> {
-    agent.require(Permission::SpendCredits)?;
-    let mut book = LockedAccount::open(tx, agent.workspace(), agent.mode()).await?;
-    spend_from(&mut book, &agent.into(), wanted, once).await
+    principal.require(Permission::SpendCredits)?;
+    let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
+    spend_from(&mut account, &principal.into(), wanted, once).await
 }
 
 pub(super) async fn spend_from(
-    book: &mut LockedAccount<'_>,
+    account: &mut LockedAccount<'_>,
     origin: &Origin,
     wanted: &Use,
     once: Option<&str>,
 ) -> Result<EntryOut, AppError> {
     if let Some(once) = once
-        && let Some(entry) = book.done(once).await?
+        && let Some(entry) = account.done(once).await?
     {
         let same = entry.kind == EntryKind::Spend
             && entry.feature.as_deref() == Some(&wanted.feature)
@@ -52,7 +52,7 @@ pub(super) async fn spend_from(
             Err(used_before())
         };
     }
-    let parts = book.allocate(wanted.credits()).await?;
+    let parts = account.allocate(wanted.credits()).await?;
     let line = EntryDraft {
         feature: Some(&wanted.feature),
         quantity: Some(wanted.quantity),
@@ -60,7 +60,7 @@ pub(super) async fn spend_from(
         once,
         ..EntryDraft::new(EntryKind::Spend)
     };
-    Ok(book.spend(origin, line, &parts).await?.into())
+    Ok(account.spend(origin, line, &parts).await?.into())
 }
 
 fn used_before() -> AppError {
@@ -75,17 +75,17 @@ pub async fn purchase(
     credits: u32,
     once: &str,
 ) -> Result<EntryOut, AppError> {
-    let mut book = LockedAccount::open(tx, workspace, Mode::Live).await?;
-    purchase_into(&mut book, origin, credits, once).await
+    let mut account = LockedAccount::open(tx, workspace, Mode::Live).await?;
+    purchase_into(&mut account, origin, credits, once).await
 }
 
 pub(super) async fn purchase_into(
-    book: &mut LockedAccount<'_>,
+    account: &mut LockedAccount<'_>,
     origin: &Origin,
     credits: u32,
     once: &str,
 ) -> Result<EntryOut, AppError> {
-    if let Some(entry) = book.done(once).await? {
+    if let Some(entry) = account.done(once).await? {
         let same = entry.kind == EntryKind::Purchase && entry.amount == i64::from(credits);
         return if same {
             Ok(entry.into())
@@ -97,16 +97,17 @@ pub(super) async fn purchase_into(
         once: Some(once),
         ..EntryDraft::new(EntryKind::Purchase)
     };
-    let entry = book
+    let entry = account
         .grant(origin, GrantKind::Purchased, credits, None, line)
         .await?;
     let data = json!({"entry": entry.id, "credits": credits, "balance": entry.balance});
-    book.record_event(origin.clone(), EventType::CreditsPurchased, data)
+    account
+        .record_event(origin.clone(), EventType::CreditsPurchased, data)
         .await?;
     Ok(entry.into())
 }
 
-/// Gives a new workspace its books: the live one, and the test keys' own, each with what the trial's plan gives.
+/// Gives a new workspace its accounts: the live one, and the test keys' own, each with what the trial's plan gives.
 pub async fn open_trial(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -118,13 +119,13 @@ pub async fn open_trial(
         .ok_or(AppError::NotFound)?;
     let until = Timestamp::now().after(days(catalog.trial_days.into()));
     for mode in Mode::ALL {
-        let mut book = LockedAccount::open(tx, workspace, mode).await?;
-        give_plan(&mut book, founder, plan, until, "trial").await?;
+        let mut account = LockedAccount::open(tx, workspace, mode).await?;
+        give_plan(&mut account, founder, plan, until, "trial").await?;
     }
     Ok(())
 }
 
-/// Begins a period of the plan in both books: what is left of the last one's credits expires, and new ones come.
+/// Begins a period of the plan in both accounts: what is left of the last one's credits expires, and new ones come.
 /// `once` names the period: told of it again, nothing changes.
 pub async fn renew(
     tx: &mut Tx,
@@ -134,8 +135,8 @@ pub async fn renew(
     once: &str,
 ) -> Result<(), AppError> {
     for mode in Mode::ALL {
-        let mut book = LockedAccount::open(tx, workspace, mode).await?;
-        give_plan(&mut book, &Origin::system(), plan, until, once).await?;
+        let mut account = LockedAccount::open(tx, workspace, mode).await?;
+        give_plan(&mut account, &Origin::system(), plan, until, once).await?;
     }
     Ok(())
 }
@@ -149,47 +150,54 @@ pub async fn add_to_plan(
     once: &str,
 ) -> Result<(), AppError> {
     for mode in Mode::ALL {
-        let mut book = LockedAccount::open(tx, workspace, mode).await?;
-        if book.done(once).await?.is_none() {
-            put_plan(&mut book, &Origin::system(), (plan, credits), until, once).await?;
+        let mut account = LockedAccount::open(tx, workspace, mode).await?;
+        if account.done(once).await?.is_none() {
+            put_plan(
+                &mut account,
+                &Origin::system(),
+                (plan, credits),
+                until,
+                once,
+            )
+            .await?;
         }
     }
     Ok(())
 }
 
 pub(super) async fn give_plan(
-    book: &mut LockedAccount<'_>,
+    account: &mut LockedAccount<'_>,
     origin: &Origin,
     plan: &Plan,
     until: Timestamp,
     once: &str,
 ) -> Result<(), AppError> {
-    if book.done(once).await?.is_some() {
+    if account.done(once).await?.is_some() {
         return Ok(());
     }
     let old = entity::CreditGrant::find()
-        .filter(credit_grant::Column::WorkspaceId.eq(book.workspace))
-        .filter(credit_grant::Column::Mode.eq(book.mode))
+        .filter(credit_grant::Column::WorkspaceId.eq(account.workspace))
+        .filter(credit_grant::Column::Mode.eq(account.mode))
         .filter(credit_grant::Column::Kind.eq(GrantKind::Plan))
-        .filter(credit_grant::Column::ExpiresAt.gt(book.at()))
-        .all(book.tx)
+        .filter(credit_grant::Column::ExpiresAt.gt(account.at()))
+        .all(account.tx)
         .await?;
     for grant in old {
         if grant.remaining > 0 {
-            book.expire_grant(&grant).await?;
+            account.expire_grant(&grant).await?;
         }
         // What is set aside of it still counts; what comes back of that expires at once.
         entity::CreditGrant::update_many()
-            .col_expr(credit_grant::Column::ExpiresAt, Expr::value(book.at()))
+            .col_expr(credit_grant::Column::ExpiresAt, Expr::value(account.at()))
             .filter(credit_grant::Column::Id.eq(grant.id))
-            .exec(book.tx)
+            .exec(account.tx)
             .await?;
     }
-    put_plan(book, origin, (plan, plan.credits), until, once).await
+    put_plan(account, origin, (plan, plan.credits), until, once).await
 }
 
 async fn put_plan(
-    book: &mut LockedAccount<'_>,
+    account: &mut LockedAccount<'_>,
     origin: &Origin,
     (plan, credits): (&Plan, u32),
     until: Timestamp,
@@ -200,14 +208,15 @@ async fn put_plan(
         once: Some(once),
         ..EntryDraft::new(EntryKind::Grant)
     };
-    let entry = book
+    let entry = account
         .grant(origin, GrantKind::Plan, credits, Some(until), line)
         .await?;
     let data = json!({
         "entry": entry.id, "credits": credits, "plan": plan.id, "name": plan.name, "balance": entry.balance,
         "expires_at": until.rfc3339(),
     });
-    book.record_event(origin.clone(), EventType::CreditsGranted, data)
+    account
+        .record_event(origin.clone(), EventType::CreditsGranted, data)
         .await
 }
 
@@ -223,10 +232,10 @@ pub async fn refund(
         .one(tx)
         .await?
         .ok_or(AppError::NotFound)?;
-    let mut book = LockedAccount::open(tx, spent.workspace_id, spent.mode).await?;
+    let mut account = LockedAccount::open(tx, spent.workspace_id, spent.mode).await?;
     let earlier = entity::CreditEntry::find()
         .filter(credit_entry::Column::Refunds.eq(id))
-        .all(book.tx)
+        .all(account.tx)
         .await?;
     let given: i64 = earlier.iter().map(|entry| entry.amount).sum();
     let left = -spent.amount - given;
@@ -237,7 +246,7 @@ pub async fn refund(
         )));
     }
     // The last that was taken goes back first: bought credits before the plan's.
-    let taken = book.parts(id).await?;
+    let taken = account.parts(id).await?;
     let back = taken.into_iter().rev().map(|(grant, part)| (grant, -part));
     let untouched = skip(back, given);
     let line = EntryDraft {
@@ -247,7 +256,7 @@ pub async fn refund(
         ..EntryDraft::new(EntryKind::Refund)
     };
     let parts = first_of(untouched, wanted);
-    let entry = book.write(&Origin::system(), line, &parts).await?;
+    let entry = account.write(&Origin::system(), line, &parts).await?;
     entity::CreditDailyStat::update_many()
         .col_expr(
             credit_daily_stat::Column::Credits,
@@ -257,13 +266,14 @@ pub async fn refund(
         .filter(credit_daily_stat::Column::Mode.eq(spent.mode))
         .filter(credit_daily_stat::Column::Day.eq(day_of(spent.created_at)))
         .filter(credit_daily_stat::Column::Feature.eq(spent.feature.unwrap_or_default()))
-        .exec(book.tx)
+        .exec(account.tx)
         .await?;
     let data =
         json!({"entry": entry.id, "refunds": id, "credits": wanted, "balance": entry.balance});
-    book.record_event(Origin::system(), EventType::CreditsRefunded, data)
+    account
+        .record_event(Origin::system(), EventType::CreditsRefunded, data)
         .await?;
-    book.settle().await?;
+    account.settle().await?;
     Ok(entry.into())
 }
 
@@ -276,21 +286,21 @@ pub async fn set_taken_back(
     once: &str,
     credits: i64,
 ) -> Result<Option<(i64, i64)>, AppError> {
-    let mut book = LockedAccount::open(tx, workspace, Mode::Live).await?;
-    let Some(bought) = book.done(once).await? else {
+    let mut account = LockedAccount::open(tx, workspace, Mode::Live).await?;
+    let Some(bought) = account.done(once).await? else {
         return Ok(None);
     };
     let earlier = entity::CreditEntry::find()
         .filter(credit_entry::Column::Refunds.eq(bought.id))
-        .all(book.tx)
+        .all(account.tx)
         .await?;
     let taken: i64 = earlier.iter().map(|entry| -entry.amount).sum();
-    let grants = book.parts(bought.id).await?;
+    let grants = account.parts(bought.id).await?;
     let Some((grant, _)) = grants.first().copied() else {
         return Ok(None);
     };
     let left = entity::CreditGrant::find_by_id(grant)
-        .one(book.tx)
+        .one(account.tx)
         .await?
         .map_or(0, |grant| grant.remaining);
     let more = Ord::min(credits - taken, left);
@@ -299,7 +309,8 @@ pub async fn set_taken_back(
             refunds: Some(bought.id),
             ..EntryDraft::new(EntryKind::Refund)
         };
-        book.write(&Origin::system(), line, &[(grant, -more)])
+        account
+            .write(&Origin::system(), line, &[(grant, -more)])
             .await?;
     }
     Ok(Some((taken, taken + more)))
@@ -326,23 +337,24 @@ pub async fn set_low_balance_threshold(
     use credit_account::Column;
     actor.require(Permission::ManageBilling)?;
     let mut tx = ctx.db().begin().await?;
-    let mut book = LockedAccount::open(&mut tx, actor.workspace(), Mode::Live).await?;
-    if book.low_balance_threshold != mark {
+    let mut account = LockedAccount::open(&mut tx, actor.workspace(), Mode::Live).await?;
+    if account.low_balance_threshold != mark {
         entity::CreditAccount::update_many()
             .col_expr(Column::LowBalanceThreshold, Expr::value(mark))
             .filter(Column::WorkspaceId.eq(actor.workspace()))
             .filter(Column::Mode.eq(Mode::Live))
-            .exec(book.tx)
+            .exec(account.tx)
             .await?;
-        let data = json!({"from": book.low_balance_threshold, "to": mark});
-        book.record_event(actor.into(), EventType::CreditsWarningChanged, data)
+        let data = json!({"from": account.low_balance_threshold, "to": mark});
+        account
+            .record_event(actor.into(), EventType::CreditsWarningChanged, data)
             .await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Puts a book in order if something in it is due, so that what is read of it holds.
+/// Puts a account in order if something in it is due, so that what is read of it holds.
 pub async fn apply_expiries(
     ctx: &AppContext,
     workspace: WorkspaceId,
@@ -352,27 +364,27 @@ pub async fn apply_expiries(
     settle(ctx, due).await.map(|_| ())
 }
 
-/// Puts every book in order in which something is due. Answers how many.
+/// Puts every account in order in which something is due. Answers how many.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let due = due(ctx, BOOKS_A_ROUND, None).await?;
     settle(ctx, due).await
 }
 
 async fn settle(ctx: &AppContext, due: Vec<(WorkspaceId, Mode)>) -> Result<u64, AppError> {
-    let mut books = 0;
+    let mut accounts = 0;
     for (workspace, mode) in due {
         let mut tx = ctx.db().begin().await?;
         LockedAccount::open(&mut tx, workspace, mode).await?;
         tx.commit().await?;
-        books += 1;
+        accounts += 1;
     }
-    Ok(books)
+    Ok(accounts)
 }
 
 async fn due(
     ctx: &AppContext,
     limit: u64,
-    book: Option<(WorkspaceId, Mode)>,
+    account: Option<(WorkspaceId, Mode)>,
 ) -> Result<Vec<(WorkspaceId, Mode)>, AppError> {
     use {credit_grant::Column as Grant, credit_hold::Column as Hold};
     let now = Timestamp::now();
@@ -382,7 +394,7 @@ async fn due(
     let mut holds = entity::CreditHold::find()
         .filter(Hold::Status.eq(HoldStatus::Held))
         .filter(Hold::ExpiresAt.lte(now));
-    if let Some((workspace, mode)) = book {
+    if let Some((workspace, mode)) = account {
         grants = grants
             .filter(Grant::WorkspaceId.eq(workspace))
             .filter(Grant::Mode.eq(mode));
@@ -390,7 +402,7 @@ async fn due(
             .filter(Hold::WorkspaceId.eq(workspace))
             .filter(Hold::Mode.eq(mode));
     }
-    let mut books: Vec<(WorkspaceId, Mode)> = grants
+    let mut accounts: Vec<(WorkspaceId, Mode)> = grants
         .order_by_asc(Grant::ExpiresAt)
         .select_only()
         .columns([Grant::WorkspaceId, Grant::Mode])
@@ -398,7 +410,7 @@ async fn due(
         .into_tuple()
         .all(ctx.db().read())
         .await?;
-    books.extend(
+    accounts.extend(
         holds
             .order_by_asc(Hold::ExpiresAt)
             .select_only()
@@ -408,7 +420,7 @@ async fn due(
             .all(ctx.db().read())
             .await?,
     );
-    books.sort_unstable();
-    books.dedup();
-    Ok(books)
+    accounts.sort_unstable();
+    accounts.dedup();
+    Ok(accounts)
 }

@@ -92,15 +92,15 @@ async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Resul
 /// more likely a mistake than a need: nothing is bought for it.
 pub async fn shortfall(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     needed: i64,
     balance: i64,
 ) -> Result<(), AppError> {
-    if agent.mode() != Mode::Live {
+    if principal.mode() != Mode::Live {
         return Ok(());
     }
     let tx = ctx.db().begin().await?;
-    want(&tx, agent.workspace(), needed, balance).await?;
+    want(&tx, principal.workspace(), needed, balance).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -118,9 +118,9 @@ pub async fn set(
     }
     let workspace = actor.workspace();
     let mut tx = ctx.db().begin().await?;
-    // The book's lock keeps two from doing this at once.
-    let mut book = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
-    let before = locked(book.tx, workspace).await?;
+    // The account's lock keeps two from doing this at once.
+    let mut account = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
+    let before = locked(account.tx, workspace).await?;
     let said = |row: &Row| json!({"credits": row.credits, "monthly_limit": row.monthly_limit});
     let from = before.as_ref().map(said);
     match (wanted, before) {
@@ -128,7 +128,7 @@ pub async fn set(
         (None, Some(_)) => {
             // What is written down and not charged yet is not charged any more; what is charged is granted.
             entity::CreditTopUp::delete_by_id(workspace)
-                .exec(book.tx)
+                .exec(account.tx)
                 .await?;
         }
         (Some(TopUp { credits, limit }), before) => {
@@ -141,7 +141,7 @@ pub async fn set(
                 return Err(AppError::field("limit", message));
             }
             let subscription = entity::Subscription::find_by_id(workspace);
-            let subscription = subscription.one(book.tx).await?;
+            let subscription = subscription.one(account.tx).await?;
             if !subscription.is_some_and(|row| row.is_running(now)) {
                 return Err(AppError::Conflict(
                     "Automatic top-up charges the card of the subscription. Choose a plan first."
@@ -165,15 +165,16 @@ pub async fn set(
             };
             let row = row.into_active_model().reset_all();
             if there {
-                row.update(book.tx).await?;
+                row.update(account.tx).await?;
             } else {
-                row.insert(book.tx).await?;
+                row.insert(account.tx).await?;
             }
         }
     }
     let to = wanted.map(|top_up| json!({"credits": top_up.credits, "monthly_limit": top_up.limit}));
     let data = json!({"from": from, "to": to});
-    book.record_event(actor.into(), EventType::CreditsTopUpChanged, data)
+    account
+        .record_event(actor.into(), EventType::CreditsTopUpChanged, data)
         .await?;
     tx.commit().await?;
     Ok(())
@@ -182,11 +183,11 @@ pub async fn set(
 /// What is set up, and how it stands.
 pub(super) async fn view(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     subscription: Option<&Subscription>,
     now: Timestamp,
 ) -> Result<TopUpView, AppError> {
-    let row = entity::CreditTopUp::find_by_id(agent.workspace())
+    let row = entity::CreditTopUp::find_by_id(principal.workspace())
         .one(ctx.db().read())
         .await?;
     Ok(TopUpView {
@@ -225,9 +226,9 @@ pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppE
 
 async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
     let mut tx = ctx.db().begin().await?;
-    let book = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
-    let balance = book.balance;
-    let Some(mut row) = locked(book.tx, workspace).await? else {
+    let account = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
+    let balance = account.balance;
+    let Some(mut row) = locked(account.tx, workspace).await? else {
         return Ok(());
     };
     if row.payment_id.is_some() {
@@ -239,7 +240,7 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
         .take()
         .is_some_and(|mark| balance < mark);
     let subscription = entity::Subscription::find_by_id(workspace);
-    let subscription = subscription.one(book.tx).await?;
+    let subscription = subscription.one(account.tx).await?;
     let runs = subscription.is_some_and(|row| row.is_running(now));
     let credits = u32::try_from(row.credits).unwrap_or(u32::MAX);
     let package = ctx.catalog().package(credits);
@@ -258,11 +259,11 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
             amount: price,
             look_at: now,
         };
-        row.payment_id = Some(insert_payment(book.tx, &new).await?);
+        row.payment_id = Some(insert_payment(account.tx, &new).await?);
         row.month = now.month();
         row.charged = charged + price;
     }
-    save(book.tx, row).await?;
+    save(account.tx, row).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -299,10 +300,10 @@ pub async fn ended(
         return Ok(());
     }
     // In the order in which everybody locks them.
-    let mut book = LockedAccount::open(tx, workspace, Mode::Live).await?;
-    let mark = book.top_up_mark().await?;
-    let low = book.balance < mark;
-    let Some(mut row) = locked(book.tx, workspace).await? else {
+    let mut account = LockedAccount::open(tx, workspace, Mode::Live).await?;
+    let mark = account.top_up_mark().await?;
+    let low = account.balance < mark;
+    let Some(mut row) = locked(account.tx, workspace).await? else {
         return Ok(());
     };
     if row.payment_id != Some(payment.id) {
@@ -318,5 +319,5 @@ pub async fn ended(
             row.charged = row.charged - payment.amount.min(row.charged);
         }
     }
-    save(book.tx, row).await
+    save(account.tx, row).await
 }

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use crate::catalog::Mode;
 use crate::domain::{AppError, WorkspaceId};
 
-/// Something in a book that does not add up.
+/// Something in a account that does not add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub workspace: WorkspaceId,
@@ -27,10 +27,10 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What must never be found, each as a query of the books in which it is.
+/// What must never be found, each as a query of the accounts in which it is.
 const CHECKS: [(&str, &str); 9] = [
     (
-        "a balance that is not the sum of the book's lines",
+        "a balance that is not the sum of the account's lines",
         "SELECT account.workspace_id, account.mode, COUNT(*) AS count FROM credit_accounts account
          WHERE account.balance <> (SELECT COALESCE(SUM(entry.amount), 0) FROM credit_entries entry
              WHERE entry.workspace_id = account.workspace_id AND entry.mode = account.mode)
@@ -109,7 +109,7 @@ struct Row {
     count: i64,
 }
 
-/// Everything that does not add up, in every book.
+/// Everything that does not add up, in every account.
 pub async fn verify(db: &impl ConnectionTrait) -> Result<Vec<Fault>, AppError> {
     let mut faults = Vec::new();
     for (what, sql) in CHECKS {

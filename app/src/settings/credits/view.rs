@@ -45,13 +45,13 @@ impl From<Balance> for BalanceOut {
     }
 }
 
-pub async fn balance(ctx: &AppContext, agent: &Principal) -> Result<Balance, AppError> {
+pub async fn balance(ctx: &AppContext, principal: &Principal) -> Result<Balance, AppError> {
     use credit_grant::Column;
-    agent.require(Permission::SeeCredits)?;
-    apply_expiries(ctx, agent.workspace(), agent.mode()).await?;
+    principal.require(Permission::SeeCredits)?;
+    apply_expiries(ctx, principal.workspace(), principal.mode()).await?;
     let grants = entity::CreditGrant::find()
-        .filter(Column::WorkspaceId.eq(agent.workspace()))
-        .filter(Column::Mode.eq(agent.mode()))
+        .filter(Column::WorkspaceId.eq(principal.workspace()))
+        .filter(Column::Mode.eq(principal.mode()))
         .filter(
             Condition::any()
                 .add(Column::Remaining.gt(0))
@@ -73,27 +73,27 @@ pub async fn balance(ctx: &AppContext, agent: &Principal) -> Result<Balance, App
 /// Up to `limit` lines, newest first, that were written before `before`; of one kind, or of all.
 pub async fn entries(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
 ) -> Result<Vec<EntryOut>, AppError> {
-    let lines = rows(ctx, agent, kind, before, limit).await?;
+    let lines = rows(ctx, principal, kind, before, limit).await?;
     Ok(lines.into_iter().map(EntryOut::from).collect())
 }
 
 async fn rows(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
 ) -> Result<Vec<credit_entry::Model>, AppError> {
     use credit_entry::Column;
-    agent.require(Permission::SeeCredits)?;
+    principal.require(Permission::SeeCredits)?;
     let mut query = entity::CreditEntry::find()
-        .filter(Column::WorkspaceId.eq(agent.workspace()))
-        .filter(Column::Mode.eq(agent.mode()))
+        .filter(Column::WorkspaceId.eq(principal.workspace()))
+        .filter(Column::Mode.eq(principal.mode()))
         // By number: ids of one millisecond are in no order where several processes make them.
         .order_by_desc(Column::Number);
     if let Some(kind) = kind {
@@ -101,11 +101,11 @@ async fn rows(
     }
     if let Some(before) = before {
         let line = entity::CreditEntry::find_by_id(before)
-            .filter(Column::WorkspaceId.eq(agent.workspace()))
-            .filter(Column::Mode.eq(agent.mode()))
+            .filter(Column::WorkspaceId.eq(principal.workspace()))
+            .filter(Column::Mode.eq(principal.mode()))
             .one(ctx.db().read())
             .await?;
-        // What names no line of this book is the end of it.
+        // What names no line of this account is the end of it.
         query = query.filter(Column::Number.lt(line.map_or(0, |line| line.number)));
     }
     Ok(rows::up_to(limit, query.into_query(), ctx.db().read()).await?)
@@ -115,9 +115,9 @@ async fn rows(
 const MAX_CSV_ROWS: u64 = 10_000;
 
 /// The lines as a spreadsheet reads them.
-pub async fn export_csv(ctx: &AppContext, agent: &Principal) -> Result<String, AppError> {
-    let lines = entries(ctx, agent, None, None, MAX_CSV_ROWS).await?;
-    agent.require_fresh(Sensitive::Export)?;
+pub async fn export_csv(ctx: &AppContext, principal: &Principal) -> Result<String, AppError> {
+    let lines = entries(ctx, principal, None, None, MAX_CSV_ROWS).await?;
+    principal.require_fresh(Sensitive::Export)?;
     let mut text = String::from("Time,Kind,Feature,Quantity,Credits,Balance,Reference,By\r\n");
     for line in lines {
         let quantity = line.quantity.map(|quantity| quantity.to_string());
@@ -139,18 +139,18 @@ pub async fn export_csv(ctx: &AppContext, agent: &Principal) -> Result<String, A
 /// The page: lines of one kind or of all, those before `before`.
 pub async fn page(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
 ) -> Result<CreditsView, AppError> {
-    let there = balance(ctx, agent).await?;
-    let mut lines = rows(ctx, agent, kind, before, PAGE + 1).await?;
+    let there = balance(ctx, principal).await?;
+    let mut lines = rows(ctx, principal, kind, before, PAGE + 1).await?;
     let more = lines.len() as u64 > PAGE;
     lines.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let catalog = ctx.catalog();
     let now = Timestamp::now();
     let today = day_of(now);
-    let used = used_since(ctx, agent, today - CHART_DAYS + 1).await?;
+    let used = used_since(ctx, principal, today - CHART_DAYS + 1).await?;
     let since = |day: i64| used.iter().filter(move |row| row.day >= day);
     let pace = since(today - PACE_DAYS + 1).map(|row| row.credits).sum();
     let days = (today - CHART_DAYS + 1..=today).map(|day| Day {
@@ -169,21 +169,22 @@ pub async fn page(
     });
     let buys = features.iter().take(BUYS);
     let buys = buys.map(|feature| times(there.total() / i64::from(feature.credits), &feature.name));
-    let account = entity::CreditAccount::find_by_id((agent.workspace(), agent.mode()))
+    let account = entity::CreditAccount::find_by_id((principal.workspace(), principal.mode()))
         .one(ctx.db().read())
         .await?;
-    let subscription = entity::Subscription::find_by_id(agent.workspace())
+    let subscription = entity::Subscription::find_by_id(principal.workspace())
         .one(ctx.db().read())
         .await?;
     Ok(CreditsView {
         low_balance_threshold: account.and_then(|account| account.low_balance_threshold),
-        usual_low_mark: default_threshold(ctx.db().read(), agent.workspace(), agent.mode()).await?,
+        usual_low_mark: default_threshold(ctx.db().read(), principal.workspace(), principal.mode())
+            .await?,
         renews: subscription
             .as_ref()
             .is_some_and(|row| row.status != SubscriptionStatus::Trial && !row.cancelled),
-        top_up: top_up::view(ctx, agent, subscription.as_ref(), now).await?,
-        workspace: agent.workspace(),
-        may_buy: agent.may(Permission::ManageBilling),
+        top_up: top_up::view(ctx, principal, subscription.as_ref(), now).await?,
+        workspace: principal.workspace(),
+        may_buy: principal.may(Permission::ManageBilling),
         payment: None,
         plan: there.plan,
         purchased: there.purchased,
@@ -232,13 +233,13 @@ fn what(catalog: &Catalog, line: &credit_entry::Model) -> String {
 
 async fn used_since(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     day: i64,
 ) -> Result<Vec<credit_daily_stat::Model>, AppError> {
     use credit_daily_stat::Column;
     Ok(entity::CreditDailyStat::find()
-        .filter(Column::WorkspaceId.eq(agent.workspace()))
-        .filter(Column::Mode.eq(agent.mode()))
+        .filter(Column::WorkspaceId.eq(principal.workspace()))
+        .filter(Column::Mode.eq(principal.mode()))
         .filter(Column::Day.gte(day))
         .all(ctx.db().read())
         .await?)

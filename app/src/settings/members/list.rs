@@ -42,11 +42,11 @@ struct Row {
 /// Up to `limit` members in the order of their joining, those after `after`.
 pub async fn list(
     db: &Db,
-    agent: &Principal,
+    principal: &Principal,
     after: Option<MembershipId>,
     limit: u64,
 ) -> Result<Vec<MemberOut>, AppError> {
-    agent.require(Permission::SeeMemberEmails)?;
+    principal.require(Permission::SeeMemberEmails)?;
     let mut query = entity::Membership::find()
         .join(
             JoinType::InnerJoin,
@@ -55,7 +55,7 @@ pub async fn list(
                 .to(user::Column::Id)
                 .into(),
         )
-        .filter(membership::Column::WorkspaceId.eq(agent.workspace()));
+        .filter(membership::Column::WorkspaceId.eq(principal.workspace()));
     if let Some(after) = after {
         query = query.filter(membership::Column::Id.gt(after));
     }

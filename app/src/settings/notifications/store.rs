@@ -1,4 +1,4 @@
-//! Preferences are the person's own: no permission but being signed in, and no event but a hint to their other pages.
+//! Preferences are the person's own: no permission but being signed in, and no event but an invalidation to their other pages.
 
 use std::collections::HashMap;
 
@@ -163,8 +163,8 @@ pub async fn write(
                 .to_owned(),
         )
         .build(ctx.db().backend());
-    let hint = Invalidation::user(user, Topic::Preferences);
-    Ok(ctx.db().change(change, hint).await?)
+    let invalidation = Invalidation::user(user, Topic::Preferences);
+    Ok(ctx.db().change(change, invalidation).await?)
 }
 
 const UNSUBSCRIBE: &str = "unsubscribe";

@@ -23,7 +23,7 @@ use {
 const TEST_WAIT: Duration = Duration::from_secs(20);
 
 #[cfg(feature = "ssr")]
-async fn agent(caller: &Caller, workspace: &str) -> Result<Principal, AppError> {
+async fn principal(caller: &Caller, workspace: &str) -> Result<Principal, AppError> {
     Ok(caller.actor(workspace).await?.into())
 }
 
@@ -40,7 +40,7 @@ fn delivery(text: &str) -> Result<DeliveryId, AppError> {
 #[server(output = Postcard)]
 pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, AppError> {
     let caller = caller()?;
-    view::list(caller.ctx(), &agent(&caller, &workspace).await?).await
+    view::list(caller.ctx(), &principal(&caller, &workspace).await?).await
 }
 
 /// `status`, `event_type`, `hours`, `before` and `delivery` as they stand in the address; what makes no sense counts as
@@ -71,13 +71,13 @@ pub async fn load_webhook(
 pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
+    let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
     let input = WebhookIn::from(&form);
     if !form.dry_run.is_empty() {
-        return dry_run(&caller, &agent, agent.mode(), &form).await;
+        return dry_run(&caller, &principal, principal.mode(), &form).await;
     }
     let mut tx = caller.ctx().db().begin().await?;
-    let made = store::create(&mut tx, caller.ctx(), &agent, &input).await?;
+    let made = store::create(&mut tx, caller.ctx(), &principal, &input).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{}", made.id));
     Ok(FormSuccess::with_message("Webhook created"))
@@ -86,14 +86,14 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Form
 #[server(output = Postcard)]
 pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
-    let agent = agent(&caller, &form.workspace).await?;
+    let principal = principal(&caller, &form.workspace).await?;
     let (id, patch) = (webhook(&form.webhook)?, WebhookPatch::from(&form));
     if !form.dry_run.is_empty() {
-        let found = store::find(caller.ctx(), &agent, id).await?;
-        return dry_run(&caller, &agent, found.mode, &form).await;
+        let found = store::find(caller.ctx(), &principal, id).await?;
+        return dry_run(&caller, &principal, found.mode, &form).await;
     }
     let mut tx = caller.ctx().db().begin().await?;
-    let changed = store::update(&mut tx, caller.ctx(), &agent, id, &patch).await?;
+    let changed = store::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if changed.secret.is_some() {
         "Changes saved. The new URL has a new secret"
@@ -106,7 +106,7 @@ pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Form
 #[cfg(feature = "ssr")]
 async fn dry_run(
     caller: &Caller,
-    agent: &Principal,
+    principal: &Principal,
     mode: Mode,
     form: &WebhookForm,
 ) -> Result<FormSuccess, AppError> {
@@ -119,7 +119,7 @@ async fn dry_run(
         filters: super::dto::parse_filters(&patch.filters.unwrap_or_default())
             .map_err(|error| AppError::field("filters", error))?,
     };
-    matcher::dry_run(caller.ctx(), agent, &wants).await
+    matcher::dry_run(caller.ctx(), principal, &wants).await
 }
 
 /// `status`: `enabled` or `paused`, the state that is wanted.
@@ -130,7 +130,7 @@ pub async fn set_webhook_status(
     status: String,
 ) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
-    let agent = agent(&caller, &workspace).await?;
+    let principal = principal(&caller, &workspace).await?;
     let status: Status = status.parse().map_err(|_| AppError::Malformed)?;
     let patch = WebhookPatch {
         status: Some(status),
@@ -138,7 +138,7 @@ pub async fn set_webhook_status(
     };
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    store::update(&mut tx, caller.ctx(), &agent, id, &patch).await?;
+    store::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if status == Status::Enabled {
         "Webhook enabled"
@@ -151,14 +151,14 @@ pub async fn set_webhook_status(
 pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
+    let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
     let id = webhook(&form.webhook)?;
-    let found = store::find(caller.ctx(), &agent, id).await?;
+    let found = store::find(caller.ctx(), &principal, id).await?;
     if form.host.trim() != view::host(&found.url) {
         return Err(AppError::field("host", "This is not its host"));
     }
     let mut tx = caller.ctx().db().begin().await?;
-    store::remove(&mut tx, &agent, id).await?;
+    store::remove(&mut tx, &principal, id).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks"));
     Ok(FormSuccess::with_message("Webhook deleted"))
@@ -173,14 +173,14 @@ pub async fn test_webhook(
 ) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let (slug, agent) = (actor.slug().clone(), Principal::from(actor));
-    agent.require(Permission::ManageWebhooks)?;
+    let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
+    principal.require(Permission::ManageWebhooks)?;
     let event_type: EventType = event_type.parse().map_err(|_| AppError::Malformed)?;
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    let sent = store::test(&mut tx, &agent, id, event_type).await?;
+    let sent = store::test(&mut tx, &principal, id, event_type).await?;
     tx.commit().await?;
-    let outcome = deliveries::outcome(caller.ctx(), &agent, sent, TEST_WAIT).await?;
+    let outcome = deliveries::outcome(caller.ctx(), &principal, sent, TEST_WAIT).await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
     Ok(FormSuccess::with_message(match outcome.attempts.last() {
         None => "Test queued".to_owned(),
@@ -199,8 +199,8 @@ pub async fn test_webhook(
 pub async fn show_webhook_secret(
     #[server(default)] form: SecretForm,
 ) -> Result<FormSuccess, AppError> {
-    let (caller, agent) = proven(&form).await?;
-    let secret = store::secret(caller.ctx(), &agent, webhook(&form.webhook)?).await?;
+    let (caller, principal) = proven(&form).await?;
+    let secret = store::secret(caller.ctx(), &principal, webhook(&form.webhook)?).await?;
     Ok(FormSuccess::with_message("The secret is shown this once").with_secret(secret))
 }
 
@@ -208,10 +208,10 @@ pub async fn show_webhook_secret(
 pub async fn rotate_webhook_secret(
     #[server(default)] form: SecretForm,
 ) -> Result<FormSuccess, AppError> {
-    let (caller, agent) = proven(&form).await?;
+    let (caller, principal) = proven(&form).await?;
     let id = webhook(&form.webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    let rotated = store::rotate_secret(&mut tx, caller.ctx(), &agent, id).await?;
+    let rotated = store::rotate_secret(&mut tx, caller.ctx(), &principal, id).await?;
     tx.commit().await?;
     let done = FormSuccess::with_message("Secret rotated. The old one signs too for 24 hours");
     Ok(match rotated.secret {
@@ -240,10 +240,10 @@ async fn proven(form: &SecretForm) -> Result<(Caller, Principal), AppError> {
 #[server(output = Postcard)]
 pub async fn resend_delivery(workspace: String, delivery: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
-    let agent = agent(&caller, &workspace).await?;
+    let principal = principal(&caller, &workspace).await?;
     let id = self::delivery(&delivery)?;
     let mut tx = caller.ctx().db().begin().await?;
-    store::resend(&mut tx, &agent, id).await?;
+    store::resend(&mut tx, &principal, id).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message("Sending again"))
 }
@@ -256,12 +256,12 @@ pub async fn recover_deliveries(
     hours: String,
 ) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
-    let agent = agent(&caller, &workspace).await?;
+    let principal = principal(&caller, &workspace).await?;
     let id = self::webhook(&webhook)?;
     let back: u64 = hours.parse().map_err(|_| AppError::Malformed)?;
     let since = Timestamp::now().before(self::hours(back.min(24 * 365)));
     let mut tx = caller.ctx().db().begin().await?;
-    let count = deliveries::recover(&mut tx, &agent, id, since).await?;
+    let count = deliveries::recover(&mut tx, &principal, id, since).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(match count {
         0 => "Nothing has failed since then".to_owned(),
@@ -277,7 +277,7 @@ pub async fn recover_deliveries(
 pub async fn show_delivery_curl(
     #[server(default)] form: SecretForm,
 ) -> Result<FormSuccess, AppError> {
-    let (caller, agent) = proven(&form).await?;
-    let command = deliveries::curl(caller.ctx(), &agent, delivery(&form.delivery)?).await?;
+    let (caller, principal) = proven(&form).await?;
+    let command = deliveries::curl(caller.ctx(), &principal, delivery(&form.delivery)?).await?;
     Ok(FormSuccess::with_message("Signed as of now").with_secret(Secret::from(command)))
 }

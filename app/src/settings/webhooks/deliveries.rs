@@ -24,7 +24,7 @@ use crate::session::{Principal, Sensitive};
 const MAX_TESTS: u64 = 10;
 /// How many deliveries Recover takes up at once.
 pub const MAX_RECOVERED: u64 = 10_000;
-/// How often to look for an outcome of which no hint came.
+/// How often to look for an outcome of which no invalidation came.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which deliveries to show.
@@ -41,13 +41,13 @@ pub struct DeliveryQuery {
 /// A page of deliveries, newest first, with their attempts, and where the next begins.
 pub async fn deliveries(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
     wanted: DeliveryQuery,
     limit: u64,
 ) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    store::row(ctx.db().read(), agent, id).await?;
+    principal.require_read(Permission::ManageWebhooks)?;
+    store::row(ctx.db().read(), principal, id).await?;
     let (rows, next) = page(ctx, id, wanted, limit).await?;
     let attempts = attempts(ctx.db().read(), rows.iter().map(|row| row.id)).await?;
     let rows = rows.iter().map(|row| DeliveryOut::new(row, &attempts));
@@ -96,28 +96,28 @@ pub(super) async fn attempts(
     Ok(rows::every(query, connection).await?)
 }
 
-/// A delivery and its webhook, if there is such a webhook for this agent.
+/// A delivery and its webhook, if there is such a webhook for this principal.
 async fn owned(
     connection: &impl ConnectionTrait,
-    agent: &Principal,
+    principal: &Principal,
     id: DeliveryId,
 ) -> Result<(delivery::Model, webhook::Model), AppError> {
     let delivery = entity::Delivery::find_by_id(id)
         .one(connection)
         .await?
         .ok_or(AppError::NotFound)?;
-    let webhook = store::row(connection, agent, delivery.webhook_id).await?;
+    let webhook = store::row(connection, principal, delivery.webhook_id).await?;
     Ok((delivery, webhook))
 }
 
 /// A delivery with its attempts.
 pub async fn find(
     connection: &impl ConnectionTrait,
-    agent: &Principal,
+    principal: &Principal,
     id: DeliveryId,
 ) -> Result<DeliveryOut, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    let (delivery, _) = owned(connection, agent, id).await?;
+    principal.require_read(Permission::ManageWebhooks)?;
+    let (delivery, _) = owned(connection, principal, id).await?;
     let attempts = attempts(connection, [id].into_iter()).await?;
     Ok(DeliveryOut::new(&delivery, &attempts))
 }
@@ -143,13 +143,13 @@ pub(super) async fn payload(
 /// finds out whether to go on. One attempt, no retries.
 pub async fn test(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
     event_type: EventType,
 ) -> Result<DeliveryId, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    agent.require_confirmed()?;
-    store::locked(tx, agent, id).await?;
+    principal.require(Permission::ManageWebhooks)?;
+    principal.require_confirmed()?;
+    store::locked(tx, principal, id).await?;
     let waiting = entity::Delivery::find()
         .filter(Column::WebhookId.eq(id))
         .filter(Column::Status.eq(DeliveryStatus::Pending))
@@ -161,12 +161,16 @@ pub async fn test(
     }
     let (delivery, event, now) = (DeliveryId::new(), EventId::new(), Timestamp::now());
     delivery::ActiveModel {
-        payload: Set(Some(envelope::sample(agent.workspace(), event_type, event))),
+        payload: Set(Some(envelope::sample(
+            principal.workspace(),
+            event_type,
+            event,
+        ))),
         ..new_delivery(delivery, id, event, event_type, now)
     }
     .insert(tx)
     .await?;
-    invalidate(tx, agent.workspace());
+    invalidate(tx, principal.workspace());
     Ok(delivery)
 }
 
@@ -200,31 +204,31 @@ pub fn new_delivery(
 /// Waits until a delivery is no longer pending, or has been tried, for as long as `within`; then tells how it stands.
 pub async fn outcome(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     id: DeliveryId,
     within: Duration,
 ) -> Result<DeliveryOut, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    let mut hints = ctx.db().hub().listen();
+    principal.require_read(Permission::ManageWebhooks)?;
+    let mut invalidations = ctx.db().event_bus().listen();
     let end = tokio::time::Instant::now() + within;
     loop {
-        let (delivery, _) = owned(ctx.db().read(), agent, id).await?;
+        let (delivery, _) = owned(ctx.db().read(), principal, id).await?;
         let settled = delivery.status != DeliveryStatus::Pending
             || delivery.lease_token.is_none() && delivery.attempts > delivery.scheduled_from;
         if settled || tokio::time::Instant::now() >= end {
             let attempts = attempts(ctx.db().read(), [id].into_iter()).await?;
             return Ok(DeliveryOut::new(&delivery, &attempts));
         }
-        // Whatever the hint is about: looking is cheap, and it may be about several things.
-        let _ = tokio::time::timeout(LOOK_AGAIN, hints.recv()).await;
+        // Whatever the invalidation is about: looking is cheap, and it may be about several things.
+        let _ = tokio::time::timeout(LOOK_AGAIN, invalidations.recv()).await;
     }
 }
 
 /// Sends once more, at once, with the whole schedule of retries before it.
-pub async fn resend(tx: &mut Tx, agent: &Principal, id: DeliveryId) -> Result<(), AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    agent.require_confirmed()?;
-    let (delivery, webhook) = owned(tx, agent, id).await?;
+pub async fn resend(tx: &mut Tx, principal: &Principal, id: DeliveryId) -> Result<(), AppError> {
+    principal.require(Permission::ManageWebhooks)?;
+    principal.require_confirmed()?;
+    let (delivery, webhook) = owned(tx, principal, id).await?;
     if webhook.status != Status::Enabled && delivery.payload.is_none() {
         return Err(AppError::Conflict(
             "This webhook is not enabled. Enable it first, then resend.".to_owned(),
@@ -243,20 +247,20 @@ pub async fn resend(tx: &mut Tx, agent: &Principal, id: DeliveryId) -> Result<()
         return Err(AppError::Conflict("It is being sent right now.".to_owned()));
     }
     store::unblock(tx, webhook.id).await?;
-    invalidate(tx, agent.workspace());
+    invalidate(tx, principal.workspace());
     Ok(())
 }
 
 /// Takes up again what failed or was cancelled since `since`, oldest first, and says how many.
 pub async fn recover(
     tx: &mut Tx,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
     since: Timestamp,
 ) -> Result<u64, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    agent.require_confirmed()?;
-    let webhook = store::locked(tx, agent, id).await?;
+    principal.require(Permission::ManageWebhooks)?;
+    principal.require_confirmed()?;
+    let webhook = store::locked(tx, principal, id).await?;
     if webhook.status != Status::Enabled {
         return Err(AppError::Conflict(
             "This webhook is not enabled. Enable it first, then recover.".to_owned(),
@@ -281,7 +285,7 @@ pub async fn recover(
         .exec(tx)
         .await?;
     store::unblock(tx, id).await?;
-    invalidate(tx, agent.workspace());
+    invalidate(tx, principal.workspace());
     Ok(done.rows_affected)
 }
 
@@ -311,11 +315,15 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 }
 
 /// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
-pub async fn curl(ctx: &AppContext, agent: &Principal, id: DeliveryId) -> Result<String, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    agent.require_fresh(Sensitive::WebhookSecret)?;
-    let (delivery, webhook) = owned(ctx.db().read(), agent, id).await?;
-    let body = payload(ctx, agent.workspace(), &delivery).await?;
+pub async fn curl(
+    ctx: &AppContext,
+    principal: &Principal,
+    id: DeliveryId,
+) -> Result<String, AppError> {
+    principal.require_read(Permission::ManageWebhooks)?;
+    principal.require_fresh(Sensitive::WebhookSecret)?;
+    let (delivery, webhook) = owned(ctx.db().read(), principal, id).await?;
+    let body = payload(ctx, principal.workspace(), &delivery).await?;
     let secrets = signing::secrets(ctx, &webhook)?;
     let own = signing::own_headers(&secrets, delivery.event_id, Timestamp::now(), &body);
     let mut command = format!("curl -i {}", quoted(&webhook.url));

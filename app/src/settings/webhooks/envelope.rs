@@ -70,14 +70,14 @@ pub fn body(event: &event::Model) -> String {
 /// filter asks for it, and the data is walked where it lies.
 pub struct Walked<'a> {
     pub event: &'a event::Model,
-    around: OnceCell<Value>,
+    layout: OnceCell<Value>,
 }
 
 impl<'a> Walked<'a> {
     pub fn new(event: &'a event::Model) -> Self {
         Self {
             event,
-            around: OnceCell::new(),
+            layout: OnceCell::new(),
         }
     }
 
@@ -85,12 +85,12 @@ impl<'a> Walked<'a> {
     pub fn find(&self, steps: &[String]) -> Option<&Value> {
         match steps.split_first() {
             Some((first, rest)) if first == "data" => filter::walk(&self.event.data, rest),
-            _ => filter::walk(self.around(), steps),
+            _ => filter::walk(self.layout(), steps),
         }
     }
 
-    fn around(&self) -> &Value {
-        self.around.get_or_init(|| {
+    fn layout(&self) -> &Value {
+        self.layout.get_or_init(|| {
             serde_json::to_value(with_data(self.event, &Value::Null)).unwrap_or_default()
         })
     }

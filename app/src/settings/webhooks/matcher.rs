@@ -117,18 +117,18 @@ pub async fn long_matching() -> SemaphorePermit<'static> {
 /// requests of others, for so long and no longer.
 pub async fn dry_run(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     wants: &SubscriptionFilter,
 ) -> Result<FormSuccess, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    ctx.limits().dry_run(agent.workspace())?;
+    principal.require_read(Permission::ManageWebhooks)?;
+    ctx.limits().dry_run(principal.workspace())?;
     let busy = |_| AppError::RateLimited {
         retry_after: DRY_RUN_WAIT.as_secs(),
     };
     let turn = tokio::time::timeout(DRY_RUN_WAIT, long_matching())
         .await
         .map_err(busy)?;
-    let (ctx, workspace, wants) = (ctx.clone(), agent.workspace(), wants.prepare());
+    let (ctx, workspace, wants) = (ctx.clone(), principal.workspace(), wants.prepare());
     let runtime = tokio::runtime::Handle::current();
     // To read what large events say takes as long as to try filters on it: both are done there.
     tokio::task::spawn_blocking(move || {

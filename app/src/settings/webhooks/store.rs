@@ -29,12 +29,12 @@ pub use super::deliveries::{deliveries, resend, test};
 /// A page of webhooks, oldest first, and where the next begins.
 pub async fn list(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     after: Option<WebhookId>,
     limit: u64,
 ) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    let mut query = of(agent).order_by_asc(Column::Id);
+    principal.require_read(Permission::ManageWebhooks)?;
+    let mut query = of(principal).order_by_asc(Column::Id);
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
@@ -48,19 +48,19 @@ pub async fn list(
 
 pub async fn find(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
 ) -> Result<WebhookOut, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    let row = row(ctx.db().read(), agent, id).await?;
+    principal.require_read(Permission::ManageWebhooks)?;
+    let row = row(ctx.db().read(), principal, id).await?;
     Ok(WebhookOut::from(&row))
 }
 
-/// The webhooks that there are for an agent: those of their workspace, and for a test key those of the test world alone.
+/// The webhooks that there are for an principal: those of their workspace, and for a test key those of the test world alone.
 /// In the live world both are seen, since what fails in the test world is looked after there too.
-fn of(agent: &Principal) -> sea_orm::Select<entity::Webhook> {
-    let all = entity::Webhook::find().filter(Column::WorkspaceId.eq(agent.workspace()));
-    match agent.mode() {
+fn of(principal: &Principal) -> sea_orm::Select<entity::Webhook> {
+    let all = entity::Webhook::find().filter(Column::WorkspaceId.eq(principal.workspace()));
+    match principal.mode() {
         Mode::Live => all,
         Mode::Test => all.filter(Column::Mode.eq(Mode::Test)),
     }
@@ -69,10 +69,10 @@ fn of(agent: &Principal) -> sea_orm::Select<entity::Webhook> {
 /// The only finder: a webhook of another workspace, or of the world that a test key does not see, does not exist.
 pub(super) async fn row(
     connection: &impl ConnectionTrait,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
 ) -> Result<webhook::Model, AppError> {
-    of(agent)
+    of(principal)
         .filter(Column::Id.eq(id))
         .one(connection)
         .await?
@@ -82,10 +82,10 @@ pub(super) async fn row(
 /// The same, held against others who would change it.
 pub(super) async fn locked(
     tx: &Tx,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
 ) -> Result<webhook::Model, AppError> {
-    of(agent)
+    of(principal)
         .filter(Column::Id.eq(id))
         .lock_exclusive()
         .one(tx)
@@ -97,19 +97,19 @@ pub(super) async fn locked(
 pub async fn create(
     tx: &mut Tx,
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     input: &WebhookIn,
 ) -> Result<WebhookOut, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    agent.require_confirmed()?;
-    agent.require_fresh(Sensitive::DirectWebhook)?;
+    principal.require(Permission::ManageWebhooks)?;
+    principal.require_confirmed()?;
+    principal.require_fresh(Sensitive::DirectWebhook)?;
     let draft = input.parse(ctx.webhooks()).map_err(AppError::Invalid)?;
-    must_have_room(tx, agent).await?;
+    must_have_room(tx, principal).await?;
     let (id, now) = (WebhookId::new(), Timestamp::now());
     let secret = signing::new_secret();
     let row = webhook::ActiveModel {
         id: Set(id),
-        workspace_id: Set(agent.workspace()),
+        workspace_id: Set(principal.workspace()),
         url: Set(draft.url),
         description: Set(draft.description),
         event_types: Set(json!(draft.event_types)),
@@ -118,8 +118,8 @@ pub async fn create(
         secret: Set(signing::seal_secret(ctx, id, &secret)),
         previous_secret: Set(None),
         previous_secret_until: Set(None),
-        mode: Set(agent.mode()),
-        include_test_events: Set(draft.include_test_events || agent.mode() == Mode::Test),
+        mode: Set(principal.mode()),
+        include_test_events: Set(draft.include_test_events || principal.mode() == Mode::Test),
         status: Set(Status::Enabled),
         status_reason: Set(None),
         status_by: Set(None),
@@ -128,27 +128,27 @@ pub async fn create(
         failing_since: Set(None),
         circuit_open_until: Set(None),
         last_success_at: Set(None),
-        created_by_name: Set(agent.name().to_owned()),
+        created_by_name: Set(principal.name().to_owned()),
         created_at: Set(now),
         updated_at: Set(now),
     }
     .insert(tx)
     .await?;
-    record(tx, agent, EventType::WebhookCreated, &row, json!({})).await?;
+    record(tx, principal, EventType::WebhookCreated, &row, json!({})).await?;
     Ok(WebhookOut::from(&row).with_secret(Some(secret)))
 }
 
 /// The workspace is locked first, so that two who count at once do not both find room for the last one. Each world has
 /// a number of its own: a test key cannot use up what live webhooks need.
-async fn must_have_room(tx: &Tx, agent: &Principal) -> Result<(), AppError> {
-    sessions::lock_workspace(tx, agent.workspace()).await?;
-    let world = of(agent).filter(Column::Mode.eq(agent.mode()));
+async fn must_have_room(tx: &Tx, principal: &Principal) -> Result<(), AppError> {
+    sessions::lock_workspace(tx, principal.workspace()).await?;
+    let world = of(principal).filter(Column::Mode.eq(principal.mode()));
     if world.count(tx).await? < MAX_WEBHOOKS {
         return Ok(());
     }
     Err(AppError::LimitReached(format!(
         "A workspace has at most {MAX_WEBHOOKS} {} webhooks. Delete one first.",
-        agent.mode()
+        principal.mode()
     )))
 }
 
@@ -175,16 +175,16 @@ async fn record(
 pub async fn update(
     tx: &mut Tx,
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
     patch: &WebhookPatch,
 ) -> Result<WebhookOut, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
+    principal.require(Permission::ManageWebhooks)?;
     // Whatever they may not begin, they may stop.
     if patch.status != Some(Status::Paused) || patch.url.is_some() {
-        agent.require_confirmed()?;
+        principal.require_confirmed()?;
     }
-    let before = locked(tx, agent, id).await?;
+    let before = locked(tx, principal, id).await?;
     let (mut row, mut errors) = (before.clone(), FieldErrors::new());
     let mut changed: Vec<&str> = Vec::new();
     let mut secret = None;
@@ -192,7 +192,7 @@ pub async fn update(
         && let Some(url) = errors.check("url", address::parse_url(text, ctx.webhooks()))
         && url != row.url
     {
-        agent.require_fresh(Sensitive::DirectWebhook)?;
+        principal.require_fresh(Sensitive::DirectWebhook)?;
         let new = signing::new_secret();
         row.url = url;
         row.secret = signing::seal_secret(ctx, id, &new);
@@ -252,7 +252,7 @@ pub async fn update(
         if status == Status::Disabled {
             errors.add("status", "A webhook is enabled or paused");
         } else {
-            set_status(tx, &mut row, status, agent.name(), None).await?;
+            set_status(tx, &mut row, status, principal.name(), None).await?;
             changed.push("status");
         }
     }
@@ -263,7 +263,7 @@ pub async fn update(
         row.updated_at = Timestamp::now();
         save(tx, &row).await?;
         let more = json!({"changed": changed, "status": row.status});
-        record(tx, agent, EventType::WebhookUpdated, &row, more).await?;
+        record(tx, principal, EventType::WebhookUpdated, &row, more).await?;
     }
     Ok(WebhookOut::from(&row).with_secret(secret))
 }
@@ -346,25 +346,25 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), App
     Ok(())
 }
 
-pub async fn remove(tx: &mut Tx, agent: &Principal, id: WebhookId) -> Result<(), AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    agent.require_fresh(Sensitive::Delete)?;
-    let row = locked(tx, agent, id).await?;
+pub async fn remove(tx: &mut Tx, principal: &Principal, id: WebhookId) -> Result<(), AppError> {
+    principal.require(Permission::ManageWebhooks)?;
+    principal.require_fresh(Sensitive::Delete)?;
+    let row = locked(tx, principal, id).await?;
     entity::Webhook::delete_by_id(id).exec(tx).await?;
-    record(tx, agent, EventType::WebhookDeleted, &row, json!({})).await
+    record(tx, principal, EventType::WebhookDeleted, &row, json!({})).await
 }
 
 /// A new secret. The one before signs beside it for [`SECRET_OVERLAP`], so that a receiver can change over in peace.
 pub async fn rotate_secret(
     tx: &mut Tx,
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
 ) -> Result<WebhookOut, AppError> {
-    agent.require(Permission::ManageWebhooks)?;
-    agent.require_confirmed()?;
-    agent.require_fresh(Sensitive::WebhookSecret)?;
-    let mut row = locked(tx, agent, id).await?;
+    principal.require(Permission::ManageWebhooks)?;
+    principal.require_confirmed()?;
+    principal.require_fresh(Sensitive::WebhookSecret)?;
+    let mut row = locked(tx, principal, id).await?;
     let (secret, now) = (signing::new_secret(), Timestamp::now());
     let sealed = signing::seal_secret(ctx, id, &secret);
     row.previous_secret = Some(std::mem::replace(&mut row.secret, sealed));
@@ -372,19 +372,19 @@ pub async fn rotate_secret(
     row.updated_at = now;
     save(tx, &row).await?;
     let more = json!({"changed": ["secret"], "status": row.status});
-    record(tx, agent, EventType::WebhookUpdated, &row, more).await?;
+    record(tx, principal, EventType::WebhookUpdated, &row, more).await?;
     Ok(WebhookOut::from(&row).with_secret(Some(secret)))
 }
 
 /// The present secret, for whoever has just proved who they are.
 pub async fn secret(
     ctx: &AppContext,
-    agent: &Principal,
+    principal: &Principal,
     id: WebhookId,
 ) -> Result<Secret, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
-    agent.require_fresh(Sensitive::WebhookSecret)?;
-    let row = row(ctx.db().read(), agent, id).await?;
+    principal.require_read(Permission::ManageWebhooks)?;
+    principal.require_fresh(Sensitive::WebhookSecret)?;
+    let row = row(ctx.db().read(), principal, id).await?;
     let secrets = signing::secrets(ctx, &row)?;
     secrets.into_iter().next().ok_or(AppError::NotFound)
 }

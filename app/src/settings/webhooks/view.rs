@@ -35,10 +35,10 @@ fn this_hour() -> i64 {
     Timestamp::now().millis().div_euclid(HOUR)
 }
 
-pub async fn list(ctx: &AppContext, agent: &Principal) -> Result<WebhooksView, AppError> {
-    agent.require_read(Permission::ManageWebhooks)?;
+pub async fn list(ctx: &AppContext, principal: &Principal) -> Result<WebhooksView, AppError> {
+    principal.require_read(Permission::ManageWebhooks)?;
     let query = entity::Webhook::find()
-        .filter(webhook::Column::WorkspaceId.eq(agent.workspace()))
+        .filter(webhook::Column::WorkspaceId.eq(principal.workspace()))
         .order_by_asc(webhook::Column::Id)
         .into_query();
     let rows: Vec<webhook::Model> = rows::every(query, ctx.db().read()).await?;
@@ -68,7 +68,7 @@ pub async fn list(ctx: &AppContext, agent: &Principal) -> Result<WebhooksView, A
         }
     });
     Ok(WebhooksView {
-        workspace: agent.workspace(),
+        workspace: principal.workspace(),
         webhooks: webhooks.collect(),
     })
 }

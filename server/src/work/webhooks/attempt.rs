@@ -111,21 +111,21 @@ impl WebhookClient {
         Self { client, deadline }
     }
 
-    pub async fn send(&self, shipment: &DeliveryRequest) -> AttemptResult {
+    pub async fn send(&self, request: &DeliveryRequest) -> AttemptResult {
         let (at, begun) = (Timestamp::now(), Instant::now());
-        let body = std::str::from_utf8(&shipment.body).unwrap_or_default();
-        let own = signing::own_headers(&shipment.secrets, shipment.event, at, body);
+        let body = std::str::from_utf8(&request.body).unwrap_or_default();
+        let own = signing::own_headers(&request.secrets, request.event, at, body);
         let mut report = AttemptResult {
             at,
             duration: Duration::ZERO,
             status: None,
             error: None,
             retry_after: None,
-            request_headers: shown(&own, &shipment.headers),
+            request_headers: shown(&own, &request.headers),
             response_headers: None,
             response_body: None,
         };
-        let request = request(shipment, &own);
+        let request = http_request(request, &own);
         // The answer's head is written into the report before its body, so that a slow body does not hide it.
         let end = tokio::time::timeout(self.deadline, self.ask(request, &mut report)).await;
         report.error = match end {
@@ -167,12 +167,15 @@ fn verdict(status: u16) -> Option<&'static str> {
     }
 }
 
-fn request(shipment: &DeliveryRequest, own: &[(&'static str, String)]) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(shipment.body.clone()));
+fn http_request(
+    delivery: &DeliveryRequest,
+    own: &[(&'static str, String)],
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(delivery.body.clone()));
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = shipment.uri.clone();
+    *request.uri_mut() = delivery.uri.clone();
     let headers = request.headers_mut();
-    for header in shipment.headers.iter() {
+    for header in delivery.headers.iter() {
         if let (Ok(name), Ok(mut value)) = (
             HeaderName::from_bytes(header.name.as_bytes()),
             HeaderValue::from_str(header.value.expose()),

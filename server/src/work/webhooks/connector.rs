@@ -129,7 +129,7 @@ impl tower::Service<Uri> for PublicOnlyConnector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let dialler = self.clone();
-        Box::pin(async move { dialler.connect(&uri).await.map(TokioIo::new) })
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&uri).await.map(TokioIo::new) })
     }
 }

@@ -105,51 +105,52 @@ mod tests {
 
     #[test]
     fn what_is_reserved_is_what_there_is_room_for() {
-        let (handover, webhook, full) = (
+        let (direct_dispatch, webhook, full) = (
             DirectDispatch::default(),
             WebhookId::new(),
             WebhookId::new(),
         );
-        assert!(!handover.reserve(webhook), "no sender yet");
-        handover.open(2, HashSet::from([full]));
-        let reserved = [full, webhook, full, webhook, webhook].map(|id| handover.reserve(id));
+        assert!(!direct_dispatch.reserve(webhook), "no sender yet");
+        direct_dispatch.open(2, HashSet::from([full]));
+        let reserved =
+            [full, webhook, full, webhook, webhook].map(|id| direct_dispatch.reserve(id));
         assert_eq!(reserved, [false, true, false, true, false]);
-        handover.open(1, HashSet::new());
-        assert!(handover.reserve(full), "it has room again");
+        direct_dispatch.open(1, HashSet::new());
+        assert!(direct_dispatch.reserve(full), "it has room again");
     }
 
     #[tokio::test]
     async fn what_is_given_is_taken_once_and_nothing_is_lost_at_the_end() {
-        let (handover, (first, second)) = (DirectDispatch::default(), (claim(), claim()));
+        let (direct_dispatch, (first, second)) = (DirectDispatch::default(), (claim(), claim()));
         let leases = [first.lease, second.lease];
-        assert!(handover.hand_off(first).is_some(), "no sender yet");
-        handover.open(9, HashSet::new());
-        assert!(handover.hand_off(claim_of(leases[0])).is_none());
-        assert!(handover.hand_off(second).is_none());
-        assert!(!handover.close(), "two are still to be taken");
-        let taken = handover.take().await;
+        assert!(direct_dispatch.hand_off(first).is_some(), "no sender yet");
+        direct_dispatch.open(9, HashSet::new());
+        assert!(direct_dispatch.hand_off(claim_of(leases[0])).is_none());
+        assert!(direct_dispatch.hand_off(second).is_none());
+        assert!(!direct_dispatch.close(), "two are still to be taken");
+        let taken = direct_dispatch.take().await;
         assert_eq!(
             taken.iter().map(|claim| claim.lease).collect::<Vec<_>>(),
             leases
         );
-        let more = tokio::time::timeout(Duration::from_millis(20), handover.take()).await;
+        let more = tokio::time::timeout(Duration::from_millis(20), direct_dispatch.take()).await;
         assert!(more.is_err(), "there is no more");
-        assert!(handover.close());
-        assert!(!handover.reserve(WebhookId::new()));
-        let late = handover.hand_off(claim_of(leases[0])).unwrap();
+        assert!(direct_dispatch.close());
+        assert!(!direct_dispatch.reserve(WebhookId::new()));
+        let late = direct_dispatch.hand_off(claim_of(leases[0])).unwrap();
         assert_eq!(late.lease, leases[0], "it comes back whole");
     }
 
     #[tokio::test]
     async fn whoever_waits_is_woken() {
-        let handover = DirectDispatch::default();
-        handover.open(9, HashSet::new());
+        let direct_dispatch = DirectDispatch::default();
+        direct_dispatch.open(9, HashSet::new());
         let waiting = tokio::spawn({
-            let handover = handover.clone();
-            async move { handover.take().await.len() }
+            let direct_dispatch = direct_dispatch.clone();
+            async move { direct_dispatch.take().await.len() }
         });
         tokio::task::yield_now().await;
-        assert!(handover.hand_off(claim()).is_none());
+        assert!(direct_dispatch.hand_off(claim()).is_none());
         assert_eq!(waiting.await.unwrap(), 1);
     }
 

@@ -183,7 +183,7 @@ pub struct Planned {
 impl Planned {
     pub fn new(
         ctx: &AppContext,
-        handover: &DirectDispatch,
+        direct_dispatch: &DirectDispatch,
         matches: &[Match],
     ) -> Result<Self, AppError> {
         let (now, alive) = (Timestamp::now(), ctx.leases().is_alive());
@@ -198,7 +198,8 @@ impl Planned {
                 .map_or(now, |until| until.max(now));
             let (id, event_type) = (DeliveryId::new(), event.event_type);
             let mut delivery = new_delivery(id, webhook.id, event.id, event_type, at);
-            if alive && !queue::health(webhook).is_suspect() && handover.reserve(webhook.id) {
+            if alive && !queue::health(webhook).is_suspect() && direct_dispatch.reserve(webhook.id)
+            {
                 planned.claim.lease(&mut delivery, webhook, event)?;
             }
             planned.rows.push(delivery);
@@ -232,8 +233,8 @@ impl Planned {
 }
 
 /// Hands over what is committed, or gives it back when the sender has gone, as it has at the end of the program.
-pub async fn hand_off(ctx: &AppContext, handover: &DirectDispatch, claim: ClaimedBatch) {
-    let Some(claim) = handover.hand_off(claim) else {
+pub async fn hand_off(ctx: &AppContext, direct_dispatch: &DirectDispatch, claim: ClaimedBatch) {
+    let Some(claim) = direct_dispatch.hand_off(claim) else {
         return;
     };
     let given_back = async {

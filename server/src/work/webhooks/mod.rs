@@ -40,7 +40,7 @@ const MAX_FAILURES: usize = 16;
 /// How many deliveries a claim takes for endpoints that fail or have never answered: they may wait, and whoever answers is
 /// not to wait for what is done about them.
 const SUSPECT_BATCH: usize = 16;
-/// How often it is seen to that not too much waits for the suspects' lane while it is full.
+/// How often it is seen to that not too much waits for the failing queue while it is full.
 const CROWDED: Duration = Duration::from_secs(1);
 /// How many endpoints a claim leaves out by name.
 const MAX_LEFT_OUT: usize = 1_000;
@@ -56,7 +56,7 @@ const GATHER: Duration = Duration::from_millis(5);
 /// The same for a sender that has suspects alone: between its turns there is room for everybody else's.
 const SUSPECT_GATHER: Duration = Duration::from_millis(20);
 /// How often at most open pages are told to look again.
-const HINTS: Duration = Duration::from_millis(300);
+const INVALIDATION_INTERVAL: Duration = Duration::from_millis(300);
 /// How much of a lease must be left to begin an attempt.
 const MIN_LEASE_LEFT: Duration = Duration::from_secs(20);
 /// Longer than anything is put off for want of room at a quick endpoint.
@@ -96,7 +96,7 @@ struct Job {
 struct Sender {
     ctx: AppContext,
     settings: Settings,
-    lane: QueueClass,
+    queue_class: QueueClass,
     endpoints: Endpoints<Job>,
     done: VecDeque<(Leased, Outcome)>,
     /// Attempts that failed, and are not written down yet.
@@ -104,12 +104,12 @@ struct Sender {
     put_off: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Leased, AttemptResult)>,
     ended: mpsc::UnboundedReceiver<(Leased, AttemptResult)>,
-    handover: DirectDispatch,
+    direct_dispatch: DirectDispatch,
     looked: PollState,
-    hints: PendingInvalidations,
+    invalidations: PendingInvalidations,
     /// How often in a row the database did not take what was to be written down.
     refusals: u32,
-    /// When it was last seen to that too much waits for the suspects' lane.
+    /// When it was last seen to that too much waits for the failing queue.
     crowded: Instant,
 }
 
@@ -120,7 +120,7 @@ struct PollState {
     took: Duration,
     /// Whether there was anything.
     found: bool,
-    /// Whether as much was found as there was room for: more waits for the healthy lane.
+    /// Whether as much was found as there was room for: more waits for the healthy queue.
     behind: bool,
     /// Which webhooks were left out, for want of room.
     full: Vec<WebhookId>,
@@ -144,17 +144,17 @@ impl PollState {
     }
 }
 
-/// Runs until `stop`, and then until nothing is under way. `handover`: by which the dispatcher of this process gives what
+/// Runs until `stop`, and then until nothing is under way. `direct_dispatch`: by which the dispatcher of this process gives what
 /// is to be sent at once.
 pub async fn run(
     ctx: AppContext,
     settings: Settings,
-    lane: QueueClass,
-    handover: DirectDispatch,
+    queue_class: QueueClass,
+    direct_dispatch: DirectDispatch,
     stop: CancellationToken,
 ) {
-    let mut sender = Sender::new(ctx.clone(), settings, lane, handover);
-    let mut commits = ctx.db().hub().commits();
+    let mut sender = Sender::new(ctx.clone(), settings, queue_class, direct_dispatch);
+    let mut commits = ctx.db().event_bus().commits();
     loop {
         // Before looking, so that a commit in between is not missed.
         commits.mark_unchanged();
@@ -171,7 +171,7 @@ pub async fn run(
             return;
         }
         if busy {
-            let gather = match lane {
+            let gather = match queue_class {
                 QueueClass::Failing => SUSPECT_GATHER,
                 QueueClass::Healthy | QueueClass::Both => GATHER,
             };
@@ -193,8 +193,13 @@ pub async fn run(
 
 /// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
 pub async fn send_due(ctx: &AppContext, settings: &Settings) -> Result<(), AppError> {
-    let handover = DirectDispatch::default();
-    let mut sender = Sender::new(ctx.clone(), settings.clone(), QueueClass::Both, handover);
+    let direct_dispatch = DirectDispatch::default();
+    let mut sender = Sender::new(
+        ctx.clone(),
+        settings.clone(),
+        QueueClass::Both,
+        direct_dispatch,
+    );
     let mut quiet = false;
     loop {
         sender.looked.found = true;
@@ -217,21 +222,21 @@ impl Sender {
     fn new(
         ctx: AppContext,
         settings: Settings,
-        lane: QueueClass,
-        handover: DirectDispatch,
+        queue_class: QueueClass,
+        direct_dispatch: DirectDispatch,
     ) -> Self {
         let (results, ended) = mpsc::unbounded_channel();
         Self {
             ctx,
             settings,
-            lane,
+            queue_class,
             endpoints: Endpoints::default(),
             done: VecDeque::new(),
             failed: VecDeque::new(),
             put_off: BTreeMap::new(),
             results,
             ended,
-            handover,
+            direct_dispatch,
             looked: PollState {
                 at: Instant::now(),
                 took: Duration::ZERO,
@@ -240,7 +245,7 @@ impl Sender {
                 full: Vec::new(),
                 missed: false,
             },
-            hints: PendingInvalidations::default(),
+            invalidations: PendingInvalidations::default(),
             refusals: 0,
             crowded: Instant::now(),
         }
@@ -253,7 +258,7 @@ impl Sender {
             tokio::select! {
                 biased;
                 over = &mut this => return over,
-                given = self.handover.take() => self.admit_all(given),
+                given = self.direct_dispatch.take() => self.admit_all(given),
                 Some((held, report)) = self.ended.recv() => self.take_back(held, report),
             }
         }
@@ -269,7 +274,7 @@ impl Sender {
                     self.take_back(held, report);
                     return;
                 }
-                given = self.handover.take() => {
+                given = self.direct_dispatch.take() => {
                     self.admit_all(given);
                     if !self.is_written_down() {
                         return;
@@ -314,7 +319,7 @@ impl Sender {
     fn is_done(&self) -> bool {
         self.endpoints.held() == 0
             && self.is_written_down()
-            && (self.lane != QueueClass::Healthy || self.handover.close())
+            && (self.queue_class != QueueClass::Healthy || self.direct_dispatch.close())
     }
 
     /// Writes down what has ended, claims what is due, begins what may begin. Whether there may be more at once.
@@ -339,9 +344,9 @@ impl Sender {
 
     async fn settle(&mut self) -> Result<bool, AppError> {
         for (held, _) in self.done.iter().chain(&self.failed) {
-            self.hints.waiting.insert(held.workspace);
+            self.invalidations.waiting.insert(held.workspace);
         }
-        let hinted = self.hints.take();
+        let hinted = self.invalidations.take();
         if self.is_written_down() && hinted.is_empty() {
             return Ok(false);
         }
@@ -421,8 +426,8 @@ impl Sender {
             return Ok(false);
         }
         let (healthy, suspect) = self.endpoints.room();
-        let of = |lane, room| {
-            if self.lane == lane || self.lane == QueueClass::Both {
+        let of = |queue_class, room| {
+            if self.queue_class == queue_class || self.queue_class == QueueClass::Both {
                 room
             } else {
                 0
@@ -451,7 +456,7 @@ impl Sender {
 
     /// Tells the dispatcher what may be handed over: nothing that would go before what waits in the table.
     fn open(&self, more: bool) {
-        if self.lane != QueueClass::Healthy {
+        if self.queue_class != QueueClass::Healthy {
             return;
         }
         let room = if more && !self.looked.behind {
@@ -465,7 +470,7 @@ impl Sender {
             .iter()
             .copied()
             .chain(self.endpoints.full(MAX_LEFT_OUT));
-        self.handover.open(room, closed.collect());
+        self.direct_dispatch.open(room, closed.collect());
     }
 
     fn admit(&mut self, claim: ClaimedBatch) {
@@ -547,9 +552,9 @@ impl Sender {
                     .push_back((job.held, Outcome::Later(Timestamp::now())));
                 continue;
             }
-            let (courier, results) = (self.settings.client.clone(), self.results.clone());
+            let (client, results) = (self.settings.client.clone(), self.results.clone());
             tokio::spawn(async move {
-                let report = courier.send(&job.request).await;
+                let report = client.send(&job.request).await;
                 // Nobody listens any more only when the program ends.
                 let _ = results.send((job.held, report));
             });
@@ -599,7 +604,7 @@ impl Default for PendingInvalidations {
 
 impl PendingInvalidations {
     fn take(&mut self) -> HashSet<WorkspaceId> {
-        if self.waiting.is_empty() || self.told.elapsed() < HINTS {
+        if self.waiting.is_empty() || self.told.elapsed() < INVALIDATION_INTERVAL {
             return HashSet::new();
         }
         self.told = Instant::now();

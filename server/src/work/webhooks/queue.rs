@@ -35,7 +35,7 @@ const MAX_RETRY_AFTER: Duration = hours(24);
 const GIVE_UP_AFTER: Duration = days(5);
 const GIVE_UP_FAILURES: i32 = 10;
 /// How many deliveries are put off at once for want of room at their endpoints, and as many again for want of room in the
-/// suspects' lane.
+/// failing queue.
 const PUT_OFF: u64 = 1_000;
 /// How many of them in one transaction, and how long everybody else has to write before the next.
 const BATCH_SIZE: usize = 32;
@@ -284,7 +284,7 @@ async fn with(
 /// What is put off for want of room.
 pub struct Delays {
     pub webhooks: BTreeMap<WebhookId, Timestamp>,
-    /// Until when what waits for the suspects' lane is.
+    /// Until when what waits for the failing queue is.
     pub suspects: Option<Timestamp>,
 }
 
@@ -294,7 +294,7 @@ impl Delays {
     }
 }
 
-/// Puts off what waits for these webhooks, and for the suspects' lane, a bounded number of each, so that what is due is
+/// Puts off what waits for these webhooks, and for the failing queue, a bounded number of each, so that what is due is
 /// what can be sent. What is to be put off is found before any transaction, and written a little at a time: it is for the
 /// sake of others, who are not to wait for it.
 pub async fn defer(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
@@ -320,7 +320,7 @@ pub async fn defer(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What waits for the suspects' lane when it is full, but for the first of it: what is due is to be what can be sent, and
+/// What waits for the failing queue when it is full, but for the first of it: what is due is to be what can be sent, and
 /// nobody is to look through thousands that they may not take.
 fn overflow(now: Timestamp) -> Select<entity::Delivery> {
     due(now)
