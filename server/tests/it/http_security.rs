@@ -253,7 +253,7 @@ both! {
             &fields("billing.email"),
         )
         .await;
-        assert!(page.contains("Billing: Email is off"));
+        assert!(page.contains("Billing emails turned off"));
     }
 
     async fn what_is_wrong_with_a_field_is_said_there_and_where_there_is_none_by_the_form(server) {
