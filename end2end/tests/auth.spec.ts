@@ -123,9 +123,9 @@ test("someone without a workspace can make one, or sign out", async ({ page, bro
   await signIn(page, person.mia);
   await visit(page, "/w/acme/settings/workspace");
   const danger = card(page, "Danger Zone");
-  await danger.getByText("Leave workspace").first().click();
+  await danger.getByText("Leave Workspace").first().click();
   await danger.getByLabel("Type the slug to leave").fill("acme");
-  await press(page, danger.getByRole("button", { name: "Leave workspace" }));
+  await press(page, danger.getByRole("button", { name: "Leave Workspace" }));
   await page.waitForURL("**/new");
   await expectSaid(page, "You left Acme");
   await expect(page.getByRole("button", { name: "Create Workspace" })).toBeVisible();

@@ -291,7 +291,7 @@ both! {
         );
         let page = server.page_with("adam", path, &flash).await;
         let alert = page.body.split("role=\"alert\"").nth(1).unwrap_or_default();
-        assert!(alert.contains("This URL is taken"), "{}", page.body);
+        assert!(alert.contains("URL is taken"), "{}", page.body);
     }
 
     async fn an_error_page_is_a_page_of_its_own(server) {
