@@ -11,7 +11,7 @@ const DIALOGS: Case[] = [
   { page: `${SETTINGS}/members`, button: "Remove", dialog: /^Remove .*\?$/ },
   { page: `${SETTINGS}/api-keys`, button: "Rotate", dialog: /^Rotate / },
   { page: `${SETTINGS}/api-keys`, button: "Revoke", dialog: /^Revoke .*\?$/ },
-  { page: `${SETTINGS}/billing`, button: "Cancel subscription", dialog: /^Cancel the subscription\?$/, cancel: "Keep subscription" },
+  { page: `${SETTINGS}/billing`, button: "Cancel Subscription", dialog: /^Cancel the subscription\?$/, cancel: "Keep Subscription" },
   { page: `${SETTINGS}/billing`, button: "CDR Mode", role: "switch", dialog: /CDR Mode/ },
 ];
 

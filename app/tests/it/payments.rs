@@ -107,7 +107,7 @@ both! {
         assert_eq!(granted(world, id).await, 1);
         assert_eq!(world.events(EventType::BillingPaymentSucceeded).await, before + 1);
         let view = store::view(&world.ctx, &adam, id).await.unwrap().unwrap();
-        assert_eq!(view.sentence(), "The payment of $29 for 1,000 credits went through. Thank you.");
+        assert_eq!(view.sentence(), "Your $29 payment for 1,000 credits went through. Thank you.");
         let again = simulated::choose(&world.ctx, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
         adds_up(world).await;

@@ -34,9 +34,7 @@ pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<FormSu
 pub async fn resend_email_change() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::resend_change(caller.ctx(), caller.info(), &caller.person().await?).await?;
-    Ok(FormSuccess::with_message(
-        "Confirmation email sent",
-    ))
+    Ok(FormSuccess::with_message("Confirmation email sent"))
 }
 
 #[server(output = Postcard)]

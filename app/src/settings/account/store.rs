@@ -379,7 +379,8 @@ async fn move_address(
     to: &Email,
 ) -> Result<(), AppError> {
     use entity::user::Column;
-    let taken = || AppError::Conflict("This email address is now used by another account.".to_owned());
+    let taken =
+        || AppError::Conflict("This email address is now used by another account.".to_owned());
     if links::is_held(tx, to, Some(user.id)).await? {
         return Err(taken());
     }

@@ -259,9 +259,7 @@ async fn invite_one(
         });
     }
     if is_member(&tx, actor, email).await? {
-        return Err(AppError::Conflict(
-            "Already a member".to_owned(),
-        ));
+        return Err(AppError::Conflict("Already a member".to_owned()));
     }
     let open = entity::Invitation::find()
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -490,9 +488,7 @@ pub async fn undo_cancel(
             }
         })?;
     if restored.rows_affected == 0 {
-        return Err(AppError::Conflict(
-            "Already undone.".to_owned(),
-        ));
+        return Err(AppError::Conflict("Already undone.".to_owned()));
     }
     let invitation = entity::Invitation::find_by_id(id)
         .one(&tx)

@@ -497,8 +497,5 @@ pub async fn undo_remove(
     events::record(&mut tx, &actor, event).await?;
     tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
-    Ok(FormSuccess::with_message(format!(
-        "{} restored",
-        user.name
-    )))
+    Ok(FormSuccess::with_message(format!("{} restored", user.name)))
 }

@@ -176,7 +176,8 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
         })
     });
     let ask = Signal::derive(move || data.with(|workspace| workspace.ask_password));
-    let typed = Signal::derive(move || data.with(|workspace| format!("The slug is {}", workspace.slug)));
+    let typed =
+        Signal::derive(move || data.with(|workspace| format!("The slug is {}", workspace.slug)));
     let leave = move || {
         if last_owner.get() {
             return view! {
