@@ -22,7 +22,7 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
         Some(Permission::InviteMembers),
     ),
     ("Change your password", "account#change-password", None),
-    ("End other sessions", "account#your-sessions", None),
+    ("End other sessions", "account#active-sessions", None),
     (
         "Rename workspace",
         "workspace#name",

@@ -36,12 +36,12 @@ test("a new address waits until it is confirmed from there", async ({ page, newV
   await visit(page, ACCOUNT);
   await page.getByLabel("Email").fill("mia@elsewhere.example");
   await press(page, page.getByRole("button", { name: "Save Changes" }));
-  await expectSaid(page, /We sent a link to mia@elsewhere.example/);
-  await expect(page.getByText("waits for its confirmation")).toBeVisible();
+  await expectSaid(page, /Check mia@elsewhere.example for a confirmation link/);
+  await expect(page.getByText("to finish the change")).toBeVisible();
   // The new address does not count yet, so it does not stand there as if it did.
   await expect(page.getByLabel("Email")).toHaveValue(person.mia.email);
   await press(page, page.getByRole("button", { name: "Resend" }));
-  await expectSaid(page, "A new mail with a link is on its way");
+  await expectSaid(page, "Confirmation email sent");
 
   await followMail(page, "mia@elsewhere.example", "Confirm your new email address");
   await press(page, page.getByRole("button", { name: "Confirm" }));
@@ -82,8 +82,8 @@ test("a change of address can be cancelled", async ({ page }) => {
   await page.getByLabel("Email").fill("cleo@elsewhere.example");
   await press(page, page.getByRole("button", { name: "Save Changes" }));
   await press(page, page.getByRole("button", { name: "Cancel" }));
-  await expectSaid(page, "Your address stays as it was");
-  await expect(page.getByText("waits for its confirmation")).toBeHidden();
+  await expectSaid(page, "Email change cancelled");
+  await expect(page.getByText("to finish the change")).toBeHidden();
 });
 
 test("a password is changed, and everybody else is signed out", async ({ page, newVisitor, browserConsole }) => {
@@ -97,7 +97,7 @@ test("a password is changed, and everybody else is signed out", async ({ page, n
   await page.getByLabel("New Password").fill("seven purple bicycles");
   await page.getByLabel("Confirm Password").fill("eight purple bicycles");
   await press(page, update);
-  await expect(page.getByLabel("Confirm Password")).toHaveAccessibleDescription("The two passwords differ");
+  await expect(page.getByLabel("Confirm Password")).toHaveAccessibleDescription("Passwords don't match");
 
   await page.getByLabel("New Password").fill("password1234");
   await page.getByLabel("Confirm Password").fill("password1234");
@@ -107,7 +107,7 @@ test("a password is changed, and everybody else is signed out", async ({ page, n
   await page.getByLabel("New Password").fill("seven purple bicycles");
   await page.getByLabel("Confirm Password").fill("seven purple bicycles");
   await press(page, update);
-  await expectSaid(page, "Password updated. 1 other session was ended");
+  await expectSaid(page, "Password updated. Signed out of 1 other session.");
   await expect(page.getByLabel("New Password")).toHaveValue("");
 
   // It may be leaving for the sign-in page by itself at this moment.
@@ -129,15 +129,15 @@ test("sessions are listed and ended", async ({ page, newVisitor, browserConsole 
   await signIn(page, person.greta);
   await visit(page, "/w/globex/settings/account");
 
-  const sessions = card(page, "Your sessions");
+  const sessions = card(page, "Active Sessions");
   await expect(sessions.getByRole("listitem")).toHaveCount(3);
   await expect(sessions.getByText("This device")).toHaveCount(1);
   await expect(sessions.getByRole("listitem").first()).toContainText("Chrom");
-  await press(page, sessions.getByRole("button", { name: "End session" }).first());
+  await press(page, sessions.getByRole("button", { name: "End Session" }).first());
   await expectSaid(page, "Session ended");
   await expect(sessions.getByRole("listitem")).toHaveCount(2);
-  await press(page, sessions.getByRole("button", { name: "End all others" }));
-  await expectSaid(page, "1 other session was ended");
+  await press(page, sessions.getByRole("button", { name: "End All Other Sessions" }));
+  await expectSaid(page, "Signed out of 1 other session");
   for (const gone of [other, third]) {
     await gone.goto("/w/globex/inbox");
     await expect(gone).toHaveURL(/\/login/);

@@ -12,13 +12,13 @@ test("someone new signs up and confirms their address", async ({ page }) => {
   await page.waitForURL("**/w/initech-and-sons");
 
   await visit(page, "/w/initech-and-sons/settings/account");
-  await expect(page.getByText("Your email address is not confirmed yet")).toBeVisible();
+  await expect(page.getByText("Confirm your email address. We sent you a link.")).toBeVisible();
 
   await followMail(page, "nora@initech.example", "Confirm your email address");
   await press(page, page.getByRole("button", { name: "Confirm" }));
   await page.waitForURL("**/w/initech-and-sons");
   await visit(page, "/w/initech-and-sons/settings/account");
-  await expect(page.getByText("Your email address is not confirmed yet")).toBeHidden();
+  await expect(page.getByText("Confirm your email address. We sent you a link.")).toBeHidden();
 });
 
 test("a bad sign-up is explained at its fields, and what was typed stays", async ({ page, browserConsole }) => {
@@ -123,9 +123,9 @@ test("someone without a workspace can make one, or sign out", async ({ page, bro
   await signIn(page, person.mia);
   await visit(page, "/w/acme/settings/workspace");
   const danger = card(page, "Danger Zone");
-  await danger.getByText("Leave workspace").first().click();
+  await danger.getByText("Leave Workspace").first().click();
   await danger.getByLabel("Type the slug to leave").fill("acme");
-  await press(page, danger.getByRole("button", { name: "Leave workspace" }));
+  await press(page, danger.getByRole("button", { name: "Leave Workspace" }));
   await page.waitForURL("**/new");
   await expectSaid(page, "You left Acme");
   await expect(page.getByRole("button", { name: "Create Workspace" })).toBeVisible();

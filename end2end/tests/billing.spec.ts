@@ -37,11 +37,11 @@ test("what is subscribed to stands there, with what it costs and when", async ({
   await signIn(page, person.olivia);
   await visit(page, PAGE);
   await expect(page.getByTestId("current-plan")).toHaveText("Scale");
-  await expect(page.getByTestId("plan-price")).toHaveText("$99 a month");
+  await expect(page.getByTestId("plan-price")).toHaveText("$99 per month");
   await expect(page.getByTestId("next-billing-date")).toContainText("$99");
-  await expect(card(page, "Current plan")).toContainText("7 of 10 used");
+  await expect(card(page, "Current Plan")).toContainText("7 of 10 used");
   const plans = page.getByRole("table", { name: "Plans" });
-  await expect(plans.getByRole("row", { name: "Price a month" })).toHaveText("Price a month$49$99$199");
+  await expect(plans.getByRole("row", { name: "Price per month" })).toHaveText("Price per month$49$99$199");
   await expect(plans.getByRole("row", { name: "Seats" })).toHaveText("Seats31025");
   await expect(plans.getByRole("row", { name: "LinkedIn accounts" })).toHaveText("LinkedIn accounts1Up to 3Up to 5");
   await expect(page.getByRole("button", { name: "Choose Scale" })).toBeDisabled();
@@ -53,16 +53,16 @@ test("a smaller plan waits, names who is beyond its seats, and is taken back", a
   await visit(page, PAGE);
   await look(page, "Light");
   await expect(page.getByTestId("today")).toHaveText("$0");
-  await expect(page.getByText("It has 3 seats, and 7 are used. Beyond them, as the last to join: Cleo Chen, Mia Moreno, Adam Archer and 1 more.")).toBeVisible();
-  await press(page, page.getByRole("button", { name: /^Change on / }));
-  await expectSaid(page, /The plan becomes Light on/);
-  await expect(card(page, "Current plan")).toContainText("the plan becomes Light, for $49 a month");
+  await expect(page.getByText("This plan includes 3 seats and you're using 7. Over the limit: Cleo Chen, Mia Moreno, Adam Archer and 1 more.")).toBeVisible();
+  await press(page, page.getByRole("button", { name: "Schedule Downgrade" }));
+  await expectSaid(page, /^Light starts on/);
+  await expect(card(page, "Current Plan")).toContainText("Changes to Light ($49 per month)");
   await expect(page.getByRole("button", { name: "Choose Light" })).toBeDisabled();
 
   await look(page, "Scale");
   await press(page, page.getByRole("button", { name: "Keep Scale" }));
-  await expectSaid(page, "The plan stays Scale");
-  await expect(card(page, "Current plan")).not.toContainText("becomes");
+  await expectSaid(page, "You'll stay on Scale");
+  await expect(card(page, "Current Plan")).not.toContainText("Changes to");
 });
 
 test("CDR Mode asks before it costs anything, and is turned off when the month ends", async ({ page }) => {
@@ -72,16 +72,16 @@ test("CDR Mode asks before it costs anything, and is turned off when the month e
   await expect(cdr).toHaveAttribute("aria-checked", "false");
   await cdr.click();
   const dialog = page.getByRole("dialog", { name: "Turn on CDR Mode?" });
-  await expect(dialog).toContainText(/Charged today, for the rest of the month: \$\d+\.\d\d\./);
-  await press(page, dialog.getByRole("button", { name: /^Pay \$.* and turn on$/ }));
-  await expectSaid(page, "The plan is Scale with CDR Mode now");
+  await expect(dialog).toContainText(/You'll pay \$\d+\.\d\d today \(prorated\)/);
+  await press(page, dialog.getByRole("button", { name: /^Turn On and Pay \$/ }));
+  await expectSaid(page, "You're now on Scale with CDR Mode");
   await expect(cdr).toHaveAttribute("aria-checked", "true");
-  await expect(page.getByTestId("plan-price")).toHaveText("$398 a month");
+  await expect(page.getByTestId("plan-price")).toHaveText("$398 per month");
 
   await cdr.click();
-  await press(page, page.getByRole("button", { name: "Turn off CDR Mode" }));
-  await expectSaid(page, /The plan becomes Scale on/);
-  await expect(card(page, "CDR Mode")).toContainText(/On until .*, and off after\./);
+  await press(page, page.getByRole("button", { name: "Turn Off CDR Mode" }));
+  await expectSaid(page, /CDR Mode turns off on/);
+  await expect(card(page, "CDR Mode")).toContainText(/On until /);
 });
 
 test("a better plan counts at once, in another window too", async ({ page, newVisitor, scripts }) => {
@@ -92,8 +92,8 @@ test("a better plan counts at once, in another window too", async ({ page, newVi
   await visit(other, PAGE);
   await look(page, "Max");
   await expect(page.getByTestId("today")).toHaveText(/^\$\d+\.\d\d$/);
-  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
-  await expectSaid(page, /The plan is Max/);
+  await press(page, page.getByRole("button", { name: /^Upgrade and Pay \$/ }));
+  await expectSaid(page, /You're now on Max/);
   await expect(page.getByTestId("current-plan")).toContainText("Max");
   if (!scripts) await other.reload();
   await expect(other.getByTestId("current-plan")).toContainText("Max");
@@ -102,14 +102,14 @@ test("a better plan counts at once, in another window too", async ({ page, newVi
 test("a cancelled subscription works to its end, and is resumed", async ({ page }) => {
   await signIn(page, person.olivia);
   await visit(page, PAGE);
-  await page.getByRole("button", { name: "Cancel subscription" }).click();
+  await page.getByRole("button", { name: "Cancel Subscription" }).click();
   const dialog = page.getByRole("dialog", { name: "Cancel the subscription?" });
-  await press(page, dialog.getByRole("button", { name: "Cancel subscription" }));
-  await expectSaid(page, /Subscription cancelled\. Everything works until/);
-  await expect(card(page, "Current plan")).toContainText("Cancelled");
-  await press(page, page.getByRole("button", { name: "Resume subscription" }));
+  await press(page, dialog.getByRole("button", { name: "Cancel Subscription" }));
+  await expectSaid(page, /Subscription cancelled\. You keep full access until/);
+  await expect(card(page, "Current Plan")).toContainText("Cancelled");
+  await press(page, page.getByRole("button", { name: "Resume Subscription" }));
   await expectSaid(page, "Subscription resumed");
-  await expect(page.getByRole("button", { name: "Cancel subscription" }).first()).toBeVisible();
+  await expect(page.getByRole("button", { name: "Cancel Subscription" }).first()).toBeVisible();
 });
 
 test("a card that is declined changes nothing, and another one does", async ({ page, browserConsole }) => {
@@ -117,22 +117,22 @@ test("a card that is declined changes nothing, and another one does", async ({ p
   await signIn(page, person.greta);
   await visit(page, "/w/globex/settings/billing");
   const change = async (button: string) => {
-    await page.getByRole("button", { name: "Manage payment method" }).click();
+    await page.getByRole("button", { name: "Manage Payment Method" }).click();
     await page.waitForURL("**/pay/card/*");
     await hydrated(page);
     await page.getByRole("button", { name: button }).click();
     await page.waitForURL("**/settings/billing");
     await hydrated(page);
   };
-  await change("A card that is declined");
+  await change("Use a Card That Gets Declined");
   await look(page, "Scale");
-  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
-  await expect(page.getByText("The card was declined, and nothing was charged.")).toBeVisible();
+  await press(page, page.getByRole("button", { name: /^Upgrade and Pay \$/ }));
+  await expect(page.getByText("Your card was declined.")).toBeVisible();
   await expect(page.getByTestId("current-plan")).toHaveText("Light");
-  await change("A card that can be charged");
+  await change("Use a Card That Works");
   await look(page, "Scale");
-  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
-  await expectSaid(page, "The plan is Scale now");
+  await press(page, page.getByRole("button", { name: /^Upgrade and Pay \$/ }));
+  await expectSaid(page, "You're now on Scale");
   await expect(page.getByTestId("current-plan")).toHaveText("Scale");
 });
 
@@ -140,11 +140,11 @@ test("invoices are made out to whom one says, and printed", async ({ page, brows
   browserConsole.allowStatus(422);
   await signIn(page, person.olivia);
   await visit(page, PAGE);
-  const details = card(page, "Billing details");
+  const details = card(page, "Billing Details");
   await details.getByLabel("VAT number").fill("DE 1/2");
   await details.getByLabel("Company name").fill("Acme GmbH");
   await press(page, details.getByRole("button", { name: "Save Changes" }));
-  await expect(details.getByText("Enter a VAT number like DE123456789, or nothing")).toBeVisible();
+  await expect(details.getByText("Enter a valid VAT number, like DE123456789")).toBeVisible();
   await expect(details.getByLabel("Company name")).toHaveValue("Acme GmbH");
   await details.getByLabel("VAT number").fill("DE 123 456 789");
   await press(page, details.getByRole("button", { name: "Save Changes" }));
@@ -155,7 +155,7 @@ test("invoices are made out to whom one says, and printed", async ({ page, brows
   await first.getByRole("link").click();
   await page.waitForURL("**/billing/invoices/1");
   const invoice = page.getByRole("article", { name: /^Invoice [0-9A-F]{8}-0001$/ });
-  await expect(invoice).toContainText("Scale, one month");
+  await expect(invoice).toContainText("Scale, 1 month");
   await expect(invoice).toContainText("$99");
   // As it was issued: to whom it was then.
   await expect(invoice).not.toContainText("Acme GmbH");
@@ -168,13 +168,13 @@ test("a trial ends in frost, which says what still works, and paying thaws it", 
   browserConsole.allowStatus(403);
   const slug = scripts ? "fresh-with" : "fresh-without";
   await found(page, slug);
-  await expect(page.getByTestId("current-plan")).toHaveText("Scale on trial");
-  await expect(page.getByTestId("plan-price")).toHaveText("Nothing on trial");
+  await expect(page.getByTestId("current-plan")).toHaveText("Scale");
+  await expect(page.getByTestId("plan-price")).toHaveText("Free during trial");
   server.letDaysPass(8);
   await page.reload();
   await hydrated(page);
   await expect(page.getByText("This workspace is frozen.")).toBeVisible();
-  await expect(card(page, "Current plan")).toContainText("The trial is over.");
+  await expect(card(page, "Current Plan")).toContainText("Your trial has ended");
   if (scripts) await expectAccessible(page);
 
   // Everything can be read, and a change is refused where it was typed.
@@ -188,7 +188,7 @@ test("a trial ends in frost, which says what still works, and paying thaws it", 
   await expect(page.getByTestId("today")).toHaveText("$49");
   await page.getByRole("button", { name: "Pay $49" }).click();
   await pay(page, "Pay");
-  await expect(page.getByText("The payment of $49 for Light, one month went through. Thank you.")).toBeVisible();
+  await expect(page.getByText("Your $49 payment for Light, 1 month went through. Thank you.")).toBeVisible();
   await expect(page.getByTestId("current-plan")).toHaveText("Light");
   await expect(page.getByText("This workspace is frozen.")).toBeHidden();
 });

@@ -77,10 +77,10 @@ test("without scripts a refused form that is folded away is open, with what was 
   browserConsole.allowStatus(422);
   await signIn(page, person.olivia);
   await visit(page, `${SETTINGS}/workspace`);
-  await page.getByText("Transfer ownership").first().click();
+  await page.getByText("Transfer Ownership").first().click();
   await page.getByLabel("New owner").selectOption({ label: person.adam.name });
   await page.getByLabel("Type the slug to transfer").fill("acne");
-  await press(page, page.getByRole("button", { name: "Transfer ownership" }));
+  await press(page, page.getByRole("button", { name: "Transfer Ownership" }));
   await expect(page.getByLabel("Type the slug to transfer")).toHaveAttribute("aria-invalid", "true");
   await expect(page.getByLabel("Type the slug to transfer")).toHaveValue("acne");
   await expect(page.getByLabel("New owner").locator("option:checked")).toHaveText(person.adam.name);
@@ -104,7 +104,7 @@ test.describe("while others are at work", () => {
     await signIn(page, person.olivia);
     await visit(page, `${SETTINGS}/members`);
     await member(page, person.mia.name).getByRole("button", { name: "Change Role" }).click();
-    const chosen = page.getByLabel("Change to").locator("visible=true");
+    const chosen = page.getByLabel("New role").locator("visible=true");
     await chosen.selectOption("client");
     await rename(mia, "Mia M. Moreno");
 
@@ -113,17 +113,17 @@ test.describe("while others are at work", () => {
     await signIn(adam, person.adam);
     await visit(adam, `${SETTINGS}/members`);
     await member(adam, "Mia M. Moreno").getByRole("button", { name: "Change Role" }).click();
-    await adam.getByLabel("Change to").locator("visible=true").selectOption("admin");
-    await adam.getByRole("button", { name: "Save role" }).locator("visible=true").click();
+    await adam.getByLabel("New role").locator("visible=true").selectOption("admin");
+    await adam.getByRole("button", { name: "Save Role" }).locator("visible=true").click();
     await expect(member(page, "Mia M. Moreno").getByRole("cell").filter({ hasText: /^Admin$/ })).toHaveCount(1);
-    await expect(page.getByRole("dialog", { name: "What Mia M. Moreno may do" })).toBeVisible();
+    await expect(page.getByRole("dialog", { name: "Change Mia M. Moreno's Role" })).toBeVisible();
     await expect(chosen).toHaveValue("client");
     await page.keyboard.press("Escape");
     // Untouched, it shows what is stored.
     await member(page, "Mia M. Moreno").getByRole("button", { name: "Change Role" }).click();
     await expect(chosen).toHaveValue("admin");
     await chosen.selectOption("member");
-    await page.getByRole("button", { name: "Save role" }).locator("visible=true").click();
+    await page.getByRole("button", { name: "Save Role" }).locator("visible=true").click();
     await expectSaid(page, /Mia M. Moreno/);
     await rename(mia, person.mia.name);
   });
@@ -169,7 +169,7 @@ test.describe("while others are at work", () => {
     await signIn(mia, person.mia);
     await signIn(page, person.olivia);
     await visit(page, `${SETTINGS}/workspace`);
-    await page.getByText("Transfer ownership").first().click();
+    await page.getByText("Transfer Ownership").first().click();
     const owner = page.getByLabel("New owner");
     await owner.selectOption({ label: person.mia.name });
     await page.getByLabel("Type the slug to transfer").fill("ac");

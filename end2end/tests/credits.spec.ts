@@ -45,9 +45,9 @@ test("what is bought is there at once, in another window too", async ({ page, ne
   await buy(page, "3,000");
   await expect(page.getByText("$79")).toBeVisible();
   await choose(page, "Pay");
-  await expect(page.getByText("The payment of $79 for 3,000 credits went through. Thank you.")).toBeVisible();
+  await expect(page.getByText("Your $79 payment for 3,000 credits went through. Thank you.")).toBeVisible();
   expect(await balance(page)).toBe(before + 3000);
-  const ledger = page.getByRole("table", { name: "Ledger" });
+  const ledger = page.getByRole("table", { name: "Credit history" });
   await expect(ledger.getByRole("row").nth(1)).toContainText(/Purchased.*\+3,000.*Olivia Owens/);
 
   if (!scripts) await other.reload();
@@ -60,7 +60,7 @@ test("what is declined costs nothing and adds nothing", async ({ page }) => {
   const before = await balance(page);
   await buy(page, "1,000");
   await choose(page, "Decline");
-  await expect(page.getByText("The payment of $29 for 1,000 credits was declined. Nothing was charged.")).toBeVisible();
+  await expect(page.getByText("Your $29 payment for 1,000 credits was declined. You weren't charged.")).toBeVisible();
   expect(await balance(page)).toBe(before);
 });
 
@@ -69,12 +69,12 @@ test("a bank that takes its time is waited for", async ({ page, scripts }) => {
   await visit(page, PAGE);
   const before = await balance(page);
   await buy(page, "1,000");
-  await choose(page, "Pay, and let the bank confirm");
-  await expect(page.getByText("The bank is confirming the payment of $29 for 1,000 credits.")).toBeVisible();
+  await choose(page, "Succeed after Bank Confirmation");
+  await expect(page.getByText("Your bank is confirming your $29 payment for 1,000 credits.")).toBeVisible();
   expect(await balance(page)).toBe(before);
   await expect(async () => {
     if (!scripts) await page.reload();
-    await expect(page.getByText("The payment of $29 for 1,000 credits went through")).toBeVisible({ timeout: scripts ? 15_000 : 500 });
+    await expect(page.getByText("Your $29 payment for 1,000 credits went through")).toBeVisible({ timeout: scripts ? 15_000 : 500 });
   }).toPass({ timeout: 15_000 });
   expect(await balance(page)).toBe(before + 1000);
 });
@@ -84,13 +84,13 @@ test("one can go back without paying, and pay once only", async ({ page }) => {
   await visit(page, PAGE);
   await buy(page, "5,000");
   const pay = page.url();
-  await page.getByRole("link", { name: "Go back without paying" }).click();
+  await page.getByRole("link", { name: "Cancel and return" }).click();
   await page.waitForURL("**/settings/credits?payment=*");
-  await expect(page.getByText("The payment of $119 for 5,000 credits is not made yet.")).toBeVisible();
+  await expect(page.getByText("Your $119 payment for 5,000 credits isn't complete yet.")).toBeVisible();
   await visit(page, pay);
   await choose(page, "Pay");
   await visit(page, pay);
-  await expect(page.getByText("This payment is made.")).toBeVisible();
+  await expect(page.getByText("Payment complete.")).toBeVisible();
   await expect(page.getByRole("button", { name: "Pay", exact: true })).toHaveCount(0);
 });
 
@@ -113,7 +113,7 @@ test("who may see the balance but not buy is told who can", async ({ page, brows
   await visit(page, PAGE);
   await expect(page.getByTestId("credit-balance")).toBeVisible();
   await expect(page.getByRole("button", { name: "Buy" })).toHaveCount(0);
-  await expect(page.getByText("ask an owner or admin of this workspace")).toBeVisible();
+  await expect(page.getByText("Ask an owner or admin to buy more credits")).toBeVisible();
 
   browserConsole.allowStatus(403);
   await page.context().clearCookies();
@@ -127,17 +127,17 @@ test("when to warn of a low balance is the workspace's own choice", async ({ pag
   browserConsole.allowStatus(422);
   await signIn(page, person.adam);
   await visit(page, PAGE);
-  const warning = card(page, "Low balance");
-  await expect(warning.getByText("a tenth of what the plan gives, 200 now")).toBeVisible();
-  await warning.getByLabel("Warn below").fill("soon");
+  const warning = card(page, "Low-Balance Alert");
+  await expect(warning.getByText("10% of your plan credits (currently 200)")).toBeVisible();
+  await warning.getByLabel("Alert threshold").fill("soon");
   await press(page, warning.getByRole("button", { name: "Save Changes" }));
-  await expect(warning.getByText("Enter a whole number of credits, or nothing")).toBeVisible();
-  await expect(warning.getByLabel("Warn below")).toHaveValue("soon");
-  await warning.getByLabel("Warn below").fill("1,500");
+  await expect(warning.getByText("Enter a whole number")).toBeVisible();
+  await expect(warning.getByLabel("Alert threshold")).toHaveValue("soon");
+  await warning.getByLabel("Alert threshold").fill("1,500");
   await press(page, warning.getByRole("button", { name: "Save Changes" }));
   await expectSaid(page, "Changes saved");
   await visit(page, PAGE);
-  await expect(warning.getByLabel("Warn below")).toHaveValue("1500");
+  await expect(warning.getByLabel("Alert threshold")).toHaveValue("1500");
 });
 
 test("few credits left are topped up, as far as was said", async ({ page, server, scripts, browserConsole }) => {
@@ -145,22 +145,22 @@ test("few credits left are topped up, as far as was said", async ({ page, server
   await signIn(page, person.adam);
   await visit(page, PAGE);
   const before = await balance(page);
-  const topUp = card(page, "Automatic top-up");
-  await expect(topUp).toContainText("It is off");
+  const topUp = card(page, "Auto Top-Up");
+  await expect(topUp).toContainText("Auto top-up is off");
   await topUp.getByLabel("Package").selectOption("1,000 credits for $29");
-  await topUp.getByLabel("At most, in dollars a month").fill("10");
+  await topUp.getByLabel("Monthly limit ($)").fill("10");
   await press(page, topUp.getByRole("button", { name: "Save Changes" }));
-  await expect(topUp.getByText("At least $29, the price of one package")).toBeVisible();
-  await expect(topUp.getByLabel("At most, in dollars a month")).toHaveValue("10");
+  await expect(topUp.getByText("Must be at least $29, the price of this package")).toBeVisible();
+  await expect(topUp.getByLabel("Monthly limit ($)")).toHaveValue("10");
   await expect(topUp.getByLabel("Package")).toHaveValue("1000");
-  await topUp.getByLabel("At most, in dollars a month").fill("60");
+  await topUp.getByLabel("Monthly limit ($)").fill("60");
   await press(page, topUp.getByRole("button", { name: "Save Changes" }));
-  await expectSaid(page, "Automatic top-up is on");
+  await expectSaid(page, "Auto top-up is on");
   await expect(topUp.getByLabel("Package")).toHaveValue("1000");
-  await expect(topUp).toContainText(/Below [\d,]+ credits, 1,000 more are bought\. \$0 of \$60 was charged this month\./);
+  await expect(topUp).toContainText(/Buys 1,000 credits when the balance drops below [\d,]+\. \$0 of \$60 used this month\./);
 
-  const warning = card(page, "Low balance");
-  await warning.getByLabel("Warn below").fill("1,000,000");
+  const warning = card(page, "Low-Balance Alert");
+  await warning.getByLabel("Alert threshold").fill("1,000,000");
   await press(page, warning.getByRole("button", { name: "Save Changes" }));
   await expectSaid(page, "Changes saved");
   const spent = await fetch(`${server.url}/api/v1/credits/spend`, {
@@ -171,23 +171,23 @@ test("few credits left are topped up, as far as was said", async ({ page, server
   expect(spent.status).toBe(201);
   await expect(async () => {
     if (!scripts) await page.reload();
-    await expect(topUp).toContainText("$58 of $60 was charged this month.", { timeout: scripts ? 15_000 : 500 });
+    await expect(topUp).toContainText("$58 of $60 used this month.", { timeout: scripts ? 15_000 : 500 });
   }).toPass({ timeout: 15_000 });
   expect(await balance(page)).toBe(before - 1 + 2000);
-  await expect(page.getByRole("table", { name: "Ledger" }).getByRole("row").nth(1)).toContainText(/Purchased.*\+1,000/);
+  await expect(page.getByRole("table", { name: "Credit history" }).getByRole("row").nth(1)).toContainText(/Purchased.*\+1,000/);
 
   await topUp.getByLabel("Package").selectOption("Off");
   await press(page, topUp.getByRole("button", { name: "Save Changes" }));
-  await expectSaid(page, "Automatic top-up is off");
-  await expect(topUp).toContainText("It is off");
+  await expectSaid(page, "Auto top-up is off");
+  await expect(topUp).toContainText("Auto top-up is off");
 });
 
 test("the ledger is filtered by its address and taken along as a file", async ({ page }) => {
   await signIn(page, person.adam);
   await visit(page, PAGE);
-  await press(page, page.getByRole("navigation", { name: "Ledger by kind" }).getByRole("link", { name: "Granted" }));
+  await press(page, page.getByRole("navigation", { name: "Credit history by type" }).getByRole("link", { name: "Granted" }));
   await page.waitForURL("**/credits?kind=grant");
-  const rows = page.getByRole("table", { name: "Ledger" }).getByRole("row");
+  const rows = page.getByRole("table", { name: "Credit history" }).getByRole("row");
   await expect(rows.nth(1)).toContainText("Granted");
   await expect(rows.filter({ hasText: "Spent" })).toHaveCount(0);
   await page.goBack();

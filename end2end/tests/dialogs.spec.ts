@@ -7,11 +7,11 @@ type Case = { page: string; button: string; dialog: RegExp; cancel?: string; rol
 
 const SETTINGS = "/w/acme/settings";
 const DIALOGS: Case[] = [
-  { page: `${SETTINGS}/members`, button: "Change Role", dialog: /^What .* may do$/ },
+  { page: `${SETTINGS}/members`, button: "Change Role", dialog: /^Change .*'s Role$/ },
   { page: `${SETTINGS}/members`, button: "Remove", dialog: /^Remove .*\?$/ },
   { page: `${SETTINGS}/api-keys`, button: "Rotate", dialog: /^Rotate / },
   { page: `${SETTINGS}/api-keys`, button: "Revoke", dialog: /^Revoke .*\?$/ },
-  { page: `${SETTINGS}/billing`, button: "Cancel subscription", dialog: /^Cancel the subscription\?$/, cancel: "Keep subscription" },
+  { page: `${SETTINGS}/billing`, button: "Cancel Subscription", dialog: /^Cancel the subscription\?$/, cancel: "Keep Subscription" },
   { page: `${SETTINGS}/billing`, button: "CDR Mode", role: "switch", dialog: /CDR Mode/ },
 ];
 
@@ -146,7 +146,7 @@ test("after a removal the focus stays on the page's part", async ({ page, script
   await visit(page, `${SETTINGS}/members`);
   const row = page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: "Cleo Chen" }) });
   await row.getByRole("button", { name: "Remove" }).click();
-  await page.getByRole("button", { name: "Remove member" }).click();
+  await page.getByRole("button", { name: "Remove Member" }).click();
   await expect(row).toHaveCount(0);
   await expect(page.getByRole("region", { name: "Member List" })).toBeFocused();
   await page.getByRole("button", { name: "Undo" }).click();

@@ -66,9 +66,9 @@ test("several are invited at once, each with its own result", async ({ page }) =
   await expect(results).toHaveCount(4);
   await expect(results.filter({ hasText: "zoe@acme.example" })).toContainText("Invitation sent");
   await expect(results.filter({ hasText: "nonsense" })).toContainText("like name@example.com");
-  await expect(results.filter({ hasText: "mia@acme.example" })).toContainText("member already");
+  await expect(results.filter({ hasText: "mia@acme.example" })).toContainText("Already a member");
   await expect(invitation(page, "yan@acme.example")).toBeVisible();
-  // What was refused is still there to be mended.
+  // What was refused is still there to be fixed.
   await expect(page.getByLabel("Email Address")).toHaveValue("nonsense, mia@acme.example");
 });
 
@@ -144,7 +144,7 @@ test("a resent invitation has a new link, and the old one is dead", async ({ pag
   await signIn(page, person.olivia);
   const old = await invite(page, "pia@acme.example");
   await press(page, invitation(page, "pia@acme.example").getByRole("button", { name: "Resend" }));
-  await expectSaid(page, /pia@acme.example sent again/);
+  await expectSaid(page, /resent to pia@acme.example/);
   await visit(page, PAGE);
   const fresh = await link(page, "pia@acme.example");
   expect(fresh).not.toBe(old);
@@ -162,7 +162,7 @@ test("a cancelled invitation is gone, and comes back by Undo", async ({ page }) 
   await expectSaid(page, /dora@partner.example cancelled/);
   await expect(invitation(page, "dora@partner.example")).toHaveCount(0);
   await press(page, page.getByRole("button", { name: "Undo" }));
-  await expectSaid(page, /dora@partner.example counts again/);
+  await expectSaid(page, /dora@partner.example restored/);
   await expect(invitation(page, "dora@partner.example")).toBeVisible();
 });
 
@@ -202,11 +202,11 @@ test("a role is changed and taken back", async ({ page }) => {
   await signIn(page, person.olivia);
   await visit(page, PAGE);
   await member(page, person.cleo.name).getByRole("button", { name: "Change Role" }).click();
-  await member(page, person.cleo.name).getByLabel("Change to").selectOption("member");
-  await press(page, member(page, person.cleo.name).getByRole("button", { name: "Save role" }));
-  await expectSaid(page, "Cleo Chen is Member now");
+  await member(page, person.cleo.name).getByLabel("New role").selectOption("member");
+  await press(page, member(page, person.cleo.name).getByRole("button", { name: "Save Role" }));
+  await expectSaid(page, "Cleo Chen is now a member");
   await press(page, page.getByRole("button", { name: "Undo" }));
-  await expectSaid(page, "Cleo Chen is Client again");
+  await expectSaid(page, "Cleo Chen is a client again");
 });
 
 test("a role that changes while a page is open changes what can be done there", async ({ page, newVisitor, scripts }) => {
@@ -220,8 +220,8 @@ test("a role that changes while a page is open changes what can be done there", 
 
   const change = async (role: string) => {
     await member(page, person.adam.name).getByRole("button", { name: "Change Role" }).click();
-    await member(page, person.adam.name).getByLabel("Change to").selectOption(role);
-    await member(page, person.adam.name).getByRole("button", { name: "Save role" }).click();
+    await member(page, person.adam.name).getByLabel("New role").selectOption(role);
+    await member(page, person.adam.name).getByRole("button", { name: "Save Role" }).click();
     await expectSaid(page, /Adam Archer is/);
   };
   await change("client");
@@ -239,18 +239,18 @@ test("an Undo that is refused says why, and stays to be read", async ({ page, sc
   await signIn(page, person.olivia);
   await visit(page, PAGE);
   await member(page, person.cleo.name).getByRole("button", { name: "Change Role" }).click();
-  await member(page, person.cleo.name).getByLabel("Change to").selectOption("member");
-  await member(page, person.cleo.name).getByRole("button", { name: "Save role" }).click();
-  await expectSaid(page, "Cleo Chen is Member now");
-  const refusal = await conflict(page, "The role was changed again meanwhile.");
+  await member(page, person.cleo.name).getByLabel("New role").selectOption("member");
+  await member(page, person.cleo.name).getByRole("button", { name: "Save Role" }).click();
+  await expectSaid(page, "Cleo Chen is now a member");
+  const refusal = await conflict(page, "The role has changed since. Undo is no longer available.");
   await page.route("**/fn/undo_change_role", (route) => route.fulfill({ status: 409, body: refusal }));
   await page.getByRole("button", { name: "Undo" }).click();
-  await expect(page.getByRole("alert")).toContainText("changed again meanwhile");
+  await expect(page.getByRole("alert")).toContainText("has changed since");
   await page.waitForTimeout(22_000);
   await expect(page.getByRole("alert")).toBeVisible();
   await page.unrouteAll({ behavior: "wait" });
   await page.getByRole("button", { name: "Undo" }).click();
-  await expectSaid(page, "Cleo Chen is Client again");
+  await expectSaid(page, "Cleo Chen is a client again");
 });
 
 test("an expired invitation says so", async ({ page, newVisitor }) => {
@@ -271,15 +271,15 @@ test("a member is removed, sees nothing more, and comes back by Undo", async ({ 
   await visit(mia, "/w/acme/inbox");
 
   await member(page, person.mia.name).getByRole("button", { name: "Remove" }).click();
-  await expect(page.getByText("Mia Moreno loses access at once")).toBeVisible();
-  await press(page, member(page, person.mia.name).getByRole("button", { name: "Remove member" }));
-  await expectSaid(page, "Mia Moreno is removed");
+  await expect(page.getByText("Mia Moreno will lose access immediately")).toBeVisible();
+  await press(page, member(page, person.mia.name).getByRole("button", { name: "Remove Member" }));
+  await expectSaid(page, "Mia Moreno removed");
   await expect(member(page, person.mia.name)).toHaveCount(0);
   // Not by going there: her open window is on its way already.
   expect((await mia.request.get("/w/acme/inbox")).status()).toBe(404);
 
   await press(page, page.getByRole("button", { name: "Undo" }));
-  await expectSaid(page, "Mia Moreno is a member again");
+  await expectSaid(page, "Mia Moreno restored");
   await expect(member(page, person.mia.name)).toBeVisible();
 });
 
@@ -353,6 +353,6 @@ test("a removed member's open window closes by itself", async ({ page, newVisito
 
   await visit(page, PAGE);
   await member(page, "Rita Rossi").getByRole("button", { name: "Remove" }).click();
-  await member(page, "Rita Rossi").getByRole("button", { name: "Remove member" }).click();
+  await member(page, "Rita Rossi").getByRole("button", { name: "Remove Member" }).click();
   await expect(rita.getByText(person.olivia.name)).toHaveCount(0, { timeout: 3000 });
 });

@@ -17,12 +17,12 @@ test("credits are paid on Checkout and are there when one comes back", async ({ 
   await expect(page.getByRole("heading", { name: "Pay $79" })).toBeVisible();
   await page.getByRole("link", { name: "Back" }).click();
   await page.waitForURL("**/settings/credits?payment=*");
-  await expect(page.getByText("The payment of $79 for 3,000 credits is not made yet.")).toBeVisible();
+  await expect(page.getByText("Your $79 payment for 3,000 credits isn't complete yet.")).toBeVisible();
   await page.goBack();
   await page.getByRole("button", { name: "Pay" }).click();
   await page.waitForURL("**/settings/credits?payment=*");
   await hydrated(page);
-  await expect(page.getByText("The payment of $79 for 3,000 credits went through. Thank you.")).toBeVisible();
+  await expect(page.getByText("Your $79 payment for 3,000 credits went through. Thank you.")).toBeVisible();
   expect(await balance()).toBe(before + 3000);
 });
 
@@ -43,12 +43,12 @@ test("a plan is paid on Checkout, a better one by the card that was kept, which 
   await expect(page.getByTestId("current-plan")).toHaveText("Light");
 
   await visit(page, `/w/${slug}/settings/billing?plan=scale`);
-  await press(page, page.getByRole("button", { name: /^Pay \$.* and change$/ }));
-  await expectSaid(page, "The plan is Scale now");
+  await press(page, page.getByRole("button", { name: /^Upgrade and Pay \$/ }));
+  await expectSaid(page, "You're now on Scale");
   await expect(page.getByTestId("current-plan")).toHaveText("Scale");
   expect(stripe.charges).toHaveLength(1);
 
-  await page.getByRole("button", { name: "Manage payment method" }).click();
+  await page.getByRole("button", { name: "Manage Payment Method" }).click();
   await page.waitForURL(`${stripe.url}/p/session/*`);
   await page.getByRole("link", { name: "Return" }).click();
   await page.waitForURL(`**/w/${slug}/settings/billing`);

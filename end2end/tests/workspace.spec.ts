@@ -12,7 +12,7 @@ test("the name is saved, and taken back with one click", async ({ page }) => {
   await expectSaid(page, "Changes saved");
   await expect(page.getByRole("button", { name: "Switch Workspace" })).toContainText("Acme International");
   await press(page, page.getByRole("button", { name: "Undo" }));
-  await expectSaid(page, "The workspace is called Acme again");
+  await expectSaid(page, "Name changed back to Acme");
   await expect(page.getByLabel("Workspace Name")).toHaveValue("Acme");
 });
 
@@ -24,7 +24,7 @@ test("the address changes, the old one leads on, and one click takes it back", a
   await press(page, page.getByRole("button", { name: "Update URL" }));
   await page.waitForURL("**/w/acme-rockets/settings/workspace");
   await expect(page.getByText("Your workspace is accessible at /w/acme-rockets", { exact: true })).toBeVisible();
-  await expect(page.getByText(/\/w\/acme leads here until/)).toBeVisible();
+  await expect(page.getByText(/\/w\/acme redirects here until/)).toBeVisible();
 
   const member = await newVisitor();
   await signIn(member, person.mia);
@@ -33,7 +33,7 @@ test("the address changes, the old one leads on, and one click takes it back", a
 
   await press(page, page.getByRole("button", { name: "Undo" }));
   await page.waitForURL("**/w/acme/settings/workspace");
-  await expectSaid(page, "The workspace is at /w/acme again");
+  await expectSaid(page, "URL changed back to /w/acme");
 });
 
 test("an address that was given up is taken back", async ({ page }) => {
@@ -42,7 +42,7 @@ test("an address that was given up is taken back", async ({ page }) => {
   await page.getByLabel("Slug (Workspace URL)").fill("acme-orbit");
   await press(page, page.getByRole("button", { name: "Update URL" }));
   await page.waitForURL("**/w/acme-orbit/settings/workspace");
-  await press(page, page.getByRole("listitem").filter({ hasText: "/w/acme leads here" }).getByRole("button", { name: "Take back" }));
+  await press(page, page.getByRole("listitem").filter({ hasText: "/w/acme redirects here" }).getByRole("button", { name: "Revert" }));
   await page.waitForURL("**/w/acme/settings/workspace");
   await expect(page.getByLabel("Slug (Workspace URL)")).toHaveValue("acme");
 });
@@ -71,7 +71,7 @@ test("a bad address is refused at its field", async ({ page, browserConsole }) =
   for (const [typed, why] of [
     ["Acme Rockets", /letters a to z|lower/],
     ["login", /reserved/],
-    ["globex", /taken. Free: globex-2/],
+    ["globex", /taken. Try globex-2/],
     ["", /Enter a workspace URL/],
   ] as const) {
     await slug.fill(typed);
@@ -87,14 +87,14 @@ test("the address is checked as one types, with a free one offered", async ({ pa
   await visit(page, PAGE);
   const slug = page.getByLabel("Slug (Workspace URL)");
   await slug.fill("globex");
-  await expect(page.getByText(/This URL is taken. Free: globex-/)).toBeVisible();
-  await expect(slug).toHaveAccessibleDescription(/This URL is taken/);
+  await expect(page.getByText(/That URL is taken. Try globex-/)).toBeVisible();
+  await expect(slug).toHaveAccessibleDescription(/That URL is taken/);
   await page.getByRole("button", { name: /^globex-/ }).click();
   await expect(slug).toHaveValue(/^globex-\d/);
   await expect(slug).toBeFocused();
-  await expect(page.getByText("This URL is free")).toBeVisible();
+  await expect(page.getByText("Available", { exact: true })).toBeVisible();
   await slug.fill("acme-moon");
-  await expect(page.getByText("This URL is free")).toBeVisible();
+  await expect(page.getByText("Available", { exact: true })).toBeVisible();
 });
 
 test("a workspace is created, switched to, and deleted by its typed name", async ({ page, browserConsole }) => {
@@ -132,15 +132,15 @@ test("who may not edit sees what there is to see, and can leave", async ({ page,
   await expect(page.getByText("Your workspace is accessible at /w/acme", { exact: true })).toBeVisible();
   await expect(page.getByRole("button", { name: "Save Changes" })).toHaveCount(0);
   const danger = card(page, "Danger Zone");
-  await expect(danger.getByText("Transfer ownership")).toHaveCount(0);
+  await expect(danger.getByText("Transfer Ownership")).toHaveCount(0);
   await expect(danger.getByRole("button", { name: "Delete Workspace" })).toHaveCount(0);
   // Nobody leaves by a slip: the way back is not their own.
-  await danger.getByText("Leave workspace").first().click();
+  await danger.getByText("Leave Workspace").first().click();
   const slug = danger.getByLabel("Type the slug to leave");
-  await press(page, danger.getByRole("button", { name: "Leave workspace" }));
+  await press(page, danger.getByRole("button", { name: "Leave Workspace" }));
   await expect(slug).toHaveAccessibleDescription(/Type acme to confirm/);
   await slug.fill("acme");
-  await press(page, danger.getByRole("button", { name: "Leave workspace" }));
+  await press(page, danger.getByRole("button", { name: "Leave Workspace" }));
   await page.waitForURL((url) => !url.pathname.startsWith("/w/acme"));
   await expectSaid(page, "You left Acme");
 });
@@ -149,17 +149,17 @@ test("the ownership is handed over", async ({ page, newVisitor, browserConsole }
   browserConsole.allowStatus(422);
   await signIn(page, person.olivia);
   await visit(page, PAGE);
-  await expect(page.getByText("You are the only owner")).toBeVisible();
+  await expect(page.getByText("You're the only owner")).toBeVisible();
   const danger = card(page, "Danger Zone");
-  await danger.getByText("Transfer ownership").first().click();
+  await danger.getByText("Transfer Ownership").first().click();
   const heirs = danger.getByLabel("New owner");
   await expect(heirs).toHaveValue("");
   await danger.getByLabel("Type the slug to transfer").fill("acme");
-  await press(page, danger.getByRole("button", { name: "Transfer ownership" }));
+  await press(page, danger.getByRole("button", { name: "Transfer Ownership" }));
   await expect(heirs).toHaveAccessibleDescription("Choose a member");
   await heirs.selectOption({ label: person.adam.name });
   await danger.getByLabel("Type the slug to transfer").fill("acme");
-  await press(page, danger.getByRole("button", { name: "Transfer ownership" }));
+  await press(page, danger.getByRole("button", { name: "Transfer Ownership" }));
   await expectSaid(page, /Adam Archer/);
   await expect(page.getByRole("button", { name: "Delete Workspace" })).toHaveCount(0);
 

@@ -634,7 +634,7 @@ async fn renew(
         return start_next_period(tx, catalog, row, &terms, (&once, now)).await;
     }
     let purpose = PaymentPurpose::Renewal {
-        what: with_owed(format!("{}, one month", terms.name(catalog)), balance),
+        what: with_owed(format!("{}, 1 month", terms.name(catalog)), balance),
         ends_at: row.ends_at,
         balance,
         terms,

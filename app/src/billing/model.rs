@@ -105,7 +105,7 @@ pub fn charge_for(price: Money, balance: Money) -> (Money, Money) {
 pub fn with_owed(what: String, balance: Money) -> String {
     let owed = Money::default() - balance;
     if owed > Money::default() {
-        format!("{what}, and {owed} owed from before")
+        format!("{what}, plus {owed} previously owed")
     } else {
         what
     }
@@ -163,7 +163,7 @@ mod tests {
             (what(100), what(0)),
             ("Light".to_owned(), "Light".to_owned())
         );
-        assert_eq!(what(-4900), "Light, and $49 owed from before");
+        assert_eq!(what(-4900), "Light, plus $49 previously owed");
     }
 
     proptest! {

@@ -55,7 +55,7 @@ async fn require(
     let plan = row.as_ref().and_then(|row| plan_in_use(catalog, row));
     match plan {
         Some(plan) if taken >= u64::from(plan.seats) => Err(AppError::LimitReached(format!(
-            "All {} seats of {} are taken. Choose a larger plan, or free one",
+            "All {} seats on {} are in use. Upgrade your plan or remove someone to invite more people.",
             plan.seats, plan.name
         ))),
         // What the catalogue does not have any more sets no limit that could be named.

@@ -110,12 +110,12 @@ event_types! {
     AutomationStarted = "automation.started", Automations, WriteContacts, "Automation started";
     AutomationCompleted = "automation.completed", Automations, WriteContacts, "Automation completed";
     AutomationFailed = "automation.failed", Automations, WriteContacts, "Automation failed";
-    SequenceReplied = "sequence.replied", Automations, WriteContacts, "Sequence got a reply";
+    SequenceReplied = "sequence.replied", Automations, WriteContacts, "Sequence reply received";
     SequenceFinished = "sequence.finished", Automations, WriteContacts, "Sequence finished";
     ContactCreated = "contact.created", Contacts, ReadContacts, "Contact created";
     ContactUpdated = "contact.updated", Contacts, ReadContacts, "Contact updated";
     ContactDeleted = "contact.deleted", Contacts, ReadContacts, "Contact deleted";
-    ContactStageChanged = "contact.stage_changed", Contacts, ReadContacts, "Contact changed stage";
+    ContactStageChanged = "contact.stage_changed", Contacts, ReadContacts, "Contact stage changed";
     ContactTagged = "contact.tagged", Contacts, ReadContacts, "Contact tagged";
     WorkspaceCreated = "workspace.created", Workspace, ReadWorkspace, "Workspace created";
     WorkspaceRenamed = "workspace.renamed", Workspace, ReadWorkspace, "Workspace renamed";
@@ -123,7 +123,7 @@ event_types! {
     WorkspaceDeleted = "workspace.deleted", Workspace, ReadWorkspace, "Workspace deleted";
     MemberInvited = "member.invited", Workspace, InviteMembers, "Member invited";
     MemberJoined = "member.joined", Workspace, ReadWorkspace, "Member joined";
-    MemberRoleChanged = "member.role_changed", Workspace, ReadWorkspace, "Member's role changed";
+    MemberRoleChanged = "member.role_changed", Workspace, ReadWorkspace, "Member role changed";
     MemberRemoved = "member.removed", Workspace, ReadWorkspace, "Member removed";
     InvitationResent = "invitation.resent", Workspace, InviteMembers, "Invitation resent";
     InvitationCancelled = "invitation.cancelled", Workspace, InviteMembers, "Invitation cancelled";
@@ -151,8 +151,8 @@ event_types! {
     CreditsGranted = "credits.granted", Billing, SeeCredits, "Credits granted";
     CreditsSpent = "credits.spent", Billing, SeeCredits, "Credits spent";
     CreditsLow = "credits.low", Billing, SeeCredits, "Credits running low";
-    CreditsWarningChanged = "credits.warning_changed", Billing, SeeCredits, "Low-balance warning changed";
-    CreditsTopUpChanged = "credits.top_up_changed", Billing, SeeCredits, "Automatic top-up changed";
+    CreditsWarningChanged = "credits.warning_changed", Billing, SeeCredits, "Low-balance alert changed";
+    CreditsTopUpChanged = "credits.top_up_changed", Billing, SeeCredits, "Auto top-up changed";
     CreditsReserved = "credits.reserved", Billing, SeeCredits, "Credits reserved";
     CreditsReleased = "credits.released", Billing, SeeCredits, "Credits released";
     CreditsRefunded = "credits.refunded", Billing, SeeCredits, "Credits refunded";
@@ -160,7 +160,7 @@ event_types! {
 }
 
 impl EventType {
-    /// Too frequent to tell of, unless someone asks to be told.
+    /// High-volume types: off unless someone turns them on.
     pub const QUIET: [Self; 5] = [
         Self::ContactUpdated,
         Self::CreditsSpent,

@@ -19,12 +19,12 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormS
     let choice: Choice = form
         .choice
         .parse()
-        .map_err(|_| AppError::field("choice", "Choose what becomes of the payment"))?;
+        .map_err(|_| AppError::field("choice", "Choose an outcome"))?;
     let back = simulated::choose(&app_context()?, &form.checkout, choice).await?;
     leptos_axum::redirect(&back);
     Ok(FormSuccess::with_message(match choice {
-        Choice::Pay => "Payment made",
-        Choice::Confirm => "The bank is confirming the payment",
+        Choice::Pay => "Payment complete",
+        Choice::Confirm => "Waiting for your bank",
         Choice::Decline => "Payment declined",
     }))
 }
@@ -44,5 +44,5 @@ pub async fn choose_card(#[server(default)] form: CardForm) -> Result<FormSucces
     };
     let back = simulated::set_card(&app_context()?, &form.card, works).await?;
     leptos_axum::redirect(&back);
-    Ok(FormSuccess::with_message("Payment method changed"))
+    Ok(FormSuccess::with_message("Payment method updated"))
 }

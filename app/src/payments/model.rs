@@ -83,7 +83,7 @@ pub enum PaymentPurpose {
     Credits {
         credits: u32,
     },
-    /// Credits that are bought without asking, since few were left.
+    /// Credits bought automatically because few were left.
     TopUp {
         credits: u32,
     },
@@ -113,12 +113,12 @@ pub enum PaymentPurpose {
 }
 
 impl PaymentPurpose {
-    /// As a line of an invoice says it.
+    /// As a line of an invoice.
     pub fn describe(&self) -> String {
         match self {
             Self::Credits { credits } => format!("{} credits", grouped((*credits).into())),
             Self::TopUp { credits } => {
-                format!("{} credits by automatic top-up", grouped((*credits).into()))
+                format!("{} credits (auto top-up)", grouped((*credits).into()))
             }
             Self::Subscribe { what, .. }
             | Self::Change { what, .. }
@@ -126,13 +126,13 @@ impl PaymentPurpose {
         }
     }
 
-    /// Whether the provider is to keep the card, so that it can be charged again without asking.
+    /// Whether the provider keeps the card, so that it can be charged again automatically.
     pub fn keeps_card(&self) -> bool {
         matches!(self, Self::Subscribe { .. })
     }
 }
 
-/// A payment, as the page to which one comes back shows it.
+/// A payment, as shown on the page that the user returns to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentView {
     pub id: PaymentId,
@@ -142,26 +142,26 @@ pub struct PaymentView {
 }
 
 impl PaymentView {
-    /// What became of it, in a sentence or two.
+    /// Its result, in one or two sentences.
     pub fn sentence(&self) -> String {
         let Self { what, amount, .. } = self;
         match self.status {
             PaymentStatus::Started | PaymentStatus::Open => {
-                format!("The payment of {amount} for {what} is not made yet.")
+                format!("Your {amount} payment for {what} isn't complete yet.")
             }
             PaymentStatus::Confirming => format!(
-                "The bank is confirming the payment of {amount} for {what}. It counts as soon as it has; there is no \
-                 need to wait here."
+                "Your bank is confirming your {amount} payment for {what}. You can leave this page; it takes effect when \
+                 the payment clears."
             ),
             PaymentStatus::Paid => {
-                format!("The payment of {amount} for {what} went through. Thank you.")
+                format!("Your {amount} payment for {what} went through. Thank you.")
             }
             PaymentStatus::Declined => {
-                format!("The payment of {amount} for {what} was declined. Nothing was charged.")
+                format!("Your {amount} payment for {what} was declined. You weren't charged.")
             }
-            PaymentStatus::Expired => format!(
-                "The payment of {amount} for {what} was not made in time. Nothing was charged."
-            ),
+            PaymentStatus::Expired => {
+                format!("Your {amount} payment for {what} expired. You weren't charged.")
+            }
         }
     }
 }

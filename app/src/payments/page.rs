@@ -34,37 +34,37 @@ fn checkout_page(checkout: CheckoutView) -> impl IntoView {
             <Form action=ChoosePayment::PATH reload=true>
                 <Hidden name="form[checkout]" value=id/>
                 {choose(Choice::Pay, "button button-primary button-wide", "Pay")}
-                {choose(Choice::Confirm, "button button-wide", "Pay, and let the bank confirm")}
+                {choose(Choice::Confirm, "button button-wide", "Succeed after Bank Confirmation")}
                 {choose(Choice::Decline, "button button-wide", "Decline")}
             </Form>
-            <p class="auth-foot"><a href=return_path rel="external">"Go back without paying"</a></p>
+            <p class="auth-foot"><a href=return_path rel="external">"Cancel and return"</a></p>
         }
         .into_any()
     } else {
         let said = match status {
-            CheckoutStatus::Confirming => "The bank is confirming this payment.",
-            CheckoutStatus::Paid => "This payment is made.",
-            CheckoutStatus::Declined => "This payment was declined. Nothing was charged.",
+            CheckoutStatus::Confirming => "Your bank is confirming this payment.",
+            CheckoutStatus::Paid => "Payment complete.",
+            CheckoutStatus::Declined => "This payment was declined. You weren't charged.",
             CheckoutStatus::Open | CheckoutStatus::Expired => {
-                "This payment was not made in time. Nothing was charged."
+                "This payment session expired. You weren't charged."
             }
         };
         view! {
             <p>{said}</p>
-            <p><a class="button button-primary button-wide" href=return_path rel="external">"Go back"</a></p>
+            <p><a class="button button-primary button-wide" href=return_path rel="external">"Go Back"</a></p>
         }
         .into_any()
     };
     view! {
         <AuthLayout title="Payment">
             <p class="lead"><strong class="tabular">{amount.to_string()}</strong>" for "<strong>{description}</strong></p>
-            <p class="muted">"Payments are simulated here: no money moves. Choose what is to become of this one."</p>
+            <p class="muted">"Test mode: no real money is charged. Choose an outcome."</p>
             {step}
         </AuthLayout>
     }
 }
 
-/// The simulated provider's page of a kept card.
+/// The simulated provider's page for the card on file.
 #[component]
 pub fn CardPage() -> impl IntoView {
     let card = StoredValue::new(last_part());
@@ -84,20 +84,20 @@ fn card_page(card: CardView) -> impl IntoView {
         return_path,
     } = card;
     let now = match works {
-        Some(true) => "The card that is kept can be charged.",
-        Some(false) => "The card that is kept will be declined.",
-        None => "No card is kept yet.",
+        Some(true) => "Current card: works.",
+        Some(false) => "Current card: gets declined.",
+        None => "No card on file.",
     };
     view! {
-        <AuthLayout title="Payment method">
+        <AuthLayout title="Payment Method">
             <p class="lead">{now}</p>
-            <p class="muted">"Payments are simulated here: no money moves. Choose which card is charged from now on."</p>
+            <p class="muted">"Test mode: no real money is charged. Choose a card for future payments."</p>
             <Form action=ChooseCard::PATH reload=true>
                 <Hidden name="form[card]" value=token/>
-                <button type="submit" class="button button-primary button-wide" name="form[works]" value="yes">"A card that can be charged"</button>
-                <button type="submit" class="button button-wide" name="form[works]" value="no">"A card that is declined"</button>
+                <button type="submit" class="button button-primary button-wide" name="form[works]" value="yes">"Use a Card That Works"</button>
+                <button type="submit" class="button button-wide" name="form[works]" value="no">"Use a Card That Gets Declined"</button>
             </Form>
-            <p class="auth-foot"><a href=return_path rel="external">"Go back without changing it"</a></p>
+            <p class="auth-foot"><a href=return_path rel="external">"Cancel"</a></p>
         </AuthLayout>
     }
 }

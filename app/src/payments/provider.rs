@@ -122,10 +122,10 @@ pub trait Provider: Debug + Send + Sync {
     }
 }
 
-/// What is said when the provider gives no answer that can be used. What became of the payment is asked again later.
+/// The error for a provider that gives no usable answer. The payment's status is fetched again later.
 pub fn out_of_reach() -> AppError {
     AppError::Conflict(
-        "The payment provider does not answer. Try again in a minute; what was charged, if anything, shows here by then."
+        "We couldn't reach the payment provider. Try again in a minute. If you were charged, it will show up here."
             .to_owned(),
     )
 }

@@ -117,7 +117,9 @@ impl Provider for Simulated {
         // Asked by somebody who does not know of an earlier one, it is that one.
         let refunded = checkout.refunded.max(payment.refunded + amount);
         if refunded > checkout.amount {
-            return Err(AppError::Conflict("More than was paid.".to_owned()));
+            return Err(AppError::Conflict(
+                "The refund is larger than the payment.".to_owned(),
+            ));
         }
         entity::SimulatedCheckout::update_many()
             .col_expr(Column::Refunded, Expr::value(refunded))
@@ -289,7 +291,7 @@ pub async fn decide(ctx: &AppContext, id: &str, choice: Choice) -> Result<String
         .await?
         .ok_or(AppError::NotFound)?;
     if checkout.status != CheckoutStatus::Open {
-        let problem = format!("This payment is {} already.", checkout.status);
+        let problem = format!("This payment is already {}.", checkout.status);
         return Err(AppError::Conflict(problem));
     }
     let (status, due) = match choice {

@@ -295,7 +295,7 @@ pub async fn refund(
     let amount = amount.unwrap_or(left);
     if amount.cents() <= 0 || amount > left {
         return Err(AppError::Conflict(format!(
-            "{left} of it can be paid back."
+            "Only {left} of this payment can be refunded."
         )));
     }
     let failed = entity::PaymentReversal::find()
@@ -327,7 +327,7 @@ pub async fn refund(
     tx.commit().await?;
     if !went {
         return Err(AppError::Conflict(
-            "The provider could not pay it back: the refund failed.".to_owned(),
+            "The refund failed at the payment provider. Try again later.".to_owned(),
         ));
     }
     Ok(refunded - payment.refunded)

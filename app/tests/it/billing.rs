@@ -227,7 +227,7 @@ both! {
         assert!((6660..=6667).contains(&preview.today.cents()), "{}", preview.today);
         assert_eq!((preview.next.cents(), preview.next_at), (19900, before.ends_at));
         let done = choose(env, &adam, terms("max", false)).await.unwrap();
-        assert!(matches!(&done, Chosen::Done(done) if done.message == "The plan is Max now"), "{done:?}");
+        assert!(matches!(&done, Chosen::Done(done) if done.message == "You're now on Max"), "{done:?}");
         let paid = charged(env, id).await;
         assert_eq!(paid.len(), earlier + 1);
         assert!((6660..=6667).contains(paid.last().unwrap()));
@@ -527,7 +527,7 @@ both! {
             .await
             .unwrap();
         assert_eq!(invited.message, "3 of 4 invitations sent");
-        assert_eq!(invited.results[3].message, "All 10 seats of Scale are taken. Choose a larger plan, or free one");
+        assert_eq!(invited.results[3].message, "All 10 seats on Scale are in use. Upgrade your plan or remove someone to invite more people.");
         // On a smaller plan, who was invited in good time finds the seats taken.
         let mut smaller = row(env, adam.workspace()).await;
         smaller.plan = Some("light".to_owned());
@@ -546,7 +546,7 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let id = adam.workspace();
         let first = store::invoice(&env.ctx, &adam, 1).await.unwrap();
-        assert_eq!((first.what.as_str(), first.amount.cents(), first.buyer.company.as_str()), ("Scale, one month", 9900, "Acme"));
+        assert_eq!((first.what.as_str(), first.amount.cents(), first.buyer.company.as_str()), ("Scale, 1 month", 9900, "Acme"));
         let form = DetailsForm {
             company: "Acme GmbH".to_owned(),
             vat_number: "DE 123456789".to_owned(),

@@ -107,7 +107,7 @@ both! {
         assert_eq!(granted(env, id).await, 1);
         assert_eq!(env.events(EventType::BillingPaymentSucceeded).await, before + 1);
         let view = store::view(&env.ctx, &adam, id).await.unwrap().unwrap();
-        assert_eq!(view.sentence(), "The payment of $29 for 1,000 credits went through. Thank you.");
+        assert_eq!(view.sentence(), "Your $29 payment for 1,000 credits went through. Thank you.");
         let again = simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
         adds_up(env).await;

@@ -189,7 +189,7 @@ both! {
             due = row(env, id).await.ends_at;
         }
         let invoice = store::invoice(&env.ctx, &greta, 2).await.unwrap();
-        assert_eq!((invoice.what.as_str(), invoice.amount.cents()), ("Light, one month, and $49 owed from before", 9800));
+        assert_eq!((invoice.what.as_str(), invoice.amount.cents()), ("Light, 1 month, plus $49 previously owed", 9800));
         assert_eq!(store::invoice(&env.ctx, &greta, 1).await.unwrap().refunded.cents(), 4900);
         assert_eq!(env.events(EventType::BillingPaymentRefunded).await, 3);
     }

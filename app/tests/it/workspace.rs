@@ -99,7 +99,7 @@ both! {
         let greta = env.actor(GRETA, "globex").await;
         let refused = store::move_to(&env.ctx, &greta, slug("acme")).await.unwrap_err();
         let offered = store::with_free_slug(&env.ctx, Some(&greta), "acme", refused).await;
-        assert!(matches!(offered, AppError::Invalid(errors) if errors.get("slug") == Some("This URL is taken. Free: acme-2")));
+        assert!(matches!(offered, AppError::Invalid(errors) if errors.get("slug") == Some("That URL is taken. Try acme-2.")));
         let other = store::with_free_slug(&env.ctx, None, "acme", AppError::field("name", "Enter a name")).await;
         assert_eq!(other, AppError::field("name", "Enter a name"), "what is not about the URL stays as it is");
     }

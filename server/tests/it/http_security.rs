@@ -253,7 +253,7 @@ both! {
             &fields("billing.email"),
         )
         .await;
-        assert!(page.contains("Billing: Email is off"));
+        assert!(page.contains("Billing emails turned off"));
     }
 
     async fn what_is_wrong_with_a_field_is_said_there_and_where_there_is_none_by_the_form(server) {
@@ -291,7 +291,7 @@ both! {
         );
         let page = server.page_with("adam", path, &flash).await;
         let alert = page.body.split("role=\"alert\"").nth(1).unwrap_or_default();
-        assert!(alert.contains("This URL is taken"), "{}", page.body);
+        assert!(alert.contains("URL is taken"), "{}", page.body);
     }
 
     async fn an_error_page_is_a_page_of_its_own(server) {

@@ -34,16 +34,14 @@ pub async fn save_profile(#[server(default)] form: ProfileForm) -> Result<FormSu
 pub async fn resend_email_change() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::resend_change(caller.ctx(), caller.info(), &caller.person().await?).await?;
-    Ok(FormSuccess::with_message(
-        "A new mail with a link is on its way",
-    ))
+    Ok(FormSuccess::with_message("Confirmation email sent"))
 }
 
 #[server(output = Postcard)]
 pub async fn cancel_email_change() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::cancel_change(caller.ctx(), &caller.person().await?).await?;
-    Ok(FormSuccess::with_message("Your address stays as it was"))
+    Ok(FormSuccess::with_message("Email change cancelled"))
 }
 
 #[server(output = Postcard)]
@@ -55,9 +53,9 @@ pub async fn update_password(
     form.check().map_err(AppError::Invalid)?;
     let ended = store::update_password(caller.ctx(), caller.info(), &person, &form).await?;
     Ok(FormSuccess::with_message(match ended {
-        0 => "Password updated. You were not signed in anywhere else".to_owned(),
-        1 => "Password updated. 1 other session was ended".to_owned(),
-        n => format!("Password updated. {n} other sessions were ended"),
+        0 => "Password updated".to_owned(),
+        1 => "Password updated. Signed out of 1 other session.".to_owned(),
+        n => format!("Password updated. Signed out of {n} other sessions."),
     }))
 }
 
@@ -74,7 +72,7 @@ pub async fn end_other_sessions() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let ended = store::end_others(caller.ctx(), &caller.person().await?).await?;
     Ok(FormSuccess::with_message(match ended {
-        1 => "1 other session was ended".to_owned(),
-        n => format!("{n} other sessions were ended"),
+        1 => "Signed out of 1 other session".to_owned(),
+        n => format!("Signed out of {n} other sessions"),
     }))
 }

@@ -1,4 +1,4 @@
-//! Settings → Account: a person's name and e-mail address, their password, and the browsers they are signed in with.
+//! Settings → Account: a person's name, email address, password and active sessions.
 
 pub mod api;
 pub mod model;

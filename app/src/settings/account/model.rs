@@ -31,7 +31,7 @@ pub struct PasswordForm {
 }
 
 impl PasswordForm {
-    /// The rules that need no server.
+    /// The rules that can be checked without the server.
     pub fn check(&self) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::new();
         errors.check(
@@ -39,7 +39,7 @@ impl PasswordForm {
             crate::domain::check_new_password(self.password.expose()),
         );
         if self.password != self.confirm {
-            errors.add("confirm", "The two passwords differ");
+            errors.add("confirm", "Passwords don't match");
         }
         if errors.is_empty() {
             Ok(())
@@ -54,9 +54,9 @@ pub struct AccountView {
     pub name: String,
     pub email: Email,
     pub confirmed: bool,
-    /// An address that waits for its confirmation.
+    /// A new email address that is not confirmed yet.
     pub pending: Option<PendingEmail>,
-    /// Whether a sensitive change asks for the current password first.
+    /// Whether a sensitive change requires the current password first.
     pub ask_password: bool,
     pub sessions: Vec<SessionView>,
 }
@@ -109,6 +109,6 @@ mod tests {
             errors.get("password"),
             Some("A password has at least 12 characters")
         );
-        assert_eq!(errors.get("confirm"), Some("The two passwords differ"));
+        assert_eq!(errors.get("confirm"), Some("Passwords don't match"));
     }
 }

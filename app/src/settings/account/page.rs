@@ -18,7 +18,7 @@ use crate::ui::{
 pub fn AccountPage() -> impl IntoView {
     view! {
         <Title text="Account"/>
-        <PageHeader title="Account" lead="Your name, how you sign in, and where you are signed in."/>
+        <PageHeader title="Account" lead="Manage your profile, password and active sessions."/>
         {guarded(|| LoadAccount {}, &[Topic::Account], account)}
     }
 }
@@ -28,16 +28,16 @@ fn account(data: Data<AccountView>) -> impl IntoView {
     let email = Signal::derive(move || data.with(|account| account.email.to_string()));
     let ask = Signal::derive(move || data.with(|account| account.ask_password));
     view! {
-        <Card title="Account Information" text="Your display name and the address you sign in with.">
+        <Card title="Account Information" text="Your display name and sign-in email.">
             {move || data.with(|account| (!account.confirmed).then(unconfirmed))}
             {move || data.with(|account| account.pending.clone()).map(|pending| view! {
                 <div class="callout" data-tone="info">
                     {icon(Icon::Mail)}
                     <div>
                         <p>
-                            <strong>{pending.email.to_string()}</strong>" waits for its confirmation. "
-                            "Until then you sign in with your present address. The link expires "
-                            <Time at=pending.expires_at ahead=true/>"."
+                            "Confirm "<strong>{pending.email.to_string()}</strong>" to finish the change. "
+                            "We sent a link that expires "<Time at=pending.expires_at ahead=true/>". "
+                            "Until then, keep signing in with your current email."
                         </p>
                         <div class="row">
                             <Form action=ResendEmailChange::PATH class="inline-form">
@@ -53,29 +53,29 @@ fn account(data: Data<AccountView>) -> impl IntoView {
             <Form action=SaveProfile::PATH guard=true>
                 <Field name="name" label="Name" value=name autocomplete="name"/>
                 <Field name="email" label="Email" kind="email" value=email autocomplete="email" not_yet=true/>
-                <CurrentPassword ask hint="Only needed to change your email address"/>
+                <CurrentPassword ask hint="Required to change your email"/>
                 <div class="form-actions"><Submit>"Save Changes"</Submit></div>
             </Form>
         </Card>
-        <Card title="Change Password" text="Every other session of yours ends when the password changes.">
+        <Card title="Change Password" text="Changing your password signs you out of all other sessions.">
             <Form action=UpdatePassword::PATH clear=true guard=true>
                 <Username value=email/>
                 <Field
                     name="password" label="New Password" kind="password" autocomplete="new-password"
-                    hint="At least 12 characters. A few unrelated words are best"
+                    hint="Use at least 12 characters. A few unrelated words work best."
                 />
                 <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
                 <CurrentPassword ask/>
                 <div class="form-actions"><Submit class="button">"Update Password"</Submit></div>
             </Form>
         </Card>
-        <Card title="Your sessions" text="Browsers in which you are signed in.">
+        <Card title="Active Sessions" text="Devices currently signed in to your account.">
             <ul class="divided-list">
                 {rows(move || data.with(|account| account.sessions.clone()), session_row)}
             </ul>
             {move || data.with(|account| account.sessions.len() > 1).then(|| view! {
                 <Form action=EndOtherSessions::PATH class="card-footer">
-                    <Submit class="button">"End all others"</Submit>
+                    <Submit class="button">"End All Other Sessions"</Submit>
                 </Form>
             })}
         </Card>
@@ -87,9 +87,9 @@ fn unconfirmed() -> impl IntoView {
         <div class="callout" data-tone="warning">
             {icon(Icon::Mail)}
             <div>
-                <p>"Your email address is not confirmed yet. We sent you a link."</p>
+                <p>"Confirm your email address. We sent you a link."</p>
                 <Form action=ResendConfirmation::PATH class="inline-form">
-                    <Submit class="button button-small">"Send it again"</Submit>
+                    <Submit class="button button-small">"Resend Email"</Submit>
                 </Form>
             </div>
         </div>
@@ -105,12 +105,12 @@ fn session_row(session: SessionView) -> AnyView {
                     {session.browser.clone()}
                     {session.current.then(|| view! { " "<Badge tone="success">"This device"</Badge> })}
                 </p>
-                <p class="muted small">{session.address}" · last seen "<Time at=session.last_seen_at/></p>
+                <p class="muted small">{session.address}" · Last active "<Time at=session.last_seen_at/></p>
             </div>
             {(!session.current).then(|| view! {
                 <Form action=EndSession::PATH class="inline-form" key=session.id.to_string()>
                     <Hidden name="session" value=session.id.to_string()/>
-                    <Submit class="button button-small">"End session"</Submit>
+                    <Submit class="button button-small">"End Session"</Submit>
                 </Form>
             })}
         </li>

@@ -22,7 +22,7 @@ use crate::session::{RequestInfo, SignedInUser, links, store as sessions};
 
 pub async fn view(ctx: &AppContext, person: &SignedInUser) -> Result<AccountView, AppError> {
     use entity::{email_change, session};
-    // With each session the change of address that waits, of which there is one at most: one question for both.
+    // Each session comes with the pending email change, of which there is at most one: one query for both.
     let found = entity::Session::find()
         .join(
             JoinType::LeftJoin,
@@ -61,7 +61,7 @@ pub async fn view(ctx: &AppContext, person: &SignedInUser) -> Result<AccountView
     })
 }
 
-/// What is true of a change of address that can still be confirmed.
+/// The condition for an email change that can still be confirmed.
 fn waits() -> Condition {
     use entity::email_change::Column;
     Condition::all()
@@ -82,8 +82,8 @@ async fn pending(
         .await?)
 }
 
-/// Saves the name at once; a changed address waits until it is confirmed from there. One that waits already goes on
-/// waiting.
+/// Saves the name immediately. A changed email address takes effect once it is confirmed; one that is already pending
+/// stays pending.
 pub async fn save_profile(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -121,9 +121,7 @@ pub async fn save_profile(
     tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     tx.commit().await?;
     Ok(FormSuccess::with_message(if moves {
-        format!(
-            "Changes saved. We sent a link to {email}: the address counts once you confirm it there"
-        )
+        format!("Changes saved. Check {email} for a confirmation link.")
     } else {
         "Changes saved".to_owned()
     }))
@@ -192,13 +190,13 @@ async fn begin_change(
     Ok(())
 }
 
-/// Begins the pending change anew: new links, another hour.
+/// Restarts the pending change with new links and another hour.
 pub async fn resend_change(
     ctx: &AppContext,
     info: &RequestInfo,
     person: &SignedInUser,
 ) -> Result<(), AppError> {
-    let nothing_waits = || AppError::Conflict("No change of address is waiting.".to_owned());
+    let nothing_waits = || AppError::Conflict("There's no pending email change.".to_owned());
     let waiting = pending(ctx.db().read(), person.id())
         .await?
         .ok_or_else(nothing_waits)?;
@@ -221,7 +219,7 @@ pub async fn cancel_change(ctx: &AppContext, person: &SignedInUser) -> Result<()
     let mut tx = ctx.db().begin().await?;
     if !sessions::end_waiting_change(&mut tx, person.id()).await? {
         return Err(AppError::Conflict(
-            "No change of address is waiting.".to_owned(),
+            "There's no pending email change.".to_owned(),
         ));
     }
     tx.invalidate(Invalidation::user(person.id(), Topic::Account));
@@ -229,7 +227,7 @@ pub async fn cancel_change(ctx: &AppContext, person: &SignedInUser) -> Result<()
     Ok(())
 }
 
-/// What a link from one of the two mails would do.
+/// What a link from one of the two emails does.
 pub async fn link_kind(ctx: &AppContext, token: &Secret) -> Result<LinkKind, AppError> {
     let change = find_change(ctx.db().read(), token).await?;
     Ok(match change {
@@ -290,11 +288,11 @@ pub async fn follow_link(ctx: &AppContext, token: &Secret) -> Result<&'static st
     let message = match leg {
         LinkRole::Confirm if is_confirmable(&change) => {
             confirm(&mut tx, ctx, &user, &change).await?;
-            "Your new email address is confirmed. Sign in again to go on"
+            "Email address updated. Sign in to continue."
         }
         LinkRole::Revert if is_revertible(&change) => {
             take_back(&mut tx, ctx, &user, &change).await?;
-            "Your address stays as it was. Change your password if this was not you"
+            "Your email address hasn't changed. If this wasn't you, change your password."
         }
         _ => return Err(dead_link()),
     };
@@ -306,7 +304,7 @@ pub async fn follow_link(ctx: &AppContext, token: &Secret) -> Result<&'static st
 }
 
 fn dead_link() -> AppError {
-    AppError::Conflict("This link was used already or is too old.".to_owned())
+    AppError::Conflict("This link has expired or was already used. Request a new one.".to_owned())
 }
 
 async fn confirm(
@@ -381,7 +379,8 @@ async fn move_address(
     to: &Email,
 ) -> Result<(), AppError> {
     use entity::user::Column;
-    let taken = || AppError::Conflict("This address belongs to another account by now.".to_owned());
+    let taken =
+        || AppError::Conflict("This email address is now used by another account.".to_owned());
     if links::is_held(tx, to, Some(user.id)).await? {
         return Err(taken());
     }

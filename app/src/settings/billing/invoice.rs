@@ -68,11 +68,11 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
             view! { <tr><th scope="row">{label}</th><td class="tabular">{part.to_string()}</td></tr> }
         })
     };
-    let since = view! { {since("Refunded since", refunded)}{since("Disputed since", disputed)} };
+    let since = view! { {since("Refunded", refunded)}{since("Disputed", disputed)} };
     let name = format!("Invoice {number}");
     view! {
-        <PageHeader title="Invoice" lead="To print it or keep it as PDF, use your browser's Print.">
-            <a class="button" href=move || format!("/w/{}/settings/billing", slug.get())>"All invoices"</a>
+        <PageHeader title="Invoice" lead="To print or save this invoice as a PDF, use your browser's Print command.">
+            <a class="button" href=move || format!("/w/{}/settings/billing", slug.get())>"All Invoices"</a>
         </PageHeader>
         <article class="card invoice" aria-label=name>
             <dl class="facts">
@@ -82,10 +82,10 @@ fn shown(invoice: InvoiceView, slug: Memo<String>) -> impl IntoView {
                 <dt>"To"</dt><dd>{to}</dd>
             </dl>
             <table class="table">
-                <caption class="visually-hidden">"What was paid for"</caption>
-                <thead><tr><th scope="col">"What"</th><th scope="col">"Amount"</th></tr></thead>
+                <caption class="visually-hidden">"Line items"</caption>
+                <thead><tr><th scope="col">"Description"</th><th scope="col">"Amount"</th></tr></thead>
                 <tbody><tr><th scope="row">{what}</th><td class="tabular">{amount}</td></tr></tbody>
-                <tfoot><tr><th scope="row">"Paid"</th><td class="tabular"><strong>{total}</strong></td></tr>{since}</tfoot>
+                <tfoot><tr><th scope="row">"Total paid"</th><td class="tabular"><strong>{total}</strong></td></tr>{since}</tfoot>
             </table>
         </article>
     }

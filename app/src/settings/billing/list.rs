@@ -1,4 +1,4 @@
-//! Invoices in the list, and whom they are made out to.
+//! The list of invoices, and the billing details on them.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -8,22 +8,22 @@ use super::model::{BillingView, PaymentRow};
 use crate::billing::model::Details;
 use crate::domain::Money;
 use crate::payments::model::PaymentStatus;
-use crate::ui::{Badge, Card, Data, Empty, Field, Form, Hidden, Icon, Submit, Time, rows, view};
+use crate::ui::{Badge, Card, Data, Empty, Field, Form, Hidden, Icon, Submit, rows, view};
 
 pub fn payments(data: Data<BillingView>, slug: Memo<String>) -> AnyView {
     let none = Memo::new(move |_| data.with(|view| view.payments.is_empty()));
     view! {
-        <Card title="Invoices" text="What was paid here, newest first.">
+        <Card title="Invoices" text="Your invoices and payments, newest first.">
             {move || if none.get() {
-                view! { <Empty mark=Icon::CreditCard title="Nothing yet" text="Invoices appear here as payments are made."/> }.into_any()
+                view! { <Empty mark=Icon::CreditCard title="No invoices yet" text="Invoices appear here after each payment."/> }.into_any()
             } else {
                 view! {
                     <div class="table-wrap">
                         <table class="table table-stack">
                             <caption class="visually-hidden">"Invoices"</caption>
                             <thead><tr>
-                                <th scope="col">"What"</th><th scope="col">"Amount"</th><th scope="col">"Status"</th>
-                                <th scope="col">"Invoice"</th><th scope="col">"When"</th>
+                                <th scope="col">"Description"</th><th scope="col">"Amount"</th><th scope="col">"Status"</th>
+                                <th scope="col">"Invoice"</th><th scope="col">"Date"</th>
                             </tr></thead>
                             <tbody>{rows(move || data.with(|view| view.payments.clone()), move |row| payment_row(row, slug))}</tbody>
                         </table>
@@ -41,7 +41,7 @@ fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
         PaymentStatus::Paid if row.disputed.cents() > 0 => ("danger", "Disputed"),
         PaymentStatus::Paid => ("success", "Paid"),
         PaymentStatus::Declined => ("danger", "Declined"),
-        _ => ("neutral", "Under way"),
+        _ => ("neutral", "Processing"),
     };
     let invoice = match row.invoice {
         Some((number, text)) => {
@@ -57,17 +57,17 @@ fn payment_row(row: PaymentRow, slug: Memo<String>) -> AnyView {
     let part = view! { {of(row.refunded, "refunded")}{of(row.disputed, "disputed")} };
     view! {
         <tr>
-            <th scope="row" data-label="What">{row.what}</th>
+            <th scope="row" data-label="Description">{row.what}</th>
             <td data-label="Amount" class="tabular">{row.amount.to_string()}</td>
             <td data-label="Status"><Badge tone=tone>{label}</Badge>{part}</td>
             <td data-label="Invoice">{invoice}</td>
-            <td data-label="When"><Time at=row.at/></td>
+            <td data-label="Date">{row.at.date()}</td>
         </tr>
     }
     .into_any()
 }
 
-/// Whom invoices are made out to.
+/// The billing details shown on invoices.
 pub fn details(data: Data<BillingView>) -> AnyView {
     let workspace = data.with_untracked(|view| view.workspace);
     let stored = |of: fn(&Details) -> &String| {
@@ -78,10 +78,10 @@ pub fn details(data: Data<BillingView>) -> AnyView {
     let vat_number = stored(|details| &details.vat_number);
     let email = stored(|details| &details.email);
     view! {
-        <Card title="Billing details" text="They stand on invoices from now on; those that were issued stay as they are.">
+        <Card title="Billing Details" text="Shown on future invoices. Past invoices don't change.">
             <Form action=SetBillingDetails::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
-                <Field name="company" label="Company name" value=company autocomplete="organization" hint="Empty: the workspace's name".to_owned()/>
+                <Field name="company" label="Company name" value=company autocomplete="organization" hint="Leave blank to use the workspace name".to_owned()/>
                 <Field name="address" label="Address" value=address autocomplete="street-address"/>
                 <Field name="vat_number" label="VAT number" value=vat_number/>
                 <Field name="email" label="Billing email" kind="email" value=email autocomplete="email"/>

@@ -36,11 +36,11 @@ pub struct BillingView {
     pub seats_used: u64,
     pub plans: Vec<Plan>,
     pub cdr_mode: CdrMode,
-    /// What would come of the choice that is asked about.
+    /// The preview of the requested choice.
     pub preview: Option<Preview>,
     /// What would come of turning CDR Mode on, or off where it is on; nothing where the plan does not have it.
     pub cdr_preview: Option<Preview>,
-    /// Why the choice that is asked about is none.
+    /// Why the requested choice is refused.
     pub refusal: Option<String>,
     pub payments: Vec<PaymentRow>,
     pub details: Details,
@@ -80,7 +80,7 @@ pub enum Effect {
     Keep,
 }
 
-/// What comes of choosing a plan, said before it is chosen.
+/// The preview of choosing a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
     pub terms: Terms,
@@ -111,7 +111,7 @@ pub struct OverLimit {
 }
 
 impl OverLimit {
-    /// `It has 3 seats, and 7 are used. …`
+    /// `This plan includes 3 seats and you're using 7. …`
     pub fn sentence(&self) -> String {
         let Self { seats, used, names } = self;
         let beyond = used.saturating_sub(u64::from(*seats));
@@ -123,11 +123,11 @@ impl OverLimit {
         let who = if names.is_empty() {
             String::new()
         } else {
-            format!(" Beyond them, as the last to join: {list}.")
+            format!(" Over the limit: {list}.")
         };
         format!(
-            "It has {seats} seats, and {used} are used.{who} Nobody is removed, but nobody can be invited until there is \
-             a free seat."
+            "This plan includes {seats} seats and you're using {used}.{who} Nobody will be removed, but you can't invite \
+             anyone until you're under the limit."
         )
     }
 }
@@ -184,7 +184,7 @@ const MAX_COMPANY_LEN: usize = 120;
 const MAX_ADDRESS_LEN: usize = 300;
 
 impl DetailsForm {
-    /// What is left empty is not said.
+    /// Blank fields are left out.
     pub fn parse(&self) -> Result<Details, FieldErrors> {
         let mut errors = FieldErrors::new();
         let (company, address) = (self.company.trim(), self.address.trim());
@@ -193,9 +193,9 @@ impl DetailsForm {
             ("address", address, MAX_ADDRESS_LEN),
         ] {
             if text.chars().count() > longest {
-                errors.add(field, format!("Use at most {longest} characters"));
+                errors.add(field, format!("Use {longest} characters or fewer"));
             } else if text.chars().any(char::is_control) {
-                errors.add(field, "Leave out characters that cannot be seen");
+                errors.add(field, "Remove invisible characters");
             }
         }
         // As people write them: `DE 123.456.789`.
@@ -208,10 +208,7 @@ impl DetailsForm {
         let good = vat.is_empty()
             || (4..=20).contains(&vat.len()) && vat.bytes().all(|b| b.is_ascii_alphanumeric());
         if !good {
-            errors.add(
-                "vat_number",
-                "Enter a VAT number like DE123456789, or nothing",
-            );
+            errors.add("vat_number", "Enter a valid VAT number, like DE123456789");
         }
         let email = match self.email.trim() {
             "" => Some(String::new()),
@@ -295,10 +292,9 @@ mod tests {
             .sentence()
         };
         assert!(
-            sentence(4, &["Cleo"])
-                .contains("3 seats, and 4 are used. Beyond them, as the last to join: Cleo.")
+            sentence(4, &["Cleo"]).contains("3 seats and you're using 4. Over the limit: Cleo.")
         );
         assert!(sentence(9, &["A", "B"]).contains("A, B and 4 more."));
-        assert!(sentence(5, &[]).contains("are used. Nobody"));
+        assert!(sentence(5, &[]).contains("using 5. Nobody"));
     }
 }

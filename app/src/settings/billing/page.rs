@@ -21,7 +21,7 @@ pub fn BillingPage() -> impl IntoView {
     let payment = use_asked("payment");
     view! {
         <Title text="Billing"/>
-        <PageHeader title="Billing" lead="The plan, what it costs, and when."/>
+        <PageHeader title="Billing" lead="Manage your plan, payment method and invoices."/>
         {guarded(
             move || LoadBilling {
                 workspace: slug.get(), plan: plan.get(), cdr: cdr.get(), payment: payment.get(),
@@ -52,7 +52,7 @@ pub fn callout(tone: &'static str, mark: Icon, text: String) -> AnyView {
     view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{text}</p></div> }.into_any()
 }
 
-/// What became of the payment from which one comes back, and why a choice is none.
+/// The result of the payment the user returns from, and why a choice is refused.
 fn notice(view: &BillingView) -> AnyView {
     let paid = view.payment.as_ref().map(outcome);
     let refused = view.refusal.clone();
@@ -70,36 +70,45 @@ fn status(view: &BillingView) -> (&'static str, &'static str) {
     }
 }
 
-/// What happens next with the subscription, in a sentence or two.
+/// What happens next with the subscription, in one or two sentences.
 fn outlook(view: &BillingView) -> AnyView {
     let at = view.ends_at;
     let cost = view.cost.map(|cost| charge_for(cost, view.balance).0);
     let cost = cost.map(|cost| cost.to_string()).unwrap_or_default();
     let text = match view.status {
         SubscriptionStatus::Trial => format!(
-            "Everything can be used until {}. Then the workspace is frozen until a plan is paid: all can be read, and \
-             nothing is lost.",
+            "Your trial includes every feature and ends {}. After that the workspace becomes read-only until you choose \
+             a plan. Your data stays safe.",
             at.exact()
         ),
         SubscriptionStatus::Frozen if view.terms.is_none() => {
-            "The trial is over. All can be read, and nothing is lost; to change anything, choose a plan.".to_owned()
+            "Your trial has ended and the workspace is read-only. Choose a plan to continue."
+                .to_owned()
         }
         SubscriptionStatus::Frozen => {
-            "The subscription has ended. All can be read, and nothing is lost; to change anything, choose a plan.".to_owned()
+            "Your subscription has ended and the workspace is read-only. Choose a plan to continue."
+                .to_owned()
         }
         SubscriptionStatus::PastDue => {
             let again = view.retry_at.map_or_else(
-                || "It is being tried again now.".to_owned(),
-                |at| format!("It is tried again on {}.", at.date()),
+                || "We're trying again now.".to_owned(),
+                |at| format!("We'll try again on {}.", at.date()),
             );
-            format!("The last charge of {cost} was declined. {again} Change the payment method before, or choose a plan to pay at once.")
+            format!(
+                "Your last payment of {cost} was declined. {again} Update your payment method to avoid interruption, or choose a plan to pay now."
+            )
         }
         SubscriptionStatus::Active if view.cancelled => format!(
-            "Cancelled. Everything works until {}; then the workspace is frozen, and nothing is lost.",
+            "Cancels on {}. You keep full access until then; after that the workspace is read-only.",
             at.date()
         ),
         SubscriptionStatus::Active => match &view.next {
-            Some(next) => format!("On {} the plan becomes {}, for {} a month.", at.date(), next.name, next.cost),
+            Some(next) => format!(
+                "Changes to {} ({} per month) on {}.",
+                next.name,
+                next.cost,
+                at.date()
+            ),
             None => return ().into_any(),
         },
     };
@@ -114,19 +123,17 @@ fn current(view: &BillingView) -> AnyView {
         }
         (Some(_), Some(plan)) => plan.name.clone(),
         (Some(terms), None) => terms.plan.clone(),
-        (None, Some(plan)) if view.status == SubscriptionStatus::Trial => {
-            format!("{} on trial", plan.name)
-        }
-        (None, _) => "None".to_owned(),
+        (None, Some(plan)) if view.status == SubscriptionStatus::Trial => plan.name.clone(),
+        (None, _) => "No plan".to_owned(),
     };
     let seats = match &view.plan {
         Some(plan) => format!("{} of {} used", view.seats_used, plan.seats),
         None => format!("{} used", view.seats_used),
     };
     let cost = match (view.status, view.cost) {
-        (SubscriptionStatus::Trial, _) => "Nothing on trial".to_owned(),
-        (SubscriptionStatus::Frozen, _) | (_, None) => "Nothing".to_owned(),
-        (_, Some(cost)) => format!("{cost} a month"),
+        (SubscriptionStatus::Trial, _) => "Free during trial".to_owned(),
+        (SubscriptionStatus::Frozen, _) | (_, None) => "$0".to_owned(),
+        (_, Some(cost)) => format!("{cost} per month"),
     };
     let renews = view.is_active() && !view.cancelled;
     let next = match (view.status, &view.next) {
@@ -138,7 +145,7 @@ fn current(view: &BillingView) -> AnyView {
     let next_row = match (view.status, next) {
         (_, Some(cost)) => Some((
             "Next billing date",
-            format!("{}, {}", ends.date(), charge_for(cost, view.balance).0),
+            format!("{} on {}", charge_for(cost, view.balance).0, ends.date()),
         )),
         (SubscriptionStatus::Trial, _) => Some(("Trial ends", ends.date())),
         (SubscriptionStatus::Active, _) => Some(("Ends", ends.date())),
@@ -147,32 +154,32 @@ fn current(view: &BillingView) -> AnyView {
     let balance = Some(view.balance).filter(|balance| balance.cents() > 0);
     let owed = view.owed().map(|owed| {
         let text = format!(
-            "You owe {owed}, as a payment was refunded or disputed. It is collected with the next payment for the plan."
+            "You owe {owed} because a payment was refunded or disputed. We'll add it to your next plan payment."
         );
         callout("warning", Icon::Warning, text)
     });
     let workspace = view.workspace;
     let outlook = outlook(view);
     let paying = view.paying.then(|| {
-        let text = "A payment for this subscription is under way.".to_owned();
+        let text = "A payment is being processed.".to_owned();
         callout("info", Icon::Clock, text)
     });
     let manage = (view.status != SubscriptionStatus::Trial).then(|| {
         simple(
             ManagePaymentMethod::PATH,
             workspace,
-            "Manage payment method",
+            "Manage Payment Method",
         )
     });
     let resume = (view.is_active() && view.cancelled)
-        .then(|| simple(ResumeSubscription::PATH, workspace, "Resume subscription"));
+        .then(|| simple(ResumeSubscription::PATH, workspace, "Resume Subscription"));
     let cancel = may_cancel(view).then(|| {
         view! {
-            <OpenDialog dialog=CANCEL>"Cancel subscription"</OpenDialog>
+            <OpenDialog dialog=CANCEL>"Cancel Subscription"</OpenDialog>
         }
     });
     view! {
-        <Card title="Current plan">
+        <Card title="Current Plan">
             <p class="plan-now">
                 <strong data-testid="current-plan">{name}</strong>" "<Badge tone=tone>{label}</Badge>
             </p>
@@ -182,9 +189,9 @@ fn current(view: &BillingView) -> AnyView {
             <dl class="facts">
                 <dt>"Cost"</dt><dd data-testid="plan-price">{cost}</dd>
                 {next_row.map(|(label, text)| view! { <dt>{label}</dt><dd><span data-testid="next-billing-date">{text}</span>" ("<Time at=ends ahead=true/>")"</dd> })}
-                {balance.map(|amount| view! { <dt>"Paid ahead"</dt><dd>{amount.to_string()}<span class="muted small block">"Taken off the next charges"</span></dd> })}
+                {balance.map(|amount| view! { <dt>"Account credit"</dt><dd>{amount.to_string()}<span class="muted small block">"Applied to your next invoices"</span></dd> })}
                 <dt>"Seats"</dt>
-                <dd>{seats}<span class="muted small block">"Members, and invitations that wait"</span></dd>
+                <dd>{seats}<span class="muted small block">"Includes pending invitations"</span></dd>
             </dl>
             <div class="form-actions">
                 {manage}{resume}{cancel}
@@ -202,7 +209,7 @@ fn may_cancel(view: &BillingView) -> bool {
     }
 }
 
-/// A form that wants nothing but its button pressed.
+/// A form with only a button.
 fn simple(action: &'static str, workspace: WorkspaceId, label: &'static str) -> AnyView {
     view! {
         <Form action=action class="inline-form" reload=true>
@@ -213,7 +220,7 @@ fn simple(action: &'static str, workspace: WorkspaceId, label: &'static str) -> 
     .into_any()
 }
 
-/// The subscription alone, without what else stands on the page.
+/// The subscription only, without the rest of the page.
 fn subscription(view: &BillingView) -> BillingView {
     BillingView {
         payment: None,
@@ -232,7 +239,7 @@ const CANCEL: &str = "cancel-subscription";
 #[derive(Clone, PartialEq)]
 struct Ending {
     workspace: WorkspaceId,
-    /// When, or nothing if at once.
+    /// When, or none if immediately.
     at: Option<String>,
 }
 
@@ -248,9 +255,9 @@ impl Ending {
 fn cancel(ending: Ending) -> AnyView {
     let text = match ending.at {
         Some(at) => format!(
-            "Everything works until {at}. Then the workspace is frozen: all can be read, and nothing is lost."
+            "You'll keep full access until {at}. After that the workspace is read-only. Your data stays safe and you can resubscribe any time."
         ),
-        None => "The workspace is frozen at once: all can be read, and nothing is lost.".to_owned(),
+        None => "The workspace becomes read-only immediately. Your data stays safe and you can resubscribe any time.".to_owned(),
     };
     let open = was_refused(CancelSubscription::PATH, "");
     view! {
@@ -259,8 +266,8 @@ fn cancel(ending: Ending) -> AnyView {
             <Form action=CancelSubscription::PATH reload=true>
                 <Hidden name="workspace" value=ending.workspace.to_string()/>
                 <div class="dialog-actions">
-                    <CancelDialog text="Keep subscription"/>
-                    <Submit class="button button-danger">"Cancel subscription"</Submit>
+                    <CancelDialog text="Keep Subscription"/>
+                    <Submit class="button button-danger">"Cancel Subscription"</Submit>
                 </div>
             </Form>
         </Dialog>

@@ -1,4 +1,4 @@
-//! Choosing: the plans side by side, CDR Mode, and what would come of a choice.
+//! Choosing a plan: the plans side by side, CDR Mode, and the preview of a choice.
 
 use leptos::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::domain::{Money, WorkspaceId, grouped};
 use crate::ui::{Badge, CancelDialog, Card, Dialog, Form, Hidden, Icon, Submit, view, was_refused};
 use server_fn::ServerFn;
 
-/// What would come of a choice, and the button that makes it.
+/// The preview of a choice, and the button that confirms it.
 pub fn preview(view: &BillingView) -> AnyView {
     let Some(preview) = view.preview.clone() else {
         return ().into_any();
@@ -31,32 +31,36 @@ pub fn preview(view: &BillingView) -> AnyView {
     let at = next_at.date();
     let lead = match effect {
         Effect::Begin if days_added > 0 => format!(
-            "The first month begins today, and the {days_added} days that are left of the trial are added to it."
+            "Your first billing period starts today. We've added the {} left in your trial.",
+            if days_added == 1 {
+                "1 day".to_owned()
+            } else {
+                format!("{days_added} days")
+            }
         ),
-        Effect::Begin => "The first month begins today.".to_owned(),
+        Effect::Begin => "Your first billing period starts today.".to_owned(),
         Effect::Now => format!(
-            "{name} begins at once. Today you pay the difference for the rest of the month, and the plan's credits come \
-             in by the same part."
+            "You'll move to {name} now and pay a prorated {today} today. Plan credits are prorated too."
         ),
         Effect::Later => format!(
-            "What is paid stays until {at}; then the plan becomes {name}. Until then you can take it back."
+            "You'll keep your current plan until {at}, then move to {name}. You can cancel this change any time before."
         ),
-        Effect::Keep => format!("The plan stays {name}: what was planned otherwise is taken back."),
+        Effect::Keep => format!("You'll stay on {name}. The scheduled change will be cancelled."),
     };
     let owed = (owed.cents() > 0).then(|| {
-        view! { <span class="muted small block">{format!("{owed} of it is owed from before")}</span> }
+        view! { <span class="muted small block">{format!("Includes {owed} previously owed")}</span> }
     });
     let after = if next_charge == next {
-        format!("on {at}, and each month after")
+        format!("on {at}, then every month")
     } else {
-        format!("on {at}, and {next} each month after")
+        format!("on {at}, then {next} per month")
     };
     let ending = view.cancelled && effect != Effect::Keep;
     let label = match effect {
         Effect::Begin => format!("Pay {today}"),
-        Effect::Now if today.cents() > 0 => format!("Pay {today} and change"),
-        Effect::Now => "Change now".to_owned(),
-        Effect::Later => format!("Change on {at}"),
+        Effect::Now if today.cents() > 0 => format!("Upgrade and Pay {today}"),
+        Effect::Now => "Change Now".to_owned(),
+        Effect::Later => "Schedule Downgrade".to_owned(),
         Effect::Keep => format!("Keep {name}"),
     };
     view! {
@@ -66,15 +70,15 @@ pub fn preview(view: &BillingView) -> AnyView {
                 <p class="card-text">{lead}</p>
             </div>
             <dl class="facts">
-                <dt>"Charged today"</dt><dd><strong class="tabular" data-testid="today">{today.to_string()}</strong>{owed}</dd>
+                <dt>"Due today"</dt><dd><strong class="tabular" data-testid="today">{today.to_string()}</strong>{owed}</dd>
                 <dt>"Next charge"</dt>
                 <dd><strong class="tabular">{next_charge.to_string()}</strong><span class="muted small block">{after}</span></dd>
             </dl>
-            {ending.then(|| callout("info", Icon::Info, "The subscription is cancelled now. This takes that back.".to_owned()))}
+            {ending.then(|| callout("info", Icon::Info, "This also resumes your cancelled subscription.".to_owned()))}
             {beyond.map(|beyond| callout("warning", Icon::Warning, beyond.sentence()))}
             <div class="form-actions">
                 {choice("preview", view.workspace, terms, today, label)}
-                <a class="button" href="?">"Not now"</a>
+                <a class="button" href="?">"Cancel"</a>
             </div>
         </section>
     }
@@ -111,10 +115,13 @@ pub fn plans(view: &BillingView) -> AnyView {
             let next = next && !is_now && !view.cancelled;
             let mark = match (is_now, next) {
                 (true, _) => Some(view! { <Badge tone="success">"Current"</Badge> }),
-                (_, true) => Some(view! { <Badge tone="info">"Next"</Badge> }),
+                (_, true) => {
+                    let starts = format!("Starts {}", view.ends_at.date());
+                    Some(view! { <Badge tone="info">{starts}</Badge> })
+                }
                 _ => None,
             };
-            // Choosing what is there takes back what was planned; where nothing was, there is nothing to choose.
+            // Choosing the current plan cancels a scheduled change; without one there is nothing to choose.
             let nothing = is_now && !planned || next;
             let cdr_mode = plan.cdr_mode && now.is_some_and(|now| now.cdr_mode);
             let button = ask(
@@ -127,9 +134,9 @@ pub fn plans(view: &BillingView) -> AnyView {
         })
         .collect_view();
     let facts = view! {
-        {fact("Price a month", &|plan| plan.price.to_string())}
+        {fact("Price per month", &|plan| plan.price.to_string())}
         {fact("Seats", &|plan| plan.seats.to_string())}
-        {fact("Credits a month", &|plan| grouped(plan.credits.into()))}
+        {fact("Credits per month", &|plan| grouped(plan.credits.into()))}
         {fact("LinkedIn accounts", &|plan| match plan.linkedin_accounts {
             1 => "1".to_owned(),
             n => format!("Up to {n}"),
@@ -139,7 +146,7 @@ pub fn plans(view: &BillingView) -> AnyView {
         .iter()
         .map(|plan| {
             let text = if plan.cdr_mode {
-                format!("+ {}", cdr.price)
+                format!("+{} per month", cdr.price)
             } else {
                 "—".to_owned()
             };
@@ -148,11 +155,11 @@ pub fn plans(view: &BillingView) -> AnyView {
         .collect_view();
     let name = cdr.name.clone();
     view! {
-        <Card title="Plans" text="What each holds, by the month. More counts at once, less when the month that is paid is over.">
+        <Card title="Plans" text="Upgrades take effect immediately. Downgrades take effect at the end of the billing period.">
             <div class="table-wrap">
                 <table class="table plan-table">
                     <caption class="visually-hidden">"Plans"</caption>
-                    <thead><tr><td><span class="visually-hidden">"What it holds"</span></td>{heads}</tr></thead>
+                    <thead><tr><td><span class="visually-hidden">"Features"</span></td>{heads}</tr></thead>
                     <tbody>
                         {facts}
                         <tr><th scope="row">{name}</th>{option}</tr>
@@ -165,10 +172,10 @@ pub fn plans(view: &BillingView) -> AnyView {
     .into_any()
 }
 
-/// The dialog that asks before CDR Mode is turned on or off.
+/// The dialog that confirms turning CDR Mode on or off.
 const CDR: &str = "cdr-dialog";
 
-/// CDR Mode: whether it is on, and what it costs. It is money, so its switch asks before it flips.
+/// CDR Mode: its state and price. It costs money, so its switch asks for confirmation.
 pub fn cdr_mode(view: &BillingView) -> AnyView {
     let cdr = &view.cdr_mode;
     let (name, workspace) = (cdr.name.clone(), view.workspace);
@@ -181,21 +188,23 @@ pub fn cdr_mode(view: &BillingView) -> AnyView {
         .map(|plan| plan.name.as_str())
         .collect();
     let text = format!(
-        "{} a month on top of the plan, offered with {}.",
+        "Add-on, {} per month. Available on {}.",
         cdr.price,
         offered.join(" and ")
     );
     let said = match view.status {
         SubscriptionStatus::Active if ends => {
-            format!("On until {}, and off after.", view.ends_at.date())
+            format!("On until {}", view.ends_at.date())
         }
-        SubscriptionStatus::Active if on => "On.".to_owned(),
-        SubscriptionStatus::Active if view.cdr_preview.is_some() => "Off.".to_owned(),
-        SubscriptionStatus::Active => "Not offered with this plan.".to_owned(),
+        SubscriptionStatus::Active if on => "On".to_owned(),
+        SubscriptionStatus::Active if view.cdr_preview.is_some() => "Off".to_owned(),
+        SubscriptionStatus::Active => "Not available on this plan".to_owned(),
         SubscriptionStatus::Trial => {
-            "Can be used on trial. To keep it, choose it with a plan.".to_owned()
+            "Included in your trial. Add it when you choose a plan.".to_owned()
         }
-        SubscriptionStatus::PastDue | SubscriptionStatus::Frozen => "Comes with a plan.".to_owned(),
+        SubscriptionStatus::PastDue | SubscriptionStatus::Frozen => {
+            "Add it when you choose a plan".to_owned()
+        }
     };
     let dialog = match &view.cdr_preview {
         Some(preview) if !ends => Some(flip(workspace, &name, preview, on)),
@@ -224,28 +233,28 @@ pub fn cdr_mode(view: &BillingView) -> AnyView {
     .into_any()
 }
 
-/// The question before CDR Mode is turned on or off, with what that costs.
+/// The confirmation of turning CDR Mode on or off, with the price.
 fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyView {
     let (today, at) = (preview.today, preview.next_at.date());
     let (title, text, label) = if on {
         let text = format!(
-            "It stays on until {at}, as it is paid until then. From then on a month costs {}.",
+            "{name} stays on until {at}. After that you'll pay {} per month.",
             preview.next
         );
         (
             format!("Turn off {name}?"),
             text,
-            format!("Turn off {name}"),
+            format!("Turn Off {name}"),
         )
     } else {
         let text = format!(
-            "Charged today, for the rest of the month: {today}. From {at} on a month costs {}.",
+            "You'll pay {today} today (prorated), then {} per month from {at}.",
             preview.next
         );
         (
             format!("Turn on {name}?"),
             text,
-            format!("Pay {today} and turn on"),
+            format!("Turn On and Pay {today}"),
         )
     };
     let terms = preview.terms.clone();
@@ -258,19 +267,20 @@ fn flip(workspace: WorkspaceId, name: &str, preview: &Preview, on: bool) -> AnyV
     .into_any()
 }
 
-/// What was to be turned off stays on.
+/// Cancels a scheduled switch-off.
 fn keep_on(workspace: WorkspaceId, name: &str, terms: Terms) -> AnyView {
     let (title, label) = (format!("Keep {name} on?"), format!("Keep {name}"));
+    let text = format!("{name} will stay on. No charge today.");
     view! {
         <Dialog id=CDR title open=was_refused(ChoosePlan::PATH, "cdr")>
-            <p class="dialog-text">"It is not turned off when the month ends. Nothing is charged today."</p>
+            <p class="dialog-text">{text}</p>
             <div class="dialog-actions"><CancelDialog/>{choice("cdr", workspace, terms, Money::from_cents(0), label)}</div>
         </Dialog>
     }
     .into_any()
 }
 
-/// The form that makes a choice, at no more than `today`.
+/// The form that confirms a choice, at no more than `today`.
 fn choice(
     key: &'static str,
     workspace: WorkspaceId,
@@ -290,7 +300,7 @@ fn choice(
     .into_any()
 }
 
-/// The cheapest plan that CDR Mode can be had with, where nothing is subscribed to.
+/// The cheapest plan that offers CDR Mode, where there is no subscription.
 fn with_plan(view: &BillingView) -> Option<AnyView> {
     if view.is_active() {
         return None;
@@ -304,7 +314,7 @@ fn with_plan(view: &BillingView) -> Option<AnyView> {
     Some(
         view! {
             <Dialog id=CDR title>
-                <p class="dialog-text">"You see what it costs before you pay."</p>
+                <p class="dialog-text">"You'll review the price before paying."</p>
                 <div class="dialog-actions"><CancelDialog/>{ask(id, true, label, false)}</div>
             </Dialog>
         }
@@ -312,7 +322,7 @@ fn with_plan(view: &BillingView) -> Option<AnyView> {
     )
 }
 
-/// The button by which a choice is looked at before it is made.
+/// The button that opens the preview of a choice.
 fn ask(plan: String, cdr_mode: bool, label: String, disabled: bool) -> AnyView {
     let cdr = cdr_mode.then(|| view! { <input type="hidden" name="cdr" value="1"/> });
     view! {

@@ -30,7 +30,7 @@ pub async fn subscribed(
     for ago in paid {
         let at = now.before(days(*ago));
         let purpose = PaymentPurpose::Subscribe {
-            what: format!("{}, one month", terms.name(catalog)),
+            what: format!("{}, 1 month", terms.name(catalog)),
             terms: terms.clone(),
             balance: Money::default(),
         };

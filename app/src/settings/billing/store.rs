@@ -51,12 +51,9 @@ fn decide(
 ) -> Result<Decision, AppError> {
     let plan = catalog
         .plan(&terms.plan)
-        .ok_or_else(|| AppError::field("plan", "Choose one of the plans"))?;
+        .ok_or_else(|| AppError::field("plan", "Choose a plan"))?;
     let price = terms.price(catalog).ok_or_else(|| {
-        let message = format!(
-            "{} is not offered with {}",
-            catalog.cdr_mode.name, plan.name
-        );
+        let message = format!("{} isn't available on {}", catalog.cdr_mode.name, plan.name);
         AppError::field("cdr_mode", message)
     })?;
     if !row.is_running(now) {
@@ -351,7 +348,7 @@ pub async fn choose(
     } = decide(catalog, &row, &terms, now)?;
     if today > agreed {
         return Err(AppError::Conflict(
-            "The price has changed meanwhile. Look at it again.".to_owned(),
+            "The price has changed. Review it and try again.".to_owned(),
         ));
     }
     let name = terms.name(catalog);
@@ -361,7 +358,7 @@ pub async fn choose(
     match effect {
         Effect::Begin => {
             drop(tx);
-            let what = with_owed(format!("{name}, one month"), balance);
+            let what = with_owed(format!("{name}, 1 month"), balance);
             let purpose = PaymentPurpose::Subscribe {
                 terms,
                 balance,
@@ -373,7 +370,7 @@ pub async fn choose(
         Effect::Now => {
             no_payment_under_way(&row)?;
             if today >= SMALLEST_CHARGE {
-                let what = format!("{name}, for the rest of the month");
+                let what = format!("{name} (prorated)");
                 let ends_at = row.ends_at;
                 let purpose = PaymentPurpose::Change {
                     terms,
@@ -393,15 +390,20 @@ pub async fn choose(
             engine::apply(&mut tx, catalog, row, &terms, &origin, (&once, now)).await?;
             tx.commit().await?;
             return Ok(Chosen::Done(FormSuccess::with_message(format!(
-                "The plan is {name} now"
+                "You're now on {name}"
             ))));
         }
         Effect::Later | Effect::Keep => {}
     }
-    let (why, said) = if effect == Effect::Later {
-        ("later", format!("The plan becomes {name} on {at}"))
+    let turns_off =
+        row.plan.as_deref() == Some(terms.plan.as_str()) && row.cdr_mode && !terms.cdr_mode;
+    let (why, said) = if effect == Effect::Later && turns_off {
+        let option = &catalog.cdr_mode.name;
+        ("later", format!("{option} turns off on {at}"))
+    } else if effect == Effect::Later {
+        ("later", format!("{name} starts on {at}"))
     } else {
-        ("kept", format!("The plan stays {name}"))
+        ("kept", format!("You'll stay on {name}"))
     };
     let data = note(why);
     row.set_next(Some(terms).filter(|_| effect == Effect::Later));
@@ -416,22 +418,22 @@ pub async fn choose(
 
 fn charged(status: PaymentStatus, name: &str) -> Result<FormSuccess, AppError> {
     match status {
-        PaymentStatus::Paid => Ok(FormSuccess::with_message(format!("The plan is {name} now"))),
+        PaymentStatus::Paid => Ok(FormSuccess::with_message(format!("You're now on {name}"))),
         PaymentStatus::Declined | PaymentStatus::Expired => Err(AppError::Conflict(
-            "The card was declined, and nothing was charged. Change the payment method and try again."
-                .to_owned(),
+            "Your card was declined. Update your payment method and try again.".to_owned(),
         )),
-        PaymentStatus::Started | PaymentStatus::Open | PaymentStatus::Confirming => Ok(FormSuccess::with_message(
-            "The bank is confirming the payment. The plan changes as soon as it has",
-        )),
+        PaymentStatus::Started | PaymentStatus::Open | PaymentStatus::Confirming => {
+            Ok(FormSuccess::with_message(
+                "Waiting for your bank. Your plan changes once the payment is confirmed.",
+            ))
+        }
     }
 }
 
 fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
     if row.payment_id.is_some() {
         return Err(AppError::Conflict(
-            "A payment for this subscription is under way. Try again when it is through."
-                .to_owned(),
+            "A payment is being processed. Try again once it's complete.".to_owned(),
         ));
     }
     Ok(())
@@ -455,12 +457,12 @@ pub async fn cancel(
     }
     if !row.is_running(now) {
         return Err(AppError::Conflict(
-            "There is no subscription to cancel.".to_owned(),
+            "There's no subscription to cancel.".to_owned(),
         ));
     }
     let at = row.ends_at;
     let said = FormSuccess::with_message(format!(
-        "Subscription cancelled. Everything works until {}",
+        "Subscription cancelled. You keep full access until {}.",
         at.date()
     ));
     if row.cancelled {
@@ -488,7 +490,7 @@ pub async fn resume(
     let mut row = locked(&tx, actor).await?;
     if !row.is_running(now) {
         return Err(AppError::Conflict(
-            "The subscription has ended. Choose a plan to go on.".to_owned(),
+            "Your subscription has ended. Choose a plan to continue.".to_owned(),
         ));
     }
     let said = FormSuccess::with_message("Subscription resumed");

@@ -51,13 +51,13 @@ pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<FormSucces
     let wanted = form.parse().map_err(AppError::Invalid)?;
     top_up::set(caller.ctx(), &actor, wanted, Timestamp::now()).await?;
     Ok(FormSuccess::with_message(if wanted.is_some() {
-        "Automatic top-up is on"
+        "Auto top-up is on"
     } else {
-        "Automatic top-up is off"
+        "Auto top-up is off"
     }))
 }
 
-/// Leads to the page on which a package is paid. The price is the catalogue's.
+/// Redirects to the page where a package is paid. The price comes from the catalog.
 #[server(output = Postcard)]
 pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
@@ -65,7 +65,7 @@ pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess
     let credits = form.credits.parse().ok();
     let package = credits
         .and_then(|credits| caller.ctx().catalog().package(credits))
-        .ok_or_else(|| AppError::field("credits", "Choose one of the packages"))?;
+        .ok_or_else(|| AppError::field("credits", "Choose a package"))?;
     let page = format!("/w/{}/settings/credits", actor.slug());
     let purpose = PaymentPurpose::Credits {
         credits: package.credits,

@@ -1,4 +1,4 @@
-//! What was used, day by day: drawn by the server as SVG with attributes alone, and the table that it is drawn from.
+//! Usage by day: an SVG drawn on the server with attributes only, and the table of its data.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Credits as the public API shows and takes them.
+//! Credits in the public API.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::contacts::model::text;
 use crate::db::entity::{credit_entry, credit_hold};
 use crate::domain::{CreditEntryId, CreditHoldId, FieldErrors};
 
-/// What is used, and how often.
+/// A use of a feature.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpendIn {
-    /// The feature's id, as in the catalogue.
+    /// The feature's id, as in the catalog.
     #[schema(example = "suggest_reply")]
     pub feature: String,
-    /// How often it is used; once unless told.
+    /// Number of uses. Defaults to 1.
     #[schema(value_type = u32, minimum = 1, maximum = 10_000, default = 1, required = false)]
     pub quantity: Option<u32>,
-    /// What it was for, in your own words or as your own id.
+    /// Your own note or id for this use.
     #[schema(
         value_type = String,
         required = false,
@@ -31,14 +31,14 @@ pub struct SpendIn {
     pub reference: Option<String>,
 }
 
-/// What is to be set aside.
+/// Credits to reserve.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldIn {
-    /// The feature's id, as in the catalogue.
+    /// The feature's id, as in the catalog.
     #[schema(example = "smart_automation")]
     pub feature: String,
-    /// How often it will be used at most; once unless told.
+    /// Maximum number of uses. Defaults to 1.
     #[schema(value_type = u32, minimum = 1, maximum = 10_000, default = 1, required = false)]
     pub quantity: Option<u32>,
     #[schema(
@@ -49,21 +49,21 @@ pub struct HoldIn {
         example = "run 12"
     )]
     pub reference: Option<String>,
-    /// After how many seconds what was not captured comes back by itself.
+    /// Seconds after which uncaptured credits are released automatically.
     #[schema(value_type = u32, minimum = 1, maximum = 86_400, default = 900, required = false)]
     pub expires_in: Option<u32>,
 }
 
-/// How much of a hold was used.
+/// The part of a hold to capture.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaptureIn {
-    /// How often the feature was used; as often as reserved unless told.
+    /// Number of uses. Defaults to the reserved quantity.
     #[schema(value_type = u32, minimum = 1, maximum = 10_000, required = false)]
     pub quantity: Option<u32>,
 }
 
-/// A use of a feature that holds to the rules, at the catalogue's price.
+/// A valid use of a feature, at the catalog price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     pub feature: String,
@@ -87,7 +87,7 @@ impl Use {
         let mut errors = FieldErrors::new();
         let found = catalog.feature(feature).ok_or_else(|| {
             let ids: Vec<&str> = catalog.features.iter().map(|one| one.id.as_str()).collect();
-            format!("There is no such feature; there are {}", ids.join(", "))
+            format!("Unknown feature. Use one of {}", ids.join(", "))
         });
         let found = errors.check("feature", found);
         let quantity = quantity.unwrap_or(1);
@@ -140,24 +140,24 @@ impl HoldIn {
     }
 }
 
-/// What there is to spend.
+/// The credit balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct BalanceOut {
-    /// All that can be spent.
+    /// Total available.
     #[schema(example = 2320)]
     pub balance: i64,
-    /// What the plan gave, and is spent first.
+    /// Plan credits, which are spent first.
     #[schema(example = 2000)]
     pub plan: i64,
-    /// What was bought, and does not expire.
+    /// Purchased credits, which do not expire.
     #[schema(example = 320)]
     pub purchased: i64,
-    /// When the plan's credits end and its next come: RFC 3339, in UTC. Null where no plan gives any.
+    /// When the plan credits expire and renew: RFC 3339, in UTC. Null if no plan grants any.
     #[schema(format = DateTime)]
     pub renews_at: Option<String>,
 }
 
-/// Who caused a line.
+/// Who caused an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = CreditActor)]
 pub struct ActorOut {
@@ -166,7 +166,7 @@ pub struct ActorOut {
     pub name: String,
 }
 
-/// A line of the ledger.
+/// A ledger entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = CreditEntry)]
 pub struct EntryOut {
@@ -179,16 +179,16 @@ pub struct EntryOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false, example = 3)]
     pub quantity: Option<i64>,
-    /// By how much the balance changed: below zero for what was spent.
+    /// Change of the balance: negative for credits spent.
     #[schema(example = -6)]
     pub amount: i64,
-    /// What there was afterwards.
+    /// Balance after this entry.
     #[schema(example = 2314)]
     pub balance: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "chat 4711")]
     pub reference: Option<String>,
-    /// The hold that it belongs to.
+    /// The hold this entry belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "hold_01h455vb4pex5vsknk084sn02q")]
     pub hold: Option<CreditHoldId>,
@@ -218,7 +218,7 @@ impl From<credit_entry::Model> for EntryOut {
     }
 }
 
-/// Credits that are set aside, or were.
+/// A reservation of credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = CreditHold)]
 pub struct HoldOut {
@@ -228,7 +228,7 @@ pub struct HoldOut {
     #[schema(example = "smart_automation")]
     pub feature: String,
     pub quantity: i64,
-    /// How many credits were set aside, and how many of them were spent in the end.
+    /// Credits reserved, and how many of them were captured.
     #[schema(example = 40)]
     pub reserved: i64,
     #[schema(example = 0)]
@@ -236,7 +236,7 @@ pub struct HoldOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "run 12")]
     pub reference: Option<String>,
-    /// What there is besides.
+    /// Remaining balance.
     #[schema(example = 2280)]
     pub balance: i64,
     /// RFC 3339, in UTC.

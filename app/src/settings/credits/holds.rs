@@ -76,7 +76,7 @@ pub async fn capture(
     if !(1..=hold.quantity).contains(&quantity) {
         return Err(AppError::field(
             "quantity",
-            format!("Must be from 1 to {}, as reserved", hold.quantity),
+            format!("Must be from 1 to {}, the reserved quantity", hold.quantity),
         ));
     }
     // At the price of the moment at which it was set aside.
@@ -127,7 +127,7 @@ async fn standing(
         .ok_or(AppError::NotFound)?;
     match hold.status {
         HoldStatus::Held => Ok(hold),
-        ended => Err(AppError::Conflict(format!("This hold is {ended} already."))),
+        ended => Err(AppError::Conflict(format!("This hold is already {ended}."))),
     }
 }
 

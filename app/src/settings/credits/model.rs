@@ -86,15 +86,15 @@ pub struct CreditsView {
     pub plan: i64,
     pub purchased: i64,
     pub renews_at: Option<Timestamp>,
-    /// Whether they are given anew then; not on trial, and not where the subscription ends.
+    /// Whether they renew then; not on trial, and not where the subscription ends.
     pub renews: bool,
-    /// From which balance on people are warned: as was said here, and as it is where nothing was.
+    /// The low-balance threshold: the one set here, and the default.
     pub low_balance_threshold: Option<i64>,
-    pub usual_low_mark: i64,
+    pub default_low_balance_threshold: i64,
     pub top_up: TopUpView,
-    /// How long it lasts at the pace of the last days; nothing where nothing was used.
+    /// How long the balance lasts at the recent pace; none where nothing was used.
     pub lasts: Option<Lasts>,
-    /// What it buys of the features that are used most.
+    /// How many uses of the most-used features it covers.
     pub buys: Vec<String>,
     pub features: Vec<Feature>,
     pub packages: Vec<(CreditPackage, Option<u32>)>,
@@ -120,7 +120,7 @@ pub struct BuyForm {
     pub credits: String,
 }
 
-/// What is bought without asking when few credits are left.
+/// What is bought automatically when few credits are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopUp {
     /// The package, by how many credits it holds.
@@ -154,7 +154,7 @@ pub struct TopUpForm {
     pub limit: String,
 }
 
-/// Nobody means to be charged more in a month.
+/// Highest monthly limit, in dollars.
 const HIGHEST_LIMIT: i64 = 1_000_000;
 
 impl TopUpForm {
@@ -166,7 +166,7 @@ impl TopUpForm {
         let mut errors = FieldErrors::new();
         let credits = self.package.parse().ok();
         if credits.is_none() {
-            errors.add("package", "Choose one of the packages");
+            errors.add("package", "Choose a package");
         }
         let digits: String = self
             .limit
@@ -176,7 +176,7 @@ impl TopUpForm {
         let dollars = digits.parse::<i64>().ok();
         let dollars = dollars.filter(|dollars| (1..=HIGHEST_LIMIT).contains(dollars));
         if dollars.is_none() {
-            errors.add("limit", "Enter whole dollars, like 100");
+            errors.add("limit", "Enter a whole dollar amount, like 100");
         }
         match (credits, dollars) {
             (Some(credits), Some(dollars)) => Ok(Some(TopUp {
@@ -196,7 +196,7 @@ pub struct LowBalanceThresholdForm {
     pub low_balance_threshold: String,
 }
 
-/// A mark above this is above any balance.
+/// Highest threshold, above any balance.
 const HIGHEST_MARK: i64 = 1_000_000_000;
 
 impl LowBalanceThresholdForm {
@@ -216,10 +216,7 @@ impl LowBalanceThresholdForm {
             .filter(|mark| (0..=HIGHEST_MARK).contains(mark));
         mark.map(Some).ok_or_else(|| {
             let mut errors = FieldErrors::new();
-            errors.add(
-                "low_balance_threshold",
-                "Enter a whole number of credits, or nothing",
-            );
+            errors.add("low_mark", "Enter a whole number");
             errors
         })
     }
@@ -256,7 +253,7 @@ pub struct EntryRow {
 /// `480 Suggest Replies`: how many uses of a feature that is.
 pub fn times(count: i64, name: &str) -> String {
     let number = grouped(count);
-    // What is no noun, or is one that has no plural, is not bent.
+    // Names that are not nouns, or have no plural, stay as they are.
     if count == 1 || name.ends_with('s') {
         return format!("{number} {name}");
     }

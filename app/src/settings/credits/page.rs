@@ -20,7 +20,7 @@ pub fn CreditsPage() -> impl IntoView {
     let payment = use_asked("payment");
     view! {
         <Title text="Credits"/>
-        <PageHeader title="Credits" lead="What the workspace has to spend on the product's AI features, and what it was spent on."/>
+        <PageHeader title="Credits" lead="Track and buy credits for AI features."/>
         {guarded(
             move || LoadCredits {
                 workspace: slug.get(), kind: kind.get(), before: before.get(), payment: payment.get(),
@@ -40,7 +40,7 @@ fn credits(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> i
         {costs(data)}
         {warning(data)}
         {top_up(data)}
-        <Card title="Usage" text="Credits spent each day, in UTC.">
+        <Card title="Usage" text="Credits used per day (UTC).">
             {move || data.with(|view| chart(&view.days))}
         </Card>
         {ledger(data, slug, kind)}
@@ -51,8 +51,8 @@ fn balance(data: Data<CreditsView>) -> AnyView {
     let plan = move || {
         data.with(|view| {
             let renewed = view.renews_at.map(|at| {
-                let then = if view.renews { "), then renewed with the plan" } else { ")" };
-                view! { <span class="muted small block">"Until "{at.date()}" ("<Time at ahead=true/>{then}</span> }
+                let verb = if view.renews { "Renews " } else { "Expires " };
+                view! { <span class="muted small block">{verb}{at.date()}" ("<Time at ahead=true/>")"</span> }
             });
             view! { <strong class="tabular">{grouped(view.plan)}</strong>{renewed} }
         })
@@ -63,12 +63,16 @@ fn balance(data: Data<CreditsView>) -> AnyView {
             Some(Lasts::MoreThanAYear) => Some("lasts for more than a year".to_owned()),
             None => None,
         })
-        .map(|lasts| view! { <p class="muted">"At the pace of the last 14 days it "{lasts}"."</p> })
+        .map(|lasts| view! { <p class="muted">"At your recent pace, this "{lasts}"."</p> })
     };
     let buys = move || {
         data.with(|view| view.buys.clone())
             .into_iter()
-            .map(|text| view! { <li class="tabular">"= "{text}</li> })
+            .enumerate()
+            .map(|(index, text)| {
+                let lead = if index == 0 { "Enough for about" } else { "or" };
+                view! { <li class="tabular">{format!("{lead} {text}")}</li> }
+            })
             .collect_view()
     };
     view! {
@@ -77,14 +81,14 @@ fn balance(data: Data<CreditsView>) -> AnyView {
                 <strong class="tabular" data-testid="credit-balance">{move || data.with(|view| grouped(view.balance()))}</strong>
                 " credits"
             </p>
-            <ul class="credit-buys" aria-label="What the balance buys">{buys}</ul>
+            <ul class="credit-buys" aria-label="What the balance covers">{buys}</ul>
             {lasts}
             <dl class="facts">
                 <dt>"Plan credits"</dt><dd>{plan}</dd>
                 <dt>"Purchased credits"</dt>
                 <dd>
                     <strong class="tabular">{move || data.with(|view| grouped(view.purchased))}</strong>
-                    <span class="muted small block">"No expiry; spent when the plan's are used up"</span>
+                    <span class="muted small block">"Never expires. Used after plan credits."</span>
                 </dd>
             </dl>
         </Card>
@@ -94,7 +98,7 @@ fn balance(data: Data<CreditsView>) -> AnyView {
 
 fn packages(data: Data<CreditsView>) -> AnyView {
     let (workspace, may_buy) = data.with_untracked(|view| (view.workspace, view.may_buy));
-    // What is bought is refused in its row: it stays when the balance changes.
+    // A refused purchase shows its error in its row, so the row stays when the balance changes.
     let sold = Memo::new(move |_| data.with(|view| view.packages.clone()));
     let rows = move || {
         sold.get()
@@ -137,7 +141,7 @@ fn packages(data: Data<CreditsView>) -> AnyView {
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            {(!may_buy).then(|| view! { <p class="muted">"To buy more, ask an owner or admin of this workspace."</p> })}
+            {(!may_buy).then(|| view! { <p class="muted">"Ask an owner or admin to buy more credits."</p> })}
         </Card>
     }
     .into_any()
@@ -151,53 +155,46 @@ fn warning(data: Data<CreditsView>) -> AnyView {
             .unwrap_or_default()
     });
     let usual = Signal::derive(move || {
-        let usual = grouped(data.with(|view| view.usual_low_mark));
-        format!("Empty: a tenth of what the plan gives, {usual} now. 0: never")
+        let usual = grouped(data.with(|view| view.default_low_balance_threshold));
+        format!(
+            "Leave blank for 10% of your plan credits (currently {usual}). Enter 0 to turn off."
+        )
     });
     let inside = if may_change {
         view! {
             <Form action=SetLowBalanceThreshold::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
-                <Field name="low_balance_threshold" label="Warn below" value=mark hint=usual/>
+                <Field name="low_mark" label="Alert threshold" value=mark hint=usual/>
                 <div class="form-actions"><Submit class="button">"Save Changes"</Submit></div>
             </Form>
         }
         .into_any()
     } else {
         let now = move || {
-            data.with(
-                |view| match view.low_balance_threshold.unwrap_or(view.usual_low_mark) {
-                    0 => "There is no warning now.".to_owned(),
-                    mark => format!("It goes out below {} credits.", grouped(mark)),
-                },
-            )
+            data.with(|view| match view.low_balance_threshold.unwrap_or(view.default_low_balance_threshold) {
+                0 => "Alerts are off.".to_owned(),
+                mark => format!("Alert at {} credits.", grouped(mark)),
+            })
         };
         view! { <p>{now}</p> }.into_any()
     };
     view! {
-        <Card title="Low balance" text="A warning goes to those who see credits, by the channels they chose for Billing, each time the balance falls below this.">
+        <Card title="Low-Balance Alert" text="Notify everyone who can see credits when the balance drops below this amount.">
             {inside}
         </Card>
     }
     .into_any()
 }
 
-/// What is bought without asking.
+/// Automatic purchases.
 fn top_up(data: Data<CreditsView>) -> AnyView {
     let (workspace, may_change) = data.with_untracked(|view| (view.workspace, view.may_buy));
     if !may_change {
         return ().into_any();
     }
-    let state = move || {
-        data.with(|view| {
-            top_up_state(
-                &view.top_up,
-                view.low_balance_threshold,
-                view.usual_low_mark,
-            )
-        })
-    };
-    // Drawn anew only when it comes or goes: what is typed stays when the page is loaded again.
+    let state =
+        move || data.with(|view| top_up_state(&view.top_up, view.low_balance_threshold, view.default_low_balance_threshold));
+    // Redrawn only when it appears or disappears, so typed text stays when the page reloads.
     let shown =
         Memo::new(move |_| data.with(|view| view.top_up.possible || view.top_up.now.is_some()));
     let limit = Signal::derive(move || {
@@ -227,14 +224,14 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
             <Form action=SetTopUp::PATH key="top-up" guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
                 <Select name="package" label="Package" options=options selected=selected/>
-                <Field name="limit" label="At most, in dollars a month" value=limit hint="Whole dollars, by the calendar month in UTC"/>
+                <Field name="limit" label="Monthly limit ($)" value=limit hint="Resets on the 1st of each month (UTC)"/>
                 <div class="form-actions"><Submit class="button">"Save Changes"</Submit></div>
             </Form>
         }
         .into_any()
     };
     view! {
-        <Card title="Automatic top-up" text="Buys a package with the card of the subscription when the balance falls below the mark above.">
+        <Card title="Auto Top-Up" text="Automatically buy a package when the balance drops below the alert threshold. We'll charge your card on file.">
             {state}
             {form}
         </Card>
@@ -242,13 +239,13 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
     .into_any()
 }
 
-/// How it stands, in a sentence or two.
+/// The current state, in one or two sentences.
 fn top_up_state(view: &TopUpView, low_balance_threshold: Option<i64>, usual: i64) -> AnyView {
     let Some(now) = view.now else {
         let text = if view.possible {
-            "It is off: nothing is bought unless somebody does."
+            "Auto top-up is off."
         } else {
-            "It charges the card of the subscription. Choose a plan in Billing first."
+            "Auto top-up needs a card on file. Choose a plan in Billing first."
         };
         return view! { <p>{text}</p> }.into_any();
     };
@@ -256,18 +253,18 @@ fn top_up_state(view: &TopUpView, low_balance_threshold: Option<i64>, usual: i64
         .filter(|mark| *mark > 0)
         .unwrap_or(usual);
     let text = format!(
-        "Below {} credits, {} more are bought. {} of {} was charged this month.",
-        grouped(mark),
+        "Buys {} credits when the balance drops below {}. {} of {} used this month.",
         grouped(now.credits.into()),
+        grouped(mark),
         view.charged,
         now.limit
     );
     let trouble = if view.paused {
         Some(
-            "The last charge was declined or disputed, so it waits. Mend the payment method in Billing, then save here again.",
+            "Paused: the last charge was declined or disputed. Update your payment method in Billing, then save again.",
         )
     } else if !view.possible {
-        Some("There is no subscription whose card could be charged: it waits until there is.")
+        Some("Paused: auto top-up needs a card on file. Choose a plan in Billing.")
     } else {
         None
     };
@@ -276,7 +273,7 @@ fn top_up_state(view: &TopUpView, low_balance_threshold: Option<i64>, usual: i64
     });
     let under_way = view
         .under_way
-        .then(|| view! { <p class="muted">"A top-up is being charged now."</p> });
+        .then(|| view! { <p class="muted">"Top-up in progress…"</p> });
     view! { <p>{text}</p>{under_way}{trouble} }.into_any()
 }
 
@@ -290,7 +287,7 @@ fn costs(data: Data<CreditsView>) -> AnyView {
             .collect_view()
     };
     view! {
-        <Card title="Credit cost by feature" text="What each use takes from the balance.">
+        <Card title="Credit cost by feature" text="Credits used each time.">
             <div class="table-wrap">
                 <table class="table">
                     <caption class="visually-hidden">"Credit cost by feature"</caption>
@@ -303,7 +300,7 @@ fn costs(data: Data<CreditsView>) -> AnyView {
     .into_any()
 }
 
-/// The kinds by which the ledger can be filtered, in the order of the tabs.
+/// The kinds that filter the credit history, in the order of the tabs.
 const KINDS: [EntryKind; 7] = [
     EntryKind::Spend,
     EntryKind::Purchase,
@@ -334,9 +331,9 @@ fn ledger(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> An
         kind => format!("?kind={kind}&before={next}"),
     };
     view! {
-        <Card title="Ledger" text="Every change of the balance, newest first.">
+        <Card title="Credit History" text="Every change to your balance, newest first.">
             <div class="filters">
-                <nav class="tabs" aria-label="Ledger by kind">
+                <nav class="tabs" aria-label="Credit history by type">
                     {tab("", "All")}
                     {KINDS.map(|kind| tab(kind.as_str(), kind.label())).collect_view()}
                 </nav>
@@ -345,15 +342,15 @@ fn ledger(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> An
                 </a>
             </div>
             {move || if none.get() {
-                view! { <Empty mark=Icon::Coins title="Nothing here yet" text="Lines appear as credits come in and are spent."/> }.into_any()
+                view! { <Empty mark=Icon::Coins title="No credit activity yet" text="Activity appears here as credits are added and used."/> }.into_any()
             } else {
                 view! {
                     <div class="table-wrap">
                         <table class="table table-stack">
-                            <caption class="visually-hidden">"Ledger"</caption>
+                            <caption class="visually-hidden">"Credit history"</caption>
                             <thead><tr>
-                                <th scope="col">"What"</th><th scope="col">"Credits"</th><th scope="col">"Balance"</th>
-                                <th scope="col">"By"</th><th scope="col">"When"</th>
+                                <th scope="col">"Activity"</th><th scope="col">"Credits"</th><th scope="col">"Balance"</th>
+                                <th scope="col">"By"</th><th scope="col">"Date"</th>
                             </tr></thead>
                             <tbody>{rows(move || data.with(|view| view.entries.clone()), entry_row)}</tbody>
                         </table>
@@ -361,7 +358,7 @@ fn ledger(data: Data<CreditsView>, slug: Memo<String>, kind: Memo<String>) -> An
                 }.into_any()
             }}
             {move || data.with(|view| view.next).map(|next| view! {
-                <p class="pager"><a class="button" href=move || older(next.to_string())>"Older"</a></p>
+                <p class="pager"><a class="button" href=move || older(next.to_string())>"Next"</a></p>
             })}
         </Card>
     }
@@ -379,14 +376,14 @@ fn entry_row(row: EntryRow) -> AnyView {
     let plus = if row.amount > 0 { "+" } else { "" };
     view! {
         <tr>
-            <th scope="row" data-label="What">
+            <th scope="row" data-label="Activity">
                 <Badge tone=tone>{row.kind.label()}</Badge>" "{row.what}
                 {row.reference.map(|text| view! { <span class="muted small block">{text}</span> })}
             </th>
             <td data-label="Credits" class="tabular">{plus}{grouped(row.amount)}</td>
             <td data-label="Balance" class="tabular">{grouped(row.balance)}</td>
             <td data-label="By">{row.who}</td>
-            <td data-label="When"><Time at=row.at/></td>
+            <td data-label="Date"><Time at=row.at/></td>
         </tr>
     }
     .into_any()

@@ -52,8 +52,7 @@ pub async fn busy(
         }
         let used = WEEK[usize::try_from(ago % 7).unwrap_or_default()];
         if let Some((feature, times)) = used {
-            let run = format!("day {}", BEGAN - ago);
-            let wanted = Use::new(catalog, feature, Some(times), Some(&run));
+            let wanted = Use::new(catalog, feature, Some(times), Some("Welcome sequence"));
             let wanted = wanted.map_err(AppError::Invalid)?;
             let at = morning.after(hours(1));
             let mut account = LockedAccount::open_at(tx, workspace, Mode::Live, at).await?;

@@ -64,7 +64,7 @@ pub(super) async fn spend_from(
 }
 
 fn used_before() -> AppError {
-    AppError::Conflict("This key stands for something else that was done before.".to_owned())
+    AppError::Conflict("This idempotency key was already used for a different request.".to_owned())
 }
 
 /// Adds credits that were bought. `once` names the purchase: told of it again, nothing is added.
@@ -242,7 +242,7 @@ pub async fn refund(
     let wanted = credits.map_or(left, i64::from);
     if wanted == 0 || wanted > left {
         return Err(AppError::Conflict(format!(
-            "{left} credits of it can be given back."
+            "Only {left} credits of this entry can be refunded."
         )));
     }
     // The last that was taken goes back first: bought credits before the plan's.

@@ -135,17 +135,19 @@ pub async fn set(
             let package = ctx
                 .catalog()
                 .package(credits)
-                .ok_or_else(|| AppError::field("package", "Choose one of the packages"))?;
+                .ok_or_else(|| AppError::field("package", "Choose a package"))?;
             if limit < package.price {
-                let message = format!("At least {}, the price of one package", package.price);
+                let message = format!(
+                    "Must be at least {}, the price of this package",
+                    package.price
+                );
                 return Err(AppError::field("limit", message));
             }
             let subscription = entity::Subscription::find_by_id(workspace);
             let subscription = subscription.one(account.tx).await?;
             if !subscription.is_some_and(|row| row.is_running(now)) {
                 return Err(AppError::Conflict(
-                    "Automatic top-up charges the card of the subscription. Choose a plan first."
-                        .to_owned(),
+                    "Auto top-up needs a card on file. Choose a plan first.".to_owned(),
                 ));
             }
             let there = before.is_some();

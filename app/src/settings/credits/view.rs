@@ -177,7 +177,7 @@ pub async fn page(
         .await?;
     Ok(CreditsView {
         low_balance_threshold: account.and_then(|account| account.low_balance_threshold),
-        usual_low_mark: default_threshold(ctx.db().read(), principal.workspace(), principal.mode())
+        default_low_balance_threshold: default_threshold(ctx.db().read(), principal.workspace(), principal.mode())
             .await?,
         renews: subscription
             .as_ref()

@@ -1,4 +1,4 @@
-//! Invitations: made, sent again, cancelled. The link is the invitation; the mail only carries it.
+//! Invitations: created, resent, cancelled. The link is the invitation; the email only delivers it.
 
 use std::collections::HashMap;
 
@@ -141,7 +141,7 @@ pub async fn list(
     Ok((rows, next))
 }
 
-/// Why nobody was invited: the reason once if it is the same for all, else one by one.
+/// Why nobody was invited: one reason if it is the same for all, otherwise one for each address.
 fn refusals(lines: &[ItemResult]) -> String {
     let first = &lines[0].message;
     if lines.iter().all(|line| line.message == *first) {
@@ -154,7 +154,7 @@ fn refusals(lines: &[ItemResult]) -> String {
     each.join(". ")
 }
 
-/// Invites everyone in `text`, each with a result of their own: one bad address does not hold up the others.
+/// Invites everyone in `text`, each with their own result: one bad address does not stop the others.
 pub async fn invite(
     ctx: &AppContext,
     actor: &Actor,
@@ -166,7 +166,7 @@ pub async fn invite(
     if !actor.role().may_grant(role) {
         return Err(AppError::field(
             "role",
-            "You cannot invite someone to this role",
+            "You can't invite people with this role",
         ));
     }
     require_fresh_for(actor, role)?;
@@ -174,7 +174,7 @@ pub async fn invite(
     if addresses.len() > MAX_AT_ONCE {
         return Err(AppError::field(
             "email",
-            format!("Invite at most {MAX_AT_ONCE} people at once"),
+            format!("You can invite up to {MAX_AT_ONCE} people at a time"),
         ));
     }
     let mut results = Vec::new();
@@ -205,11 +205,11 @@ pub async fn invite(
     match results.as_slice() {
         [] => Err(AppError::field("email", "Enter an email address")),
         [only] if only.good => Ok(FormSuccess::with_message(format!(
-            "{} — {}",
+            "{} to {}",
             only.message, only.subject
         ))),
         [only] => Err(AppError::field("email", &only.message)),
-        // Nothing was done, so nothing of what was typed may go.
+        // Nothing was done, so the typed text has to stay.
         several if several.iter().all(|line| !line.good) => {
             Err(AppError::field("email", refusals(several)))
         }
@@ -259,9 +259,7 @@ async fn invite_one(
         });
     }
     if is_member(&tx, actor, email).await? {
-        return Err(AppError::Conflict(
-            "This person is a member already".to_owned(),
-        ));
+        return Err(AppError::Conflict("Already a member".to_owned()));
     }
     let open = entity::Invitation::find()
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -273,7 +271,7 @@ async fn invite_one(
     let now = Timestamp::now();
     let message = if let Some(open) = open {
         renew(&mut tx, ctx, actor, open, Some(role)).await?;
-        "Invitation sent again"
+        "Invitation resent"
     } else {
         seats::require_one(&tx, ctx.catalog(), actor.workspace()).await?;
         let invitation = entity::invitation::ActiveModel {
@@ -316,7 +314,7 @@ async fn is_member(tx: &Tx, actor: &Actor, email: &Email) -> Result<bool, AppErr
     Ok(memberships > 0)
 }
 
-/// Mails an invitation. Only whoever has confirmed their own address writes to others in their name.
+/// Emails an invitation. Only people with a confirmed email address can send one.
 async fn send(
     tx: &mut Tx,
     ctx: &AppContext,
@@ -366,7 +364,7 @@ async fn record_event(
     .await
 }
 
-/// Extends an invitation and replaces its link; the person who resends it answers for it from now on.
+/// Extends an invitation and replaces its link. The person who resends it becomes the inviter.
 async fn renew(
     tx: &mut Tx,
     ctx: &AppContext,
@@ -404,12 +402,12 @@ async fn find_open(
         .ok_or(AppError::NotFound)?;
     if invitation.accepted_at.is_some() {
         return Err(AppError::Conflict(
-            "This invitation was accepted already.".to_owned(),
+            "This invitation has already been accepted.".to_owned(),
         ));
     }
     if invitation.cancelled_at.is_some() {
         return Err(AppError::Conflict(
-            "This invitation was cancelled already.".to_owned(),
+            "This invitation has already been cancelled.".to_owned(),
         ));
     }
     Ok(invitation)
@@ -437,7 +435,7 @@ pub async fn resend(
     renew(&mut tx, ctx, actor, invitation, None).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
-        "Invitation for {email} sent again. The old link no longer works"
+        "Invitation resent to {email}. The old link no longer works."
     )))
 }
 
@@ -457,7 +455,7 @@ pub async fn cancel(
     let event = record_event(&mut tx, actor, &invitation, EventType::InvitationCancelled).await?;
     tx.commit().await?;
     Ok(
-        FormSuccess::with_message(format!("Invitation for {} cancelled", invitation.email))
+        FormSuccess::with_message(format!("Invitation to {} cancelled", invitation.email))
             .with_undo("/fn/undo_cancel_invitation", actor.workspace(), event),
     )
 }
@@ -484,15 +482,13 @@ pub async fn undo_cancel(
         .await
         .map_err(|error| {
             if is_unique_violation(&error) {
-                AppError::Conflict("This address was invited anew meanwhile.".to_owned())
+                AppError::Conflict("This person has been invited again since.".to_owned())
             } else {
                 error.into()
             }
         })?;
     if restored.rows_affected == 0 {
-        return Err(AppError::Conflict(
-            "This was taken back already.".to_owned(),
-        ));
+        return Err(AppError::Conflict("Already undone.".to_owned()));
     }
     let invitation = entity::Invitation::find_by_id(id)
         .one(&tx)
@@ -502,7 +498,7 @@ pub async fn undo_cancel(
     record_event(&mut tx, actor, &invitation, EventType::MemberInvited).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
-        "The invitation for {} counts again",
+        "Invitation to {} restored",
         invitation.email
     )))
 }

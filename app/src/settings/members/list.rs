@@ -1,4 +1,4 @@
-//! Members, as programs see them.
+//! Members in the public API.
 
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -11,13 +11,13 @@ use crate::db::{Db, rows};
 use crate::domain::{AppError, Email, MembershipId, Permission, Role, Timestamp, UserId};
 use crate::session::Principal;
 
-/// Someone who is in the workspace.
+/// A member of the workspace.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct MemberOut {
-    /// Of their place in this workspace.
+    /// The membership's id, in this workspace.
     #[schema(value_type = String, example = "mem_01h455vb4pex5vsknk084sn02q")]
     pub id: MembershipId,
-    /// Of the person, the same in every workspace.
+    /// The person's id, the same in every workspace.
     #[schema(value_type = String, example = "usr_01h455vb4pex5vsknk084sn02q")]
     pub user_id: UserId,
     pub name: String,

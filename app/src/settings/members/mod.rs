@@ -1,4 +1,4 @@
-//! Settings → Members: inviting people, what became of the invitations, and who is in the workspace.
+//! Settings → Members: inviting people, the status of invitations, and the list of members.
 
 pub mod api;
 #[cfg(feature = "ssr")]

@@ -6,14 +6,14 @@ use crate::domain::{
     FieldErrors, InvitationId, MembershipId, Role, Secret, Timestamp, WorkspaceId, minutes,
 };
 
-/// How long a role change, a removal or a cancelled invitation can be taken back.
+/// How long a role change, a removal or a cancelled invitation can be undone.
 pub const UNDO: Duration = minutes(5);
-/// How many people can be invited at once.
+/// How many people can be invited in one request.
 pub const MAX_AT_ONCE: usize = 50;
-/// How many rows a list shows at once.
+/// How many rows a page of a list shows.
 pub const PAGE: u64 = 50;
 
-/// What became of an invitation. Cancelled ones are shown nowhere.
+/// The status of an invitation. Cancelled ones are not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -41,7 +41,7 @@ impl Status {
         }
     }
 
-    /// As it stands in the address; anything else is Pending.
+    /// From the query parameter; anything else is Pending.
     pub fn parse(text: &str) -> Self {
         Self::ALL
             .into_iter()
@@ -54,13 +54,13 @@ impl Status {
 #[serde(default)]
 pub struct InviteForm {
     pub workspace: String,
-    /// One address, or several as they are pasted.
+    /// One email address, or several separated by commas or new lines.
     pub email: String,
     pub role: String,
 }
 
 impl InviteForm {
-    /// The role; the addresses are judged one by one.
+    /// The role. The email addresses are checked one by one.
     pub fn role(&self) -> Result<Role, FieldErrors> {
         let mut errors = FieldErrors::new();
         if self.email.trim().is_empty() {
@@ -84,7 +84,7 @@ pub struct RoleForm {
     pub workspace: String,
     pub member: String,
     pub role: String,
-    /// Asked for where an owner is made or unmade, unless the sign-in is fresh.
+    /// Required to add or remove an owner, unless the sign-in is recent.
     pub current_password: Secret,
 }
 
@@ -93,17 +93,17 @@ pub struct MembersView {
     pub workspace: WorkspaceId,
     pub may_invite: bool,
     pub may_export: bool,
-    /// Whether invitations go out by mail; if not, their links are handed over by hand.
+    /// Whether invitations are emailed; if not, their links have to be shared by hand.
     pub sends_mail: bool,
     pub status: Status,
     /// How many invitations there are of each status, in the order of [`Status::ALL`].
     pub counts: [u64; 3],
     pub invitations: Vec<InvitationRow>,
-    /// Where the next page of invitations begins: before this one.
+    /// The cursor of the next page of invitations: those before this one.
     pub invitations_next: Option<InvitationId>,
     pub members: Vec<MemberRow>,
     pub member_count: u64,
-    /// Where the next page of members begins.
+    /// The cursor of the next page of members.
     pub next: Option<MembershipId>,
 }
 
@@ -116,9 +116,9 @@ pub struct InvitationRow {
     pub sent_at: Timestamp,
     /// When it expires, expired, or was accepted.
     pub at: Timestamp,
-    /// The full address of its page, for Copy Link; nothing once accepted.
+    /// The full URL of its page, for Copy Link; none once accepted.
     pub link: Option<String>,
-    /// The link can be copied once the current password is given.
+    /// The link can be copied only after the current password is confirmed.
     pub locked: bool,
 }
 
@@ -132,11 +132,11 @@ pub struct MemberRow {
     pub joined_at: Timestamp,
     pub last_active_at: Option<Timestamp>,
     pub is_self: bool,
-    /// The roles that the one who looks may give this member; none where they may neither change nor remove them.
+    /// The roles that the viewer can give this member; empty if they can neither change nor remove them.
     pub may_grant: Vec<Role>,
-    /// Invitations of theirs that stop working when they are removed.
+    /// Invitations they sent, which stop working when they are removed.
     pub open_invitations: u64,
-    /// Names of API keys that they made and that go on working when they are removed.
+    /// Names of API keys they created, which keep working when they are removed.
     pub keys_made: Vec<String>,
 }
 

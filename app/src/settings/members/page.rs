@@ -23,7 +23,7 @@ pub fn MembersPage() -> impl IntoView {
     let (after, before) = (use_asked("after"), use_asked("before"));
     view! {
         <Title text="Members"/>
-        <PageHeader title="Members" lead="Who is in this workspace, and who is asked to be."/>
+        <PageHeader title="Members" lead="Manage who has access to this workspace."/>
         {guarded(
             move || LoadMembers {
                 workspace: slug.get(), status: status.get(), search: search.get(), after: after.get(), before: before.get(),
@@ -34,7 +34,7 @@ pub fn MembersPage() -> impl IntoView {
     }
 }
 
-/// What the address asks for.
+/// The query parameters of the page.
 #[derive(Clone, Copy)]
 struct RouteQuery {
     status: Memo<String>,
@@ -88,7 +88,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: RouteQuery) -> im
                 })}
             </div>
             {move || if nobody.get() {
-                view! { <Empty mark=Icon::Users title="Nobody found" text="No member's name or address holds this."/> }.into_any()
+                view! { <Empty mark=Icon::Users title="No members found" text="No name or email matches your search."/> }.into_any()
             } else {
                 view! {
                     <div class="table-wrap">
@@ -108,7 +108,7 @@ fn members(data: Data<MembersView>, slug: Memo<String>, asked: RouteQuery) -> im
                 }.into_any()
             }}
             {move || data.with(|view| view.next).map(|next| view! {
-                <p class="pager"><a class="button" href=move || asked.address(&status.get(), ("after", &next.to_string()))>"Next page"</a></p>
+                <p class="pager"><a class="button" href=move || asked.address(&status.get(), ("after", &next.to_string()))>"Next"</a></p>
             })}
         </Card>
     }
@@ -125,20 +125,20 @@ fn invite(data: Data<MembersView>) -> impl IntoView {
         </dl>
     }.into_any();
     let text = if data.with_untracked(|view| view.sends_mail) {
-        "The invitation goes out by mail, and its link can be copied below."
+        "We'll email an invitation. You can also copy the link below."
     } else {
-        "No mail leaves this installation: copy the invitation's link below and hand it over."
+        "Email isn't set up on this server. After inviting, copy the link below and share it yourself."
     };
     view! {
         <Card title="Invite a New Member" text=text>
             <Form action=InviteMembers::PATH clear=true guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
                 <div class="field-row">
-                    <TextArea name="email" label="Email Address" hint="One, or several as you paste them" autocomplete="off" each=true/>
+                    <TextArea name="email" label="Email Address" hint="Separate multiple addresses with commas or new lines" autocomplete="off" each=true/>
                     <Select name="role" label="Role" options=options selected="member"/>
                 </div>
                 {descriptions}
-                <CurrentPassword ask=use_stale_sign_in() hint="Needed to invite an admin, as your sign-in is more than 15 minutes old"/>
+                <CurrentPassword ask=use_stale_sign_in() hint="For your security, confirm your password to invite an admin"/>
                 <div class="form-actions"><Submit>"Send Invitation"</Submit></div>
             </Form>
         </Card>
@@ -179,9 +179,9 @@ fn invitations(data: Data<MembersView>, asked: RouteQuery) -> impl IntoView {
             {move || {
                 if nobody.get() {
                     let (title, text) = match data.with(|view| view.status) {
-                        Status::Pending => ("No pending invitations", "Invite someone above: the link appears here."),
-                        Status::Expired => ("No expired invitations", "An invitation that nobody accepts in time expires. Resend brings one back."),
-                        Status::Accepted => ("No accepted invitations", "Who accepts is a member from then on."),
+                        Status::Pending => ("No pending invitations", "Invite someone to see their invitation here."),
+                        Status::Expired => ("No expired invitations", "To renew an expired invitation, resend it."),
+                        Status::Accepted => ("No accepted invitations", "Invitations appear here once someone accepts them."),
                     };
                     return view! { <Empty mark=Icon::Mail title text/> }.into_any();
                 }
@@ -209,7 +209,7 @@ fn invitations(data: Data<MembersView>, asked: RouteQuery) -> impl IntoView {
             }}
             {move || data.with(|view| view.invitations_next).map(|next| view! {
                 <p class="pager">
-                    <a class="button" href=move || asked.address(&asked.status.get(), ("before", &next.to_string()))>"Earlier invitations"</a>
+                    <a class="button" href=move || asked.address(&asked.status.get(), ("before", &next.to_string()))>"Next"</a>
                 </p>
             })}
         </Card>
@@ -321,17 +321,17 @@ fn administer(row: LiveRow<MemberRow>, workspace: WorkspaceId) -> impl IntoView 
     let loses = move || {
         let stops = match row.with(|row| row.open_invitations) {
             0 => String::new(),
-            1 => " One open invitation of theirs stops working.".to_owned(),
-            n => format!(" {n} open invitations of theirs stop working."),
+            1 => " 1 pending invitation they sent will stop working.".to_owned(),
+            n => format!(" {n} pending invitations they sent will stop working."),
         };
         let name = row.with(|row| row.name.clone());
-        format!("{name} loses access at once, in every open window. What they made stays.{stops}")
+        format!("{name} will lose access immediately. Everything they created stays.{stops}")
     };
     let keys = move || {
         let made = row.with(|row| row.keys_made.join(", "));
-        (!made.is_empty()).then(|| view! { <p class="dialog-text">"API keys that they made go on working: "<strong>{made}</strong></p> })
+        (!made.is_empty()).then(|| view! { <p class="dialog-text">"API keys they created will keep working: "<strong>{made}</strong></p> })
     };
-    let change_title = Signal::derive(move || format!("What {} may do", name.get()));
+    let change_title = Signal::derive(move || format!("Change {}'s Role", name.get()));
     let remove_title = Signal::derive(move || format!("Remove {}?", name.get()));
     let change_refused = was_refused(ChangeRole::PATH, &id);
     let remove_refused = was_refused(RemoveMember::PATH, &id);
@@ -342,9 +342,9 @@ fn administer(row: LiveRow<MemberRow>, workspace: WorkspaceId) -> impl IntoView 
             <Form action=ChangeRole::PATH key=id.clone()>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
                 <Hidden name="form[member]" value=id.clone()/>
-                <Select name="role" label="Change to" options=roles selected=role/>
-                <CurrentPassword hint="Needed where an owner is made or changed, as your sign-in is not fresh"/>
-                <div class="dialog-actions"><CancelDialog/><Submit>"Save role"</Submit></div>
+                <Select name="role" label="New role" options=roles selected=role/>
+                <CurrentPassword hint="Confirm your password to change owners"/>
+                <div class="dialog-actions"><CancelDialog/><Submit>"Save Role"</Submit></div>
             </Form>
         </Dialog>
         <OpenDialog dialog=remove.clone() class="icon-button" label="Remove">{icon(Icon::UserMinus)}</OpenDialog>
@@ -354,7 +354,7 @@ fn administer(row: LiveRow<MemberRow>, workspace: WorkspaceId) -> impl IntoView 
             <Form action=RemoveMember::PATH key=leaving.clone()>
                 <Hidden name="workspace" value=workspace.to_string()/>
                 <Hidden name="member" value=leaving.clone()/>
-                <div class="dialog-actions"><CancelDialog/><Submit class="button button-danger">"Remove member"</Submit></div>
+                <div class="dialog-actions"><CancelDialog/><Submit class="button button-danger">"Remove Member"</Submit></div>
             </Form>
         </Dialog>
     }

@@ -22,7 +22,7 @@ use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, RequestInfo, Sensitive, store as sessions};
 
-/// Longest text that is searched for, in characters. No name or address is longer.
+/// Longest search text, in characters. No name or email address is longer.
 const MAX_SEARCH_LEN: usize = 254;
 
 /// A member with their person, as queries bring them.
@@ -180,7 +180,7 @@ pub async fn view(
     })
 }
 
-/// Who made which of the keys that still work: they outlive their maker's membership.
+/// The API keys that still work, by creator: they outlive the creator's membership.
 async fn keys_made(ctx: &AppContext, actor: &Actor) -> Result<Vec<(UserId, String)>, AppError> {
     use entity::api_key::Column;
     let now = Timestamp::now();
@@ -239,7 +239,7 @@ async fn find_member(
     Ok((member, user))
 }
 
-/// Refuses what would leave the workspace without an owner.
+/// Refuses a change that would leave the workspace without an owner.
 async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Result<(), AppError> {
     let owners = entity::Membership::find()
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -248,13 +248,13 @@ async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Result<(), AppEr
         .await?;
     if losing.is_owner() && owners == 1 {
         return Err(AppError::Conflict(
-            "A workspace keeps at least one owner.".to_owned(),
+            "A workspace needs at least one owner.".to_owned(),
         ));
     }
     Ok(())
 }
 
-/// Begins a change to who is in the workspace: one at a time, and by someone who may still make it.
+/// Begins a change to the members: one at a time, and by someone who still has permission.
 async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     actor.require(Permission::ManageMembers)?;
     let tx = ctx.db().begin().await?;
@@ -264,7 +264,17 @@ async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError>
     Ok((tx, actor))
 }
 
-/// Whether a change of role makes or unmakes an owner, which only owners may.
+/// A role in a sentence: `Mia is now an admin`.
+const fn with_article(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "an owner",
+        Role::Admin => "an admin",
+        Role::Member => "a member",
+        Role::Client => "a client",
+    }
+}
+
+/// Whether a role change adds or removes an owner, which only owners can do.
 fn is_about_ownership(from: Role, to: Role) -> bool {
     from.is_owner() || to.is_owner()
 }
@@ -278,7 +288,7 @@ pub async fn change_role(
     current_password: &Secret,
 ) -> Result<FormSuccess, AppError> {
     actor.require(Permission::ManageMembers)?;
-    // A password takes long to check, so that is done before the transaction, which looks at the role again.
+    // Checking a password is slow, so it is done before the transaction, which reads the role again.
     let from = entity::Membership::find_by_id(member)
         .filter(Column::WorkspaceId.eq(actor.workspace()))
         .one(ctx.db().read())
@@ -294,7 +304,7 @@ pub async fn change_role(
     let (mut tx, actor) = begin(ctx, actor).await?;
     let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
-    let done = FormSuccess::with_message(format!("{name} is {} now", role.label()));
+    let done = FormSuccess::with_message(format!("{name} is now {}", with_article(role)));
     Ok(match event {
         Some(event) => done.with_undo("/fn/undo_change_role", actor.workspace(), event),
         None => done,
@@ -350,14 +360,14 @@ pub async fn undo_change_role(
     );
     if find_member(&tx, &actor, member).await?.0.role != to {
         return Err(AppError::Conflict(
-            "The role was changed again meanwhile.".to_owned(),
+            "The role has changed since. Undo is no longer available.".to_owned(),
         ));
     }
     let (name, _) = set_role(&mut tx, &actor, member, from).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
         "{name} is {} again",
-        from.label()
+        with_article(from)
     )))
 }
 
@@ -370,7 +380,7 @@ pub async fn remove(
     let (member, user) = find_member(&tx, &actor, member).await?;
     if member.id == actor.membership() {
         return Err(AppError::Conflict(
-            "To go yourself, use Leave workspace.".to_owned(),
+            "To remove yourself, leave the workspace.".to_owned(),
         ));
     }
     if !actor.role().can_administer(member.role) {
@@ -395,7 +405,7 @@ pub async fn remove(
     tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
     Ok(
-        FormSuccess::with_message(format!("{} is removed", user.name)).with_undo(
+        FormSuccess::with_message(format!("{} removed", user.name)).with_undo(
             "/fn/undo_remove_member",
             actor.workspace(),
             event,
@@ -403,7 +413,7 @@ pub async fn remove(
     )
 }
 
-/// Refuses to take a removal back once the person has come or gone again: what is undone would not be that removal.
+/// Refuses to undo a removal if the person has joined or left since: it would undo something else.
 async fn nothing_since(
     tx: &Tx,
     actor: &Actor,
@@ -424,14 +434,14 @@ async fn nothing_since(
         .any(|event| event.data["user"].as_str() == Some(&id))
     {
         return Err(AppError::Conflict(format!(
-            "{} has joined or left again meanwhile.",
+            "{} has joined or left since. Undo is no longer available.",
             user.name
         )));
     }
     Ok(())
 }
 
-/// Puts a removed member back as they were: same role, same day of joining, same last visit.
+/// Restores a removed member as they were: same role, same join date, same last visit.
 pub async fn undo_remove(
     ctx: &AppContext,
     actor: &Actor,
@@ -476,7 +486,7 @@ pub async fn undo_remove(
     .await
     .map_err(|error| {
         if is_unique_violation(&error) {
-            AppError::Conflict(format!("{} is a member again already.", user.name))
+            AppError::Conflict(format!("{} is already a member again.", user.name))
         } else {
             error.into()
         }
@@ -487,8 +497,5 @@ pub async fn undo_remove(
     events::record(&mut tx, &actor, event).await?;
     tx.invalidate(Invalidation::user(user.id, Topic::Workspace));
     tx.commit().await?;
-    Ok(FormSuccess::with_message(format!(
-        "{} is a member again",
-        user.name
-    )))
+    Ok(FormSuccess::with_message(format!("{} restored", user.name)))
 }

@@ -9,6 +9,7 @@ use crate::rpc::Postcard;
 use {
     super::model::{Range, Switch},
     super::store,
+    crate::catalog::Channel,
     crate::session::caller,
 };
 
@@ -18,7 +19,19 @@ pub async fn load_matrix() -> Result<MatrixView, AppError> {
     store::view(caller.ctx(), &caller.person().await?).await
 }
 
-/// Sets one switch to a wanted state (never "flip": a request that is repeated must not undo itself).
+/// A switch in a sentence: `Billing emails`, `Contact updated notifications`.
+#[cfg(feature = "ssr")]
+fn spoken(switch: Switch) -> String {
+    match switch {
+        Switch::Cell(category, Channel::Email) => format!("{} emails", category.label()),
+        Switch::Cell(category, Channel::InApp) => {
+            format!("{} in-app notifications", category.label())
+        }
+        Switch::Quiet(event) => format!("{} notifications", event.label()),
+    }
+}
+
+/// Sets one switch to a given state. It never toggles: a repeated request must not undo itself.
 #[server(output = Postcard)]
 pub async fn set_notification(switch: String, on: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
@@ -26,8 +39,8 @@ pub async fn set_notification(switch: String, on: String) -> Result<FormSuccess,
     let on = on == "true";
     store::set(caller.ctx(), &caller.person().await?, switch, on).await?;
     Ok(FormSuccess::with_message(format!(
-        "{} is {}",
-        super::page::cell_name(switch),
+        "{} turned {}",
+        spoken(switch),
         if on { "on" } else { "off" }
     )))
 }
@@ -39,32 +52,29 @@ pub async fn set_notifications(range: String, on: String) -> Result<FormSuccess,
     let range: Range = range.parse().map_err(|()| AppError::Malformed)?;
     let on = on == "true";
     store::set_range(caller.ctx(), &caller.person().await?, range, on).await?;
-    let what = match range {
-        Range::Row(category) => category.label(),
-        Range::Column(channel) => channel.label(),
-    };
-    Ok(FormSuccess::with_message(format!(
-        "{what}: all {}",
-        if on { "on" } else { "off" }
-    )))
+    let state = if on { "on" } else { "off" };
+    Ok(FormSuccess::with_message(match range {
+        Range::Row(category) => format!("{} notifications turned {state}", category.label()),
+        Range::Column(channel) => format!("{} turned {state} for all types", channel.label()),
+    }))
 }
 
-/// What a mail's unsubscribe link is about, for its page: the name of the cell.
+/// What an email's unsubscribe link turns off, for its page.
 #[server(output = Postcard)]
 pub async fn load_unsubscribe(token: String) -> Result<String, AppError> {
     let ctx = crate::session::app_context()?;
     let (_, switch) = store::read_unsubscribe(&ctx, &token).ok_or(AppError::NotFound)?;
-    Ok(super::page::cell_name(switch))
+    Ok(spoken(switch))
 }
 
-/// Turns off the one cell that a mail came from, without signing in: the link is the proof.
+/// Turns off the one switch that caused an email, without signing in: the link is the proof.
 #[server(output = Postcard)]
 pub async fn unsubscribe(token: String) -> Result<FormSuccess, AppError> {
     let ctx = crate::session::app_context()?;
     let (user, switch) = store::read_unsubscribe(&ctx, &token).ok_or(AppError::NotFound)?;
     store::write(&ctx, user, &[(switch, false)]).await?;
     Ok(FormSuccess::with_message(format!(
-        "{} is off",
-        super::page::cell_name(switch)
+        "You're unsubscribed from {}",
+        spoken(switch)
     )))
 }

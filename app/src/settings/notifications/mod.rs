@@ -1,5 +1,5 @@
-//! Settings → Notifications: which events reach a person, and through which channel. The choices are the person's and
-//! hold in every workspace.
+//! Settings → Notifications: which events a person is notified of, and through which channel. The choices belong to the
+//! person and apply to all their workspaces.
 
 pub mod api;
 pub mod model;

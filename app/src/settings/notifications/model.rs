@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Category, Channel, EventType};
 
-/// A switch: one cell of the matrix, or one of the quiet event types that are told of only on request. The text is
+/// A switch: one cell of the matrix, or one of the high-volume event types that are off by default. The text is
 /// `security.email` for a cell and `contact.updated` for a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Switch {
@@ -14,7 +14,7 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// The switch by which an event came to the inbox.
+    /// The switch that put an event into the inbox.
     pub fn behind(event: EventType) -> Self {
         if event.is_quiet() {
             Self::Quiet(event)
@@ -23,7 +23,7 @@ impl Switch {
         }
     }
 
-    /// Its place on the page, as an address names it: `security-email`, `contact.updated`.
+    /// Its anchor on the page: `security-email`, `contact.updated`.
     pub fn place(self) -> String {
         match self {
             Self::Cell(category, channel) => format!("{category}-{channel}"),
@@ -60,7 +60,7 @@ impl FromStr for Switch {
     }
 }
 
-/// Several cells at once: a row, a column, both as buttons "All on" and "All off".
+/// Several cells together: a row or a column, each with the buttons "All on" and "All off".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
     Row(Category),
@@ -103,13 +103,13 @@ impl Range {
     }
 }
 
-/// A row of the matrix as it stands.
+/// A row of the matrix as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub category: Category,
     pub in_app: bool,
     pub email: bool,
-    /// Of how many events of this kind the person was told in the last 30 days, in whatever way.
+    /// How many events of this type the person was notified of in the last 30 days, by any channel.
     pub sent: u64,
 }
 
@@ -125,7 +125,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatrixView {
     pub rows: Vec<Row>,
-    /// The quiet event types, and whether the person asked for them.
+    /// The high-volume event types, and whether the person turned them on.
     pub quiet: Vec<(EventType, bool)>,
 }
 

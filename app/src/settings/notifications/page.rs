@@ -10,7 +10,7 @@ use crate::ui::{
     AuthLayout, Card, Data, Form, Hidden, PageHeader, Submit, Switch, guarded, last_part, view,
 };
 
-/// How a switch is called: `Billing: Email`.
+/// A switch's accessible name: `Billing: Email`.
 pub fn cell_name(which: Which) -> String {
     match which {
         Which::Cell(category, channel) => format!("{}: {}", category.label(), channel.label()),
@@ -24,7 +24,7 @@ pub fn NotificationsPage() -> impl IntoView {
         <Title text="Notifications"/>
         <PageHeader
             title="Notifications"
-            lead="Which events reach you, and how. Your choices hold in every workspace and are saved at once."
+            lead="Choose what you're notified about and how. Changes save automatically and apply to all your workspaces."
         />
         {guarded(|| LoadMatrix {}, &[Topic::Preferences, Topic::Inbox], matrix)}
     }
@@ -41,7 +41,7 @@ fn matrix(data: Data<MatrixView>) -> impl IntoView {
                         {Channel::ALL.into_iter().map(|channel| view! {
                             <th scope="col" id=channel.as_str()>{channel.label()}</th>
                         }).collect_view()}
-                        <td class="matrix-all"><span class="visually-hidden">"Whole row"</span></td>
+                        <td class="matrix-all"><span class="visually-hidden">"All channels"</span></td>
                     </tr>
                 </thead>
                 <tbody>
@@ -49,7 +49,7 @@ fn matrix(data: Data<MatrixView>) -> impl IntoView {
                 </tbody>
                 <tfoot>
                     <tr>
-                        <td><span class="muted small">"Whole column"</span></td>
+                        <td><span class="muted small">"All types"</span></td>
                         {Channel::ALL.into_iter().map(|channel| view! {
                             <td>{all(Range::Column(channel), channel.label())}</td>
                         }).collect_view()}
@@ -58,14 +58,14 @@ fn matrix(data: Data<MatrixView>) -> impl IntoView {
                 </tfoot>
             </table>
         </div>
-        <Card title="Frequent events" text="So frequent that they are told of only if you ask. The rows above say how.">
+        <Card title="High-Volume Events" text="Off by default. When on, they use the channels you chose above.">
             <ul class="divided-list">
                 {EventType::QUIET.into_iter().map(|event| {
                     let which = Which::Quiet(event);
                     let stored = Signal::derive(move || data.with(|matrix| matrix.is_on(which)));
                     view! {
                         <li class="list-row" id=which.place()>
-                            <p class="list-main">{event.label()}" "<span class="muted small">{event.as_str()}</span></p>
+                            <p class="list-main">{event.label()}</p>
                             <Switch which name=cell_name(which) stored/>
                         </li>
                     }
@@ -105,8 +105,8 @@ fn row(data: Data<MatrixView>, category: Category) -> impl IntoView {
             <td colspan="4">
                 <span class="matrix-text" id=text_id>{category.description()}</span>
                 <span class="muted small tabular">{move || match sent() {
-                    0 => " · none in the last 30 days".to_owned(),
-                    n => format!(" · {n} sent to you in the last 30 days"),
+                    0 => " · None in the last 30 days".to_owned(),
+                    n => format!(" · {n} in the last 30 days"),
                 }}</span>
             </td>
         </tr>
@@ -123,7 +123,7 @@ fn all(range: Range, name: &'static str) -> impl IntoView {
     }
 }
 
-/// Where a mail's unsubscribe link leads: one button, no sign-in.
+/// Where an email's unsubscribe link leads: one button, no sign-in.
 #[component]
 pub fn UnsubscribePage() -> impl IntoView {
     let token = StoredValue::new(last_part());
@@ -136,10 +136,10 @@ pub fn UnsubscribePage() -> impl IntoView {
             let cell = cell.get_untracked();
             view! {
                 <AuthLayout title="Unsubscribe">
-                    <p>"This turns off "<strong>{cell}</strong>" for your account, and nothing else."</p>
+                    <p>"Stop sending you "<strong>{cell}</strong>"? Other notifications stay on."</p>
                     <Form action=Unsubscribe::PATH>
                         <Hidden name="token" value=token.get_value()/>
-                        <Submit class="button button-primary button-wide">"Turn off"</Submit>
+                        <Submit class="button button-primary button-wide">"Unsubscribe"</Submit>
                     </Form>
                 </AuthLayout>
             }

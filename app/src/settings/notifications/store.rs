@@ -1,4 +1,5 @@
-//! Preferences are the person's own: no permission but being signed in, and no event but an invalidation to their other pages.
+//! Preferences belong to the person: they need a sign-in but no permission, and record no event. A change only refreshes
+//! the person's other pages.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ use crate::domain::{AppError, Timestamp, UserId, days};
 use crate::live::{Invalidation, Topic};
 use crate::session::SignedInUser;
 
-/// What a person wants to be told of: the defaults, and what they changed.
+/// What a person is notified of: the defaults, and what they changed.
 #[derive(Clone, Debug, Default)]
 pub struct Preferences(HashMap<(String, Channel), bool>);
 
@@ -27,13 +28,13 @@ impl Preferences {
             .unwrap_or_else(|| category.default_on(channel))
     }
 
-    /// Whether a quiet type was asked for. (Kept under the In-app channel; the cells decide how it is told.)
+    /// Whether a high-volume type is on. (Stored under the In-app channel; the cells decide the channels.)
     pub fn wants(&self, event: EventType) -> bool {
         !event.is_quiet() || self.0.get(&(event.as_str().to_owned(), Channel::InApp)) == Some(&true)
     }
 }
 
-/// The preferences of several people at once.
+/// The preferences of several people.
 pub async fn preferences(
     connection: &impl ConnectionTrait,
     users: &[UserId],
@@ -82,7 +83,7 @@ pub async fn view(ctx: &AppContext, person: &SignedInUser) -> Result<MatrixView,
     Ok(MatrixView { rows, quiet })
 }
 
-/// How many events of each category someone was told of lately, by inbox or mail; by both is once.
+/// How many events of each category someone was notified of in the last 30 days. Inbox and email together count once.
 async fn told_of(ctx: &AppContext, user: UserId) -> Result<Vec<(Category, i64)>, AppError> {
     use entity::{notification, outbox_email};
     let since = Timestamp::now().before(days(30));
@@ -169,8 +170,8 @@ pub async fn write(
 
 const UNSUBSCRIBE: &str = "unsubscribe";
 
-/// The token of a mail's unsubscribe link: whose switch, which, and a tag that only this server can make. It does not
-/// expire: mail is read late, and all that it can do is turn one switch off.
+/// The token of an email's unsubscribe link: the person, the switch, and a MAC that only this server can make. It does
+/// not expire: email is read late, and the token can only turn one switch off.
 pub fn unsubscribe_token(ctx: &AppContext, user: UserId, switch: Switch) -> String {
     let message = format!("{user}~{switch}");
     let tag = ctx.master_key().mac(UNSUBSCRIBE, message.as_bytes());

@@ -44,7 +44,7 @@ pub async fn undo_workspace_rename(
     .await
 }
 
-/// Whether an address can be had, while it is being typed.
+/// Whether a slug is available, while it is typed.
 #[server(output = Postcard)]
 pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
     let caller = caller()?;
@@ -91,11 +91,11 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Form
     .await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
     Ok(FormSuccess::with_message(format!(
-        "The workspace is at /w/{slug} again"
+        "URL changed back to /w/{slug}"
     )))
 }
 
-/// Whether whoever wants another workspace may have one: it takes a confirmed email address.
+/// Whether the person can create a workspace: it takes a confirmed email address.
 #[server(output = Postcard)]
 pub async fn load_new_workspace() -> Result<bool, AppError> {
     Ok(caller()?.person().await?.counts_as_confirmed())
@@ -166,7 +166,7 @@ pub async fn delete_workspace(
     .await?;
     leptos_axum::redirect("/");
     Ok(FormSuccess::with_message(format!(
-        "The workspace {} is deleted",
+        "{} was deleted",
         actor.workspace_name()
     )))
 }

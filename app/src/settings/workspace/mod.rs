@@ -1,4 +1,4 @@
-//! Settings → Workspace: its name and URL, leaving it, handing it over, deleting it.
+//! Settings → Workspace: its name and URL, leaving it, transferring it, deleting it.
 
 pub mod api;
 pub mod model;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{MembershipId, Role, Secret, Slug, Timestamp, WorkspaceId, days};
 
-/// How long an address that a workspace gave up leads to it and is given to nobody else.
+/// How long a former slug redirects to its workspace and is reserved for it.
 pub const SLUG_HOLD: Duration = days(90);
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -59,24 +59,24 @@ pub struct WorkspaceView {
     pub slug: Slug,
     pub role: Role,
     pub may_edit: bool,
-    /// Addresses given up that still lead here, and until when.
+    /// Former slugs that still redirect here, and until when.
     pub former: Vec<(Slug, Timestamp)>,
-    /// Whether there is no other owner, so that leaving is impossible.
+    /// Whether this is the only owner, who cannot leave.
     pub last_owner: bool,
-    /// Whom it can be handed to; for owners alone.
+    /// Members it can be transferred to; for owners only.
     pub transfer_candidates: Vec<(MembershipId, String)>,
     pub ask_password: bool,
-    /// What would be lost with the workspace: counted for those who may delete it.
+    /// What deleting the workspace removes; counted only for those who can delete it.
     pub members: u64,
     pub contacts: u64,
 }
 
-/// What is to be said of an address while it is being typed.
+/// The result of checking a slug while it is typed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SlugCheck {
     Free,
     Current,
-    /// Cannot be had: why, and one that can.
+    /// Unavailable: the reason, and a slug that is available.
     No {
         reason: String,
         suggestion: Option<Slug>,

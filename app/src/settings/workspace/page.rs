@@ -26,7 +26,7 @@ pub fn WorkspacePage() -> impl IntoView {
     let slug = use_slug();
     view! {
         <Title text="Workspace"/>
-        <PageHeader title="Workspace Settings" lead="The workspace's name and its address."/>
+        <PageHeader title="Workspace Settings" lead="Manage your workspace name, URL and ownership."/>
         {guarded(move || LoadWorkspace { workspace: slug.get() }, &[Topic::Workspace, Topic::Members], workspace)}
     }
 }
@@ -42,7 +42,7 @@ fn workspace(data: Data<WorkspaceView>) -> impl IntoView {
 
 fn facts(data: Data<WorkspaceView>) -> impl IntoView {
     view! {
-        <Card title="Workspace" text="An owner or admin of this workspace can change these.">
+        <Card title="Workspace" text="Only owners and admins can edit these settings.">
             <dl class="facts">
                 <dt>"Workspace Name"</dt><dd>{move || data.with(|workspace| workspace.name.clone())}</dd>
                 <dt>"Workspace URL"</dt>
@@ -76,11 +76,11 @@ fn edit(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
                     <ul class="hint-list">
                         {former.into_iter().map(|(slug, until)| view! {
                             <li class="row">
-                                {format!("/w/{slug} leads here until {}", until.date())}
+                                {format!("/w/{slug} redirects here until {}", until.date())}
                                 <Form action=UpdateWorkspaceUrl::PATH class="inline-form" key=slug.to_string()>
                                     <Hidden name="form[workspace]" value=id.to_string()/>
                                     <Hidden name="form[slug]" value=slug.to_string()/>
-                                    <Submit class="button-tiny">"Take back"</Submit>
+                                    <Submit class="button-tiny">"Revert"</Submit>
                                 </Form>
                             </li>
                         }).collect_view()}
@@ -91,7 +91,7 @@ fn edit(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
     }
 }
 
-/// A slug's field, checked as one types: form, reserved words, taken, with a free suggestion.
+/// A slug field, checked while it is typed: format, reserved words, availability; with an available suggestion.
 #[component]
 fn SlugField(
     #[prop(into)] workspace: String,
@@ -108,7 +108,7 @@ fn SlugField(
         if text.is_empty() {
             return;
         }
-        // Wait for a pause in the typing, then ask; an answer to an older text is dropped.
+        // Wait for a pause in typing, then ask. An answer to an older text is dropped.
         set_timeout(
             move || {
                 if turn.try_get_value() != Some(this) {
@@ -145,15 +145,15 @@ fn SlugField(
     };
     let remark = move || {
         check.get().map(|check| match check {
-            SlugCheck::Free => "This URL is free".into_any(),
-            SlugCheck::Current => "This is your URL already".into_any(),
+            SlugCheck::Free => "Available".into_any(),
+            SlugCheck::Current => "This is your current URL".into_any(),
             SlugCheck::No { reason, suggestion: None } => reason.into_any(),
             SlugCheck::No { reason, suggestion: Some(free) } => {
                 let free = free.to_string();
                 let text = free.clone();
                 view! {
-                    {reason}". Free: "
-                    <button type="button" class="text-button" on:click=move |event| take(event, free.clone())>{text}</button>
+                    {reason}". Try "
+                    <button type="button" class="text-button" on:click=move |event| take(event, free.clone())>{text}</button>"."
                 }.into_any()
             }
         })
@@ -161,7 +161,7 @@ fn SlugField(
     view! { <Field name="slug" label=label before="/w/" value=value on_typed=on_typed remark=remark.into_any()/> }
 }
 
-/// What cannot be taken back: leaving for everybody, the rest for owners.
+/// What cannot be undone: leaving, for everyone; the rest, for owners.
 fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
     let owns = Memo::new(move |_| data.with(|workspace| workspace.role.is_owner()));
     let last_owner = Memo::new(move |_| data.with(|workspace| workspace.last_owner));
@@ -176,14 +176,15 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
         })
     });
     let ask = Signal::derive(move || data.with(|workspace| workspace.ask_password));
-    let typed = Signal::derive(move || data.with(|workspace| format!("It is {}", workspace.slug)));
+    let typed =
+        Signal::derive(move || data.with(|workspace| format!("The slug is {}", workspace.slug)));
     let leave = move || {
         if last_owner.get() {
             return view! {
                 <div class="danger-item">
-                    <h3 class="danger-title" id="leave-workspace">"Leave workspace"</h3>
+                    <h3 class="danger-title" id="leave-workspace">"Leave Workspace"</h3>
                     <p class="card-text">
-                        "You are the only owner. Transfer the ownership or delete the workspace instead."
+                        "You're the only owner. Transfer ownership before leaving, or delete the workspace."
                     </p>
                 </div>
             }
@@ -191,13 +192,13 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
         }
         view! {
             <details class="danger-item" id="leave-workspace" open=was_refused(LeaveWorkspace::PATH, "")>
-                <summary>"Leave workspace"</summary>
-                <p class="card-text">"You lose access at once. Someone who may invite can ask you back."</p>
+                <summary>"Leave Workspace"</summary>
+                <p class="card-text">"You'll lose access immediately. An owner or admin can invite you back."</p>
                 <Form action=LeaveWorkspace::PATH reload=true>
                     <Hidden name="form[workspace]" value=id.to_string()/>
                     <Field name="slug" label="Type the slug to leave" hint=typed/>
-                    <CurrentPassword hint="Needed where an owner leaves, as your sign-in is more than 15 minutes old"/>
-                    <div class="form-actions"><Submit class="button button-danger">"Leave workspace"</Submit></div>
+                    <CurrentPassword hint="For your security, confirm your password to leave as an owner"/>
+                    <div class="form-actions"><Submit class="button button-danger">"Leave Workspace"</Submit></div>
                 </Form>
             </details>
         }
@@ -206,14 +207,14 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
     let transfer = move || {
         has_heirs.get().then(|| view! {
             <details class="danger-item" id="transfer-ownership" open=was_refused(TransferOwnership::PATH, "")>
-                <summary>"Transfer ownership"</summary>
-                <p class="card-text">"The new owner gets every right, and you become an admin."</p>
+                <summary>"Transfer Ownership"</summary>
+                <p class="card-text">"The new owner gets full control and you become an admin."</p>
                 <Form action=TransferOwnership::PATH>
                     <Hidden name="form[workspace]" value=id.to_string()/>
                     <Select name="member" label="New owner" options=transfer_candidates/>
                     <Field name="slug" label="Type the slug to transfer" hint=typed/>
                     <CurrentPassword ask/>
-                    <div class="form-actions"><Submit class="button button-danger">"Transfer ownership"</Submit></div>
+                    <div class="form-actions"><Submit class="button button-danger">"Transfer Ownership"</Submit></div>
                 </Form>
             </details>
         })
@@ -224,8 +225,8 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
                 <h3 class="danger-title" id="delete-workspace">"Delete Workspace"</h3>
                 <p class="card-text">
                     {move || data.with(|workspace| format!(
-                        "Removes the workspace and all its data, irreversibly: {} members, {} contacts, every invitation and event.",
-                        workspace.members, workspace.contacts,
+                        "Permanently deletes the workspace and all of its data, including {} and {}. This can't be undone.",
+                        counted(workspace.members, "member"), counted(workspace.contacts, "contact"),
                     ))}
                 </p>
                 <Form action=DeleteWorkspace::PATH reload=true>
@@ -240,6 +241,12 @@ fn danger(data: Data<WorkspaceView>, id: WorkspaceId) -> impl IntoView {
     view! { <Card title="Danger Zone" danger=true>{leave}{transfer}{delete}</Card> }
 }
 
+/// `1 member`, `12 contacts`.
+fn counted(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}
+
 /// `/new`: another workspace.
 #[component]
 pub fn NewWorkspacePage() -> impl IntoView {
@@ -248,12 +255,12 @@ pub fn NewWorkspacePage() -> impl IntoView {
         &[Topic::Account],
         |confirmed: Data<bool>| {
             view! {
-                <AuthLayout title="Create workspace">
+                <AuthLayout title="Create Workspace">
                     {move || (!confirmed.get()).then(|| view! { <ConfirmFirst/> })}
                     <Form action=CreateWorkspace::PATH reload=true guard=true>
                         <Field name="name" label="Workspace Name" autocomplete="organization"/>
                         <SlugField workspace="" label="Slug (Workspace URL)"/>
-                        <p class="hint">"Leave it empty to have one made from the name."</p>
+                        <p class="hint">"Leave blank to generate one from the name"</p>
                         <Submit class="button button-primary button-wide">"Create Workspace"</Submit>
                     </Form>
                     <Form action=SignOut::PATH class="auth-foot" reload=true>

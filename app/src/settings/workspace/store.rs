@@ -20,7 +20,7 @@ use crate::form::FormSuccess;
 use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, RequestInfo, Sensitive, SignedInUser, store as sessions};
 
-/// How long a new name or address can be taken back with one click.
+/// How long a change of name or URL can be undone.
 const UNDO: Duration = hours(1);
 
 pub async fn view(ctx: &AppContext, actor: &Actor) -> Result<WorkspaceView, AppError> {
@@ -33,7 +33,7 @@ pub async fn view(ctx: &AppContext, actor: &Actor) -> Result<WorkspaceView, AppE
         .all(read)
         .await?;
     let owns = actor.may(Permission::OwnWorkspace);
-    // For the owner's part of the page: who could take over, and what would be lost.
+    // For the owner's part of the page: who can take over, and what deleting removes.
     let (mut transfer_candidates, contacts) = if owns {
         let contacts = entity::Contact::find()
             .filter(entity::contact::Column::WorkspaceId.eq(actor.workspace()));
@@ -135,13 +135,13 @@ pub async fn undo_rename(
     let (from, to) = from_to(&undone.data);
     if actor.workspace_name() != to {
         return Err(AppError::Conflict(
-            "The name was changed again meanwhile.".to_owned(),
+            "The name has changed since. Undo is no longer available.".to_owned(),
         ));
     }
     set_name(&mut tx, actor, to, from).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
-        "The workspace is called {from} again"
+        "Name changed back to {from}"
     )))
 }
 
@@ -187,12 +187,12 @@ pub async fn check_slug(
     }
     let suggestion = sessions::free_slug(ctx.db().read(), &slug).await?;
     Ok(SlugCheck::No {
-        reason: "This URL is taken".to_owned(),
+        reason: "That URL is taken".to_owned(),
         suggestion: Some(suggestion),
     })
 }
 
-/// What is wrong with an address, with one that is free, as it is said while typing.
+/// What is wrong with a slug, with one that is available, in the same words as while typing.
 pub async fn with_free_slug(
     ctx: &AppContext,
     actor: Option<&Actor>,
@@ -213,7 +213,7 @@ pub async fn with_free_slug(
         return error;
     };
     let mut offering = FieldErrors::new();
-    offering.add("slug", format!("{reason}. Free: {free}"));
+    offering.add("slug", format!("{reason}. Try {free}."));
     for (field, message) in errors.iter() {
         offering.add(field, message);
     }
@@ -223,13 +223,14 @@ pub async fn with_free_slug(
 pub async fn move_to(ctx: &AppContext, actor: &Actor, slug: Slug) -> Result<FormSuccess, AppError> {
     actor.require(Permission::EditWorkspace)?;
     if slug == *actor.slug() {
-        return Ok(FormSuccess::with_message("The URL is unchanged"));
+        return Ok(FormSuccess::with_message("That's already your URL"));
     }
+    let former = format!("/w/{}", actor.slug());
     let mut tx = ctx.db().begin().await?;
     let event = set_slug(&mut tx, actor, &slug).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
-        "URL updated to /w/{slug}. The old one leads here for 90 days"
+        "URL updated. {former} will redirect here for 90 days."
     ))
     .with_undo("/fn/undo_workspace_url", actor.workspace(), event))
 }
@@ -270,7 +271,7 @@ pub async fn undo_move(ctx: &AppContext, actor: &Actor, event: EventId) -> Resul
     let (from, to) = from_to(&undone.data);
     if actor.slug().as_str() != to {
         return Err(AppError::Conflict(
-            "The URL was changed again meanwhile.".to_owned(),
+            "The URL has changed since. Undo is no longer available.".to_owned(),
         ));
     }
     let from = Slug::parse(from).map_err(|_| AppError::NotFound)?;
@@ -310,7 +311,7 @@ pub async fn create(
     Ok(slug)
 }
 
-/// How many owners a workspace has, counted inside the transaction that is about to take one away.
+/// How many owners a workspace has, counted inside the transaction that is about to remove one.
 pub async fn owners(tx: &Tx, actor: &Actor) -> Result<u64, AppError> {
     use entity::membership::Column;
     Ok(entity::Membership::find()
@@ -320,7 +321,7 @@ pub async fn owners(tx: &Tx, actor: &Actor) -> Result<u64, AppError> {
         .await?)
 }
 
-/// What cannot be taken back wants the workspace's address, typed.
+/// What cannot be undone requires typing the workspace's slug.
 fn confirm_by_slug(actor: &Actor, typed: &str) -> Result<(), AppError> {
     if typed.trim() == actor.slug().as_str() {
         Ok(())
@@ -337,7 +338,7 @@ pub async fn leave(ctx: &AppContext, actor: &Actor, typed_slug: &str) -> Result<
     let actor = &sessions::reload_actor(&tx, actor).await?;
     if actor.role().is_owner() && owners(&tx, actor).await? == 1 {
         return Err(AppError::Conflict(
-            "You are the only owner. Transfer the ownership or delete the workspace instead."
+            "You're the only owner. Transfer ownership before leaving, or delete the workspace."
                 .to_owned(),
         ));
     }
@@ -363,7 +364,7 @@ pub async fn leave(ctx: &AppContext, actor: &Actor, typed_slug: &str) -> Result<
     Ok(())
 }
 
-/// Makes another member owner and this one admin, in one step.
+/// Makes another member the owner and this one an admin, in one step.
 pub async fn transfer(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -420,12 +421,12 @@ pub async fn transfer(
     tx.invalidate(Invalidation::workspace(actor.workspace(), Topic::Workspace));
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
-        "{} is the owner now, and you are an admin",
+        "Ownership transferred to {}. You're now an admin.",
         user.name
     )))
 }
 
-/// Deletes a workspace with everything in it. Its members get a mail: their inbox of it goes too.
+/// Deletes a workspace with everything in it. Its members get an email, because their inbox there is deleted too.
 pub async fn delete(
     ctx: &AppContext,
     info: &RequestInfo,
