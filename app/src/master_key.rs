@@ -25,7 +25,7 @@ pub struct MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keyring(…)")
+        f.write_str("MasterKey(…)")
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     fn nothing_prints_a_key() {
         assert_eq!(
             format!("{:?}", MasterKey::new([7; KEY_BYTES])),
-            "Keyring(…)"
+            "MasterKey(…)"
         );
     }
 }

@@ -232,7 +232,7 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
     }
 }
 
-/// Says on every page of a frozen workspace that it is, what still works, and who can thaw it.
+/// Says on every page of a frozen workspace that it is, what still works, and who can restore access.
 fn frozen(layout: &LayoutData) -> Option<AnyView> {
     let billing = format!("/w/{}/settings/billing", layout.here.slug);
     let way = if layout.here.role.may(Permission::ManageBilling) {

@@ -60,7 +60,7 @@ impl Permission {
         Self::OwnWorkspace,
     ];
 
-    /// Whether what it allows is a change that a frozen workspace does not take. Billing thaws it.
+    /// Whether what it allows is a change that a frozen workspace does not take. Billing restores access.
     pub const fn is_lost_when_frozen(self) -> bool {
         match self {
             Self::ReadWorkspace

@@ -74,7 +74,7 @@ impl FormSuccess {
 }
 
 /// What a form got for an answer.
-pub type Outcome = Result<FormSuccess, AppError>;
+pub type FormOutcome = Result<FormSuccess, AppError>;
 
 /// The answer to a form that was posted without script, kept for the page that follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub struct Flash {
     pub key: String,
     /// What was typed, without secrets: names as posted.
     pub typed: Vec<(String, String)>,
-    pub outcome: Outcome,
+    pub outcome: FormOutcome,
 }
 
 impl Flash {

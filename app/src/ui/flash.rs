@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::form::{Flash, Outcome};
+use crate::form::{Flash, FormOutcome};
 use crate::rpc::PostcardEncoding;
 
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ pub fn flash_for(action: &str, key: &str) -> Option<Flash> {
 }
 
 /// The answer that a form without script got, on the page that follows it.
-pub fn use_flash_outcome(action: &str, key: &str) -> Option<Outcome> {
+pub fn use_flash_outcome(action: &str, key: &str) -> Option<FormOutcome> {
     flash_for(action, key).map(|flash| flash.outcome)
 }
 

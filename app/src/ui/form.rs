@@ -23,7 +23,7 @@ use super::status::{StatusMessages, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use super::view::view;
 use crate::domain::{AppError, FieldErrors};
-use crate::form::{FormSuccess, Outcome};
+use crate::form::{FormSuccess, FormOutcome};
 use crate::rpc::{post, read};
 
 /// Another page that has not come after so long does not come any more.
@@ -33,7 +33,7 @@ const LEFT_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy)]
 pub struct FormState {
     prefix: StoredValue<String>,
-    pub outcome: RwSignal<Option<Outcome>>,
+    pub outcome: RwSignal<Option<FormOutcome>>,
     pub busy: RwSignal<bool>,
     typed: StoredValue<Vec<(String, String)>>,
     /// What was chosen: as what was typed, and kept beyond where a form that is emptied was accepted.
@@ -366,7 +366,7 @@ fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParam
 }
 
 struct Answer {
-    outcome: Outcome,
+    outcome: FormOutcome,
     /// Where it leads.
     location: Option<String>,
 }

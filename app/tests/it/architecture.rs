@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-fn sources() -> Vec<(PathBuf, String)> {
-    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
-            }
+fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
         }
     }
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     walk(
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
@@ -128,6 +129,126 @@ fn exceptions_to_lints_say_why() {
                 "{}: use #[expect(…, reason = …)]: {line}",
                 path.display()
             );
+        }
+    }
+}
+
+/// A folder of this workspace, with its Rust files.
+fn files_under(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(folder);
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    assert!(!found.is_empty(), "{folder} was not read");
+    found
+}
+
+/// Names that this project used before it took the standard terms (STYLE.md).
+const RETIRED: [&str; 36] = [
+    "addressee",
+    "carriers",
+    "courier",
+    "dialler",
+    "doorway",
+    "handover",
+    "hand_over",
+    "house",
+    "keyring",
+    "letter_",
+    "KeyHolder",
+    "KeyFacts",
+    "Surroundings",
+    "Breadth",
+    "Shipment",
+    "Addressee",
+    "Courier",
+    "Dialler",
+    "Doorway",
+    "Handover",
+    "House",
+    "Keyring",
+    "blocked_until",
+    "about_user_id",
+    "webhook_hours",
+    "credit_days",
+    "credit_parts",
+    "low_balance_threshold",
+    "anchor_at",
+    "LONGEST_",
+    "LARGEST_",
+    "MOST_",
+    "SLOWEST_ANSWER",
+    "thaw",
+    "require_sight",
+    "actor_now",
+];
+
+#[test]
+fn retired_words_do_not_come_back() {
+    for folder in ["app/src", "server/src", "frontend/src"] {
+        for (path, text) in files_under(folder) {
+            // Migrations stay as they were applied.
+            if path.to_string_lossy().contains("/migration/") {
+                continue;
+            }
+            for (number, line) in text.lines().enumerate() {
+                for word in RETIRED {
+                    let begins = |at: usize| {
+                        !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                    };
+                    let found = line.match_indices(word).find(|(at, _)| begins(*at));
+                    assert!(
+                        found.is_none(),
+                        "{}:{}: {word}: see STYLE.md",
+                        path.display(),
+                        number + 1
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn public_types_have_names_of_their_own() {
+    // What sea-orm asks of every entity, and `step!` of every migration.
+    let generated = [
+        "ActiveModel",
+        "Column",
+        "Entity",
+        "Migration",
+        "Model",
+        "PrimaryKey",
+        "Relation",
+    ];
+    let mut defined: std::collections::BTreeMap<String, PathBuf> = Default::default();
+    for folder in ["app/src", "server/src", "frontend/src"] {
+        for (path, text) in files_under(folder) {
+            for line in code(&text) {
+                let Some(rest) = line.trim_start().strip_prefix("pub ") else {
+                    continue;
+                };
+                let keyword = ["struct ", "enum ", "trait ", "type "];
+                let Some(rest) = keyword
+                    .iter()
+                    .find_map(|keyword| rest.strip_prefix(keyword))
+                else {
+                    continue;
+                };
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if generated.contains(&name.as_str()) {
+                    continue;
+                }
+                if let Some(first) = defined.insert(name.clone(), path.clone()) {
+                    panic!(
+                        "{name} is defined in {} and in {}",
+                        first.display(),
+                        path.display()
+                    );
+                }
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 
 use super::extract::{ApiJson, IdempotentJson, PathId, QueryParams};
 use super::idempotency::Outcome;
-use super::pagination::{Page, PageParams, PageRequest};
+use super::pagination::{ListPage, PageParams, PageRequest};
 use super::problem::Problem;
 use super::scopes::{Authorized, ContactsRead, ContactsWrite};
 
@@ -28,13 +28,13 @@ use super::scopes::{Authorized, ContactsRead, ContactsWrite};
 /// Newest first.
 #[utoipa::path(
     get, path = "/contacts", operation_id = "list_contacts", tag = "Contacts", params(PageParams), security(("key" = ["contacts:read"])),
-    responses((status = 200, description = "A page of contacts.", body = Page<ContactOut>))
+    responses((status = 200, description = "A page of contacts.", body = ListPage<ContactOut>))
 )]
 pub async fn list(
     caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<Page<ContactOut>>, Problem> {
+) -> Result<Json<ListPage<ContactOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     page(&ctx, caller, &params, &ContactQuery::default()).await
 }
@@ -44,7 +44,7 @@ pub async fn list(
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "names the parameters in the documentation; `Params` reads them"
+    reason = "names the parameters in the documentation; `QueryParams` reads them"
 )]
 pub struct SearchParams {
     /// Text that the name, email address, telephone number or company holds, in any case.
@@ -69,13 +69,13 @@ pub struct SearchParams {
 #[utoipa::path(
     get, path = "/contacts/search", operation_id = "search_contacts", tag = "Contacts", params(SearchParams, PageParams),
     security(("key" = ["contacts:read"])),
-    responses((status = 200, description = "A page of matching contacts.", body = Page<ContactOut>))
+    responses((status = 200, description = "A page of matching contacts.", body = ListPage<ContactOut>))
 )]
 pub async fn search(
     caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<Page<ContactOut>>, Problem> {
+) -> Result<Json<ListPage<ContactOut>>, Problem> {
     params.only(&["q", "tag", "stage", "limit", "cursor"])?;
     let filter = filter(&params)?;
     page(&ctx, caller, &params, &filter).await
@@ -118,7 +118,7 @@ async fn page(
     caller: Authorized<ContactsRead>,
     params: &QueryParams,
     filter: &ContactQuery,
-) -> Result<Json<Page<ContactOut>>, Problem> {
+) -> Result<Json<ListPage<ContactOut>>, Problem> {
     let slice = PageRequest::<ContactId>::read(params)?;
     let contacts = store::list(
         ctx.db(),

@@ -12,7 +12,7 @@ use axum::response::Response;
 
 use super::extract::{EmptyBody, IdempotentJson, PathId, QueryParams};
 use super::idempotency::Outcome;
-use super::pagination::{Page, PageParams, PageRequest};
+use super::pagination::{ListPage, PageParams, PageRequest};
 use super::problem::Problem;
 use super::scopes::{Authorized, CreditsRead, CreditsWrite};
 
@@ -36,13 +36,13 @@ pub async fn show(
 #[utoipa::path(
     get, path = "/credits/entries", operation_id = "list_credit_entries", tag = "Credits", params(PageParams),
     security(("key" = ["credits:read"])),
-    responses((status = 200, description = "A page of the ledger.", body = Page<EntryOut>))
+    responses((status = 200, description = "A page of the ledger.", body = ListPage<EntryOut>))
 )]
 pub async fn entries(
     caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<Page<EntryOut>>, Problem> {
+) -> Result<Json<ListPage<EntryOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<CreditEntryId>::read(&params)?;
     let limit = slice.one_more();

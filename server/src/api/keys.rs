@@ -177,7 +177,7 @@ fn refused(refusal: KeyRefusal) -> Result<KeyVerification, Problem> {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "names the parameters in the documentation; `Params` reads them"
+    reason = "names the parameters in the documentation; `QueryParams` reads them"
 )]
 pub struct AuthorizeParams {
     /// A scope that the key must have. Given several times: all of them.

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::extract::QueryParams;
-use super::pagination::{Page, PageParams, PageRequest};
+use super::pagination::{ListPage, PageParams, PageRequest};
 use super::problem::Problem;
 use super::scopes::{Authorized, MembersRead};
 
@@ -16,13 +16,13 @@ use super::scopes::{Authorized, MembersRead};
 /// Who is in the key's workspace, in the order of their joining.
 #[utoipa::path(
     get, path = "/members", operation_id = "list_members", tag = "Members", params(PageParams), security(("key" = ["members:read"])),
-    responses((status = 200, description = "A page of members.", body = Page<MemberOut>))
+    responses((status = 200, description = "A page of members.", body = ListPage<MemberOut>))
 )]
 pub async fn list(
     caller: Authorized<MembersRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<Page<MemberOut>>, Problem> {
+) -> Result<Json<ListPage<MemberOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<MembershipId>::read(&params)?;
     let members = list::list(ctx.db(), &caller.principal, slice.after, slice.one_more()).await?;

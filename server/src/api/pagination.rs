@@ -18,7 +18,7 @@ const MAX_COUNT: u64 = 100;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     pub data: Vec<T>,
     /// Where the next page begins, to be sent as `cursor`; null on the last page.
     pub next_cursor: Option<String>,
@@ -37,7 +37,7 @@ pub struct PageRequest<I> {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "names the parameters in the documentation; `Params` reads them"
+    reason = "names the parameters in the documentation; `QueryParams` reads them"
 )]
 pub struct PageParams {
     /// How many at most.
@@ -76,13 +76,13 @@ impl<I: FromStr> PageRequest<I> {
         self.limit + 1
     }
 
-    /// The page out of up to [`Slice::one_more`] rows.
-    pub fn page<T, D: Display>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> D) -> Json<Page<T>> {
+    /// The page out of up to [`PageRequest::one_more`] rows.
+    pub fn page<T, D: Display>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> D) -> Json<ListPage<T>> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more);
-        Json(Page {
+        Json(ListPage {
             next_cursor: last.map(|row| URL_SAFE_NO_PAD.encode(id(row).to_string())),
             data: rows,
         })

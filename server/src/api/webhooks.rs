@@ -12,7 +12,7 @@ use axum::response::Response;
 
 use super::extract::{ApiJson, EmptyBody, IdempotentJson, PathId, QueryParams};
 use super::idempotency::Outcome;
-use super::pagination::{Page, PageParams, PageRequest};
+use super::pagination::{ListPage, PageParams, PageRequest};
 use super::problem::Problem;
 use super::scopes::{Authorized, WebhooksWrite};
 
@@ -21,13 +21,13 @@ use super::scopes::{Authorized, WebhooksWrite};
 /// Oldest first, without their secrets.
 #[utoipa::path(
     get, path = "/webhooks", operation_id = "list_webhooks", tag = "Webhooks", params(PageParams), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "A page of webhooks.", body = Page<WebhookOut>))
+    responses((status = 200, description = "A page of webhooks.", body = ListPage<WebhookOut>))
 )]
 pub async fn list(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<Page<WebhookOut>>, Problem> {
+) -> Result<Json<ListPage<WebhookOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<WebhookId>::read(&params)?;
     let (rows, _) = store::list(&ctx, &caller.principal, slice.after, slice.one_more()).await?;
@@ -161,14 +161,14 @@ pub async fn rotate_secret(
 #[utoipa::path(
     get, path = "/webhooks/{id}/deliveries", operation_id = "list_deliveries", tag = "Webhooks",
     params(("id" = String, Path, description = "The webhook's id."), PageParams), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryOut>))
+    responses((status = 200, description = "A page of deliveries.", body = ListPage<DeliveryOut>))
 )]
 pub async fn deliveries(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
     params: QueryParams,
-) -> Result<Json<Page<DeliveryOut>>, Problem> {
+) -> Result<Json<ListPage<DeliveryOut>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<DeliveryId>::read(&params)?;
     let wanted = DeliveryQuery {

@@ -3,7 +3,7 @@
 
 use app::domain::{AppError, Secret};
 use app::form::flashes::{self, Found, LIFE, Owner};
-use app::form::{Flash, FormSuccess, Outcome};
+use app::form::{Flash, FormSuccess, FormOutcome};
 use app::rpc::read;
 use app::session::Caller;
 use app::session::model::own_path;
@@ -107,7 +107,7 @@ pub async fn capture(State(state): State<AppState>, request: Request, next: Next
         .filter(|_| error.is_none());
     let asked = asked.as_ref().and_then(|location| location.to_str().ok());
     let target = target(&state, asked, field(BACK), referer.as_deref());
-    let outcome: Outcome = match error {
+    let outcome: FormOutcome = match error {
         Some(error) => Err(error),
         None => Ok(read::<FormSuccess>(&answer).unwrap_or_default()),
     };

@@ -120,9 +120,9 @@ pub async fn send_due(
         blocked: AtomicBool::new(false),
         messages: Mutex::new(messages.into_iter()),
     };
-    let carriers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
+    let workers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
     let ends: Vec<Result<(), AppError>> =
-        carriers.buffer_unordered(MAX_CONNECTIONS).collect().await;
+        workers.buffer_unordered(MAX_CONNECTIONS).collect().await;
     // Whatever was not tried is free again at once, for this worker's next round or for another.
     release(ctx, lease).await?;
     ends.into_iter().collect::<Result<(), AppError>>()?;

@@ -216,7 +216,7 @@ impl LowBalanceThresholdForm {
             .filter(|mark| (0..=HIGHEST_MARK).contains(mark));
         mark.map(Some).ok_or_else(|| {
             let mut errors = FieldErrors::new();
-            errors.add("low_mark", "Enter a whole number");
+            errors.add("low_balance_threshold", "Enter a whole number");
             errors
         })
     }

@@ -164,7 +164,7 @@ fn warning(data: Data<CreditsView>) -> AnyView {
         view! {
             <Form action=SetLowBalanceThreshold::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace.to_string()/>
-                <Field name="low_mark" label="Alert threshold" value=mark hint=usual/>
+                <Field name="low_balance_threshold" label="Alert threshold" value=mark hint=usual/>
                 <div class="form-actions"><Submit class="button">"Save Changes"</Submit></div>
             </Form>
         }

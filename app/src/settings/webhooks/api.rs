@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::model::{DeleteForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
+use super::model::{DeleteWebhookForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
 use crate::domain::AppError;
 use crate::form::FormSuccess;
 use crate::rpc::Postcard;
@@ -148,7 +148,7 @@ pub async fn set_webhook_status(
 }
 
 #[server(output = Postcard)]
-pub async fn delete_webhook(#[server(default)] form: DeleteForm) -> Result<FormSuccess, AppError> {
+pub async fn delete_webhook(#[server(default)] form: DeleteWebhookForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));

@@ -101,7 +101,7 @@ fn is_scalar(value: &Value) -> bool {
 
 /// A filter as it is tried: what there is to read of it, read once for many events.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedFilter {
     filter: Filter,
     steps: Vec<String>,
     /// What is compared with: one, or each of a list. A value that is stored and no scalar is none.
@@ -125,7 +125,7 @@ impl ComparisonValue {
     }
 }
 
-impl From<Filter> for Prepared {
+impl From<Filter> for PreparedFilter {
     fn from(filter: Filter) -> Self {
         let wanted = match (filter.operator, &filter.value) {
             (Operator::In, Some(Value::Array(list))) => {
@@ -146,7 +146,7 @@ impl From<Filter> for Prepared {
     }
 }
 
-impl Prepared {
+impl PreparedFilter {
     /// The names and numbers that lead to the value.
     pub fn steps(&self) -> &[String] {
         &self.steps
@@ -334,7 +334,7 @@ mod tests {
 
     impl Filter {
         fn verdict(&self, envelope: &Value) -> Result<(), String> {
-            let prepared = Prepared::from(self.clone());
+            let prepared = PreparedFilter::from(self.clone());
             let found = walk(envelope, prepared.steps());
             let why = prepared.explain(found);
             assert_eq!(why.is_none(), prepared.holds(found));

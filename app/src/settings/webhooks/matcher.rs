@@ -44,8 +44,8 @@ impl From<&webhook::Model> for SubscriptionFilter {
 
 impl SubscriptionFilter {
     /// As it is tried on many events.
-    pub fn prepare(&self) -> Prepared {
-        Prepared {
+    pub fn prepare(&self) -> PreparedSubscription {
+        PreparedSubscription {
             filters: self.filters.iter().cloned().map(Into::into).collect(),
             wants: self.clone(),
         }
@@ -54,12 +54,12 @@ impl SubscriptionFilter {
 
 /// What a webhook wants, with its filters read.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedSubscription {
     wants: SubscriptionFilter,
-    filters: Vec<filter::Prepared>,
+    filters: Vec<filter::PreparedFilter>,
 }
 
-impl Prepared {
+impl PreparedSubscription {
     /// Whether to tell if it gets an event takes more than a look at the event's type and mode.
     pub fn has_filters(&self) -> bool {
         !self.filters.is_empty()
@@ -159,7 +159,7 @@ async fn last_events(
 }
 
 /// What would become of these events, as far as `time` goes, and of the first in any case.
-fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> FormSuccess {
+fn tried(last: &[event::Model], wants: &PreparedSubscription, time: Duration) -> FormSuccess {
     let (now, begun) = (Timestamp::now(), Instant::now());
     let mut results: Vec<ItemResult> = Vec::new();
     for event in last {

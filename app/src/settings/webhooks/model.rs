@@ -147,7 +147,7 @@ pub struct SecretForm {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DeleteForm {
+pub struct DeleteWebhookForm {
     pub workspace: String,
     pub webhook: String,
     /// The host of its URL, typed.

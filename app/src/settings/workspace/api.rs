@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 
 use super::model::{
-    DeleteForm, LeaveForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm,
+    DeleteWorkspaceForm, LeaveForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm,
     WorkspaceView,
 };
 use crate::domain::AppError;
@@ -152,7 +152,7 @@ pub async fn transfer_ownership(
 
 #[server(output = Postcard)]
 pub async fn delete_workspace(
-    #[server(default)] form: DeleteForm,
+    #[server(default)] form: DeleteWorkspaceForm,
 ) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;

@@ -46,7 +46,7 @@ pub struct TransferForm {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DeleteForm {
+pub struct DeleteWorkspaceForm {
     pub workspace: String,
     pub slug: String,
     pub current_password: Secret,

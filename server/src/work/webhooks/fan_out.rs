@@ -17,7 +17,7 @@ use app::settings::webhooks::envelope::Walked;
 use app::settings::webhooks::model::Status;
 use app::settings::webhooks::{
     deliveries::new_delivery,
-    matcher::{Prepared, SubscriptionFilter},
+    matcher::{PreparedSubscription, SubscriptionFilter},
 };
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
@@ -46,7 +46,7 @@ pub struct MatchTargets(HashMap<WorkspaceId, Vec<MatchTarget>>);
 /// A webhook, with what is to be read of it read once for many events.
 struct MatchTarget {
     row: Arc<entity::webhook::Model>,
-    wants: Prepared,
+    wants: PreparedSubscription,
 }
 
 impl MatchTargets {

@@ -28,7 +28,7 @@ use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
 pub use direct_dispatch::DirectDispatch;
 use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
 pub use queue::ClaimedBatch;
-use queue::{ClaimLimits, Delays, Leased, Outcome};
+use queue::{ClaimLimits, Delays, Leased, DeliveryOutcome};
 
 /// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
@@ -98,9 +98,9 @@ struct Sender {
     settings: Settings,
     queue_class: QueueClass,
     endpoints: Endpoints<Job>,
-    done: VecDeque<(Leased, Outcome)>,
+    done: VecDeque<(Leased, DeliveryOutcome)>,
     /// Attempts that failed, and are not written down yet.
-    failed: VecDeque<(Leased, Outcome)>,
+    failed: VecDeque<(Leased, DeliveryOutcome)>,
     put_off: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Leased, AttemptResult)>,
     ended: mpsc::UnboundedReceiver<(Leased, AttemptResult)>,
@@ -307,7 +307,7 @@ impl Sender {
         } else {
             &mut self.done
         };
-        ended.push_back((held, Outcome::Attempted(report)));
+        ended.push_back((held, DeliveryOutcome::Attempted(report)));
         self.start();
     }
 
@@ -327,7 +327,7 @@ impl Sender {
         if !more {
             for job in self.endpoints.give_up(None) {
                 self.done
-                    .push_back((job.held, Outcome::Later(Timestamp::now())));
+                    .push_back((job.held, DeliveryOutcome::Later(Timestamp::now())));
             }
         }
         let settled = self.settle().await? | self.defer().await?;
@@ -384,7 +384,7 @@ impl Sender {
                 self.put_off.insert(id, until);
                 for job in self.endpoints.give_up(Some(id)) {
                     let outcome = if job.held.test { now } else { until };
-                    self.done.push_back((job.held, Outcome::Later(outcome)));
+                    self.done.push_back((job.held, DeliveryOutcome::Later(outcome)));
                 }
             }
         }
@@ -492,7 +492,7 @@ impl Sender {
                 test: delivery.payload.is_some(),
             };
             if !held.test && !queue::is_open(row) {
-                self.done.push_back((held, Outcome::Cancelled));
+                self.done.push_back((held, DeliveryOutcome::Cancelled));
                 continue;
             }
             let body = match (&delivery.payload, claim.events.get(&delivery.event_id)) {
@@ -502,7 +502,7 @@ impl Sender {
                     .or_insert_with(|| Bytes::from(envelope::body(event)))
                     .clone(),
                 (None, None) => {
-                    self.done.push_back((held, Outcome::Lost));
+                    self.done.push_back((held, DeliveryOutcome::Lost));
                     continue;
                 }
             };
@@ -512,7 +512,7 @@ impl Sender {
             let Some(target) = target else {
                 // The log says so to the operator, and a failed attempt to whoever looks at the webhook.
                 let report = AttemptResult::not_sent("secret_unreadable");
-                self.done.push_back((held, Outcome::Attempted(report)));
+                self.done.push_back((held, DeliveryOutcome::Attempted(report)));
                 continue;
             };
             let job = Job {
@@ -535,7 +535,7 @@ impl Sender {
                 if all {
                     self.put_off.insert(row.id, until);
                 }
-                self.done.push_back((job.held, Outcome::Later(until)));
+                self.done.push_back((job.held, DeliveryOutcome::Later(until)));
             }
         }
     }
@@ -549,7 +549,7 @@ impl Sender {
                 // sends it.
                 self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
                 self.done
-                    .push_back((job.held, Outcome::Later(Timestamp::now())));
+                    .push_back((job.held, DeliveryOutcome::Later(Timestamp::now())));
                 continue;
             }
             let (client, results) = (self.settings.client.clone(), self.results.clone());

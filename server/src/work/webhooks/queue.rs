@@ -67,7 +67,7 @@ pub struct Leased {
 }
 
 /// What became of it.
-pub enum Outcome {
+pub enum DeliveryOutcome {
     Attempted(AttemptResult),
     /// Not tried; to be looked at again at this time.
     Later(Timestamp),
@@ -364,7 +364,7 @@ async fn defer_deliveries(
 pub async fn settle(
     ctx: &AppContext,
     waits: &[Duration],
-    done: &[(Leased, Outcome)],
+    done: &[(Leased, DeliveryOutcome)],
     hinted: &HashSet<WorkspaceId>,
 ) -> Result<HashMap<WebhookId, Health>, AppError> {
     let mut tx = ctx.db().begin().await?;
@@ -392,15 +392,15 @@ fn rounded(at: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// What was not tried goes back into the schedule, or out of it.
-async fn release_unsent(tx: &Tx, done: &[(Leased, Outcome)]) -> Result<(), AppError> {
+async fn release_unsent(tx: &Tx, done: &[(Leased, DeliveryOutcome)]) -> Result<(), AppError> {
     let mut groups: BTreeMap<(Uuid, Option<Timestamp>, &str), Vec<DeliveryId>> = BTreeMap::new();
     let now = Timestamp::now();
     for (held, outcome) in done {
         let key = match outcome {
-            Outcome::Attempted(_) => continue,
-            Outcome::Later(at) => (held.lease, Some(rounded(*at, now)), ""),
-            Outcome::Cancelled => (held.lease, None, "cancelled"),
-            Outcome::Lost => (held.lease, None, "failed"),
+            DeliveryOutcome::Attempted(_) => continue,
+            DeliveryOutcome::Later(at) => (held.lease, Some(rounded(*at, now)), ""),
+            DeliveryOutcome::Cancelled => (held.lease, None, "cancelled"),
+            DeliveryOutcome::Lost => (held.lease, None, "failed"),
         };
         groups.entry(key).or_default().push(held.id);
     }
@@ -447,13 +447,13 @@ type End = (Uuid, Option<u16>, Option<&'static str>, bool);
 async fn finish<'a>(
     tx: &Tx,
     waits: &[Duration],
-    done: &'a [(Leased, Outcome)],
+    done: &'a [(Leased, DeliveryOutcome)],
 ) -> Result<Vec<Attempted<'a>>, AppError> {
     let now = Timestamp::now();
     // What ends alike is written alike, in one statement.
     let mut groups: BTreeMap<End, Vec<(DeliveryId, Option<Timestamp>)>> = BTreeMap::new();
     for (held, outcome) in done {
-        if let Outcome::Attempted(report) = outcome {
+        if let DeliveryOutcome::Attempted(report) = outcome {
             let next = next_attempt(waits, held, report, now);
             groups
                 .entry((held.lease, report.status, report.error, next.is_some()))
@@ -487,7 +487,7 @@ async fn finish<'a>(
         counted.extend(rows.into_iter().map(|row| row.id));
     }
     let tried = done.iter().filter_map(|(held, outcome)| match outcome {
-        Outcome::Attempted(report) if counted.contains(&held.id) => {
+        DeliveryOutcome::Attempted(report) if counted.contains(&held.id) => {
             Some(Attempted { held, report })
         }
         _ => None,
