@@ -22,7 +22,7 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
         Some(Permission::InviteMembers),
     ),
     ("Change your password", "account#change-password", None),
-    ("End other sessions", "account#your-sessions", None),
+    ("Sign out other sessions", "account#your-sessions", None),
     (
         "Rename workspace",
         "workspace#name",
@@ -50,7 +50,7 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
         Some(Permission::ManageBilling),
     ),
     (
-        "See invoices",
+        "View invoices",
         "billing#invoices",
         Some(Permission::ManageBilling),
     ),
@@ -70,7 +70,7 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
         Some(Permission::ManageApiKeys),
     ),
     (
-        "See what features cost",
+        "View credit costs",
         "credits#credit-cost-by-feature",
         Some(Permission::SeeCredits),
     ),
@@ -112,7 +112,7 @@ fn commands(around: &LayoutData) -> Vec<Command> {
         }
     }
     commands.push(page(
-        "Mark all notifications read",
+        "Mark all notifications as read",
         "Action",
         format!("{base}/inbox#mark-all-read"),
     ));

@@ -66,7 +66,7 @@ impl From<sea_orm::DbErr> for AppError {
     fn from(error: sea_orm::DbErr) -> Self {
         if crate::db::is_unique_violation(&error) {
             return Self::Conflict(
-                "Someone else just did the same. Look again and retry.".to_owned(),
+                "Someone else just made the same change. Refresh and try again.".to_owned(),
             );
         }
         if crate::db::is_overload(&error) {

@@ -137,7 +137,7 @@ impl Passwords {
         if strong {
             Ok(())
         } else {
-            Err("This password is easy to guess. Try a few unrelated words".to_owned())
+            Err("This password is too easy to guess. Try a few unrelated words.".to_owned())
         }
     }
 

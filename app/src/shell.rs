@@ -200,7 +200,7 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                         {icon(Icon::Bell)}
                         {move || (unread() > 0).then(|| view! { <span class="badge-count" aria-hidden="true">{unread().min(99)}</span> })}
                     </a>
-                    <button type="button" class="user-button" popovertarget="user-menu" aria-label="Your menu">
+                    <button type="button" class="user-button" popovertarget="user-menu" aria-label="Account menu">
                         {move || view! { <Avatar name=data.with(|around| around.name.clone())/> }}
                     </button>
                     <div id="user-menu" class="menu menu-end" popover="auto">
@@ -208,9 +208,9 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                             <strong>{move || data.with(|around| around.name.clone())}</strong>
                             <span class="muted small">{move || data.with(|around| around.email.to_string())}</span>
                         </p>
-                        <a class="menu-item" href=move || format!("/w/{}/settings/account", slug.get())>{icon(Icon::User)}"Your account"</a>
+                        <a class="menu-item" href=move || format!("/w/{}/settings/account", slug.get())>{icon(Icon::User)}"Account settings"</a>
                         {data.with_untracked(|around| around.demo).then(|| view! {
-                            <a class="menu-item" href="/outbox">{icon(Icon::Mail)}"Outbox of the demo"</a>
+                            <a class="menu-item" href="/outbox">{icon(Icon::Mail)}"Demo Outbox"</a>
                         })}
                         <hr/>
                         <Form action=SignOut::PATH class="inline-form" reload=true>
@@ -232,13 +232,13 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
     }
 }
 
-/// Says on every page of a frozen workspace that it is, what still works, and who can thaw it.
+/// Says on every page of a frozen workspace that it is, what still works, and who can unfreeze it.
 fn frozen(around: &LayoutData) -> Option<AnyView> {
     let billing = format!("/w/{}/settings/billing", around.here.slug);
     let way = if around.here.role.may(Permission::ManageBilling) {
-        view! { <a href=billing>"Choose a plan"</a>" to go on." }.into_any()
+        view! { "you "<a href=billing>"choose a plan"</a>"." }.into_any()
     } else {
-        view! { "An owner or admin can choose a plan to go on." }.into_any()
+        view! { "an owner or admin chooses a plan." }.into_any()
     };
     around.frozen.then(|| {
         view! {
@@ -246,7 +246,7 @@ fn frozen(around: &LayoutData) -> Option<AnyView> {
                 {icon(Icon::Warning)}
                 <p>
                     <strong>"This workspace is frozen."</strong>
-                    " All can be read and nothing is lost, but nothing can be changed except billing and your own account. "
+                    " Your data is safe and you can still view everything, but you can't make changes until "
                     {way}
                 </p>
             </section>

@@ -25,8 +25,8 @@ impl fmt::Display for EmailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "Enter an email address",
-            Self::TooLong => "An email address has at most 254 characters",
-            Self::NotAnAddress => "Enter an email address like name@example.com",
+            Self::TooLong => "Email must be 254 characters or fewer",
+            Self::NotAnAddress => "Enter a valid email address, like name@example.com",
         })
     }
 }

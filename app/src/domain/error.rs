@@ -1,4 +1,4 @@
-//! What can go wrong, as the person who meets it should hear it.
+//! What can go wrong, in the words shown to the person affected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,7 +59,7 @@ pub enum AppError {
     Unconfirmed,
     /// Does not exist, or belongs to others.
     NotFound,
-    /// Fields to mend.
+    /// Fields to fix.
     Invalid(FieldErrors),
     /// The state of things does not allow it (any more).
     Conflict(String),
@@ -82,7 +82,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// One field to mend.
+    /// One field to fix.
     pub fn field(field: &str, message: impl fmt::Display) -> Self {
         let mut errors = FieldErrors::new();
         errors.add(field, message);
@@ -118,11 +118,11 @@ impl AppError {
     pub const fn title(&self) -> &'static str {
         match self {
             Self::Unauthenticated => "Sign in to continue",
-            Self::Forbidden { .. } => "You may not see this page",
+            Self::Forbidden { .. } => "You don't have access to this page",
             Self::Unconfirmed => "Confirm your email address",
             Self::NotFound => "Page not found",
             Self::Invalid(_) => "Something needs your attention",
-            Self::Conflict(_) => "This has changed meanwhile",
+            Self::Conflict(_) => "This changed while you were editing",
             Self::LimitReached(_) => "Limit reached",
             Self::CreditsShort { .. } => "Not enough credits",
             Self::RateLimited { .. } => "Too many attempts",
@@ -138,29 +138,31 @@ impl AppError {
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unauthenticated => f.write_str("You are signed out. Sign in and try again."),
+            Self::Unauthenticated => f.write_str("Your session has ended. Sign in and try again."),
             Self::Forbidden { permission } => {
                 write!(
                     f,
-                    "Your role does not allow this. Ask {}.",
+                    "Your role doesn't allow this. Ask {} for access.",
                     permission.who_can_help()
                 )
             }
             Self::Unconfirmed => f.write_str(
-                "Your email address is not confirmed. Open the link in the email that we sent you, or send the email again \
-                 from this page. Then try again.",
+                "Your email address isn't confirmed. Open the link in the email we sent you, or resend the email from this \
+                 page. Then try again.",
             ),
-            Self::NotFound => f.write_str("This does not exist, or not any more."),
+            Self::NotFound => {
+                f.write_str("We couldn't find this. It may have been moved or deleted.")
+            }
             Self::Invalid(_) => f.write_str("Some fields need your attention."),
             Self::Conflict(message) | Self::LimitReached(message) => f.write_str(message),
             Self::CreditsShort { needed, balance } => write!(
                 f,
-                "This costs {} credits, and there are {}.",
+                "This costs {} credits, but only {} are left.",
                 grouped(*needed),
                 grouped(*balance)
             ),
             Self::RateLimited { retry_after } => match retry_after {
-                0..=1 => f.write_str("Too many attempts. Try again in a second."),
+                0..=1 => f.write_str("Too many attempts. Try again in 1 second."),
                 2..=90 => write!(f, "Too many attempts. Try again in {retry_after} seconds."),
                 _ => write!(
                     f,
@@ -169,21 +171,21 @@ impl fmt::Display for AppError {
                 ),
             },
             Self::Frozen => {
-                f.write_str("The workspace is frozen until it is paid for. Nothing is lost.")
+                f.write_str("This workspace is frozen. Choose a plan to make changes.")
             }
             Self::Malformed => f.write_str(
-                "The server could not read this request. Reload the page and try again.",
+                "Something went wrong with that request. Reload the page and try again.",
             ),
             Self::Busy => f.write_str(
-                "The server is busy and could not finish in time. Wait a few seconds and try again.",
+                "The server is busy and couldn't finish in time. Wait a few seconds and try again.",
             ),
             Self::Offline => {
-                f.write_str("The server cannot be reached. Check your connection and try again.")
+                f.write_str("Can't reach Wheelhouse. Check your connection and try again.")
             }
             Self::Internal { incident } => {
                 write!(
                     f,
-                    "This is our fault, not yours. Should it happen again, tell us the number {incident}."
+                    "Something went wrong on our end. If it keeps happening, contact support with code {incident}."
                 )
             }
         }

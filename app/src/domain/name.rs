@@ -26,8 +26,10 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a name"),
-            Self::TooLong => write!(f, "A name has at most {MAX_LEN} characters"),
-            Self::Unprintable => f.write_str("A name cannot hold invisible characters"),
+            Self::TooLong => write!(f, "Name must be {MAX_LEN} characters or fewer"),
+            Self::Unprintable => {
+                f.write_str("Name contains invisible characters. Remove them and try again.")
+            },
         }
     }
 }

@@ -53,9 +53,19 @@ impl Role {
         }
     }
 
+    /// The role as a noun in a sentence: "an admin".
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Self::Owner => "an owner",
+            Self::Admin => "an admin",
+            Self::Member => "a member",
+            Self::Client => "a client",
+        }
+    }
+
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Owner => "Everything, and alone: making owners and deleting the workspace",
+            Self::Owner => "Full access, plus managing owners and deleting the workspace",
             Self::Admin => "Full access to settings, billing and team members",
             Self::Member => "Access to pipeline, contacts, automations",
             Self::Client => "Limited access, view only",

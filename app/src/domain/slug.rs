@@ -104,11 +104,11 @@ impl fmt::Display for SlugError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a workspace URL"),
-            Self::TooShort => write!(f, "A workspace URL has at least {SHORTEST} characters"),
-            Self::TooLong => write!(f, "A workspace URL has at most {MAX_LEN} characters"),
-            Self::Characters => f.write_str("Use only the letters a to z, digits and hyphens"),
-            Self::Hyphens => f.write_str("Hyphens stand singly between other characters"),
-            Self::Reserved => f.write_str("This word is reserved"),
+            Self::TooShort => write!(f, "Use at least {SHORTEST} characters"),
+            Self::TooLong => write!(f, "Use {MAX_LEN} characters or fewer"),
+            Self::Characters => f.write_str("Use lowercase letters, numbers and hyphens only"),
+            Self::Hyphens => f.write_str("Hyphens can't be doubled or come first or last"),
+            Self::Reserved => f.write_str("That URL is reserved"),
         }
     }
 }

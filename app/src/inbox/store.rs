@@ -115,7 +115,7 @@ pub async fn mark_all_read(
         .add_option(newest.map(|newest| Column::Id.lte(newest)));
     let kind = category.map_or(String::new(), |category| format!("{} ", category.label()));
     Ok(match set_read(ctx, actor, which, Some(now)).await? {
-        0 => FormSuccess::with_message("Nothing was unread"),
+        0 => FormSuccess::with_message("No unread notifications"),
         changed => FormSuccess {
             undo_read: Some(UndoRead {
                 workspace: actor.workspace().to_string(),

@@ -42,7 +42,7 @@ pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<FormSuccess,
         super::model::own_path(&form.next)
     };
     leptos_axum::redirect(path);
-    Ok(FormSuccess::with_message("You are signed in"))
+    Ok(FormSuccess::with_message("Signed in"))
 }
 
 #[server(output = Postcard)]
@@ -53,7 +53,7 @@ pub async fn sign_out(next: Option<String>) -> Result<FormSuccess, AppError> {
     }
     clear_session_cookie(&caller);
     leptos_axum::redirect(next.as_deref().map_or("/login", super::model::own_path));
-    Ok(FormSuccess::with_message("You are signed out"))
+    Ok(FormSuccess::with_message("Signed out"))
 }
 
 #[server(output = Postcard)]
@@ -63,7 +63,7 @@ pub async fn request_password_reset(
     let caller = caller()?;
     store::request_reset(caller.ctx(), caller.info(), &form.email).await?;
     Ok(FormSuccess::with_message(
-        "If there is an account with this address, a mail with a link is on its way",
+        "Check your email. If an account exists for this address, we've sent a reset link. It expires in 1 hour.",
     ))
 }
 
@@ -71,7 +71,7 @@ pub async fn request_password_reset(
 pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     if form.password != form.confirm {
-        return Err(AppError::field("confirm", "The two passwords differ"));
+        return Err(AppError::field("confirm", "Passwords don't match"));
     }
     let before = caller.visitor().await?;
     store::reset_password(caller.ctx(), caller.info(), &form.token, &form.password).await?;
@@ -79,7 +79,7 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSu
     clear_session_cookie(&caller);
     leptos_axum::redirect("/login");
     Ok(FormSuccess::with_message(
-        "Your password is changed. Sign in with it",
+        "Password changed. Sign in with your new password.",
     ))
 }
 
@@ -125,7 +125,7 @@ pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<FormSuc
         if let Some(person) = caller.visitor().await? {
             store::renew(caller.ctx(), &person).await?;
         }
-        "Your email address is confirmed"
+        "Email address confirmed"
     } else {
         crate::settings::account::store::follow_link(caller.ctx(), &form.token).await?
     };
@@ -138,7 +138,7 @@ pub async fn resend_confirmation() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::resend_confirmation(caller.ctx(), caller.info(), &caller.person().await?).await?;
     Ok(FormSuccess::with_message(
-        "A new mail with a link is on its way",
+        "We sent you a new confirmation email",
     ))
 }
 

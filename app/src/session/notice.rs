@@ -15,11 +15,11 @@ pub fn ConfirmFirst() -> impl IntoView {
             <div>
                 <p>
                     <strong>"Confirm your email address."</strong>
-                    " Open the link in the email that we sent you. Until then you cannot create API keys, webhooks or another \
-                     workspace, or invite people, and you get no notifications by email."
+                    " Open the link in the email we sent you. Until then you can't create API keys, webhooks or workspaces, \
+                     invite people, or receive notifications by email."
                 </p>
                 <Form action=ResendConfirmation::PATH key="notice" class="inline-form">
-                    <Submit class="button button-small">"Send the Email Again"</Submit>
+                    <Submit class="button button-small">"Resend Email"</Submit>
                 </Form>
             </div>
         </section>

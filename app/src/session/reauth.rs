@@ -120,7 +120,7 @@ pub async fn renew(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppErr
 
 /// What whoever did not give their password is told, at its field.
 pub fn ask() -> AppError {
-    AppError::field(CURRENT_PASSWORD, "Enter your current password to go on")
+    AppError::field(CURRENT_PASSWORD, "Enter your current password to continue")
 }
 
 /// A sensitive change wants a fresh sign-in, or the current password given with it. Given rightly, it makes this session
@@ -165,7 +165,7 @@ async fn reauthenticate(
     person: &SignedInUser,
     password: &Secret,
 ) -> Result<(), AppError> {
-    let wrong = || AppError::field(CURRENT_PASSWORD, "This is not your current password");
+    let wrong = || AppError::field(CURRENT_PASSWORD, "Incorrect password");
     ctx.limits()
         .sign_in(info.address, person.email().as_str(), true)?;
     ctx.limits().reauthenticate(person.id(), person.session())?;

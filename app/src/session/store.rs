@@ -109,7 +109,7 @@ async fn insert_user(
     let taken = || {
         AppError::field(
             "email",
-            "There is an account with this address already. Sign in instead",
+            "An account with this email already exists. Sign in instead.",
         )
     };
     match inserted {
@@ -248,7 +248,7 @@ async fn insert_workspace_anywhere(
 
 fn taken(error: sea_orm::DbErr) -> AppError {
     if is_unique_violation(&error) {
-        AppError::field("slug", "This URL is taken")
+        AppError::field("slug", "That URL is taken. Choose another one.")
     } else {
         error.into()
     }
@@ -325,7 +325,7 @@ pub async fn insert_membership(
     .await
     .map_err(|error| {
         if is_unique_violation(&error) {
-            AppError::Conflict("This person is a member of the workspace already.".to_owned())
+            AppError::Conflict("This person is already a member of the workspace.".to_owned())
         } else {
             error.into()
         }
@@ -359,7 +359,7 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
 
 /// The one answer for an unknown address and a wrong password.
 fn wrong_credentials() -> AppError {
-    AppError::field("password", "Email or password is wrong")
+    AppError::field("password", "Incorrect email or password")
 }
 
 pub async fn sign_in(
@@ -547,7 +547,7 @@ pub async fn reset_password(
 ) -> Result<(), AppError> {
     let dead = || {
         AppError::Conflict(
-            "This link was used already or is too old. Ask for a new one.".to_owned(),
+            "This link has expired or was already used. Request a new one.".to_owned(),
         )
     };
     ctx.limits().token(info.address)?;
@@ -626,7 +626,7 @@ pub async fn resend_confirmation(
 ) -> Result<(), AppError> {
     if person.is_confirmed() {
         return Err(AppError::Conflict(
-            "Your address is confirmed already.".to_owned(),
+            "Your email address is already confirmed.".to_owned(),
         ));
     }
     ctx.limits()
@@ -787,7 +787,7 @@ pub async fn accept_invitation(
     let newcomer = match &accepting {
         Accepting::Person(person) if *person.email() != email => {
             return Err(AppError::Conflict(format!(
-                "This invitation is for {}, and you are signed in as {}.",
+                "This invitation is for {}, but you're signed in as {}.",
                 email.masked(),
                 person.email()
             )));
@@ -796,7 +796,7 @@ pub async fn accept_invitation(
         Accepting::Newcomer { name, password } => {
             if find_user(ctx, &email).await?.is_some() {
                 return Err(AppError::Conflict(
-                    "There is an account with this address. Sign in to accept.".to_owned(),
+                    "You already have an account. Sign in to accept.".to_owned(),
                 ));
             }
             let mut errors = FieldErrors::new();
@@ -868,7 +868,7 @@ pub async fn accept_invitation(
             .await?;
         if accepted.rows_affected != 1 {
             return Err(AppError::Conflict(
-                "This invitation was accepted, replaced or cancelled already.".to_owned(),
+                "This invitation is no longer valid.".to_owned(),
             ));
         }
     }
@@ -910,7 +910,7 @@ async fn ensure_inviter_may_still_grant(
         return Ok(());
     }
     Err(AppError::Conflict(
-        "Whoever invited you may not do so any more. Ask for a new invitation.".to_owned(),
+        "The person who invited you no longer has access. Ask for a new invitation.".to_owned(),
     ))
 }
 

@@ -126,7 +126,7 @@ pub fn PaletteDialog(
         }
     };
     view! {
-        <dialog class="palette" node_ref=dialog aria-label="Go to">
+        <dialog class="palette" node_ref=dialog aria-label="Command palette">
             <div class="palette-head">
             <input
                 node_ref=input
@@ -136,8 +136,8 @@ pub fn PaletteDialog(
                 aria-expanded=move || (!nothing.get()).to_string()
                 aria-controls="palette-list"
                 aria-activedescendant=move || (!nothing.get()).then(|| option_id(chosen.get()))
-                aria-label="Go to page or action"
-                placeholder="Go to page or action"
+                aria-label="Search pages and actions"
+                placeholder="Search pages and actions…"
                 autocomplete="off"
                 on:input:target=move |event| { query.set(event.target().value()); chosen.set(0); }
                 on:keydown=on_key
@@ -162,7 +162,7 @@ pub fn PaletteDialog(
                     }).collect_view()
                 }}
             </ul>
-            <p class="palette-empty" aria-live="polite">{move || nothing.get().then_some("Nothing found")}</p>
+            <p class="palette-empty" aria-live="polite">{move || nothing.get().then(|| format!("No results for “{}”", query.get()))}</p>
         </dialog>
     }
 }

@@ -22,7 +22,7 @@ pub fn copy(
     refused: impl Fn() + 'static,
 ) {
     let by_hand = move || {
-        said.show("Press Ctrl+C to copy");
+        said.show("Selected. Press Ctrl+C (⌘C) to copy");
         select_once_there(field);
     };
     if !window().is_secure_context() {
@@ -88,8 +88,8 @@ pub fn CopyLink(
         >
             {icon(Icon::Copy)}
         </button>
-        <Dialog id title="Invitation link">
-            <p class="dialog-text">{format!("Hand it to {about}. It works once, for that address alone.")}</p>
+        <Dialog id title="Invitation Link">
+            <p class="dialog-text">{format!("Send this link to {about}. It works once and only for that email address.")}</p>
             <input id=field class="input" readonly=true value=move || link.get() aria-label="Invitation link"/>
             <div class="dialog-actions"><CancelDialog text="Done"/></div>
         </Dialog>

@@ -324,7 +324,7 @@ pub(super) fn PasswordOnDemand(state: FormState) -> impl IntoView {
 #[component]
 pub fn CurrentPassword(
     #[prop(optional, into)] ask: Signal<bool>,
-    #[prop(default = "Your sign-in is more than 15 minutes old")] hint: &'static str,
+    #[prop(default = "For your security, confirm your password")] hint: &'static str,
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
     // Also while it is not shown: it will be as soon as there is an error.

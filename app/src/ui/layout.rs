@@ -25,9 +25,9 @@ pub fn PageHeader(
 
 /// The frame of the pages on the way in: one column, one card, a way back.
 #[component]
-pub fn AuthLayout(title: &'static str, children: Children) -> impl IntoView {
+pub fn AuthLayout(#[prop(into)] title: String, children: Children) -> impl IntoView {
     view! {
-        <Title text=title/>
+        <Title text=title.clone()/>
         <main id="main" class="auth" tabindex="-1">
             <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
             <div class="auth-card">

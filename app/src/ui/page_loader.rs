@@ -183,7 +183,7 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
     );
     let again = temporary.then(|| {
         let here = here();
-        view! { <a class="button button-primary" href=here rel="external">"Try again"</a> }
+        view! { <a class="button button-primary" href=here rel="external">"Try Again"</a> }
     });
     let page = view! {
         <Title text=error.title()/>
@@ -191,7 +191,7 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
             <p class="error-code" aria-hidden="true">{error.status()}</p>
             <h1>{error.title()}</h1>
             <p>{error.to_string()}</p>
-            <p class="error-actions">{again}<a class="button" href="/">"Go to your workspace"</a></p>
+            <p class="error-actions">{again}<a class="button" href="/">"Back to Your Workspace"</a></p>
         </div>
     };
     Either::Right(if use_context::<WithinMain>().is_some() {

@@ -30,7 +30,7 @@ pub fn NewSecret(
         said.secret().map(|secret| {
             Effect::new(|| select_once_there(FIELD.to_owned()));
             let plain = secret.expose().to_owned();
-            let on_copy = move |_| copy(secret.expose(), FIELD.to_owned(), said, "Copied", || {});
+            let on_copy = move |_| copy(secret.expose(), FIELD.to_owned(), said, "Copied to clipboard", || {});
             view! {
                 <section class="card new-secret" aria-label="Shown once">
                     <div class="field">

@@ -11,7 +11,7 @@ use web_sys::{
     MouseEvent,
 };
 
-const QUESTION: &str = "You have unsaved changes. Leave without saving?";
+const QUESTION: &str = "Discard unsaved changes?";
 
 thread_local! {
     /// The page is being left on purpose: who was asked once is not asked again.

@@ -91,7 +91,7 @@ both! {
 
     async fn reserved_and_malformed_urls_come_with_a_free_one(world) {
         let check = store::check_slug(&world.ctx, None, "Settings").await.unwrap();
-        let expected = SlugCheck::No { reason: "This word is reserved".into(), suggestion: Some(slug("settings-team")) };
+        let expected = SlugCheck::No { reason: "That URL is reserved".into(), suggestion: Some(slug("settings-team")) };
         assert_eq!(check, expected);
     }
 
