@@ -50,7 +50,7 @@ test("a new address waits until it is confirmed from there", async ({ page, newV
 
   // The old address was told, and can take it back even now.
   const owner = await newVisitor();
-  await followMail(owner, person.mia.email, "Your email address is about to change");
+  await followMail(owner, person.mia.email, "Someone requested an email change");
   await press(owner, owner.getByRole("button", { name: "Keep My Current Email" }));
   await owner.waitForURL("**/login*");
   await signIn(owner, person.mia);

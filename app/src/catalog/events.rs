@@ -110,7 +110,7 @@ event_types! {
     AutomationStarted = "automation.started", Automations, WriteContacts, "Automation started";
     AutomationCompleted = "automation.completed", Automations, WriteContacts, "Automation completed";
     AutomationFailed = "automation.failed", Automations, WriteContacts, "Automation failed";
-    SequenceReplied = "sequence.replied", Automations, WriteContacts, "Sequence got a reply";
+    SequenceReplied = "sequence.replied", Automations, WriteContacts, "Sequence reply received";
     SequenceFinished = "sequence.finished", Automations, WriteContacts, "Sequence finished";
     ContactCreated = "contact.created", Contacts, ReadContacts, "Contact created";
     ContactUpdated = "contact.updated", Contacts, ReadContacts, "Contact updated";

@@ -29,7 +29,7 @@ impl fmt::Display for NameError {
             Self::TooLong => write!(f, "Name must be {MAX_LEN} characters or fewer"),
             Self::Unprintable => {
                 f.write_str("Name contains invisible characters. Remove them and try again.")
-            },
+            }
         }
     }
 }

@@ -53,10 +53,16 @@ impl fmt::Display for PasswordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a password"),
-            Self::TooShort => write!(f, "Password must be at least {SHORTEST_PASSWORD} characters"),
+            Self::TooShort => write!(
+                f,
+                "Password must be at least {SHORTEST_PASSWORD} characters"
+            ),
             Self::TooLong => {
-                write!(f, "Password must be no longer than {MAX_PASSWORD_LEN} characters")
-            },
+                write!(
+                    f,
+                    "Password must be no longer than {MAX_PASSWORD_LEN} characters"
+                )
+            }
         }
     }
 }

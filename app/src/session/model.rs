@@ -27,6 +27,9 @@ impl SignUpForm {
         let mut errors = FieldErrors::new();
         let name = errors.check("name", Name::parse(&self.name));
         let email = errors.check("email", Email::parse(&self.email));
+        if self.workspace.trim().is_empty() {
+            errors.add("workspace", "Enter a workspace name");
+        }
         let workspace = errors.check("workspace", Name::parse(&self.workspace));
         if let Err(error) = crate::domain::check_new_password(self.password.expose()) {
             errors.add("password", error);

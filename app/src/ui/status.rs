@@ -137,7 +137,9 @@ fn refused_undo(flash: &Flash) -> Option<FormSuccess> {
         .find(|action| *action == flash.action)?;
     let event = flash.typed("event")?.parse().ok()?;
     let workspace = flash.typed("workspace")?;
-    Some(FormSuccess::with_message("Could not undo this change").with_undo(action, workspace, event))
+    Some(
+        FormSuccess::with_message("Could not undo this change").with_undo(action, workspace, event),
+    )
 }
 
 /// Keeps what an answer says for the page that it leads to.

@@ -159,7 +159,7 @@ both! {
         assert_eq!(Event::find().filter(app::db::entity::event::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
         assert_eq!(Invitation::find().filter(app::db::entity::invitation::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
         assert_eq!(world.events(EventType::WorkspaceDeleted).await, 1);
-        assert!(world.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted the workspace Acme"));
+        assert!(world.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted Acme and all of its data"));
         let claim = SlugClaim::find_by_id(slug("acme")).one(read).await.unwrap().unwrap();
         assert!(claim.released_at.is_some() && claim.workspace_id.is_none(), "the address stays held");
     }

@@ -158,7 +158,7 @@ impl Batch<'_> {
                 .await
                 .unwrap_or_else(|_| {
                     Err(SmtpError::Connection(
-                        "the SMTP server is too slow".to_owned(),
+                        "the SMTP server did not respond in time".to_owned(),
                     ))
                 });
             if let Err(SmtpError::Connection(_)) = result {
@@ -318,7 +318,7 @@ fn blank(update: UpdateMany<entity::Mail>) -> UpdateMany<entity::Mail> {
 fn message(ctx: &AppContext, post: &MailerConfig, letter: &entity::mail::Model) -> Result<Message> {
     let contents = app::mail::decrypt(ctx, letter).ok_or_else(|| {
         let problem =
-            "the letter cannot be decrypted: it was sealed with another WHEELHOUSE_SECRET_KEY";
+            "the email cannot be decrypted: it was encrypted with another WHEELHOUSE_SECRET_KEY";
         tracing::error!(mail = %letter.id, "{problem}");
         anyhow!(problem)
     })?;
