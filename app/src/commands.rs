@@ -15,14 +15,13 @@ use crate::ui::{Command, Data, PaletteDialog, PaletteQuery, Target, now, percent
 
 /// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
 /// to do.
-const PLACES: [(&str, &str, Option<Permission>); 14] = [
+const PLACES: [(&str, &str, Option<Permission>); 13] = [
     (
         "Invite a new member",
         "members#invite-a-new-member",
         Some(Permission::InviteMembers),
     ),
     ("Change your password", "account#change-password", None),
-    ("Sign out other sessions", "account#your-sessions", None),
     (
         "Rename workspace",
         "workspace#name",
@@ -129,6 +128,12 @@ fn commands(around: &LayoutData) -> Vec<Command> {
         "Sign Out",
         "Action",
         Target::Button("#user-menu form button"),
+    ));
+    // Behind "Sign Out": who types that and Enter means this session.
+    commands.push(page(
+        "Sign out other sessions",
+        "Action",
+        format!("{base}/settings/account#your-sessions"),
     ));
     for place in around
         .places

@@ -303,12 +303,12 @@ mod tests {
             (
                 "id = \"max\"",
                 "id = \"light\"",
-                "plan 3, id: “light” is another one's",
+                "plan 3, id: “light” is used twice",
             ),
             (
                 "id = \"quick_answer\"",
                 "id = \"Quick Answer\"",
-                "feature 1, id: must be of small letters, digits and _",
+                "feature 1, id: must contain only lowercase letters, digits and _",
             ),
             (
                 "seats = 10",
