@@ -1,4 +1,4 @@
-//! What someone sees whose email address is not confirmed: what has to wait for it, and how to get the link again.
+//! The notice for people whose email address is not confirmed: what they cannot do yet, and how to get the link again.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -6,7 +6,7 @@ use server_fn::ServerFn;
 use super::api::ResendConfirmation;
 use crate::ui::{Form, Icon, Submit, icon, view};
 
-/// Stands before whatever an unconfirmed address does not allow.
+/// The banner above pages while the email address is not confirmed.
 #[component]
 pub fn ConfirmFirst() -> impl IntoView {
     view! {

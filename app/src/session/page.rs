@@ -1,4 +1,4 @@
-//! The pages of someone who is on the way in.
+//! The pages for sign-up, sign-in, password reset, email confirmation and invitations.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -14,7 +14,7 @@ use crate::ui::{
     last_part, redirect, use_asked, view,
 };
 
-/// `/`: leads to where someone was last, or to the sign-in page.
+/// `/`: redirects to the workspace used last, or to the sign-in page.
 #[component]
 pub fn HomePage() -> impl IntoView {
     guarded(
@@ -41,7 +41,8 @@ pub fn LoginPage() -> impl IntoView {
     }
 }
 
-/// `/confirm-password`: for what wants a fresh sign-in and has no form to ask in. `?next=` says where to go on.
+/// `/confirm-password`: for actions that need a fresh sign-in and have no form to ask in. `?next=` is the page to open
+/// afterwards.
 #[component]
 pub fn ConfirmPasswordPage() -> impl IntoView {
     let next = use_asked("next");
@@ -253,7 +254,7 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
     view! { <AuthLayout title=title>{intro}{step}</AuthLayout> }
 }
 
-/// Where no page is.
+/// The page for unknown paths.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     view! { <ErrorPage error=AppError::NotFound/> }
