@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Permission, grouped};
 
-/// What is wrong with a form, by field.
+/// The errors of a form, by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FieldErrors(BTreeMap<String, String>);
@@ -17,14 +17,14 @@ impl FieldErrors {
         Self::default()
     }
 
-    /// Notes what is wrong with a field. The first thing said of it stands.
+    /// Adds an error for a field. The first error of a field wins.
     pub fn add(&mut self, field: &str, message: impl fmt::Display) {
         self.0
             .entry(field.to_owned())
             .or_insert_with(|| message.to_string());
     }
 
-    /// Keeps a parsed value, or notes what is wrong with its field.
+    /// Returns a parsed value, or adds its error to the field.
     pub fn check<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error)).ok()
     }
@@ -44,10 +44,10 @@ impl FieldErrors {
     }
 }
 
-/// How many seconds a busy server asks for.
+/// How many seconds a busy server asks clients to wait.
 const BUSY_RETRY_AFTER: u64 = 5;
 
-/// What a server function answers instead of what was asked for.
+/// The error of a server function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppError {
@@ -55,15 +55,15 @@ pub enum AppError {
     Unauthenticated,
     /// Signed in, but the role does not include this.
     Forbidden { permission: Permission },
-    /// Their email address is not confirmed, and this takes a confirmed one.
+    /// Their email address is not confirmed, and this requires a confirmed one.
     Unconfirmed,
     /// Does not exist, or belongs to others.
     NotFound,
     /// Fields to fix.
     Invalid(FieldErrors),
-    /// The state of things does not allow it (any more).
+    /// The current state does not allow it.
     Conflict(String),
-    /// The plan does not include more of it.
+    /// The plan's limit is reached.
     LimitReached(String),
     /// There are fewer credits than this costs.
     CreditsShort { needed: i64, balance: i64 },
@@ -71,13 +71,13 @@ pub enum AppError {
     RateLimited { retry_after: u64 },
     /// The workspace is frozen: only billing, leaving and one's own account can change.
     Frozen,
-    /// A request that no page of ours makes.
+    /// A request that none of our pages sends.
     Malformed,
-    /// The server has too much to do, or could not finish in time.
+    /// The server is overloaded or could not finish in time.
     Busy,
     /// The browser could not reach the server.
     Offline,
-    /// Our fault. The incident's number stands in the log beside what happened.
+    /// An internal error. The log has the details under the incident's number.
     Internal { incident: String },
 }
 
@@ -89,7 +89,7 @@ impl AppError {
         Self::Invalid(errors)
     }
 
-    /// The HTTP status that says the same.
+    /// The matching HTTP status.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed => 400,
@@ -105,7 +105,7 @@ impl AppError {
         }
     }
 
-    /// After how many seconds it is worth trying again, where that is known: the `Retry-After` of the answer.
+    /// After how many seconds a retry is worthwhile, if known: the `Retry-After` of the response.
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
@@ -114,7 +114,7 @@ impl AppError {
         }
     }
 
-    /// A headline for a page that can show nothing else.
+    /// The heading of an error page.
     pub const fn title(&self) -> &'static str {
         match self {
             Self::Unauthenticated => "Sign in to continue",

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A password or token on its way through the program. It does not print; whoever needs the text says so by
-/// [`Secret::expose`]. It does serialise, because a browser has to post it.
+/// A password or token. It does not print; code that needs the text calls [`Secret::expose`]. It serializes, because a
+/// browser has to post it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -69,7 +69,7 @@ impl fmt::Display for PasswordError {
 
 impl std::error::Error for PasswordError {}
 
-/// The rule for a new password that both sides can check; the server also refuses the common ones.
+/// The rule for a new password that client and server check; the server also refuses common passwords.
 pub fn check_new_password(text: &str) -> Result<(), PasswordError> {
     match text.chars().count() {
         0 => Err(PasswordError::Empty),

@@ -117,9 +117,9 @@ pub fn workspace_deleted(workspace: &str, actor: &str) -> EmailMessage {
         .paragraph(format!("{actor} deleted {workspace} and all of its data."))
 }
 
-/// What a digest says of one workspace: how many notifications of each kind were not sent one by one.
+/// A digest's entry for one workspace: how many notifications of each kind were not sent one by one.
 pub struct DigestEntry {
-    /// The workspace's name and the address of its inbox; none for what concerns the person alone.
+    /// The workspace's name and the URL of its inbox; none for notifications about the account itself.
     pub place: Option<(String, String)>,
     /// The kind, and how many.
     pub counts: Vec<(&'static str, i64)>,
@@ -137,7 +137,7 @@ impl DigestEntry {
     }
 }
 
-/// One email instead of many: how many notifications there were beyond those that were sent one by one.
+/// One email instead of many: how many notifications there were beyond those sent one by one.
 pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage {
     let sum: i64 = held.iter().map(DigestEntry::sum).sum();
     let more = |count: i64| match count {
@@ -170,7 +170,7 @@ pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage 
     ))
 }
 
-/// A notification: one sentence, a way to see it, and why it came.
+/// A notification: one sentence, a link to it, and the reason why it was sent.
 pub fn notification(
     sentence: &str,
     category: &str,
