@@ -1,4 +1,4 @@
-//! What the command palette offers: every page, and everything that can be done, as far as the role may.
+//! The command palette's entries: every page and every action that the role allows.
 
 #![expect(
     clippy::unnecessary_wraps,
@@ -13,8 +13,7 @@ use crate::session::model::LayoutData;
 use crate::settings::SECTIONS;
 use crate::ui::{Command, Data, PaletteDialog, PaletteQuery, Target, now, percent_encode, view};
 
-/// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
-/// to do.
+/// Actions with a section of their own on a settings page: label, page and section, and the required permission.
 const PLACES: [(&str, &str, Option<Permission>); 13] = [
     (
         "Invite a new member",
@@ -75,14 +74,14 @@ const PLACES: [(&str, &str, Option<Permission>); 13] = [
     ),
 ];
 
-/// The palette's dialog, in a file of its own.
+/// The palette's dialog, in a separate file.
 #[wasm_split(palette, wasm_split_path = leptos::wasm_split, fallible)]
 fn open(around: Data<LayoutData>, asked: PaletteQuery) -> Result<AnyView, SplitLoaderError> {
     let commands = Signal::derive(move || around.with(commands));
     Ok(view! { <PaletteDialog commands asked/> })
 }
 
-/// Fetches the palette's dialog; where it cannot be fetched there is none, and nobody waits for it.
+/// Fetches the palette's dialog; if that fails there is none, and nobody waits for it.
 pub async fn palette(around: Data<LayoutData>, asked: PaletteQuery) -> AnyView {
     open(around, asked).await.unwrap_or_else(|_| {
         asked.set(None);
@@ -129,7 +128,7 @@ fn commands(around: &LayoutData) -> Vec<Command> {
         "Action",
         Target::Button("#user-menu form button"),
     ));
-    // Behind "Sign Out": who types that and Enter means this session.
+    // After "Sign Out": people who type that and press Enter mean this session.
     commands.push(page(
         "Sign out other sessions",
         "Action",
@@ -150,7 +149,7 @@ fn page(label: &str, hint: &'static str, path: String) -> Command {
     command(label, hint, Target::Page(path))
 }
 
-/// A file. Where the sign-in is too old for it, the page that asks for the password and leads on to it.
+/// A file. If the sign-in is too old for it, the page that asks for the password and continues to the file.
 fn file(around: &LayoutData, path: String) -> Target {
     if now() < around.fresh_until {
         Target::File(path)

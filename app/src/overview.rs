@@ -1,4 +1,4 @@
-//! `/w/{slug}`: what happened lately, as far as one may see it.
+//! `/w/{slug}`: recent activity, as far as the person can see it.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -17,7 +17,7 @@ const LATEST: u64 = 20;
 pub struct Overview {
     pub members: u64,
     pub contacts: u64,
-    /// Sentence and moment, newest first.
+    /// Sentence and time, newest first.
     pub events: Vec<(String, Timestamp)>,
 }
 
@@ -40,7 +40,7 @@ pub mod store {
     use crate::events::{describe, latest};
     use crate::session::Actor;
 
-    /// What of the workspace is live: test contacts and test events are for those who write programs.
+    /// The workspace's live data: test contacts and test events are for developers.
     pub async fn overview(ctx: &AppContext, actor: &Actor) -> Result<Overview, AppError> {
         actor.require(Permission::ReadWorkspace)?;
         actor.require(Permission::ReadContacts)?;
