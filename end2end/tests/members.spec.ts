@@ -107,7 +107,7 @@ test("someone signed in with another address is told, and can switch", async ({ 
   const greta = await newVisitor();
   await signIn(greta, person.greta);
   await visit(greta, address);
-  await expect(greta.getByText("The invitation is for another address")).toBeVisible();
+  await expect(greta.getByText("but you're signed in as")).toBeVisible();
   await press(greta, greta.getByRole("button", { name: "Sign Out and Continue" }));
   await expect(greta.getByRole("button", { name: "Accept Invitation" })).toBeVisible();
   await expect(greta.getByLabel("Name")).toBeVisible();
