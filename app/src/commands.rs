@@ -1,4 +1,4 @@
-//! What the command palette offers: every page, and everything that can be done, as far as the role may.
+//! The command palette's entries: every page and every action that the role allows.
 
 #![expect(
     clippy::unnecessary_wraps,
@@ -13,16 +13,14 @@ use crate::session::model::LayoutData;
 use crate::settings::SECTIONS;
 use crate::ui::{Command, Data, PaletteDialog, PaletteQuery, Target, now, percent_encode, view};
 
-/// Actions that stand on a settings page, at a place of their own: label, page and place, and what one must be allowed
-/// to do.
-const PLACES: [(&str, &str, Option<Permission>); 14] = [
+/// Actions with a section of their own on a settings page: label, page and section, and the required permission.
+const PLACES: [(&str, &str, Option<Permission>); 13] = [
     (
         "Invite a new member",
         "members#invite-a-new-member",
         Some(Permission::InviteMembers),
     ),
     ("Change your password", "account#change-password", None),
-    ("End other sessions", "account#active-sessions", None),
     (
         "Rename workspace",
         "workspace#name",
@@ -50,7 +48,7 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
         Some(Permission::ManageBilling),
     ),
     (
-        "See invoices",
+        "View invoices",
         "billing#invoices",
         Some(Permission::ManageBilling),
     ),
@@ -70,20 +68,20 @@ const PLACES: [(&str, &str, Option<Permission>); 14] = [
         Some(Permission::ManageApiKeys),
     ),
     (
-        "See what features cost",
+        "View credit costs",
         "credits#credit-cost-by-feature",
         Some(Permission::SeeCredits),
     ),
 ];
 
-/// The palette's dialog, in a file of its own.
+/// The palette's dialog, in a separate file.
 #[wasm_split(palette, wasm_split_path = leptos::wasm_split, fallible)]
 fn open(layout: Data<LayoutData>, asked: PaletteQuery) -> Result<AnyView, SplitLoaderError> {
     let commands = Signal::derive(move || layout.with(commands));
     Ok(view! { <PaletteDialog commands asked/> })
 }
 
-/// Fetches the palette's dialog; where it cannot be fetched there is none, and nobody waits for it.
+/// Fetches the palette's dialog; if that fails there is none, and nobody waits for it.
 pub async fn palette(layout: Data<LayoutData>, asked: PaletteQuery) -> AnyView {
     open(layout, asked).await.unwrap_or_else(|_| {
         asked.set(None);
@@ -112,7 +110,7 @@ fn commands(layout: &LayoutData) -> Vec<Command> {
         }
     }
     commands.push(page(
-        "Mark all notifications read",
+        "Mark all notifications as read",
         "Action",
         format!("{base}/inbox#mark-all-read"),
     ));
@@ -130,6 +128,12 @@ fn commands(layout: &LayoutData) -> Vec<Command> {
         "Action",
         Target::Button("#user-menu form button"),
     ));
+    // After "Sign Out": people who type that and press Enter mean this session.
+    commands.push(page(
+        "Sign out other sessions",
+        "Action",
+        format!("{base}/settings/account#active-sessions"),
+    ));
     for place in layout
         .places
         .iter()
@@ -145,7 +149,7 @@ fn page(label: &str, hint: &'static str, path: String) -> Command {
     command(label, hint, Target::Page(path))
 }
 
-/// A file. Where the sign-in is too old for it, the page that asks for the password and leads on to it.
+/// A file. If the sign-in is too old for it, the page that asks for the password and continues to the file.
 fn file(layout: &LayoutData, path: String) -> Target {
     if now() < layout.fresh_until {
         Target::File(path)

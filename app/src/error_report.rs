@@ -1,5 +1,5 @@
-//! How a failure of ours becomes an answer: logged once, where it happens, with everything that led to it; the
-//! person gets the number to name when they ask for help.
+//! Turns an internal error into a response: it is logged once, where it happens, with all its sources; the person gets
+//! a code to name when they ask for help.
 
 #[cfg(feature = "ssr")]
 use std::error::Error;
@@ -29,7 +29,7 @@ impl FromServerFnError for AppError {
     }
 }
 
-/// Logs `error` with its sources and makes the answer for it.
+/// Logs `error` with its sources and returns the response for it.
 #[cfg(feature = "ssr")]
 pub fn internal(doing: &str, error: &(dyn Error + 'static)) -> AppError {
     let incident = incident();
@@ -49,7 +49,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Eight characters that a person can read out over the telephone.
+/// Eight characters that are easy to read out on the phone.
 #[cfg(feature = "ssr")]
 fn incident() -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -66,7 +66,7 @@ impl From<sea_orm::DbErr> for AppError {
     fn from(error: sea_orm::DbErr) -> Self {
         if crate::db::is_unique_violation(&error) {
             return Self::Conflict(
-                "Someone else just did the same. Look again and retry.".to_owned(),
+                "Someone else just made the same change. Refresh and try again.".to_owned(),
             );
         }
         if crate::db::is_overload(&error) {

@@ -1,4 +1,4 @@
-//! `/w/{slug}`: what happened lately, as far as one may see it.
+//! `/w/{slug}`: recent activity, as far as the person can see it.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -17,7 +17,7 @@ const LATEST: u64 = 20;
 pub struct Overview {
     pub members: u64,
     pub contacts: u64,
-    /// Sentence and moment, newest first.
+    /// Sentence and time, newest first.
     pub events: Vec<(String, Timestamp)>,
 }
 
@@ -40,7 +40,7 @@ pub mod store {
     use crate::events::{describe, latest};
     use crate::session::Actor;
 
-    /// What of the workspace is live: test contacts and test events are for those who write programs.
+    /// The workspace's live data: test contacts and test events are for developers.
     pub async fn overview(ctx: &AppContext, actor: &Actor) -> Result<Overview, AppError> {
         actor.require(Permission::ReadWorkspace)?;
         actor.require(Permission::ReadContacts)?;
@@ -77,7 +77,7 @@ pub fn OverviewPage() -> impl IntoView {
     let slug = use_slug();
     view! {
         <Title text="Overview"/>
-        <PageHeader title="Overview" lead="What happened in this workspace lately."/>
+        <PageHeader title="Overview" lead="Recent activity in this workspace."/>
         {guarded(move || LoadOverview { workspace: slug.get() }, &[Topic::Workspace, Topic::Members, Topic::Contacts], overview)}
     }
 }
@@ -88,10 +88,10 @@ fn overview(data: Data<Overview>) -> impl IntoView {
             <div class="stat"><dt>"Members"</dt><dd class="tabular">{move || data.with(|view| view.members)}</dd></div>
             <div class="stat"><dt>"Contacts"</dt><dd class="tabular">{move || data.with(|view| view.contacts)}</dd></div>
         </dl>
-        <Card title="Recent activity">
+        <Card title="Recent Activity">
             {move || data.with(|view| {
                 if view.events.is_empty() {
-                    return view! { <Empty mark=Icon::Activity title="Nothing yet" text="Invite someone, and it appears here."/> }.into_any();
+                    return view! { <Empty mark=Icon::Activity title="No activity yet" text="Invite your team to get started."/> }.into_any();
                 }
                 view! {
                     <ul class="divided-list event-list">

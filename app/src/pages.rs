@@ -1,5 +1,5 @@
-//! Every page, by its address. What most people open seldom stands in files of its own, which the browser fetches when
-//! they are first wanted and the server names in the page's head: a first page does not carry them.
+//! All pages by path. Rarely opened pages are in separate files, which the browser fetches when they are first needed
+//! and the server names in the page's head; the first page does not include them.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -30,13 +30,13 @@ type Coming<T> = Pin<Box<dyn Future<Output = Result<T, SplitLoaderError>>>>;
 
 /// A page.
 pub struct Page {
-    /// Its address, with a name in braces for each part that varies.
+    /// Its path, with a name in braces for each variable part.
     pub path: &'static str,
     open: fn() -> Coming<AnyView>,
     fetch: fn() -> Coming<()>,
 }
 
-/// A page at an address, and the file that its code stands in if that is one of its own.
+/// A page at a path, and the separate file of its code, if it has one.
 macro_rules! page {
     ($path:literal, $page:ident) => {
         Page {
@@ -90,7 +90,7 @@ pub static PAGES: &[Page] = &[
 ];
 
 impl Page {
-    /// The page at this address.
+    /// The page at this path.
     pub fn at(path: &str) -> Option<&'static Self> {
         PAGES.iter().find(|page| page.is_at(path))
     }
@@ -109,8 +109,8 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty())
 }
 
-/// What is shown at an address: the same page with another varying part, such as another key's, is another page, but a
-/// workspace's pages stay where they are when the workspace moves.
+/// The page shown at a path: another variable part, such as another key's id, is another page, but a workspace's pages
+/// stay when its slug changes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MatchedRoute {
     path: Option<&'static str>,
@@ -142,7 +142,7 @@ impl MatchedRoute {
                 if let Ok(view) = opened.await {
                     view
                 } else {
-                    // The program was updated meanwhile, or the network is away: the server knows what to show.
+                    // The program was updated, or the network is down: the server knows what to show.
                     let _ = window().location().reload();
                     PageSkeleton().into_any()
                 }
@@ -152,10 +152,10 @@ impl MatchedRoute {
     }
 }
 
-/// Fetches what the page at this address needs, so that it can be drawn at once.
+/// Fetches the code of the page at this path, so that it can be drawn immediately.
 pub async fn fetch(path: &str) {
     if let Some(page) = Page::at(path) {
-        // Where it fails, the page stays as the server sent it, and its forms work without script.
+        // If it fails, the page stays as the server sent it, and its forms work without script.
         let _ = (page.fetch)().await;
     }
 }

@@ -15,19 +15,19 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How strong zxcvbn must find a new password, of 0 to 4. 3 means more than 10^8 guesses: nothing from its lists of
-/// common and breached passwords, names and keyboard walks gets there.
+/// The minimum zxcvbn score of a new password, from 0 to 4. A score of 3 means more than 10^8 guesses, which nothing in
+/// its lists of common and breached passwords, names and keyboard patterns reaches.
 const LEAST_STRENGTH: zxcvbn::Score = zxcvbn::Score::Three;
-/// What has to be left of a password without the person's own words. zxcvbn alone is content with names in a row.
+/// How much must remain of a password without the person's own words. zxcvbn alone accepts a row of names.
 const LEAST_BESIDE_NAMES: usize = 8;
 
-/// Hashes and checks passwords. Each run takes 19 MiB and a core for tens of milliseconds, so only a few run at once
-/// and the rest wait in line: two hundred sign-ins at the same moment cost time, not memory.
+/// Hashes and checks passwords. Each run takes 19 MiB and a core for tens of milliseconds, so only a few run at the
+/// same time and the rest queue: two hundred simultaneous sign-ins cost time, not memory.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
     params: Params,
-    /// What an unknown address is checked against, so that it takes as long as a known one.
+    /// The hash that an unknown address is checked against, so that it takes as long as a known one.
     decoy: Arc<str>,
 }
 
@@ -40,7 +40,7 @@ impl Passwords {
         )
     }
 
-    /// The weakest that Argon2 allows, for tests that sign in often and demo data made at start.
+    /// The weakest parameters that Argon2 allows, for tests that sign in often and demo data created at start.
     pub fn quick_for_tests() -> Self {
         Self::with_params(
             4,
@@ -94,7 +94,7 @@ impl Passwords {
         Ok(matches && known)
     }
 
-    /// Whether `hash` was made with weaker parameters than today's and should be made anew at this sign-in.
+    /// Whether `hash` was made with weaker parameters than today's and should be renewed at this sign-in.
     pub fn is_outdated(&self, hash: &str) -> bool {
         PasswordHash::new(hash)
             .ok()
@@ -106,11 +106,11 @@ impl Passwords {
             })
     }
 
-    /// Checks a password that someone wants to have: its length, and that it is not one of those that everybody
-    /// tries first. `about` holds what must not count as strength: the person's name and address.
+    /// Checks a new password: its length, and that it is not one that everybody tries first. `about` contains what must
+    /// not count as strength: the person's name and address.
     pub async fn check_new(&self, password: &Secret, about: &[&str]) -> Result<(), String> {
         check_new_password(password.expose()).map_err(|error| error.to_string())?;
-        // Whole, and word by word: `olivia.owens1` is her name however it is put together.
+        // As a whole and word by word: `olivia.owens1` is her name however it is put together.
         let about: Vec<String> = about
             .iter()
             .flat_map(|text| {
@@ -137,7 +137,7 @@ impl Passwords {
         if strong {
             Ok(())
         } else {
-            Err("This password is easy to guess. Try a few unrelated words".to_owned())
+            Err("This password is too easy to guess. Try a few unrelated words.".to_owned())
         }
     }
 

@@ -1,5 +1,5 @@
-//! Calling server functions, with one path through the code for all of them: on the server straight to the body, in
-//! the browser by one `fetch`. What `#[server]` would generate for each function on its own is a third of the WASM.
+//! Calls server functions through one code path: on the server directly, in the browser with one `fetch`. The code that
+//! `#[server]` generates for each function would be a third of the WASM.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,17 +21,17 @@ pub trait Call: ServerFn<Error = AppError> + Serialize + 'static {}
 
 impl<F: ServerFn<Error = AppError> + Serialize + 'static> Call for F {}
 
-/// How answers travel: postcard, a dense binary form, behind a mark of the build. What reads JSON by field names for
-/// every type of answer would be a tenth of the WASM.
+/// Responses are postcard-encoded, a dense binary format, and prefixed with a build ID. Code that reads JSON by field
+/// name for every response type would be a tenth of the WASM.
 ///
-/// The form has no names in it, so both ends must mean the same types: the mark changes with every change of this
-/// crate's source, and a page that was loaded before the server was updated finds that it cannot read the answer.
+/// The format has no field names, so both ends must use the same types: the build ID changes with every change of this
+/// crate's source, and a page that was loaded before the server was updated finds that it cannot read the response.
 pub struct PostcardEncoding;
 
-/// What every server function names as its output: `#[server(output = Compact)]`.
+/// The output encoding of every server function: `#[server(output = Postcard)]`.
 pub type Postcard = Post<PostcardEncoding>;
 
-/// Of this crate's source; see `build.rs`.
+/// The build ID of this crate's source; see `build.rs`.
 const BUILD: &[u8] = env!("WHEELHOUSE_BUILD").as_bytes();
 
 impl ContentType for PostcardEncoding {
@@ -58,10 +58,10 @@ impl<T: DeserializeOwned> Decodes<T> for PostcardEncoding {
     }
 }
 
-/// Within a page an answer stands as text, a character for each byte: most bytes are letters, and nothing has to be
-/// carried to read it. A byte that is no printable ASCII, or `<`, `"` or `\`, is the letter of `U+0100..=U+01FF` that ends
-/// in it, so that the text needs no escape. Leptos writes it into a script as Rust's `Debug` does, and not every escape of
-/// that is one to JavaScript: a zero before a digit, `\00`, is an octal one, and `<` it escapes twice.
+/// In a page, a response is text with one character per byte: most bytes are letters, and nothing has to be added to
+/// read it. A byte that is not printable ASCII, or is `<`, `"` or `\`, becomes the character of `U+0100..=U+01FF` that
+/// ends in it, so the text needs no escaping. Leptos writes it into a script like Rust's `Debug`, and not every such
+/// escape is valid in JavaScript: a zero before a digit, `\00`, is an octal escape, and it escapes `<` twice.
 impl<T: Serialize> Encoder<T> for PostcardEncoding {
     type Error = postcard::Error;
     type Encoded = String;
@@ -92,7 +92,7 @@ fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
     postcard::to_extend(value, BUILD.to_vec())
 }
 
-/// Reads an answer of this very build.
+/// Decodes a response of this build.
 pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, AppError> {
     answer
         .strip_prefix(BUILD)
@@ -100,13 +100,13 @@ pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, AppError> {
         .ok_or(AppError::Offline)
 }
 
-/// What a call answers, still unread, or what went wrong.
+/// The undecoded response of a call, or its error.
 pub type RpcResult = Result<Vec<u8>, AppError>;
 
-/// A call under way.
+/// A call in progress.
 pub type RpcFuture = Pin<Box<dyn Future<Output = RpcResult> + Send>>;
 
-/// Calls, and reads the answer.
+/// Calls the function and decodes the response.
 pub async fn call<F>(function: F) -> Result<F::Output, AppError>
 where
     F: Call,
@@ -115,7 +115,7 @@ where
     read(&ask(function).await?)
 }
 
-/// Calls, and leaves the answer as it came.
+/// Calls the function and returns the undecoded response.
 #[cfg(feature = "ssr")]
 pub fn ask<F>(function: F) -> RpcFuture
 where
@@ -128,7 +128,7 @@ where
     })
 }
 
-/// Calls, and leaves the answer as it came.
+/// Calls the function and returns the undecoded response.
 #[cfg(not(feature = "ssr"))]
 pub fn ask<F: Call>(function: F) -> RpcFuture {
     fetch(
@@ -137,7 +137,7 @@ pub fn ask<F: Call>(function: F) -> RpcFuture {
     )
 }
 
-/// Once for all functions.
+/// Shared by all functions.
 #[cfg(not(feature = "ssr"))]
 fn fetch(path: &'static str, body: String) -> RpcFuture {
     Box::pin(send_wrapper::SendWrapper::new(async move {
@@ -150,12 +150,12 @@ fn fetch(path: &'static str, body: String) -> RpcFuture {
     }))
 }
 
-/// What the server answered to a form.
+/// The server's response to a form.
 pub struct RpcResponse {
     pub answer: Vec<u8>,
     pub good: bool,
     status: u16,
-    /// Where it leads, if elsewhere.
+    /// The page that it redirects to, if any.
     pub location: Option<String>,
 }
 
@@ -165,15 +165,15 @@ pub async fn post(path: &str, body: &JsValue) -> Result<RpcResponse, AppError> {
     if posted.status != SIGNED_OUT {
         return Ok(posted);
     }
-    // Another tab may just have got this browser a new session token: then nothing was done with the old one, and the new
-    // one arrives in a moment.
+    // Another tab may just have received a new session token for this browser: then the request with the old token did
+    // nothing, and the new token arrives shortly.
     pause(RETRY_DELAY_MS).await;
     try_post(path, body).await.map_err(|_| AppError::Offline)
 }
 
-/// The status of an answer to nobody.
+/// The status if nobody is signed in.
 const SIGNED_OUT: u16 = 401;
-/// How long after such an answer it is tried once more, in milliseconds.
+/// Delay before the retry after such a response, in milliseconds.
 const RETRY_DELAY_MS: i32 = 1_000;
 
 async fn pause(milliseconds: i32) {
@@ -209,7 +209,7 @@ mod tests {
 
     use super::PostcardEncoding;
 
-    /// A script reads them as they are: Leptos escapes none of them, and none would end the script.
+    /// A script reads them unchanged: Leptos escapes none of them, and none ends the script.
     #[test]
     fn a_page_reads_every_byte_after_every_other() {
         let bytes = || 0..=u8::MAX;

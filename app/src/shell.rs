@@ -1,4 +1,4 @@
-//! The document, the routes, and what stands around the pages of a workspace.
+//! The document, the routes, and the layout around a workspace's pages.
 
 use leptos::context::Provider;
 use leptos::prelude::*;
@@ -24,7 +24,7 @@ use crate::ui::{
     search, use_clock, use_slug, view,
 };
 
-/// The document around the application, as the server renders it.
+/// The HTML document, as the server renders it.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     view! {
         <!DOCTYPE html>
@@ -57,7 +57,7 @@ pub fn App() -> impl IntoView {
     provide_refresh();
     provide_unsaved_guard();
     provide_dialogs();
-    // Tells whoever waits for it (tests, styles) that the page is alive.
+    // Tells tests and styles that the page is interactive.
     Effect::new(|| {
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-hydrated", "true");
@@ -76,14 +76,14 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// The page of an address, and around a workspace's pages their frame, which stays from one to the next.
+/// The page of a URL and, around a workspace's pages, their layout, which stays from one to the next.
 #[component]
 fn WorkspaceLayout() -> impl IntoView {
     let path = use_location().pathname;
     let shown = Memo::new(move |_| path.with(|path| MatchedRoute::at(path)));
-    // The one thing that the view below reads. A view that reads a memo and, before it, one that is made from it, is
-    // not drawn anew when the first changes and the second does not: asking the second brings the first up to date
-    // unnoticed. From one page outside of a workspace to the next, just that happens.
+    // The only thing that the view below reads. A view that reads a memo, and before it another memo derived from the
+    // first, is not redrawn when the first changes and the second does not: reading the second updates the first
+    // unnoticed. That happens between two pages outside a workspace.
     let outside =
         Memo::new(move |_| shown.with(|shown| (!shown.is_in_workspace()).then(|| shown.clone())));
     move || match outside.get() {
@@ -92,7 +92,7 @@ fn WorkspaceLayout() -> impl IntoView {
     }
 }
 
-/// What stands around every page of a workspace.
+/// The layout around every page of a workspace.
 #[component]
 fn WorkspaceFrame(shown: Memo<MatchedRoute>) -> impl IntoView {
     let slug = use_slug();
@@ -110,7 +110,7 @@ fn WorkspaceFrame(shown: Memo<MatchedRoute>) -> impl IntoView {
     )
 }
 
-/// The way out of the navigation on a narrow screen.
+/// The close button of the navigation on a narrow screen.
 fn close_menu() -> AnyView {
     view! {
         <button
@@ -123,7 +123,7 @@ fn close_menu() -> AnyView {
     .into_any()
 }
 
-/// Says to the forms within when the sign-in has become too old for what takes a fresh one.
+/// Tells the forms inside when the sign-in has become too old for sensitive changes.
 fn provide_stale_sign_in(data: Data<LayoutData>) {
     let clock = use_clock();
     let fresh_until = Memo::new(move |_| data.with(|layout| layout.fresh_until));
@@ -200,7 +200,7 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                         {icon(Icon::Bell)}
                         {move || (unread() > 0).then(|| view! { <span class="badge-count" aria-hidden="true">{unread().min(99)}</span> })}
                     </a>
-                    <button type="button" class="user-button" popovertarget="user-menu" aria-label="Your menu">
+                    <button type="button" class="user-button" popovertarget="user-menu" aria-label="Account menu">
                         {move || view! { <Avatar name=data.with(|layout| layout.name.clone())/> }}
                     </button>
                     <div id="user-menu" class="menu menu-end" popover="auto">
@@ -208,9 +208,9 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                             <strong>{move || data.with(|layout| layout.name.clone())}</strong>
                             <span class="muted small">{move || data.with(|layout| layout.email.to_string())}</span>
                         </p>
-                        <a class="menu-item" href=move || format!("/w/{}/settings/account", slug.get())>{icon(Icon::User)}"Your account"</a>
+                        <a class="menu-item" href=move || format!("/w/{}/settings/account", slug.get())>{icon(Icon::User)}"Account settings"</a>
                         {data.with_untracked(|layout| layout.demo).then(|| view! {
-                            <a class="menu-item" href="/outbox">{icon(Icon::Mail)}"Outbox of the demo"</a>
+                            <a class="menu-item" href="/outbox">{icon(Icon::Mail)}"Demo Outbox"</a>
                         })}
                         <hr/>
                         <Form action=SignOut::PATH class="inline-form" reload=true>
@@ -222,7 +222,7 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
                 {move || data.with(frozen)}
                 {move || (!confirmed.get()).then(|| view! { <ConfirmFirst/> })}
                 <main id="main" class="page" tabindex="-1" data-path=move || location.pathname.get()>
-                    // Not what is gone to when one leaves the workspace.
+                    // Not the page that is opened when leaving the workspace.
                     <Provider value=WithinMain>
                         {move || shown.with(|shown| shown.is_in_workspace().then(|| shown.view()))}
                     </Provider>
@@ -232,13 +232,13 @@ fn frame(data: Data<LayoutData>, shown: Memo<MatchedRoute>) -> impl IntoView {
     }
 }
 
-/// Says on every page of a frozen workspace that it is, what still works, and who can restore access.
+/// The banner on every page of a frozen workspace: what still works, and who can unfreeze it.
 fn frozen(layout: &LayoutData) -> Option<AnyView> {
     let billing = format!("/w/{}/settings/billing", layout.here.slug);
     let way = if layout.here.role.may(Permission::ManageBilling) {
-        view! { <a href=billing>"Choose a plan"</a>" to go on." }.into_any()
+        view! { "you "<a href=billing>"choose a plan"</a>"." }.into_any()
     } else {
-        view! { "An owner or admin can choose a plan to go on." }.into_any()
+        view! { "an owner or admin chooses a plan." }.into_any()
     };
     layout.frozen.then(|| {
         view! {
@@ -246,7 +246,7 @@ fn frozen(layout: &LayoutData) -> Option<AnyView> {
                 {icon(Icon::Warning)}
                 <p>
                     <strong>"This workspace is frozen."</strong>
-                    " All can be read and nothing is lost, but nothing can be changed except billing and your own account. "
+                    " Your data is safe and you can still view everything, but you can't make changes until "
                     {way}
                 </p>
             </section>
@@ -255,8 +255,8 @@ fn frozen(layout: &LayoutData) -> Option<AnyView> {
     })
 }
 
-/// A link of the navigation to a place in the workspace, such as `/inbox`. It is marked where one is there, or at what
-/// stands below it; the overview, at "", has nothing below.
+/// A navigation link to a page of the workspace, such as `/inbox`. It is marked on that page and on pages below it; the
+/// overview, at "", has none below.
 fn nav_link(
     slug: Memo<String>,
     place: String,
@@ -277,7 +277,7 @@ fn nav_link(
     view! { <a href=href class="nav-link" aria-current=current>{icon(mark)}{label}{rest}</a> }
 }
 
-/// The same page at the workspace's present address, if it was asked for at an earlier one.
+/// The same page under the workspace's current slug, if it was requested under an earlier one.
 fn at_present_address(slug: &str) -> Option<String> {
     let location = use_location();
     let path = location.pathname.get();
@@ -291,12 +291,12 @@ fn at_present_address(slug: &str) -> Option<String> {
     })
 }
 
-/// On the server an earlier address is answered by a redirect to the present one.
+/// On the server, an earlier slug redirects to the current one.
 fn moved(slug: Memo<String>) -> impl IntoView {
     untrack(|| at_present_address(&slug.get())).map(redirect)
 }
 
-/// In the browser the address follows when the workspace moves while its pages are open.
+/// In the browser, the URL follows when the slug changes while the workspace's pages are open.
 fn follow_address(slug: Memo<String>) {
     let navigate = use_navigate();
     Effect::new(move |before: Option<String>| {

@@ -118,7 +118,7 @@ export async function signIn(page: Page, who: Pick<Person, "email">, secret = pa
 
 /** Signs out by the menu at the top; ends on /login. */
 export async function signOut(page: Page): Promise<void> {
-  await page.getByRole("button", { name: "Your menu" }).click();
+  await page.getByRole("button", { name: "Account menu" }).click();
   await page.getByRole("button", { name: "Sign Out" }).click();
   await page.waitForURL("**/login*");
   await hydrated(page);

@@ -61,7 +61,7 @@ for (const [colorScheme, width] of [["light", 1280], ["dark", 360]] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.setViewportSize({ width, height: 900 });
     await signIn(page, person.olivia);
-    for (const name of ["Switch Workspace", "Your menu"]) {
+    for (const name of ["Switch Workspace", "Account menu"]) {
       if (width < 900 && name === "Switch Workspace") await page.getByRole("button", { name: "Menu", exact: true }).click();
       await page.getByRole("button", { name }).click();
       await expectAccessible(page);
@@ -69,7 +69,7 @@ for (const [colorScheme, width] of [["light", 1280], ["dark", 360]] as const) {
       await page.keyboard.press("Escape");
     }
     await page.keyboard.press("Control+k");
-    await expect(page.getByRole("combobox", { name: "Go to page or action" })).toBeFocused();
+    await expect(page.getByRole("combobox", { name: "Search pages and actions" })).toBeFocused();
     await expectAccessible(page);
     await page.keyboard.press("Escape");
 
@@ -130,8 +130,8 @@ test("the palette finds pages and actions by keyboard", async ({ page }) => {
 
   await page.keyboard.press("Control+k");
   await page.keyboard.type("no such thing");
-  await expect(page.getByText("Nothing found")).toBeVisible();
-  await expect(page.getByRole("combobox", { name: "Go to page or action" })).not.toHaveAttribute("aria-activedescendant");
+  await expect(page.getByText(/^No results for/)).toBeVisible();
+  await expect(page.getByRole("combobox", { name: "Search pages and actions" })).not.toHaveAttribute("aria-activedescendant");
   await page.keyboard.press("Escape");
 
   await page.keyboard.press("Control+k");
@@ -170,10 +170,10 @@ test("the palette offers no more than the role may do", async ({ page }) => {
 
 test("the focus follows to the new page, and open menus close", async ({ page }) => {
   await signIn(page, person.olivia);
-  await page.getByRole("button", { name: "Your menu" }).click();
-  await page.getByRole("link", { name: "Your account" }).click();
+  await page.getByRole("button", { name: "Account menu" }).click();
+  await page.getByRole("link", { name: "Account settings" }).click();
   await page.waitForURL("**/settings/account");
-  await expect(page.getByRole("link", { name: "Your account" })).toBeHidden();
+  await expect(page.getByRole("link", { name: "Account settings" })).toBeHidden();
   await expect(page.getByRole("main")).toBeFocused();
   await page.keyboard.press("Tab");
   await expect(page.getByLabel("Name", { exact: true })).toBeFocused();
@@ -255,7 +255,7 @@ test("unsaved text is asked about whichever way one leaves, and only then", asyn
   await expect.poll(() => asked.length).toBe(2);
   await page.waitForURL("**/settings/members");
   // Signing out, before it is done.
-  await page.getByRole("button", { name: "Your menu" }).click();
+  await page.getByRole("button", { name: "Account menu" }).click();
   await page.getByRole("button", { name: "Sign Out" }).click();
   await expect.poll(() => asked.length).toBe(3);
   await page.keyboard.press("Escape");

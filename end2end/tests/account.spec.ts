@@ -43,15 +43,15 @@ test("a new address waits until it is confirmed from there", async ({ page, newV
   await press(page, page.getByRole("button", { name: "Resend" }));
   await expectSaid(page, "Confirmation email sent");
 
-  await followMail(page, "mia@elsewhere.example", "Confirm your new email address");
+  await followMail(page, "mia@elsewhere.example", "Confirm your new email for Wheelhouse");
   await press(page, page.getByRole("button", { name: "Confirm" }));
   await page.waitForURL("**/login*");
   await signIn(page, { email: "mia@elsewhere.example" });
 
   // The old address was told, and can take it back even now.
   const owner = await newVisitor();
-  await followMail(owner, person.mia.email, "Your email address is about to change");
-  await press(owner, owner.getByRole("button", { name: "Keep this address" }));
+  await followMail(owner, person.mia.email, "Someone requested an email change");
+  await press(owner, owner.getByRole("button", { name: "Keep My Current Email" }));
   await owner.waitForURL("**/login*");
   await signIn(owner, person.mia);
   await page.goto(ACCOUNT);
@@ -65,7 +65,7 @@ test("a field that the server asks for appears when it asks", async ({ page, scr
   await visit(page, ACCOUNT);
   await expect(page.getByLabel("Current Password")).toHaveCount(0);
   // As the server answers once the sign-in is old; no clock of ours can make it so.
-  const refusal = await invalid(page, "current_password", "Enter your current password to go on");
+  const refusal = await invalid(page, "current_password", "Enter your current password to continue");
   await page.route("**/fn/update_password", (route) => route.fulfill({ status: 422, body: refusal }));
   await page.getByLabel("New Password").fill("seven purple bicycles");
   await page.getByLabel("Confirm Password").fill("seven purple bicycles");
@@ -117,7 +117,7 @@ test("a password is changed, and everybody else is signed out", async ({ page, n
   await elsewhere.getByLabel("Email").fill(person.adam.email);
   await elsewhere.getByLabel("Password").fill(password);
   await press(elsewhere, elsewhere.getByRole("button", { name: "Sign In" }));
-  await expect(elsewhere.getByText("Email or password is wrong")).toBeVisible();
+  await expect(elsewhere.getByText("Incorrect email or password")).toBeVisible();
 });
 
 test("sessions are listed and ended", async ({ page, newVisitor, browserConsole }) => {

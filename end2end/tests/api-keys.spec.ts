@@ -39,7 +39,7 @@ test("a key is made, shown once with a ready command, and is in the list", async
   await expect(made.getByText("Manage Webhooks")).toBeVisible();
   if (scripts) {
     await page.getByRole("button", { name: "Copy", exact: true }).click();
-    await expectSaid(page, /Copied|Press Ctrl\+C/);
+    await expectSaid(page, /Copied to clipboard|Press Ctrl\+C/);
   }
 
   await visit(page, PAGE);

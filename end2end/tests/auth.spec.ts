@@ -14,7 +14,7 @@ test("someone new signs up and confirms their address", async ({ page }) => {
   await visit(page, "/w/initech-and-sons/settings/account");
   await expect(page.getByText("Confirm your email address. We sent you a link.")).toBeVisible();
 
-  await followMail(page, "nora@initech.example", "Confirm your email address");
+  await followMail(page, "nora@initech.example", "Confirm your email for Wheelhouse");
   await press(page, page.getByRole("button", { name: "Confirm" }));
   await page.waitForURL("**/w/initech-and-sons");
   await visit(page, "/w/initech-and-sons/settings/account");
@@ -55,7 +55,7 @@ test("an address that is known already leads to the sign-in", async ({ page, bro
   await page.getByLabel("Password").fill("unrelated words make sense");
   await page.getByLabel("Workspace Name").fill("Again");
   await press(page, page.getByRole("button", { name: "Create Account" }));
-  await expect(page.getByLabel("Email")).toHaveAccessibleDescription(/account with this address already/);
+  await expect(page.getByLabel("Email")).toHaveAccessibleDescription(/account with this email already exists/);
 });
 
 test("signing in leads back to where one wanted to go", async ({ page }) => {
@@ -87,19 +87,19 @@ test("a forgotten password is replaced, once", async ({ page, newVisitor, browse
 
   await visit(page, "/forgot-password");
   await page.getByLabel("Email").fill(person.cleo.email);
-  await press(page, page.getByRole("button", { name: "Send Link" }));
-  await expectSaid(page, "If there is an account with this address, a mail with a link is on its way");
+  await press(page, page.getByRole("button", { name: "Send Reset Link" }));
+  await expectSaid(page, /^Check your email\. If an account exists/);
 
-  await followMail(page, person.cleo.email, "Choose a new password");
+  await followMail(page, person.cleo.email, "Reset your Wheelhouse password");
   const link = page.url();
   await page.getByLabel("New Password").fill("seven purple bicycles");
   await page.getByLabel("Confirm Password").fill("seven purple bicycles");
   await press(page, page.getByRole("button", { name: "Update Password" }));
   await page.waitForURL("**/login*");
-  await expectSaid(page, "Your password is changed. Sign in with it");
+  await expectSaid(page, "Password changed. Sign in with your new password.");
 
   await visit(page, link);
-  await expect(page.getByRole("heading", { name: "This link does not work" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "This link has expired" })).toBeVisible();
 
   // Whoever knew the old password is out.
   await elsewhere.goto("/w/acme");
@@ -110,9 +110,9 @@ test("a forgotten password is replaced, once", async ({ page, newVisitor, browse
 
 test("the page that follows says what was done", async ({ page }) => {
   await signIn(page, person.adam);
-  await expectSaid(page, "You are signed in");
+  await expectSaid(page, "Signed in");
   await signOut(page);
-  await expectSaid(page, "You are signed out");
+  await expectSaid(page, "Signed out");
   // Once, and not again on the page after it.
   await visit(page, "/signup");
   await expect(page.getByRole("status")).toBeEmpty();
@@ -131,14 +131,14 @@ test("someone without a workspace can make one, or sign out", async ({ page, bro
   await expect(page.getByRole("button", { name: "Create Workspace" })).toBeVisible();
   await press(page, page.getByRole("button", { name: "Sign Out" }));
   await page.waitForURL("**/login");
-  await expectSaid(page, "You are signed out");
+  await expectSaid(page, "Signed out");
 });
 
 test("an address that nobody has gets the same answer", async ({ page }) => {
   await visit(page, "/forgot-password");
   await page.getByLabel("Email").fill("nobody@nowhere.example");
-  await press(page, page.getByRole("button", { name: "Send Link" }));
-  await expectSaid(page, "If there is an account with this address, a mail with a link is on its way");
+  await press(page, page.getByRole("button", { name: "Send Reset Link" }));
+  await expectSaid(page, /^Check your email\. If an account exists/);
 });
 
 test("a page that does not exist says so", async ({ page, browserConsole }) => {
@@ -156,7 +156,7 @@ test("an error page has its title, its place for the skip link, and a way on", a
     await expect(page).toHaveTitle(/^Page not found/);
     await expect(page.getByRole("main")).toHaveCount(1);
     await expect(page.getByRole("main").getByRole("heading", { name: "Page not found" })).toBeVisible();
-    await expect(page.getByRole("link", { name: "Go to your workspace" })).toBeVisible();
+    await expect(page.getByRole("link", { name: "Back to Your Workspace" })).toBeVisible();
   }
 });
 
@@ -168,7 +168,7 @@ test("a page that could not be fetched can be tried again", async ({ page, scrip
   await page.getByRole("link", { name: "Notifications", exact: true }).click();
   await expect(page.getByRole("heading", { name: "No connection" })).toBeVisible();
   await page.unrouteAll({ behavior: "wait" });
-  await page.getByRole("link", { name: "Try again" }).click();
+  await page.getByRole("link", { name: "Try Again" }).click();
   await expect(page.getByRole("switch", { name: "Billing: Email" })).toBeVisible();
 });
 

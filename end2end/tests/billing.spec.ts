@@ -181,7 +181,7 @@ test("a trial ends in frost, which says what still works, and paying thaws it", 
   await visit(page, `/w/${slug}/settings/workspace`);
   await page.getByLabel("Workspace Name").fill("Renamed");
   await press(page, card(page, "Name").getByRole("button", { name: "Save Changes" }));
-  await expect(page.getByText("The workspace is frozen until it is paid for. Nothing is lost.")).toBeVisible();
+  await expect(page.getByText("This workspace is frozen. Choose a plan to make changes.")).toBeVisible();
 
   await visit(page, `/w/${slug}/settings/billing`);
   await look(page, "Light");

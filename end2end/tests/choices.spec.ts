@@ -206,7 +206,7 @@ test.describe("while others are at work", () => {
     await name.pressSequentially(" Archer");
     answer();
     await expectSaid(page, "Changes saved");
-    await expect(page.getByRole("button", { name: "Your menu" })).toBeVisible();
+    await expect(page.getByRole("button", { name: "Account menu" })).toBeVisible();
     await page.waitForTimeout(300);
     await expect(name).toHaveValue("Adam A. Archer");
     // It was not saved: leaving asks.

@@ -120,7 +120,7 @@ test("who may see the balance but not buy is told who can", async ({ page, brows
   await signIn(page, person.cleo);
   await expect(page.getByRole("navigation").getByRole("link", { name: "Credits" })).toHaveCount(0);
   await page.goto(PAGE);
-  await expect(page.getByRole("heading", { name: "You may not see this page" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "You don't have access to this page" })).toBeVisible();
 });
 
 test("when to warn of a low balance is the workspace's own choice", async ({ page, browserConsole }) => {

@@ -163,7 +163,7 @@ test("the palette and the navigation of a phone have a visible way out", async (
   if (!scripts) return;
   const search = page.getByRole("button", { name: "Search" });
   await search.click();
-  const palette = page.getByRole("dialog", { name: "Go to" });
+  const palette = page.getByRole("dialog", { name: "Command palette" });
   await palette.getByRole("button", { name: "Close" }).click();
   await expect(palette).toBeHidden();
   await expect(search).toBeFocused();

@@ -7,12 +7,12 @@ test("notifications are read, filtered, and lead to the cell they came by", asyn
   await expect(page.getByRole("link", { name: /^Inbox, \d+ unread$/ })).toBeVisible();
   await visit(page, "/w/acme/inbox");
   const items = page.getByRole("main").getByRole("listitem");
-  const before = await page.getByRole("button", { name: "Mark read" }).count();
+  const before = await page.getByRole("button", { name: "Mark as Read" }).count();
   expect(before).toBeGreaterThan(3);
 
-  await press(page, page.getByRole("button", { name: "Mark read" }).first());
-  await expect(page.getByRole("button", { name: "Mark read" })).toHaveCount(before - 1);
-  await expect(page.getByRole("button", { name: "Mark unread" })).toHaveCount(1);
+  await press(page, page.getByRole("button", { name: "Mark as Read" }).first());
+  await expect(page.getByRole("button", { name: "Mark as Read" })).toHaveCount(before - 1);
+  await expect(page.getByRole("button", { name: "Mark as Unread" })).toHaveCount(1);
 
   await page.getByRole("link", { name: "Automations", exact: true }).click();
   await page.waitForURL(/\/inbox\?type=automations$/);
@@ -22,7 +22,7 @@ test("notifications are read, filtered, and lead to the cell they came by", asyn
   await page.waitForURL((url) => url.search === "" || url.search === "?");
   await expect(items.filter({ hasNotText: "Automations" }).first()).toBeVisible();
 
-  await items.filter({ hasText: "Contacts" }).getByRole("link", { name: "Why did I get this?" }).first().click();
+  await items.filter({ hasText: "Contacts" }).getByRole("link", { name: "Notification settings" }).first().click();
   await page.waitForURL("**/settings/notifications#contacts-in_app");
   const cell = page.getByRole("switch", { name: "Contacts: In-app" });
   await expect(cell).toBeInViewport();
@@ -33,9 +33,9 @@ test("notifications are read, filtered, and lead to the cell they came by", asyn
 test("all are read at once", async ({ page }) => {
   await signIn(page, person.adam);
   await visit(page, "/w/acme/inbox");
-  await press(page, page.getByRole("button", { name: "Mark all read" }));
+  await press(page, page.getByRole("button", { name: "Mark All as Read" }));
   await expectSaid(page, /marked as read|All read|read/i);
-  await expect(page.getByRole("button", { name: "Mark read" })).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Mark as Read" })).toHaveCount(0);
   await expect(page.getByRole("link", { name: "Inbox", exact: true }).first()).toBeVisible();
 });
 
@@ -43,7 +43,7 @@ test("what somebody else does arrives by itself", async ({ page, newVisitor, scr
   test.skip(!scripts, "live behaviour takes a script");
   await signIn(page, person.adam);
   await visit(page, "/w/acme/inbox");
-  await press(page, page.getByRole("button", { name: "Mark all read" }));
+  await press(page, page.getByRole("button", { name: "Mark All as Read" }));
   await expect(page.getByRole("link", { name: "Inbox, 1 unread" })).toHaveCount(0);
 
   const owner = await newVisitor();
@@ -59,7 +59,7 @@ test("what somebody else does arrives by itself", async ({ page, newVisitor, scr
 test("all that a filter shows are read at once, no others, and Undo takes it back", async ({ page }) => {
   await signIn(page, person.greta);
   await visit(page, "/w/globex/inbox");
-  const unread = page.getByRole("button", { name: "Mark read" });
+  const unread = page.getByRole("button", { name: "Mark as Read" });
   const all = await unread.count();
   // The first category that is not the only one.
   const filters = page.getByRole("navigation", { name: "Notifications by type" }).getByRole("link");
@@ -77,13 +77,13 @@ test("all that a filter shows are read at once, no others, and Undo takes it bac
   }
   expect(filter, "a category that is some of what is unread").not.toBe("");
 
-  await press(page, page.getByRole("button", { name: "Mark all read" }));
+  await press(page, page.getByRole("button", { name: "Mark All as Read" }));
   await expectSaid(page, new RegExp(`^${some} ${filter} notifications? marked as read$`));
   await expect(unread).toHaveCount(0);
   await visit(page, "/w/globex/inbox");
   await expect(unread).toHaveCount(all - some);
 
-  await press(page, page.getByRole("button", { name: "Mark all read" }));
+  await press(page, page.getByRole("button", { name: "Mark All as Read" }));
   await expectSaid(page, new RegExp(`^${all - some} notifications? marked as read$`));
   await expect(unread).toHaveCount(0);
   await press(page, page.getByRole("button", { name: "Undo" }));

@@ -193,9 +193,9 @@ test("someone who has an account accepts an invitation on the way, with nothing 
   await signIn(owner, person.olivia);
   const link = await invited(owner, person.greta.email);
   await visit(page, link);
-  await page.getByRole("link", { name: "Sign in" }).click();
-  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
-  await expect(page).toHaveTitle(/^Sign in/);
+  await page.getByRole("link", { name: "Sign In" }).click();
+  await expect(page.getByRole("heading", { name: "Sign In" })).toBeVisible();
+  await expect(page).toHaveTitle(/^Sign In/);
   await page.getByLabel("Email").fill(person.greta.email);
   await page.getByLabel("Password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Sign In" }).click();

@@ -107,8 +107,8 @@ test("someone signed in with another address is told, and can switch", async ({ 
   const greta = await newVisitor();
   await signIn(greta, person.greta);
   await visit(greta, address);
-  await expect(greta.getByText("The invitation is for another address")).toBeVisible();
-  await press(greta, greta.getByRole("button", { name: "Sign out and continue" }));
+  await expect(greta.getByText("but you're signed in as")).toBeVisible();
+  await press(greta, greta.getByRole("button", { name: "Sign Out and Continue" }));
   await expect(greta.getByRole("button", { name: "Accept Invitation" })).toBeVisible();
   await expect(greta.getByLabel("Name")).toBeVisible();
 });
@@ -118,8 +118,8 @@ test("someone who has an account signs in first", async ({ page, newVisitor }) =
   const address = await invite(page, person.greta.email, "Client");
   const greta = await newVisitor();
   await visit(greta, address);
-  await expect(greta.getByText("There is an account with this address")).toBeVisible();
-  await press(greta, greta.getByRole("link", { name: "Sign in" }));
+  await expect(greta.getByText("You already have an account")).toBeVisible();
+  await press(greta, greta.getByRole("link", { name: "Sign In" }));
   await greta.waitForURL(/\/login\?next=/);
   await visit(page, PAGE);
   await press(page, invitation(page, person.greta.email).getByRole("button", { name: "Cancel" }));
@@ -136,7 +136,7 @@ test("someone who is signed in accepts with one click", async ({ page, newVisito
 
   // A second look at the same link explains itself.
   await visit(greta, address);
-  await expect(greta.getByText("You are a member already")).toBeVisible();
+  await expect(greta.getByText("You're already a member of")).toBeVisible();
 });
 
 test("a resent invitation has a new link, and the old one is dead", async ({ page, newVisitor, browserConsole }) => {
@@ -187,7 +187,7 @@ test("a refused clipboard opens the field with the link", async ({ page, scripts
   await visit(page, PAGE);
   await invitation(page, "emil@acme.example").getByRole("button", { name: "Copy Link" }).click();
   await expect(invitation(page, "emil@acme.example").getByRole("textbox", { name: "Invitation link" })).toBeFocused();
-  await expectSaid(page, "Press Ctrl+C to copy");
+  await expectSaid(page, "Selected. Press Ctrl+C (⌘C) to copy");
 });
 
 test("without a script the link is there to be selected", async ({ page, scripts }) => {
@@ -258,7 +258,7 @@ test("an expired invitation says so", async ({ page, newVisitor }) => {
   await visit(page, `${PAGE}?status=expired`);
   const fay = await newVisitor();
   await visit(fay, await link(page, "fay@acme.example"));
-  await expect(fay.getByText("The invitation has expired")).toBeVisible();
+  await expect(fay.getByText("This invitation has expired")).toBeVisible();
   await expect(fay.getByRole("button", { name: "Accept Invitation" })).toHaveCount(0);
 });
 

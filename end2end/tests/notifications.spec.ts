@@ -179,7 +179,7 @@ test.describe("with scripts", () => {
     await page.route("**/fn/set_notification", (route) => route.abort());
     const contacts = cell(page, "Contacts: In-app");
     await contacts.click();
-    await expect(page.getByRole("alert")).toContainText("The server cannot be reached");
+    await expect(page.getByRole("alert")).toContainText("Can't reach Wheelhouse");
     await expect(contacts).toHaveAttribute("aria-checked", on);
     await page.unrouteAll({ behavior: "wait" });
     await contacts.click();

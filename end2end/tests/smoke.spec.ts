@@ -21,7 +21,7 @@ for (const who of Object.values(person)) {
     browserConsole.allowStatus(401);
     await signIn(page, who);
     const inside = page.url();
-    await expect(page.getByRole("button", { name: "Your menu" })).toBeVisible();
+    await expect(page.getByRole("button", { name: "Account menu" })).toBeVisible();
 
     await signOut(page);
     // Out is out: the address that just worked leads back to the door.
@@ -36,7 +36,7 @@ test("a wrong password stays outside, with the address kept", async ({ page, bro
   await page.getByLabel("Email").fill(person.olivia.email);
   await page.getByLabel("Password", { exact: true }).fill("not her password");
   await page.getByRole("button", { name: "Sign In" }).click();
-  await expect(page.getByText("Email or password is wrong")).toBeVisible();
+  await expect(page.getByText("Incorrect email or password")).toBeVisible();
   await expect(page).toHaveURL(/\/login/);
   await expect(page.getByLabel("Email")).toHaveValue(person.olivia.email);
 });

@@ -189,7 +189,10 @@ fn price(field: &str, price: Money) -> Result<(), CatalogError> {
 fn id(field: &str, id: &str) -> Result<(), CatalogError> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if !(1..=MAX_LEN).contains(&id.len()) || !id.bytes().all(good) {
-        return Err(wrong(field, "must be of small letters, digits and _"));
+        return Err(wrong(
+            field,
+            "must contain only lowercase letters, digits and _",
+        ));
     }
     Ok(())
 }
@@ -206,7 +209,7 @@ fn different<'a>(table: &str, ids: impl Iterator<Item = &'a String>) -> Result<(
     let mut seen = BTreeSet::new();
     for (index, id) in ids.enumerate() {
         if !seen.insert(id) {
-            let problem = format!("“{id}” is another one's");
+            let problem = format!("“{id}” is used twice");
             return Err(wrong(format!("{table} {}, id", index + 1), problem));
         }
     }
@@ -300,12 +303,12 @@ mod tests {
             (
                 "id = \"max\"",
                 "id = \"light\"",
-                "plan 3, id: “light” is another one's",
+                "plan 3, id: “light” is used twice",
             ),
             (
                 "id = \"quick_answer\"",
                 "id = \"Quick Answer\"",
-                "feature 1, id: must be of small letters, digits and _",
+                "feature 1, id: must contain only lowercase letters, digits and _",
             ),
             (
                 "seats = 10",

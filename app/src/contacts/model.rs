@@ -129,10 +129,10 @@ pub fn text(text: &str, longest: usize) -> Result<String, String> {
         return Err("Must not be empty".to_owned());
     }
     if text.chars().any(char::is_control) {
-        return Err("Must be one line without control characters".to_owned());
+        return Err("Must be a single line without control characters".to_owned());
     }
     if text.chars().count() > longest {
-        return Err(format!("Must have at most {longest} characters"));
+        return Err(format!("Must be {longest} characters or fewer"));
     }
     Ok(text.to_owned())
 }
@@ -163,7 +163,7 @@ fn tags(given: &[String]) -> Result<Vec<String>, String> {
         }
         // Before more are compared: a body has room for a hundred thousand.
         if kept.len() > MAX_TAGS {
-            return Err(format!("A contact has at most {MAX_TAGS} tags"));
+            return Err(format!("A contact can have up to {MAX_TAGS} tags"));
         }
     }
     Ok(kept)

@@ -417,7 +417,7 @@ fn history(
             17,
             system(),
             EventType::SequenceReplied,
-            json!({"name": "Welcome sequence", "detail": "Grace Kim answered"}),
+            json!({"name": "Welcome sequence", "detail": "Grace Kim asked for a demo"}),
         ),
         (
             15,
@@ -429,7 +429,7 @@ fn history(
             11,
             system(),
             EventType::AutomationFailed,
-            json!({"name": "Nightly enrichment", "detail": "the source did not answer"}),
+            json!({"name": "Nightly enrichment", "detail": "the source did not respond"}),
         ),
         (
             9,

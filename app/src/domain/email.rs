@@ -1,12 +1,12 @@
-//! E-mail addresses.
+//! Email addresses.
 
 use std::fmt;
 
 use super::parsed_text;
 
-/// An e-mail address that can be written to: a dot-atom, `@`, and a domain of at least two labels (RFC 5321 without
-/// quoted local parts and address literals, which nobody signs up with). Kept in lower case, so that one mailbox is
-/// one account. At most 254 bytes, 64 of them before the `@`.
+/// A deliverable email address: a dot-atom, `@`, and a domain of at least two labels (RFC 5321 without quoted local
+/// parts and address literals, which nobody signs up with). Stored in lower case, so that one mailbox is one account.
+/// At most 254 bytes, 64 of them before the `@`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "ssr", derive(sea_orm::DeriveValueType))]
 #[cfg_attr(feature = "ssr", sea_orm(value_type = "String"))]
@@ -25,8 +25,8 @@ impl fmt::Display for EmailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "Enter an email address",
-            Self::TooLong => "An email address has at most 254 characters",
-            Self::NotAnAddress => "Enter an email address like name@example.com",
+            Self::TooLong => "Email must be 254 characters or fewer",
+            Self::NotAnAddress => "Enter a valid email address, like name@example.com",
         })
     }
 }
@@ -34,7 +34,7 @@ impl fmt::Display for EmailError {
 impl std::error::Error for EmailError {}
 
 impl Email {
-    /// Reads an address, without surrounding white space and in lower case.
+    /// Parses an address, trimmed and in lower case.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         let text = text.trim().to_ascii_lowercase();
         if text.is_empty() {
@@ -59,9 +59,9 @@ impl Email {
         }
     }
 
-    /// Reads the addresses in a pasted text: separated by commas, semicolons, spaces or line breaks, each bare or as
-    /// `Name <address>`. Each comes once, in the order of the text; what is no address comes as it was written.
-    /// Reading ends with the first one beyond `most`: whoever asks for no more need not wait for the rest.
+    /// Parses the addresses in a pasted text: separated by commas, semicolons, spaces or line breaks, each bare or as
+    /// `Name <address>`. Each appears once, in the order of the text; invalid entries are returned as written. Parsing
+    /// stops at the first one beyond `most`, so the caller does not wait for the rest.
     pub fn parse_list(text: &str, most: usize) -> Vec<Result<Self, (String, EmailError)>> {
         let mut found: Vec<Result<Self, (String, EmailError)>> = Vec::new();
         for entry in text.split([',', ';', '\n', '\r']) {
@@ -86,7 +86,7 @@ impl Email {
         found
     }
 
-    /// Enough to recognise the address by, not enough to learn it: `o…@acme.example`.
+    /// Enough to recognize the address, not enough to learn it: `o…@acme.example`.
     pub fn masked(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
         format!("{}…@{domain}", local.chars().next().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What can go wrong, as the person who meets it should hear it.
+//! What can go wrong, in the words shown to the person affected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Permission, grouped};
 
-/// What is wrong with a form, by field.
+/// The errors of a form, by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FieldErrors(BTreeMap<String, String>);
@@ -17,14 +17,14 @@ impl FieldErrors {
         Self::default()
     }
 
-    /// Notes what is wrong with a field. The first thing said of it stands.
+    /// Adds an error for a field. The first error of a field wins.
     pub fn add(&mut self, field: &str, message: impl fmt::Display) {
         self.0
             .entry(field.to_owned())
             .or_insert_with(|| message.to_string());
     }
 
-    /// Keeps a parsed value, or notes what is wrong with its field.
+    /// Returns a parsed value, or adds its error to the field.
     pub fn check<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error)).ok()
     }
@@ -44,10 +44,10 @@ impl FieldErrors {
     }
 }
 
-/// How many seconds a busy server asks for.
+/// How many seconds a busy server asks clients to wait.
 const BUSY_RETRY_AFTER: u64 = 5;
 
-/// What a server function answers instead of what was asked for.
+/// The error of a server function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppError {
@@ -55,15 +55,15 @@ pub enum AppError {
     Unauthenticated,
     /// Signed in, but the role does not include this.
     Forbidden { permission: Permission },
-    /// Their email address is not confirmed, and this takes a confirmed one.
+    /// Their email address is not confirmed, and this requires a confirmed one.
     Unconfirmed,
     /// Does not exist, or belongs to others.
     NotFound,
-    /// Fields to mend.
+    /// Fields to fix.
     Invalid(FieldErrors),
-    /// The state of things does not allow it (any more).
+    /// The current state does not allow it.
     Conflict(String),
-    /// The plan does not include more of it.
+    /// The plan's limit is reached.
     LimitReached(String),
     /// There are fewer credits than this costs.
     CreditsShort { needed: i64, balance: i64 },
@@ -71,25 +71,25 @@ pub enum AppError {
     RateLimited { retry_after: u64 },
     /// The workspace is frozen: only billing, leaving and one's own account can change.
     Frozen,
-    /// A request that no page of ours makes.
+    /// A request that none of our pages sends.
     Malformed,
-    /// The server has too much to do, or could not finish in time.
+    /// The server is overloaded or could not finish in time.
     Busy,
     /// The browser could not reach the server.
     Offline,
-    /// Our fault. The incident's number stands in the log beside what happened.
+    /// An internal error. The log has the details under the incident's number.
     Internal { incident: String },
 }
 
 impl AppError {
-    /// One field to mend.
+    /// One field to fix.
     pub fn field(field: &str, message: impl fmt::Display) -> Self {
         let mut errors = FieldErrors::new();
         errors.add(field, message);
         Self::Invalid(errors)
     }
 
-    /// The HTTP status that says the same.
+    /// The matching HTTP status.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed => 400,
@@ -105,7 +105,7 @@ impl AppError {
         }
     }
 
-    /// After how many seconds it is worth trying again, where that is known: the `Retry-After` of the answer.
+    /// After how many seconds a retry is worthwhile, if known: the `Retry-After` of the response.
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
@@ -114,15 +114,15 @@ impl AppError {
         }
     }
 
-    /// A headline for a page that can show nothing else.
+    /// The heading of an error page.
     pub const fn title(&self) -> &'static str {
         match self {
             Self::Unauthenticated => "Sign in to continue",
-            Self::Forbidden { .. } => "You may not see this page",
+            Self::Forbidden { .. } => "You don't have access to this page",
             Self::Unconfirmed => "Confirm your email address",
             Self::NotFound => "Page not found",
             Self::Invalid(_) => "Something needs your attention",
-            Self::Conflict(_) => "This has changed meanwhile",
+            Self::Conflict(_) => "This changed while you were editing",
             Self::LimitReached(_) => "Limit reached",
             Self::CreditsShort { .. } => "Not enough credits",
             Self::RateLimited { .. } => "Too many attempts",
@@ -138,29 +138,31 @@ impl AppError {
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unauthenticated => f.write_str("You are signed out. Sign in and try again."),
+            Self::Unauthenticated => f.write_str("Your session has ended. Sign in and try again."),
             Self::Forbidden { permission } => {
                 write!(
                     f,
-                    "Your role does not allow this. Ask {}.",
+                    "Your role doesn't allow this. Ask {} for access.",
                     permission.who_can_help()
                 )
             }
             Self::Unconfirmed => f.write_str(
-                "Your email address is not confirmed. Open the link in the email that we sent you, or send the email again \
-                 from this page. Then try again.",
+                "Your email address isn't confirmed. Open the link in the email we sent you, or resend the email from this \
+                 page. Then try again.",
             ),
-            Self::NotFound => f.write_str("This does not exist, or not any more."),
+            Self::NotFound => {
+                f.write_str("We couldn't find this. It may have been moved or deleted.")
+            }
             Self::Invalid(_) => f.write_str("Some fields need your attention."),
             Self::Conflict(message) | Self::LimitReached(message) => f.write_str(message),
             Self::CreditsShort { needed, balance } => write!(
                 f,
-                "This costs {} credits, and there are {}.",
+                "This costs {} credits, but only {} are left.",
                 grouped(*needed),
                 grouped(*balance)
             ),
             Self::RateLimited { retry_after } => match retry_after {
-                0..=1 => f.write_str("Too many attempts. Try again in a second."),
+                0..=1 => f.write_str("Too many attempts. Try again in 1 second."),
                 2..=90 => write!(f, "Too many attempts. Try again in {retry_after} seconds."),
                 _ => write!(
                     f,
@@ -169,21 +171,21 @@ impl fmt::Display for AppError {
                 ),
             },
             Self::Frozen => {
-                f.write_str("The workspace is frozen until it is paid for. Nothing is lost.")
+                f.write_str("This workspace is frozen. Choose a plan to make changes.")
             }
             Self::Malformed => f.write_str(
-                "The server could not read this request. Reload the page and try again.",
+                "Something went wrong with that request. Reload the page and try again.",
             ),
             Self::Busy => f.write_str(
-                "The server is busy and could not finish in time. Wait a few seconds and try again.",
+                "The server is busy and couldn't finish in time. Wait a few seconds and try again.",
             ),
             Self::Offline => {
-                f.write_str("The server cannot be reached. Check your connection and try again.")
+                f.write_str("Can't reach Wheelhouse. Check your connection and try again.")
             }
             Self::Internal { incident } => {
                 write!(
                     f,
-                    "This is our fault, not yours. Should it happen again, tell us the number {incident}."
+                    "Something went wrong on our end. If it keeps happening, contact support with code {incident}."
                 )
             }
         }

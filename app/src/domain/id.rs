@@ -1,6 +1,6 @@
-//! Ids: a prefix that says of what, then a UUID version 7 in the 26 characters of TypeID 0.3 (Crockford's base32,
-//! lower case). Inside they are UUIDs, so that they sort by time and take 16 bytes; outside they are text that
-//! cannot be mistaken for another kind's.
+//! Ids: a prefix for the kind, then a UUID version 7 in the 26 characters of TypeID 0.3 (Crockford's base32, lower
+//! case). Internally they are UUIDs, so they sort by time and take 16 bytes; externally they are text that cannot be
+//! mistaken for another kind's id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,14 +62,14 @@ macro_rules! prefixed_id {
         impl $name {
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id, later in order than those made before.
+            /// A new id, which sorts after all earlier ones.
             #[cfg(feature = "ssr")]
             #[expect(clippy::new_without_default, reason = "each is another: a default would promise sameness")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
 
-            /// A new id whose place in order is among those made at that moment.
+            /// A new id that sorts among those made at that time.
             #[cfg(feature = "ssr")]
             pub fn at(moment: super::Timestamp) -> Self {
                 Self(uuid_at(moment))
@@ -132,41 +132,41 @@ prefixed_id! {
     UserId = "usr";
     /// A workspace.
     WorkspaceId = "ws";
-    /// A person's place in a workspace.
+    /// A person's membership in a workspace.
     MembershipId = "mem";
     /// An invitation.
     InvitationId = "inv";
-    /// A line of the event log.
+    /// An entry of the event log.
     EventId = "evt";
     /// A row of an inbox.
     NotificationId = "ntf";
     /// A signed-in browser.
     SessionId = "ses";
-    /// A letter in the outbox.
+    /// An email in the outbox.
     EmailId = "mail";
     /// A contact.
     ContactId = "con";
-    /// A change of e-mail address.
+    /// A change of email address.
     EmailChangeId = "emc";
     /// A link that works once.
     TokenId = "tok";
     /// An API key.
     ApiKeyId = "key";
-    /// A line of the request log.
+    /// An entry of the request log.
     ApiRequestId = "req";
     /// A webhook endpoint.
     WebhookId = "whk";
-    /// One event on its way to one webhook.
+    /// The delivery of one event to one webhook.
     DeliveryId = "dlv";
-    /// One try to deliver.
+    /// One attempt to deliver.
     AttemptId = "att";
-    /// Credits that came in at once.
+    /// Credits that were granted together.
     CreditGrantId = "cgr";
-    /// A line of the credits' ledger.
+    /// An entry of the credit ledger.
     CreditEntryId = "cen";
-    /// Credits set aside for something that is under way.
+    /// Credits reserved for work in progress.
     CreditHoldId = "hold";
-    /// Money that is asked for.
+    /// A payment.
     PaymentId = "pay";
 }
 

@@ -1,5 +1,5 @@
-//! The trade's words. Pure: no database, no page, no clock but the one in [`Timestamp::now`]. A value of one of these
-//! types is valid, because there is no other way to make one than to parse it.
+//! The domain types. Pure: no database, no page, no clock except [`Timestamp::now`]. A value of one of these types is
+//! always valid, because parsing is the only way to create one.
 
 mod email;
 mod error;
@@ -25,8 +25,8 @@ pub use secret::{PasswordError, Secret, check_new_password};
 pub use slug::{Slug, SlugError};
 pub use timestamp::{Timestamp, days, hours, minutes};
 
-/// A newtype over text that is only ever made by parsing: reading a row or a wire value goes through the same rule,
-/// so that what the rule refuses cannot come in by the back door.
+/// A newtype over text that only parsing creates: reading a row or a wire value applies the same rule, so an invalid
+/// value cannot get in.
 macro_rules! parsed_text {
     ($name:ident, $error:ty) => {
         impl $name {

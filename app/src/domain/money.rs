@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in US cents; on the wire and in the database a whole number of them.
+/// An amount in US cents; on the wire and in the database it is an integer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -50,7 +50,7 @@ fn thousands(number: u64) -> String {
     grouped
 }
 
-/// A count as it reads: `1,000`, `−1,000`.
+/// A number with thousands separators: `1,000`, `−1,000`.
 pub fn grouped(count: i64) -> String {
     let sign = if count < 0 { "−" } else { "" };
     format!("{sign}{}", thousands(count.unsigned_abs()))

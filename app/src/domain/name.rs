@@ -7,9 +7,9 @@ use super::parsed_text;
 /// Longest name, in characters.
 pub const MAX_LEN: usize = 80;
 
-/// A display name: 1 to 80 characters of any script, white space trimmed and collapsed. Line breaks, other control
-/// characters and the marks that turn the direction of text around are refused: a name stands in the middle of
-/// other people's sentences and mail headers.
+/// A display name: 1 to 80 characters of any script, with white space trimmed and collapsed. Line breaks, other control
+/// characters and characters that change the direction of text are refused, because names appear in sentences and email
+/// headers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -26,8 +26,10 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a name"),
-            Self::TooLong => write!(f, "A name has at most {MAX_LEN} characters"),
-            Self::Unprintable => f.write_str("A name cannot hold invisible characters"),
+            Self::TooLong => write!(f, "Name must be {MAX_LEN} characters or fewer"),
+            Self::Unprintable => {
+                f.write_str("Name contains invisible characters. Remove them and try again.")
+            }
         }
     }
 }
@@ -48,8 +50,7 @@ impl Name {
     }
 }
 
-/// A text as searches compare it: without regard to upper and lower case, in every script. What a database makes of
-/// that differs from one to the next.
+/// A text as searches compare it: case-insensitive in every script. Databases differ in how they do this.
 #[cfg(feature = "ssr")]
 pub fn fold(text: &str) -> String {
     text.to_lowercase()

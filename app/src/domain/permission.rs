@@ -1,16 +1,16 @@
-//! Who may do what: one table.
+//! Permissions: which role can do what, in one table.
 
 use serde::{Deserialize, Serialize};
 
 use super::Role;
 
-/// Something that is allowed by role. One's own account, preferences, inbox and leaving need none.
+/// Something that a role allows. Your own account, preferences, inbox and leaving need no permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
-    /// See the workspace's name and URL, and who is in it.
+    /// See the workspace's name, URL and members.
     ReadWorkspace,
-    /// See members' e-mail addresses.
+    /// See members' email addresses.
     SeeMemberEmails,
     ReadContacts,
     WriteContacts,
@@ -23,7 +23,7 @@ pub enum Permission {
     EditWorkspace,
     /// Invite, resend, cancel, copy an invitation's link.
     InviteMembers,
-    /// Change roles, remove members; never an owner's, never to owner.
+    /// Change roles and remove members, except owners; making owners is not included.
     ManageMembers,
     /// See and change billing, buy credits.
     ManageBilling,
@@ -60,7 +60,7 @@ impl Permission {
         Self::OwnWorkspace,
     ];
 
-    /// Whether what it allows is a change that a frozen workspace does not take. Billing restores access.
+    /// Whether a frozen workspace refuses it. Billing stays possible, because paying unfreezes the workspace.
     pub const fn is_lost_when_frozen(self) -> bool {
         match self {
             Self::ReadWorkspace
@@ -81,7 +81,7 @@ impl Permission {
         }
     }
 
-    /// The least role that includes it; every role above does too.
+    /// The lowest role that includes it; every higher role does too.
     const fn least(self) -> Role {
         match self {
             Self::ReadWorkspace | Self::ReadContacts => Role::Client,
@@ -101,7 +101,7 @@ impl Permission {
         }
     }
 
-    /// Who can help someone who lacks it, as the end of a sentence.
+    /// Who can help someone without it, as the end of a sentence.
     pub const fn who_can_help(self) -> &'static str {
         match self.least() {
             Role::Owner => "an owner of this workspace",

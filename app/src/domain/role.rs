@@ -1,11 +1,11 @@
-//! Roles: what a member of a workspace is in it.
+//! Roles of members in a workspace.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A member's role, from the most to the least that they may do.
+/// A member's role, from the most powerful to the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "ssr", derive(sea_orm::DeriveValueType))]
@@ -18,7 +18,7 @@ pub enum Role {
     Client,
 }
 
-/// A text that names no role.
+/// A text that is not a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleError;
 
@@ -32,7 +32,7 @@ impl std::error::Error for RoleError {}
 
 impl Role {
     pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Client];
-    /// What one can be invited as.
+    /// The roles that an invitation can have.
     pub const INVITABLE: [Self; 3] = [Self::Admin, Self::Member, Self::Client];
 
     pub const fn as_str(self) -> &'static str {
@@ -53,9 +53,19 @@ impl Role {
         }
     }
 
+    /// The role as a noun in a sentence: "an admin".
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Self::Owner => "an owner",
+            Self::Admin => "an admin",
+            Self::Member => "a member",
+            Self::Client => "a client",
+        }
+    }
+
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Owner => "Everything, and alone: making owners and deleting the workspace",
+            Self::Owner => "Full access, plus managing owners and deleting the workspace",
             Self::Admin => "Full access to settings, billing and team members",
             Self::Member => "Access to pipeline, contacts, automations",
             Self::Client => "Limited access, view only",
@@ -66,7 +76,7 @@ impl Role {
         self == Self::Owner
     }
 
-    /// Whether someone of this role may change the role of, or remove, someone of role `target`.
+    /// Whether this role can change the role of, or remove, a member with the role `target`.
     pub fn can_administer(self, target: Self) -> bool {
         match self {
             Self::Owner => true,
@@ -75,7 +85,7 @@ impl Role {
         }
     }
 
-    /// Whether someone of this role may give `role` to someone else. Nobody grants above themselves.
+    /// Whether this role can give `role` to someone else. Nobody grants a role above their own.
     pub fn may_grant(self, role: Self) -> bool {
         self.can_administer(role)
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A password or token on its way through the program. It does not print; whoever needs the text says so by
-/// [`Secret::expose`]. It does serialise, because a browser has to post it.
+/// A password or token. It does not print; code that needs the text calls [`Secret::expose`]. It serializes, because a
+/// browser has to post it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -53,15 +53,23 @@ impl fmt::Display for PasswordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a password"),
-            Self::TooShort => write!(f, "A password has at least {SHORTEST_PASSWORD} characters"),
-            Self::TooLong => write!(f, "A password has at most {MAX_PASSWORD_LEN} characters"),
+            Self::TooShort => write!(
+                f,
+                "Password must be at least {SHORTEST_PASSWORD} characters"
+            ),
+            Self::TooLong => {
+                write!(
+                    f,
+                    "Password must be no longer than {MAX_PASSWORD_LEN} characters"
+                )
+            }
         }
     }
 }
 
 impl std::error::Error for PasswordError {}
 
-/// The rule for a new password that both sides can check; the server also refuses the common ones.
+/// The rule for a new password that client and server check; the server also refuses common passwords.
 pub fn check_new_password(text: &str) -> Result<(), PasswordError> {
     match text.chars().count() {
         0 => Err(PasswordError::Empty),

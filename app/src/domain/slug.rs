@@ -1,4 +1,4 @@
-//! Slugs: what stands in a workspace's address.
+//! Slugs: the workspace's part of its URL.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::parsed_text;
 pub const SHORTEST: usize = 3;
 pub const MAX_LEN: usize = 40;
 
-/// Words that are, or may become, addresses of the program's own, or that would mislead.
+/// Words that are or may become paths of this program, or that would mislead.
 pub const RESERVED: &[&str] = &[
     "about",
     "abuse",
@@ -81,8 +81,8 @@ pub const RESERVED: &[&str] = &[
     "www",
 ];
 
-/// The part of a workspace's address that is its own, as in `/w/acme`: 3 to 40 of `a-z`, `0-9` and `-`, the hyphens
-/// single and inside.
+/// The workspace's part of its URL, as in `/w/acme`: 3 to 40 of `a-z`, `0-9` and `-`, with single hyphens and none at
+/// the ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "ssr", derive(sea_orm::DeriveValueType))]
 #[cfg_attr(feature = "ssr", sea_orm(value_type = "String"))]
@@ -104,11 +104,11 @@ impl fmt::Display for SlugError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Enter a workspace URL"),
-            Self::TooShort => write!(f, "A workspace URL has at least {SHORTEST} characters"),
-            Self::TooLong => write!(f, "A workspace URL has at most {MAX_LEN} characters"),
-            Self::Characters => f.write_str("Use only the letters a to z, digits and hyphens"),
-            Self::Hyphens => f.write_str("Hyphens stand singly between other characters"),
-            Self::Reserved => f.write_str("This word is reserved"),
+            Self::TooShort => write!(f, "Use at least {SHORTEST} characters"),
+            Self::TooLong => write!(f, "Use {MAX_LEN} characters or fewer"),
+            Self::Characters => f.write_str("Use lowercase letters, numbers and hyphens only"),
+            Self::Hyphens => f.write_str("Hyphens can't be doubled or come first or last"),
+            Self::Reserved => f.write_str("That URL is reserved"),
         }
     }
 }
@@ -116,7 +116,7 @@ impl fmt::Display for SlugError {
 impl std::error::Error for SlugError {}
 
 impl Slug {
-    /// Reads a slug, without surrounding white space and in lower case.
+    /// Parses a slug, trimmed and in lower case.
     pub fn parse(text: &str) -> Result<Self, SlugError> {
         let text = text.trim().to_ascii_lowercase();
         if text.is_empty() {
@@ -163,13 +163,13 @@ impl Slug {
             .unwrap_or_else(|| Self("my-workspace".into()))
     }
 
-    /// The same with a number behind it, within the longest length.
+    /// The same with a number appended, within the maximum length.
     #[must_use]
     pub fn numbered(&self, n: u32) -> Self {
         self.followed_by(&n.to_string())
     }
 
-    /// The same with eight hexadecimal digits behind it, for when the numbers have run out.
+    /// The same with eight hexadecimal digits appended, for when all numbers are taken.
     #[must_use]
     pub fn marked(&self, mark: u32) -> Self {
         self.followed_by(&format!("{mark:08x}"))
@@ -181,7 +181,7 @@ impl Slug {
     }
 }
 
-/// The plain letters for an accented one.
+/// The ASCII letters for an accented one.
 fn plain(c: char) -> Option<&'static str> {
     Some(match c {
         'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ą' => "a",

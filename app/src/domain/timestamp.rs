@@ -1,10 +1,10 @@
-//! Moments, in whole milliseconds since the Unix epoch, and how they read on screen.
+//! Timestamps in milliseconds since the Unix epoch, and their display format.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment. On the wire and in the database it is a number of milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time. On the wire and in the database it is a number of milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "ssr", derive(sea_orm::DeriveValueType))]
@@ -31,7 +31,7 @@ fn millis(duration: Duration) -> i64 {
 }
 
 impl Timestamp {
-    /// The server's clock. The browser has none here: what it shows as "now" it asks of JavaScript.
+    /// The server's clock. The browser has none here: it takes the current time from JavaScript.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn now() -> Self {
         let since = std::time::SystemTime::now()
@@ -58,7 +58,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// How long after `earlier` this is; nothing if it is not after.
+    /// The time since `earlier`; zero if it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -87,7 +87,7 @@ impl Timestamp {
         format!("{}, {:02}:{:02} UTC", self.date(), minute / 60, minute % 60)
     }
 
-    /// How long ago or ahead, in one unit: `just now`, `3 minutes ago`, `yesterday`, `in 6 days`.
+    /// The time until or since, in one unit: `just now`, `3 minutes ago`, `yesterday`, `in 6 days`.
     pub fn relative_to(self, now: Self) -> String {
         let past = self <= now;
         let seconds = if past {
@@ -119,8 +119,8 @@ impl Timestamp {
         }
     }
 
-    /// How long ago something happened. Never ahead: where the clock that wrote it is some seconds before the one that
-    /// reads it, it happened `just now`.
+    /// How long ago something happened. Never in the future: if the clock that wrote it is some seconds ahead of the
+    /// one that reads it, it happened `just now`.
     pub fn ago(self, now: Self) -> String {
         self.min(now).relative_to(now)
     }
@@ -131,7 +131,7 @@ impl Timestamp {
         year * 12 + i64::try_from(month).unwrap_or(1) - 1
     }
 
-    /// So many months later in UTC: the same day and time of day, or the month's last day where it has no such day.
+    /// This many months later in UTC: the same day and time of day, or the month's last day if it has no such day.
     #[must_use]
     pub fn months_after(self, months: u32) -> Self {
         let (year, month, day) = self.civil();
@@ -143,7 +143,7 @@ impl Timestamp {
         Self(day * 86_400_000 + self.0.rem_euclid(86_400_000))
     }
 
-    /// The first moment in UTC of a day as a date field writes it: `2026-11-23`.
+    /// The start in UTC of a day in the format of a date field: `2026-11-23`.
     pub fn of_day(text: &str) -> Option<Self> {
         let mut parts = text.trim().splitn(3, '-').map(str::parse::<i64>);
         let (year, month, day) = (
@@ -156,7 +156,7 @@ impl Timestamp {
             return None;
         }
         let moment = Self(days_since_epoch(year, month, day) * 86_400_000);
-        // The 31st of February is some day of March; who wrote that meant another.
+        // February 31 would become a day in March, which nobody meant.
         let (_, real_month, real_day) = moment.civil();
         (i64::try_from(real_month) == Ok(month) && real_day == day).then_some(moment)
     }
@@ -183,7 +183,7 @@ impl Timestamp {
     }
 }
 
-/// Hinnant's civil-to-days, the other way round of [`Timestamp::civil`].
+/// Hinnant's civil-to-days, the inverse of [`Timestamp::civil`].
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -3,7 +3,7 @@ use super::plain::plain;
 /// Longest subject, in characters.
 const MAX_SUBJECT_LEN: usize = 200;
 
-/// A letter before it is text or HTML: paragraphs, one thing to do, a footnote. Plain enough for every mail program.
+/// An email before it becomes text or HTML: paragraphs, one button and footnotes. Plain enough for every email client.
 #[derive(Clone, Debug, Default)]
 pub struct EmailMessage {
     subject: String,
@@ -20,7 +20,7 @@ impl EmailMessage {
         }
     }
 
-    /// Adds a paragraph. Names and titles stand in it, so nothing in it becomes a link: that is the button's.
+    /// Adds a paragraph. It may contain names and titles, so nothing in it becomes a link: only the button is one.
     #[must_use]
     pub fn paragraph(mut self, text: impl Into<String>) -> Self {
         self.paragraphs.push(plain(&text.into()));
@@ -39,7 +39,7 @@ impl EmailMessage {
         self
     }
 
-    /// The subject on one line: names that people choose end up here, and a line break would begin a new header.
+    /// The subject on one line: it contains names that people choose, and a line break would start a new header.
     pub fn subject(&self) -> String {
         self.subject
             .chars()

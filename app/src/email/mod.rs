@@ -1,8 +1,8 @@
-//! The outbox. Mail is a row written in the transaction of the change that causes it; a worker of the server sends
-//! it afterwards, so that no mail leaves for a change that was taken back, and none is lost to a crash.
+//! The outbox. An email is a row written in the transaction of the change that causes it; a worker of the server sends
+//! it afterwards. So no email is sent for a change that was rolled back, and none is lost in a crash.
 //!
-//! Letters carry links that open accounts. They are sealed with the server's key while they wait and blanked once they
-//! have left, so that whoever reads the database or a backup of it finds no link that works.
+//! Emails carry links that open accounts. Queued emails are encrypted with the server's key and their bodies are erased
+//! after sending, so a copy of the database contains no working link.
 
 mod message;
 mod plain;
@@ -17,10 +17,10 @@ use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::domain::{AppError, Email, EmailId, EventId, Timestamp, UserId, days};
 
-/// How long a letter's row is kept, sent or not.
+/// How long an email's row is kept, sent or not.
 pub const KEPT: std::time::Duration = days(30);
 
-/// Whom a letter is for.
+/// The recipient of an email.
 #[derive(Clone, Debug)]
 pub struct Recipient {
     pub email: Email,
@@ -28,7 +28,7 @@ pub struct Recipient {
     pub user: Option<UserId>,
 }
 
-/// That a letter is a notification: which event it tells of, and where one click stops its kind.
+/// Marks an email as a notification: its event, and the URL that unsubscribes from its category with one click.
 #[derive(Clone, Debug)]
 pub struct NotificationMeta {
     pub event: EventId,
@@ -36,10 +36,11 @@ pub struct NotificationMeta {
     pub unsubscribe_url: String,
 }
 
-/// How many letters one statement inserts: their columns are bound one by one, and a statement binds 32,766 at most.
+/// How many emails one statement inserts: their columns are bound one by one, and a statement binds 32,766 values at
+/// most.
 const ROWS: usize = 500;
 
-/// Puts a letter into the outbox.
+/// Queues an email.
 pub async fn enqueue(
     tx: &mut Tx,
     ctx: &AppContext,
@@ -51,7 +52,7 @@ pub async fn enqueue(
     Ok(row.insert(tx).await?.id)
 }
 
-/// A notification as it will lie in the outbox, written and sealed.
+/// A notification email, written and encrypted, ready to be queued.
 #[derive(Clone, Debug)]
 pub struct PreparedEmail(entity::outbox_email::ActiveModel);
 
@@ -65,13 +66,13 @@ impl PreparedEmail {
         Self(row(ctx, to, message, Some(notice)))
     }
 
-    /// The event that it tells of.
+    /// The event it is about.
     pub fn event(&self) -> Option<EventId> {
         self.0.event_id.try_as_ref().copied().flatten()
     }
 }
 
-/// Puts notifications into the outbox, many at once. Whoever was written to about an event is not written to again.
+/// Queues many notifications at once. Nobody gets a second email about the same event.
 pub async fn insert_notifications(tx: &Tx, notices: Vec<PreparedEmail>) -> Result<(), AppError> {
     use entity::outbox_email::Column;
     let mut rows = notices.into_iter().map(|PreparedEmail(row)| row).peekable();
@@ -127,10 +128,10 @@ fn row(
     }
 }
 
-/// What a letter's text is sealed for.
+/// The encryption purpose of an email's text.
 pub(crate) const TEXT_PURPOSE: &str = "mail text";
 
-/// The parts of a letter that are sealed, each under a purpose of its own.
+/// The encrypted parts of an email, each with a purpose of its own.
 #[derive(Clone, Copy)]
 enum Part {
     Text,
@@ -153,7 +154,7 @@ fn encrypt_part(ctx: &AppContext, id: EmailId, part: Part, text: &str) -> Vec<u8
         .encrypt(part.purpose(), &id.to_string(), text.as_bytes())
 }
 
-/// What a letter says, read back from its row.
+/// The contents of an email, decrypted from its row.
 #[derive(Clone, Debug)]
 pub struct Contents {
     pub text: String,
@@ -161,7 +162,7 @@ pub struct Contents {
     pub unsubscribe_url: Option<String>,
 }
 
-/// Decrypts an email. Nothing if it was erased since, or encrypted with another key.
+/// Decrypts an email. Returns nothing if it was erased or encrypted with another key.
 pub fn decrypt(ctx: &AppContext, mail: &entity::outbox_email::Model) -> Option<Contents> {
     let decrypt = |part: Part, sealed: &[u8]| {
         let plain = ctx

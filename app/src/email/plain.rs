@@ -1,8 +1,8 @@
-//! Texts that people and programs chose, made safe to stand in email from the operator's domain: one line, without marks
-//! that turn text around, and without anything that a mail program would make a link of. A name or a title that says
-//! where to click is how email from here would be used against those who get it.
+//! Makes texts chosen by people and programs safe for email from the operator's domain: one line, without characters
+//! that reverse the text, and without anything that an email client would turn into a link. Otherwise a name or title
+//! could be used for phishing in our emails.
 
-/// `text` with its addresses spelled so that no mail program links them: `https[:]//evil[.]example`. Email addresses stay.
+/// `text` with its URLs written so that no email client links them: `https[:]//evil[.]example`. Email addresses stay.
 pub fn plain(text: &str) -> String {
     text.split_inclusive(is_gap).map(word).collect()
 }
@@ -20,7 +20,7 @@ fn word(word: &str) -> String {
     let scheme = shown.contains("://");
     let lower = shown.to_lowercase();
     let mailto = lower.starts_with("mailto:") || lower.starts_with("tel:");
-    // An email address is no place to click: a mail program at most begins a letter to it.
+    // An email address is no link to a site: at most, an email client starts a new message to it.
     let address = shown.contains('@') && !shown.contains('/');
     let mut out = String::with_capacity(shown.len() + 8);
     let letters: Vec<char> = shown.chars().collect();
@@ -40,14 +40,14 @@ fn word(word: &str) -> String {
     out
 }
 
-/// Whether a dot stands between the labels of a host's name, and not at the end of a sentence or in a number.
+/// Whether a dot separates the labels of a host name, and does not end a sentence or belong to a number.
 fn is_inside_host(before: Option<&char>, after: Option<&char>) -> bool {
     let label = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
     let digits = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
     label(before) && label(after) && !(digits(before) && digits(after))
 }
 
-/// Marks that show nothing or turn the direction of text: they hide what a word is.
+/// Characters that are invisible or change the direction of text: they hide what a word is.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn what_is_no_link_stays_as_it_is() {
         for text in [
-            "Adam Archer invited mia@acme.example as Member",
-            "The trial is over. Nothing is lost",
+            "Adam Archer invited mia@acme.example as a member",
+            "Your trial has ended. Choose a plan to continue",
             "Version 2.10 is out: 12 messages sent",
-            "New sign-in from Firefox on Linux, 192.0.2.7",
+            "New sign-in from Firefox on Linux (192.0.2.7)",
             "山田 太郎",
         ] {
             assert_eq!(plain(text), text);

@@ -1,22 +1,26 @@
-//! What is written in the mail that a person must get whatever their preferences say, and in notifications.
+//! The texts of emails: those that a person gets whatever their preferences say, and notifications.
 
 use super::EmailMessage;
 use super::plain::plain;
 use crate::context::Site;
 use crate::domain::{Email, Role, grouped};
 
-const IGNORE: &str =
-    "If this was not you, you can ignore this mail: nothing happens until the link is used.";
+const IGNORE: &str = "If you didn't request this, you can safely ignore this email.";
 
-/// To an address that may be anybody's, so it says nothing that whoever signed up chose, not even a name.
+/// The first line of an email to someone with an account, by their first name.
+fn greeting(name: &str) -> String {
+    format!("Hi {},", name.split(' ').next().unwrap_or(name))
+}
+
+/// The address may be anybody's, so the email repeats nothing that whoever signed up chose, not even a name.
 pub fn confirm_address(site: &Site, token: &str) -> EmailMessage {
-    EmailMessage::new("Confirm your email address")
-        .paragraph("Hello,")
+    EmailMessage::new("Confirm your email for Wheelhouse")
+        .paragraph("Hi,")
         .paragraph(
-            "please confirm that this is your email address. The link works once, within one hour.",
+            "Please confirm your email address. This link expires in 1 hour and can be used once.",
         )
         .button(
-            "Confirm email address",
+            "Confirm Email",
             site.url(&format!("/confirm-email/{token}")),
         )
         .footnote(IGNORE)
@@ -24,55 +28,61 @@ pub fn confirm_address(site: &Site, token: &str) -> EmailMessage {
 
 /// `name`: none for an address that is not confirmed, like [`confirm_address`].
 pub fn reset_password(site: &Site, name: Option<&str>, token: &str) -> EmailMessage {
-    EmailMessage::new("Choose a new password")
-        .paragraph(name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},")))
-        .paragraph("someone, probably you, asked for a new password. The link works once, within one hour.")
-        .button("Choose a new password", site.url(&format!("/reset-password/{token}")))
+    EmailMessage::new("Reset your Wheelhouse password")
+        .paragraph(name.map_or_else(|| "Hi,".to_owned(), greeting))
+        .paragraph(
+            "We received a request to reset your password. This link expires in 1 hour and can be used once.",
+        )
+        .button("Reset Password", site.url(&format!("/reset-password/{token}")))
         .footnote(IGNORE)
 }
 
-/// To an address that may be anybody's, like [`confirm_address`].
+/// The address may be anybody's, as in [`confirm_address`].
 pub fn confirm_new_address(site: &Site, token: &str) -> EmailMessage {
-    EmailMessage::new("Confirm your new email address")
-        .paragraph("Hello,")
-        .paragraph("you asked to use this address from now on. It counts once you confirm it, within one hour.")
-        .button("Confirm new address", site.url(&format!("/confirm-email/{token}")))
+    EmailMessage::new("Confirm your new email for Wheelhouse")
+        .paragraph("Hi,")
+        .paragraph(
+            "You asked to change your sign-in email to this address. Confirm within 1 hour to complete the change.",
+        )
+        .button("Confirm New Email", site.url(&format!("/confirm-email/{token}")))
         .footnote(IGNORE)
 }
 
 pub fn address_changes(site: &Site, name: &str, new: &Email, token: &str) -> EmailMessage {
-    EmailMessage::new("Your email address is about to change")
-        .paragraph(format!("Hello {name},"))
-        .paragraph(format!("the email address of your account is to become {}.", new.masked()))
-        .paragraph("If this was not you, take it back. The link works for seven days, also after the change.")
-        .button("Keep this address", site.url(&format!("/confirm-email/{token}")))
+    EmailMessage::new("Someone requested an email change")
+        .paragraph(greeting(name))
+        .paragraph(format!(
+            "A request was made to change your account email to {}.",
+            new.masked()
+        ))
+        .paragraph(
+            "If this wasn't you, cancel the change. This link works for 7 days, even after the change.",
+        )
+        .button("Keep My Current Email", site.url(&format!("/confirm-email/{token}")))
 }
 
 pub fn address_changed(name: &str, new: &Email) -> EmailMessage {
     EmailMessage::new("Your email address was changed")
-        .paragraph(format!("Hello {name},"))
-        .paragraph(format!(
-            "the email address of your account is now {}.",
-            new.masked()
-        ))
-        .paragraph("If this was not you, use the link in our earlier mail to take it back.")
+        .paragraph(greeting(name))
+        .paragraph(format!("Your account email is now {}.", new.masked()))
+        .paragraph("If this wasn't you, use the link in our earlier email to reverse it.")
 }
 
 pub fn address_taken_back(name: &str, kept: &Email) -> EmailMessage {
     EmailMessage::new("Your email address was changed back")
-        .paragraph(format!("Hello {name},"))
+        .paragraph(greeting(name))
         .paragraph(format!(
-            "the email address of your account is {} again: the change was taken back from there.",
+            "Your account email has been restored to {}.",
             kept.masked()
         ))
-        .paragraph("If this was not you, ask whoever reads that mailbox.")
+        .paragraph("If you didn't do this, contact support.")
 }
 
 pub fn address_in_use(site: &Site, name: &str) -> EmailMessage {
     EmailMessage::new("Someone tried to use your email address")
-        .paragraph(format!("Hello {name},"))
-        .paragraph("someone tried to set this address for another account. Nothing was changed.")
-        .button("Sign in", site.url("/login"))
+        .paragraph(greeting(name))
+        .paragraph("Someone tried to use this email for another account. No changes were made.")
+        .button("Sign In", site.url("/login"))
 }
 
 pub struct InvitationLetter<'a> {
@@ -89,27 +99,27 @@ pub fn invitation(message: &InvitationLetter<'_>) -> EmailMessage {
         message.inviter, message.workspace
     ))
     .paragraph(format!(
-        "{} invites you to join the workspace {} as {}.",
+        "{} invited you to join {} as {}.",
         message.inviter,
         message.workspace,
-        message.role.label()
+        message.role.with_article()
     ))
-    .button("See invitation", message.link)
+    .button("Accept Invitation", message.link)
     .footnote(format!(
-        "The invitation is for you alone and expires in {} days.",
+        "This invitation is only for you and expires in {} days.",
         message.days
     ))
+    .footnote(format!("Wheelhouse · {}", plain(letter.workspace)))
 }
 
 pub fn workspace_deleted(workspace: &str, actor: &str) -> EmailMessage {
-    EmailMessage::new(format!("The workspace {workspace} was deleted")).paragraph(format!(
-        "{actor} deleted the workspace {workspace} and everything in it."
-    ))
+    EmailMessage::new(format!("{workspace} was deleted"))
+        .paragraph(format!("{actor} deleted {workspace} and all of its data."))
 }
 
-/// What a digest says of one workspace: how many notifications of each kind were not sent one by one.
+/// A digest's entry for one workspace: how many notifications of each kind were not sent one by one.
 pub struct DigestEntry {
-    /// The workspace's name and the address of its inbox; none for what concerns the person alone.
+    /// The workspace's name and the URL of its inbox; none for notifications about the account itself.
     pub place: Option<(String, String)>,
     /// The kind, and how many.
     pub counts: Vec<(&'static str, i64)>,
@@ -127,7 +137,7 @@ impl DigestEntry {
     }
 }
 
-/// One email instead of many: how many notifications there were beyond those that were sent one by one.
+/// One email instead of many: how many notifications there were beyond those sent one by one.
 pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage {
     let sum: i64 = held.iter().map(DigestEntry::sum).sum();
     let more = |count: i64| match count {
@@ -138,8 +148,9 @@ pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage 
         [only] => only.place().to_owned(),
         several => format!("{} places", several.len()),
     };
-    let mut message = EmailMessage::new(format!("{} in {place}", more(sum)))
-        .paragraph("There were too many notifications to send each in an email of its own.");
+    let mut message = EmailMessage::new(format!("{} in {place}", more(sum))).paragraph(
+        "You had too many notifications to send an email for each one. Here is a summary.",
+    );
     for one in held {
         let kinds: Vec<String> = one
             .counts
@@ -155,11 +166,11 @@ pub fn digest(held: &[DigestEntry], link: &str, settings: &str) -> EmailMessage 
         message = message.paragraph(sentence);
     }
     message.button("Open Wheelhouse", link).footnote(format!(
-        "You get this because Email is on for these kinds of notifications: {settings}"
+        "You're receiving this because email is on for these notifications. Manage notifications: {settings}"
     ))
 }
 
-/// A notification: one sentence, a way to see it, and why it came.
+/// A notification: one sentence, a link to it, and the reason why it was sent.
 pub fn notification(
     sentence: &str,
     category: &str,
@@ -167,13 +178,16 @@ pub fn notification(
     link: &str,
     settings: &str,
 ) -> EmailMessage {
-    let place = workspace
-        .map(|name| format!(" · {}", plain(name)))
-        .unwrap_or_default();
+    let workspace = workspace.map(plain);
+    let (place, name) = workspace.map_or_else(
+        || (String::new(), String::new()),
+        |name| (format!(" in {name}"), format!(" · {name}")),
+    );
     EmailMessage::new(sentence)
         .paragraph(format!("{sentence}."))
         .button("Open Wheelhouse", link)
         .footnote(format!(
-            "{category}{place}. You get this because Email is on for {category}: {settings}"
+            "You're receiving this because email is on for {category}{place}. Manage notifications: {settings}"
         ))
+        .footnote(format!("Wheelhouse{name}"))
 }

@@ -21,7 +21,7 @@ fn shorten(text: &str, longest: usize) -> String {
     out
 }
 
-/// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as Member".
+/// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as a member".
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
     shorten(&sentence(event_type, actor, data), MAX_SENTENCE_LEN)
 }
@@ -36,7 +36,7 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         let texts = data.get(key).and_then(Value::as_array);
         let texts = texts.into_iter().flatten().filter_map(Value::as_str);
         let texts: Vec<&str> = texts.take(SHOWN_TEXT).collect();
-        shorten(&texts.join(", "), SHOWN_TEXT)
+        shorten(&texts.join("”, “"), SHOWN_TEXT)
     };
     let number = |key: &str| data.get(key).and_then(Value::as_i64).unwrap_or_default();
     let money = |key: &str| Money::from_cents(number(key));
@@ -44,6 +44,18 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         text(key)
             .parse::<crate::domain::Role>()
             .map_or("", |role| role.label())
+    };
+    let role_noun = |key: &str| {
+        text(key)
+            .parse::<crate::domain::Role>()
+            .map_or("", crate::domain::Role::with_article)
+    };
+    let stage = |key: &str| {
+        let text = text(key);
+        let mut letters = text.chars();
+        letters.next().map_or_else(String::new, |first| {
+            first.to_uppercase().chain(letters).collect()
+        })
     };
     match event_type {
         EventType::WorkspaceCreated => format!("{actor} created the workspace {}", text("name")),
@@ -53,15 +65,19 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
             format!("{actor} changed the workspace URL to /w/{}", text("to"))
         }
         EventType::MemberInvited => {
-            format!("{actor} invited {} as {}", text("email"), role("role"))
+            format!("{actor} invited {} as {}", text("email"), role_noun("role"))
         }
         EventType::InvitationResent => {
-            format!("{actor} resent the invitation for {}", text("email"))
+            format!("{actor} resent the invitation to {}", text("email"))
         }
         EventType::InvitationCancelled => {
-            format!("{actor} cancelled the invitation for {}", text("email"))
+            format!("{actor} cancelled the invitation to {}", text("email"))
         }
-        EventType::MemberJoined => format!("{} joined as {}", text("name"), role("role")),
+        // A removal was undone: whoever undid it is not who joined.
+        EventType::MemberJoined if !text("name").is_empty() && text("name") != actor => {
+            format!("{actor} added {} as {}", text("name"), role_noun("role"))
+        }
+        EventType::MemberJoined => format!("{} joined as {}", text("name"), role_noun("role")),
         EventType::MemberRoleChanged => {
             format!(
                 "{actor} changed the role of {} from {} to {}",
@@ -75,42 +91,45 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::MemberRemoved => format!("{actor} removed {} from the workspace", text("name")),
         EventType::SecuritySignedIn => {
-            format!("New sign-in from {}, {}", text("browser"), text("address"))
+            format!("New sign-in from {} ({})", text("browser"), text("address"))
         }
         EventType::SecurityPasswordChanged => "Your password was changed".to_owned(),
         EventType::SecurityEmailChanged => {
             format!("Your email address was changed to {}", text("to"))
         }
         EventType::SecuritySessionsEnded => match data.get("count").and_then(Value::as_u64) {
-            Some(1) => "A session of yours was ended".to_owned(),
-            Some(n) => format!("{n} sessions of yours were ended"),
-            None => "Sessions of yours were ended".to_owned(),
+            Some(1) => "You were signed out of 1 session".to_owned(),
+            Some(n) => format!("You were signed out of {n} sessions"),
+            None => "You were signed out of other sessions".to_owned(),
         },
-        EventType::WebhookCreated => format!("{actor} created a webhook to {}", text("url")),
-        EventType::WebhookUpdated => format!("{actor} changed the webhook to {}", text("url")),
-        EventType::WebhookDeleted => format!("{actor} deleted the webhook to {}", text("url")),
+        EventType::WebhookCreated => format!("{actor} created the webhook {}", text("url")),
+        EventType::WebhookUpdated => format!("{actor} updated the webhook {}", text("url")),
+        EventType::WebhookDeleted => format!("{actor} deleted the webhook {}", text("url")),
         EventType::WebhookDisabled => format!(
-            "The webhook to {} was disabled: {}",
+            "The webhook {} was disabled: {}",
             text("url"),
             text("reason")
         ),
+        EventType::ContactCreated if actor == super::SYSTEM => {
+            format!("{} was added to contacts", text("name"))
+        }
         EventType::ContactCreated => format!("{actor} added the contact {}", text("name")),
-        EventType::ContactUpdated => format!("{actor} edited the contact {}", text("name")),
+        EventType::ContactUpdated => format!("{actor} updated the contact {}", text("name")),
         EventType::ContactDeleted => format!("{actor} deleted the contact {}", text("name")),
         EventType::ContactStageChanged => format!(
             "{actor} moved {} from {} to {}",
             text("name"),
-            text("from"),
-            text("to")
+            stage("from"),
+            stage("to")
         ),
         EventType::ContactTagged => {
-            format!("{actor} tagged {} with {}", text("name"), list("added"))
+            format!("{actor} tagged {} “{}”", text("name"), list("added"))
         }
         EventType::ApiKeyCreated if !text("name").is_empty() => {
             format!("{actor} created the API key {}", text("name"))
         }
         EventType::ApiKeyUpdated if !text("name").is_empty() => {
-            format!("{actor} changed the API key {}", text("name"))
+            format!("{actor} updated the API key {}", text("name"))
         }
         EventType::ApiKeyRotated if !text("name").is_empty() => {
             format!("{actor} rotated the API key {}", text("name"))
@@ -123,7 +142,7 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::CreditsGranted if number("credits") > 0 => {
             let credits = grouped(number("credits"));
-            format!("{credits} credits of the plan {} came in", text("name"))
+            format!("{credits} credits added from your {} plan", text("name"))
         }
         EventType::CreditsSpent if number("credits") > 0 => {
             format!("{actor} spent {} credits", grouped(number("credits")))
@@ -135,15 +154,14 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
             if number("credits") > 0 =>
         {
             let credits = grouped(number("credits"));
-            let what = match event_type {
-                EventType::CreditsReleased => "released",
-                EventType::CreditsRefunded => "refunded",
-                _ => "expired with their period",
-            };
-            format!("{credits} credits {what}")
+            match event_type {
+                EventType::CreditsReleased => format!("{credits} reserved credits released"),
+                EventType::CreditsRefunded => format!("{credits} credits refunded"),
+                _ => format!("{credits} unused plan credits expired"),
+            }
         }
         EventType::CreditsLow if data.get("balance").is_some() => {
-            format!("Only {} credits are left", grouped(number("balance")))
+            format!("Only {} credits left", grouped(number("balance")))
         }
         EventType::CreditsTopUpChanged if data.get("to").is_some() => {
             let to = |name: &str| {
@@ -153,9 +171,9 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
                     .unwrap_or_default()
             };
             match data.get("to") {
-                Some(Value::Null) => format!("{actor} turned automatic top-up off"),
+                Some(Value::Null) => format!("{actor} turned off auto top-up"),
                 _ => format!(
-                    "{actor} turned automatic top-up on: {} credits at a time, at most {} a month",
+                    "{actor} turned on auto top-up: {} credits at a time, up to {} per month",
                     grouped(to("credits")),
                     Money::from_cents(to("monthly_limit"))
                 ),
@@ -163,18 +181,23 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::CreditsWarningChanged if data.get("to").is_some() => {
             match data.get("to").and_then(Value::as_i64) {
-                Some(0) => format!("{actor} turned the warning of a low balance off"),
-                Some(mark) => format!("{actor} wants a warning below {} credits", grouped(mark)),
-                None => format!("{actor} left the warning of a low balance to the plan"),
+                Some(0) => format!("{actor} turned off the low-balance alert"),
+                Some(mark) => {
+                    format!(
+                        "{actor} set the low-balance alert to {} credits",
+                        grouped(mark)
+                    )
+                }
+                None => format!("{actor} reset the low-balance alert to the default"),
             }
         }
         EventType::BillingPaymentSucceeded if text("why") == "dispute_won" => format!(
-            "{} for {} counts as paid again: the bank decided the dispute so",
+            "{} for {} counts as paid again because the dispute was won",
             money("amount"),
             text("for")
         ),
         EventType::BillingPaymentSucceeded if text("why") == "refund_failed" => format!(
-            "{} for {} counts as paid again: its refund failed",
+            "{} for {} counts as paid again because its refund failed",
             money("amount"),
             text("for")
         ),
@@ -182,7 +205,7 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
             format!("{actor} paid {} for {}", money("amount"), text("for"))
         }
         EventType::BillingPaymentRefunded if text("why") == "dispute" => format!(
-            "The bank took back {} of the payment for {}, as it is disputed",
+            "The bank reversed {} of the payment for {} because of a dispute",
             money("amount"),
             text("for")
         ),
@@ -195,7 +218,7 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         }
         EventType::BillingPaymentFailed if !text("for").is_empty() => {
             format!(
-                "A payment of {} for {} was declined",
+                "Your {} payment for {} was declined",
                 money("amount"),
                 text("for")
             )
@@ -205,28 +228,28 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
             match text("why").as_str() {
                 "subscribed" => format!("{actor} subscribed to {name}"),
                 "changed" => format!("{actor} changed the plan to {name}"),
-                "began" => format!("The plan is {name} from now on"),
-                "later" => format!("{actor} chose {name} for after {at}"),
-                "kept" => format!("{actor} keeps {name}"),
+                "began" => format!("Plan changed to {name}"),
+                "later" => format!("{actor} scheduled a change to {name} on {at}"),
+                "kept" => format!("{actor} kept the {name} plan"),
                 "to_cancel" => format!("{actor} cancelled the subscription; it ends on {at}"),
-                "resumed" => format!("{actor} resumed the subscription to {name}"),
-                "cancelled" => "The subscription has ended, as it was cancelled".to_owned(),
-                _ => "The subscription has ended, as its renewal was not paid".to_owned(),
+                "resumed" => format!("{actor} resumed the {name} subscription"),
+                "cancelled" => "Subscription ended".to_owned(),
+                _ => "Subscription ended because the renewal payment failed".to_owned(),
             }
         }
         EventType::BillingCdrModeChanged if !text("name").is_empty() => {
             let on = data.get("on") == Some(&Value::Bool(true));
-            format!("{} is {} now", text("name"), if on { "on" } else { "off" })
+            format!("{} turned {}", text("name"), if on { "on" } else { "off" })
         }
         EventType::BillingTrialEnding if number("days") > 0 => match number("days") {
-            1 => "The trial ends in a day: choose a plan to go on without a break".to_owned(),
+            1 => "Your trial ends in 1 day. Choose a plan to avoid interruption".to_owned(),
             days => {
-                format!("The trial ends in {days} days: choose a plan to go on without a break")
+                format!("Your trial ends in {days} days. Choose a plan to avoid interruption")
             }
         },
         EventType::BillingDetailsChanged => format!("{actor} changed the billing details"),
         EventType::BillingTrialEnded => {
-            "The trial is over. Nothing is lost: choose a plan to go on".to_owned()
+            "Your trial has ended. Choose a plan to continue. Your data is safe".to_owned()
         }
         EventType::SystemAnnouncement
         | EventType::SystemMaintenanceScheduled
@@ -244,7 +267,14 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         {
             let detail = text("detail");
             let colon = if detail.is_empty() { "" } else { ": " };
-            format!("{} “{}”{colon}{detail}", event_type.label(), text("name"))
+            let what = match event_type {
+                EventType::AutomationStarted => ("Automation", " started"),
+                EventType::AutomationCompleted => ("Automation", " completed"),
+                EventType::AutomationFailed => ("Automation", " failed"),
+                EventType::SequenceFinished => ("Sequence", " finished"),
+                _ => ("Reply to", ""),
+            };
+            format!("{} “{}”{}{colon}{detail}", what.0, text("name"), what.1)
         }
         other => other.label().to_owned(),
     }

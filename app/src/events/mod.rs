@@ -14,6 +14,9 @@ use crate::domain::{ApiKeyId, AppError, EventId, Timestamp, UserId, WorkspaceId}
 use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, SignedInUser};
 
+/// The name under which the server itself does things.
+const SYSTEM: &str = "Wheelhouse";
+
 /// Who did it, as the log keeps it.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -27,7 +30,7 @@ impl Origin {
         Self {
             kind: "system",
             id: None,
-            name: "Wheelhouse".to_owned(),
+            name: SYSTEM.to_owned(),
         }
     }
 

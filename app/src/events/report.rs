@@ -108,12 +108,12 @@ impl EventIn {
         if data.to_string().len() > MAX_DATA_BYTES {
             errors.add(
                 "data",
-                format!("Must take at most {MAX_DATA_BYTES} bytes as JSON"),
+                format!("Must be no larger than {MAX_DATA_BYTES} bytes as JSON"),
             );
         }
         // PostgreSQL keeps no such character in JSON.
         if holds_nul(&data) {
-            errors.add("data", "Must not hold the character U+0000");
+            errors.add("data", "Must not contain the character U+0000");
         }
         match (event_type, data) {
             (Some(event_type), Value::Object(data)) if errors.is_empty() => {
@@ -139,10 +139,10 @@ fn check_texts(data: &Map<String, Value>, errors: &mut FieldErrors) {
 
 fn shown(text: &str, longest: usize) -> Result<(), String> {
     if text.chars().any(char::is_control) {
-        return Err("Must be one line without control characters".to_owned());
+        return Err("Must be a single line without control characters".to_owned());
     }
     if text.chars().count() > longest {
-        return Err(format!("Must have at most {longest} characters"));
+        return Err(format!("Must be {longest} characters or fewer"));
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Where answers to forms without script wait for the page that follows: in the database, so that whichever process is
-//! asked for that page has them.
+//! Stores responses to forms without script until the next page: in the database, so that any process that serves that
+//! page has them.
 //!
-//! An answer may hold a secret that is shown once. It is sealed; its id is a random token that only the browser's cookie
-//! holds; and it is gone once it was handed over, or after two minutes. Nobody fills the table: who posts has room for
-//! so many answers, and those who are not signed in share room of their own, so that they push out nobody who is.
+//! A response may contain a secret that is shown once. It is encrypted; its id is a random token that only the
+//! browser's cookie holds; it is deleted when it is delivered, or after two minutes. Nobody can fill the table: each
+//! sender has a quota, and people who are not signed in share one of their own, so they cannot push out anyone who is.
 
 use std::time::Duration;
 
@@ -21,23 +21,23 @@ use crate::master_key::{Token, hash_token};
 use crate::rate_limit::auth::network;
 use crate::session::Caller;
 
-/// How long an answer waits.
+/// How long a response is kept.
 pub const LIFE: Duration = minutes(2);
-/// How much of what was typed one answer keeps; beyond that the longest fields are left out.
+/// How much typed text one response keeps; beyond that, the longest fields are dropped.
 const MAX_TYPED: usize = 64 * 1024;
-/// How large one answer may be with everything: one that is larger was made by no form of ours.
+/// Maximum size of one response; none of our forms produces a larger one.
 const MAX_BYTES: usize = 96 * 1024;
-/// What one person has room for, or one network where nobody is signed in. The oldest give way.
+/// Quota of one person, or of one network if nobody is signed in. The oldest are dropped.
 pub const ROOM_OF_ONE: Room = Room {
     answers: 20,
     bytes: 256 * 1024,
 };
-/// What all have room for who are signed in.
+/// Total quota of everyone who is signed in.
 pub const ROOM_SIGNED_IN: Room = Room {
     answers: 10_000,
     bytes: 64 * 1024 * 1024,
 };
-/// What all have room for who are not.
+/// Total quota of everyone who is not signed in.
 pub const ROOM_SIGNED_OUT: Room = Room {
     answers: 2_000,
     bytes: 8 * 1024 * 1024,
@@ -45,14 +45,14 @@ pub const ROOM_SIGNED_OUT: Room = Room {
 const PURPOSE: &str = "flash";
 const OWNER: &str = "flash owner";
 
-/// How many answers may wait, and how many bytes they may hold in all.
+/// A quota: how many responses, and how many bytes in total.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     pub answers: i64,
     pub bytes: i64,
 }
 
-/// Whose room an answer takes. No address of anybody stands in the table.
+/// Whose quota a response uses. The table contains nobody's address.
 #[derive(Clone, Debug)]
 pub struct Owner {
     tag: String,
@@ -60,7 +60,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Who a request turned out to be from: a person if their session was looked at, else a network.
+    /// The sender of a request: a user if their session was looked up, otherwise a network.
     pub async fn of(caller: &Caller) -> Self {
         let (name, signed_in) = match caller.seen().await {
             Some(seen) => (seen.person.id().to_string(), true),
@@ -74,15 +74,15 @@ impl Owner {
     }
 }
 
-/// What is sealed.
+/// What is encrypted.
 #[derive(Serialize, Deserialize)]
 struct StoredFlash {
-    /// The path of the page that may take it. It may hold a token, as that of an invitation does.
+    /// The path of the page that can take it. It may contain a token, for example an invitation's.
     page: String,
     flash: Flash,
 }
 
-/// What waits under an id.
+/// What is stored under an id.
 #[derive(Debug)]
 pub enum Found {
     Here(Box<Flash>),
@@ -90,7 +90,7 @@ pub enum Found {
     Nothing,
 }
 
-/// Keeps an answer for a page, and gives the id by which the browser gets it; nothing if it is too large to keep.
+/// Stores a response for a page, and returns the id for the browser; nothing if it is too large.
 pub async fn insert(
     ctx: &AppContext,
     owner: &Owner,
@@ -127,14 +127,13 @@ pub async fn insert(
     make_room(&tx, own, ROOM_OF_ONE).await?;
     tx.commit().await?;
     if let Err(error) = make_room_for_all(ctx, owner.signed_in).await {
-        // The answer is kept all the same; the next one tries again.
+        // The response is stored anyway; the next one tries again.
         tracing::warn!(%error, "old answers to forms could not be removed");
     }
     Ok(Some(id.plain().clone()))
 }
 
-/// Hands an answer over to the page that it is for, once, whoever else asks at the same moment. Another page leaves it
-/// where it is.
+/// Delivers a response to its page exactly once, even if several requests compete. Another page leaves it in place.
 pub async fn take(ctx: &AppContext, id: &str, page: &str) -> Result<Found, AppError> {
     let hash = hash_token(id);
     let row = entity::Flash::find_by_id(hash.clone())
@@ -167,7 +166,7 @@ pub async fn take(ctx: &AppContext, id: &str, page: &str) -> Result<Found, AppEr
     })
 }
 
-/// Removes what nobody came for.
+/// Removes what was never delivered.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let expired = Column::ExpiresAt.lte(Timestamp::now());
     let waiting = entity::Flash::find().filter(expired.clone());
@@ -183,7 +182,7 @@ pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     Ok(removed.rows_affected)
 }
 
-/// What waits in all.
+/// Everything that is stored.
 #[derive(Debug, FromQueryResult)]
 struct Sum {
     answers: i64,
@@ -210,7 +209,7 @@ async fn make_room_for_all(ctx: &AppContext, signed_in: bool) -> Result<(), DbEr
     if !full {
         return Ok(());
     }
-    // A tenth more than needed, so that not every answer of a flood looks through all of them.
+    // A tenth more than needed, so that not every response in a flood scans all of them.
     let less = Room {
         answers: room.answers - room.answers / 10,
         bytes: room.bytes - room.bytes / 10,
@@ -220,7 +219,7 @@ async fn make_room_for_all(ctx: &AppContext, signed_in: bool) -> Result<(), DbEr
     tx.commit().await
 }
 
-/// Removes the oldest of those whose `column` has this value until they fit.
+/// Removes the oldest rows with this value in `column` until they fit.
 async fn make_room(
     tx: &impl ConnectionTrait,
     (column, value): (&str, sea_orm::Value),
@@ -241,12 +240,12 @@ async fn make_room(
     tx.execute_raw(delete).await.map(drop)
 }
 
-/// Sealed bytes that are moved to another row do not open there.
+/// Encrypted bytes that are moved to another row cannot be decrypted there.
 fn context(hash: &[u8]) -> String {
     format!("{hash:02x?}")
 }
 
-/// Leaves out the longest fields until the rest is small enough.
+/// Drops the longest fields until the rest is small enough.
 fn trim(typed: &mut Vec<(String, String)>) {
     let length = |(name, value): &(String, String)| name.len() + value.len();
     let mut sum: usize = typed.iter().map(length).sum();
@@ -259,7 +258,7 @@ fn trim(typed: &mut Vec<(String, String)>) {
     }
 }
 
-/// An address without its query and fragment.
+/// A path without query and fragment.
 fn path_of(address: &str) -> &str {
     address.split(['?', '#']).next().unwrap_or(address)
 }

@@ -1,4 +1,4 @@
-//! Forms: what the server answers to one, and what waits for the next page when there is no script.
+//! Forms: the server's response to one, and what is kept for the next page without script.
 
 #[cfg(feature = "ssr")]
 pub mod flashes;
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppError, EventId, Secret, Timestamp};
 
-/// That a change was made: what to say of it, and how to take it back.
+/// A change that was made: its message, and how to undo it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FormSuccess {
     pub message: String,
     pub undo: Option<Undo>,
-    /// Notifications that were marked as read at once, and can be marked as unread again.
+    /// Notifications that were marked as read together and can be marked as unread.
     pub undo_read: Option<UndoRead>,
-    /// What became of each, where several things were asked for at once.
+    /// The result of each part, if several things were requested together.
     pub results: Vec<ItemResult>,
-    /// Something that is shown this once and never again, such as a new API key.
+    /// A secret that is shown only once, such as a new API key.
     pub secret: Option<Secret>,
-    /// Nothing was saved yet: what was typed stays where it is.
+    /// Nothing was saved yet: the form keeps what was typed.
     pub keep: bool,
 }
 
-/// A change that can be taken back for some seconds.
+/// A change that can be undone for some seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// The address of the server function that takes it back; it wants a workspace and an event.
+    /// The path of the server function that undoes it; it takes a workspace and an event.
     pub action: String,
     pub workspace: String,
     pub event: EventId,
 }
 
-/// Notifications of one person that were marked as read at one moment. Read marks are no change of the workspace and
-/// have no event: the moment says which they are.
+/// Notifications of one person that were marked as read at the same time. Read marks do not change the workspace and
+/// have no event, so the time identifies them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoRead {
     pub workspace: String,
@@ -73,16 +73,16 @@ impl FormSuccess {
     }
 }
 
-/// What a form got for an answer.
+/// The response to a form.
 pub type FormOutcome = Result<FormSuccess, AppError>;
 
-/// The answer to a form that was posted without script, kept for the page that follows.
+/// The response to a form that was posted without script, kept for the next page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash {
-    /// Which form it was: the address it posts to, and the key that tells it from its like on the same page.
+    /// Which form it was: the path it posts to, and the key that distinguishes it from others of its kind on the page.
     pub action: String,
     pub key: String,
-    /// What was typed, without secrets: names as posted.
+    /// What was typed, without secrets; the names are as posted.
     pub typed: Vec<(String, String)>,
     pub outcome: FormOutcome,
 }

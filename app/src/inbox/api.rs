@@ -8,7 +8,7 @@ use crate::rpc::Postcard;
 #[cfg(feature = "ssr")]
 use {super::store, crate::domain::Timestamp, crate::session::caller};
 
-/// `category` and `before` as they stand in the address; what is no category or id counts as none.
+/// `category` and `before` as in the URL; invalid values count as missing.
 #[server(output = Postcard)]
 pub async fn load_inbox(
     workspace: String,
@@ -26,7 +26,7 @@ pub async fn load_inbox(
     .await
 }
 
-/// Marks one notification; `read` is `true` or `false`, the state that is wanted.
+/// Marks one notification; `read` is the requested state, `true` or `false`.
 #[server(output = Postcard)]
 pub async fn mark_notification(
     workspace: String,
@@ -45,8 +45,8 @@ pub async fn mark_notification(
     }))
 }
 
-/// Marks as read what the page shows. `category` is its filter, and `newest` the first notification of its list: what
-/// has arrived since was not seen. Without either, every notification is meant.
+/// Marks as read what the page shows. `category` is its filter, and `newest` is the first notification of its list,
+/// because later ones were not seen. Without either, all notifications are marked.
 #[server(output = Postcard)]
 pub async fn mark_all_read(
     workspace: String,
@@ -64,7 +64,7 @@ pub async fn mark_all_read(
     .await
 }
 
-/// `read_at` is the moment, in milliseconds, at which they were marked as read.
+/// `read_at` is the time, in milliseconds, at which they were marked as read.
 #[server(output = Postcard)]
 pub async fn undo_mark_all_read(
     workspace: String,

@@ -20,7 +20,7 @@ pub struct InboxItem {
 pub struct InboxPage {
     pub workspace: crate::domain::WorkspaceId,
     pub items: Vec<InboxItem>,
-    /// The address of the next page holds this.
+    /// The `before` value of the next page's URL.
     pub next: Option<NotificationId>,
     pub unread: u64,
 }

@@ -19,7 +19,7 @@ pub fn Inbox() -> impl IntoView {
     let (category, before) = (use_asked("type"), use_asked("before"));
     view! {
         <Title text="Inbox"/>
-        <PageHeader title="Inbox" lead="What happened, as far as you asked to be told."/>
+        <PageHeader title="Inbox" lead="Notifications from this workspace."/>
         {guarded(
             move || LoadInbox { workspace: slug.get(), category: category.get(), before: before.get() },
             &[Topic::Inbox],
@@ -54,12 +54,12 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
                     <Hidden name="workspace" value=workspace.to_string()/>
                     <Hidden name="category" value=Signal::derive(move || category.get())/>
                     <Hidden name="newest" value=newest/>
-                    <Submit class="button button-small">"Mark all read"</Submit>
+                    <Submit class="button button-small">"Mark All as Read"</Submit>
                 </Form>
             </div>
         </div>
         {move || data.with(|page| page.items.is_empty()).then(|| view! {
-            <Empty mark=Icon::Inbox title="Nothing here" text="New notifications appear by themselves."/>
+            <Empty mark=Icon::Inbox title="You're all caught up" text="New notifications appear here automatically."/>
         })}
         <ul class="inbox">
             {rows(move || data.with(|page| page.items.clone()), move |item| row(item, workspace, slug))}
@@ -74,9 +74,9 @@ fn inbox(data: Data<InboxPage>, slug: Memo<String>, category: Memo<String>) -> i
 
 fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>) -> AnyView {
     let (wanted, label) = if item.read {
-        ("false", "Mark unread")
+        ("false", "Mark as Unread")
     } else {
-        ("true", "Mark read")
+        ("true", "Mark as Read")
     };
     let category = item.category;
     let switch = Switch::behind(item.event_type).place();
@@ -87,7 +87,7 @@ fn row(item: InboxItem, workspace: WorkspaceId, slug: Memo<String>) -> AnyView {
                 <p class="inbox-meta">
                     <Badge tone="neutral">{category.label()}</Badge>
                     <Time at=item.at/>
-                    <a href=move || format!("/w/{}/settings/notifications#{switch}", slug.get())>"Why did I get this?"</a>
+                    <a href=move || format!("/w/{}/settings/notifications#{switch}", slug.get())>"Notification settings"</a>
                 </p>
             </div>
             <Form action=MarkNotification::PATH class="inline-form" key=item.id.to_string()>

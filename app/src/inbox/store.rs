@@ -1,5 +1,5 @@
-//! A person's own inbox needs no permission: rows are theirs alone. Those without a workspace (sign-ins, a changed
-//! password) show in every workspace's inbox.
+//! A person's own inbox needs no permission: its rows are theirs alone. Notifications without a workspace (sign-ins, a
+//! changed password) show in every workspace's inbox.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -35,7 +35,7 @@ pub async fn unread(ctx: &AppContext, actor: &Actor) -> Result<u64, AppError> {
         .await?)
 }
 
-/// A page of the inbox, newest first, of one category or of all, beginning before `before`.
+/// A page of the inbox, newest first, of one category or of all, starting before `before`.
 pub async fn list(
     ctx: &AppContext,
     actor: &Actor,
@@ -101,7 +101,7 @@ pub async fn mark(
     }
 }
 
-/// Marks as read what is unread of one category or of all, from `newest` back.
+/// Marks as read the unread notifications of one category or of all, up to and including `newest`.
 pub async fn mark_all_read(
     ctx: &AppContext,
     actor: &Actor,
@@ -115,7 +115,7 @@ pub async fn mark_all_read(
         .add_option(newest.map(|newest| Column::Id.lte(newest)));
     let kind = category.map_or(String::new(), |category| format!("{} ", category.label()));
     Ok(match set_read(ctx, actor, which, Some(now)).await? {
-        0 => FormSuccess::with_message("Nothing was unread"),
+        0 => FormSuccess::with_message("No unread notifications"),
         changed => FormSuccess {
             undo_read: Some(UndoRead {
                 workspace: actor.workspace().to_string(),
@@ -126,7 +126,7 @@ pub async fn mark_all_read(
     })
 }
 
-/// Marks as unread again what was marked as read at that moment and still is.
+/// Marks as unread what was marked as read at that time and still is.
 pub async fn undo_mark_all_read(
     ctx: &AppContext,
     actor: &Actor,

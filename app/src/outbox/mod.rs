@@ -1,4 +1,4 @@
-//! `/outbox`: the mail that was not sent, readable in the demo alone.
+//! `/outbox`: the emails that were not sent, readable only in the demo.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -10,10 +10,10 @@ use crate::ui::{Data, Empty, Icon, PageHeader, Time, WithinMain, guarded, view};
 
 #[cfg(feature = "ssr")]
 const LATEST: u64 = 50;
-/// What is shown for a letter that was sealed with another key.
+/// Shown for an email that was encrypted with another key.
 #[cfg(feature = "ssr")]
 const UNREADABLE: &str =
-    "This letter cannot be decrypted. The server's key has changed since it was written.";
+    "This email can't be decrypted. The server's key has changed since it was written.";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
@@ -70,16 +70,16 @@ pub fn OutboxPage() -> impl IntoView {
     view! {
         <Title text="Outbox"/>
         <main id="main" class="page" tabindex="-1">
-            <PageHeader title="Outbox" lead="Mail of this demo, newest first. Nothing leaves this machine."/>
+            <PageHeader title="Outbox" lead="Emails this demo would have sent, newest first."/>
             {guarded(|| LoadOutbox {}, &[], outbox)}
         </main>
     }
 }
 
 fn outbox(data: Data<Outbox>) -> impl IntoView {
-    let Outbox { messages } = data.get_untracked();
-    if messages.is_empty() {
-        return view! { <Empty mark=Icon::Mail title="No mail yet" text="Invite someone or ask for a new password."/> }.into_any();
+    let Outbox { templates } = data.get_untracked();
+    if templates.is_empty() {
+        return view! { <Empty mark=Icon::Mail title="No emails yet" text="Invite someone or reset a password to see one."/> }.into_any();
     }
     messages
         .into_iter()

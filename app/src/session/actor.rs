@@ -1,5 +1,5 @@
-//! The proofs. Their fields are private and they are made in two places only: from a session's row, and from a
-//! membership's row. A store function that takes one cannot be called without.
+//! The proofs of identity. Their fields are private, and they are made in only two places: from a session's row and
+//! from a membership's row. A store function that takes a proof cannot be called without one.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -18,11 +18,11 @@ use crate::domain::{
 };
 use crate::settings::workspace::model::SLUG_HOLD;
 
-/// A session unused for this long has ended.
+/// A session that is unused for this long has ended.
 pub const SESSION_IDLE: std::time::Duration = days(14);
-/// A session ends after this long, used or not.
+/// A session ends after this time, even if it is in use.
 pub const SESSION_LIFE: std::time::Duration = days(90);
-/// A sign-in this recent is good enough for a sensitive change; otherwise the current password is asked for.
+/// A sign-in this recent is enough for a sensitive change; after that, the current password is required.
 pub const FRESH: std::time::Duration = minutes(15);
 
 /// Someone who is signed in.
@@ -34,7 +34,7 @@ pub struct SignedInUser {
     presented: Presented,
 }
 
-/// Of an installation, as far as it decides about a person.
+/// The settings of the installation that decide what a person can do.
 #[derive(Clone, Copy, Debug)]
 struct ConfirmationRules {
     counts: bool,
@@ -53,7 +53,7 @@ struct PersonRow {
 }
 
 impl SignedInUser {
-    /// Whose session the token of this request is, if it is one and has not ended.
+    /// The user whose session token this request carries, if the session has not ended.
     pub(super) async fn from_presented(
         ctx: &AppContext,
         presented: &Presented,
@@ -88,23 +88,23 @@ impl SignedInUser {
         &self.row.email
     }
 
-    /// Whether they followed the link to their email address. What depends on it asks [`Person::require_confirmed`].
+    /// Whether they confirmed their email address. Code that depends on it calls [`SignedInUser::require_confirmed`].
     pub fn is_confirmed(&self) -> bool {
         self.row.email_confirmed_at.is_some()
     }
 
-    /// Whether they may do what takes a confirmed email address.
+    /// Whether they can do what requires a confirmed email address.
     pub fn counts_as_confirmed(&self) -> bool {
         self.site.counts
     }
 
-    /// Whether to ask them to confirm it: it is not confirmed, and a link would reach them.
+    /// Whether to ask them to confirm their address: it is not confirmed, and this installation can send a link.
     pub fn is_asked_to_confirm(&self) -> bool {
         self.site.can_be_asked
     }
 
-    /// Refuses whoever may not own the address that they signed up with. Whatever sends email to others or makes the
-    /// installation work for an account comes after it.
+    /// Refuses people who may not own the address that they signed up with. Everything that sends email to others or
+    /// makes the installation work for an account calls this first.
     pub fn require_confirmed(&self) -> Result<(), AppError> {
         if self.counts_as_confirmed() {
             Ok(())
@@ -113,7 +113,7 @@ impl SignedInUser {
         }
     }
 
-    /// The token that this request came with, and what became of it.
+    /// The token that this request carried, and its replacement, if any.
     pub(super) fn presented(&self) -> &Presented {
         &self.presented
     }
@@ -126,7 +126,7 @@ impl SignedInUser {
         self.row.last_seen_at
     }
 
-    /// Until when the sign-in is fresh: the password was given lately, or just now in this request.
+    /// The time until which the sign-in is fresh: the password was given recently, or just now in this request.
     pub fn fresh_until(&self) -> Timestamp {
         let given_now = self.presented.outcome() == Some(Ok(()));
         let given_at = if given_now {
@@ -143,7 +143,7 @@ impl SignedInUser {
     }
 }
 
-/// The session that a cookie opens, by the hash of what it holds, if it has not ended, with its person.
+/// The session for the hash of a cookie's token, with its user, if the session has not ended.
 fn session_of(token_hash: Vec<u8>) -> Select<entity::Session> {
     use entity::{session, user};
     let now = Timestamp::now();
@@ -168,19 +168,19 @@ fn session_of(token_hash: Vec<u8>) -> Select<entity::Session> {
         .column_as(session::Column::LastSeenAt, "last_seen_at")
 }
 
-/// Someone who is signed in, with their place in every workspace, as one question finds them.
+/// A signed-in user with their membership in every workspace, from one query.
 #[derive(Clone, Debug)]
 pub struct SessionContext {
     person: SignedInUser,
-    /// The one used last first.
+    /// The most recently used comes first.
     memberships: Vec<MembershipRow>,
 }
 
-/// What the columns of a membership begin with beside those of its person.
+/// The prefix of a membership's columns, beside those of its user.
 const HERE: &str = "here_";
 
 impl SessionContext {
-    /// Whose session the token of this request is, if it is one and has not ended, and where they are.
+    /// The user whose session token this request carries, if the session has not ended.
     pub(super) async fn from_presented(
         ctx: &AppContext,
         presented: &Presented,
@@ -237,7 +237,7 @@ impl SessionContext {
         })
     }
 
-    /// Their place in the workspace that `reference` names: its id (`ws_…`) or its present address.
+    /// Their membership in the workspace that `reference` names: its id (`ws_…`) or its current slug.
     pub(super) fn at(&self, reference: &str) -> Option<Actor> {
         let id = reference.parse::<WorkspaceId>().ok();
         self.memberships
@@ -267,7 +267,7 @@ struct MembershipRow {
     freezes_at: Option<Timestamp>,
 }
 
-/// From a membership to its workspace's subscription.
+/// The relation from a membership to its workspace's subscription.
 fn subscription_of_membership() -> RelationDef {
     use entity::{membership, subscription};
     membership::Entity::belongs_to(subscription::Entity)
@@ -277,8 +277,8 @@ fn subscription_of_membership() -> RelationDef {
 }
 
 impl Actor {
-    /// This person's place in the workspace that `reference` names: its id (`ws_…`), or an address that it has or let
-    /// go not too long ago. A workspace of others does not exist for them.
+    /// This person's membership in the workspace that `reference` names: its id (`ws_…`), its slug, or a slug that it
+    /// gave up recently. For others' workspaces the answer is "not found".
     pub(super) async fn find(
         db: &impl ConnectionTrait,
         person: &SignedInUser,
@@ -363,13 +363,13 @@ impl Actor {
         self.row.role.may(permission)
     }
 
-    /// Whether nothing but billing can be changed here: the trial is over, or what was to be paid was not.
+    /// Whether only billing can be changed here: the trial is over, or a payment is missing.
     pub fn is_frozen(&self) -> bool {
         let freezes_at = self.row.freezes_at;
         freezes_at.is_some_and(|at| at <= Timestamp::now())
     }
 
-    /// The first line of every store function. Where the workspace is frozen, what changes it is refused.
+    /// The first line of every store function. A frozen workspace refuses changes.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
         self.require_read(permission)?;
         if permission.is_lost_when_frozen() && self.is_frozen() {
@@ -378,7 +378,7 @@ impl Actor {
         Ok(())
     }
 
-    /// The first line of a store function that only looks, at what may be seen by those who may change it.
+    /// The first line of a store function that only reads data which only those who can change it can see.
     pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())

@@ -1,4 +1,4 @@
-//! The doors: server functions of the sign-in pages.
+//! The server functions of the sign-in pages.
 
 use leptos::prelude::*;
 
@@ -42,7 +42,7 @@ pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<FormSuccess,
         super::model::own_path(&form.next)
     };
     leptos_axum::redirect(path);
-    Ok(FormSuccess::with_message("You are signed in"))
+    Ok(FormSuccess::with_message("Signed in"))
 }
 
 #[server(output = Postcard)]
@@ -53,7 +53,7 @@ pub async fn sign_out(next: Option<String>) -> Result<FormSuccess, AppError> {
     }
     clear_session_cookie(&caller);
     leptos_axum::redirect(next.as_deref().map_or("/login", super::model::own_path));
-    Ok(FormSuccess::with_message("You are signed out"))
+    Ok(FormSuccess::with_message("Signed out"))
 }
 
 #[server(output = Postcard)]
@@ -63,7 +63,7 @@ pub async fn request_password_reset(
     let caller = caller()?;
     store::request_reset(caller.ctx(), caller.info(), &form.email).await?;
     Ok(FormSuccess::with_message(
-        "If there is an account with this address, a mail with a link is on its way",
+        "Check your email. If an account exists for this address, we've sent a reset link. It expires in 1 hour.",
     ))
 }
 
@@ -71,7 +71,7 @@ pub async fn request_password_reset(
 pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     if form.password != form.confirm {
-        return Err(AppError::field("confirm", "The two passwords differ"));
+        return Err(AppError::field("confirm", "Passwords don't match"));
     }
     let before = caller.visitor().await?;
     store::reset_password(caller.ctx(), caller.info(), &form.token, &form.password).await?;
@@ -79,7 +79,7 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSu
     clear_session_cookie(&caller);
     leptos_axum::redirect("/login");
     Ok(FormSuccess::with_message(
-        "Your password is changed. Sign in with it",
+        "Password changed. Sign in with your new password.",
     ))
 }
 
@@ -97,7 +97,7 @@ pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
     .is_some())
 }
 
-/// What a link to `/confirm-email/…` is about.
+/// What a link to `/confirm-email/…` does.
 #[server(output = Postcard)]
 pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
     let caller = caller()?;
@@ -115,17 +115,17 @@ pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError
     crate::settings::account::store::link_kind(caller.ctx(), &token).await
 }
 
-/// Confirms an address, confirms a changed one, or takes a change back, whichever the link is for.
+/// Confirms an address, confirms a changed one, or reverts a change, depending on the link.
 #[server(output = Postcard)]
 pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
     let message = if store::confirm_address(caller.ctx(), &form.token).await? {
-        // Their session may do more than before.
+        // Their session can do more than before.
         if let Some(person) = caller.visitor().await? {
             store::renew(caller.ctx(), &person).await?;
         }
-        "Your email address is confirmed"
+        "Email address confirmed"
     } else {
         crate::settings::account::store::follow_link(caller.ctx(), &form.token).await?
     };
@@ -138,11 +138,11 @@ pub async fn resend_confirmation() -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     store::resend_confirmation(caller.ctx(), caller.info(), &caller.person().await?).await?;
     Ok(FormSuccess::with_message(
-        "A new mail with a link is on its way",
+        "We sent you a new confirmation email",
     ))
 }
 
-/// Makes a session fresh, for what cannot ask for the password itself: a file to download, a link to copy.
+/// Makes a session fresh for things that cannot ask for the password themselves: downloading a file, copying a link.
 #[server(output = Postcard)]
 pub async fn confirm_password(
     #[server(default)] form: ConfirmPasswordForm,
@@ -185,7 +185,7 @@ pub async fn accept_invitation(
             .await?;
     match (cookie, &visitor) {
         (Some(cookie), _) => set_session_cookie(&caller, &cookie),
-        // Their session may do more than before.
+        // Their session can do more than before.
         (None, Some(person)) => store::renew(caller.ctx(), person).await?,
         (None, None) => {}
     }
@@ -193,7 +193,7 @@ pub async fn accept_invitation(
     Ok(FormSuccess::with_message("Welcome to the workspace"))
 }
 
-/// Who is here, where, and what is waiting: everything that stands around a workspace's pages.
+/// Data for the layout around a workspace's pages: the user, their workspaces and what is unread.
 #[server(output = Postcard)]
 pub async fn load_surroundings(workspace: String) -> Result<LayoutData, AppError> {
     let caller = caller()?;
@@ -218,7 +218,7 @@ pub async fn load_surroundings(workspace: String) -> Result<LayoutData, AppError
     })
 }
 
-/// Where `/` leads: the workspace used last, the page that makes one, or the sign-in page.
+/// The target of `/`: the workspace used last, the page that creates one, or the sign-in page.
 #[server(output = Postcard)]
 pub async fn load_first_path() -> Result<String, AppError> {
     let caller = caller()?;
@@ -228,7 +228,7 @@ pub async fn load_first_path() -> Result<String, AppError> {
     }
 }
 
-/// The session cookie's name. Under https the prefix binds it to this very host.
+/// The session cookie's name. Under https, the prefix binds it to this host.
 #[cfg(feature = "ssr")]
 pub fn cookie_name(https: bool) -> &'static str {
     if https {
@@ -250,7 +250,7 @@ fn clear_session_cookie(caller: &super::Caller) {
     write_cookie(&session_cookie(https, "", "; Max-Age=0"));
 }
 
-/// Whoever signs in leaves the session behind that their browser had: nobody goes on in it.
+/// Signing in ends the session that the browser had before, so nobody can continue in it.
 #[cfg(feature = "ssr")]
 async fn end_presented(
     caller: &super::Caller,
@@ -262,7 +262,7 @@ async fn end_presented(
     }
 }
 
-/// The session cookie as a header sets it.
+/// The `Set-Cookie` value for the session cookie.
 #[cfg(feature = "ssr")]
 fn session_cookie(https: bool, value: &str, life: &str) -> String {
     let secure = if https { "; Secure" } else { "" };
@@ -270,7 +270,7 @@ fn session_cookie(https: bool, value: &str, life: &str) -> String {
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}")
 }
 
-/// The header that hands a browser the token of its session.
+/// The header that gives a browser the token of its session.
 #[cfg(feature = "ssr")]
 pub fn new_session_cookie(https: bool, token: &Secret) -> String {
     let life = super::actor::SESSION_LIFE.as_secs();

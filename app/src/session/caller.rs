@@ -1,4 +1,4 @@
-//! Who is asking, for the length of one request.
+//! The caller of one request.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,15 +15,15 @@ use crate::context::AppContext;
 use crate::domain::{AppError, Secret};
 use crate::master_key::hash_token;
 
-/// What a request says of where it comes from. The address is the peer's, or what a trusted proxy says it is.
+/// Where a request comes from. The address is the peer's, or the one that a trusted proxy reports.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
     pub address: IpAddr,
     pub user_agent: String,
 }
 
-/// The caller of this request. Session and memberships are looked up when first asked for and kept for the request's
-/// length, since a page asks several times; never longer, so that a removal counts from the next request on.
+/// The caller of this request. Session and memberships are looked up when first needed and cached for the request only,
+/// because a page asks several times; a removal takes effect with the next request.
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Inner>);
 
@@ -31,12 +31,12 @@ pub struct Caller(Arc<Inner>);
 struct Inner {
     ctx: AppContext,
     info: RequestInfo,
-    /// The session cookie that the request came with, and what became of it.
+    /// The session cookie of the request, and its replacement, if any.
     presented: Option<Presented>,
-    /// The current password, if the request gives it.
+    /// The current password, if the request carries it.
     password: OnceLock<Secret>,
     person: OnceCell<Option<SignedInUser>>,
-    /// The same person with their memberships, once a workspace was asked for.
+    /// The same user with their memberships, once a workspace was requested.
     standing: OnceCell<Option<SessionContext>>,
     actors: Mutex<HashMap<String, Actor>>,
 }
@@ -63,7 +63,7 @@ impl Caller {
         &self.0.info
     }
 
-    /// Who is signed in, if anybody.
+    /// The signed-in user, if there is one.
     pub async fn visitor(&self) -> Result<Option<SignedInUser>, AppError> {
         if let Some(standing) = self.0.standing.get() {
             return Ok(standing.as_ref().map(SessionContext::person).cloned());
@@ -81,26 +81,26 @@ impl Caller {
         Ok(found.await?.clone())
     }
 
-    /// The current password, as the request gives it. To be called before anybody asks who is there.
+    /// Sets the current password of the request. Call it before anything asks who is signed in.
     pub fn give_password(&self, password: Secret) {
         // The first one given counts.
         let _ = self.0.password.set(password);
     }
 
-    /// Tries the password that the request gives, once. What came of it is told by whatever wants to know
-    /// ([`Person::require_fresh`]): where nothing sensitive is done, nobody does.
+    /// Checks the password of the request, once. Whatever needs the result reads it ([`SignedInUser::require_fresh`]);
+    /// if nothing sensitive is done, nobody does.
     async fn try_password(&self, person: &SignedInUser) {
         if let Some(password) = self.0.password.get() {
             reauth::try_password(&self.0.ctx, &self.0.info, person, password).await;
         }
     }
 
-    /// The token that has taken the place of the one the request came with: the browser has to be told.
+    /// The token that replaced the one in the request; it must be sent to the browser.
     pub fn new_cookie(&self) -> Option<Secret> {
         self.0.presented.as_ref()?.cookie()
     }
 
-    /// Who is signed in.
+    /// The signed-in user.
     pub async fn person(&self) -> Result<SignedInUser, AppError> {
         self.visitor().await?.ok_or(AppError::Unauthenticated)
     }
@@ -119,12 +119,12 @@ impl Caller {
         found.await?.as_ref().ok_or(AppError::Unauthenticated)
     }
 
-    /// The workspaces of who is signed in, the one used last first.
+    /// The signed-in user's workspaces, most recently used first.
     pub async fn places(&self) -> Result<Vec<WorkspaceMembership>, AppError> {
         Ok(self.standing().await?.places().collect())
     }
 
-    /// Who is signed in, as a member of the workspace that `reference` names (its id or its address).
+    /// The signed-in user as a member of the workspace that `reference` names (its id or its slug).
     pub async fn actor(&self, reference: &str) -> Result<Actor, AppError> {
         let standing = self.standing().await?;
         let mut actors = self.0.actors.lock().await;
@@ -133,7 +133,7 @@ impl Caller {
         }
         let actor = match standing.at(reference) {
             Some(actor) => actor,
-            // By an address that the workspace let go, or not at all.
+            // By a slug that the workspace gave up, or not at all.
             None => Actor::find(self.0.ctx.db().read(), standing.person(), reference).await?,
         };
         let shares = self.0.ctx.db().shares();
@@ -143,7 +143,7 @@ impl Caller {
     }
 }
 
-/// The caller of the request that is being answered.
+/// The caller of the current request.
 pub fn caller() -> Result<Caller, AppError> {
     use_context::<Caller>().ok_or_else(|| {
         tracing::error!("no caller in this request's context");
@@ -153,12 +153,12 @@ pub fn caller() -> Result<Caller, AppError> {
     })
 }
 
-/// The context, for what needs nobody to be signed in.
+/// The context, for code that needs nobody to be signed in.
 pub fn app_context() -> Result<AppContext, AppError> {
     caller().map(|caller| caller.ctx().clone())
 }
 
-/// Who was found during a request, for noting when they were last here.
+/// The user found during a request, to record when they were last seen.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub person: SignedInUser,
@@ -166,7 +166,7 @@ pub struct Seen {
 }
 
 impl Caller {
-    /// Who this request turned out to be from, if it asked at all.
+    /// The user of this request, if it looked for one.
     pub async fn seen(&self) -> Option<Seen> {
         let standing = self.0.standing.get().and_then(Option::as_ref);
         let person = match standing {
@@ -187,7 +187,7 @@ impl Caller {
         })
     }
 
-    /// Looks the session up again, past what this request remembers: for a stream that outlives its first moment.
+    /// Looks the session up again instead of using the cached one, for a stream that outlives the request.
     pub async fn still_here(&self) -> Result<SignedInUser, AppError> {
         let Some(presented) = &self.0.presented else {
             return Err(AppError::Unauthenticated);

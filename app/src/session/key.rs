@@ -1,5 +1,5 @@
-//! The third proof beside [`Person`](super::Person) and [`Actor`]: a request that carries a valid API key. And who a
-//! store that people and programs share is asked by.
+//! The third proof besides [`SignedInUser`](super::SignedInUser) and [`Actor`]: a request with a valid API key. Also
+//! the caller of a store function that both people and programs use.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::catalog::{Mode, Scope};
 use crate::domain::{ApiKeyId, AppError, Permission, Slug, Timestamp, WorkspaceId};
 use crate::events::Origin;
 
-/// A key that was shown, found, and holds: not revoked, not retired, not expired, from where it may be used.
+/// An API key that was presented and is valid: not revoked, retired or expired, and used from an allowed IP address.
 #[derive(Clone, Debug)]
 pub struct ApiKeyPrincipal(Arc<ApiKeyInfo>);
 
-/// What is known of a key.
+/// What is known about a key.
 #[derive(Clone, Debug)]
 pub struct ApiKeyInfo {
     pub id: ApiKeyId,
@@ -22,15 +22,15 @@ pub struct ApiKeyInfo {
     pub workspace: WorkspaceId,
     pub workspace_name: String,
     pub workspace_slug: Slug,
-    /// From when on the workspace is frozen.
+    /// When the workspace freezes.
     pub freezes_at: Option<Timestamp>,
-    /// Whether somebody who manages the workspace's keys has confirmed their email address. Without, a key of theirs
-    /// may be a stranger's who signed up with another's address.
+    /// Whether someone who manages the workspace's keys has confirmed their email address. Without that, the key may
+    /// belong to a stranger who signed up with someone else's address.
     pub confirmed: bool,
 }
 
 impl ApiKeyPrincipal {
-    /// Only the check of a key makes one: `settings::api_keys::store`.
+    /// Only the check of a key creates one: `settings::api_keys::store`.
     pub(crate) fn new(facts: Arc<ApiKeyInfo>) -> Self {
         Self(facts)
     }
@@ -44,7 +44,7 @@ impl ApiKeyPrincipal {
     }
 }
 
-/// Who asks: a person in a workspace, or a program with a key of one.
+/// The caller: a person in a workspace, or a program with one of its API keys.
 #[derive(Clone, Debug)]
 pub enum Principal {
     Person(Box<Actor>),
@@ -59,7 +59,7 @@ impl Principal {
         }
     }
 
-    /// Which of the two worlds they see and change. People see the real one.
+    /// The mode whose data they see and change. People work in live mode.
     pub fn mode(&self) -> Mode {
         match self {
             Self::Person(_) => Mode::Live,
@@ -78,7 +78,7 @@ impl Principal {
         }
     }
 
-    /// Whether nothing but billing can be changed in their workspace.
+    /// Whether only billing can be changed in their workspace.
     pub fn is_frozen(&self) -> bool {
         match self {
             Self::Person(actor) => actor.is_frozen(),
@@ -89,7 +89,7 @@ impl Principal {
         }
     }
 
-    /// The first line of every store function. Where the workspace is frozen, what changes it is refused.
+    /// The first line of every store function. A frozen workspace refuses changes.
     pub fn require(&self, permission: Permission) -> Result<(), AppError> {
         self.require_read(permission)?;
         if permission.is_lost_when_frozen() && self.is_frozen() {
@@ -98,7 +98,7 @@ impl Principal {
         Ok(())
     }
 
-    /// The first line of a store function that only looks, at what may be seen by those who may change it.
+    /// The first line of a store function that only reads data which only those who can change it can see.
     pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())
@@ -107,7 +107,7 @@ impl Principal {
         }
     }
 
-    /// Refuses what takes a confirmed email address: of the person, or of somebody who answers for the key.
+    /// Refuses if the email address is not confirmed: the person's own, or that of someone who manages the key.
     pub fn require_confirmed(&self) -> Result<(), AppError> {
         match self {
             Self::Person(actor) => actor.person().require_confirmed(),
@@ -116,7 +116,7 @@ impl Principal {
         }
     }
 
-    /// Refuses what takes a fresh sign-in. A program has none: its key is given for what it does.
+    /// Refuses if the sign-in is not fresh. A program has no sign-in: its key exists for what it does.
     pub fn require_fresh(&self, operation: Sensitive) -> Result<(), AppError> {
         match self {
             Self::Person(actor) => actor.person().require_fresh(operation),
@@ -124,7 +124,7 @@ impl Principal {
         }
     }
 
-    /// How the log and the pages call them.
+    /// The name shown in the log and on pages.
     pub fn name(&self) -> &str {
         match self {
             Self::Person(actor) => actor.person().name(),

@@ -1,4 +1,4 @@
-//! Links that prove something: one-time tokens, which are random and kept as hashes, and invitation links, which are
+//! Links that prove something: one-time tokens, which are random and stored as hashes, and invitation links, which are
 //! derived from the server's key because Copy Link must show them again.
 
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::domain::{
 };
 use crate::master_key::{Token, hash_token};
 
-/// How long a link that confirms an address or resets a password works.
+/// Lifetime of a link that confirms an address or resets a password.
 pub const TOKEN_LIFE: Duration = hours(1);
-/// How long the old address can take a change of address back.
+/// How long the old address can revert a change of email address.
 pub const REVERT_LIFE: Duration = days(7);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl LinkPurpose {
     }
 }
 
-/// Makes a one-time link's token for this person. Earlier links to confirm an address die; those to choose a new
-/// password live on for their hour, since anyone can ask for another and must not kill the one just being followed.
+/// Creates the token of a one-time link for this user. Earlier confirmation links stop working. Earlier password reset
+/// links keep working for their hour, because anyone can request another and must not break the one in use.
 pub async fn issue(tx: &mut Tx, purpose: LinkPurpose, user: UserId) -> Result<Secret, AppError> {
     if purpose == LinkPurpose::ConfirmEmail {
         revoke(tx, purpose, user).await?;
@@ -57,7 +57,7 @@ pub async fn issue(tx: &mut Tx, purpose: LinkPurpose, user: UserId) -> Result<Se
     Ok(token.plain().clone())
 }
 
-/// Ends every unused link of this person, whatever it was for.
+/// Revokes all unused links of this user, whatever their purpose.
 pub async fn revoke_all(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
     use entity::token::Column;
     entity::Token::delete_many()
@@ -68,8 +68,8 @@ pub async fn revoke_all(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Whether an address that an account left can still take the change back. Until then it is nobody else's: whoever
-/// stole the account must not keep its owner out by signing up with the owner's address.
+/// Whether the previous address of an account can still revert its change. Until then nobody else can use it: whoever
+/// stole the account must not lock its owner out by signing up with the owner's address.
 pub async fn is_held(
     connection: &impl ConnectionTrait,
     email: &Email,
@@ -87,7 +87,7 @@ pub async fn is_held(
     Ok(holding.count(connection).await? > 0)
 }
 
-/// Ends every unused link of this person for this purpose.
+/// Revokes all unused links of this user for this purpose.
 async fn revoke(tx: &mut Tx, purpose: LinkPurpose, user: UserId) -> Result<(), AppError> {
     use entity::token::Column;
     entity::Token::delete_many()
@@ -99,7 +99,7 @@ async fn revoke(tx: &mut Tx, purpose: LinkPurpose, user: UserId) -> Result<(), A
     Ok(())
 }
 
-/// Whose link this is, if it still works. Looking does not use it up.
+/// The user of this link, if it is valid. Looking does not use it up.
 pub async fn peek(
     ctx: &AppContext,
     purpose: LinkPurpose,
@@ -116,7 +116,7 @@ pub async fn peek(
     Ok(token.map(|token| token.user_id))
 }
 
-/// Uses a link up and says whose it was. Of two that race, one gets an answer.
+/// Uses a link up and returns its user. If two requests race, only one gets the user.
 pub async fn redeem(
     tx: &mut Tx,
     purpose: LinkPurpose,
@@ -135,8 +135,8 @@ pub async fn redeem(
     Ok(used.first().map(|token| token.user_id))
 }
 
-/// How an invitation's link reached its holder. A link that came by mail proves that the mailbox is theirs; one that
-/// was copied and handed over proves nothing about it.
+/// How an invitation's link reached its recipient. A link from an email proves that the mailbox is theirs; a copied
+/// link proves nothing about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkChannel {
     Email,
@@ -159,11 +159,11 @@ impl LinkChannel {
     }
 }
 
-/// Length of an id's characters behind its prefix.
+/// Number of characters of an id after its prefix.
 const ID_CHARACTERS: usize = 26;
 
-/// The secret part of an invitation's link: its id, a letter for how it travels, and a 192-bit tag over id and
-/// generation. A resend raises the generation, and with it every earlier link dies.
+/// The secret part of an invitation's link: its id, a letter for its channel, and a 192-bit MAC over id and generation.
+/// Resending increases the generation, which invalidates every earlier link.
 pub fn invitation_token(
     ctx: &AppContext,
     id: InvitationId,
@@ -181,7 +181,7 @@ pub fn invitation_token(
     )
 }
 
-/// The full address of an invitation's page.
+/// The full URL of an invitation's page.
 pub fn invitation_url(
     ctx: &AppContext,
     id: InvitationId,
@@ -194,7 +194,7 @@ pub fn invitation_url(
     ))
 }
 
-/// An invitation's link, read but not yet believed.
+/// An invitation's link, parsed but not yet verified.
 #[derive(Clone, Debug)]
 pub struct InvitationLink {
     id: InvitationId,
@@ -222,7 +222,7 @@ impl InvitationLink {
         self.id
     }
 
-    /// How it travelled, if this is the link of that generation.
+    /// Its channel, if this is the link of that generation.
     pub fn verify(&self, ctx: &AppContext, generation: i32) -> Option<LinkChannel> {
         let message = message(self.id, generation);
         ctx.master_key()

@@ -1,5 +1,6 @@
-//! Who is there: signing up, in and out, forgotten passwords, confirming an address, accepting an invitation; and
-//! the two proofs that every store asks for, [`Person`] (signed in) and [`Actor`] (signed in, and in a workspace).
+//! Identity: sign-up, sign-in and sign-out, password reset, email confirmation and accepting invitations. Also the two
+//! proofs that every store function requires: [`SignedInUser`] (signed in) and [`Actor`] (signed in and a member of a
+//! workspace).
 
 pub mod api;
 pub mod model;

@@ -13,7 +13,7 @@ pub struct SignUpForm {
     pub workspace: String,
 }
 
-/// A [`SignUpForm`] whose fields hold; the password is still to be judged.
+/// A [`SignUpForm`] with valid fields; the strength of the password is not checked yet.
 #[derive(Clone, Debug)]
 pub struct SignUp {
     pub name: Name,
@@ -27,6 +27,9 @@ impl SignUpForm {
         let mut errors = FieldErrors::new();
         let name = errors.check("name", Name::parse(&self.name));
         let email = errors.check("email", Email::parse(&self.email));
+        if self.workspace.trim().is_empty() {
+            errors.add("workspace", "Enter a workspace name");
+        }
         let workspace = errors.check("workspace", Name::parse(&self.workspace));
         if let Err(error) = crate::domain::check_new_password(self.password.expose()) {
             errors.add("password", error);
@@ -48,7 +51,7 @@ impl SignUpForm {
 pub struct SignInForm {
     pub email: String,
     pub password: Secret,
-    /// Where to go afterwards: a path of our own.
+    /// The page to open afterwards: a path of this site.
     pub next: String,
 }
 
@@ -56,7 +59,7 @@ pub struct SignInForm {
 #[serde(default)]
 pub struct ConfirmPasswordForm {
     pub current_password: Secret,
-    /// Where to go on.
+    /// The page to open afterwards.
     pub next: String,
 }
 
@@ -74,7 +77,7 @@ pub struct ResetForm {
     pub confirm: Secret,
 }
 
-/// A link from a mail that was followed and confirmed by a button.
+/// A link from an email, confirmed by a button.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenForm {
@@ -89,7 +92,7 @@ pub struct AcceptForm {
     pub password: Secret,
 }
 
-/// A workspace among those of a person.
+/// One of a person's workspaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceMembership {
     pub id: WorkspaceId,
@@ -98,25 +101,25 @@ pub struct WorkspaceMembership {
     pub role: Role,
 }
 
-/// What stands around every page of a workspace: who, where, and what is waiting.
+/// The data around every page of a workspace: the user, the workspace and unread counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayoutData {
     pub user: UserId,
     pub name: String,
     pub email: Email,
-    /// Whether they may do what takes a confirmed email address.
+    /// Whether they can do what requires a confirmed email address.
     pub confirmed: bool,
-    /// Until when their sign-in is fresh enough for sensitive changes.
+    /// The time until which their sign-in is fresh enough for sensitive changes.
     pub fresh_until: Timestamp,
     pub here: WorkspaceMembership,
     pub places: Vec<WorkspaceMembership>,
     pub unread: u64,
-    /// Whether nothing but billing can be changed here.
+    /// Whether only billing can be changed here.
     pub frozen: bool,
     pub demo: bool,
 }
 
-/// What someone with an invitation's link may see of it, and what they can do next.
+/// What someone with an invitation's link can see of it, and what they can do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationView {
     pub workspace: String,
@@ -138,29 +141,29 @@ pub enum InvitationState {
     OtherPerson {
         email: String,
     },
-    /// A member already; the workspace's address.
+    /// Already a member; the workspace's slug.
     Member {
         slug: Slug,
     },
     Expired,
-    /// Accepted already, perhaps by the one who looks: nobody is signed in.
+    /// Already accepted, perhaps by the visitor: nobody is signed in.
     Accepted,
 }
 
-/// What a link from a mail is about, for the page that asks for the button.
+/// What a link from an email does, for the page that shows its button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkKind {
     /// Confirms the address given at sign-up.
     ConfirmAddress,
     /// Confirms a changed address.
     ConfirmChange,
-    /// Takes a change of address back.
+    /// Reverts a change of address.
     KeepAddress,
-    /// Unknown, used, or too old.
+    /// Unknown, used or expired.
     Dead,
 }
 
-/// A path of our own, or `/`: what comes from outside could lead elsewhere (`//evil.example`, `/\evil.example`).
+/// A path of this site, or `/`: a path from outside could lead elsewhere (`//evil.example`, `/\evil.example`).
 pub fn own_path(path: &str) -> &str {
     let inside = path.starts_with('/')
         && !path.starts_with("//")
@@ -169,7 +172,7 @@ pub fn own_path(path: &str) -> &str {
     if inside { path } else { "/" }
 }
 
-/// The browser and system that a User-Agent header tells of, as people name them: `Firefox on Windows`.
+/// The browser and system in a User-Agent header, in common names: `Firefox on Windows`.
 pub fn browser_label(user_agent: &str) -> String {
     const BROWSERS: [(&str, &str); 7] = [
         ("Edg", "Edge"),

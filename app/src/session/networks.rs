@@ -1,5 +1,6 @@
-//! From where people sign in. Where someone has been before, what strangers use up elsewhere does not count, so that
-//! nobody can lock an owner out by guessing; it outlives the sessions, since whoever signs in again has none.
+//! The networks from which people sign in. Failed attempts of strangers elsewhere do not count against a network where
+//! someone signed in before, so nobody can lock an owner out by guessing. It outlives sessions, because whoever signs
+//! in again has none.
 
 use std::net::IpAddr;
 
@@ -13,12 +14,12 @@ use crate::db::{Db, Tx};
 use crate::domain::{AppError, Timestamp, UserId, days};
 use crate::rate_limit::auth::network;
 
-/// How many networks of one person are kept, the latest ones.
+/// How many networks are kept for one person, the latest ones.
 const MAX_COUNT: usize = 20;
-/// How long one is kept after the last sign-in from there.
+/// How long a network is kept after the last sign-in from it.
 const KEPT: std::time::Duration = days(180);
 
-/// Notes that someone signed in from there.
+/// Records that someone signed in from this network.
 pub(super) async fn remember(tx: &mut Tx, user: UserId, address: IpAddr) -> Result<(), AppError> {
     let row = entity::known_network::ActiveModel {
         user_id: Set(user),
@@ -51,7 +52,7 @@ pub(super) async fn remember(tx: &mut Tx, user: UserId, address: IpAddr) -> Resu
     Ok(())
 }
 
-/// Whether someone has signed in from there not too long ago.
+/// Whether someone signed in from this network recently.
 pub(super) async fn is_known(db: &Db, user: UserId, address: IpAddr) -> Result<bool, AppError> {
     let known = entity::KnownNetwork::find_by_id((user, network(address)))
         .filter(Column::LastSeenAt.gt(Timestamp::now().before(KEPT)))
@@ -60,7 +61,7 @@ pub(super) async fn is_known(db: &Db, user: UserId, address: IpAddr) -> Result<b
     Ok(known > 0)
 }
 
-/// Forgets where nobody has signed in from for long. Says how many there were.
+/// Removes networks without recent sign-ins. Returns how many there were.
 pub(super) async fn sweep(tx: &Tx) -> Result<u64, AppError> {
     let swept = entity::KnownNetwork::delete_many()
         .filter(Column::LastSeenAt.lt(Timestamp::now().before(KEPT)))

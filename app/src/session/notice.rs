@@ -1,4 +1,4 @@
-//! What someone sees whose email address is not confirmed: what has to wait for it, and how to get the link again.
+//! The notice for people whose email address is not confirmed: what they cannot do yet, and how to get the link again.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -6,7 +6,7 @@ use server_fn::ServerFn;
 use super::api::ResendConfirmation;
 use crate::ui::{Form, Icon, Submit, icon, view};
 
-/// Stands before whatever an unconfirmed address does not allow.
+/// The banner above pages while the email address is not confirmed.
 #[component]
 pub fn ConfirmFirst() -> impl IntoView {
     view! {
@@ -15,11 +15,11 @@ pub fn ConfirmFirst() -> impl IntoView {
             <div>
                 <p>
                     <strong>"Confirm your email address."</strong>
-                    " Open the link in the email that we sent you. Until then you cannot create API keys, webhooks or another \
-                     workspace, or invite people, and you get no notifications by email."
+                    " Open the link in the email we sent you. Until then you can't create API keys, webhooks or workspaces, \
+                     invite people, or receive notifications by email."
                 </p>
                 <Form action=ResendConfirmation::PATH key="notice" class="inline-form">
-                    <Submit class="button button-small">"Send the Email Again"</Submit>
+                    <Submit class="button button-small">"Resend Email"</Submit>
                 </Form>
             </div>
         </section>

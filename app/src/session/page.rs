@@ -1,4 +1,4 @@
-//! The pages of someone who is on the way in.
+//! The pages for sign-up, sign-in, password reset, email confirmation and invitations.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -14,7 +14,7 @@ use crate::ui::{
     last_part, redirect, use_asked, view,
 };
 
-/// `/`: leads to where someone was last, or to the sign-in page.
+/// `/`: redirects to the workspace used last, or to the sign-in page.
 #[component]
 pub fn HomePage() -> impl IntoView {
     guarded(
@@ -28,7 +28,7 @@ pub fn HomePage() -> impl IntoView {
 pub fn LoginPage() -> impl IntoView {
     let next = use_asked("next");
     view! {
-        <AuthLayout title="Sign in">
+        <AuthLayout title="Sign In">
             <Form action=SignIn::PATH reload=true>
                 <Hidden name="form[next]" value=next/>
                 <Field name="email" label="Email" kind="email" autocomplete="username"/>
@@ -41,19 +41,20 @@ pub fn LoginPage() -> impl IntoView {
     }
 }
 
-/// `/confirm-password`: for what wants a fresh sign-in and has no form to ask in. `?next=` says where to go on.
+/// `/confirm-password`: for actions that need a fresh sign-in and have no form to ask in. `?next=` is the page to open
+/// afterwards.
 #[component]
 pub fn ConfirmPasswordPage() -> impl IntoView {
     let next = use_asked("next");
     view! {
-        <AuthLayout title="Confirm your password">
-            <p>"Your sign-in is more than 15 minutes old. Enter your password to continue."</p>
+        <AuthLayout title="Confirm Your Password">
+            <p>"For your security, enter your password to continue."</p>
             <Form action=ConfirmPassword::PATH reload=true>
                 <Hidden name="form[next]" value=next/>
                 <CurrentPassword ask=Signal::derive(|| true)/>
                 <Submit class="button button-primary button-wide">"Continue"</Submit>
             </Form>
-            <p class="auth-foot"><a href="/">"Go to your workspace"</a></p>
+            <p class="auth-foot"><a href="/">"Back to your workspace"</a></p>
         </AuthLayout>
     }
 }
@@ -61,18 +62,18 @@ pub fn ConfirmPasswordPage() -> impl IntoView {
 #[component]
 pub fn SignUpPage() -> impl IntoView {
     view! {
-        <AuthLayout title="Create your account">
+        <AuthLayout title="Create Your Account">
             <Form action=SignUp::PATH reload=true>
                 <Field name="name" label="Name" autocomplete="name"/>
                 <Field name="email" label="Email" kind="email" autocomplete="username"/>
                 <Field
                     name="password" label="Password" kind="password" autocomplete="new-password"
-                    hint="At least 12 characters. A few unrelated words are best"
+                    hint="Use at least 12 characters. A few unrelated words work best."
                 />
                 <Field name="workspace" label="Workspace Name" autocomplete="organization"/>
                 <Submit class="button button-primary button-wide">"Create Account"</Submit>
             </Form>
-            <p class="auth-foot">"You have an account? "<a href="/login">"Sign in"</a></p>
+            <p class="auth-foot">"Already have an account? "<a href="/login">"Sign in"</a></p>
         </AuthLayout>
     }
 }
@@ -81,10 +82,10 @@ pub fn SignUpPage() -> impl IntoView {
 pub fn ForgotPasswordPage() -> impl IntoView {
     view! {
         <AuthLayout title="Forgot your password?">
-            <p class="muted">"We send you a link to choose a new one."</p>
+            <p class="muted">"Enter your email and we'll send you a link to reset it."</p>
             <Form action=RequestPasswordReset::PATH>
                 <Field name="email" label="Email" kind="email" autocomplete="username"/>
-                <Submit class="button button-primary button-wide">"Send Link"</Submit>
+                <Submit class="button button-primary button-wide">"Send Reset Link"</Submit>
             </Form>
             <p class="auth-foot"><a href="/login">"Back to sign in"</a></p>
         </AuthLayout>
@@ -102,12 +103,12 @@ pub fn ResetPasswordPage() -> impl IntoView {
         move |works: Data<bool>| {
             if works.get_untracked() {
                 view! {
-                    <AuthLayout title="Choose a new password">
+                    <AuthLayout title="Set a New Password">
                         <Form action=ResetPassword::PATH reload=true>
                             <Hidden name="form[token]" value=token.get_value()/>
                             <Field
                                 name="password" label="New Password" kind="password" autocomplete="new-password"
-                                hint="At least 12 characters. A few unrelated words are best"
+                                hint="Use at least 12 characters. A few unrelated words work best."
                             />
                             <Field name="confirm" label="Confirm Password" kind="password" autocomplete="new-password"/>
                             <Submit class="button button-primary button-wide">"Update Password"</Submit>
@@ -116,9 +117,9 @@ pub fn ResetPasswordPage() -> impl IntoView {
                 }.into_any()
             } else {
                 view! {
-                    <AuthLayout title="This link does not work">
-                        <p>"It was used already, or is older than an hour."</p>
-                        <p><a class="button" href="/forgot-password">"Send a new link"</a></p>
+                    <AuthLayout title="This link has expired">
+                        <p>"Reset links work once and last 1 hour."</p>
+                        <p><a class="button" href="/forgot-password">"Request a New Link"</a></p>
                     </AuthLayout>
                 }
                 .into_any()
@@ -138,23 +139,23 @@ pub fn ConfirmEmailPage() -> impl IntoView {
         move |kind: Data<LinkKind>| {
             let (title, text, button) = match kind.get_untracked() {
                 LinkKind::ConfirmAddress => (
-                    "Confirm your email address",
-                    "One click, and we know that it is yours.",
+                    "Confirm Your Email Address",
+                    "Confirm that this email address is yours.",
                     "Confirm",
                 ),
                 LinkKind::ConfirmChange => (
-                    "Confirm your new email address",
-                    "From then on you sign in with it. Other sessions end, so you will sign in again.",
+                    "Confirm Your New Email Address",
+                    "You'll use this address to sign in. For security you'll be signed out everywhere.",
                     "Confirm",
                 ),
                 LinkKind::KeepAddress => (
-                    "Keep your email address",
-                    "The change is taken back and every session of the account ends.",
-                    "Keep this address",
+                    "Keep Your Email Address",
+                    "We'll cancel the change and sign you out everywhere.",
+                    "Keep My Current Email",
                 ),
                 LinkKind::Dead => (
-                    "This link does not work",
-                    "It was used already, or is too old.",
+                    "This link is no longer valid",
+                    "It may have expired or already been used.",
                     "",
                 ),
             };
@@ -162,7 +163,7 @@ pub fn ConfirmEmailPage() -> impl IntoView {
                 <AuthLayout title=title>
                     <p>{text}</p>
                     {if button.is_empty() {
-                        view! { <p><a class="button" href="/">"Go to Wheelhouse"</a></p> }.into_any()
+                        view! { <p><a class="button" href="/">"Back to Wheelhouse"</a></p> }.into_any()
                     } else {
                         view! {
                             <Form action=ConfirmEmail::PATH reload=true>
@@ -200,10 +201,11 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
         state,
     } = invitation;
     let here = format!("/invite/{token}");
+    let title = format!("Join {workspace}");
     let intro = view! {
         <p class="lead">
-            <strong>{inviter}</strong>" invites "<strong>{email.clone()}</strong>" to join "<strong>{workspace}</strong>
-            " as "<strong>{role.label()}</strong>"."
+            <strong>{inviter}</strong>" invited you ("<strong>{email.clone()}</strong>") to join "
+            <strong>{workspace.clone()}</strong>" as "<strong>{role.with_article()}</strong>"."
         </p>
         <p class="muted">{role.description()}</p>
     };
@@ -221,36 +223,38 @@ fn invitation_page(invitation: InvitationView, token: String) -> impl IntoView {
                 <Field name="name" label="Name" autocomplete="name"/>
                 <Field
                     name="password" label="Password" kind="password" autocomplete="new-password"
-                    hint="At least 12 characters. A few unrelated words are best"
+                    hint="Use at least 12 characters. A few unrelated words work best."
                 />
                 <Submit class="button button-primary button-wide">"Accept Invitation"</Submit>
             </Form>
         }.into_any(),
         InvitationState::SignInFirst => view! {
-            <p>"There is an account with this address. Sign in to accept."</p>
-            <p><a class="button button-primary button-wide" href=format!("/login?next={here}")>"Sign in"</a></p>
+            <p>"You already have an account. Sign in to accept."</p>
+            <p><a class="button button-primary button-wide" href=format!("/login?next={here}")>"Sign In"</a></p>
         }.into_any(),
         InvitationState::OtherPerson { email: mine } => view! {
-            <p>"You are signed in as "<strong>{mine}</strong>". The invitation is for another address."</p>
+            <p>"This invitation is for "<strong>{email}</strong>", but you're signed in as "<strong>{mine}</strong>"."</p>
             <Form action=SignOut::PATH reload=true>
                 <Hidden name="next" value=here/>
-                <Submit class="button button-primary button-wide">"Sign out and continue"</Submit>
+                <Submit class="button button-primary button-wide">"Sign Out and Continue"</Submit>
             </Form>
         }.into_any(),
         InvitationState::Member { slug } => view! {
-            <p>"You are a member already."</p>
-            <p><a class="button button-primary button-wide" href=format!("/w/{slug}")>"Open the workspace"</a></p>
+            <p>{format!("You're already a member of {workspace}.")}</p>
+            <p><a class="button button-primary button-wide" href=format!("/w/{slug}")>{format!("Open {workspace}")}</a></p>
         }.into_any(),
         InvitationState::Accepted => view! {
-            <p>"This invitation was accepted already. If it was you, sign in."</p>
-            <p><a class="button button-primary button-wide" href="/login">"Sign in"</a></p>
+            <p>"This invitation has already been accepted. If that was you, sign in."</p>
+            <p><a class="button button-primary button-wide" href="/login">"Sign In"</a></p>
         }.into_any(),
-        InvitationState::Expired => view! { <p>"The invitation has expired. Ask for a new one."</p> }.into_any(),
+        InvitationState::Expired => view! {
+            <p>"This invitation has expired. Ask the person who invited you for a new one."</p>
+        }.into_any(),
     };
-    view! { <AuthLayout title="You are invited">{intro}{step}</AuthLayout> }
+    view! { <AuthLayout title=title>{intro}{step}</AuthLayout> }
 }
 
-/// Where no page is.
+/// The page for unknown paths.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     view! { <ErrorPage error=AppError::NotFound/> }

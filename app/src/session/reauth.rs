@@ -1,9 +1,9 @@
-//! Giving the password again, and what follows: the session gets another token, and whoever holds the old one holds
-//! nothing.
+//! Re-authentication: the user gives the password again, and the session gets a new token. The old token becomes
+//! worthless.
 //!
-//! A token dies at once when another takes its place; there is no time in which both work. What was under way with it
-//! ends as it began, but for what looks again inside its transaction ([`super::store::lock_person`]). The browser's other
-//! tabs share its cookies: one that asked with the old one just then is refused once and asks again with the new one
+//! The old token stops working the moment a new one replaces it. Requests already in progress with it finish as they
+//! began, except those that check again inside their transaction ([`super::store::lock_person`]). The browser's other
+//! tabs share its cookies: a tab that just sent the old token is refused once and retries with the new one
 //! (`crate::rpc::post`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,20 +19,20 @@ use crate::domain::{AppError, Secret, Timestamp};
 use crate::live::{Invalidation, Topic};
 use crate::master_key::Token;
 
-/// The field in which the current password is asked for.
+/// The field for the current password.
 pub const CURRENT_PASSWORD: &str = "current_password";
 
-/// The session of a request: the token it came with, and what this request made of it. Shared by every proof of the
-/// request.
+/// The session of a request: the token it carried, and what this request made of it. All proofs of the request share
+/// it.
 #[derive(Clone, Debug)]
 pub(super) struct Presented(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     token_hash: Vec<u8>,
-    /// The token that has taken its place, for the browser.
+    /// The token that replaced it, for the browser.
     cookie: Option<Secret>,
-    /// What came of the password that this request gave.
+    /// The result of checking the password in this request.
     outcome: Option<Result<(), AppError>>,
 }
 
@@ -57,7 +57,7 @@ impl Presented {
         self.inner().cookie.clone()
     }
 
-    /// What came of the password that this request gave, if it gave one.
+    /// The result of checking the password in this request, if there was one.
     pub(super) fn outcome(&self) -> Option<Result<(), AppError>> {
         self.inner().outcome.clone()
     }
@@ -67,12 +67,12 @@ impl Presented {
     }
 }
 
-/// A token that takes the place of another once its transaction is committed.
+/// A token that replaces another once its transaction is committed.
 #[must_use = "the browser has to be told"]
 pub struct Rotated(Token);
 
 impl Rotated {
-    /// To be called after the commit: from now on the session goes by the new token.
+    /// Call it after the commit: from now on the session uses the new token.
     pub fn adopt(self, person: &SignedInUser) {
         let mut inner = person.presented().inner();
         inner.token_hash = self.0.hash();
@@ -80,7 +80,7 @@ impl Rotated {
     }
 }
 
-/// Gives the session another token. `authenticated`: the password was just given in it.
+/// Gives the session a new token. `authenticated`: the password was just given.
 pub async fn rotate(
     tx: &mut Tx,
     person: &SignedInUser,
@@ -98,12 +98,12 @@ pub async fn rotate(
     if rotated.exec(tx).await?.rows_affected != 1 {
         return Err(AppError::Unauthenticated);
     }
-    // Streams that were opened with the old token end.
+    // Streams opened with the old token end.
     tx.invalidate(Invalidation::user(person.id(), Topic::Account));
     Ok(Rotated(token))
 }
 
-/// Gives the session another token because what it may do has changed.
+/// Gives the session a new token because its permissions changed.
 pub async fn renew(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppError> {
     let mut tx = ctx.db().begin().await?;
     match rotate(&mut tx, person, false).await {
@@ -112,19 +112,19 @@ pub async fn renew(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppErr
             rotated.adopt(person);
             Ok(())
         }
-        // It has ended, or has got another one by now.
+        // It has ended or already has another token.
         Err(AppError::Unauthenticated) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// What whoever did not give their password is told, at its field.
+/// The error for a missing password, at its field.
 pub fn ask() -> AppError {
-    AppError::field(CURRENT_PASSWORD, "Enter your current password to go on")
+    AppError::field(CURRENT_PASSWORD, "Enter your current password to continue")
 }
 
-/// A sensitive change wants a fresh sign-in, or the current password given with it. Given rightly, it makes this session
-/// fresh and gives it another token.
+/// A sensitive change needs a fresh sign-in, or the current password in the same request. A correct password makes this
+/// session fresh and gives it a new token.
 pub async fn confirm_identity(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -146,8 +146,7 @@ pub async fn confirm_identity(
     Ok(())
 }
 
-/// Tries the password that a request gives, before it is known whether anything wants it. Whatever does is told what came
-/// of it.
+/// Checks the password of a request before it is known whether anything needs it. Whatever needs it gets the result.
 pub(super) async fn try_password(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -165,7 +164,7 @@ async fn reauthenticate(
     person: &SignedInUser,
     password: &Secret,
 ) -> Result<(), AppError> {
-    let wrong = || AppError::field(CURRENT_PASSWORD, "This is not your current password");
+    let wrong = || AppError::field(CURRENT_PASSWORD, "Incorrect password");
     ctx.limits()
         .sign_in(info.address, person.email().as_str(), true)?;
     ctx.limits().reauthenticate(person.id(), person.session())?;
@@ -177,7 +176,7 @@ async fn reauthenticate(
         return Err(wrong());
     }
     let mut tx = ctx.db().begin().await?;
-    // What was verified must still be so.
+    // What was verified must still be true.
     let now = lock_person(&tx, person).await?;
     if Some(now.password_hash) != hash {
         return Err(wrong());

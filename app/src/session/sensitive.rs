@@ -1,32 +1,32 @@
-//! What takes a fresh sign-in: the one list. Whoever finds a signed-in browser, or steals its session, gets no further than
-//! this. The check stands in the functions that do these things, so that it holds on whatever page they are asked for.
+//! The list of operations that need a fresh sign-in. Whoever finds a signed-in browser or steals its session gets no
+//! further than this. The check is in the functions that do these things, so it holds on every page.
 
 use super::SignedInUser;
 use super::reauth::ask;
 use crate::domain::{AppError, Role};
 
-/// An operation that is refused in a session whose password was given more than 15 minutes ago
-/// ([`super::actor::FRESH`]), unless it is given with it.
+/// An operation that is refused if the password was given more than 15 minutes ago ([`super::actor::FRESH`]), unless
+/// the request carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sensitive {
-    /// Making somebody Admin or Owner: by invitation, by role, or by taking back that they were not any more. What an
-    /// owner is or was is as much.
+    /// Making someone an admin or owner: by invitation, by role, or by undoing a demotion or removal. Changing an
+    /// owner's role counts as well.
     GrantRole,
-    /// Taking an owner out of the workspace, also oneself.
+    /// Removing an owner from the workspace, including oneself.
     RemoveOwner,
-    /// Handing over what a workspace's owner has.
+    /// Transferring the ownership of a workspace.
     TransferOwnership,
     /// Deleting a workspace or one of its webhooks.
     Delete,
-    /// Making an API key, or another in its place.
+    /// Creating or rotating an API key.
     CreateApiKey,
-    /// Making a webhook, or sending its events elsewhere.
+    /// Creating a webhook, or sending its events elsewhere.
     DirectWebhook,
-    /// Showing or changing what a webhook signs with.
+    /// Showing or changing a webhook's signing secret.
     WebhookSecret,
-    /// Spending money now or later: credits, plans, automatic top-up, the card that pays.
+    /// Spending money now or later: credits, plans, automatic top-up, the payment card.
     Buy,
-    /// Taking data out in bulk.
+    /// Exporting data in bulk.
     Export,
     /// Changing how someone signs in: their password, their email address.
     ChangeSignIn,
@@ -46,7 +46,7 @@ impl Sensitive {
         Self::ChangeSignIn,
     ];
 
-    /// The server functions (by name) and routes (by path) that do it. The tests hold this against all that there are.
+    /// The server functions (by name) and routes (by path) that do it. Tests compare this list with all that exist.
     pub const fn done_by(self) -> &'static [&'static str] {
         match self {
             Self::GrantRole => &[
@@ -80,15 +80,15 @@ impl Sensitive {
         }
     }
 
-    /// Whether giving someone this role, who has that one, is among them.
+    /// Whether giving this role to someone who has that one is such an operation.
     pub fn is_grant(from: Option<Role>, to: Role) -> bool {
         to <= Role::Admin || from.is_some_and(Role::is_owner)
     }
 }
 
 impl SignedInUser {
-    /// Refuses a sensitive operation unless the sign-in is fresh or this request has given the current password; says at
-    /// that field what is missing or wrong.
+    /// Refuses a sensitive operation unless the sign-in is fresh or this request carries the current password; reports
+    /// at that field what is missing or wrong.
     pub fn require_fresh(&self, operation: Sensitive) -> Result<(), AppError> {
         if self.is_fresh()
             && self

@@ -1,4 +1,4 @@
-//! Signing up, in and out; forgotten passwords; confirming an address; accepting an invitation; founding a workspace.
+//! Sign-up, sign-in and sign-out; password reset; email confirmation; accepting invitations; creating a workspace.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -26,16 +26,16 @@ use crate::live::{Invalidation, Topic};
 use crate::master_key::{Token, random_mark};
 use crate::settings::credits::store as credits;
 
-/// Longest User-Agent that is kept, in bytes.
+/// Longest User-Agent that is stored, in bytes.
 const MAX_USER_AGENT_LEN: usize = 300;
 
-/// A session that has just begun: what its cookie holds, and where its owner goes first.
+/// A session that was just created: its cookie's value, and the page its user opens first.
 pub struct NewSession {
     pub cookie: Secret,
     pub path: String,
 }
 
-/// Makes an account with a workspace of its own.
+/// Creates an account with a workspace of its own.
 pub async fn sign_up(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -71,7 +71,7 @@ pub async fn sign_up(
     })
 }
 
-/// Refuses a password that is too short, too long, or easy to guess; `field` is where it was typed.
+/// Refuses a password that is too short, too long or easy to guess; `field` is where it was typed.
 pub async fn check_password_strength(
     ctx: &AppContext,
     field: &str,
@@ -109,7 +109,7 @@ async fn insert_user(
     let taken = || {
         AppError::field(
             "email",
-            "There is an account with this address already. Sign in instead",
+            "An account with this email already exists. Sign in instead.",
         )
     };
     match inserted {
@@ -120,8 +120,8 @@ async fn insert_user(
     }
 }
 
-/// A person's row, held until the transaction ends: changes of how they sign in come one after the other. On SQLite
-/// the write transaction itself does that.
+/// A user's row, locked until the transaction ends, so that changes to how they sign in happen one after another. On
+/// SQLite the write transaction itself ensures this.
 pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, AppError> {
     entity::User::find_by_id(user)
         .lock_exclusive()
@@ -130,8 +130,8 @@ pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, App
         .ok_or(AppError::NotFound)
 }
 
-/// Holds the row of someone who is about to change how they sign in, and refuses if their session has ended, or got
-/// another token, since the request began.
+/// Locks the row of a user who is about to change how they sign in, and refuses if their session ended or got another
+/// token since the request began.
 pub async fn lock_person(tx: &Tx, person: &SignedInUser) -> Result<entity::user::Model, AppError> {
     let user = lock_user(tx, person.id()).await?;
     let here = entity::Session::find_by_id(person.session())
@@ -144,15 +144,15 @@ pub async fn lock_person(tx: &Tx, person: &SignedInUser) -> Result<entity::user:
     Ok(user)
 }
 
-/// Ends what else could still sign this person in, or move their address: every unused link, and a change of address
-/// that waits.
+/// Revokes whatever else could sign this user in or move their address: all unused links and a pending change of
+/// address.
 pub async fn end_links(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
     links::revoke_all(tx, user).await?;
     end_waiting_change(tx, user).await?;
     Ok(())
 }
 
-/// Ends the change of address that waits for its confirmation. `false`: none did.
+/// Cancels the pending change of address. `false`: there was none.
 pub async fn end_waiting_change(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
     use entity::email_change::Column;
     let ended = entity::EmailChange::update_many()
@@ -165,13 +165,14 @@ pub async fn end_waiting_change(tx: &mut Tx, user: UserId) -> Result<bool, AppEr
     Ok(ended.rows_affected > 0)
 }
 
-/// How often a new workspace looks for a free address by number before it takes a random one: others may be taking the
-/// same number at the same moment.
+/// How often a new workspace tries a numbered slug before a random one: others may be taking the same number at the
+/// same moment.
 const NUMBERED_TRIES: u32 = 3;
-/// How often it looks at all. Random ones do not meet twice.
+/// How many slugs it tries in all. Random ones do not collide twice.
 const SLUG_TRIES: u32 = 6;
 
-/// Makes a workspace and its first owner. Without a wish, its address is the first free one that its name suggests.
+/// Creates a workspace and its first owner. Without a requested slug, it gets the first free one that its name
+/// suggests.
 pub async fn create_workspace(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -199,7 +200,7 @@ pub async fn create_workspace(
     Ok(slug)
 }
 
-/// Puts a new workspace at an address, which it alone holds from then on.
+/// Creates a workspace with a slug that only it holds from then on.
 async fn insert_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<WorkspaceId, AppError> {
     let now = Timestamp::now();
     let id = WorkspaceId::new();
@@ -217,8 +218,8 @@ async fn insert_workspace(tx: &mut Tx, name: &Name, slug: &Slug) -> Result<Works
     Ok(id)
 }
 
-/// Puts a new workspace at an address like its name. Someone may take the same one between looking and placing; so each
-/// try can be taken back alone, and another address is tried.
+/// Creates a workspace with a slug like its name. Someone may take the same slug between looking and inserting, so each
+/// try can be rolled back on its own and another slug is tried.
 async fn insert_workspace_anywhere(
     tx: &mut Tx,
     name: &Name,
@@ -248,14 +249,14 @@ async fn insert_workspace_anywhere(
 
 fn taken(error: sea_orm::DbErr) -> AppError {
     if is_unique_violation(&error) {
-        AppError::field("slug", "This URL is taken")
+        AppError::field("slug", "That URL is taken. Choose another one.")
     } else {
         error.into()
     }
 }
 
-/// Gives an address to a workspace: one that nobody holds, one that its holder let go long enough ago, or one that
-/// this workspace had before.
+/// Gives a slug to a workspace: one that nobody holds, one that its holder gave up long enough ago, or one that this
+/// workspace had before.
 pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Result<(), AppError> {
     use entity::slug_claim::Column;
     entity::SlugClaim::delete_many()
@@ -285,10 +286,10 @@ pub async fn claim_slug(tx: &mut Tx, workspace: WorkspaceId, slug: &Slug) -> Res
     Ok(())
 }
 
-/// How many numbered addresses are looked at for a free one.
+/// How many numbered slugs are checked for a free one.
 const MAX_NUMBERED: u32 = 60;
 
-/// `wish`, or `wish` with the least number behind it that makes it free, or with a random mark.
+/// `wish`, or `wish` with the lowest number that makes it free, or with a random suffix.
 pub async fn free_slug(connection: &impl ConnectionTrait, wish: &Slug) -> Result<Slug, AppError> {
     let candidates: Vec<Slug> = std::iter::once(wish.clone())
         .chain((2..MAX_NUMBERED).map(|n| wish.numbered(n)))
@@ -325,7 +326,7 @@ pub async fn insert_membership(
     .await
     .map_err(|error| {
         if is_unique_violation(&error) {
-            AppError::Conflict("This person is a member of the workspace already.".to_owned())
+            AppError::Conflict("This person is already a member of the workspace.".to_owned())
         } else {
             error.into()
         }
@@ -357,9 +358,9 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
     Ok(token.plain().clone())
 }
 
-/// The one answer for an unknown address and a wrong password.
+/// The same answer for an unknown address and a wrong password.
 fn wrong_credentials() -> AppError {
-    AppError::field("password", "Email or password is wrong")
+    AppError::field("password", "Incorrect email or password")
 }
 
 pub async fn sign_in(
@@ -389,7 +390,7 @@ pub async fn sign_in(
         None
     };
     let mut tx = ctx.db().begin().await?;
-    // What was verified must still be so: the password, or the address, may have been changed meanwhile.
+    // What was verified must still be true: the password or the address may have changed since.
     let now = lock_user(&tx, user.id).await?;
     if now.password_hash != user.password_hash || now.email != user.email {
         return Err(wrong_credentials());
@@ -429,7 +430,7 @@ pub async fn set_password_hash(tx: &mut Tx, user: UserId, hash: String) -> Resul
     Ok(())
 }
 
-/// Where someone lands who did not ask for a page: the workspace they used last, or the page that makes one.
+/// The first page for someone who did not request one: the workspace they used last, or the page that creates one.
 pub async fn first_path(ctx: &AppContext, user: UserId) -> Result<String, AppError> {
     let places = places(ctx, user).await?;
     Ok(places
@@ -437,7 +438,7 @@ pub async fn first_path(ctx: &AppContext, user: UserId) -> Result<String, AppErr
         .map_or_else(|| "/new".to_owned(), |place| format!("/w/{}", place.slug)))
 }
 
-/// The workspaces of a person, the one used last first.
+/// A user's workspaces, most recently used first.
 pub async fn places(ctx: &AppContext, user: UserId) -> Result<Vec<WorkspaceMembership>, AppError> {
     use entity::{membership, workspace};
     let rows: Vec<(WorkspaceId, String, Slug, Role)> = entity::Membership::find()
@@ -479,7 +480,7 @@ pub async fn sign_out(ctx: &AppContext, person: &SignedInUser) -> Result<(), App
     Ok(())
 }
 
-/// Ends this person's sessions but one, and says how many there were.
+/// Ends all of this user's sessions except one, and returns how many there were.
 pub async fn end_other_sessions(
     tx: &mut Tx,
     user: UserId,
@@ -495,7 +496,7 @@ pub async fn end_other_sessions(
     Ok(ended)
 }
 
-/// Sends a link for a new password, if there is such an account. The answer is the same if there is not.
+/// Sends a password reset link if the account exists. The answer is the same if it does not.
 pub async fn request_reset(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -511,7 +512,7 @@ pub async fn request_reset(
     let Some(user) = user else {
         return Ok(());
     };
-    // Nobody learns here whether there is an account, so this limit is kept in silence.
+    // The answer must not reveal whether the account exists, so this limit is silent.
     if user.email_confirmed_at.is_none() && ctx.limits().unconfirmed(&email).is_err() {
         return Ok(());
     }
@@ -537,8 +538,8 @@ pub async fn request_reset(
     Ok(())
 }
 
-/// Sets a new password by a link from a mail. Every session and every other link of the account ends, and so does a
-/// change of address that waits: it may be a stranger's.
+/// Sets a new password with a link from an email. Every session, every other link and any pending change of address of
+/// the account ends: they may be a stranger's.
 pub async fn reset_password(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -547,7 +548,7 @@ pub async fn reset_password(
 ) -> Result<(), AppError> {
     let dead = || {
         AppError::Conflict(
-            "This link was used already or is too old. Ask for a new one.".to_owned(),
+            "This link has expired or was already used. Request a new one.".to_owned(),
         )
     };
     ctx.limits().token(info.address)?;
@@ -568,7 +569,7 @@ pub async fn reset_password(
     set_password_hash(&mut tx, user.id, hash).await?;
     end_other_sessions(&mut tx, user.id, None).await?;
     end_links(&mut tx, user.id).await?;
-    // Whoever reads the mailbox has shown that it is theirs.
+    // Using the link proves that the mailbox is theirs.
     mark_confirmed(&mut tx, user.id).await?;
     let event = NewEvent::about_person(
         user.id,
@@ -626,7 +627,7 @@ pub async fn resend_confirmation(
 ) -> Result<(), AppError> {
     if person.is_confirmed() {
         return Err(AppError::Conflict(
-            "Your address is confirmed already.".to_owned(),
+            "Your email address is already confirmed.".to_owned(),
         ));
     }
     ctx.limits()
@@ -638,7 +639,7 @@ pub async fn resend_confirmation(
     Ok(())
 }
 
-/// Confirms the address given at sign-up. `false`: the link is dead.
+/// Confirms the address given at sign-up. `false`: the link is not valid.
 pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, AppError> {
     let mut tx = ctx.db().begin().await?;
     let Some(user) = links::redeem(&mut tx, LinkPurpose::ConfirmEmail, token).await? else {
@@ -650,7 +651,7 @@ pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, A
     Ok(true)
 }
 
-/// An invitation that its link opens, with the workspace it leads to.
+/// An invitation that its link opens, with its workspace.
 struct Opened {
     invitation: entity::invitation::Model,
     workspace: entity::workspace::Model,
@@ -687,7 +688,7 @@ async fn open_invitation(
     }))
 }
 
-/// What an invitation's page shows. A dead or forged link is not found.
+/// The data of an invitation's page. An invalid or forged link is not found.
 pub async fn view_invitation(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -719,7 +720,7 @@ pub async fn view_invitation(
             slug: workspace.slug,
         }
     } else if invitation.accepted_at.is_some() {
-        // Whoever follows the link again later may just be signed out.
+        // Someone who follows the link again later may just be signed out.
         if visitor.is_some() {
             return Err(AppError::NotFound);
         }
@@ -767,7 +768,7 @@ pub enum Accepting<'a> {
     Newcomer { name: &'a str, password: &'a Secret },
 }
 
-/// Accepts an invitation, once, and says where it leads and, for someone new, with which session.
+/// Accepts an invitation once, and returns the page to open and, for someone new, the session.
 #[expect(
     clippy::too_many_lines,
     reason = "one transaction, whose steps are read in their order"
@@ -783,11 +784,11 @@ pub async fn accept_invitation(
         .await?
         .ok_or(AppError::NotFound)?;
     let email = preview.invitation.email.clone();
-    // What takes long (hashing) and what can be refused early comes before the write transaction.
+    // Slow work (hashing) and early refusals come before the write transaction.
     let newcomer = match &accepting {
         Accepting::Person(person) if *person.email() != email => {
             return Err(AppError::Conflict(format!(
-                "This invitation is for {}, and you are signed in as {}.",
+                "This invitation is for {}, but you're signed in as {}.",
                 email.masked(),
                 person.email()
             )));
@@ -796,7 +797,7 @@ pub async fn accept_invitation(
         Accepting::Newcomer { name, password } => {
             if find_user(ctx, &email).await?.is_some() {
                 return Err(AppError::Conflict(
-                    "There is an account with this address. Sign in to accept.".to_owned(),
+                    "You already have an account. Sign in to accept.".to_owned(),
                 ));
             }
             let mut errors = FieldErrors::new();
@@ -868,7 +869,7 @@ pub async fn accept_invitation(
             .await?;
         if accepted.rows_affected != 1 {
             return Err(AppError::Conflict(
-                "This invitation was accepted, replaced or cancelled already.".to_owned(),
+                "This invitation is no longer valid.".to_owned(),
             ));
         }
     }
@@ -891,7 +892,7 @@ pub async fn accept_invitation(
     Ok((format!("/w/{}", workspace.slug), cookie))
 }
 
-/// An invitation is worth no more than its inviter is today.
+/// An invitation grants no more than its inviter can grant today.
 async fn ensure_inviter_may_still_grant(
     tx: &Tx,
     invitation: &entity::invitation::Model,
@@ -910,12 +911,12 @@ async fn ensure_inviter_may_still_grant(
         return Ok(());
     }
     Err(AppError::Conflict(
-        "Whoever invited you may not do so any more. Ask for a new invitation.".to_owned(),
+        "The person who invited you no longer has access. Ask for a new invitation.".to_owned(),
     ))
 }
 
-/// Makes changes to who is in a workspace come one after the other, so that two owners cannot demote each other at
-/// once. On SQLite the write transaction itself does that.
+/// Serializes membership changes of a workspace, so that two owners cannot demote each other at the same time. On
+/// SQLite the write transaction itself ensures this.
 pub async fn lock_workspace(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
     entity::Workspace::find_by_id(workspace)
         .lock_exclusive()
@@ -925,15 +926,15 @@ pub async fn lock_workspace(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppEr
     Ok(())
 }
 
-/// This person's place in a workspace as it is inside the transaction, which may be less than when the request began.
+/// This user's membership inside the transaction, which may be less than when the request began.
 pub async fn reload_actor(tx: &Tx, actor: &Actor) -> Result<Actor, AppError> {
     Actor::find(tx, actor.person(), &actor.workspace().to_string()).await
 }
 
-/// How exact "last seen" and "last active" are: within this, another visit is not written down.
+/// Precision of "last seen" and "last active": within this time, another visit is not recorded.
 pub const SEEN_EVERY: std::time::Duration = crate::domain::minutes(1);
 
-/// Notes that someone was here. Written apart from the request, so that looking at a page writes nothing.
+/// Records that someone was active. Written apart from the request, so that viewing a page writes nothing.
 pub async fn record_last_seen(ctx: &AppContext, seen: &super::Seen) -> Result<(), AppError> {
     let now = Timestamp::now();
     let before = now.before(SEEN_EVERY);
@@ -964,7 +965,7 @@ pub async fn record_last_seen(ctx: &AppContext, seen: &super::Seen) -> Result<()
     Ok(())
 }
 
-/// Makes an account, its workspace and nothing else, for the command line: the operator answers for the address.
+/// Creates an account and its workspace for the command line: the operator vouches for the address.
 pub async fn create_owner(
     ctx: &AppContext,
     name: &Name,
@@ -982,7 +983,7 @@ pub async fn create_owner(
     Ok(())
 }
 
-/// Removes what no one can use any more: ended sessions, dead links, changes of address that are over, old letters.
+/// Removes what nobody can use any longer: ended sessions, dead links, finished changes of address, old emails.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let now = Timestamp::now();
     let tx = ctx.db().begin().await?;

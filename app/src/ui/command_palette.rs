@@ -1,5 +1,5 @@
-//! Ctrl-K or ⌘-K: every page and every action by name. The button stands on every page; the dialog behind it is fetched
-//! when it is first wanted.
+//! The command palette (Ctrl-K or ⌘-K): every page and action by name. The button is on every page; the dialog's code
+//! is fetched when it is first needed.
 
 use std::future::Future;
 
@@ -16,7 +16,7 @@ use super::js_interop::method;
 use super::unsaved::{leads_away, may_leave};
 use super::view::view;
 
-/// Something that can be gone to or done.
+/// A page or action in the palette.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     pub label: String,
@@ -27,15 +27,15 @@ pub struct Command {
 /// What choosing a command does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Goes to a page, or to a place on it.
+    /// Opens a page, or a section on it.
     Page(String),
-    /// Fetches a file.
+    /// Downloads a file.
     File(String),
-    /// Presses what this selector finds.
+    /// Clicks the element that this selector finds.
     Button(&'static str),
 }
 
-/// That the dialog shall open, and what was typed since: whoever presses the shortcut types on at once.
+/// The request to open the dialog, with what was typed since: people who press the shortcut keep typing.
 pub type PaletteQuery = RwSignal<Option<String>>;
 
 /// Stands for Enter in what was typed.
@@ -61,7 +61,7 @@ where
     }
 }
 
-/// The dialog, which opens whenever it was asked for.
+/// The dialog, which opens when it is requested.
 #[component]
 pub fn PaletteDialog(
     #[prop(into)] commands: Signal<Vec<Command>>,
@@ -126,7 +126,7 @@ pub fn PaletteDialog(
         }
     };
     view! {
-        <dialog class="palette" node_ref=dialog aria-label="Go to">
+        <dialog class="palette" node_ref=dialog aria-label="Command palette">
             <div class="palette-head">
             <input
                 node_ref=input
@@ -136,8 +136,8 @@ pub fn PaletteDialog(
                 aria-expanded=move || (!nothing.get()).to_string()
                 aria-controls="palette-list"
                 aria-activedescendant=move || (!nothing.get()).then(|| option_id(chosen.get()))
-                aria-label="Go to page or action"
-                placeholder="Go to page or action"
+                aria-label="Search pages and actions"
+                placeholder="Search pages and actions…"
                 autocomplete="off"
                 on:input:target=move |event| { query.set(event.target().value()); chosen.set(0); }
                 on:keydown=on_key
@@ -162,12 +162,12 @@ pub fn PaletteDialog(
                     }).collect_view()
                 }}
             </ul>
-            <p class="palette-empty" aria-live="polite">{move || nothing.get().then_some("Nothing found")}</p>
+            <p class="palette-empty" aria-live="polite">{move || nothing.get().then(|| format!("No results for “{}”", query.get()))}</p>
         </dialog>
     }
 }
 
-/// Opens the dialog if it was asked for and is not open, and says what was typed since.
+/// Opens the dialog if it was requested and is not open, and returns what was typed since.
 fn just_opened(asked: PaletteQuery, dialog: NodeRef<html::Dialog>) -> Option<String> {
     if !asked.with(Option::is_some) {
         return None;
@@ -188,7 +188,7 @@ fn start_with(input: NodeRef<html::Input>, text: &str) {
     }
 }
 
-/// The commands whose words hold every word of the query.
+/// The commands that contain every word of the query.
 fn matching(query: &str, commands: Vec<Command>) -> Vec<Command> {
     if query.is_empty() {
         return commands;
@@ -204,7 +204,7 @@ fn matching(query: &str, commands: Vec<Command>) -> Vec<Command> {
         .collect()
 }
 
-/// In lower case, by the browser's own tables: Rust's would have to be downloaded. Nobody types on the server.
+/// Lower case by the browser's own tables; Rust's tables would have to be downloaded. Nobody types on the server.
 fn lower(text: &str) -> String {
     js_sys::JsString::from(text).to_lower_case().into()
 }
@@ -224,7 +224,7 @@ fn on_shortcut(asked: PaletteQuery) {
                 open(asked);
             }
         } else if let Some(typed) = asked.write_untracked().as_mut() {
-            // The dialog is still on its way. Keys that write nothing have longer names.
+            // The dialog is still loading. Keys that type nothing have longer names.
             event.prevent_default();
             match key.as_str() {
                 "Enter" => typed.push(CHOOSE),
@@ -236,7 +236,7 @@ fn on_shortcut(asked: PaletteQuery) {
     on_cleanup(move || shortcut.remove());
 }
 
-/// The shortcut as it stands on the reader's own keyboard.
+/// The shortcut for the reader's keyboard.
 fn name_shortcut(label: RwSignal<&'static str>) {
     Effect::new(move || {
         let platform = window().navigator().platform();
@@ -250,11 +250,11 @@ fn option_id(index: usize) -> String {
     format!("palette-{index}")
 }
 
-/// Scrolls to what is chosen, no further than it takes to see all of it.
+/// Scrolls the chosen option into view.
 fn keep_in_sight(chosen: RwSignal<usize>) {
     Effect::new(move || {
         let id = option_id(chosen.get());
-        // Once it is drawn.
+        // After it is drawn.
         request_animation_frame(move || {
             if let Some(option) = document().get_element_by_id(&id) {
                 let how = js_sys::Object::new();
@@ -273,7 +273,7 @@ fn press(selector: &str) {
     }
 }
 
-/// By a link, as going there would count as leaving the page.
+/// Uses a link, because navigating directly would count as leaving the page.
 fn fetch_file(path: &str) {
     if let Ok(link) = document().create_element("a")
         && let Some(link) = link.dyn_ref::<HtmlElement>()

@@ -1,5 +1,5 @@
-//! Copying a link. Where the clipboard may be used it is; elsewhere (plain http, no script, a browser that refuses) the
-//! link opens in a field to be selected by hand.
+//! Copying a link. If the clipboard is available, the link is copied; otherwise (plain http, no script, a browser that
+//! refuses) the link opens in a field to be selected by hand.
 
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
@@ -12,8 +12,8 @@ use super::js_interop::method;
 use super::status::StatusMessages;
 use super::view::view;
 
-/// Puts `text` on the clipboard, and says `done`. Where that is not allowed it is selected in the field of this id, to be
-/// copied by hand; `refused` is called first where a browser says no that should have said yes.
+/// Copies `text` to the clipboard and shows `done`. If that is not allowed, it selects the field with this id for
+/// copying by hand; `refused` is called first if a browser refuses unexpectedly.
 pub fn copy(
     text: &str,
     field: String,
@@ -22,7 +22,7 @@ pub fn copy(
     refused: impl Fn() + 'static,
 ) {
     let by_hand = move || {
-        said.show("Press Ctrl+C to copy");
+        said.show("Selected. Press Ctrl+C (⌘C) to copy");
         select_once_there(field);
     };
     if !window().is_secure_context() {
@@ -39,10 +39,10 @@ pub fn copy(
     });
 }
 
-/// How many frames a page may take to be put in place of the one that was left: some seconds.
+/// How many frames a page change can take: some seconds.
 const FRAMES: u32 = 300;
 
-/// Puts the focus on the field of this id once it is on the page: until then it cannot take it.
+/// Focuses the field with this id once it is on the page.
 pub fn select_once_there(id: String) {
     look_for(id, FRAMES);
 }
@@ -61,10 +61,10 @@ fn look_for(id: String, frames: u32) {
 #[component]
 pub fn CopyLink(
     #[prop(into)] link: Signal<String>,
-    /// Tells this link from others on the page.
+    /// Distinguishes this link from others on the page.
     #[prop(into)]
     key: String,
-    /// Whose link it is, for those who do not see the row.
+    /// Whose link it is, for people who do not see the row.
     #[prop(into)]
     about: String,
 ) -> impl IntoView {
@@ -88,8 +88,8 @@ pub fn CopyLink(
         >
             {icon(Icon::Copy)}
         </button>
-        <Dialog id title="Invitation link">
-            <p class="dialog-text">{format!("Hand it to {about}. It works once, for that address alone.")}</p>
+        <Dialog id title="Invitation Link">
+            <p class="dialog-text">{format!("Send this link to {about}. It works once and only for that email address.")}</p>
             <input id=field class="input" readonly=true value=move || link.get() aria-label="Invitation link"/>
             <div class="dialog-actions"><CancelDialog text="Done"/></div>
         </Dialog>

@@ -1,4 +1,4 @@
-//! Views that come later.
+//! Views that arrive later.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use leptos::prelude::*;
 use leptos::reactive::spawn_local_scoped_with_cancellation;
 
-/// What is there at once, or `meanwhile` until it has come. On the server everything that may stand here is there at
-/// once: what is waited for there is waited for by [`first_answer`](super::initial_data::first_answer).
+/// A view that is available immediately, or `meanwhile` until it arrives. On the server everything is available
+/// immediately: waiting happens in [`first_answer`](super::initial_data::first_answer).
 pub fn deferred(
     coming: impl Future<Output = AnyView> + 'static,
     meanwhile: fn() -> AnyView,

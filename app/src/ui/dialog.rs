@@ -1,8 +1,8 @@
-//! Dialogs: native and modal, with a way out that everybody sees: Cancel, a cross and Esc. The focus goes into one and
-//! comes back to the button that opened it.
+//! Dialogs: native and modal, with a visible way out: Cancel, a close button and Esc. The focus moves into the dialog
+//! and returns to the button that opened it.
 //!
-//! That button names the dialog by `commandfor` and `command`, so that browsers which know these need no script for
-//! it. For the others the script does the same, and without script the dialog opens as a popover.
+//! That button refers to the dialog by `commandfor` and `command`, so browsers that support these need no script. For
+//! other browsers the script does the same, and without script the dialog opens as a popover.
 
 use leptos::context::Provider;
 use leptos::prelude::*;
@@ -16,20 +16,20 @@ use super::js_interop::method;
 use super::page_loader::search;
 use super::view::view;
 
-/// The id of a dialog, fit for HTML: `link` and `inv_01…` give `link-inv_01…`.
+/// The id of a dialog as an HTML id: `link` and `inv_01…` give `link-inv_01…`.
 pub fn dialog_id(what: &str, key: &str) -> String {
     format!("{what}-{key}")
 }
 
-/// The dialog that one is in.
+/// The surrounding dialog.
 #[derive(Clone)]
 struct Within {
     id: String,
     open: bool,
 }
 
-/// A dialog, which [`OpenDialog`] opens. `open` lets it stand open from the start: after a form in it was refused
-/// without script, what is wrong could not be seen otherwise.
+/// A dialog that [`OpenDialog`] opens. `open` opens it from the start: after a form in it was refused without script,
+/// the error would otherwise be invisible.
 #[component]
 pub fn Dialog(
     #[prop(into)] id: String,
@@ -47,7 +47,7 @@ pub fn Dialog(
         let id = id.clone();
         Effect::new(move || {
             if let Some(dialog) = dialog_of(&id) {
-                // It stands in the page as the server sent it. Not closed, as that would empty its form.
+                // It is in the page as the server sent it. It is not closed, because that would empty its form.
                 let _ = dialog.remove_attribute("open");
                 let _ = dialog.show_modal();
             }
@@ -58,19 +58,19 @@ pub fn Dialog(
             <h2 class="dialog-title" id=title_id>{move || title.get()}</h2>
             <Provider value=within>
                 {children()}
-                // Last, so that the focus goes to what the dialog is about.
+                // Last, so that the focus goes to the content of the dialog.
                 <WayOut class="icon-button dialog-close" label="Close">{icon(Icon::X)}</WayOut>
             </Provider>
         </dialog>
     }
 }
 
-/// The button that opens the dialog of this id.
+/// The button that opens the dialog with this id.
 #[component]
 pub fn OpenDialog(
     #[prop(into)] dialog: String,
     #[prop(default = "button")] class: &'static str,
-    /// What an icon button is called.
+    /// The name of an icon button.
     #[prop(optional)]
     label: Option<&'static str>,
     children: Children,
@@ -85,13 +85,13 @@ pub fn OpenDialog(
     }
 }
 
-/// The button of a dialog that leaves everything as it was.
+/// The button of a dialog that changes nothing.
 #[component]
 pub fn CancelDialog(#[prop(default = "Cancel")] text: &'static str) -> impl IntoView {
     view! { <WayOut class="button">{text}</WayOut> }
 }
 
-/// Closes the dialog around. Where that stands open without script, it is a link to the same page without it.
+/// Closes the surrounding dialog. If the dialog is open without script, it is a link to the same page without it.
 #[component]
 fn WayOut(
     class: &'static str,
@@ -121,12 +121,12 @@ fn dialog_of(id: &str) -> Option<HtmlDialogElement> {
     document().get_element_by_id(id)?.dyn_into().ok()
 }
 
-/// Opens the dialog of this id.
+/// Opens the dialog with this id.
 pub fn show_dialog(id: &str) {
     if let Some(dialog) = dialog_of(id)
         && !dialog.open()
     {
-        // Before the script ran, it may have been opened as a popover.
+        // Before the script ran, it may have opened as a popover.
         method(&dialog, "hidePopover", &[]);
         let _ = dialog.show_modal();
     }
@@ -136,12 +136,12 @@ pub fn show_dialog(id: &str) {
 pub fn close_panel(panel: &Element) {
     match panel.dyn_ref::<HtmlDialogElement>() {
         Some(dialog) if dialog.open() => dialog.close(),
-        // Throws when it is closed already, which is as good.
+        // Throws if it is already closed, which is fine.
         _ => drop(method(panel, "hidePopover", &[])),
     }
 }
 
-/// Watches the buttons that open and close dialogs. To be called once.
+/// Watches the buttons that open and close dialogs. Call it once.
 pub fn provide_dialogs() {
     if cfg!(target_arch = "wasm32") {
         watch();
@@ -150,7 +150,7 @@ pub fn provide_dialogs() {
 
 fn watch() {
     let on_click = Closure::<dyn FnMut(MouseEvent)>::new(|event: MouseEvent| {
-        // Whoever has handled the click already does without.
+        // Skips clicks that were already handled.
         if !event.default_prevented()
             && let Some(target) = element(event.target())
             && follow(&target)
@@ -181,7 +181,7 @@ fn element(target: Option<web_sys::EventTarget>) -> Option<Element> {
     target?.dyn_into().ok()
 }
 
-/// Does what was clicked on asks for, and says whether that was anything.
+/// Does what the clicked element requests, and returns whether it requested anything.
 fn follow(target: &Element) -> bool {
     let closest = |selector: &str| target.closest(selector).ok().flatten();
     if closest("[data-closes]").is_some() {
@@ -193,8 +193,8 @@ fn follow(target: &Element) -> bool {
     id.inspect(|id| show_dialog(id)).is_some()
 }
 
-/// What was left in it is not there the next time, and the focus is back where it came from, also where the browser
-/// did not give it to a button that was clicked.
+/// Clears the dialog's content for the next time and returns the focus, also in browsers that did not focus the clicked
+/// button.
 fn closed(dialog: &Element) {
     if let Ok(forms) = dialog.query_selector_all("form") {
         for index in 0..forms.length() {

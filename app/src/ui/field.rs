@@ -1,4 +1,4 @@
-//! What stands in a form: fields with their labels, hints and errors, and the button.
+//! Form parts: fields with their labels, hints and errors, and the submit button.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -11,34 +11,34 @@ use super::rows::{LiveRow, live_rows};
 use super::snapshot::follow_stored;
 use super::view::view;
 
-/// A hidden value. `name` as the server function names it: `form[workspace]`, or `workspace`.
+/// A hidden value. `name` is the server function's name for it: `form[workspace]`, or `workspace`.
 #[component]
 pub fn Hidden(name: &'static str, #[prop(into)] value: Signal<String>) -> impl IntoView {
     view! { <input type="hidden" name=name value=move || value.get()/> }
 }
 
-/// A labelled text field with its hint and its error.
+/// A labeled text field with its hint and error.
 #[component]
 pub fn Field(
     name: &'static str,
     label: &'static str,
     #[prop(default = "text")] kind: &'static str,
-    /// What is stored. Another window's change shows as long as nothing was typed here.
+    /// The stored value. A change in another window shows until something is typed here.
     #[prop(optional, into)]
     value: Signal<String>,
     #[prop(optional, into)] hint: Option<Signal<String>>,
     #[prop(default = "off")] autocomplete: &'static str,
-    /// Saving does not make a new value count at once: the field goes back to what is stored.
+    /// A new value does not take effect when it is saved: the field goes back to the stored value.
     #[prop(optional)]
     not_yet: bool,
-    /// Stands before the field, as `/w/` does before a slug.
+    /// Shown before the field, like `/w/` before a slug.
     #[prop(optional)]
     before: &'static str,
     #[prop(optional)] disabled: bool,
-    /// Called with what is being typed.
+    /// Called with the text while it is being typed.
     #[prop(optional, into)]
     on_typed: Option<Callback<String>>,
-    /// Said below the field while typing.
+    /// Shown below the field while typing.
     #[prop(optional)]
     remark: Option<AnyView>,
 ) -> impl IntoView {
@@ -96,7 +96,7 @@ pub fn Field(
     }
 }
 
-/// A labelled field of several lines.
+/// A labeled multi-line field.
 #[component]
 pub fn TextArea(
     name: &'static str,
@@ -104,7 +104,7 @@ pub fn TextArea(
     #[prop(optional, into)] hint: Option<String>,
     #[prop(default = 1)] rows: u32,
     #[prop(default = "off")] autocomplete: &'static str,
-    /// Each of several entries has a result of its own: those that were refused stay.
+    /// Each entry has its own result: refused entries stay in the field.
     #[prop(optional)]
     each: bool,
 ) -> impl IntoView {
@@ -118,7 +118,7 @@ pub fn TextArea(
         Effect::new(move || {
             if let Some(refused) = state.refused()
                 && let Some(area) = document().get_element_by_id(&id)
-                // Whoever has typed on meanwhile keeps that; the results name what was refused.
+                // Newly typed text stays; the results name what was refused.
                 && property(&area, "value").and_then(|text| text.as_string()).is_none_or(|text| text.is_empty())
             {
                 set_property(&area, "value", &refused.into());
@@ -148,8 +148,8 @@ pub fn TextArea(
     }
 }
 
-/// A labelled choice. `options`: value and text. What is chosen stays so when the options change, as long as it is one
-/// of them; what is `selected` to begin with is followed until something else is chosen.
+/// A labeled select. `options`: value and text. The chosen value stays when the options change, as long as it is one of
+/// them; the initial value follows `selected` until something else is chosen.
 #[component]
 pub fn Select(
     name: &'static str,
@@ -200,14 +200,14 @@ pub fn Select(
     }
 }
 
-/// One of several boxes that post a list: `form[scopes][]`.
+/// One of several checkboxes that post a list: `form[scopes][]`.
 #[component]
 pub fn Checkbox(
     name: &'static str,
     #[prop(into)] value: String,
     label: &'static str,
     #[prop(optional)] checked: bool,
-    /// Says whether it is checked whatever was posted, for buttons that check several.
+    /// Sets whether it is checked, for buttons that check several.
     #[prop(optional_no_strip)]
     picked: Option<bool>,
     #[prop(optional)] hint: Option<AnyView>,
@@ -230,7 +230,7 @@ pub fn Checkbox(
     }
 }
 
-/// A choice among a few, all to be seen. `options`: value, text, and what it means.
+/// A choice among a few visible options. `options`: value, text and explanation.
 #[component]
 pub fn Radios(
     name: &'static str,
@@ -265,7 +265,7 @@ pub fn Radios(
     }
 }
 
-/// What is wrong with a group of checkboxes.
+/// The error of a group of checkboxes.
 #[component]
 pub fn GroupError(name: &'static str) -> impl IntoView {
     let state = expect_context::<FormState>();
@@ -291,12 +291,12 @@ pub(super) const CURRENT_PASSWORD: &str = "current_password";
 #[derive(Clone, Copy)]
 pub struct StaleSignIn(pub Signal<bool>);
 
-/// The same, for a form that may need the current password: then it asks for it from the start.
+/// The same, for a form that may need the current password: it then asks for it from the start.
 pub fn use_stale_sign_in() -> Signal<bool> {
     use_context::<StaleSignIn>().map_or_else(|| Signal::derive(|| false), |stale| stale.0)
 }
 
-/// Asks for the current password in a form that has no field for it, once the server says that it is needed.
+/// Asks for the current password in a form without such a field, once the server requires it.
 #[component]
 pub(super) fn PasswordOnDemand(state: FormState) -> impl IntoView {
     let asked =
@@ -319,15 +319,15 @@ pub(super) fn PasswordOnDemand(state: FormState) -> impl IntoView {
     }
 }
 
-/// Asks for the current password where a fresh sign-in is needed: if the page knows that this one is old, or once the
-/// server says so. Then it stays until the form is accepted.
+/// Asks for the current password if a fresh sign-in is needed: if the page knows that this one is old, or once the
+/// server requires it. It stays until the form is accepted.
 #[component]
 pub fn CurrentPassword(
     #[prop(optional, into)] ask: Signal<bool>,
-    #[prop(default = "Your sign-in is more than 15 minutes old")] hint: &'static str,
+    #[prop(default = "For your security, confirm your password")] hint: &'static str,
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
-    // Also while it is not shown: it will be as soon as there is an error.
+    // Also while it is hidden: it appears as soon as there is an error.
     state.claim(CURRENT_PASSWORD);
     let shown = Memo::new(move |before: Option<&bool>| {
         ask.get()
@@ -346,13 +346,13 @@ pub fn CurrentPassword(
     }
 }
 
-/// Tells a password manager whose new password it is. Nobody sees it, and it is not posted.
+/// Tells a password manager whose new password it is. It is invisible and not posted.
 #[component]
 pub fn Username(#[prop(into)] value: Signal<String>) -> impl IntoView {
     view! { <input type="text" autocomplete="username" value=move || value.get() readonly=true hidden=true/> }
 }
 
-/// The button that posts the form.
+/// The submit button of the form.
 #[component]
 pub fn Submit(
     #[prop(default = "button button-primary")] class: &'static str,

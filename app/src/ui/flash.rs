@@ -1,4 +1,4 @@
-//! What a form without script left for this page: kept while the page is there, and not a moment longer.
+//! The response to a form without script, for this page: kept only while the page is open.
 
 use leptos::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::rpc::PostcardEncoding;
 #[derive(Clone, Copy)]
 struct UnreadFlash(StoredValue<Option<Flash>>);
 
-/// Gives the tree the flash; carried over, so that the browser starts from the same as the server.
+/// Provides the flash to the tree; it is part of the page, so the browser starts with the same state as the server.
 pub fn provide_flash() {
     let flash = SharedValue::<_, PostcardEncoding>::new_with_encoding(|| {
         use_context::<Option<Flash>>().flatten()
@@ -17,23 +17,23 @@ pub fn provide_flash() {
     provide_context(UnreadFlash(StoredValue::new(flash)));
 }
 
-/// The answer that waits on this page, whichever form it is for.
+/// The response that waits on this page, for any form.
 pub fn flash() -> Option<Flash> {
     use_context::<UnreadFlash>().and_then(|waiting| waiting.0.get_value())
 }
 
-/// The answer for one form, with what was typed there.
+/// The response for one form, with what was typed there.
 pub fn flash_for(action: &str, key: &str) -> Option<Flash> {
     flash().filter(|flash| flash.is_for(action, key))
 }
 
-/// The answer that a form without script got, on the page that follows it.
+/// The response to a form without script, on the page that follows.
 pub fn use_flash_outcome(action: &str, key: &str) -> Option<FormOutcome> {
     flash_for(action, key).map(|flash| flash.outcome)
 }
 
-/// Forgets it when the page is left: an old error must not come back on a later visit. To be called where the tree
-/// has been given one.
+/// Forgets it when the page is left, so that an old error does not return on a later visit. Call it where the tree has
+/// been given one.
 pub fn forgetting_flash() -> impl Fn() + Copy {
     let waiting = use_context::<UnreadFlash>();
     move || {

@@ -1,5 +1,5 @@
-//! Forms. One way to post, with script and without: what the browser would post by itself is what the script posts,
-//! to the same server function. Errors stand at their fields, and what was typed stays.
+//! Forms. With and without script, a form posts in the same way to the same server function. Errors are shown at their
+//! fields, and typed text stays.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -26,17 +26,17 @@ use crate::domain::{AppError, FieldErrors};
 use crate::form::{FormSuccess, FormOutcome};
 use crate::rpc::{post, read};
 
-/// Another page that has not come after so long does not come any more.
+/// A page that has not loaded after this time no longer counts as loading.
 const LEFT_WITHIN: Duration = Duration::from_secs(20);
 
-/// What the fields of a form share.
+/// State shared by the fields of a form.
 #[derive(Clone, Copy)]
 pub struct FormState {
     prefix: StoredValue<String>,
     pub outcome: RwSignal<Option<FormOutcome>>,
     pub busy: RwSignal<bool>,
     typed: StoredValue<Vec<(String, String)>>,
-    /// What was chosen: as what was typed, and kept beyond where a form that is emptied was accepted.
+    /// Chosen values: like typed text, but kept when a form that clears itself is accepted.
     chosen: StoredValue<Vec<(String, String)>>,
     /// The fields that show their own errors.
     fields: StoredValue<Vec<&'static str>>,
@@ -48,7 +48,7 @@ impl FormState {
         let prefix = format!("{}-{key}", action.trim_start_matches("/fn/"));
         let outcome = flash.as_ref().map(|flash| flash.outcome.clone());
         let stays = outcome.as_ref().is_some_and(|outcome| match outcome {
-            // Where a part was refused, the rest of the form is how it was asked for.
+            // If a part was refused, the rest of the form stays as requested.
             Ok(done) => done.keep || done.results.iter().any(|line| !line.good),
             Err(_) => true,
         });
@@ -69,8 +69,8 @@ impl FormState {
         self.prefix.with_value(|prefix| format!("{prefix}-{name}"))
     }
 
-    /// Says that a field of this name shows its errors itself. Says back whether it is the first with one: without
-    /// script that is where the page begins.
+    /// Registers a field that shows its own errors. Returns whether it is the first with an error: without script, the
+    /// page starts there.
     pub fn claim(self, name: &'static str) -> bool {
         let wrong = |name: &str| untrack(|| self.error(name)).is_some();
         let first = wrong(name)
@@ -81,7 +81,7 @@ impl FormState {
         first
     }
 
-    /// Whether the form has a field of this name that shows its errors itself.
+    /// Whether the form has a field with this name that shows its own errors.
     pub fn has(self, name: &str) -> bool {
         self.fields.with_value(|fields| fields.contains(&name))
     }
@@ -93,7 +93,7 @@ impl FormState {
         })
     }
 
-    /// What is wrong with fields that are not there.
+    /// The errors of fields that are not in the form.
     fn unclaimed(self, errors: &FieldErrors) -> Option<String> {
         self.fields.with_value(|fields| {
             let texts: Vec<&str> = errors
@@ -109,7 +109,7 @@ impl FormState {
         Signal::derive(move || self.error(name).map(|_| "true"))
     }
 
-    /// What describes a field: its error while there is one, and `rest`, the ids of what always does.
+    /// The ids that describe a field: its error, if there is one, and `rest`, which always applies.
     pub fn described_by(self, name: &'static str, rest: Vec<String>) -> Signal<Option<String>> {
         let error = format!("{}-error", self.id(name));
         Signal::derive(move || {
@@ -123,7 +123,7 @@ impl FormState {
         })
     }
 
-    /// Whether this checkbox was checked before the page was loaded anew, if the form was posted at all.
+    /// Whether this checkbox was checked before the page was reloaded, if the form was posted.
     pub fn checked(self, name: &str, value: &str) -> Option<bool> {
         let posted = posted_list_name(name);
         self.typed.with_value(|typed| {
@@ -132,19 +132,19 @@ impl FormState {
         })
     }
 
-    /// What was chosen among several before the page was loaded anew, without script.
+    /// The value that was chosen before the page was reloaded, without script.
     pub fn chosen(self, name: &str) -> Option<String> {
         self.chosen
             .with_value(|chosen| first_value(chosen, &posted_name(name)))
     }
 
-    /// What was typed before the page was loaded anew, without script.
+    /// The text that was typed before the page was reloaded, without script.
     pub fn typed(self, name: &str) -> Option<String> {
         self.typed
             .with_value(|typed| first_value(typed, &posted_name(name)))
     }
 
-    /// Of several things that were asked for at once, those that were refused.
+    /// The refused ones of several things that were requested together.
     pub fn refused(self) -> Option<String> {
         self.outcome.with(|outcome| match outcome {
             Some(Ok(done)) => {
@@ -172,14 +172,14 @@ pub fn posted_name(name: &str) -> String {
     format!("form[{name}]")
 }
 
-/// Marks a field whose new value counts only later, such as an address that waits for its confirmation.
+/// Marks a field whose new value takes effect later, such as an address that has to be confirmed.
 pub const NOT_YET: &str = "data-not-yet";
 
 pub fn posted_list_name(name: &str) -> String {
     format!("form[{name}][]")
 }
 
-/// Inside a form: what was typed into a field before the page was loaded anew, without script.
+/// Inside a form: the text that was typed into a field before the page was reloaded, without script.
 pub fn use_typed(name: &str) -> Option<String> {
     expect_context::<FormState>().typed(name)
 }
@@ -190,32 +190,32 @@ pub fn was_refused(action: &str, key: &str) -> bool {
 }
 
 thread_local! {
-    /// How many forms are on their way.
+    /// How many forms are being submitted.
     static POSTING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether a form is on its way, or has been answered with another page that is being fetched: then what becomes of
-/// this page is that form's to say.
+/// Whether a form is being submitted, or its response leads to a page that is loading: until then that form decides
+/// what happens to this page.
 pub fn is_posting() -> bool {
     POSTING.get() > 0
 }
 
-/// A form that posts to a server function's address.
+/// A form that posts to a server function's path.
 #[component]
 pub fn Form(
-    /// The server function's address: `SaveProfile::PATH`.
+    /// The server function's path: `SaveProfile::PATH`.
     action: &'static str,
-    /// Tells this form from its like on the same page, such as a row's id.
+    /// Distinguishes this form from others of its kind on the page, for example by a row's id.
     #[prop(optional, into)]
     key: String,
     #[prop(default = "form")] class: &'static str,
-    /// Load the page anew when the answer leads elsewhere: for what changes who is signed in.
+    /// Reload the page when the response leads elsewhere: for changes of who is signed in.
     #[prop(optional)]
     reload: bool,
-    /// Ask before what was typed here is left unsaved.
+    /// Ask before leaving text here unsaved.
     #[prop(optional)]
     guard: bool,
-    /// Empty the form's text once it was accepted, instead of keeping what it holds. What was chosen stays chosen.
+    /// Clear the form's text after it was accepted, instead of keeping it. Chosen values stay.
     #[prop(optional)]
     clear: bool,
     children: Children,
@@ -248,7 +248,7 @@ pub fn Form(
             return;
         };
         let posted = FormSnapshot::of(&form);
-        // What leads elsewhere leaves behind what stands in other forms: asked before, as afterwards it is done.
+        // A form that leads elsewhere leaves behind unsaved text in other forms, so ask first.
         if reload && !may_leave_but_for(Some(&form)) {
             return;
         }
@@ -317,8 +317,7 @@ pub fn Form(
     }
 }
 
-/// What is wrong with the form as a whole or with a field that it does not show, or what became of each thing it asked
-/// for.
+/// The errors of the form as a whole or of fields that it does not show, or the result of each thing it requested.
 #[component]
 fn FormMessage(state: FormState) -> impl IntoView {
     let error = move || {
@@ -354,7 +353,7 @@ fn FormMessage(state: FormState) -> impl IntoView {
     }
 }
 
-/// What the browser would post: the fields, and the button that was pressed.
+/// What the browser would post: the fields and the button that was pressed.
 fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParams> {
     let data = FormData::new_with_form(form).ok()?;
     if let Some(button) = event.submitter()
@@ -367,7 +366,7 @@ fn body_of(form: &HtmlFormElement, event: &SubmitEvent) -> Option<UrlSearchParam
 
 struct Answer {
     outcome: FormOutcome,
-    /// Where it leads.
+    /// The page that it leads to.
     location: Option<String>,
 }
 
@@ -389,7 +388,7 @@ fn failed(error: AppError) -> Answer {
     }
 }
 
-/// A form in a dialog or a popover has done its work when it is accepted.
+/// An accepted form closes its dialog or popover.
 fn close_around(form: &HtmlFormElement) {
     if let Ok(Some(panel)) = form.closest("dialog, [popover]") {
         close_panel(&panel);

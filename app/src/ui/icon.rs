@@ -165,8 +165,8 @@ impl Icon {
     }
 }
 
-/// An icon beside text that says the same; for icons that stand alone the button around them has a name. How it is drawn
-/// stands once in `style/base.css`, not at each of the two dozen of a page.
+/// A decorative icon beside text; for icons that stand alone, the button has a name. The drawing attributes are once in
+/// `style/base.css` instead of at each icon.
 pub fn icon(icon: Icon) -> impl IntoView {
     view! {
         <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" inner_html=icon.markup()></svg>

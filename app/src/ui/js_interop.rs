@@ -1,4 +1,4 @@
-//! Parts of the browser that are called by name: popovers, locks, storage. Where one is missing, nothing happens.
+//! Browser features that are called by name: popovers, locks, storage. If one is missing, nothing happens.
 
 use leptos::prelude::window;
 use wasm_bindgen::{JsCast, JsValue};
@@ -13,7 +13,7 @@ pub fn set_property(of: &JsValue, name: &str, value: &JsValue) {
     let _ = js_sys::Reflect::set(of, &JsValue::from_str(name), value);
 }
 
-/// Calls a method. Nothing, too, if it throws.
+/// Calls a method. Returns nothing if it throws.
 pub fn method(of: &JsValue, name: &str, arguments: &[JsValue]) -> Option<JsValue> {
     let function = property(of, name)?.dyn_into::<js_sys::Function>().ok()?;
     let list = js_sys::Array::new();
@@ -23,7 +23,7 @@ pub fn method(of: &JsValue, name: &str, arguments: &[JsValue]) -> Option<JsValue
     function.apply(of, &list).ok()
 }
 
-/// A storage of the browser's: `sessionStorage` for this tab, `localStorage` for all tabs. Some browsers refuse it.
+/// A browser storage: `sessionStorage` for this tab, `localStorage` for all tabs. Some browsers refuse it.
 pub struct Storage(JsValue);
 
 impl Storage {

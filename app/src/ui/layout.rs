@@ -1,4 +1,4 @@
-//! The small pieces: headers, cards, badges, avatars, empty states.
+//! Small components: headers, cards, badges, avatars, empty states.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -23,11 +23,11 @@ pub fn PageHeader(
     }
 }
 
-/// The frame of the pages on the way in: one column, one card, a way back.
+/// The layout of sign-in and similar pages: one column, one card, a way back.
 #[component]
-pub fn AuthLayout(title: &'static str, children: Children) -> impl IntoView {
+pub fn AuthLayout(#[prop(into)] title: String, children: Children) -> impl IntoView {
     view! {
-        <Title text=title/>
+        <Title text=title.clone()/>
         <main id="main" class="auth" tabindex="-1">
             <p class="auth-brand"><a href="/">"Wheelhouse"</a></p>
             <div class="auth-card">
@@ -38,7 +38,7 @@ pub fn AuthLayout(title: &'static str, children: Children) -> impl IntoView {
     }
 }
 
-/// A titled part of a page.
+/// A section of a page with a title.
 #[component]
 pub fn Card(
     title: &'static str,
@@ -64,7 +64,7 @@ pub fn Badge(tone: &'static str, children: Children) -> impl IntoView {
     view! { <span class="badge" data-tone=tone>{children()}</span> }
 }
 
-/// A person's or workspace's initials on a calm colour that is always the same for the same name.
+/// A person's or workspace's initials on a color that is always the same for the same name.
 #[component]
 pub fn Avatar(#[prop(into)] name: String, #[prop(optional)] square: bool) -> impl IntoView {
     let initials: String = name
@@ -82,7 +82,7 @@ pub fn Avatar(#[prop(into)] name: String, #[prop(optional)] square: bool) -> imp
     }
 }
 
-/// What stands where a list has nothing: what it would show, and what to do first.
+/// Shown for an empty list: what it would contain, and what to do first.
 #[component]
 pub fn Empty(mark: Icon, title: &'static str, #[prop(into)] text: String) -> impl IntoView {
     view! {

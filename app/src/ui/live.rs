@@ -1,7 +1,6 @@
-//! The browser's end of live hints: one connection for all tabs of a browser. One tab listens and passes each hint on by
-//! a broadcast channel. A lock says which; where the browser has no locks (plain http on a host that is not this
-//! machine), a lease in the storage that the tabs share. When the tab closes, or its connection does, another's turn
-//! has come.
+//! The client side of live updates: one connection for all tabs of a browser. One tab listens and passes each hint on
+//! through a broadcast channel. A lock decides which tab; if the browser has no locks (plain http on a remote host), a
+//! lease in the tabs' shared storage does. When that tab or its connection closes, another tab takes over.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -20,22 +19,22 @@ use crate::domain::Timestamp;
 use crate::live::Topic;
 
 const NAME: &str = "wheelhouse-live";
-/// Said when hints may have been missed: look at everything.
+/// Sent when hints may have been missed: reload everything.
 const ALL: &str = "all";
 
-/// How long to wait before a closed connection is opened again: doubled each time that it did not open at all.
+/// How long to wait before a closed connection is reopened: doubled each time that it did not open at all.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(30);
-/// How often the tab that listens looks whether it still does, and renews its lease.
+/// How often the listening tab checks that it still listens, and renews its lease.
 const LOOK: Duration = Duration::from_secs(2);
-/// A lease that was not renewed for so long is anybody's: its tab is gone, or asleep.
+/// A lease that was not renewed for this long is free: its tab is gone or asleep.
 const LEASE: Duration = Duration::from_secs(5);
-/// Of two tabs that take a lease at once the later writer has it; by then both have written.
+/// If two tabs take a lease at the same time, the later writer gets it; after this time both have written.
 const SETTLED: Duration = Duration::from_millis(200);
-/// A tab whose turn comes so long after it asked may have missed something in between.
+/// A tab that waited longer than this for its turn may have missed something.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Counters that rise with each hint; what reads one is run again.
+/// Counters that increase with each hint; effects that read one run again.
 #[derive(Clone, Copy)]
 pub struct Live([RwSignal<u32>; Topic::ALL.len()]);
 
@@ -58,7 +57,7 @@ impl Live {
     }
 }
 
-/// Gives pages their [`Live`].
+/// Provides [`Live`] to pages.
 pub fn provide_live() {
     provide_context(Live(std::array::from_fn(|_| RwSignal::new(0))));
 }
@@ -67,14 +66,14 @@ thread_local! {
     static CONNECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Connects, once in a page's life. To be called where someone is signed in: nobody else has anything to hear.
+/// Connects once per page. Call it where someone is signed in: nobody else gets hints.
 pub fn connect_live() {
     let live = expect_context::<Live>();
     Effect::new(move || {
         if !CONNECTED.replace(true)
             && let Ok(channel) = BroadcastChannel::new(NAME)
         {
-            // What came by the channel is not passed on again: whoever said it said it to all.
+            // What came through the channel is not passed on again: the sender sent it to all tabs.
             let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
                 if let Some(text) = event.data().as_string() {
                     live.receive(&text);
@@ -87,7 +86,7 @@ pub fn connect_live() {
     });
 }
 
-/// Waits for this tab's turn, listens as long as that lasts, and queues again.
+/// Waits for this tab's turn, listens as long as it lasts, and queues again.
 async fn take_turns(live: Live, channel: BroadcastChannel) {
     let mut wait = MIN_WAIT;
     let mut missed = false;
@@ -110,13 +109,13 @@ async fn take_turns(live: Live, channel: BroadcastChannel) {
     }
 }
 
-/// Listens while the browser's lock is ours: one tab after the other, in the order of their asking.
+/// Listens while this tab holds the browser's lock: one tab after another, in order.
 async fn with_lock(locks: &JsValue, turn: Turn) -> bool {
     let asked = now();
     let opened = Rc::new(Cell::new(false));
     let answer = opened.clone();
     let listen = Closure::once_into_js(move |_lock: JsValue| {
-        // The lock is held until this promise is kept.
+        // The lock is held until this promise resolves.
         future_to_promise(async move {
             let late = now().since(asked) > LATE;
             answer.set(turn.listen(late, || true).await);
@@ -131,10 +130,10 @@ async fn with_lock(locks: &JsValue, turn: Turn) -> bool {
     opened.get()
 }
 
-/// Listens while the lease in the shared storage is ours.
+/// Listens while this tab holds the lease in the shared storage.
 async fn with_lease(turn: Turn) -> bool {
     let Some(storage) = Storage::open("localStorage") else {
-        // No way to agree with other tabs: each for itself.
+        // The tabs cannot coordinate: each listens for itself.
         return turn.listen(false, || true).await;
     };
     let asked = now();
@@ -157,7 +156,7 @@ async fn with_lease(turn: Turn) -> bool {
     opened
 }
 
-/// Which tab may listen: its number, and when it last said so.
+/// Which tab can listen: its number, and when it last renewed the lease.
 struct Lease {
     storage: Storage,
     tab: i64,
@@ -207,8 +206,8 @@ struct Turn {
 }
 
 impl Turn {
-    /// Listens for all tabs until the connection is closed for good or `may` says no more. Says whether it was open
-    /// at all. A connection that is merely interrupted is the browser's to open again.
+    /// Listens for all tabs until the connection is closed for good or `may` returns false. Returns whether it was ever
+    /// open. The browser reopens a connection that is merely interrupted.
     async fn listen(self, late: bool, may: impl Fn() -> bool) -> bool {
         let Ok(source) = EventSource::new("/live") else {
             return false;

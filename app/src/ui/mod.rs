@@ -1,4 +1,4 @@
-//! What pages are made of.
+//! Components and helpers for pages.
 
 mod command_palette;
 mod copy;

@@ -1,5 +1,5 @@
-//! From one page to the next without loading: menus and dialogs close, the focus follows, and a place on the page that the address
-//! names (`#change-password`) is gone to once it is there.
+//! Effects of navigation without a page load: menus and dialogs close, the focus follows, and the section that the URL
+//! names (`#change-password`) is scrolled to once it is there.
 
 use std::cell::Cell;
 
@@ -13,17 +13,17 @@ use super::flash::forgetting_flash;
 use super::page_loader::search;
 use super::unsaved::shows;
 
-/// Marks the place that was gone to. (`:target` knows only of pages that were loaded.)
+/// Marks the section that was opened. (`:target` works only for pages that were loaded.)
 const MARK: &str = "data-target";
 const CONTROLS: &str =
     ":is(input:not([type=hidden], [hidden]), textarea, select, button, summary, a[href])";
 
 thread_local! {
-    /// A page was gone to, and the focus is not on it yet.
+    /// A page was opened, and the focus is not on it yet.
     static ARRIVING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Stands once within the router.
+/// Used once, inside the router.
 #[component]
 pub fn NavigationEffects() -> impl IntoView {
     let location = use_location();
@@ -31,7 +31,7 @@ pub fn NavigationEffects() -> impl IntoView {
         let rest = format!("{}{}", search(&location.search.get()), location.hash.get());
         let path = location.pathname.get();
         shows(path.clone(), rest.clone());
-        // Once the router has done its part.
+        // After the router has done its part.
         request_animation_frame(move || {
             let is_shown = location.pathname.try_get_untracked().as_ref() == Some(&path);
             if is_shown {
@@ -48,14 +48,14 @@ pub fn NavigationEffects() -> impl IntoView {
             forget_flash();
             ARRIVING.set(true);
         }
-        // After the page is drawn. What it has still to fetch arrives by itself, see the guard.
+        // After the page is drawn. Data that is still loading arrives on its own, see the page loader.
         request_animation_frame(move || arrive(&hash));
         path
     });
 }
 
-/// Writes the address of what is shown, where the router did not: of pages that were gone back over, it takes the last
-/// for the one that is shown, and does not write the same address twice.
+/// Writes the URL of the visible page where the router did not: after going back over several pages, the router takes
+/// the last one for the visible one and does not write the same URL twice.
 fn name_in_address_bar(address: &str) {
     let bar = window().location();
     let (Ok(path), Ok(query), Ok(hash)) = (bar.pathname(), bar.search(), bar.hash()) else {
@@ -68,7 +68,7 @@ fn name_in_address_bar(address: &str) {
     }
 }
 
-/// Puts someone who has just come where the address points, or at the beginning of the page.
+/// Moves the focus to the section in the URL, or to the beginning of the page.
 pub fn arrive(hash: &str) {
     let place = hash.trim_start_matches('#');
     if !place.is_empty() && go_to(place) {
@@ -76,7 +76,7 @@ pub fn arrive(hash: &str) {
     } else if ARRIVING.get()
         && let Some(main) = document().get_element_by_id("main")
     {
-        // Where the focus is on the page already, somebody is at work there.
+        // If the focus is already on the page, someone is working there.
         if !main.contains(document().active_element().as_deref()) {
             focus(&main);
         }
@@ -101,7 +101,7 @@ fn go_to(place: &str) -> bool {
         focus(&target);
         return true;
     }
-    // A heading stands for the part that it names.
+    // A heading stands for its section.
     let named = document.query_selector(&format!("[aria-labelledby=\"{place}\"]"));
     let part = named.ok().flatten().unwrap_or_else(|| target.clone());
     if let Ok(Some(control)) = part.query_selector(CONTROLS) {
@@ -113,8 +113,8 @@ fn go_to(place: &str) -> bool {
     true
 }
 
-/// Changes what is on the page. If that takes away what had the focus, it goes to the part of the page around: left to
-/// itself it would be at the beginning of the document.
+/// Changes the page. If that removes the focused element, the focus goes to the section around it; otherwise it would
+/// move to the beginning of the document.
 pub fn keeping_focus(change: impl FnOnce()) {
     let held = document().active_element();
     let mut layout = Vec::new();

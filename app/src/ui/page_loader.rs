@@ -1,4 +1,4 @@
-//! Loading a page's data, and showing an error in its place with the right status.
+//! Loads a page's data, and shows an error with the right status in its place.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,28 +23,28 @@ use crate::domain::AppError;
 use crate::live::Topic;
 use crate::rpc::{Call, RpcFuture, RpcResult, ask, read};
 
-/// A page's data: a signal that follows the server. The page is built once; what changes flows through the signal,
-/// so that nothing typed and no open menu is lost when another window changes something.
+/// A page's data: a signal that follows the server. The page is built once and updates through the signal, so typed
+/// text and open menus survive when another window changes something.
 pub type Data<T> = RwSignal<T>;
 
-/// Asks every guard on the page to load its data anew.
+/// Asks every loader on the page to reload its data.
 #[derive(Clone, Copy)]
 pub struct Refresh(RwSignal<u32>);
 
-/// Gives the tree its [`Refresh`].
+/// Provides [`Refresh`] to the tree.
 pub fn provide_refresh() {
     provide_context(Refresh(RwSignal::new(0)));
 }
 
 impl Refresh {
     pub fn now(self) {
-        // Nobody is left to ask when the page is gone.
+        // Nobody is left to notify after the page is gone.
         let _ = self.0.try_update(|n| *n += 1);
     }
 }
 
-/// Shows what a server function answers, by `view`. It is called again when a signal that its arguments were made from
-/// changes, when a live hint names one of `topics`, and when a form on the page has been answered.
+/// Shows the response of a server function with `view`. It is called again when a signal in its arguments changes, when
+/// a live hint names one of `topics`, and when a form on the page got its response.
 pub fn guarded<F, IV>(
     arguments: impl Fn() -> F + Send + Sync + 'static,
     topics: &'static [Topic],
@@ -70,17 +70,17 @@ where
     }))
 }
 
-/// A page whose data's type is left out of sight: what handles it is compiled once, not once for each page.
+/// A page with its data's type erased: the code for it is compiled once instead of once per page.
 struct Page {
     ask: Box<dyn Fn() -> RpcFuture + Send + Sync>,
     topics: &'static [Topic],
     show: Show,
 }
 
-/// Draws the first answer, and says how to take later ones.
+/// Renders the first response, and returns how to take later ones.
 type Show = Box<dyn Fn(&[u8]) -> Result<(AnyView, Apply), AppError> + Send + Sync>;
 
-/// Takes a later answer.
+/// Takes a later response.
 type Apply = Box<dyn Fn(&[u8])>;
 
 fn loaded(page: Arc<Page>) -> AnyView {
@@ -105,7 +105,7 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
     let latest = StoredValue::new(0_u32);
     let (shown, apply) = (Rc::new(RefCell::new(shown)), Rc::new(apply));
     Effect::new(move |before: Option<()>| {
-        // Calling it notes which signals it reads; the future itself does nothing until it is awaited.
+        // Calling it tracks the signals that it reads; the future itself does nothing until it is awaited.
         let asked = (page.ask)();
         refresh.0.track();
         again.track();
@@ -117,7 +117,7 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
             request_animation_frame(move || arrive(&hash));
             return;
         }
-        // A form on its way may end this page, or the session: ask once it is known.
+        // A form being submitted may end this page or the session: ask after its response.
         if is_posting() {
             if !waits.get_value() {
                 waits.set_value(true);
@@ -134,7 +134,7 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
         let (shown, apply) = (shown.clone(), apply.clone());
         spawn_local(async move {
             let answer = asked.await;
-            // An answer that was overtaken by a later question is dropped.
+            // A response that is older than a later request is dropped.
             if latest.try_get_value() != Some(turn) {
                 return;
             }
@@ -155,7 +155,7 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
     });
 }
 
-/// Holds the place of a page that is on its way.
+/// Placeholder for a page that is loading.
 #[component]
 pub fn PageSkeleton() -> impl IntoView {
     view! {
@@ -168,8 +168,7 @@ pub fn PageSkeleton() -> impl IntoView {
     }
 }
 
-/// An error where a page should be, with its status; for someone who is not signed in, the way to the sign-in page
-/// and back.
+/// An error page with its status; for someone who is not signed in, a redirect to the sign-in page and back.
 #[component]
 pub fn ErrorPage(error: AppError) -> impl IntoView {
     if error == AppError::Unauthenticated {
@@ -183,7 +182,7 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
     );
     let again = temporary.then(|| {
         let here = here();
-        view! { <a class="button button-primary" href=here rel="external">"Try again"</a> }
+        view! { <a class="button button-primary" href=here rel="external">"Try Again"</a> }
     });
     let page = view! {
         <Title text=error.title()/>
@@ -191,7 +190,7 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
             <p class="error-code" aria-hidden="true">{error.status()}</p>
             <h1>{error.title()}</h1>
             <p>{error.to_string()}</p>
-            <p class="error-actions">{again}<a class="button" href="/">"Go to your workspace"</a></p>
+            <p class="error-actions">{again}<a class="button" href="/">"Back to Your Workspace"</a></p>
         </div>
     };
     Either::Right(if use_context::<WithinMain>().is_some() {
@@ -201,7 +200,7 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
     })
 }
 
-/// Leads on to another page. It takes this one's place, so that Back does not lead into the redirect again.
+/// Redirects to another page. It replaces this one in the history, so that Back does not hit the redirect again.
 pub fn redirect(path: String) -> AnyView {
     let options = NavigateOptions {
         replace: true,
@@ -210,11 +209,11 @@ pub fn redirect(path: String) -> AnyView {
     view! { <Redirect path options/> }
 }
 
-/// Told to what stands within a `<main>` already, so that an error there brings none of its own.
+/// Marks content that is already inside a `<main>`, so that an error there adds no second one.
 #[derive(Clone, Copy)]
 pub struct WithinMain;
 
-/// The address that is shown, without its place on the page.
+/// The current path and query, without the fragment.
 fn here() -> String {
     let location = use_location();
     format!(
@@ -241,7 +240,7 @@ fn set_status(error: &AppError) {
 #[cfg(not(feature = "ssr"))]
 fn set_status(_: &AppError) {}
 
-/// The query of an address with its question mark, or nothing.
+/// The query of a URL with its question mark, or nothing.
 pub fn search(query: &str) -> String {
     match query.strip_prefix('?').unwrap_or(query) {
         "" => String::new(),
@@ -249,7 +248,7 @@ pub fn search(query: &str) -> String {
     }
 }
 
-/// Percent-encodes what a query value cannot hold; the same on both sides.
+/// Percent-encodes what a query value cannot contain; the same on client and server.
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

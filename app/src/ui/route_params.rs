@@ -1,10 +1,10 @@
-//! Where one is: what a page reads from its address.
+//! Route parameters: what a page reads from its URL.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-/// The slug of the workspace whose pages these are. It follows when the workspace moves, and stays what it was while
-/// its pages are being left.
+/// The slug of the current workspace. It follows when the workspace's URL changes, and keeps its value while the
+/// workspace's pages are being left.
 pub fn use_slug() -> Memo<String> {
     let path = use_location().pathname;
     Memo::new(move |before: Option<&String>| {
@@ -18,7 +18,7 @@ pub fn use_slug() -> Memo<String> {
     })
 }
 
-/// The last part of the address as it is now: a key's id, an invitation's token.
+/// The last part of the current path: a key's id, an invitation's token.
 pub fn last_part() -> String {
     let path = use_location().pathname;
     path.with_untracked(|path| {
@@ -30,8 +30,8 @@ pub fn last_part() -> String {
     .unwrap_or_default()
 }
 
-/// What the address's query says of this, or nothing. Of the address that is shown: the router's own `use_query_map` is
-/// that of the route, and every page here is of one route, which the router tells of new queries of the same path alone.
+/// The value of this query parameter in the visible URL, or nothing. The router's own `use_query_map` belongs to the
+/// route; all pages here are one route, which only notices new queries of the same path.
 pub fn use_asked(name: &'static str) -> Memo<String> {
     let query = use_location().query;
     Memo::new(move |_| query.with(|query| query.get(name).unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! Lists whose rows stay in place.
+//! Lists that keep their rows.
 
 use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::view::view;
 use leptos::prelude::*;
 
-/// A row that is still to be drawn, and what tells it from every other.
+/// A row to be drawn, and its key.
 type Row = (u64, Arc<dyn Fn() -> AnyView + Send + Sync>);
 
-/// Draws each item by `view`. When the list changes, a row whose item is still the same is not touched: an open menu
+/// Renders each item with `view`. When the list changes, rows with an unchanged item are not touched: an open menu
 /// stays open and the focus stays where it is.
 pub fn rows<T>(
     items: impl Fn() -> Vec<T> + Send + Sync + 'static,
@@ -30,7 +30,7 @@ where
     }))
 }
 
-/// The item of a row as it is now. A signal of one type for all of them, since each type of signal is compiled anew.
+/// The current item of a row. One signal type for all, because each type of signal is compiled separately.
 pub struct LiveRow<T> {
     item: Memo<Item>,
     of: PhantomData<fn() -> T>,
@@ -45,7 +45,7 @@ impl<T> Clone for LiveRow<T> {
 impl<T> Copy for LiveRow<T> {}
 
 impl<T: PartialEq + Send + Sync + 'static> LiveRow<T> {
-    /// Of something that is not in a list.
+    /// For something that is not in a list.
     pub fn new(item: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self {
             item: Memo::new(move |_| Item::new(item())),
@@ -55,7 +55,7 @@ impl<T: PartialEq + Send + Sync + 'static> LiveRow<T> {
 }
 
 impl<T: 'static> LiveRow<T> {
-    /// Reads it, and follows what changes.
+    /// Reads it and tracks changes.
     pub fn with<R>(self, read: impl FnOnce(&T) -> R) -> R {
         self.item.with(|item| read(item.as_of()))
     }
@@ -65,7 +65,7 @@ impl<T: 'static> LiveRow<T> {
     }
 }
 
-/// An item of any type that can be told from another.
+/// An item of any type that can be compared.
 #[derive(Clone)]
 struct Item(Arc<dyn AnyItem>);
 
@@ -105,8 +105,8 @@ impl PartialEq for Item {
     }
 }
 
-/// Draws each item by `view`, for rows in which something can be typed, chosen or opened. `key` tells them apart: as
-/// long as there is an item of its key, a row stays, and what changes reaches it by its signal.
+/// Renders each item with `view`, for rows with inputs or menus. `key` identifies rows: a row stays as long as an item
+/// with its key exists, and changes reach it through its signal.
 pub fn live_rows<T, K>(
     items: impl Fn() -> Vec<T> + Clone + Send + Sync + 'static,
     key: fn(&T) -> K,
@@ -124,7 +124,7 @@ where
                 let (items, first) = (items.clone(), Item::new(item.clone()));
                 let item = Memo::new(move |before: Option<&Item>| {
                     let now = items().into_iter().find(|item| hash(&key(item)) == of_row);
-                    // While it is going, it stays what it was.
+                    // While it is being removed, it keeps its value.
                     now.map_or_else(|| before.unwrap_or(&first).clone(), Item::new)
                 });
                 view(LiveRow {
@@ -144,7 +144,7 @@ fn hash(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// The part that is the same for every list, and so is compiled once.
+/// The part that is the same for every list, compiled once.
 fn drawn(each: Box<dyn Fn() -> Vec<Row> + Send + Sync>) -> AnyView {
     view! { <For each key=|row| row.0 children=|row| (row.1)()/> }.into_any()
 }

@@ -1,4 +1,4 @@
-//! What is shown once: a new key, a new signing secret.
+//! Secrets that are shown only once: a new key, a new signing secret.
 
 use leptos::prelude::*;
 
@@ -7,22 +7,22 @@ use super::icon::{Icon, icon};
 use super::status::StatusMessages;
 use super::view::view;
 
-/// Forgets what was shown once when the page around is left. Called by the page itself: what stands inside a guard may
-/// be drawn more than once.
+/// Forgets the secret when the page is left. The page itself calls it, because content inside a loader may be drawn
+/// more than once.
 pub fn forget_secret_on_leaving() {
     let said = expect_context::<StatusMessages>();
     on_cleanup(move || said.forget_secret());
 }
 
-/// The field that it stands in.
+/// The id of its field.
 const FIELD: &str = "new-secret";
 
-/// The secret that was just made, in a field to be selected or copied; nothing at any other time.
+/// The new secret, in a field to select or copy; nothing at any other time.
 #[component]
 pub fn NewSecret(
     label: &'static str,
     text: &'static str,
-    /// A command that makes use of it.
+    /// A command that uses it.
     command: Callback<String, String>,
 ) -> impl IntoView {
     let said = expect_context::<StatusMessages>();
@@ -30,7 +30,7 @@ pub fn NewSecret(
         said.secret().map(|secret| {
             Effect::new(|| select_once_there(FIELD.to_owned()));
             let plain = secret.expose().to_owned();
-            let on_copy = move |_| copy(secret.expose(), FIELD.to_owned(), said, "Copied", || {});
+            let on_copy = move |_| copy(secret.expose(), FIELD.to_owned(), said, "Copied to clipboard", || {});
             view! {
                 <section class="card new-secret" aria-label="Shown once">
                     <div class="field">

@@ -1,4 +1,4 @@
-//! What a form held when it was posted, and what it holds once that was accepted.
+//! Remembers a form's values when it was posted, and resets them after it was accepted.
 
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -8,9 +8,9 @@ use web_sys::{
 
 use super::form::NOT_YET;
 
-/// A control of a form whose value somebody types or chooses.
+/// A form control whose value is typed or chosen.
 enum Control {
-    /// A text field, with whether its text goes once the form is accepted.
+    /// A text field, and whether its text is cleared after the form is accepted.
     Input(HtmlInputElement),
     Check(HtmlInputElement),
     Area(HtmlTextAreaElement),
@@ -51,7 +51,7 @@ impl Control {
                 let caret = input.selection_start().ok().flatten();
                 input.set_value(value);
                 if let Some(caret) = caret {
-                    // Setting a text puts the caret at its end, and not every type of field has one.
+                    // Setting the text moves the caret to its end, and not every field type has a caret.
                     let _ = input.set_selection_range(caret, caret);
                 }
             }
@@ -67,8 +67,8 @@ impl Control {
         }
     }
 
-    /// Makes this what it holds when it is untouched. Passwords are emptied, as is text where the form is `clear`ed; and
-    /// what does not count yet goes back to what is stored.
+    /// Makes this the untouched value. Passwords are cleared, as is text if the form is `clear`ed; values that take
+    /// effect later go back to what is stored.
     fn rest_at(&self, value: &str, clear: bool) {
         match self {
             Self::Input(input) => {
@@ -87,7 +87,7 @@ impl Control {
     }
 }
 
-/// What each control of a form held when it was posted.
+/// The value of each control when the form was posted.
 pub struct FormSnapshot(Vec<(Control, String)>);
 
 impl FormSnapshot {
@@ -106,8 +106,8 @@ impl FormSnapshot {
         )
     }
 
-    /// Makes what was saved the form's new resting state, so that it counts as untouched. What was typed or chosen while
-    /// it was on its way was not saved, and stays as it is.
+    /// Makes the saved values the form's new untouched state. What was typed or chosen during the request was not
+    /// saved, and stays as it is.
     pub fn settle(&self, form: &HtmlFormElement, clear: bool) {
         let mut since = Vec::new();
         for (control, posted) in &self.0 {
@@ -124,7 +124,7 @@ impl FormSnapshot {
     }
 }
 
-/// Makes an option of a select what a reset chooses.
+/// Makes an option of a select the one that a reset chooses.
 fn choose_by_default(select: &HtmlSelectElement, value: &str) {
     for option in options(select) {
         option.set_default_selected(option.value() == value);
@@ -138,7 +138,7 @@ fn options(select: &HtmlSelectElement) -> impl Iterator<Item = HtmlOptionElement
         .filter_map(|option| option.dyn_into().ok())
 }
 
-/// Lets a select follow what is stored, as long as nothing else is chosen in it.
+/// Lets a select follow the stored value, as long as nothing else is chosen.
 pub fn follow_stored(select: &HtmlSelectElement, stored: &str) {
     let chosen = select.value();
     let resting = options(select)

@@ -1,4 +1,4 @@
-//! The status region: what was just done, said once and quietly, with the way to take it back.
+//! The status region: a short message about what was just done, with Undo if possible.
 
 use std::time::Duration;
 
@@ -15,27 +15,28 @@ use crate::domain::Secret;
 use crate::form::{Flash, FormSuccess};
 use crate::inbox::api::UndoMarkAllRead;
 
-/// How long a message stands. One with Undo stands longer: it has to be read, weighed and reached.
+/// How long a message is shown. One with Undo is shown longer: people need time to read, decide and click.
 const STANDS: Duration = Duration::from_secs(6);
 const STANDS_WITH_UNDO: Duration = Duration::from_secs(20);
-/// How long the region is empty before it says the same again: long enough to be noticed.
+/// How long the region is empty before it repeats the same message, so that the repetition is noticed.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// Where a message waits for the page that is being loaded.
+/// Storage key of a message for the page that is being loaded.
 const KEPT: &str = "wheelhouse-said";
-/// No message is longer.
+/// Maximum length of a message.
 const MAX_STORED_LEN: usize = 4_000;
 
-/// What keeps a message from going: an Undo on its way or refused, and someone who is about to press it.
+/// Keeps a message visible: an Undo that is in progress or was refused, or someone who is about to press it.
 const HELD: &str = ".status-region:is(:hover, :focus-within, :has(.form-error, [aria-invalid=\"true\"], [aria-busy=\"true\"]))";
 
-/// What the status region says; and apart from it, because it does not go away by itself, what is shown once.
+/// The message of the status region, and separately the secret that is shown once, because it does not disappear on its
+/// own.
 #[derive(Clone, Copy)]
 pub struct StatusMessages {
     now: RwSignal<Option<FormSuccess>>,
-    /// Counts the messages, so that an old one's timer leaves a new one alone.
+    /// Counts the messages, so that an old message's timer does not remove a new one.
     turn: StoredValue<u32>,
-    /// What was just made and is shown once, until it is put away.
+    /// The new secret, shown until it is dismissed.
     secret: RwSignal<Option<Secret>>,
 }
 
@@ -59,13 +60,13 @@ impl StatusMessages {
         }
     }
 
-    /// What is to be shown once, if there is something.
+    /// The secret to show, if there is one.
     pub fn secret(self) -> Option<Secret> {
         self.secret.get()
     }
 
     pub fn forget_secret(self) {
-        // Nobody is left to show it to when the application is gone.
+        // Nobody is left to show it to after the application is gone.
         let _ = self.secret.try_set(None);
     }
 
@@ -84,7 +85,7 @@ impl StatusMessages {
             .now
             .with_untracked(|now| now.as_ref().is_some_and(|now| now.message == done.message));
         if said_already {
-            // A text that does not change is not read out.
+            // Screen readers do not announce text that does not change.
             self.now.set(None);
             let again = move || {
                 if self.turn.get_value() == turn {
@@ -116,7 +117,7 @@ impl StatusMessages {
         set_timeout(over, stands);
     }
 
-    /// Says what the page before left to be said; what came with the page itself stands as long as any message.
+    /// Shows the message that the previous page left; a message that came with the page is shown as long as any other.
     fn begin(self) {
         let kept = Storage::open("sessionStorage").and_then(|storage| {
             let kept = storage.get(KEPT);
@@ -130,17 +131,19 @@ impl StatusMessages {
     }
 }
 
-/// An Undo that was posted without script and refused: it stays, with what is wrong or missing.
+/// An Undo that was posted without script and refused: it stays, with its error.
 fn refused_undo(flash: &Flash) -> Option<FormSuccess> {
     let action = UNDO_ACTIONS
         .into_iter()
         .find(|action| *action == flash.action)?;
     let event = flash.typed("event")?.parse().ok()?;
     let workspace = flash.typed("workspace")?;
-    Some(FormSuccess::with_message("This was not undone").with_undo(action, workspace, event))
+    Some(
+        FormSuccess::with_message("Could not undo this change").with_undo(action, workspace, event),
+    )
 }
 
-/// Keeps what an answer says for the page that it leads to.
+/// Keeps a response's message for the page that it leads to.
 pub fn keep_for_next_page(message: &str) {
     if message.len() <= MAX_STORED_LEN
         && let Some(storage) = Storage::open("sessionStorage")
@@ -149,7 +152,7 @@ pub fn keep_for_next_page(message: &str) {
     }
 }
 
-/// The one region that says what was just done. It stands on every page from the first load on.
+/// The status region. It is on every page from the first load.
 #[component]
 pub fn StatusRegion() -> impl IntoView {
     let said = expect_context::<StatusMessages>();
@@ -170,7 +173,7 @@ pub fn StatusRegion() -> impl IntoView {
         <div class="status-region" data-empty=move || message().is_none_or(|text| text.is_empty()).to_string()>
             <p class="status-text" role="status">{message}</p>
             {move || undo().map(|undo| {
-                // The address comes from our own server's answer, and only these functions take things back.
+                // The path comes from our own server's response, and only these functions undo things.
                 let action = UNDO_ACTIONS.into_iter().find(|known| *known == undo.action)?;
                 Some(view! {
                     <Form action class="inline-form">

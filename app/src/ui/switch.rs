@@ -1,4 +1,4 @@
-//! A switch that saves at once.
+//! A switch that saves immediately.
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -13,17 +13,17 @@ use crate::settings::notifications::api::SetNotification;
 use crate::settings::notifications::model::Switch as Which;
 use server_fn::ServerFn;
 
-/// One switch of the notification matrix. It flips at once; while a request is under way further clicks only flip
-/// what is shown, and the loop goes on until the server has what is shown; a refusal puts it back and says why.
-/// Its signals outlive the page, so that leaving at once still saves.
+/// One switch of the notification matrix. It flips immediately; during a request, further clicks only change what is
+/// shown, and the loop continues until the server has that state; a refusal puts it back and shows the reason. Its
+/// signals outlive the page, so leaving right away still saves.
 #[component]
 pub fn Switch(
     which: Which,
     #[prop(into)] name: String,
-    /// What is stored, followed as long as nothing is being saved here.
+    /// The stored value, which is followed unless something is being saved here.
     #[prop(into)]
     stored: Signal<bool>,
-    /// The element that says what the switch is for.
+    /// The element that describes the switch.
     #[prop(optional, into)]
     described_by: Option<String>,
 ) -> impl IntoView {
@@ -35,7 +35,7 @@ pub fn Switch(
     let (follow_shown, follow_busy) = (shown.clone(), busy.clone());
     Effect::new(move |before: Option<bool>| {
         let stored = stored.get();
-        // Only a new value moves the switch: the one that was loaded before a save here is older than what is shown.
+        // Only a new value moves the switch: a value loaded before a save here is older than what is shown.
         if before.is_some_and(|before| before != stored) && !follow_busy.get_untracked() {
             follow_shown.set(stored);
         }
@@ -69,7 +69,7 @@ pub fn Switch(
                     }
                 }
                 busy.set(false);
-                // Until what is stored arrives, what is shown stands.
+                // Until the stored value arrives, the shown one stays.
                 if let Some(refresh) = refresh {
                     refresh.now();
                 }

@@ -1,4 +1,5 @@
-//! Moments on screen: relative as text, and kept so; exact in the tooltip, in the reader's zone once the script runs.
+//! Times on screen: relative text that stays current, and the exact time in the tooltip, in the reader's time zone once
+//! the script runs.
 
 use std::time::Duration;
 
@@ -10,15 +11,15 @@ use super::view::view;
 use crate::domain::Timestamp;
 use crate::rpc::PostcardEncoding;
 
-/// How often relative times are looked at again.
+/// How often relative times are updated.
 const TICK: Duration = Duration::from_secs(20);
 
-/// What time it is on this page. It starts with the server's clock, so that the first texts agree on both sides, and
-/// goes on by the browser's.
+/// The page's clock. It starts with the server's time, so that the first texts are the same on client and server, and
+/// continues with the browser's.
 #[derive(Clone, Copy)]
 struct Clock(RwSignal<Timestamp>);
 
-/// Gives pages their clock.
+/// Provides the clock to pages.
 pub fn provide_clock() {
     let start = SharedValue::<_, PostcardEncoding>::new_with_encoding(now).into_inner();
     let clock = Clock(RwSignal::new(start));
@@ -32,12 +33,12 @@ pub fn provide_clock() {
     });
 }
 
-/// What time it is on this page, as it goes on.
+/// The page's current time, as a signal.
 pub fn use_clock() -> Signal<Timestamp> {
     expect_context::<Clock>().0.into()
 }
 
-/// The clock of the machine that this runs on.
+/// The clock of the machine that runs this.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn now() -> Timestamp {
     Timestamp::now()
@@ -52,8 +53,8 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(js_sys::Date::now() as i64)
 }
 
-/// When something happened; or with `ahead`, when something is to happen. Which of the two it is says whoever shows it,
-/// not the clock: that of the page stands still between two looks, and may lag behind the one that wrote the moment.
+/// When something happened or, with `ahead`, when it will happen. The caller decides which, not the clock: the page's
+/// clock only updates from time to time and may lag behind the one that wrote the timestamp.
 #[component]
 pub fn Time(at: Timestamp, #[prop(optional)] ahead: bool) -> impl IntoView {
     let Clock(now) = expect_context();
@@ -69,7 +70,7 @@ pub fn Time(at: Timestamp, #[prop(optional)] ahead: bool) -> impl IntoView {
     }
 }
 
-/// The tooltip in the reader's own zone and language, made when it is about to be seen.
+/// The tooltip in the reader's time zone and language, created just before it is shown.
 fn say_locally(event: &MouseEvent, at: Timestamp) {
     #[expect(
         clippy::cast_precision_loss,

@@ -1,5 +1,5 @@
-//! Asks before text that was typed and not saved is left behind: by a link, by the palette, by Back and Forward, by a
-//! form that leads elsewhere, by closing the page. One question, asked in one place.
+//! Asks before unsaved text is left behind: by a link, the palette, Back and Forward, a form that leads elsewhere, or
+//! closing the page. One question, asked in one place.
 
 use std::cell::{Cell, RefCell};
 
@@ -11,22 +11,21 @@ use web_sys::{
     MouseEvent,
 };
 
-const QUESTION: &str = "You have unsaved changes. Leave without saving?";
+const QUESTION: &str = "Discard unsaved changes?";
 
 thread_local! {
-    /// The page is being left on purpose: who was asked once is not asked again.
+    /// The page is being left on purpose: do not ask again.
     static LEAVING: Cell<bool> = const { Cell::new(false) };
-    /// The address of the page that is shown: its path, and the rest. By the time that one hears of Back the browser
-    /// names another.
+    /// The URL of the visible page: its path, and the rest. When Back is reported, the browser already has another URL.
     static SHOWN: RefCell<(String, String)> = const { RefCell::new((String::new(), String::new())) };
 }
 
-/// Whether the page may be left: nothing is unsaved, or the person says so.
+/// Whether the page can be left: nothing is unsaved, or the person agrees.
 pub fn may_leave() -> bool {
     may_leave_but_for(None)
 }
 
-/// The same, where one form is about to be posted: what stands in it is not left behind.
+/// The same when a form is about to be posted: its own text is not left behind.
 pub fn may_leave_but_for(form: Option<&HtmlFormElement>) -> bool {
     !is_dirty(form) || window().confirm_with_message(QUESTION).unwrap_or(true)
 }
@@ -37,12 +36,12 @@ pub fn leave_for(path: &str) {
     let _ = window().location().assign(path);
 }
 
-/// The page is still there: questions are asked again.
+/// The page is still open: ask again from now on.
 pub fn stayed() {
     LEAVING.set(false);
 }
 
-/// Whether a path of our own is another page than the one that is shown: not another query, not a place on it.
+/// Whether a path of this site is another page than the visible one: not just another query or fragment.
 pub fn leads_away(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     window()
@@ -51,13 +50,13 @@ pub fn leads_away(path: &str) -> bool {
         .is_ok_and(|here| here != path)
 }
 
-/// Notes which page is shown.
+/// Records which page is visible.
 pub fn shows(path: String, rest: String) {
     SHOWN.replace((path, rest));
 }
 
-/// Watches links, the browser's Back and Forward, and the closing of the page. To be called before the router is made:
-/// of Back the first to listen hears first.
+/// Watches links, the browser's Back and Forward, and the closing of the page. Call it before the router is created:
+/// the first listener hears of Back first.
 pub fn provide_unsaved_guard() {
     if cfg!(target_arch = "wasm32") {
         watch();
@@ -65,7 +64,7 @@ pub fn provide_unsaved_guard() {
 }
 
 fn watch() {
-    // While the click goes down, not when it comes up to the router.
+    // In the capture phase, before the click reaches the router.
     let on_click = Closure::<dyn FnMut(MouseEvent)>::new(|event: MouseEvent| {
         if follows_link(&event) && !may_leave() {
             event.prevent_default();
@@ -85,7 +84,7 @@ fn watch() {
             return;
         }
         event.stop_immediate_propagation();
-        // The address has moved already: it is put back on top.
+        // The URL has already changed: put the old one back on top.
         if let Ok(history) = window().history() {
             let here = format!("{path}{rest}");
             let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&here));
@@ -105,8 +104,8 @@ fn watch() {
     on_leave.forget();
 }
 
-/// Whether a click makes the router show another page. What the browser opens elsewhere or loads itself is not meant:
-/// the first leaves nothing behind, and before the second the browser asks.
+/// Whether a click makes the router show another page. Clicks that open another tab or load a page do not count: the
+/// first leaves nothing behind, and before the second the browser asks.
 fn follows_link(event: &MouseEvent) -> bool {
     if event.button() != 0
         || event.ctrl_key()
@@ -133,7 +132,7 @@ fn follows_link(event: &MouseEvent) -> bool {
     })
 }
 
-/// Whether a guarded form, other than `but`, holds something other than what it was loaded with.
+/// Whether a guarded form, other than `but`, differs from what it was loaded with.
 fn is_dirty(but: Option<&HtmlFormElement>) -> bool {
     let Ok(fields) =
         document().query_selector_all("form[data-guard] :is(input:not([type=hidden]), textarea)")

@@ -1,5 +1,5 @@
-//! Leptos's `view!`, as one type whatever stands in it: what handles views is compiled once for it, and not once for
-//! each shape of a row or an option. Named, `use crate::ui::view`, it goes before the one of Leptos's prelude.
+//! Leptos's `view!`, always with the same type: the code that handles views is compiled once, not once per shape of a
+//! row or an option. Imported by name, `use crate::ui::view`, it takes precedence over the one in Leptos's prelude.
 
 macro_rules! view {
     ($($tokens:tt)*) => {

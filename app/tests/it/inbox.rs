@@ -73,7 +73,7 @@ both! {
         assert_eq!(done.message, "2 Billing notifications marked as read");
         assert_eq!(unread(env, &mia).await, [ids[1], ids[3]]);
         let done = store::mark_all_read(&env.ctx, &mia, Some(Billing), None).await.unwrap();
-        assert_eq!(done.message, "Nothing was unread");
+        assert_eq!(done.message, "No unread notifications");
         assert_eq!(done.undo_read, None);
         let done = store::mark_all_read(&env.ctx, &mia, NOT, None).await.unwrap();
         assert_eq!(done.message, "2 notifications marked as read");

@@ -91,7 +91,7 @@ both! {
 
     async fn reserved_and_malformed_urls_come_with_a_free_one(env) {
         let check = store::check_slug(&env.ctx, None, "Settings").await.unwrap();
-        let expected = SlugCheck::No { reason: "This word is reserved".into(), suggestion: Some(slug("settings-team")) };
+        let expected = SlugCheck::No { reason: "That URL is reserved".into(), suggestion: Some(slug("settings-team")) };
         assert_eq!(check, expected);
     }
 
@@ -159,7 +159,7 @@ both! {
         assert_eq!(Event::find().filter(app::db::entity::event::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
         assert_eq!(Invitation::find().filter(app::db::entity::invitation::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);
         assert_eq!(env.events(EventType::WorkspaceDeleted).await, 1);
-        assert!(env.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted the workspace Acme"));
+        assert!(env.letters_to(ADAM).await.last().unwrap().contains("Olivia Owens deleted Acme and all of its data"));
         let claim = SlugClaim::find_by_id(slug("acme")).one(read).await.unwrap().unwrap();
         assert!(claim.released_at.is_some() && claim.workspace_id.is_none(), "the address stays held");
     }

@@ -25,7 +25,7 @@ pub async fn check(State(state): State<AppState>, request: Request, next: Next) 
     );
     (
         StatusCode::FORBIDDEN,
-        "This request comes from another site.",
+        "This request came from another site. Open Wheelhouse and try again.",
     )
         .into_response()
 }

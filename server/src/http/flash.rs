@@ -56,7 +56,7 @@ pub async fn capture(State(state): State<AppState>, request: Request, next: Next
     if !form && !body.is_empty() {
         return (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Server functions take application/x-www-form-urlencoded.",
+            "Server functions accept only application/x-www-form-urlencoded.",
         )
             .into_response();
     }

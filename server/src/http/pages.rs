@@ -127,7 +127,7 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
             tracing::warn!(%error, "not ready");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the database does not answer",
+                "the database does not respond",
             )
                 .into_response()
         }
@@ -187,7 +187,7 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     tracing::error!(panic = message.unwrap_or("unknown"), "a handler panicked");
     (
         StatusCode::INTERNAL_SERVER_ERROR,
-        "Something went wrong. This is our fault, not yours.",
+        "Something went wrong on our end. Try again in a moment.",
     )
         .into_response()
 }

@@ -158,7 +158,7 @@ impl Batch<'_> {
                 .await
                 .unwrap_or_else(|_| {
                     Err(SmtpError::Connection(
-                        "the SMTP server is too slow".to_owned(),
+                        "the SMTP server did not respond in time".to_owned(),
                     ))
                 });
             if let Err(SmtpError::Connection(_)) = result {
@@ -325,7 +325,7 @@ fn build_message(
 ) -> Result<Message> {
     let contents = app::email::decrypt(ctx, message).ok_or_else(|| {
         let problem =
-            "the letter cannot be decrypted: it was sealed with another WHEELHOUSE_SECRET_KEY";
+            "the email cannot be decrypted: it was encrypted with another WHEELHOUSE_SECRET_KEY";
         tracing::error!(mail = %message.id, "{problem}");
         anyhow!(problem)
     })?;

@@ -67,12 +67,12 @@ impl SmtpEndpoint {
             ("smtp", Some("required")) => Tls::Required,
             ("smtp", Some("opportunistic")) => Tls::Offered,
             ("smtp", Some("none")) if secret => {
-                return Err("would send the password in clear; leave ?tls=none away");
+                return Err("would send the password in clear text; remove ?tls=none");
             }
             ("smtp", None) if secret => Tls::Required,
             ("smtp", None | Some("none")) => Tls::Never,
             ("smtp" | "smtps", Some(_)) => {
-                return Err("?tls= is required, opportunistic or none");
+                return Err("?tls= must be required, opportunistic or none");
             }
             _ => return Err(FORM),
         };
@@ -127,7 +127,8 @@ impl SmtpEndpoint {
             // Whoever sits between may have taken STARTTLS out of the server's offer.
             if !connection.is_encrypted() && !is_loopback(&self.host) {
                 return Err(SmtpError::Connection(
-                    "the server offers no STARTTLS, and a password is not sent in clear".to_owned(),
+                    "the server does not offer STARTTLS, and a password is not sent in clear text"
+                        .to_owned(),
                 ));
             }
             connection
@@ -178,7 +179,7 @@ impl Connection {
         let mut addresses = envelope.to().iter().chain(envelope.from());
         if addresses.any(|address| !address.to_string().is_ascii()) {
             if !server.supports_feature(Extension::SmtpUtfEight) {
-                let why = "the SMTP server takes no addresses beyond ASCII (SMTPUTF8)";
+                let why = "the SMTP server does not accept non-ASCII addresses (SMTPUTF8)";
                 return Err(SmtpError::Permanent(why.to_owned()));
             }
             options.push(MailParameter::SmtpUtfEight);

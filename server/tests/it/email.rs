@@ -192,8 +192,8 @@ both! {
     async fn a_letter_arrives_whole_and_once(server) {
         let mut smtp = Smtp::start();
         let message = EmailMessage::new("Grüße\r\nBcc: everyone@acme.example")
-            .paragraph("Hello <b>Zoë</b>,")
-            .button("See invitation", "http://127.0.0.1:3000/invite/x");
+            .paragraph("Hi <b>Zoë</b>,")
+            .button("Accept Invitation", "http://127.0.0.1:3000/invite/x");
         put(server, "zoe@new.example", message).await;
         assert_eq!(send(server, &smtp.post()).await, DONE);
         let arrived = smtp.message();
@@ -211,13 +211,13 @@ both! {
             arrived["text"]
                 .as_str()
                 .unwrap()
-                .contains("Hello <b>Zoë</b>,")
+                .contains("Hi <b>Zoë</b>,")
         );
         assert!(
             arrived["html"]
                 .as_str()
                 .unwrap()
-                .contains("Hello &lt;b&gt;Zoë&lt;/b&gt;,")
+                .contains("Hi &lt;b&gt;Zoë&lt;/b&gt;,")
         );
         let mail = only_mail(server).await;
         assert!(mail.sent_at.is_some());

@@ -216,7 +216,7 @@ both! {
         );
         assert!(
             page.body
-                .contains("Enter an email address like name@example.com")
+                .contains("Enter a valid email address, like name@example.com")
         );
         assert!(
             page.body.contains("value=\"not an address\""),
@@ -264,7 +264,7 @@ both! {
             &[("form[name]", "Mia".into()), ("form[email]", "x".into())],
         )
         .await;
-        assert!(shown.contains("Enter an email address like name@example.com"));
+        assert!(shown.contains("Enter a valid email address, like name@example.com"));
         assert!(!shown.contains("role=\"alert\""), "once");
         // The form of an address that was given up has no field for it.
         let fields = [

@@ -197,7 +197,7 @@ both! {
         };
         let page = visitor.submit("/fn/sign_in", &fields("a wrong password")).await;
         assert!(page.contains("value=\"olivia@acme.example\""), "{page}");
-        assert!(page.contains("Email or password is wrong"), "{page}");
+        assert!(page.contains("Incorrect email or password"), "{page}");
         let page = visitor.submit("/fn/sign_in", &fields(app::db::seed::PASSWORD)).await;
         assert!(page.contains("Olivia"), "{page}");
     }

@@ -279,7 +279,7 @@ async fn every_sensitive_function(kind: Kind) {
         let wrong = server.call("olivia", &path, &with("not it")).await;
         assert_eq!(
             asked(&wrong).as_deref(),
-            Some("This is not your current password"),
+            Some("Incorrect password"),
             "{name}"
         );
         assert_eq!(wrong.cookie(cookie_name(false)), None, "{name}");
@@ -357,7 +357,7 @@ both! {
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/w/acme/settings/members"));
         let flash = format!("wheelhouse_flash={}", answer.cookie("wheelhouse_flash").unwrap());
         let page = server.page_with("olivia", "/w/acme/settings/members", &flash).await;
-        assert!(page.body.contains("Enter your current password to go on"), "{}", page.body);
+        assert!(page.body.contains("Enter your current password to continue"), "{}", page.body);
         assert!(page.body.contains("eve@new.example"), "what was typed stays");
         let mut fields = fields;
         fields.push(("form[current_password]", PASSWORD.to_owned()));

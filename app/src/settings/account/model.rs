@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(errors.get("name"), Some("Enter a name"));
         assert_eq!(
             errors.get("email"),
-            Some("Enter an email address like name@example.com")
+            Some("Enter a valid email address, like name@example.com")
         );
     }
 
@@ -107,7 +107,7 @@ mod tests {
         let errors = errors.unwrap_err();
         assert_eq!(
             errors.get("password"),
-            Some("A password has at least 12 characters")
+            Some("Password must be at least 12 characters")
         );
         assert_eq!(errors.get("confirm"), Some("Passwords don't match"));
     }

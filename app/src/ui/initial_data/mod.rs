@@ -1,7 +1,7 @@
-//! A page's first answer: the server waits for it and writes it into the page, and the browser takes it from there.
+//! A page's initial data: the server waits for it and writes it into the page, and the browser takes it from there.
 //!
-//! The two sides are two files because neither needs what the other does. Leptos's own resource and `<Suspense>` are
-//! both at once, and more: they draw what they hold twice to look for further questions, and a page here asks one.
+//! Server and browser are two files because they need different things. Leptos's own resource and `<Suspense>` are both
+//! at once, and more: they render their content twice to look for further requests, and a page here makes one.
 
 #[cfg(not(feature = "ssr"))]
 mod browser;

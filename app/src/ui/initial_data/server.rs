@@ -5,7 +5,7 @@ use leptos::tachys::reactive_graph::OwnedView;
 
 use crate::rpc::{PostcardEncoding, RpcFuture, RpcResult};
 
-/// Waits for the answer, draws it, and puts it into the page for the browser.
+/// Waits for the response, renders it, and puts it into the page for the browser.
 pub fn first_answer(
     asked: RpcFuture,
     draw: impl FnOnce(RpcResult) -> AnyView + Send + 'static,
@@ -17,7 +17,7 @@ pub fn first_answer(
     let (write, written) = oneshot::channel();
     page.write_async(
         page.next_id(),
-        // Nothing is written only if the page was given up.
+        // Nothing is written only if the page was abandoned.
         Box::pin(async { written.await.unwrap_or_default() }),
     );
     Suspend::new(async move {

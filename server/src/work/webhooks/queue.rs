@@ -671,10 +671,10 @@ async fn record_health(
                 .failing_since
                 .is_some_and(|since| now.since(since) >= GIVE_UP_AFTER);
         if verdicts[&row.id].gone {
-            store::disable(tx, row.id, "The receiver answered 410 Gone").await?;
+            store::disable(tx, row.id, "The endpoint returned 410 Gone").await?;
         } else if hopeless {
             let reason = format!(
-                "All {} attempts of the last {} days failed",
+                "All {} attempts in the last {} days failed",
                 row.failures,
                 now.since(row.failing_since.unwrap_or(now)).as_secs() / 86_400
             );
