@@ -264,16 +264,6 @@ async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError>
     Ok((tx, actor))
 }
 
-/// A role in a sentence: `Mia is now an admin`.
-const fn with_article(role: Role) -> &'static str {
-    match role {
-        Role::Owner => "an owner",
-        Role::Admin => "an admin",
-        Role::Member => "a member",
-        Role::Client => "a client",
-    }
-}
-
 /// Whether a role change adds or removes an owner, which only owners can do.
 fn is_about_ownership(from: Role, to: Role) -> bool {
     from.is_owner() || to.is_owner()
@@ -304,7 +294,7 @@ pub async fn change_role(
     let (mut tx, actor) = begin(ctx, actor).await?;
     let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
-    let done = FormSuccess::with_message(format!("{name} is now {}", with_article(role)));
+    let done = FormSuccess::with_message(format!("{name} is now {}", role.with_article()));
     Ok(match event {
         Some(event) => done.with_undo("/fn/undo_change_role", actor.workspace(), event),
         None => done,
@@ -367,7 +357,7 @@ pub async fn undo_change_role(
     tx.commit().await?;
     Ok(FormSuccess::with_message(format!(
         "{name} is {} again",
-        with_article(from)
+        from.with_article()
     )))
 }
 

@@ -83,7 +83,7 @@ async fn webhook(
         mode: Set(Mode::Live),
         include_test_events: Set(false),
         status: Set(status),
-        status_reason: Set((!works).then(|| "All 23 attempts of the last 5 days failed".to_owned())),
+        status_reason: Set((!works).then(|| "All 23 attempts in the last 5 days failed".to_owned())),
         status_by: Set((!works).then(|| "Wheelhouse".to_owned())),
         status_at: Set((!works).then_some(since)),
         failures: Set(if works { 0 } else { 23 }),
