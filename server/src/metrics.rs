@@ -20,9 +20,9 @@ struct Inner {
     /// How many answers fell between this bucket's edge and the one before; the last is for those beyond all.
     took: [AtomicU64; BUCKETS.len() + 1],
     took_micros: AtomicU64,
-    mails_sent: AtomicU64,
-    mails_put_off: AtomicU64,
-    mails_failed: AtomicU64,
+    emails_sent: AtomicU64,
+    emails_deferred: AtomicU64,
+    emails_failed: AtomicU64,
     connections: Gauge,
 }
 
@@ -77,16 +77,16 @@ impl Metrics {
         &self.0.connections
     }
 
-    pub fn mails_sent(&self) -> &AtomicU64 {
-        &self.0.mails_sent
+    pub fn emails_sent(&self) -> &AtomicU64 {
+        &self.0.emails_sent
     }
 
-    pub fn mails_put_off(&self) -> &AtomicU64 {
-        &self.0.mails_put_off
+    pub fn emails_deferred(&self) -> &AtomicU64 {
+        &self.0.emails_deferred
     }
 
-    pub fn mails_failed(&self) -> &AtomicU64 {
-        &self.0.mails_failed
+    pub fn emails_failed(&self) -> &AtomicU64 {
+        &self.0.emails_failed
     }
 
     /// All of it, in Prometheus's text format.
@@ -108,9 +108,9 @@ impl Metrics {
             "Attempts to send a letter, by outcome.",
         );
         for (outcome, count) in [
-            ("sent", &self.0.mails_sent),
-            ("put_off", &self.0.mails_put_off),
-            ("failed", &self.0.mails_failed),
+            ("sent", &self.0.emails_sent),
+            ("deferred", &self.0.emails_deferred),
+            ("failed", &self.0.emails_failed),
         ] {
             page.line(&format!("{{outcome=\"{outcome}\"}}"), read(count));
         }

@@ -2,8 +2,8 @@
 //! loopback. Prints rows of a table in Markdown.
 
 mod client;
-mod dead;
-mod hostile;
+mod unresponsive;
+mod malicious;
 mod pace;
 mod receiver;
 mod spends;
@@ -28,7 +28,7 @@ struct Options {
     /// Host and port of the server.
     #[arg(long)]
     address: String,
-    /// A key that may do everything; several, for `dead` and `spends`, each of another workspace.
+    /// A key that may do everything; several, for `unresponsive` and `spends`, each of another workspace.
     #[arg(long, required = true)]
     key: Vec<String>,
     #[command(subcommand)]
@@ -51,9 +51,9 @@ enum Load {
     /// As many spends of credits as connections can bring in, by one key or by several in turn.
     Spends { seconds: u64 },
     /// One endpoint alone, and then among 999 that are dead.
-    Dead { seconds: u64 },
+    Unresponsive { seconds: u64 },
     /// Receivers that mean harm, and what they cost the process of this id in memory.
-    Hostile { pid: u32, seconds: u64 },
+    Malicious { pid: u32, seconds: u64 },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -86,8 +86,8 @@ fn main() -> anyhow::Result<()> {
         }
         Load::Checks { rate, seconds } => checks(api, rate, Duration::from_secs(seconds)),
         Load::Spends { seconds } => spends::measure(&apis, Duration::from_secs(seconds)),
-        Load::Dead { seconds } => dead::measure(&apis, Duration::from_secs(seconds)),
-        Load::Hostile { pid, seconds } => hostile::measure(api, pid, Duration::from_secs(seconds)),
+        Load::Unresponsive { seconds } => unresponsive::measure(&apis, Duration::from_secs(seconds)),
+        Load::Malicious { pid, seconds } => malicious::measure(api, pid, Duration::from_secs(seconds)),
     }
 }
 

@@ -29,8 +29,8 @@ pub async fn requests(State(state): State<AppState>, request: Request, next: Nex
         let mut response = next.run(request).await;
         let (status, took) = (response.status().as_u16(), started.elapsed());
         state.metrics.answered(status, took);
-        let ms = took.as_secs_f64() * 1000.0;
-        tracing::info!(%method, path, status, ms = format_args!("{ms:.1}"), "answered");
+        let duration_ms = took.as_secs_f64() * 1000.0;
+        tracing::info!(%method, path, status, duration_ms = format_args!("{duration_ms:.1}"), "request completed");
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
         }

@@ -278,7 +278,7 @@ async fn finish(
         Ok(()) => {
             update = blank(update).col_expr(Column::SentAt, Expr::value(now));
             tracing::info!(mail = %message.id, attempts, "mail sent");
-            post.metrics.mails_sent()
+            post.metrics.emails_sent()
         }
         Err(trouble) => {
             let (lost, error) = match trouble {
@@ -294,10 +294,10 @@ async fn finish(
             if let Some(&minutes) = wait {
                 let next = now.after(app::domain::minutes(minutes));
                 update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
-                post.metrics.mails_put_off()
+                post.metrics.emails_deferred()
             } else {
                 update = blank(update).col_expr(Column::FailedAt, Expr::value(now));
-                post.metrics.mails_failed()
+                post.metrics.emails_failed()
             }
         }
     };

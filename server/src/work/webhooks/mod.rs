@@ -101,7 +101,7 @@ struct Sender {
     done: VecDeque<(Leased, DeliveryOutcome)>,
     /// Attempts that failed, and are not written down yet.
     failed: VecDeque<(Leased, DeliveryOutcome)>,
-    put_off: BTreeMap<WebhookId, Timestamp>,
+    deferred: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Leased, AttemptResult)>,
     ended: mpsc::UnboundedReceiver<(Leased, AttemptResult)>,
     direct_dispatch: DirectDispatch,
@@ -233,7 +233,7 @@ impl Sender {
             endpoints: Endpoints::default(),
             done: VecDeque::new(),
             failed: VecDeque::new(),
-            put_off: BTreeMap::new(),
+            deferred: BTreeMap::new(),
             results,
             ended,
             direct_dispatch,
@@ -381,7 +381,7 @@ impl Sender {
         for (id, health) in fares {
             self.endpoints.learn(id, health);
             if let Some(until) = health.circuit_open_until.filter(|until| *until > now) {
-                self.put_off.insert(id, until);
+                self.deferred.insert(id, until);
                 for job in self.endpoints.give_up(Some(id)) {
                     let outcome = if job.held.test { now } else { until };
                     self.done.push_back((job.held, DeliveryOutcome::Later(outcome)));
@@ -398,16 +398,16 @@ impl Sender {
             return Ok(false);
         }
         let ctx = self.ctx.clone();
-        let put_off = self.meanwhile(queue::defer(&ctx, &delays)).await;
-        if put_off.is_err() {
-            self.put_off.extend(delays.webhooks);
+        let deferred = self.meanwhile(queue::defer(&ctx, &delays)).await;
+        if deferred.is_err() {
+            self.deferred.extend(delays.webhooks);
         }
-        put_off.map(|()| true)
+        deferred.map(|()| true)
     }
 
     /// What is to be put off in this turn.
     fn delays(&mut self) -> Delays {
-        let webhooks = std::iter::from_fn(|| self.put_off.pop_first())
+        let webhooks = std::iter::from_fn(|| self.deferred.pop_first())
             .take(MAX_FAILURES)
             .collect();
         let crowded = self.endpoints.room().1 == 0 && self.crowded.elapsed() >= CROWDED;
@@ -533,7 +533,7 @@ impl Sender {
                 self.endpoints.admit(row.id, health, now, job)
             {
                 if all {
-                    self.put_off.insert(row.id, until);
+                    self.deferred.insert(row.id, until);
                 }
                 self.done.push_back((job.held, DeliveryOutcome::Later(until)));
             }
