@@ -194,7 +194,10 @@ impl CreateForm {
     fn expires_at(&self, now: Timestamp, errors: &mut FieldErrors) -> Option<Timestamp> {
         let expiry = match self.expiry.as_str() {
             "" => Expiry::Never,
-            text => errors.check("expiry", text.parse().map_err(|_| "Choose when the key expires"))?,
+            text => errors.check(
+                "expiry",
+                text.parse().map_err(|_| "Choose when the key expires"),
+            )?,
         };
         match expiry {
             Expiry::Never => None,

@@ -275,10 +275,7 @@ pub async fn revoke(
     .await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(FormSuccess::with_message(format!(
-        "{} revoked",
-        key.name
-    )))
+    Ok(FormSuccess::with_message(format!("{} revoked", key.name)))
 }
 
 pub async fn rename(
