@@ -60,7 +60,7 @@ test("all choices of a new webhook stay after an error, and after a dry run", as
   await page.getByLabel("Operator 1").selectOption("contains");
   await page.getByLabel("Value 1", { exact: true }).fill("won");
   await page.getByRole("checkbox", { name: "Include test events" }).check();
-  for (const button of ["Create Webhook", "Try on the last events"]) {
+  for (const button of ["Create Webhook", "Preview Matches"]) {
     await press(page, page.getByRole("button", { name: button }));
     if (button === "Create Webhook") await expect(page.getByLabel("URL", { exact: true })).toHaveAttribute("aria-invalid", "true");
     await expect(page.getByLabel("URL", { exact: true })).toHaveValue("http://10.0.0.1/no");

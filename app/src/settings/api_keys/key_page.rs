@@ -171,7 +171,7 @@ fn requests(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
         <Card title="Requests" text="Requests made with this key in the last 7 days.">
             <p class="muted tabular">{move || data.with(|view| match view.request_count {
                 1 => "1 request".to_owned(),
-                n => format!("{} requests", grouped(i64::try_from(n).unwrap_or(i64::MAX))),
+                n => format!("{} requests", grouped(n.cast_signed())),
             })}</p>
             {move || if none.get() {
                 view! { <Empty mark=Icon::Activity title="No requests yet" text="They appear here within seconds."/> }.into_any()
