@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# What the scripts in bin/ share. Sourced, never run.
+# Shared by the scripts in bin/. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
-# Tools that belong to this project alone live here: out of git, and out of the way of `cargo clean`.
+# Tools for this project only: not in git, and not removed by `cargo clean`.
 tools="$root/.tools"
 export PATH="$root/bin/link:$tools/bin:$tools/npm/node_modules/.bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
-# cargo-leptos makes the site in ./target, as Cargo.toml says; the program has to be there too.
+# cargo-leptos builds the site in ./target, as configured in Cargo.toml; the program must be there too.
 unset CARGO_TARGET_DIR
 binary="$root/target/release/wheelhouse"
 
@@ -27,9 +27,8 @@ duration() {
   if [ "$1" -lt 60 ]; then printf '%d s' "$1"; else printf '%d min %d s' $(($1 / 60)) $(($1 % 60)); fi
 }
 
-# The program and the site beside it, as an operator gets them; --precompress writes each file's .br and .gz.
-# --split takes the pages that app/src/pages.rs gives files of their own out of the WASM.
-# What comes of it is packed for the way to the browser.
+# The program and its site, as an operator gets them. --precompress writes .br and .gz files; --split moves the pages that
+# app/src/pages.rs lists into separate WASM files, which pack-site then bundles.
 build_release() {
   cargo leptos build --release --split --precompress &&
     bin/link/pack-site "$root/target/site/pkg" "$root/target/release/hash.txt"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A PostgreSQL of our own in $scratch, thrown away afterwards. Sourced, never run.
+# A temporary PostgreSQL server in $scratch. Sourced, never run.
 
 postgres_data=
 
@@ -12,17 +12,17 @@ free_port() {
   node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
 }
 
-# start_postgres [OPTION…]: starts it with these options of the server, and sets postgres_url.
+# start_postgres [OPTION…]: starts the server with these options and sets postgres_url.
 start_postgres() {
   local initdb port password data="$scratch/postgres" options
   initdb=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
   [ -x "$initdb" ] || initdb=$(command -v initdb)
   postgres_bin=$(dirname "$initdb")
 
-  chmod 755 "$scratch" # the database's user has to pass through
+  chmod 755 "$scratch" # for the user of the database
 
-  # Anyone on this machine can reach the port, and its superuser can run commands as the server's user: so a password.
-  # In clear on loopback, since SCRAM would cost each connection of an unoptimised build 4096 hashes.
+  # A password, because anyone on this machine can reach the port, and its superuser can run commands as the server's user.
+  # In clear text on loopback, because SCRAM would cost each connection of an unoptimized build 4096 hashes.
   password=$(node -p 'require("crypto").randomBytes(16).toString("hex")')
   (umask 077 && mkdir "$data" && echo "$password" >"$scratch/password")
   if [ "$(id -u)" -eq 0 ]; then chown postgres "$data" "$scratch/password"; fi
@@ -32,12 +32,12 @@ start_postgres() {
     return 1
   }
 
-  # The port may be taken between asking for it and using it: then ask again.
+  # Another process may take the port first: then try another one.
   for _ in 1 2 3; do
     port=$(free_port)
     options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"
     options+=" $*"
-    postgres_data=$data # from here on there may be something to stop
+    postgres_data=$data # from here on, there may be a server to stop
     if as_postgres "$postgres_bin/pg_ctl" -D "$data" -l "$data/log" -o "$options" -w -t 60 start >/dev/null; then
       postgres_url="postgres://wheelhouse:$password@127.0.0.1:$port/postgres"
       echo "$("$postgres_bin/postgres" --version), port $port"

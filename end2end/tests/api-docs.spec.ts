@@ -12,7 +12,7 @@ test("every call is described, with what it needs and an example", async ({ page
   const article = page.getByRole("article").filter({ has: page.getByRole("heading", { name: "Create a contact" }) });
   await expect(article.getByText("contacts:write")).toBeVisible();
   await expect(article.getByText("curl http")).toBeVisible();
-  await expect(article.getByRole("region", { name: "Body of create_contact" })).toBeVisible();
+  await expect(article.getByRole("region", { name: "Body of create_contact", exact: true })).toBeVisible();
   await expect(article.getByRole("button", { name: "Send" })).toBeVisible({ visible: scripts });
 });
 
@@ -26,12 +26,12 @@ test("a call is tried with one's own key, and its answer stands below", async ({
   browserConsole.allowStatus(401);
   await page.goto("/api/docs");
   const call = page.getByRole("form", { name: "Try get_me" });
-  const answer = page.getByRole("status", { name: "Answer to get_me" });
+  const answer = page.getByRole("status", { name: "Response to get_me" });
   await call.getByRole("button", { name: "Send" }).click();
   await expect(answer).toContainText("Paste an API key");
-  await expect(page.getByLabel("API key for trying calls")).toBeFocused();
+  await expect(page.getByLabel("API key", { exact: true })).toBeFocused();
 
-  await page.getByLabel("API key for trying calls").fill("wh_live_nobody");
+  await page.getByLabel("API key", { exact: true }).fill("wh_live_nobody");
   await call.getByRole("button", { name: "Send" }).click();
   await expect(answer).toContainText("401");
   await expect(answer).toContainText("/api/docs#problem-unauthenticated");

@@ -28,7 +28,7 @@ test("a key is made, shown once with a ready command, and is in the list", async
   expect(key).toMatch(KEY);
   expect(key).toMatch(/^wh_test_/);
   if (scripts) await expect(page.getByLabel("API Key")).toBeFocused();
-  await expectSaid(page, /Importer is created/);
+  await expectSaid(page, /Key created/);
   await expect(page.getByLabel("API Key")).toHaveAttribute("readonly", "");
   await expect(page.getByText(`Authorization: Bearer ${key}`)).toBeVisible();
   const made = row(page, "Importer");
@@ -75,7 +75,7 @@ test("nothing typed is lost when something is missing", async ({ page, browserCo
   await page.getByRole("checkbox", { name: "Read Lists" }).check();
   await page.getByLabel("Allowed IP addresses").fill("home");
   await press(page, page.getByRole("button", { name: "Create Key" }));
-  await expect(page.getByLabel("Allowed IP addresses")).toHaveAccessibleDescription(/“home” is no address/);
+  await expect(page.getByLabel("Allowed IP addresses")).toHaveAccessibleDescription(/“home” isn't a valid IP address/);
   await expect(page.getByRole("checkbox", { name: "Read Lists" })).toBeChecked();
 });
 
@@ -91,7 +91,7 @@ test("scopes are selected all at once, by group, or those that read", async ({ p
   await press(page, page.getByRole("button", { name: "Read Only" }));
   await expect(page.getByRole("checkbox", { name: "Write Contacts" })).not.toBeChecked();
   await expect(page.getByRole("checkbox", { name: "Read Analytics" })).toBeChecked();
-  await press(page, page.getByRole("button", { name: "None", exact: true }));
+  await press(page, page.getByRole("button", { name: "Clear", exact: true }));
   await expect(checked).toHaveCount(0);
   await press(page, page.getByRole("button", { name: "Select All" }));
   await expect(page.getByLabel("Name")).toHaveValue("Everything");
@@ -113,17 +113,17 @@ test("a key is rotated: both work for a while, and the old one is stopped", asyn
   const old = await make(page, "Nightly sync");
   await visit(page, PAGE);
   await row(page, "Nightly sync").getByRole("button", { name: "Rotate" }).click();
-  await page.getByRole("dialog", { name: "Rotate Nightly sync" }).getByLabel("Old key").selectOption({ label: "Keep the old key for 7 days" });
+  await page.getByRole("dialog", { name: "Rotate Nightly sync" }).getByLabel("Old key expires").selectOption({ label: "In 7 days" });
   await press(page, page.getByRole("dialog", { name: "Rotate Nightly sync" }).getByRole("button", { name: "Rotate Key" }));
-  await expectSaid(page, /Nightly sync is rotated\. The old key works until/);
+  await expectSaid(page, /Key rotated\. The old key works until/);
   const fresh = await page.getByLabel("API Key").inputValue();
   expect(fresh).toMatch(KEY);
   expect(fresh).not.toBe(old);
   await expect(row(page, "Nightly sync")).toHaveCount(2);
   const retiring = row(page, "Nightly sync").filter({ hasText: old.slice(-4) });
   await expect(retiring).toContainText("Rotating");
-  await press(page, retiring.getByRole("button", { name: "Finish now" }));
-  await expectSaid(page, "The old key of Nightly sync has stopped");
+  await press(page, retiring.getByRole("button", { name: "Expire Now" }));
+  await expectSaid(page, "Old Nightly sync key expired");
   await expect(row(page, "Nightly sync").filter({ hasText: old.slice(-4) })).toContainText("Rotated");
 });
 
@@ -134,12 +134,12 @@ test("a key is revoked by its typed name, and stays in the list", async ({ page,
   await visit(page, PAGE);
   const dialog = page.getByRole("dialog", { name: "Revoke Leaked?" });
   await row(page, "Leaked").getByRole("button", { name: "Revoke" }).click();
-  await dialog.getByLabel("Type the name to confirm").fill("leaked");
+  await dialog.getByLabel("Key name").fill("leaked");
   await press(page, dialog.getByRole("button", { name: "Revoke Key" }));
-  await expect(dialog.getByLabel("Type the name to confirm")).toHaveAccessibleDescription(/Type Leaked to confirm/);
-  await dialog.getByLabel("Type the name to confirm").fill("Leaked");
+  await expect(dialog.getByLabel("Key name")).toHaveAccessibleDescription(/This name doesn't match/);
+  await dialog.getByLabel("Key name").fill("Leaked");
   await press(page, dialog.getByRole("button", { name: "Revoke Key" }));
-  await expectSaid(page, "Leaked is revoked");
+  await expectSaid(page, "Leaked revoked");
   await expect(row(page, "Leaked")).toContainText("Revoked");
   await expect(row(page, "Leaked").getByRole("button", { name: "Revoke" })).toHaveCount(0);
 });
@@ -169,16 +169,16 @@ test("a key's own page says what it did, renames it and narrows it", async ({ pa
   await page.waitForURL(/\/api-keys\/key_/);
   await expect(card(page, "Requests").getByRole("row")).toHaveCount(9);
   await expect(card(page, "Requests")).toContainText("/api/v1/contacts/search");
-  await expect(card(page, "Facts")).toContainText("203.0.113.24");
+  await expect(card(page, "Details")).toContainText("203.0.113.24");
 
   await page.getByLabel("Name", { exact: true }).fill("Contact form");
   await press(page, page.getByRole("button", { name: "Save Changes" }));
   await expectSaid(page, "Changes saved");
-  await expect(card(page, "Facts")).toContainText("Contact form");
+  await expect(card(page, "Details")).toContainText("Contact form");
 
   await card(page, "Scopes").getByRole("checkbox", { name: "Write Events" }).uncheck();
-  await press(page, page.getByRole("button", { name: "Narrow Scopes" }));
-  await expectSaid(page, "Contact form has fewer scopes now");
+  await press(page, page.getByRole("button", { name: "Remove Unchecked Scopes" }));
+  await expectSaid(page, "Scopes updated");
   await expect(card(page, "Scopes").getByRole("checkbox")).toHaveCount(4);
 });
 
@@ -196,7 +196,7 @@ test("another page shows a new key within a second", async ({ page, newVisitor, 
 test("who has no keys yet sees how to begin", async ({ page }) => {
   await signIn(page, person.greta);
   await visit(page, "/w/globex/settings/api-keys");
-  await expect(page.getByText("No keys yet")).toBeVisible();
+  await expect(page.getByText("No API keys yet")).toBeVisible();
   await expect(page.getByText(/curl http.*\/api\/v1\/me/)).toBeVisible();
   await expect(page.getByRole("button", { name: "API Docs" })).toBeVisible();
 });

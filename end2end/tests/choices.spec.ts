@@ -37,8 +37,8 @@ test("all choices of a new key stay after an error", async ({ page, browserConso
   await page.getByRole("checkbox", { name: "Read Contacts" }).check();
   await page.getByRole("checkbox", { name: "Write Contacts" }).check();
   await page.getByLabel("Allowed IP addresses").fill("10.0.0.0/8\n192.168.1.1");
-  await page.getByLabel("Expires").selectOption({ index: 2 });
-  const expires = await page.getByLabel("Expires").inputValue();
+  await page.getByLabel("Expires", { exact: true }).selectOption({ index: 2 });
+  const expires = await page.getByLabel("Expires", { exact: true }).inputValue();
   await press(page, page.getByRole("button", { name: "Create Key" }));
   await expect(page.getByLabel("Name")).toHaveAttribute("aria-invalid", "true");
   await expect(page.getByRole("radio", { name: "Test" })).toBeChecked();
@@ -46,7 +46,7 @@ test("all choices of a new key stay after an error", async ({ page, browserConso
   await expect(page.getByRole("checkbox", { name: "Write Contacts" })).toBeChecked();
   await expect(page.getByRole("checkbox", { name: "Read Tags" })).not.toBeChecked();
   await expect(page.getByLabel("Allowed IP addresses")).toHaveValue("10.0.0.0/8\n192.168.1.1");
-  await expect(page.getByLabel("Expires")).toHaveValue(expires);
+  await expect(page.getByLabel("Expires", { exact: true })).toHaveValue(expires);
 });
 
 test("all choices of a new webhook stay after an error, and after a dry run", async ({ page, browserConsole }) => {
@@ -60,7 +60,7 @@ test("all choices of a new webhook stay after an error, and after a dry run", as
   await page.getByLabel("Operator 1").selectOption("contains");
   await page.getByLabel("Value 1", { exact: true }).fill("won");
   await page.getByRole("checkbox", { name: "Include test events" }).check();
-  for (const button of ["Create Webhook", "Try on the last events"]) {
+  for (const button of ["Create Webhook", "Preview Matches"]) {
     await press(page, page.getByRole("button", { name: button }));
     if (button === "Create Webhook") await expect(page.getByLabel("URL", { exact: true })).toHaveAttribute("aria-invalid", "true");
     await expect(page.getByLabel("URL", { exact: true })).toHaveValue("http://10.0.0.1/no");
@@ -146,7 +146,7 @@ test.describe("while others are at work", () => {
     const row = (name: string) => card(page, "Keys").getByRole("row").filter({ has: page.getByRole("rowheader", { name }) });
 
     await row("Listed").getByRole("button", { name: "Revoke" }).click();
-    const typed = page.getByLabel("Type the name to confirm").locator("visible=true");
+    const typed = page.getByLabel("Key name").locator("visible=true");
     await typed.fill("List");
     await use(inList);
     await expect(row("Listed").getByRole("cell").filter({ hasText: /just now.* from / })).toHaveCount(1, { timeout: 15_000 });

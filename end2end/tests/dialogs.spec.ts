@@ -114,7 +114,7 @@ test("what was typed and cancelled is not there the next time, nor is its error"
   await visit(page, `${SETTINGS}/api-keys`);
   const its = DIALOGS.find(({ button }) => button === "Revoke")!;
   const { dialog } = await open(page, its);
-  const field = dialog.getByLabel("Type the name to confirm");
+  const field = dialog.getByLabel("Key name");
   await field.fill("something else");
   await dialog.getByRole("button", { name: "Revoke Key" }).click();
   await expect(field).toHaveAttribute("aria-invalid", "true");
@@ -131,10 +131,10 @@ test("without scripts a refused dialog stands open with what is wrong, and can b
   await visit(page, `${SETTINGS}/api-keys`);
   const its = DIALOGS.find(({ button }) => button === "Revoke")!;
   const { dialog } = await open(page, its);
-  await dialog.getByLabel("Type the name to confirm").fill("something else");
+  await dialog.getByLabel("Key name").fill("something else");
   await dialog.getByRole("button", { name: "Revoke Key" }).click();
-  await expect(dialog.getByLabel("Type the name to confirm")).toHaveValue("something else");
-  await expect(dialog.getByLabel("Type the name to confirm")).toHaveAccessibleDescription(/Type .* to confirm/);
+  await expect(dialog.getByLabel("Key name")).toHaveValue("something else");
+  await expect(dialog.getByLabel("Key name")).toHaveAccessibleDescription(/This name doesn't match/);
   await dialog.getByRole("link", { name: "Cancel", exact: true }).click();
   await expect(dialog).toBeHidden();
   await expect(page).toHaveURL(/\/settings\/api-keys$/);

@@ -16,14 +16,14 @@ use crate::config::{Config, ConfigError};
 use crate::serve;
 use crate::start::{self, Absent};
 
-/// Exit status for a bad value: the same as for a bad flag.
+/// Exit status for an invalid value: the same as for an invalid flag.
 const BAD_CONFIGURATION: u8 = 2;
 
 #[derive(Debug, Parser)]
 #[command(
     name = "wheelhouse",
     version,
-    about = "Settings pages, done once and done right."
+    about = "Account, workspace and developer settings for a SaaS product."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -34,9 +34,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the pages, and do the work that changes cause.
+    /// Run the server and its background workers.
     Serve {
-        /// Fill an empty database with two workspaces of demo data.
+        /// Fill an empty database with demo data: two workspaces.
         #[arg(
             long,
             env = "WHEELHOUSE_DEMO",
@@ -45,24 +45,24 @@ enum Command {
         )]
         demo: bool,
     },
-    /// Bring the database's schema up to date.
+    /// Migrate the database to the current schema.
     Migrate,
-    /// Make an account with a workspace of its own. The password comes on standard input.
+    /// Create an account with its own workspace. Reads the password from standard input.
     CreateOwner {
         #[arg(long, env = "WHEELHOUSE_OWNER_EMAIL", hide_env_values = true)]
         email: String,
         #[arg(long, env = "WHEELHOUSE_OWNER_NAME", hide_env_values = true)]
         name: String,
-        /// The workspace's name.
+        /// Name of the workspace.
         #[arg(long, env = "WHEELHOUSE_OWNER_WORKSPACE", hide_env_values = true)]
         workspace: String,
-        /// What stands in the workspace's address.
+        /// Slug in the workspace URL, as in `/w/slug`.
         #[arg(long, env = "WHEELHOUSE_OWNER_SLUG", hide_env_values = true)]
         slug: String,
     },
-    /// Make an API key of a workspace and print it, this once.
+    /// Create an API key for a workspace and print it. It is not shown again.
     CreateKey {
-        /// What stands in the workspace's address.
+        /// Slug of the workspace.
         #[arg(long)]
         workspace: String,
         #[arg(long)]
@@ -70,43 +70,43 @@ enum Command {
         /// `live` or `test`.
         #[arg(long = "type", default_value = "live")]
         mode: String,
-        /// What it may do, as in `contacts:read,contacts:write`, or `all`.
+        /// Comma-separated scopes, such as `contacts:read,contacts:write`, or `all`.
         #[arg(long, default_value = "all")]
         scopes: String,
     },
-    /// Prove every balance of credits from the ledger's lines; status 1 if one does not add up.
+    /// Check every credit balance against the ledger. Exits with status 1 if one does not match.
     VerifyLedger,
-    /// Give back what was spent, or part of it.
+    /// Refund spent credits, in full or in part.
     RefundCredits {
-        /// The line of the ledger, `cen_…`.
+        /// ID of the ledger entry, `cen_…`.
         #[arg(long)]
         entry: String,
-        /// How many credits [default: all that were not given back yet]
+        /// Number of credits [default: all that were not refunded yet]
         #[arg(long)]
         credits: Option<u32>,
     },
-    /// Pay back a payment, or part of it, through the provider.
+    /// Refund a payment through the payment provider, in full or in part.
     RefundPayment {
-        /// The payment, `pay_…`.
+        /// ID of the payment, `pay_…`.
         #[arg(long)]
         payment: String,
-        /// How many cents [default: all that were not paid back yet]
+        /// Amount in cents [default: all that was not refunded yet]
         #[arg(long)]
         cents: Option<u32>,
     },
-    /// Print the public API's OpenAPI document.
+    /// Print the OpenAPI document of the public API.
     Openapi,
-    /// Ask a running server whether it is ready; for a container's health check.
+    /// Check whether a running server is ready, for a container's health check.
     Healthcheck,
 }
 
-/// Every option, by flag or by variable.
+/// Every option, as a flag and as an environment variable.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Address to listen on [default: 127.0.0.1:3000]
     #[arg(long, global = true, env = "WHEELHOUSE_ADDR", hide_env_values = true)]
     pub addr: Option<String>,
-    /// `sqlite://path` or `postgres://…` [default: <sqlite://data/wheelhouse.db>, made if absent]
+    /// `sqlite://path` or `postgres://…` [default: <sqlite://data/wheelhouse.db>, created if missing]
     #[arg(
         long,
         global = true,
@@ -114,7 +114,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
-    /// What links, cookies and the Origin check are built from [default: http:// and the address, 127.0.0.1 for all]
+    /// Public URL, used for links, cookies and the Origin check [default: http:// and the address to listen on]
     #[arg(
         long,
         global = true,
@@ -122,7 +122,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub public_url: Option<String>,
-    /// 32 bytes in base64 [default: a file made beside the database]
+    /// 32 bytes in base64 [default: a file created beside the database]
     #[arg(
         long,
         global = true,
@@ -130,7 +130,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub secret_key: Option<String>,
-    /// `smtp://` or `smtps://`, user and password within [default: none, mail stays in the outbox]
+    /// `smtp://` or `smtps://`, with user name and password [default: none, email stays in the outbox]
     #[arg(
         long,
         global = true,
@@ -138,7 +138,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub smtp_url: Option<String>,
-    /// Sender of mail [default: Wheelhouse <no-reply@localhost>]
+    /// Sender of email [default: Wheelhouse <no-reply@localhost>]
     #[arg(
         long,
         global = true,
@@ -146,7 +146,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub mail_from: Option<String>,
-    /// Networks (CIDR, comma-separated) whose X-Forwarded-For is believed [default: none]
+    /// Proxies whose X-Forwarded-For is trusted: comma-separated CIDR ranges [default: none]
     #[arg(
         long,
         global = true,
@@ -154,7 +154,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub trusted_proxies: Option<String>,
-    /// Networks (CIDR, comma-separated) to which webhooks may go though they are private [default: none]
+    /// Private networks that can receive webhooks: comma-separated CIDR ranges [default: none]
     #[arg(
         long,
         global = true,
@@ -162,7 +162,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub webhook_allow: Option<String>,
-    /// Seconds between attempts to deliver [default: 5,300,1800,7200,18000,36000,36000]
+    /// Seconds between delivery attempts [default: 5,300,1800,7200,18000,36000,36000]
     #[arg(
         long,
         global = true,
@@ -170,7 +170,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub webhook_retry_seconds: Option<String>,
-    /// `on`, or `off` for load tests [default: on]
+    /// Rate limits: `on`, or `off` for load tests [default: on]
     #[arg(
         long,
         global = true,
@@ -178,7 +178,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub rate_limit: Option<String>,
-    /// A catalog.toml with plans, packages and costs of your own [default: the built-in one]
+    /// Your own catalog.toml with plans, packages and costs [default: the built-in one]
     #[arg(
         long,
         global = true,
@@ -194,7 +194,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub stripe_secret_key: Option<String>,
-    /// What Stripe signs its events with, `whsec_…`
+    /// Signing secret of Stripe's webhook, `whsec_…`
     #[arg(
         long,
         global = true,
@@ -202,7 +202,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub stripe_webhook_secret: Option<String>,
-    /// Where Stripe is asked [default: <https://api.stripe.com>]
+    /// Base URL of the Stripe API [default: <https://api.stripe.com>]
     #[arg(
         long,
         global = true,
@@ -210,7 +210,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub stripe_api_base: Option<String>,
-    /// Folder of the browser's files [default: `site` beside the program, else target/site]
+    /// Directory of the site files [default: `site` beside the program, or target/site]
     #[arg(
         long,
         global = true,
@@ -218,10 +218,10 @@ pub struct Options {
         hide_env_values = true
     )]
     pub site_root: Option<String>,
-    /// Filter for logs, as in `info,wheelhouse=debug` [default: info]
+    /// Log filter, such as `info,wheelhouse=debug` [default: info]
     #[arg(long, global = true, env = "WHEELHOUSE_LOG", hide_env_values = true)]
     pub log: Option<String>,
-    /// `text` or `json` [default: text]
+    /// Log format: `text` or `json` [default: text]
     #[arg(
         long,
         global = true,
@@ -301,7 +301,7 @@ async fn create_owner(
     let mut password = String::new();
     std::io::stdin()
         .read_to_string(&mut password)
-        .context("reading the password")?;
+        .context("cannot read the password from standard input")?;
     let password = Secret::from(password.trim_end_matches(['\r', '\n']));
     let ctx = serve::open(config, false, Absent::Make).await?;
     store::create_owner(&ctx, &name, &email, &password, &workspace, &slug)
@@ -323,7 +323,7 @@ async fn create_owner(
     Ok(())
 }
 
-/// Prints the key and nothing else, so that a script can take it.
+/// Prints only the key, so that a script can read it.
 async fn create_key(
     config: &Config,
     workspace: &str,
@@ -346,7 +346,7 @@ async fn create_key(
     let token = cli::create(&ctx, &slug, &name, mode, &scopes)
         .await
         .map_err(|error| match error {
-            AppError::NotFound => anyhow!("--workspace: there is none at /w/{slug}"),
+            AppError::NotFound => anyhow!("--workspace: no workspace has the slug “{slug}”"),
             other => anyhow!(other.to_string()),
         })?;
     println!("{}", token.secret().expose());
@@ -361,10 +361,10 @@ async fn verify_ledger(config: &Config) -> Result<()> {
         println!("{fault}");
     }
     if faults.is_empty() {
-        println!("Every balance is what its lines say.");
+        println!("Every balance matches the ledger.");
         return Ok(());
     }
-    bail!("the ledger does not add up");
+    bail!("some balances do not match the ledger");
 }
 
 async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()> {
@@ -375,12 +375,14 @@ async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()
         credits::store::refund(&mut tx, id, credits)
             .await
             .map_err(|error| match error {
-                AppError::NotFound => anyhow!("--entry: nothing was spent by this line"),
+                AppError::NotFound => {
+                    anyhow!("--entry: no ledger entry with this ID spent credits")
+                }
                 other => anyhow!(other.to_string()),
             })?;
     tx.commit().await?;
     println!(
-        "{} credits given back; {} are there now.",
+        "Refunded {} credits. The balance is now {}.",
         entry.amount, entry.balance
     );
     Ok(())
@@ -396,15 +398,15 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
         payments::store::refund(&ctx, id, amount)
             .await
             .map_err(|error| match error {
-                AppError::NotFound => anyhow!("--payment: no payment of this id was paid"),
+                AppError::NotFound => anyhow!("--payment: no completed payment has this ID"),
                 other => anyhow!(other.to_string()),
             })?;
-    println!("{paid_back} paid back.");
+    println!("Refunded {paid_back}.");
     let balance = payments::store::balance_of(&ctx, id).await;
     let balance = balance.map_err(|error| anyhow!(error.to_string()))?;
     if balance < Money::default() {
         println!(
-            "The workspace owes {}, which is collected with its next payment for a plan.",
+            "The workspace owes {}. This is charged with its next plan payment.",
             Money::default() - balance
         );
     }

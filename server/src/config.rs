@@ -1,4 +1,4 @@
-//! Configuration, checked as a whole before anything starts. A bad value is one line that names its variable.
+//! Configuration, validated before anything starts. An invalid value is one line that names its variable.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,21 +33,21 @@ pub struct Config {
     pub smtp: Option<SmtpEndpoint>,
     pub mail_from: Mailbox,
     pub trusted_proxies: Vec<IpNet>,
-    /// Networks to which webhooks may go though they are not public.
+    /// Networks that can receive webhooks although they are not public.
     pub webhook_allow: Vec<IpNet>,
-    /// The waits between attempts to deliver.
+    /// The delays between delivery attempts.
     pub webhook_waits: Vec<Duration>,
     pub rate_limit: bool,
-    /// What is sold.
+    /// Plans, packages and costs.
     pub catalog: Catalog,
-    /// Who collects the money; nothing is the simulated provider.
+    /// The payment provider; `None` is the simulated one.
     pub stripe: Option<StripeAccount>,
     pub site_root: Option<PathBuf>,
     pub log: String,
     pub log_json: bool,
 }
 
-/// What Stripe is asked with, and what it signs with.
+/// The credentials for Stripe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StripeAccount {
     pub secret_key: Secret,
@@ -63,7 +63,7 @@ pub enum KeySource {
     File(PathBuf),
 }
 
-/// A bad value.
+/// An invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
     variable: &'static str,
@@ -98,7 +98,7 @@ impl Config {
         let addr: SocketAddr = addr.parse().map_err(|_| {
             ConfigError::new(
                 "WHEELHOUSE_ADDR",
-                format!("“{addr}” is no address and port, like {DEFAULT_ADDR}"),
+                format!("“{addr}” is not an IP address and port like {DEFAULT_ADDR}"),
             )
         })?;
         let database_url = options
@@ -111,7 +111,7 @@ impl Config {
         {
             return Err(ConfigError::new(
                 "WHEELHOUSE_DATABASE_URL",
-                "must begin with sqlite:// or postgres://",
+                "must start with sqlite:// or postgres://",
             ));
         }
         check_database_url(&database_url)?;
@@ -137,7 +137,7 @@ impl Config {
         let mail_from = mail_from.parse().map_err(|_| {
             ConfigError::new(
                 "WHEELHOUSE_MAIL_FROM",
-                format!("“{mail_from}” is no sender, like {DEFAULT_SENDER}"),
+                format!("“{mail_from}” is not a sender like {DEFAULT_SENDER}"),
             )
         })?;
         let trusted_proxies = networks(
@@ -193,12 +193,12 @@ fn one_of(
         Some(value) if value == second => Ok(false),
         Some(value) => Err(ConfigError::new(
             variable,
-            format!("“{value}” is neither {first} nor {second}"),
+            format!("“{value}” is not valid; use {first} or {second}"),
         )),
     }
 }
 
-/// Networks, or single addresses, with commas between.
+/// CIDR ranges or IP addresses, separated by commas.
 fn networks(variable: &'static str, text: Option<&str>) -> Result<Vec<IpNet>, ConfigError> {
     text.unwrap_or_default()
         .split(',')
@@ -208,13 +208,16 @@ fn networks(variable: &'static str, text: Option<&str>) -> Result<Vec<IpNet>, Co
             text.parse::<IpNet>()
                 .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
                 .map_err(|_| {
-                    ConfigError::new(variable, format!("“{text}” is no network, like 10.0.0.0/8"))
+                    ConfigError::new(
+                        variable,
+                        format!("“{text}” is not a CIDR range like 10.0.0.0/8"),
+                    )
                 })
         })
         .collect()
 }
 
-/// Seconds with commas between; none at all is one attempt.
+/// Seconds, separated by commas; an empty list means one attempt.
 fn waits_between(text: &str) -> Result<Vec<Duration>, ConfigError> {
     text.split(',')
         .map(str::trim)
@@ -225,14 +228,16 @@ fn waits_between(text: &str) -> Result<Vec<Duration>, ConfigError> {
                 .map_err(|_| {
                     ConfigError::new(
                         "WHEELHOUSE_WEBHOOK_RETRY_SECONDS",
-                        format!("“{text}” is no number of seconds, as in {DEFAULT_WAITS}"),
+                        format!(
+                            "“{text}” is not a number of seconds; use a list like {DEFAULT_WAITS}"
+                        ),
                     )
                 })
         })
         .collect()
 }
 
-/// An address that a browser on this machine can open: one that listens everywhere is no place to go to.
+/// A socket address that a browser on this machine can open: 127.0.0.1 if the server listens on all addresses.
 pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
     if addr.ip().is_unspecified() {
         addr.set_ip(Ipv4Addr::LOCALHOST.into());
@@ -240,8 +245,8 @@ pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
     addr
 }
 
-/// The two secrets come together or not at all: with the one alone, money would be taken and nothing given for it, or
-/// the other way round.
+/// Both secrets are required together: with only one, Wheelhouse would take payments without fulfilling them, or the
+/// reverse.
 fn stripe(options: &Options) -> Result<Option<StripeAccount>, ConfigError> {
     const KEY: &str = "WHEELHOUSE_STRIPE_SECRET_KEY";
     const HOOK: &str = "WHEELHOUSE_STRIPE_WEBHOOK_SECRET";
@@ -256,19 +261,19 @@ fn stripe(options: &Options) -> Result<Option<StripeAccount>, ConfigError> {
         (Some(_), None) => {
             return Err(ConfigError::new(
                 HOOK,
-                format!("must be set too, since {KEY} is"),
+                format!("must also be set, because {KEY} is set"),
             ));
         }
         (None, Some(_)) => {
             return Err(ConfigError::new(
                 KEY,
-                format!("must be set too, since {HOOK} is"),
+                format!("must also be set, because {HOOK} is set"),
             ));
         }
         (None, None) if base.is_some() => {
             return Err(ConfigError::new(
                 KEY,
-                format!("must be set too, since {BASE} is"),
+                format!("must also be set, because {BASE} is set"),
             ));
         }
         (None, None) => return Ok(None),
@@ -276,17 +281,20 @@ fn stripe(options: &Options) -> Result<Option<StripeAccount>, ConfigError> {
     if !secret_key.starts_with("sk_") && !secret_key.starts_with("rk_") {
         return Err(ConfigError::new(
             KEY,
-            "must begin with sk_ or rk_, as Stripe's secret keys do",
+            "must start with sk_ or rk_, like every secret key of Stripe",
         ));
     }
     if !webhook_secret.starts_with("whsec_") {
         return Err(ConfigError::new(
             HOOK,
-            "must begin with whsec_, as Stripe's signing secrets do",
+            "must start with whsec_, like every signing secret of Stripe",
         ));
     }
     if secret_key.chars().any(|c| !c.is_ascii_graphic()) {
-        return Err(ConfigError::new(KEY, "holds what no key holds"));
+        return Err(ConfigError::new(
+            KEY,
+            "contains characters that no key contains; copy the key from Stripe again",
+        ));
     }
     let api_base = base.map_or_else(|| Ok(stripe::API.to_owned()), |base| api_base(BASE, &base))?;
     Ok(Some(StripeAccount {
@@ -296,11 +304,10 @@ fn stripe(options: &Options) -> Result<Option<StripeAccount>, ConfigError> {
     }))
 }
 
-/// The key travels there: without TLS only within this machine.
+/// Stripe's key is sent there, so plain HTTP is only allowed on this machine.
 fn api_base(variable: &'static str, text: &str) -> Result<String, ConfigError> {
     let error = || {
-        let problem =
-            "must be like https://api.stripe.com, without a path, or http:// on this machine";
+        let problem = "must be a URL like https://api.stripe.com without a path, or an http:// URL on this machine";
         ConfigError::new(variable, problem)
     };
     let url = url::Url::parse(text).map_err(|_| error())?;
@@ -321,7 +328,7 @@ fn api_base(variable: &'static str, text: &str) -> Result<String, ConfigError> {
 fn catalog(path: &str) -> Result<Catalog, ConfigError> {
     let error = |problem: &dyn fmt::Display| ConfigError::new("WHEELHOUSE_CATALOG", problem);
     let text = std::fs::read_to_string(path)
-        .map_err(|problem| error(&format!("the file “{path}” cannot be read: {problem}")))?;
+        .map_err(|problem| error(&format!("cannot read the file “{path}”: {problem}")))?;
     Catalog::parse(&text).map_err(|problem| error(&problem))
 }
 
@@ -330,17 +337,17 @@ fn site_root(text: &str) -> Result<PathBuf, ConfigError> {
     if path.is_dir() {
         return Ok(path);
     }
-    let problem = format!("there is no folder “{text}”");
+    let problem = format!("the directory “{text}” does not exist");
     Err(ConfigError::new("WHEELHOUSE_SITE_ROOT", problem))
 }
 
-/// Scheme, host and port alone: cookies and the Origin check know no paths. Written as browsers write an origin, small
-/// and without the port that goes without saying.
+/// Scheme, host and port only: cookies and the Origin check have no paths. Normalized as browsers normalize an origin: in
+/// lower case and without the default port.
 fn public_url(text: &str) -> Result<String, ConfigError> {
     let error = || {
         ConfigError::new(
             "WHEELHOUSE_PUBLIC_URL",
-            "must be like https://settings.example.com, without a path",
+            "must be a URL like https://settings.example.com without a path",
         )
     };
     let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| error())?;
@@ -359,15 +366,15 @@ fn public_url(text: &str) -> Result<String, ConfigError> {
     }
 }
 
-/// The key stands beside a SQLite database; with PostgreSQL, in the folder that SQLite would use.
+/// The key file is beside a SQLite database; with PostgreSQL, in the directory that SQLite would use.
 fn key_file(database_url: &str) -> PathBuf {
     sqlite_file(database_url)
         .unwrap_or_else(|| PathBuf::from("data/wheelhouse.db"))
         .with_file_name("secret.key")
 }
 
-/// What a URL is made of: written as they are in a name or a password, it ends too early, and what is left of the
-/// password turns up as a host or a path.
+/// Refuses URLs whose user name or password contains unencoded URL characters: the rest of the password would be parsed
+/// as a host or a path.
 fn check_database_url(url: &str) -> Result<(), ConfigError> {
     const VARIABLE: &str = "WHEELHOUSE_DATABASE_URL";
     if url.starts_with("sqlite:") {
@@ -387,8 +394,8 @@ fn check_database_url(url: &str) -> Result<(), ConfigError> {
     if cut_short || two_ends || url.contains('#') || url.parse::<PgConnectOptions>().is_err() {
         return Err(ConfigError::new(
             VARIABLE,
-            "cannot be read as a URL. In the user name and the password, percent-encode what has a meaning in URLs: \
-             # as %23, / as %2F, ? as %3F, @ as %40, : as %3A, % as %25, a space as %20",
+            "is not a valid URL. In the user name and the password, percent-encode characters that have a meaning in \
+             URLs: # as %23, / as %2F, ? as %3F, @ as %40, : as %3A, % as %25, a space as %20",
         ));
     }
     Ok(())

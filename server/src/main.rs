@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mimalloc::MiMalloc;
 
-/// A page is thousands of small pieces, made on one thread and often dropped on another.
+/// Rendering a page makes thousands of small allocations, often freed on another thread.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -31,27 +31,27 @@ use crate::start::{self, Absent};
 use crate::work::leases::Keeper;
 use crate::{http, work};
 
-/// How many passwords may be hashed at once: 19 MiB each.
+/// The maximum number of passwords hashed at the same time: 19 MiB each.
 const HASHES_AT_ONCE: usize = 2;
-/// How long what is under way may take after the signal to stop.
+/// How long open requests and jobs can take after the signal to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Crates of ours. What others write below INFO may hold whatever passes through them: statements with their values,
-/// headers with cookies, the conversation with the mail server.
+/// Our own crates. Messages of other crates below INFO can contain anything: SQL with values, headers with cookies, the
+/// conversation with the SMTP server.
 const OURS: [&str; 2] = ["wheelhouse", "app"];
 
-/// What may be logged at all, whatever `WHEELHOUSE_LOG` asks for.
+/// What can be logged, regardless of `WHEELHOUSE_LOG`.
 fn may_be_logged(meta: &Metadata<'_>) -> bool {
     let root = meta.target().split("::").next().unwrap_or_default();
     *meta.level() <= Level::INFO || OURS.contains(&root)
 }
 
-/// Writes logs as this configuration wants them.
+/// A log subscriber for this configuration.
 pub fn logs<W>(config: &Config, writer: W) -> Result<impl Subscriber + Send + Sync, ConfigError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // Every start looks for migrations and would say at length that there are none.
+    // Every start checks for migrations and would log that there are none.
     let filter = EnvFilter::try_new(format!("sea_orm_migration=warn,{}", config.log))
         .map_err(|error| ConfigError::new("WHEELHOUSE_LOG", error))?;
     let lines = fmt::layer().with_writer(writer);
@@ -66,7 +66,7 @@ where
 }
 
 pub fn init_logs(config: &Config) -> Result<(), ConfigError> {
-    // A second start in one process, as in tests, keeps the first one's logs.
+    // A second start in one process, as in tests, keeps the first subscriber.
     let _ = logs(config, std::io::stderr)?.try_init();
     Ok(())
 }
@@ -101,15 +101,15 @@ pub async fn open(config: &Config, demo: bool, absent: Absent) -> Result<AppCont
     Ok(ctx)
 }
 
-/// Leptos's own options: the compiled-in file, what cargo-leptos says, and where the browser's files lie.
+/// The options of Leptos: from the compiled-in file, cargo-leptos, and the directory of the site files.
 pub fn leptos_options(config: &Config) -> Result<LeptosOptions> {
-    let mut options =
-        get_config_from_str(include_str!("../../Leptos.toml")).context("reading Leptos.toml")?;
+    let mut options = get_config_from_str(include_str!("../../Leptos.toml"))
+        .context("cannot read Leptos.toml")?;
     options.site_addr = config.addr;
     if let Some(root) = config.site_root.clone().or_else(site_beside_program) {
         options.site_root = root.to_string_lossy().as_ref().into();
     }
-    // Hashed names are listed beside the program by the release build; a bare `cargo build` makes no such list.
+    // The release build writes a list of hashed names beside the program; a plain `cargo build` does not.
     let list = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.join(options.hash_file.as_ref())));
@@ -130,10 +130,10 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         Vec::new()
     };
     let missing = engine::plans_that_are_missing(&ctx).await;
-    let missing = missing.context("looking for plans that are subscribed to")?;
+    let missing = missing.context("cannot check the plans of the subscriptions")?;
     if !missing.is_empty() {
         let problem = format!(
-            "lacks plans that workspaces are subscribed to, by these ids: {}",
+            "has no plans with these IDs, but workspaces are subscribed to them: {}",
             missing.join(", ")
         );
         return Err(ConfigError::new("WHEELHOUSE_CATALOG", problem).into());
@@ -158,7 +158,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     let signal_stop = stop.clone();
     tokio::spawn(async move {
         wait_for_signal().await;
-        tracing::info!("stopping: finishing what is under way");
+        tracing::info!("stopping: finishing open requests and jobs");
         signal_stop.cancel();
     });
     let limits = ConnectionLimits {
@@ -170,7 +170,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     workers.close();
     let finished = tokio::time::timeout(GRACE, workers.wait()).await.is_ok();
     if !finished {
-        tracing::warn!("some workers did not finish in time; what they hold is left to others");
+        tracing::warn!("some workers did not finish in time; other processes take over their jobs");
     }
     keeper.end(finished).await;
     work::api_key_usage::finish(&ctx).await;
@@ -179,17 +179,19 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     Ok(())
 }
 
-/// Fills an empty database with the demo. One that other people live in is none: their mail would lie open at
-/// `/outbox`, and the sign-ins would be false.
+/// Fills an empty database with the demo. Refuses a database with real accounts: their email would be public at
+/// `/outbox`, and the printed demo accounts would not exist.
 async fn demo_people(ctx: &AppContext) -> Result<Vec<seed::DemoPerson>> {
     if !seed::is_demo_or_empty(ctx).await? {
-        let problem = "this database holds people of its own, and a demo shows everybody's mail; name another \
-                       database by WHEELHOUSE_DATABASE_URL, or leave --demo away";
+        let problem = "this database has real accounts, and the demo shows everybody's email; set WHEELHOUSE_DATABASE_URL to \
+                       another database, or omit --demo";
         return Err(ConfigError::new("WHEELHOUSE_DEMO", problem).into());
     }
-    // A second process waits here and finds the demo.
+    // A second process waits here and then finds the demo.
     let lock = ctx.db().lock_setup().await?;
-    let people = seed::demo(ctx).await.context("filling in the demo data")?;
+    let people = seed::demo(ctx)
+        .await
+        .context("cannot create the demo data")?;
     lock.release().await?;
     Ok(people)
 }
@@ -231,13 +233,13 @@ pub async fn healthcheck(config: &Config) -> Result<()> {
     };
     let answer = tokio::time::timeout(Duration::from_secs(5), ask)
         .await
-        .context("no answer in 5 seconds")??;
+        .context("no response within 5 seconds")??;
     if answer.starts_with("HTTP/1.1 200") {
         println!("ready");
         return Ok(());
     }
     bail!(
         "not ready: {}",
-        answer.lines().next().unwrap_or("no answer")
+        answer.lines().next().unwrap_or("no response")
     )
 }

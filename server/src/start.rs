@@ -1,5 +1,5 @@
-//! What has to be there before anything runs: the database, and the key that it belongs to. Each is made once, by a
-//! command that is meant to make it; every other command says what is missing.
+//! What every command needs first: the database and its key. Each is created once, by a command that is meant to create
+//! it; every other command says what is missing.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -16,26 +16,26 @@ use crate::config::{Config, ConfigError, KeySource};
 const KEY: &str = "WHEELHOUSE_SECRET_KEY";
 const DATABASE: &str = "WHEELHOUSE_DATABASE_URL";
 
-/// What becomes of a database or a key that is not there.
+/// What to do if the database or its key does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
     Make,
     Refuse,
 }
 
-/// Opens the database, made and brought up to date if need be, with the key that it belongs to. Other processes that do
-/// the same at the same time wait.
+/// Opens the database with its key, and creates and migrates both if necessary. Other processes that do the same at the
+/// same time wait.
 pub async fn set_up(config: &Config) -> Result<(Db, MasterKey), ConfigError> {
     let url = &config.database_url;
-    // A key that cannot be used is said before anything is made.
+    // An unusable key is reported before anything is created.
     find_key(&config.secret_key)?;
     make_file_of(url)?;
     let db = Db::connect(url)
         .await
         .map_err(|error| database(url, "cannot open the database", error))?;
-    let not_set_up = |error| database(url, "cannot bring the schema up to date", error);
+    let not_set_up = |error| database(url, "cannot migrate the database", error);
     let lock = db.lock_setup().await.map_err(not_set_up)?;
-    // Before the schema is touched, which another key may be none of the business of.
+    // Before the migration: a process with the wrong key must not change the schema.
     let master_key = agree(&db, &config.secret_key, Absent::Make).await?;
     db.migrate_under(&lock).await.map_err(not_set_up)?;
     key_check::record(&db, &master_key)
@@ -45,14 +45,14 @@ pub async fn set_up(config: &Config) -> Result<(Db, MasterKey), ConfigError> {
     Ok((db, master_key))
 }
 
-/// Opens a database that is there and up to date.
+/// Opens a database that exists and is up to date.
 pub async fn existing(config: &Config) -> Result<Db, ConfigError> {
     let url = &config.database_url;
     let cannot_open = |error| database(url, "cannot open the database", error);
     if let Some(file) = setup::sqlite_file(url) {
         if !file.exists() {
             let problem = format!(
-                "there is no database at {}; `wheelhouse serve`, `migrate` and `create-owner` make one",
+                "the database {} does not exist; create it with `wheelhouse serve`, `migrate` or `create-owner`",
                 absolute(&file)
             );
             return Err(ConfigError::new(DATABASE, problem));
@@ -68,7 +68,7 @@ pub async fn existing(config: &Config) -> Result<Db, ConfigError> {
     Ok(db)
 }
 
-/// The same, with the key that it belongs to.
+/// The same, with its key.
 pub async fn existing_with_key(config: &Config) -> Result<(Db, MasterKey), ConfigError> {
     let db = existing(config).await?;
     let master_key = agree(&db, &config.secret_key, Absent::Refuse).await?;
@@ -78,28 +78,28 @@ pub async fn existing_with_key(config: &Config) -> Result<(Db, MasterKey), Confi
 fn not_migrated() -> ConfigError {
     ConfigError::new(
         DATABASE,
-        "the database lacks tables of this version; run `wheelhouse migrate` first",
+        "the database schema is out of date; run `wheelhouse migrate` first",
     )
 }
 
-/// Never with the URL: a password may stand in it.
+/// Never with the URL, which can contain a password.
 fn database(url: &str, what: &str, error: impl Display) -> ConfigError {
     let problem = format!("{what}: {error}").replace(url, "(the URL)");
     ConfigError::new(DATABASE, problem)
 }
 
-/// Makes the folder and the file of an SQLite database for its owner's eyes alone: everybody's addresses stand in it.
-/// What is there already keeps the rights that the operator gave it.
+/// Creates the directory and the file of a SQLite database, readable only by their owner, because it contains personal
+/// data. Existing files keep their permissions.
 fn make_file_of(database_url: &str) -> Result<(), ConfigError> {
     let Some(path) = setup::sqlite_file(database_url) else {
         return Ok(());
     };
     let explain = |error| {
-        let what = format!("cannot make the file {}", path.display());
+        let what = format!("cannot create the file {}", path.display());
         database(database_url, &what, error)
     };
     make_private_folder(&path).map_err(explain)?;
-    // SQLite gives its journals the rights of the file.
+    // SQLite gives its journals the permissions of the file.
     std::fs::OpenOptions::new()
         .append(true)
         .create(true)
@@ -109,7 +109,7 @@ fn make_file_of(database_url: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Makes the folder that a file is to lie in, for its owner alone.
+/// Creates the parent directory of a file, accessible only to its owner.
 fn make_private_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => std::fs::DirBuilder::new()
@@ -120,10 +120,10 @@ fn make_private_folder(file: &Path) -> io::Result<()> {
     }
 }
 
-/// The key that this database belongs to, which is the one that was given. One that is given for a database that belongs
-/// to none yet becomes its own; one that is not there is made for such a database alone, if it may be.
+/// The key of this database, which must be the configured one. A database without a key adopts the configured key; a
+/// missing key is only created for such a database, and only if `absent` allows it.
 async fn agree(db: &Db, source: &KeySource, absent: Absent) -> Result<MasterKey, ConfigError> {
-    // Under the lock: another process may have made it a moment ago.
+    // Under the lock: another process may have just created it.
     let key = find_key(source)?;
     let check = key_check::check(db, key.as_ref()).await;
     let check = check.map_err(|error| {
@@ -139,21 +139,22 @@ async fn agree(db: &Db, source: &KeySource, absent: Absent) -> Result<MasterKey,
 fn wrong_key(source: &KeySource, found: bool) -> ConfigError {
     let what = match source {
         KeySource::Given(_) => {
-            "is not the key that this database was set up with. Set it to that key".to_owned()
+            "is not the key of this database. Set it to the key that the database was created with"
+                .to_owned()
         }
         KeySource::File(path) if found => format!(
-            "is not set, and the key in {} is not the one that this database was set up with. Put that key there, or \
-             set the variable to it",
+            "is not set, and the key in {} is not the key of this database. Put the right key there, or set the variable \
+             to it",
             absolute(path)
         ),
         KeySource::File(path) => format!(
-            "is not set, and there is no key in {}, but the database belongs to a key. Put that key there, or set the \
-             variable to it",
+            "is not set, and there is no key in {}, but the database has a key. Put that key there, or set the variable \
+             to it",
             absolute(path)
         ),
     };
     let problem = format!(
-        "{what}: every process on this database has the same key, and your backup should hold it."
+        "{what}. Every process of this database uses the same key, and your backup should contain it."
     );
     ConfigError::new(KEY, problem)
 }
@@ -181,8 +182,8 @@ fn unusable(path: &Path, problem: &dyn Display) -> ConfigError {
     ConfigError::new(KEY, problem)
 }
 
-/// Makes a key for the owner's eyes alone, or takes one that was made at the same moment: beside one folder there may
-/// be several databases.
+/// Creates a key file that only its owner can read, or uses one created at the same moment: one directory can contain
+/// several databases.
 fn make_key(path: &Path) -> Result<MasterKey, ConfigError> {
     let text = MasterKey::generate();
     match write_key(path, &text) {
@@ -191,10 +192,10 @@ fn make_key(path: &Path) -> Result<MasterKey, ConfigError> {
         Err(error) => return Err(unusable(path, &error)),
     }
     let found = find_key(&KeySource::File(path.to_owned()))?;
-    found.ok_or_else(|| unusable(path, &"it is gone again"))
+    found.ok_or_else(|| unusable(path, &"another process deleted it"))
 }
 
-/// Whole or not at all: half a key, after a crash, would be none.
+/// Atomic: half a key after a crash would be useless.
 fn write_key(path: &Path, text: &str) -> io::Result<()> {
     make_private_folder(path)?;
     let draft = path.with_extension(format!("{:08x}.tmp", random_mark()));
@@ -207,11 +208,11 @@ fn write_key(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// Never over a key that is there.
+/// Never overwrites an existing key.
 fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
     match std::fs::hard_link(draft, path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists && !path.exists() => {
-            // Some file systems have no links.
+            // Some file systems do not support hard links.
             std::fs::rename(draft, path)
         }
         done => done,
@@ -228,7 +229,7 @@ fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A path as it reads from everywhere: commands are run in many folders.
+/// An absolute path, because commands run in different directories.
 fn absolute(path: &Path) -> String {
     std::path::absolute(path)
         .unwrap_or_else(|_| PathBuf::from(path))

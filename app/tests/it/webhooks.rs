@@ -227,12 +227,12 @@ both! {
         let good = done.results.iter().filter(|line| line.good).count();
         assert!(good > 0, "Acme has won somebody");
         assert!(done.results.iter().any(|line| line.message == "data.stage is “lead”, not “won”"));
-        assert!(done.results.iter().any(|line| line.message == "its type is not chosen"));
+        assert!(done.results.iter().any(|line| line.message == "event type not selected"));
         wants.mode = Mode::Test;
         let done = matcher::dry_run(&env.ctx, &adam, &wants).await.unwrap();
         // Of the test env the demo has credits alone, which were not asked for.
         assert!(done.results.iter().all(|line| !line.good));
-        assert!(done.results.iter().any(|line| line.message == "it is a live event"));
+        assert!(done.results.iter().any(|line| line.message == "live event"));
     }
 
     async fn a_test_key_sees_and_changes_nothing_of_the_live_world(env) {

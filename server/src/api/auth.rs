@@ -1,4 +1,4 @@
-//! What every request of the API passes: whose key it shows, whether it asks too often, and a line in the key's log.
+//! The layer that every API request passes: authentication, rate limits, and the request log of the key.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -19,14 +19,14 @@ use super::problem::Problem;
 use super::{REQUEST_TIMEOUT, rate};
 use crate::http::{AppState, peer_address};
 
-/// Longest path that is kept in a key's log, in bytes.
+/// The maximum length of a path in the request log, in bytes.
 const MAX_LOGGED_PATH_LEN: usize = 200;
 
-/// Where the request comes from.
+/// The IP address of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp(pub IpAddr);
 
-/// Lets a request with a valid key pass, and notes what became of it.
+/// Accepts a request with a valid key, and logs its outcome.
 pub async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let address = peer_address(&request, &state.proxies);
@@ -65,7 +65,7 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
     rate::set_rate_limit_headers(&verdict, response)
 }
 
-/// Whose key the request shows.
+/// The principal of the key in the request.
 async fn find(
     state: &AppState,
     headers: &HeaderMap,
@@ -101,7 +101,7 @@ fn logged_path(request: &Request) -> String {
     path
 }
 
-/// An answer that takes too long is an answer all the same.
+/// A request that times out still gets a response.
 pub async fn timeout(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,

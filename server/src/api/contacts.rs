@@ -39,7 +39,7 @@ pub async fn list(
     page(&ctx, caller, &params, &ContactQuery::default()).await
 }
 
-/// What a search takes.
+/// The parameters of a search.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -47,10 +47,10 @@ pub async fn list(
     reason = "names the parameters in the documentation; `QueryParams` reads them"
 )]
 pub struct SearchParams {
-    /// Text that the name, email address, telephone number or company holds, in any case.
+    /// Case-insensitive search in name, email, phone and company.
     #[param(required = false, max_length = 200, example = "kim")]
     q: String,
-    /// A tag that it carries, to the letter. Given several times: all of them, up to 10 different ones.
+    /// Exact tag. Repeat it to require several tags, up to 10.
     #[param(
         required = false,
         min_length = 1,
@@ -58,14 +58,14 @@ pub struct SearchParams {
         example = "priority"
     )]
     tag: String,
-    /// The stage that it is in. Given several times: any of them.
+    /// Stage. Repeat it to match any of several stages.
     #[param(required = false, inline)]
     stage: Stage,
 }
 
 /// Search contacts
 ///
-/// Those that match everything that is given, newest first.
+/// Contacts matching all filters, newest first.
 #[utoipa::path(
     get, path = "/contacts/search", operation_id = "search_contacts", tag = "Contacts", params(SearchParams, PageParams),
     security(("key" = ["contacts:read"])),
@@ -90,7 +90,7 @@ fn filter(params: &QueryParams) -> Result<ContactQuery, Problem> {
     let stages = stages
         .into_iter()
         .map(|stage| app::contacts::model::stage(Some(stage)));
-    // As they are searched for: what differs by white space alone is one tag.
+    // As they are searched for: tags that differ only in white space are the same.
     let mut tags = Vec::new();
     for tag in params.distinct("tag", MAX_SEARCH_TAGS)? {
         let tag = searchable("tag", tag, MAX_TAG_LEN)?;
@@ -152,7 +152,7 @@ pub async fn create(
 
 /// Get a contact
 #[utoipa::path(
-    get, path = "/contacts/{id}", operation_id = "get_contact", tag = "Contacts", params(("id" = String, Path, description = "The contact's id.")),
+    get, path = "/contacts/{id}", operation_id = "get_contact", tag = "Contacts", params(("id" = String, Path, description = "ID of the contact.")),
     security(("key" = ["contacts:read"])),
     responses((status = 200, description = "The contact.", body = ContactOut))
 )]
@@ -166,11 +166,11 @@ pub async fn show(
 
 /// Replace a contact
 ///
-/// The whole of it: what is left out is emptied, or gets its default.
+/// Replaces the contact. Omitted fields are cleared or reset to their defaults.
 #[utoipa::path(
     put, path = "/contacts/{id}", operation_id = "replace_contact", tag = "Contacts", request_body = ContactIn,
-    params(("id" = String, Path, description = "The contact's id.")), security(("key" = ["contacts:write"])),
-    responses((status = 200, description = "The contact as it is now.", body = ContactOut))
+    params(("id" = String, Path, description = "ID of the contact.")), security(("key" = ["contacts:write"])),
+    responses((status = 200, description = "The replaced contact.", body = ContactOut))
 )]
 pub async fn replace(
     caller: Authorized<ContactsWrite>,
@@ -187,9 +187,9 @@ pub async fn replace(
 
 /// Delete a contact
 #[utoipa::path(
-    delete, path = "/contacts/{id}", operation_id = "delete_contact", tag = "Contacts", params(("id" = String, Path, description = "The contact's id.")),
+    delete, path = "/contacts/{id}", operation_id = "delete_contact", tag = "Contacts", params(("id" = String, Path, description = "ID of the contact.")),
     security(("key" = ["contacts:write"])),
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 pub async fn delete(
     caller: Authorized<ContactsWrite>,

@@ -18,7 +18,7 @@ use super::scopes::{Authorized, CreditsRead, CreditsWrite};
 
 /// Get the balance
 ///
-/// What there is to spend. A test key has credits of its own, of which no real ones are spent.
+/// The credits that can be spent. Test keys have their own credits and never spend real ones.
 #[utoipa::path(
     get, path = "/credits", operation_id = "get_credits", tag = "Credits", security(("key" = ["credits:read"])),
     responses((status = 200, description = "The balance.", body = BalanceOut))
@@ -36,7 +36,7 @@ pub async fn show(
 #[utoipa::path(
     get, path = "/credits/entries", operation_id = "list_credit_entries", tag = "Credits", params(PageParams),
     security(("key" = ["credits:read"])),
-    responses((status = 200, description = "A page of the ledger.", body = ListPage<EntryOut>))
+    responses((status = 200, description = "A page of ledger entries.", body = ListPage<EntryOut>))
 )]
 pub async fn entries(
     caller: Authorized<CreditsRead>,
@@ -52,12 +52,12 @@ pub async fn entries(
 
 /// Spend credits
 ///
-/// At the catalogue's price of the feature: the plan's credits first, then those that were bought first. Where there are
-/// too few, nothing is spent.
+/// Spends the cost of the feature from the plan's credits first, then from purchased credits, oldest first. If there are
+/// not enough credits, nothing is spent.
 #[utoipa::path(
     post, path = "/credits/spend", operation_id = "spend_credits", tag = "Credits", request_body = SpendIn,
     security(("key" = ["credits:write"])),
-    responses((status = 201, description = "The line of the ledger.", body = EntryOut), (status = 402, description = "Too few credits."))
+    responses((status = 201, description = "The ledger entry.", body = EntryOut), (status = 402, description = "Not enough credits."))
 )]
 pub async fn spend(
     caller: Authorized<CreditsWrite>,
@@ -80,7 +80,7 @@ pub async fn spend(
     open.keep(StatusCode::CREATED, &entry).await
 }
 
-/// Too few credits are a reason to top up, though nothing else stays of what was asked.
+/// A shortfall can trigger a top-up, even though the request itself is rolled back.
 async fn refused(ctx: &AppContext, principal: &Principal, error: AppError) -> Problem {
     if let AppError::CreditsShort { needed, balance } = error
         && let Err(failure) = top_up::shortfall(ctx, principal, needed, balance).await
@@ -92,12 +92,12 @@ async fn refused(ctx: &AppContext, principal: &Principal, error: AppError) -> Pr
 
 /// Reserve credits
 ///
-/// Sets aside what something may cost before it is done. Capture what it did cost; the rest comes back. What is neither
-/// captured nor released comes back by itself after `expires_in` seconds.
+/// Reserves credits before a job runs. Capture the actual cost; the rest is released. A hold that is neither captured nor
+/// released expires after `expires_in` seconds.
 #[utoipa::path(
     post, path = "/credits/holds", operation_id = "reserve_credits", tag = "Credits", request_body = HoldIn,
     security(("key" = ["credits:write"])),
-    responses((status = 201, description = "The hold.", body = HoldOut), (status = 402, description = "Too few credits."))
+    responses((status = 201, description = "The hold.", body = HoldOut), (status = 402, description = "Not enough credits."))
 )]
 pub async fn reserve(
     caller: Authorized<CreditsWrite>,
@@ -121,11 +121,12 @@ pub async fn reserve(
 
 /// Capture a hold
 ///
-/// Spends what was set aside, or the part of it that `quantity` says; the rest comes back. Once: 409 if it has ended.
+/// Spends the reserved credits, or the part that `quantity` specifies; the rest is released. Returns 409 if the hold has
+/// ended.
 #[utoipa::path(
     post, path = "/credits/holds/{id}/capture", operation_id = "capture_credits", tag = "Credits", request_body = Option<CaptureIn>,
-    params(("id" = String, Path, description = "The hold's id.")), security(("key" = ["credits:write"])),
-    responses((status = 200, description = "The hold as it ended.", body = HoldOut))
+    params(("id" = String, Path, description = "ID of the hold.")), security(("key" = ["credits:write"])),
+    responses((status = 200, description = "The hold after it ended.", body = HoldOut))
 )]
 pub async fn capture(
     caller: Authorized<CreditsWrite>,
@@ -144,11 +145,11 @@ pub async fn capture(
 
 /// Release a hold
 ///
-/// Gives back all that was set aside. Once: 409 if it has ended.
+/// Releases all reserved credits. Returns 409 if the hold has ended.
 #[utoipa::path(
     post, path = "/credits/holds/{id}/release", operation_id = "release_credits", tag = "Credits",
-    params(("id" = String, Path, description = "The hold's id.")), security(("key" = ["credits:write"])),
-    responses((status = 200, description = "The hold as it ended.", body = HoldOut))
+    params(("id" = String, Path, description = "ID of the hold.")), security(("key" = ["credits:write"])),
+    responses((status = 200, description = "The hold after it ended.", body = HoldOut))
 )]
 pub async fn release(
     caller: Authorized<CreditsWrite>,

@@ -1,5 +1,5 @@
-//! `/api/docs`: the OpenAPI document as a page for people. Plain documentation without script; with it, each call can be
-//! tried from the page with one's own key. Nothing is loaded from elsewhere.
+//! `/api/docs`: the OpenAPI document as a page. It is complete without scripts; with scripts, you can send each request
+//! from the page with your own key. Nothing is loaded from elsewhere.
 
 use app::context::AppContext;
 use axum::extract::State;
@@ -11,10 +11,10 @@ use super::openapi::document;
 use super::problem::KINDS;
 use super::{ROOT, samples};
 
-/// This page's own policy: its style, its script, and calls to the API.
+/// The Content-Security-Policy of this page: its style sheet, its script, and requests to the API.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// In what order methods are shown.
+/// The order of the methods.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 pub async fn openapi() -> Response {
@@ -34,7 +34,7 @@ pub async fn script() -> Response {
     (headers("text/javascript; charset=utf-8"), script).into_response()
 }
 
-/// The same for everybody, and another after an update.
+/// The files are the same for everybody and change with an update.
 fn headers(kind: &'static str) -> [(HeaderName, HeaderValue); 2] {
     [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
@@ -88,10 +88,10 @@ fn render(document: &Value, public_url: &str) -> String {
     )
 }
 
-/// Shown by the script alone: without it there is nothing to try with.
-const KEY_FORM: &str = "<form id=\"key\" hidden><label for=\"api-key\">API key for trying calls</label> \
+/// Shown by the script, because requests cannot be sent without it.
+const KEY_FORM: &str = "<form id=\"key\" hidden><label for=\"api-key\">API key</label> \
      <input id=\"api-key\" type=\"password\" autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"key-hint\">\
-     <p id=\"key-hint\">It stays in this page and is forgotten when you leave. A test key changes nothing real but webhooks.</p></form>";
+     <p id=\"key-hint\">For the requests that you send from this page. The key is kept in this page only. Test keys never touch live data.</p></form>";
 
 /// The operations of a tag, in the order of paths and methods.
 fn operations<'a>(
@@ -122,7 +122,7 @@ fn render_operation(
     let scope = match scopes.as_slice() {
         [] => "Any valid key.".to_owned(),
         scopes => format!(
-            "Needs the scope <code>{}</code>.",
+            "Requires the scope <code>{}</code>.",
             escape(&scopes.join(" "))
         ),
     };
@@ -226,7 +226,7 @@ fn table(caption: &str, of: &str, rows: &str) -> String {
     format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption} of {of}\"><table><caption>{caption}</caption>\
          <thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Type</th><th scope=\"col\">Required</th>\
-         <th scope=\"col\">Meaning</th></tr></thead><tbody>{rows}</tbody></table></div>"
+         <th scope=\"col\">Description</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 
@@ -253,9 +253,9 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// The good answer with its fields, the others in a line.
+/// The responses, and the fields of the successful one.
 fn render_answers(of: &str, document: &Value, responses: Option<&Map<String, Value>>) -> String {
-    let mut html = String::from("<h4>Answers</h4><ul class=\"answers\">");
+    let mut html = String::from("<h4>Responses</h4><ul class=\"answers\">");
     let mut fields = String::new();
     for (status, response) in responses.into_iter().flatten() {
         let response = samples::resolve(document, response);
@@ -265,7 +265,7 @@ fn render_answers(of: &str, document: &Value, responses: Option<&Map<String, Val
             inline(text(&response["description"]))
         );
         if let Some(schema) = response.pointer("/content/application~1json/schema") {
-            fields = render_fields("Answer", of, document, schema);
+            fields = render_fields("Response body", of, document, schema);
         }
     }
     format!("{html}</ul>{fields}")
@@ -296,14 +296,14 @@ fn render_form(
     });
     format!(
         "<form class=\"try\" data-method=\"{}\" data-path=\"{ROOT}{}\" aria-label=\"Try {id}\" hidden>{fields}{}\
-         <button>Send</button><pre tabindex=\"0\" role=\"status\" aria-label=\"Answer to {id}\" hidden></pre></form>",
+         <button>Send</button><pre tabindex=\"0\" role=\"status\" aria-label=\"Response to {id}\" hidden></pre></form>",
         method.to_uppercase(),
         escape(path),
         body.unwrap_or_default()
     )
 }
 
-/// What the `type` of a problem leads to.
+/// The descriptions that the `type` of a problem links to.
 fn render_problems() -> String {
     let mut kinds = String::new();
     for kind in KINDS {
@@ -378,8 +378,8 @@ mod tests {
         }
         assert!(html.contains("curl https://settings.example/api/v1/contacts"));
         assert!(
-            html.contains("<caption>Body</caption>") && html.contains("The type of the sample"),
-            "a body that may be left out is described too"
+            html.contains("<caption>Body</caption>") && html.contains("Event type of the sample"),
+            "an optional body is described too"
         );
         assert!(
             !html.contains("style=\""),

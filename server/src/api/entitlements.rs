@@ -1,4 +1,4 @@
-//! `/entitlements`: what the product is to let the workspace do.
+//! `/entitlements`: what the workspace's plan allows.
 
 use app::billing::engine;
 use app::billing::model::{Entitlements, SubscriptionStatus};
@@ -12,28 +12,28 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use super::scopes::ApiKeyAuth;
 
-/// What a workspace may use.
+/// What a workspace can use.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EntitlementsOut {
-    /// The plan's id; on trial that of the plan that can be tried.
+    /// ID of the plan; during a trial, ID of the trial plan.
     #[schema(value_type = Option<String>, example = "scale")]
     plan: Option<String>,
     status: SubscriptionStatus,
-    /// Whether the workspace may read and no more: refuse what costs or changes anything.
+    /// Whether the workspace is read-only. If so, refuse everything that costs or changes something.
     frozen: bool,
     cdr_mode: bool,
     limits: PlanLimits,
-    /// When the period that is paid, or the trial, ends. RFC 3339.
+    /// End of the paid period or of the trial. RFC 3339, in UTC.
     #[schema(example = "2026-12-24T12:00:00Z")]
     current_period_end: String,
 }
 
-/// How much of each the plan holds; `null` where the catalogue does not have the plan any more.
+/// Limits of the plan. `null` if the plan no longer exists.
 #[derive(Debug, Serialize, ToSchema)]
 struct PlanLimits {
     seats: Option<u32>,
     linkedin_accounts: Option<u32>,
-    /// Credits that come in each month.
+    /// Credits included each month.
     credits_per_month: Option<u32>,
 }
 
@@ -57,8 +57,8 @@ impl From<Entitlements> for EntitlementsOut {
 
 /// Get the entitlements
 ///
-/// What the workspace's subscription lets it do: ask before something that a plan limits. Any valid key may ask. On trial
-/// everything can be used; a workspace that is frozen keeps its plan's name and may only read.
+/// What the workspace's subscription includes. Check it before an action that a plan limits. Any valid key can call this.
+/// During a trial, everything can be used. A frozen workspace keeps its plan and is read-only.
 #[utoipa::path(
     get, path = "/entitlements", operation_id = "get_entitlements", tag = "Billing", security(("key" = [])),
     responses((status = 200, description = "The entitlements.", body = EntitlementsOut))

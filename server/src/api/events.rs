@@ -13,11 +13,11 @@ use super::scopes::{Authorized, EventsWrite};
 
 /// Report an event
 ///
-/// Something that happened in the product. Members are told of it as they chose, and webhooks get it. What a test key
-/// reports notifies nobody and goes only to webhooks that include test events.
+/// Reports something that happened in your product. Members are notified according to their settings, and webhooks receive
+/// the event. An event reported with a test key notifies nobody and is sent only to webhooks that include test events.
 #[utoipa::path(
     post, path = "/events", operation_id = "report_event", tag = "Events", request_body = EventIn, security(("key" = ["events:write"])),
-    responses((status = 201, description = "The event as it was written down.", body = Reported))
+    responses((status = 201, description = "The recorded event.", body = Reported))
 )]
 pub async fn report(
     caller: Authorized<EventsWrite>,

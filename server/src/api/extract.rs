@@ -1,4 +1,4 @@
-//! What was sent: JSON bodies, parameters, ids in paths. Each refusal says where.
+//! Request inputs: JSON bodies, parameters, IDs in paths. Each error says where it is.
 
 use std::str::FromStr;
 
@@ -19,7 +19,7 @@ use crate::http::AppState;
 /// Largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// What was sent to be put in place of something.
+/// The body of a PUT or PATCH.
 pub struct ApiJson<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
@@ -32,7 +32,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     }
 }
 
-/// What was posted, and what makes sure that it is done once.
+/// The body of a POST, and its idempotency key.
 pub struct IdempotentJson<T> {
     pub input: T,
     pub once: IdempotencyKey,
@@ -55,12 +55,12 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
         Problem::new(
             TOO_LARGE,
-            format!("A body has at most {MAX_BODY_BYTES} bytes."),
+            format!("Send a body of up to {MAX_BODY_BYTES} bytes."),
         )
     })
 }
 
-/// An empty body is `null`: enough where nothing need be said.
+/// An empty body is `null`, which is enough where the body is optional.
 fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
     if body.is_empty() {
         return serde_json::from_value(serde_json::Value::Null)
@@ -79,7 +79,7 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Pro
     })?;
     json.end().map_err(|error| refusal(".", &error))?;
     if let Some(path) = numbers::first_inexact(body) {
-        let message = "Is a number that cannot be kept exactly. Send it as a string";
+        let message = "This number can't be stored exactly. Send it as a string.";
         return Err(Problem::field(&path, message));
     }
     Ok(value)
@@ -95,11 +95,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// What is no JSON is a bad request, with line and column; what is JSON of another shape names the field.
+/// Invalid JSON is a bad request, with line and column. JSON of another shape is a validation error that names the field.
 fn refusal(path: &str, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     if error.classify() != Category::Data {
-        return Problem::new(MALFORMED, format!("The body is no JSON: {message}."));
+        return Problem::new(MALFORMED, format!("Invalid JSON: {message}."));
     }
     let message = message
         .split(" at line ")
@@ -111,20 +111,20 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
         .strip_prefix("missing field `")
         .and_then(|rest| rest.strip_suffix('`'))
     {
-        Some(field) if path == "." => errors.add(field, "Is required"),
-        Some(field) => errors.add(&format!("{path}.{field}"), "Is required"),
+        Some(field) if path == "." => errors.add(field, "Required"),
+        Some(field) => errors.add(&format!("{path}.{field}"), "Required"),
         None if path == "." => errors.add("body", message),
         None => errors.add(path, message),
     }
     errors.into()
 }
 
-/// The body of a POST with which there is nothing to say: none, or an object without fields.
+/// The body of a POST without fields: none, or an empty object.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmptyBody {}
 
-/// The id in the path. What is no id names nothing.
+/// The ID in the path. A malformed ID is not found.
 pub struct PathId<I>(pub I);
 
 impl<I: FromStr> FromRequestParts<AppState> for PathId<I> {
@@ -138,10 +138,10 @@ impl<I: FromStr> FromRequestParts<AppState> for PathId<I> {
     }
 }
 
-/// Most parameters that a request may have.
+/// The maximum number of query parameters.
 const MAX_PARAMS: usize = 100;
 
-/// The parameters behind the path's `?`.
+/// The query parameters.
 #[derive(Debug)]
 pub struct QueryParams(Vec<(String, String)>);
 
@@ -151,11 +151,11 @@ impl FromRequestParts<AppState> for QueryParams {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let pairs = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default());
         let pairs: Vec<_> =
-            pairs.map_err(|_| Problem::new(MALFORMED, "The parameters cannot be read."))?;
+            pairs.map_err(|_| Problem::new(MALFORMED, "The query parameters can't be read."))?;
         if pairs.len() > MAX_PARAMS {
             return Err(Problem::new(
                 MALFORMED,
-                format!("Send at most {MAX_PARAMS} parameters."),
+                format!("Send up to {MAX_PARAMS} parameters."),
             ));
         }
         Ok(Self(pairs))
@@ -163,14 +163,14 @@ impl FromRequestParts<AppState> for QueryParams {
 }
 
 impl QueryParams {
-    /// Refuses what has no meaning here: a mistyped filter that is passed over finds too much.
+    /// Refuses unknown parameters: ignoring a mistyped filter would return too much.
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         let mut errors = FieldErrors::new();
         for (name, _) in &self.0 {
             if !known.contains(&name.as_str()) {
                 errors.add(
                     name,
-                    format!("There is no such parameter; there are {}", known.join(", ")),
+                    format!("Unknown parameter. Use {}.", known.join(", ")),
                 );
             }
         }
@@ -181,16 +181,16 @@ impl QueryParams {
         }
     }
 
-    /// A parameter that may be given once.
+    /// A parameter that can be sent once.
     pub fn one<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, Problem> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Problem::field(name, "May be given once")),
+            (_, Some(_)) => Err(Problem::field(name, "Send this parameter once")),
             (value, None) => Ok(value),
         }
     }
 
-    /// A parameter that may be given with up to `most` different values; a value that comes twice counts once.
+    /// A parameter that can be sent with up to `most` different values. Duplicate values count once.
     pub fn distinct<'a>(&'a self, name: &'a str, most: usize) -> Result<Vec<&'a str>, Problem> {
         let mut values = Vec::new();
         for value in self.all(name) {
@@ -200,7 +200,7 @@ impl QueryParams {
             if values.len() == most {
                 return Err(Problem::field(
                     name,
-                    format!("May be given with at most {most} different values"),
+                    format!("Send up to {most} different values"),
                 ));
             }
             values.push(value);
@@ -208,7 +208,7 @@ impl QueryParams {
         Ok(values)
     }
 
-    /// Every value of a parameter, as often as it was given.
+    /// Every value of a parameter, with duplicates.
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
@@ -247,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn json_of_another_shape_names_the_field() {
         for (body, field, message) in [
-            ("{}", "name", "Is required"),
+            ("{}", "name", "Required"),
             (
                 "{\"name\": 5}",
                 "name",

@@ -1,10 +1,10 @@
-//! What is posted twice is done once. A client that sends `Idempotency-Key` and hears nothing may send again: the first
-//! request's effect and the answer to it are one transaction, so that there is either both or neither, and whoever comes
-//! second, even at the same moment, gets the answer of the first.
+//! Idempotency of POST requests. A client that sends `Idempotency-Key` and gets no response can retry: the effect of the
+//! first request and its stored response are one transaction, so that there is either both or neither, and a second
+//! request, even at the same moment, gets the response to the first.
 //!
-//! The claim is a row with the client's key in the transaction that does the work. On PostgreSQL a second claim waits for
-//! the first one's end, on SQLite the whole transaction does. A refusal takes the claim back with everything else: what
-//! is mended may be sent again under the same key.
+//! The claim is a row with the client's key in the transaction that does the work. On PostgreSQL, a second claim waits for
+//! the first to end; on SQLite, the whole transaction waits. An error rolls back the claim with everything else, so a
+//! corrected request can use the same key.
 
 use std::time::Duration;
 
@@ -29,18 +29,18 @@ use super::problem::{IDEMPOTENCY, Problem};
 
 /// The header that names a request.
 pub const HEADER: &str = "idempotency-key";
-/// Says that an answer is one given before.
+/// Marks a response that was sent before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key, in bytes.
 pub const MAX_LEN: usize = 255;
-/// How long an answer is kept.
+/// How long a response is stored.
 const KEPT: Duration = hours(24);
 
-/// A request that may have been made before.
+/// The idempotency key of a request, if it has one.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(Option<RequestFingerprint>);
 
-/// By what it would be known again.
+/// Identifies a request.
 #[derive(Clone, Debug)]
 struct RequestFingerprint {
     key: ApiKeyId,
@@ -48,15 +48,15 @@ struct RequestFingerprint {
     fingerprint: Vec<u8>,
 }
 
-/// What became of asking to do something once.
+/// The outcome of claiming an idempotency key.
 pub enum Outcome {
-    /// It was done before: this was the answer.
+    /// The request was completed before: this is its response.
     Replay(Response),
-    /// It is to be done now.
+    /// The request is new.
     Proceed(IdempotentTx),
 }
 
-/// Something being done, once. Dropped, nothing was.
+/// The transaction of a request. Dropping it rolls it back.
 pub struct IdempotentTx {
     tx: Tx,
     ctx: AppContext,
@@ -75,7 +75,7 @@ impl IdempotencyKey {
         if !good || values.next().is_some() {
             return Err(Problem::field(
                 "Idempotency-Key",
-                format!("Must be one text of 1 to {MAX_LEN} visible ASCII characters"),
+                format!("Send one string of 1 to {MAX_LEN} visible ASCII characters"),
             ));
         }
         let key = parts.extensions.get::<ApiKeyPrincipal>();
@@ -87,12 +87,12 @@ impl IdempotencyKey {
         })))
     }
 
-    /// What stands for this request in a ledger, which remembers it longer than answers are kept.
+    /// The reference of this request in the ledger, which is kept longer than responses.
     pub fn name(&self) -> Option<String> {
         self.0.as_ref().map(RequestFingerprint::context)
     }
 
-    /// Holds the client's key to this request, for one whose answer must not be an old one.
+    /// Claims the client's key for a request whose response must never be replayed.
     pub async fn only_for_this(self, ctx: &AppContext) -> Result<(), Problem> {
         let Some(mark) = self.0 else { return Ok(()) };
         let tx = ctx.db().begin().await?;
@@ -102,8 +102,8 @@ impl IdempotencyKey {
         Ok(tx.commit().await?)
     }
 
-    /// Begins the transaction in which it is done, or finds out that it was. The effect must go through
-    /// [`Open::tx`] alone: a second connection, asked for while others wait on this one, may never come.
+    /// Begins the transaction, or finds the response of an earlier request. The effect must go through
+    /// [`IdempotentTx::tx`] only: waiting for a second connection while others wait for this one could deadlock.
     pub async fn begin(self, ctx: &AppContext) -> Result<Outcome, Problem> {
         let tx = ctx.db().begin().await?;
         if let Some(mark) = &self.0
@@ -119,7 +119,7 @@ impl IdempotencyKey {
     }
 }
 
-/// Method, path and body: the same key with another of these is a mistake.
+/// Method, path and body: the same key with different ones is a client error.
 fn fingerprint(parts: &Parts, body: &[u8]) -> Vec<u8> {
     let uri = parts
         .extensions
@@ -141,7 +141,7 @@ impl RequestFingerprint {
             .add(Column::IdempotencyKey.eq(self.name.as_str()))
     }
 
-    /// Whether this is the first of its name.
+    /// Whether this is the first request with this key.
     async fn take(&self, tx: &impl ConnectionTrait) -> Result<bool, Problem> {
         let now = Timestamp::now();
         entity::IdempotencyKey::delete_many()
@@ -168,7 +168,7 @@ impl RequestFingerprint {
         Ok(taken == 1)
     }
 
-    /// The first of the name, which must have been the same request.
+    /// The first request with this key, which must be the same request.
     async fn first(&self, tx: &impl ConnectionTrait) -> Result<idempotency_key::Model, Problem> {
         let row = entity::IdempotencyKey::find()
             .filter(self.row())
@@ -178,13 +178,13 @@ impl RequestFingerprint {
         if row.fingerprint != self.fingerprint {
             return Err(Problem::new(
                 IDEMPOTENCY,
-                "This Idempotency-Key came with another request before. Make a new one for this.",
+                "This Idempotency-Key was used for another request. Send a new one.",
             ));
         }
         Ok(row)
     }
 
-    /// The answer that the first of the name got.
+    /// The response to the first request with this key.
     async fn answer(
         &self,
         tx: &impl ConnectionTrait,
@@ -215,20 +215,23 @@ impl RequestFingerprint {
 }
 
 impl IdempotentTx {
-    /// The transaction in which it is done.
+    /// The transaction of the request.
     pub fn tx(&mut self) -> &mut Tx {
         &mut self.tx
     }
 
-    /// Keeps the answer with what was done, and gives it.
+    /// Stores the response in the same transaction, commits, and returns it.
     pub async fn keep<T: Serialize>(
         self,
         status: StatusCode,
         body: &T,
     ) -> Result<Response, Problem> {
         let body = serde_json::to_vec(body).map_err(|error| {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            Problem::new(super::problem::INTERNAL, "This is our fault, not yours.")
+            tracing::error!(%error, "cannot serialize a response as JSON");
+            Problem::new(
+                super::problem::INTERNAL,
+                "Something went wrong on our side. Try again later.",
+            )
         })?;
         if let Some(mark) = &self.mark {
             let sealed =
@@ -248,17 +251,17 @@ impl IdempotentTx {
 }
 
 fn unreadable(key: ApiKeyId) -> Problem {
-    tracing::error!(%key, "a kept answer cannot be decrypted: was it sealed with another WHEELHOUSE_SECRET_KEY?");
+    tracing::error!(%key, "cannot decrypt a stored response: was it encrypted with another WHEELHOUSE_SECRET_KEY?");
     Problem::new(
         super::problem::INTERNAL,
-        "This was done before, but the answer to it can no longer be read. This is our fault, not yours.",
+        "This request was completed before, but its response can no longer be read. Don't send it again with a new key.",
     )
 }
 
 fn again() -> Problem {
     Problem::new(
         IDEMPOTENCY,
-        "The first request is only just ending. Send again.",
+        "The first request with this key is still running. Try again.",
     )
 }
 

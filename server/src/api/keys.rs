@@ -1,5 +1,5 @@
-//! `/keys/verify` and `/authorize`: how the product asks about a key that it was shown. The one takes the key in the
-//! body, from a program that has a key of its own; the other takes the client's key as it came, for a proxy in front.
+//! `/keys/verify` and `/authorize`: how the product checks a key that a client sent. The first takes the key in the body,
+//! from a program that has its own key; the second takes the client's own header, for a proxy in front of the product.
 
 #![expect(
     unused_qualifications,
@@ -26,29 +26,29 @@ use super::me::Me;
 use super::problem::Problem;
 use super::scopes::{ApiKeyAuth, Authorized, KeysVerify};
 
-/// A question about a key.
+/// A key to verify.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyIn {
-    /// The key as it was shown.
+    /// The key to verify.
     #[schema(value_type = String)]
     key: Secret,
-    /// A scope that it must have.
+    /// Scope that the key must have.
     #[schema(value_type = Option<Scope>)]
     scope: Option<String>,
-    /// The address that it was shown from, for keys that may be used from some networks only. Without it the address
-    /// that asks counts.
+    /// IP address of the client, for keys that are restricted to some IP addresses. Defaults to the IP address of this
+    /// request.
     #[schema(example = "192.0.2.7")]
     address: Option<String>,
 }
 
-/// Why a key may not do what it was asked about.
+/// Why a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Not a key, or not all of one.
+    /// Malformed key.
     Malformed,
-    /// There is no such key in this workspace.
+    /// Unknown key in this workspace.
     Unknown,
     Revoked,
     Expired,
@@ -56,8 +56,7 @@ pub enum Reason {
     ScopeMissing,
 }
 
-/// The answer about a key. What it says beside `valid` and `reason` it says of keys that hold, also where the scope is
-/// missing.
+/// The result of a verification. The other fields are set for valid keys, also if only the scope is missing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyVerification {
     valid: bool,
@@ -72,7 +71,7 @@ pub struct KeyVerification {
     scopes: Vec<Scope>,
 }
 
-/// What is asked, read.
+/// A parsed request.
 struct Question {
     key: Secret,
     scope: Option<Scope>,
@@ -128,11 +127,11 @@ impl KeyVerification {
 
 /// Verify a key
 ///
-/// Whether a key that was shown holds, and what it may do. A key of another workspace is unknown here. The answer is
-/// always today's, also to a repeated `Idempotency-Key`: a key that was revoked meanwhile is never answered as valid.
+/// Checks whether a key is valid and what it can do. A key of another workspace is unknown. The response is never
+/// replayed, even for a repeated `Idempotency-Key`: a revoked key is never reported as valid.
 #[utoipa::path(
     post, path = "/keys/verify", operation_id = "verify_key", tag = "Keys", request_body = VerifyIn, security(("key" = ["keys:verify"])),
-    responses((status = 200, description = "What is to be said of the key.", body = KeyVerification))
+    responses((status = 200, description = "The result of the verification.", body = KeyVerification))
 )]
 pub async fn verify(
     caller: Authorized<KeysVerify>,
@@ -159,7 +158,7 @@ pub async fn verify(
     Ok(Json(KeyVerification::of(&key, question.scope)))
 }
 
-/// Nothing is said of a key that does not hold but why: whoever shows the whole of it may know that much.
+/// For an invalid key, only the reason is returned.
 fn refused(refusal: KeyRefusal) -> Result<KeyVerification, Problem> {
     let reason = match refusal {
         KeyRefusal::Malformed => Reason::Malformed,
@@ -172,7 +171,7 @@ fn refused(refusal: KeyRefusal) -> Result<KeyVerification, Problem> {
     Ok(KeyVerification::of_none(reason))
 }
 
-/// What `/authorize` takes.
+/// The parameters of `/authorize`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -180,23 +179,23 @@ fn refused(refusal: KeyRefusal) -> Result<KeyVerification, Problem> {
     reason = "names the parameters in the documentation; `QueryParams` reads them"
 )]
 pub struct AuthorizeParams {
-    /// A scope that the key must have. Given several times: all of them.
+    /// Scope that the key must have. Repeat it to require several scopes.
     #[param(required = false, inline)]
     scope: Scope,
 }
 
 /// Authorize a request
 ///
-/// For a proxy in front of the product, such as nginx with `auth_request`: send the client's own `Authorization` header
-/// here. 200 with the identity in `X-Wheelhouse-Key-Id`, `X-Wheelhouse-Workspace`, `X-Wheelhouse-Type` and
-/// `X-Wheelhouse-Scopes`, 401 without a valid key, 403 without the scope.
+/// For a proxy in front of the product, such as nginx with `auth_request`. Send the client's own `Authorization` header.
+/// Returns 200 with the identity in `X-Wheelhouse-Key-Id`, `X-Wheelhouse-Workspace`, `X-Wheelhouse-Type` and
+/// `X-Wheelhouse-Scopes`, 401 without a valid key, and 403 if the scope is missing.
 #[utoipa::path(
     get, path = "/authorize", operation_id = "authorize", tag = "Keys", params(AuthorizeParams), security(("key" = [])),
-    responses((status = 200, description = "The key may.", body = Me, headers(
-        ("X-Wheelhouse-Key-Id" = String, description = "The key's id."),
-        ("X-Wheelhouse-Workspace" = String, description = "Its workspace's id."),
+    responses((status = 200, description = "Allowed.", body = Me, headers(
+        ("X-Wheelhouse-Key-Id" = String, description = "ID of the key."),
+        ("X-Wheelhouse-Workspace" = String, description = "ID of the workspace."),
         ("X-Wheelhouse-Type" = String, description = "`live` or `test`."),
-        ("X-Wheelhouse-Scopes" = String, description = "Its scopes, separated by spaces."),
+        ("X-Wheelhouse-Scopes" = String, description = "Scopes, separated by spaces."),
     )))
 )]
 pub async fn authorize(

@@ -1,4 +1,4 @@
-//! `/me`: what a program wants to know first.
+//! `/me`: the key of the request and its workspace.
 
 use app::catalog::{Mode, Scope};
 use app::domain::{ApiKeyId, Slug, WorkspaceId};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::scopes::ApiKeyAuth;
 
-/// The key that a request shows.
+/// The key of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Me {
     #[schema(value_type = String, example = "key_01h455vb4pex5vsknk084sn02q")]
@@ -18,11 +18,11 @@ pub struct Me {
     #[serde(rename = "type")]
     mode: Mode,
     scopes: Vec<Scope>,
-    /// The workspace that the key belongs to.
+    /// ID of the workspace that the key belongs to.
     #[schema(value_type = String, example = "ws_01h455vb4pex5vsknk084sn02q")]
     workspace: WorkspaceId,
     workspace_name: String,
-    /// What stands in the workspace's address: `/w/{slug}`.
+    /// Slug in the workspace URL: `/w/{slug}`.
     #[schema(value_type = String, example = "acme")]
     workspace_slug: Slug,
 }
@@ -41,9 +41,9 @@ impl From<&ApiKeyInfo> for Me {
     }
 }
 
-/// Show the key
+/// Get the current key
 ///
-/// Any valid key may ask about itself.
+/// Returns the key of the request. Any valid key can call this.
 #[utoipa::path(
     get, path = "/me", operation_id = "get_me", tag = "Keys", security(("key" = [])),
     responses((status = 200, description = "The key and its workspace.", body = Me))

@@ -13,7 +13,7 @@ use super::scopes::{Authorized, MembersRead};
 
 /// List members
 ///
-/// Who is in the key's workspace, in the order of their joining.
+/// People in the workspace of the key, in the order they joined.
 #[utoipa::path(
     get, path = "/members", operation_id = "list_members", tag = "Members", params(PageParams), security(("key" = ["members:read"])),
     responses((status = 200, description = "A page of members.", body = ListPage<MemberOut>))

@@ -1,8 +1,8 @@
-//! The public API, version 1: other people's programs at the same stores as the pages, with a key for a sign-in. There
-//! are no cookies here and no origin check, and no other site's page may read an answer: CORS stays off.
+//! The public API, version 1: the customers' programs use the same stores as the pages, authenticated by an API key. There
+//! are no cookies and no origin check here, and pages of other sites cannot read a response: CORS stays off.
 //!
-//! A request passes [`gate`] (key, limits, log); a handler names the scope it needs by its first argument, reads what was
-//! sent, and calls a store. What it documents is what is routed: both come from the same attribute.
+//! A request passes `auth` (key, limits, log). A handler names the scope it requires in its first argument, parses the
+//! input, and calls a store. Documentation and routes come from the same attribute.
 
 mod auth;
 mod contacts;
@@ -39,9 +39,9 @@ use crate::http::AppState;
 
 pub use openapi::document;
 
-/// Where version 1 stands.
+/// The path of version 1.
 pub const ROOT: &str = "/api/v1";
-/// Longest wait for an answer.
+/// The timeout of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every resource of the API, with its description.
@@ -70,8 +70,8 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::authorize))
 }
 
-/// The resources, behind the gate. To be nested at [`ROOT`] by the outermost router, whose own fallback would otherwise
-/// answer for the paths that do not exist here.
+/// The resources, behind authentication. The outermost router nests them at [`ROOT`]; its own fallback would otherwise
+/// respond to paths that do not exist here.
 pub fn router(state: &AppState) -> Router<AppState> {
     let (resources, _) = resources().split_for_parts();
     resources
@@ -82,7 +82,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .layer(CatchPanicLayer::custom(problem::panicked))
 }
 
-/// What there is to read about it, for everybody.
+/// The documentation, for everybody.
 pub fn docs_router() -> Router<AppState> {
     Router::new()
         .route("/api/docs", get(docs::page))

@@ -1,9 +1,9 @@
-//! Numbers in JSON that would not come back as they were sent. What is written is read as a 64-bit integer or as a double
-//! (IEEE 754) and written again with as few digits as tell it from others: `0.1` comes back, `0.10000000000000000001`
-//! would be another number, and so would an integer of 30 digits. Those are refused rather than rounded (RFC 8259, section
-//! 6, leaves it to each program what it keeps).
+//! Finds numbers in JSON that cannot be stored exactly. A number is parsed as a 64-bit integer or as a double (IEEE 754) and
+//! serialized with the fewest digits that identify it: `0.1` comes back unchanged, but `0.10000000000000000001` and an
+//! integer of 30 digits would not. Such numbers are refused instead of rounded (RFC 8259, section 6, leaves the precision
+//! to each program).
 
-/// Where in a well-formed JSON text the first number stands that cannot be kept.
+/// The path of the first number in a well-formed JSON text that cannot be stored exactly.
 pub fn first_inexact(json: &[u8]) -> Option<String> {
     let mut path: Vec<Step<'_>> = Vec::new();
     let mut at = 0;
@@ -44,13 +44,13 @@ pub fn first_inexact(json: &[u8]) -> Option<String> {
 
 /// A step on the way to a value.
 enum Step<'a> {
-    /// Into an object; its field's name, in quotation marks, once that was read.
+    /// Into an object, with the name of the field in quotation marks once it was parsed.
     Field(Option<&'a [u8]>),
     /// Into a list.
     Item(usize),
 }
 
-/// A path as refusals write it: `data.totals[2]`.
+/// A path as error messages show it: `data.totals[2]`.
 fn written(path: &[Step<'_>]) -> String {
     let mut text = String::new();
     for step in path {
@@ -72,7 +72,7 @@ fn written(path: &[Step<'_>]) -> String {
     }
 }
 
-/// Behind the quotation mark that closes a string.
+/// The position after the closing quotation mark of a string.
 fn end_of_string(json: &[u8], mut at: usize) -> usize {
     while let Some(byte) = json.get(at) {
         at += match byte {
@@ -99,13 +99,13 @@ fn is_exact(number: &str) -> bool {
     })
 }
 
-/// A number by its digits: the same for every way to write it.
+/// A number by its digits: the same for every notation.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
-    /// Without zeros at either end.
+    /// Without leading and trailing zeros.
     digits: String,
-    /// The power of ten that they are multiplied by.
+    /// The power of ten to multiply them by.
     exponent: i64,
 }
 

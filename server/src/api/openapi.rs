@@ -1,5 +1,5 @@
-//! The OpenAPI document. What an operation has of its own stands at its handler; what all have in common is added here,
-//! once: problems, limits, idempotency.
+//! The OpenAPI document. Each handler describes its own operation; what operations have in common is added here:
+//! problems, limits and idempotency.
 
 use std::sync::LazyLock;
 
@@ -16,25 +16,25 @@ use super::rate;
         title = "Wheelhouse API",
         version = "1",
         description = "JSON over HTTPS. Send an API key with every request, as `Authorization: Bearer wh_live_…`. \
-            A live key and a test key see worlds apart: what a test key makes, only test keys see, and it notifies nobody. \
-            Webhooks alone belong to both.\n\n\
-            Lists come a page at a time: send `next_cursor` of one page as `cursor` for the next.\n\n\
-            Every POST takes an `Idempotency-Key` of your own making. Sent again within 24 hours, the same request is not \
-            done again and gets the answer of the first, with `Idempotency-Replayed: true`.\n\n\
-            Whatever goes wrong is answered as `application/problem+json` (RFC 9457).",
+            Live and test data are separate. Data created with a test key is visible only to test keys and never triggers \
+            notifications. Test keys see only the webhooks of test mode.\n\n\
+            Lists are paginated: send the `next_cursor` of a page as `cursor` to get the next page.\n\n\
+            POST requests accept an `Idempotency-Key`. Retries within 24 hours return the original response, with \
+            `Idempotency-Replayed: true`.\n\n\
+            Errors are returned as `application/problem+json` (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/api/v1")),
     components(schemas(ProblemOut)),
     tags(
-        (name = "Contacts", description = "Whom you sell to."),
-        (name = "Billing", description = "What the workspace's plan lets it do."),
-        (name = "Credits", description = "What there is to spend, and spending it. A test key has credits of its own."),
-        (name = "Events", description = "What happened in the product."),
-        (name = "Members", description = "Who is in the workspace."),
-        (name = "Webhooks", description = "Events sent to your own programs, as they happen. A workspace has one set of webhooks, \
-            which live keys and test keys see and change alike."),
-        (name = "Keys", description = "Which key is this, and may it do that?"),
+        (name = "Contacts", description = "People you sell to."),
+        (name = "Billing", description = "What the workspace's plan includes."),
+        (name = "Credits", description = "Balance, spending and reservations. Test keys have their own credits."),
+        (name = "Events", description = "Report what happened in your product."),
+        (name = "Members", description = "People in the workspace."),
+        (name = "Webhooks", description = "Receive events at your own URLs in real time. A test key sees and changes only webhooks \
+            of test mode."),
+        (name = "Keys", description = "Check a key and what it can do."),
     )
 )]
 pub struct Base;
@@ -51,13 +51,13 @@ fn build() -> Value {
     let components = &mut document["components"];
     components["securitySchemes"] = json!({"key": {
         "type": "http", "scheme": "bearer",
-        "description": "An API key, made under Settings → API Keys.",
+        "description": "API key. Create one under Settings → API Keys.",
     }});
     components["headers"] = json!({
-        "RateLimit-Policy": header("The limits that hold: for each, how many requests (`q`) in how many seconds (`w`)."),
-        "RateLimit": header("What is left of each limit (`r`), and in how many seconds all of it is back (`t`)."),
-        "Retry-After": header("How many seconds to wait."),
-        "Idempotency-Replayed": header("`true`: this is the answer of the first request with this key."),
+        "RateLimit-Policy": header("Rate limits: for each, the number of requests (`q`) in a window of seconds (`w`)."),
+        "RateLimit": header("For each limit, the remaining requests (`r`) and the seconds until it resets (`t`)."),
+        "Retry-After": header("Seconds to wait before the next request."),
+        "Idempotency-Replayed": header("`true`: this is the response to the first request with this idempotency key."),
         "WWW-Authenticate": header("How to authenticate (RFC 6750)."),
     });
     let responses: Map<String, Value> =
@@ -83,12 +83,16 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({"$ref": format!("#/components/{kind}/{name}")})
 }
 
-/// The answer for all problems of a status.
+/// The response for all problems of a status.
 fn problem(status: u16) -> Value {
-    let titles: Vec<&str> = KINDS
+    let titles: Vec<String> = KINDS
         .iter()
         .filter(|kind| kind.status == status)
-        .map(|kind| kind.title)
+        .enumerate()
+        .map(|(index, kind)| match index {
+            0 => kind.title.to_owned(),
+            _ => kind.title.to_lowercase(),
+        })
         .collect();
     let mut headers = limits();
     match status {
@@ -103,7 +107,7 @@ fn problem(status: u16) -> Value {
         _ => None,
     };
     json!({
-        "description": format!("{}.", titles.join(", or: ")),
+        "description": format!("{}.", titles.join(", or ")),
         "headers": headers,
         "content": {"application/problem+json": {"schema": reference("schemas", "Problem")}},
     })
@@ -116,7 +120,7 @@ fn limits() -> Map<String, Value> {
         .collect()
 }
 
-/// Adds to an operation what follows from its method and from what it takes.
+/// Adds the responses and parameters that follow from the method and the inputs of an operation.
 fn complete(method: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
     let takes = |place: &str, operation: &Value| {
@@ -126,7 +130,7 @@ fn complete(method: &str, operation: &mut Value) {
     let (in_path, in_query) = (takes("path", operation), takes("query", operation));
     let is_post = method == "post";
     let costs = operation["responses"].get("402").is_some();
-    // Also where nothing need be said: what is sent all the same has to be in order.
+    // A POST without a body schema still validates a body that is sent.
     let reads_body = has_body || is_post;
     let successes = operation["responses"].as_object_mut();
     for success in successes.into_iter().flat_map(Map::values_mut) {
@@ -162,7 +166,7 @@ fn complete(method: &str, operation: &mut Value) {
     if is_post {
         let key = json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "A text of your own making that stands for this request.",
+            "description": "A unique string for this request, for example a UUID. Retries with the same key return the original response.",
             "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_LEN, "pattern": "^[!-~]+$"},
         });
         match operation["parameters"].as_array_mut() {

@@ -1,4 +1,4 @@
-//! Lists, a page at a time: `limit` and `cursor` in, `data` and `next_cursor` out.
+//! Pagination of lists: `limit` and `cursor` in, `data` and `next_cursor` out.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::extract::QueryParams;
 use super::problem::Problem;
 
-/// How many there are on a page unless told, and at most.
+/// The default and the maximum page size.
 const USUAL: u64 = 25;
 const MAX_COUNT: u64 = 100;
 
@@ -20,19 +20,19 @@ const MAX_COUNT: u64 = 100;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListPage<T> {
     pub data: Vec<T>,
-    /// Where the next page begins, to be sent as `cursor`; null on the last page.
+    /// Cursor of the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest<I> {
     pub limit: u64,
-    /// The last of the page before.
+    /// The last item of the previous page.
     pub after: Option<I>,
 }
 
-/// What every list takes.
+/// The parameters of every list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -40,10 +40,10 @@ pub struct PageRequest<I> {
     reason = "names the parameters in the documentation; `QueryParams` reads them"
 )]
 pub struct PageParams {
-    /// How many at most.
+    /// Maximum number of results.
     #[param(minimum = 1, maximum = 100, default = 25, required = false)]
     limit: u32,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` from the previous page.
     #[param(required = false)]
     cursor: String,
 }
@@ -57,12 +57,12 @@ impl<I: FromStr> PageRequest<I> {
                 .ok()
                 .filter(|limit| (1..=MAX_COUNT).contains(limit))
                 .ok_or_else(|| {
-                    Problem::field("limit", format!("Must be a number from 1 to {MAX_COUNT}"))
+                    Problem::field("limit", format!("Enter a number from 1 to {MAX_COUNT}"))
                 })?,
         };
         let after = params.one("cursor")?.map(|text| {
             decode(text).ok_or_else(|| {
-                Problem::field("cursor", "Must be next_cursor of a page of this list")
+                Problem::field("cursor", "Use the next_cursor of a page of this list")
             })
         });
         Ok(Self {

@@ -1,4 +1,4 @@
-//! What goes wrong, as `application/problem+json` (RFC 9457).
+//! Errors as `application/problem+json` (RFC 9457).
 
 use std::any::Any;
 
@@ -11,29 +11,30 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A problem, as it is sent.
+/// An error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemOut {
-    /// Which kind of problem, as an address that describes it.
+    /// Type of problem: a URL that describes it.
     #[serde(rename = "type")]
     #[schema(example = "/api/docs#problem-not-found")]
     kind: String,
-    /// The kind in words; the same for every problem of the kind.
+    /// Title of the problem type.
     title: &'static str,
+    /// HTTP status code.
     status: u16,
-    /// What is wrong this time, and what to do.
+    /// What went wrong, and what to do.
     detail: String,
-    /// What is wrong with what was sent, by field.
+    /// Validation errors by field or parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     errors: Option<FieldErrors>,
-    /// The scope that the key lacks.
+    /// Scope that the key is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     required_scope: Option<Scope>,
 }
 
-/// A kind of problem: the last part of its `type`, its title and status, and what the documentation says of it.
+/// A problem type: the last part of its `type`, its title and status, and its description in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     pub name: &'static str,
@@ -45,31 +46,31 @@ pub struct Kind {
 macro_rules! kinds {
     ($($constant:ident = $name:literal, $status:literal, $title:literal, $help:literal;)*) => {
         $(pub const $constant: Kind = Kind { name: $name, title: $title, status: $status, help: $help };)*
-        /// Every kind that there is, for the documentation.
+        /// Every problem type, for the documentation.
         pub const KINDS: &[Kind] = &[$($constant),*];
     };
 }
 
 kinds! {
-    MALFORMED = "malformed", 400, "The request cannot be read", "The body is no JSON. `detail` says where it breaks off.";
-    UNAUTHENTICATED = "unauthenticated", 401, "A valid API key is needed", "There is no key in `Authorization: Bearer …`, or it is unknown, revoked, expired, or used from an address that it does not allow.";
-    CREDITS_SHORT = "credits-short", 402, "There are not enough credits", "Nothing was spent. `detail` says what it costs and what there is; more can be bought under Settings → Credits.";
-    FORBIDDEN = "forbidden", 403, "The key lacks a scope", "`required_scope` names the scope. Someone who manages the workspace's keys can make a key that has it.";
-    UNCONFIRMED = "unconfirmed", 403, "No confirmed email address", "Nobody who manages the workspace has confirmed their email address. An owner or admin does that with the link that was sent to it; it can be sent again under Settings → Account.";
-    FROZEN = "frozen", 403, "The workspace is frozen", "Everything can be read and nothing changed until the workspace is paid for.";
-    NOT_FOUND = "not-found", 404, "There is no such thing", "No such path, or nothing of that id in this key's workspace and mode. What belongs to others does not exist for a key.";
-    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The method does not exist here", "`Allow` lists those that do.";
-    CONFLICT = "conflict", 409, "The state of things does not allow it", "`detail` says why.";
-    IDEMPOTENCY = "idempotency-key-reused", 409, "The idempotency key was used for another request", "A key stands for one request. Make a new one for each thing to be done.";
-    TOO_LARGE = "too-large", 413, "The body is too large", "A body has at most 1 MB.";
-    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "The body is not declared as JSON", "Send `Content-Type: application/json`.";
-    INVALID = "invalid", 422, "Something that was sent does not hold to the rules", "`errors` says what is wrong with each field or parameter.";
+    MALFORMED = "malformed", 400, "Malformed request", "The body isn't valid JSON, or the parameters can't be read. See `detail`.";
+    UNAUTHENTICATED = "unauthenticated", 401, "A valid API key is required", "The `Authorization: Bearer …` header has no key, or the key is malformed, unknown, revoked, expired or not allowed from your IP address.";
+    CREDITS_SHORT = "credits-short", 402, "Not enough credits", "Nothing was spent. `detail` has the cost and the balance. Buy credits under Settings → Credits.";
+    FORBIDDEN = "forbidden", 403, "Missing scope", "`required_scope` names the scope. Ask someone who manages the workspace's keys for a key that has it.";
+    UNCONFIRMED = "unconfirmed", 403, "No confirmed email address", "Nobody who manages the workspace has confirmed their email address. An owner or admin must open the link in the confirmation email. Settings → Account can send it again.";
+    FROZEN = "frozen", 403, "Workspace frozen", "The workspace is read-only until its subscription is paid.";
+    NOT_FOUND = "not-found", 404, "Not found", "There is nothing at this path, or no object with this ID in the workspace and mode of the key.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "Method not allowed", "The `Allow` header lists the allowed methods.";
+    CONFLICT = "conflict", 409, "Conflict with the current state", "`detail` says why.";
+    IDEMPOTENCY = "idempotency-key-reused", 409, "Idempotency key used for another request", "Each request needs its own idempotency key. Only use it again to retry the same request.";
+    TOO_LARGE = "too-large", 413, "Body too large", "The body can be up to 1 MB.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Body not declared as JSON", "Send `Content-Type: application/json`.";
+    INVALID = "invalid", 422, "Validation failed", "`errors` says what is wrong with each field or parameter.";
     RATE_LIMITED = "rate-limited", 429, "Too many requests", "`Retry-After` says how many seconds to wait.";
-    INTERNAL = "internal", 500, "Something went wrong", "Our fault. `detail` has a number under which it can be found in the log.";
-    TOO_SLOW = "too-slow", 503, "The answer took too long", "Try again; with an idempotency key nothing happens twice.";
+    INTERNAL = "internal", 500, "Internal error", "Include the code in `detail` when contacting support.";
+    TOO_SLOW = "too-slow", 503, "Request timed out", "Try again. With an idempotency key, nothing is done twice.";
 }
 
-/// A problem on its way out.
+/// A problem to respond with.
 #[derive(Clone, Debug)]
 pub struct Problem(Box<Facts>);
 
@@ -93,7 +94,7 @@ impl Problem {
         }))
     }
 
-    /// One field, or parameter, that does not hold to the rules.
+    /// A field or parameter that failed validation.
     pub fn field(name: &str, message: impl std::fmt::Display) -> Self {
         let mut errors = FieldErrors::new();
         errors.add(name, message);
@@ -101,14 +102,14 @@ impl Problem {
     }
 
     pub fn not_found() -> Self {
-        Self::new(NOT_FOUND, "This does not exist, or not any more.")
+        Self::new(NOT_FOUND, "This doesn't exist, or no longer exists.")
     }
 
-    /// Whoever asks shows no key.
+    /// The request has no key.
     pub fn no_key() -> Self {
         Self::new(
             UNAUTHENTICATED,
-            "Send an API key in the header “Authorization: Bearer …”.",
+            "Send an API key in the “Authorization: Bearer …” header.",
         )
         .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"Wheelhouse API\"")
     }
@@ -116,7 +117,7 @@ impl Problem {
     pub fn scope_missing(scope: Scope) -> Self {
         let mut problem = Self::new(
             FORBIDDEN,
-            format!("This needs a key with the scope {scope}."),
+            format!("This request requires a key with the scope {scope}."),
         )
         .with_header(
             header::WWW_AUTHENTICATE,
@@ -131,15 +132,15 @@ impl Problem {
     pub fn rate_limited(retry_after: u64) -> Self {
         Self::new(
             RATE_LIMITED,
-            format!("Try again in {retry_after} s, and ask less often."),
+            format!("Try again in {retry_after} s, and send fewer requests."),
         )
         .with_header(header::RETRY_AFTER, &retry_after.to_string())
     }
 
-    /// The request was given up before it was done.
+    /// The request timed out.
     pub fn too_slow() -> Self {
         let wait = AppError::Busy.retry_after().unwrap_or_default();
-        Self::new(TOO_SLOW, "The answer took too long. Try again.")
+        Self::new(TOO_SLOW, "The request timed out. Try again.")
             .with_header(header::RETRY_AFTER, &wait.to_string())
     }
 
@@ -153,7 +154,7 @@ impl Problem {
 impl From<FieldErrors> for Problem {
     fn from(errors: FieldErrors) -> Self {
         let fields: Vec<&str> = errors.iter().map(|(field, _)| field).collect();
-        let mut problem = Self::new(INVALID, format!("To mend: {}.", fields.join(", ")));
+        let mut problem = Self::new(INVALID, format!("Fix these fields: {}.", fields.join(", ")));
         problem.0.errors = Some(errors);
         problem
     }
@@ -168,7 +169,7 @@ impl From<AppError> for Problem {
                 .into_iter()
                 .find(|scope| scope.grants(permission))
                 .map_or_else(
-                    || Self::new(FORBIDDEN, "No key may do this: it is left to people."),
+                    || Self::new(FORBIDDEN, "API keys can't do this. Sign in to do it."),
                     Self::scope_missing,
                 ),
             AppError::NotFound => Self::not_found(),
@@ -178,12 +179,12 @@ impl From<AppError> for Problem {
             AppError::RateLimited { retry_after } => Self::rate_limited(retry_after),
             AppError::Unconfirmed => Self::new(
                 UNCONFIRMED,
-                "Nobody who manages this workspace has confirmed their email address. An owner or admin must confirm it \
-                 first: the link is in the email that was sent to them, and Settings → Account sends it again.",
+                "Nobody who manages this workspace has confirmed their email address. An owner or admin must open the \
+                 link in the confirmation email. Settings → Account can send it again.",
             ),
             AppError::Frozen => Self::new(FROZEN, detail),
             AppError::Busy => Self::too_slow(),
-            AppError::Malformed => Self::new(MALFORMED, "The request cannot be read."),
+            AppError::Malformed => Self::new(MALFORMED, "The request can't be read."),
             AppError::Offline | AppError::Internal { .. } => Self::new(INTERNAL, detail),
         }
     }
@@ -238,14 +239,18 @@ pub async fn no_such_path() -> Problem {
 pub async fn no_such_method() -> Problem {
     Problem::new(
         METHOD_NOT_ALLOWED,
-        "The header Allow lists the methods that exist here.",
+        "The Allow header lists the allowed methods.",
     )
 }
 
-/// A panic is one answer of 500, not the end of the process.
+/// A panic becomes one response with status 500, not the end of the process.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     let _ = crate::http::panicked(panic);
-    Problem::new(INTERNAL, "This is our fault, not yours.").into_response()
+    Problem::new(
+        INTERNAL,
+        "Something went wrong on our side. Try again later.",
+    )
+    .into_response()
 }
 
 #[cfg(test)]

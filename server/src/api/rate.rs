@@ -1,17 +1,17 @@
-//! The limits in the headers of an answer (draft-ietf-httpapi-ratelimit-headers): `RateLimit-Policy` says what there is,
-//! `RateLimit` what is left.
+//! The rate limits in the headers of a response (draft-ietf-httpapi-ratelimit-headers): `RateLimit-Policy` describes the
+//! limits, `RateLimit` what is left of them.
 
 use app::rate_limit::api::{ApiLimitCheck, LimitState};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 
-/// The headers' names as the documentation writes them.
+/// The names of the headers in the documentation.
 pub const POLICY_NAME: &str = "RateLimit-Policy";
 pub const LEFT_NAME: &str = "RateLimit";
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Writes where the limits stand into an answer.
+/// Adds the state of the limits to a response.
 pub fn set_rate_limit_headers(verdict: &ApiLimitCheck, mut response: Response) -> Response {
     if verdict.standings.is_empty() {
         return response;

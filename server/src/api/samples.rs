@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// The schema that a reference leads to, or the schema itself; of one that may be null, the other.
+/// The schema behind a reference, or the schema itself; of a nullable one, the non-null schema.
 pub fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let schema = other_than_null(schema).unwrap_or(schema);
     let target = schema["$ref"].as_str();
@@ -11,7 +11,7 @@ pub fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
         .unwrap_or(schema)
 }
 
-/// What a schema allows beside null, if that is all that it chooses between.
+/// The non-null option of a nullable schema.
 pub fn other_than_null(schema: &Value) -> Option<&Value> {
     match schema["oneOf"].as_array()?.as_slice() {
         [other, null] | [null, other] if null["type"] == "null" => Some(other),
@@ -19,7 +19,7 @@ pub fn other_than_null(schema: &Value) -> Option<&Value> {
     }
 }
 
-/// A value that the schema allows: its own example, or one made of its fields' examples.
+/// A value that the schema allows: its own example, or one built from the examples of its fields.
 pub fn of(document: &Value, schema: &Value) -> Value {
     let schema = resolve(document, schema);
     if let Some(example) = schema.get("example") {

@@ -1,5 +1,5 @@
-//! The scope that a handler needs, as its first argument: `caller: Allowed<ContactsRead>`. It is looked at before
-//! anything that was sent is read.
+//! The scope that a handler requires, as its first argument: `caller: Authorized<ContactsRead>`. It is checked before the
+//! body is read.
 
 use std::marker::PhantomData;
 
@@ -38,7 +38,7 @@ required_scopes!(
     WebhooksWrite
 );
 
-/// A program whose key has the scope.
+/// A client whose key has the scope.
 pub struct Authorized<N: RequiredScope> {
     pub principal: Principal,
     need: PhantomData<N>,
@@ -60,7 +60,7 @@ impl<N: RequiredScope> FromRequestParts<AppState> for Authorized<N> {
     }
 }
 
-/// A program with any valid key, and where it asks from.
+/// A client with any valid key, and its IP address.
 pub struct ApiKeyAuth {
     pub key: ApiKeyPrincipal,
     pub address: ClientIp,
@@ -72,7 +72,7 @@ impl FromRequestParts<AppState> for ApiKeyAuth {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let key = parts.extensions.get::<ApiKeyPrincipal>().cloned();
         let address = parts.extensions.get::<ClientIp>().copied();
-        // The gate puts both there; a route that does not pass it lets nobody in.
+        // The `auth` layer sets both; a route outside it refuses everybody.
         let (key, address) = key.zip(address).ok_or_else(Problem::no_key)?;
         Ok(Self { key, address })
     }

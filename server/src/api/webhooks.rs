@@ -18,7 +18,7 @@ use super::scopes::{Authorized, WebhooksWrite};
 
 /// List webhooks
 ///
-/// Oldest first, without their secrets.
+/// Oldest first, without secrets. A test key sees only webhooks of test mode.
 #[utoipa::path(
     get, path = "/webhooks", operation_id = "list_webhooks", tag = "Webhooks", params(PageParams), security(("key" = ["webhooks:write"])),
     responses((status = 200, description = "A page of webhooks.", body = ListPage<WebhookOut>))
@@ -36,10 +36,10 @@ pub async fn list(
 
 /// Create a webhook
 ///
-/// The answer holds the secret that deliveries are signed with. It is not shown by the API again.
+/// The response contains the signing secret. The API does not return it again.
 #[utoipa::path(
     post, path = "/webhooks", operation_id = "create_webhook", tag = "Webhooks", request_body = WebhookIn, security(("key" = ["webhooks:write"])),
-    responses((status = 201, description = "The new webhook, with its secret.", body = WebhookOut))
+    responses((status = 201, description = "The new webhook with its secret.", body = WebhookOut))
 )]
 pub async fn create(
     caller: Authorized<WebhooksWrite>,
@@ -56,7 +56,7 @@ pub async fn create(
 
 /// Get a webhook
 #[utoipa::path(
-    get, path = "/webhooks/{id}", operation_id = "get_webhook", tag = "Webhooks", params(("id" = String, Path, description = "The webhook's id.")),
+    get, path = "/webhooks/{id}", operation_id = "get_webhook", tag = "Webhooks", params(("id" = String, Path, description = "ID of the webhook.")),
     security(("key" = ["webhooks:write"])),
     responses((status = 200, description = "The webhook.", body = WebhookOut))
 )]
@@ -70,12 +70,12 @@ pub async fn show(
 
 /// Change a webhook
 ///
-/// What is left out stays. Another URL gets another secret, which is then in the answer; one of another scheme, host or port
-/// takes the values of all `headers` with it, if there are any, or an empty object that removes them.
+/// Omitted fields stay unchanged. A new URL creates a new signing secret, which the response contains. If its scheme, host
+/// or port differs, also send the values of all `headers`, or an empty object to remove them.
 #[utoipa::path(
     patch, path = "/webhooks/{id}", operation_id = "change_webhook", tag = "Webhooks", request_body = WebhookPatch,
-    params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "The webhook as it is now.", body = WebhookOut))
+    params(("id" = String, Path, description = "ID of the webhook.")), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "The changed webhook.", body = WebhookOut))
 )]
 pub async fn change(
     caller: Authorized<WebhooksWrite>,
@@ -91,11 +91,11 @@ pub async fn change(
 
 /// Delete a webhook
 ///
-/// With every delivery and attempt.
+/// Stops all deliveries and permanently deletes their history.
 #[utoipa::path(
-    delete, path = "/webhooks/{id}", operation_id = "delete_webhook", tag = "Webhooks", params(("id" = String, Path, description = "The webhook's id.")),
+    delete, path = "/webhooks/{id}", operation_id = "delete_webhook", tag = "Webhooks", params(("id" = String, Path, description = "ID of the webhook.")),
     security(("key" = ["webhooks:write"])),
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 pub async fn delete(
     caller: Authorized<WebhooksWrite>,
@@ -110,12 +110,12 @@ pub async fn delete(
 
 /// Test a webhook
 ///
-/// Sends a sample of a type at once, also to a webhook that is paused: one attempt, no retries. What becomes of it can
-/// be seen among the webhook's deliveries.
+/// Sends a sample event immediately, also to a paused webhook. One attempt, no retries. See the outcome in the webhook's
+/// deliveries.
 #[utoipa::path(
     post, path = "/webhooks/{id}/test", operation_id = "test_webhook", tag = "Webhooks", request_body = Option<TestIn>,
-    params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),
-    responses((status = 202, description = "The delivery, on its way.", body = DeliveryOut))
+    params(("id" = String, Path, description = "ID of the webhook.")), security(("key" = ["webhooks:write"])),
+    responses((status = 202, description = "The pending delivery.", body = DeliveryOut))
 )]
 pub async fn test(
     caller: Authorized<WebhooksWrite>,
@@ -135,11 +135,11 @@ pub async fn test(
 
 /// Rotate a webhook's secret
 ///
-/// For 24 hours both secrets sign, so that a receiver can change over in peace. The answer holds the new one.
+/// Both secrets are valid for 24 hours, so you can switch without downtime. The response contains the new one.
 #[utoipa::path(
     post, path = "/webhooks/{id}/rotate-secret", operation_id = "rotate_webhook_secret", tag = "Webhooks",
-    params(("id" = String, Path, description = "The webhook's id.")), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "The webhook, with its new secret.", body = WebhookOut))
+    params(("id" = String, Path, description = "ID of the webhook.")), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "The webhook with its new secret.", body = WebhookOut))
 )]
 pub async fn rotate_secret(
     caller: Authorized<WebhooksWrite>,
@@ -160,7 +160,7 @@ pub async fn rotate_secret(
 /// Newest first, each with its attempts.
 #[utoipa::path(
     get, path = "/webhooks/{id}/deliveries", operation_id = "list_deliveries", tag = "Webhooks",
-    params(("id" = String, Path, description = "The webhook's id."), PageParams), security(("key" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "ID of the webhook."), PageParams), security(("key" = ["webhooks:write"])),
     responses((status = 200, description = "A page of deliveries.", body = ListPage<DeliveryOut>))
 )]
 pub async fn deliveries(
@@ -182,11 +182,11 @@ pub async fn deliveries(
 
 /// Resend a delivery
 ///
-/// At once, with the whole schedule of retries before it.
+/// Resends immediately, with a fresh retry schedule.
 #[utoipa::path(
     post, path = "/deliveries/{id}/resend", operation_id = "resend_delivery", tag = "Webhooks",
-    params(("id" = String, Path, description = "The delivery's id.")), security(("key" = ["webhooks:write"])),
-    responses((status = 202, description = "The delivery, on its way again.", body = DeliveryOut))
+    params(("id" = String, Path, description = "ID of the delivery.")), security(("key" = ["webhooks:write"])),
+    responses((status = 202, description = "The pending delivery.", body = DeliveryOut))
 )]
 pub async fn resend(
     caller: Authorized<WebhooksWrite>,

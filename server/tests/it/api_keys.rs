@@ -144,7 +144,7 @@ async fn without_script_a_refused_dialog_stands_open_with_its_error() {
         .find(|part| part.contains(&format!("id=\"revoke-{}\"", key.id)))
         .unwrap();
     assert!(!dialog.split('>').next().unwrap().contains("popover"));
-    assert!(dialog.contains("Type Website form to confirm"));
+    assert!(dialog.contains("This name doesn"));
     assert!(dialog.contains("value=\"Website\""));
 }
 

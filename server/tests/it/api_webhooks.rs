@@ -314,7 +314,7 @@ both! {
             ("form[headers][0][name]", "x-api-key".to_owned()),
             ("form[headers][0][value]", String::new()),
         ];
-        let why = "Give the value again, or remove the header: x-api-key";
+        let why = "Enter the value again, or remove the header: x-api-key";
         let called = server.call("olivia", "/fn/update_webhook", &fields).await;
         assert_eq!(called.status, 422, "{}", called.body);
         assert!(called.body.contains("headers") && called.body.contains(why), "{}", called.body);

@@ -207,7 +207,7 @@ fn a_served_demo_is_healthy_and_a_house_of_ones_own_is_no_demo() {
         .output()
         .unwrap();
     assert_eq!(proof.status.code(), Some(0), "{}", said(&proof).1);
-    assert_eq!(proof.stdout, b"Every balance is what its lines say.\n");
+    assert_eq!(proof.stdout, b"Every balance matches the ledger.\n");
     let none = wheelhouse(folder.path())
         .args([
             "refund-credits",

@@ -13,7 +13,7 @@ use {
     crate::session::caller,
 };
 
-/// `status`, `mode`, `search` and `before` as they stand in the address.
+/// `status`, `mode`, `search` and `before` are the query parameters of the page.
 #[server(output = Postcard)]
 pub async fn load_api_keys(
     workspace: String,
@@ -49,7 +49,7 @@ pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<FormS
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     actor.require(crate::domain::Permission::ManageApiKeys)?;
-    // A browser without script pressed Select All: the form comes back as it was, with those scopes checked.
+    // Without scripts, Select All was pressed: the form comes back as it was, with those scopes checked.
     if !form.select.is_empty() {
         return Err(AppError::Invalid(FieldErrors::new()));
     }
@@ -75,7 +75,7 @@ pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<FormS
     let grace: Grace = form
         .grace
         .parse()
-        .map_err(|_| AppError::field("grace", "Choose how long the old key goes on"))?;
+        .map_err(|_| AppError::field("grace", "Choose when the old key expires"))?;
     store::rotate(
         caller.ctx(),
         caller.info(),

@@ -1,6 +1,6 @@
-//! Whether a key holds, for every request that brings one. What is known of a key is remembered for a moment, so that
-//! a busy program costs no query per request; never longer than [`HARD_LIFE`], so that a revocation counts on every
-//! node within that time, and at the next request on the one where it was made.
+//! Checks the key of every request. What the database says of a key is cached, so that a busy client does not cost a
+//! query per request, but never longer than [`HARD_LIFE`]: a revocation takes effect on every node within that time,
+//! and with the next request on the node that made it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,38 +22,38 @@ use crate::domain::{ApiKeyId, AppError, Permission, Role, Slug, Timestamp, Works
 use crate::rate_limit::auth::KeyCaller;
 use crate::session::{ApiKeyInfo, ApiKeyPrincipal};
 
-/// After this long one request looks again, while the others go on with what is remembered.
+/// After this long, one request reads the key again while the others use the cached one.
 const SOFT_LIFE: Duration = Duration::from_secs(1);
-/// After this long what is remembered is not used any more.
+/// After this long, the cached key is no longer used.
 const HARD_LIFE: Duration = Duration::from_secs(2);
-/// How many keys are remembered at most; more are looked up each time.
+/// The maximum number of cached keys; further keys are read each time.
 const MAX_REMEMBERED: usize = 20_000;
 
-/// Why a key is not let in.
+/// Why a key is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRefusal {
-    /// Not written as a key is, or mistyped.
+    /// Not in the format of a key, or mistyped.
     Malformed,
-    /// Well written, but nobody made it here, or its workspace is gone.
+    /// In the format of a key, but no such key exists, or its workspace was deleted.
     Unknown,
     Revoked,
-    /// Past its date, or replaced by its successor.
+    /// Past its expiry date, or replaced by a rotation.
     Expired,
-    /// It holds, but not from this address.
+    /// Valid, but not from this IP address.
     AddressNotAllowed,
-    /// It could not be found out: our fault, or it is unknown, as too many others were that this client showed.
+    /// The check failed, or this client showed too many unknown keys.
     Internal(AppError),
 }
 
 impl fmt::Display for KeyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("This is not an API key, or not all of one."),
-            Self::Unknown => f.write_str("There is no such API key."),
+            Self::Malformed => f.write_str("Malformed API key."),
+            Self::Unknown => f.write_str("Unknown API key."),
             Self::Revoked => f.write_str("This API key was revoked."),
             Self::Expired => f.write_str("This API key has expired or was replaced."),
             Self::AddressNotAllowed => {
-                f.write_str("This API key may not be used from this address.")
+                f.write_str("This API key can't be used from this IP address.")
             }
             Self::Internal(error) => error.fmt(f),
         }
@@ -68,8 +68,8 @@ impl From<AppError> for KeyRefusal {
     }
 }
 
-/// The one way in for a program: whose key this is, if it holds right now and from this IP address. Writes nothing.
-/// `caller`: who is counted if it is unknown.
+/// The only way to authenticate a key: returns its principal if it is valid now and from this IP address. Writes
+/// nothing. `caller` is counted against the limit if the key is unknown.
 pub async fn check(
     ctx: &AppContext,
     token: &str,
@@ -137,7 +137,7 @@ impl Known {
         if self.ends_at.is_some_and(|end| end <= now) {
             return Err(KeyRefusal::Expired);
         }
-        // An IPv4 address may come in IPv6 clothes when the server listens on both.
+        // An IPv4 address may arrive IPv4-mapped when the server listens on both.
         let address = address.to_canonical();
         let anywhere = self.networks.is_empty();
         if !anywhere && !self.networks.iter().any(|net| net.contains(&address)) {

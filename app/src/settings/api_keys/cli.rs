@@ -1,4 +1,4 @@
-//! A key made at the command line, by whoever runs the program: for the product's own services, and for tests.
+//! Keys created at the command line, for the product's own services and for tests.
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde_json::json;
@@ -10,10 +10,10 @@ use crate::db::entity;
 use crate::domain::{ApiKeyId, AppError, Name, Slug, Timestamp};
 use crate::events::{self, NewEvent, Origin};
 
-/// Who stands as a key's maker where no person does.
+/// The creator of a key that no person created.
 const OPERATOR: &str = "Operator";
 
-/// Makes a key of a workspace. The whole of it is in the answer and nowhere else.
+/// Creates a key for a workspace and returns it; it is stored nowhere.
 pub async fn create(
     ctx: &AppContext,
     workspace: &Slug,

@@ -1,4 +1,4 @@
-//! Making a key: name, type, scopes, and how far it reaches in time and place.
+//! The form for a new key: name, type, scopes, allowed IP addresses and expiry.
 
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
@@ -21,40 +21,40 @@ pub fn create(data: Data<KeysView>, list: Signal<String>) -> AnyView {
         (
             Mode::Live.as_str(),
             Mode::Live.label(),
-            "Works on real data",
+            "Production. Works with real data.",
         ),
         (
             Mode::Test.as_str(),
             Mode::Test.label(),
-            "For development: it sees and makes only test data",
+            "Development. Only sees and creates test data.",
         ),
     ];
     let expiries: Vec<(String, String)> = Expiry::ALL
         .map(|expiry| (expiry.to_string(), expiry.label().to_owned()))
         .to_vec();
     view! {
-        <Card title="New key" text="A key belongs to the workspace: it goes on working when the person who made it leaves.">
+        <Card title="New Key" text="Keys belong to the workspace and keep working if their creator leaves.">
             <Form action=CreateApiKey::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
-                // What Enter presses: without it that would be the first of the buttons that only check boxes.
+                // Enter presses this button. Without it, Enter would press the first button that only checks boxes.
                 <button hidden></button>
-                <Field name="name" label="Name" hint="What uses it, such as “Website form”"/>
+                <Field name="name" label="Name" hint="What is this key for? e.g. “Website form”"/>
                 <Radios name="mode" label="Type" options=modes selected="live"/>
                 <Scopes/>
                 <div class="field-row key-limits">
                     <TextArea
                         name="networks" label="Allowed IP addresses" rows=2
-                        hint="Addresses or networks like 203.0.113.0/24, one a line. Empty: from everywhere"
+                        hint="One address or CIDR range per line, e.g. 203.0.113.0/24. Leave blank to allow any IP."
                     />
                     <div class="field-column">
                         <Select name="expiry" label="Expires" options=expiries selected="never"/>
-                        <div class="expiry-date"><Field name="expires_on" label="Last day" kind="date"/></div>
+                        <div class="expiry-date"><Field name="expires_on" label="Expires on" kind="date"/></div>
                     </div>
                 </div>
                 <CurrentPassword ask/>
                 <div class="form-actions">
                     <Submit>"Create Key"</Submit>
-                    <a class="button" href=move || list.get()>"Back to the list"</a>
+                    <a class="button" href=move || list.get()>"Cancel"</a>
                 </div>
             </Form>
         </Card>
@@ -62,8 +62,8 @@ pub fn create(data: Data<KeysView>, list: Signal<String>) -> AnyView {
     .into_any()
 }
 
-/// The scopes by group, with buttons that check several. Without script such a button posts the form, and the page
-/// comes back with what was typed and those boxes checked.
+/// The scopes by group, with buttons that check several. Without scripts, such a button posts the form, and the page
+/// comes back with the typed values and those boxes checked.
 #[component]
 fn Scopes() -> impl IntoView {
     let pressed = use_typed("select").unwrap_or_default();
@@ -74,7 +74,7 @@ fn Scopes() -> impl IntoView {
             <div class="row">
                 {pick("Select All", "", SELECT_ALL, "fieldset.scopes", Some(""))}
                 {pick("Read Only", "", SELECT_READ, "fieldset.scopes", Some(":read"))}
-                {pick("None", "", SELECT_NONE, "fieldset.scopes", None)}
+                {pick("Clear", "", SELECT_NONE, "fieldset.scopes", None)}
             </div>
             <div class="scope-groups">
                 {ScopeGroup::ALL.map(|group| view! {
@@ -96,8 +96,8 @@ fn scope_box(scope: Scope, pressed: &str) -> impl IntoView + use<> {
     }
 }
 
-/// A button that checks the boxes around it whose value ends in `ending`, or none. `of` says of which group, for those
-/// who do not see where it stands.
+/// A button that checks the boxes around it whose value ends in `ending`, or none. `of` names the group for screen
+/// readers.
 fn pick(
     text: &'static str,
     of: &'static str,

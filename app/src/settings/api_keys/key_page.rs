@@ -1,4 +1,4 @@
-//! A key's own page: what is known of it, what can be changed, and what it did in the last 7 days.
+//! The page of one key: its details, its name and scopes, and its requests in the last 7 days.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -9,7 +9,7 @@ use super::model::{KeyView, RequestRow, Status};
 use super::page::{curl, remarks};
 use super::panels::{Around, actions, finish, last_use, mode_badge, status_badge};
 use crate::catalog::Scope;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, grouped};
 use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, LiveRow, NewSecret,
@@ -38,22 +38,22 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
         ask: Signal::derive(move || data.with(|view| view.ask_password)),
     };
     let row = LiveRow::new(move || data.with(|view| view.key.clone()));
-    // What is drawn anew only when this changes: the key is used while someone types.
+    // Drawn again only when this changes, because the key can be used while someone types.
     let status = Memo::new(move |_| row.with(|row| row.status));
     let works = Memo::new(move |_| row.with(|row| row.status.works()));
     let list =
         Signal::derive(move || data.with(|view| format!("/w/{}/settings/api-keys", view.slug)));
     view! {
-        <PageHeader title="Key" lead="What it may, where it is used, and what it did lately.">
-            <a class="button" href=move || list.get()>"All keys"</a>
+        <PageHeader title="API Key" lead="Details, scopes and recent requests.">
+            <a class="button" href=move || list.get()>"All Keys"</a>
         </PageHeader>
         <NewSecret
             label="API Key"
-            text="This is the only time that the whole key is shown. Put it where the old one is."
+            text="This key is shown only once. Replace the old key with it."
             command=Callback::new(move |key: String| data.with_untracked(|view| curl(&view.api, &key)))
         />
         {move || (status.get() == Status::Rotating).then(|| rotating(data, layout, list))}
-        <Card title="Facts">
+        <Card title="Details">
             {move || facts(data, list)}
             <div class="form-actions">{move || actions(row, status.get(), layout)}</div>
         </Card>
@@ -62,20 +62,20 @@ fn shown(data: Data<KeyView>) -> impl IntoView {
     }
 }
 
-/// Whether the old key can stop: when and from where it was last used.
+/// Helps to decide whether the old key can expire: when and from which IP address it was last used.
 fn rotating(data: Data<KeyView>, layout: Around, list: Signal<String>) -> impl IntoView {
     data.with(|view| {
         let used = view.key.last_used.clone().map(|(at, address)| {
-            view! { <p>"It was last used "<Time at/>" from "<strong>{address}</strong>"."</p> }
+            view! { <p>"Last used "<Time at/>" from "<strong>{address}</strong>"."</p> }
         });
         view! {
             <div class="callout" data-tone="warning">
                 {icon(Icon::RotateCw)}
                 <div>
                     <p>
-                        "This key has a "
-                        {view.successor.map(|id| view! { <a href=format!("{}/{id}", list.get())>"successor"</a> })}
-                        {view.key.retires_at.map(|at| view! { " and stops "<Time at ahead=true/>"." })}
+                        "Replaced by "
+                        {view.successor.map(|id| view! { <a href=format!("{}/{id}", list.get())>"a new key"</a> })}
+                        {view.key.retires_at.map(|at| view! { " · expires "<Time at ahead=true/> })}
                     </p>
                     {used}
                     <div class="row">{finish(view.key.id, layout)}</div>
@@ -89,7 +89,7 @@ fn facts(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
     let view = data.get();
     let key = view.key;
     let networks = if view.networks.is_empty() {
-        "Everywhere".to_owned()
+        "Any".to_owned()
     } else {
         view.networks.join(", ")
     };
@@ -110,9 +110,9 @@ fn facts(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
                 Some(at) => view! { <Time at ahead=key.status != Status::Expired/>" ("{at.exact()}")" }.into_any(),
                 None => "Never".into_any(),
             }}</dd>
-            <dt>"Allowed from"</dt><dd>{networks}</dd>
+            <dt>"Allowed IP addresses"</dt><dd>{networks}</dd>
             {view.predecessor.map(|id| view! {
-                <dt>"Rotated from"</dt><dd><a href=format!("{}/{id}", list.get())>"the key before"</a></dd>
+                <dt>"Rotated from"</dt><dd><a href=format!("{}/{id}", list.get())>"Previous key"</a></dd>
             })}
             {view.revoked.map(|(at, by)| view! { <dt>"Revoked"</dt><dd><Time at/>" by "{by}</dd> })}
         </dl>
@@ -123,7 +123,7 @@ fn edit(data: Data<KeyView>, layout: Around) -> impl IntoView {
     let id = StoredValue::new(data.with_untracked(|view| view.key.id.to_string()));
     let name = Signal::derive(move || data.with(|view| view.key.name.clone()));
     view! {
-        <Card title="Edit" text="Where the key is used, nothing has to change for this.">
+        <Card title="Rename" text="This doesn't affect integrations.">
             <Form action=RenameApiKey::PATH guard=true>
                 <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.get_value()/>
@@ -131,29 +131,29 @@ fn edit(data: Data<KeyView>, layout: Around) -> impl IntoView {
                 <div class="form-actions"><Submit>"Save Changes"</Submit></div>
             </Form>
         </Card>
-        <Card title="Scopes" text="Uncheck what the key does not need. It never gets more: that takes a new key.">
+        <Card title="Scopes" text="Uncheck scopes to remove them. To add scopes, create a new key.">
             <Form action=NarrowApiKey::PATH>
                 <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.get_value()/>
                 <fieldset class="scopes">
-                    <legend class="visually-hidden">"Scopes to keep"</legend>
+                    <legend class="visually-hidden">"Scopes"</legend>
                     <div class="scope-group">
                         {live_rows(move || data.with(|view| view.scopes.clone()), |(scope, _)| scope.as_str(), kept)}
                     </div>
                     <GroupError name="scopes"/>
                 </fieldset>
-                <div class="form-actions"><Submit class="button">"Narrow Scopes"</Submit></div>
+                <div class="form-actions"><Submit class="button">"Remove Unchecked Scopes"</Submit></div>
             </Form>
         </Card>
     }
 }
 
-/// A scope that the key has, to be unchecked.
+/// A scope of the key, as a checkbox.
 fn kept(scope: LiveRow<(Scope, Option<Timestamp>)>) -> AnyView {
     let (value, label) = scope.with_untracked(|(scope, _)| (scope.as_str(), scope.label()));
     let used = move || match scope.with(|(_, used)| *used) {
-        Some(at) => view! { <p class="hint">"last used "<Time at/></p> }.into_any(),
-        None => view! { <p class="hint"><Badge tone="neutral">"never used"</Badge></p> }.into_any(),
+        Some(at) => view! { <p class="hint">"Last used "<Time at/></p> }.into_any(),
+        None => view! { <p class="hint"><Badge tone="neutral">"Never used"</Badge></p> }.into_any(),
     };
     view! { <Checkbox name="scopes" value=value label=label checked=true hint=used.into_any()/> }
         .into_any()
@@ -168,20 +168,20 @@ fn requests(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
         })
     };
     view! {
-        <Card title="Requests" text="What was asked with this key in the last 7 days.">
+        <Card title="Requests" text="Requests made with this key in the last 7 days.">
             <p class="muted tabular">{move || data.with(|view| match view.request_count {
                 1 => "1 request".to_owned(),
-                n => format!("{n} requests"),
+                n => format!("{} requests", grouped(n.cast_signed())),
             })}</p>
             {move || if none.get() {
-                view! { <Empty mark=Icon::Activity title="No requests" text="What this key asks for appears here within some seconds."/> }.into_any()
+                view! { <Empty mark=Icon::Activity title="No requests yet" text="They appear here within seconds."/> }.into_any()
             } else {
                 view! {
                     <div class="table-wrap">
                         <table class="table table-stack">
                             <caption class="visually-hidden">"Requests"</caption>
                             <thead><tr>
-                                <th scope="col">"Request"</th><th scope="col">"Status"</th><th scope="col">"Took"</th>
+                                <th scope="col">"Request"</th><th scope="col">"Status"</th><th scope="col">"Duration"</th>
                                 <th scope="col">"From"</th><th scope="col">"When"</th>
                             </tr></thead>
                             <tbody>{rows(move || data.with(|view| view.requests.clone()), request_row)}</tbody>
@@ -189,7 +189,7 @@ fn requests(data: Data<KeyView>, list: Signal<String>) -> impl IntoView {
                     </div>
                 }.into_any()
             }}
-            {move || next().map(|href| view! { <p class="pager"><a class="button" href=href>"Next page"</a></p> })}
+            {move || next().map(|href| view! { <p class="pager"><a class="button" href=href>"Next Page"</a></p> })}
         </Card>
     }
 }
@@ -208,7 +208,7 @@ fn request_row(line: RequestRow) -> AnyView {
         <tr>
             <th scope="row" data-label="Request"><code>{line.method}" "{line.path}</code></th>
             <td data-label="Status"><Badge tone>{line.status}</Badge></td>
-            <td data-label="Took" class="tabular">{took}</td>
+            <td data-label="Duration" class="tabular">{took}</td>
             <td data-label="From">{line.address}</td>
             <td data-label="When"><Time at=line.at/></td>
         </tr>

@@ -1,5 +1,5 @@
-//! Settings → API Keys: access keys for other people's programs. A key is Live or Test, has scopes, is shown once, can
-//! be rotated with some time for both, and revoked at once.
+//! Settings → API Keys: access keys for the customers' programs. A key is Live or Test, has scopes, is shown once, can
+//! be rotated with an overlap, and can be revoked immediately.
 
 pub mod api;
 pub mod model;

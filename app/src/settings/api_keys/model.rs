@@ -7,27 +7,27 @@ use crate::domain::{
     ApiKeyId, ApiRequestId, FieldErrors, Name, Secret, Slug, Timestamp, WorkspaceId, days, hours,
 };
 
-/// How many keys of a workspace may be neither revoked nor replaced.
+/// The maximum number of keys in a workspace, without those that are revoked or replaced.
 pub const MAX_KEYS: u64 = 100;
-/// How many addresses and networks a key can be fenced in with.
+/// The maximum number of IP addresses and CIDR ranges that a key allows.
 pub const MAX_NETWORKS: usize = 50;
-/// A key that was not used for this long is pointed out.
+/// A key that was unused for this long gets a badge.
 pub const UNUSED_AFTER: Duration = days(90);
-/// Scopes that were never used are pointed out once a key is this old: before, its program may not have come to them.
+/// Unused scopes are counted once a key is this old, because a new integration may not have used all of them yet.
 pub const SETTLED_AFTER: Duration = days(30);
-/// How long a line of the request log is kept.
+/// How long an entry of the request log is kept.
 pub const LOG_LIFE: Duration = days(7);
-/// How many keys a page of the list holds, and how many lines one of the request log.
+/// The page size of the list of keys, and of the request log.
 pub const PAGE: u64 = 25;
 pub const LOG_PAGE: u64 = 50;
 
 string_enum! {
-    /// What has become of a key.
+    /// The status of a key.
     Status {
         Active = "active",
-        /// It has a successor, and still works until it retires.
+        /// It was rotated, and works until the end of the rotation.
         Rotating = "rotating",
-        /// Its successor took over.
+        /// The rotation has ended: only the new key works.
         Retired = "retired",
         Expired = "expired",
         Revoked = "revoked",
@@ -45,7 +45,7 @@ impl Status {
         }
     }
 
-    /// Whether a request with it is still let in.
+    /// Whether the API accepts the key.
     pub const fn works(self) -> bool {
         matches!(self, Self::Active | Self::Rotating)
     }
@@ -71,14 +71,14 @@ impl Filter {
         }
     }
 
-    /// As it stands in the address; anything else is All.
+    /// Reads the query parameter; any other value is All.
     pub fn read(text: &str) -> Self {
         text.parse().unwrap_or(Self::All)
     }
 }
 
 string_enum! {
-    /// How long a rotated key goes on working beside its successor.
+    /// How long a rotated key keeps working beside the new one.
     Grace {
         Now = "now",
         Hour = "hour",
@@ -90,10 +90,10 @@ string_enum! {
 impl Grace {
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Now => "Stop the old key now",
-            Self::Hour => "Keep the old key for 1 hour",
-            Self::Day => "Keep the old key for 24 hours",
-            Self::Week => "Keep the old key for 7 days",
+            Self::Now => "Immediately",
+            Self::Hour => "In 1 hour",
+            Self::Day => "In 24 hours",
+            Self::Week => "In 7 days",
         }
     }
 
@@ -125,7 +125,7 @@ impl Expiry {
             Self::Month => "In 30 days",
             Self::Quarter => "In 90 days",
             Self::Year => "In 1 year",
-            Self::Date => "On a date",
+            Self::Date => "Custom date",
         }
     }
 }
@@ -135,7 +135,7 @@ pub const SELECT_ALL: &str = "all";
 pub const SELECT_READ: &str = "read";
 pub const SELECT_NONE: &str = "none";
 
-/// What the button `select` makes of this scope's checkbox; nothing if it leaves it alone.
+/// The state that the button `select` gives this scope's checkbox, or `None` if it leaves the checkbox alone.
 pub fn picked(select: &str, scope: Scope) -> Option<bool> {
     match select {
         SELECT_ALL => Some(true),
@@ -152,16 +152,16 @@ pub struct CreateForm {
     pub name: String,
     pub mode: String,
     pub scopes: Vec<String>,
-    /// Which button was pressed instead of Create Key, without script: one that only checks scopes.
+    /// Without scripts, the button that was pressed instead of Create Key and that only checks scopes.
     pub select: String,
     pub expiry: String,
     pub expires_on: String,
-    /// Addresses and networks, one a line.
+    /// IP addresses and CIDR ranges, one per line.
     pub networks: String,
     pub current_password: Secret,
 }
 
-/// What a new key is to be; where it may be used from is read on the server.
+/// A new key; the server parses its allowed IP addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
     pub name: Name,
@@ -194,7 +194,10 @@ impl CreateForm {
     fn expires_at(&self, now: Timestamp, errors: &mut FieldErrors) -> Option<Timestamp> {
         let expiry = match self.expiry.as_str() {
             "" => Expiry::Never,
-            text => errors.check("expiry", text.parse().map_err(|_| "Choose an expiry"))?,
+            text => errors.check(
+                "expiry",
+                text.parse().map_err(|_| "Choose when the key expires"),
+            )?,
         };
         match expiry {
             Expiry::Never => None,
@@ -207,11 +210,11 @@ impl CreateForm {
                 match end {
                     Some(end) if end > now => Some(end),
                     Some(_) => {
-                        errors.add("expires_on", "Choose a day that is not over");
+                        errors.add("expires_on", "Choose a date in the future");
                         None
                     }
                     None => {
-                        errors.add("expires_on", "Enter a date, like 2030-12-31");
+                        errors.add("expires_on", "Enter a date like 2030-12-31");
                         None
                     }
                 }
@@ -223,7 +226,7 @@ impl CreateForm {
 /// Scopes as checkboxes post them: each once, in the order of the catalogue, and at least one.
 pub fn read_scopes(names: &[String]) -> Result<Vec<Scope>, &'static str> {
     if names.iter().any(|name| name.parse::<Scope>().is_err()) {
-        return Err("Choose among the scopes of the list");
+        return Err("Choose scopes from the list");
     }
     let scopes: Vec<Scope> = Scope::ALL
         .into_iter()
@@ -265,18 +268,18 @@ pub struct ScopesForm {
 pub struct KeysView {
     pub workspace: WorkspaceId,
     pub slug: Slug,
-    /// Where the public API is, for examples that can be pasted.
+    /// The URL of the public API, for examples.
     pub api: String,
     pub ask_password: bool,
     pub filter: Filter,
-    /// How many keys there are behind each tab, in the order of [`Filter::ALL`].
+    /// The number of keys in each tab, in the order of [`Filter::ALL`].
     pub counts: [u64; 4],
     pub keys: Vec<KeyRow>,
     /// Where the next page begins.
     pub next: Option<ApiKeyId>,
 }
 
-/// A key as the list shows it. Not a word of its secret but the first and last characters.
+/// A key as the list shows it, with only the first and last characters of the key itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyRow {
     pub id: ApiKeyId,
@@ -291,14 +294,14 @@ pub struct KeyRow {
     pub expires_at: Option<Timestamp>,
     pub retires_at: Option<Timestamp>,
     pub status: Status,
-    /// It works, and was not used for 90 days.
+    /// It works, but was not used for 90 days.
     pub unused: bool,
-    /// How many of its scopes it never used, once it is old enough to tell.
+    /// The number of scopes it never used, once it is old enough to tell.
     pub idle_scopes: u32,
 }
 
 impl KeyRow {
-    /// What can be shown of it: `wh_live_Ab12…x9Yz`.
+    /// The part that can be shown: `wh_live_Ab12…x9Yz`.
     pub fn hidden(&self) -> String {
         format!("{}…{}", self.start, self.end)
     }
@@ -313,7 +316,7 @@ pub struct KeyView {
     pub key: KeyRow,
     pub networks: Vec<String>,
     pub revoked: Option<(Timestamp, String)>,
-    /// The key that took over, or the one that this took over from.
+    /// The key that replaced this one, and the one that this one replaced.
     pub successor: Option<ApiKeyId>,
     pub predecessor: Option<ApiKeyId>,
     /// When each scope was last used.
@@ -323,7 +326,7 @@ pub struct KeyView {
     pub next: Option<ApiRequestId>,
 }
 
-/// A line of the request log.
+/// An entry of the request log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestRow {
     pub id: ApiRequestId,

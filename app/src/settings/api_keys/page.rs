@@ -32,7 +32,7 @@ pub fn ApiKeysPage() -> impl IntoView {
         <Title text="API Keys"/>
         {guarded(
             move || {
-                // Back from making a key the list is another.
+                // After a key was created, the list changed.
                 asked.new.track();
                 LoadApiKeys {
                     workspace: slug.get(),
@@ -48,14 +48,14 @@ pub fn ApiKeysPage() -> impl IntoView {
     }
 }
 
-/// What of the list is asked for in the address.
+/// The query parameters of the list.
 #[derive(Clone, Copy)]
 struct Query {
     status: Memo<String>,
     mode: Memo<String>,
     search: Memo<String>,
     before: Memo<String>,
-    /// Whether a key is being made.
+    /// Whether the form for a new key is open.
     new: Memo<bool>,
 }
 
@@ -63,20 +63,20 @@ fn keys(data: Data<KeysView>, asked: Query) -> impl IntoView {
     let list =
         Signal::derive(move || data.with(|view| format!("/w/{}/settings/api-keys", view.slug)));
     view! {
-        <PageHeader title="API Keys" lead="Access for your own programs, each with its own scopes.">
+        <PageHeader title="API Keys" lead="Create and manage keys for the Wheelhouse API.">
             <form method="get" action="/api/docs"><button class="button">{icon(Icon::Book)}"API Docs"</button></form>
             {move || (!asked.new.get()).then(|| create_button(list))}
         </PageHeader>
         <NewSecret
             label="API Key"
-            text="This is the only time that the whole key is shown. Keep it where your program finds it and nobody else does."
+            text="This key is shown only once. Store it somewhere safe."
             command=Callback::new(move |key: String| data.with_untracked(|view| curl(&view.api, &key)))
         />
         {move || if asked.new.get() { create(data, list) } else { table(data, asked, list) }}
     }
 }
 
-/// A button and not a link, as the action that it is; it leads to `?new=1` with script and without.
+/// A button, because it starts an action. It leads to `?new=1` with and without scripts.
 fn create_button(list: Signal<String>) -> impl IntoView {
     let navigate = use_navigate();
     let on_submit = move |event: SubmitEvent| {
@@ -91,7 +91,7 @@ fn create_button(list: Signal<String>) -> impl IntoView {
     }
 }
 
-/// A first call, ready to be pasted into a shell.
+/// A first request, ready to paste into a shell.
 pub fn curl(api: &str, key: &str) -> String {
     format!("curl {api}/me \\\n  -H \"Authorization: Bearer {key}\"")
 }
@@ -110,7 +110,7 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
         <Card title="Keys">
             {filters(data, asked, list)}
             {move || match nothing.get() {
-                Some(true) => view! { <Empty mark=Icon::Key title="Nothing found" text="No key is like this. Look behind another tab."/> }.into_any(),
+                Some(true) => view! { <Empty mark=Icon::Key title="No keys match your search" text="Change the search or choose another tab."/> }.into_any(),
                 Some(false) => first_steps(data),
                 None => view! {
                     <div class="table-wrap">
@@ -131,7 +131,7 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
             }}
             {move || data.with(|view| view.next).map(|next| view! {
                 <p class="pager">
-                    <a class="button" href=move || address(list, asked, Filter::read(&asked.status.get()), Some(next.to_string()))>"Next page"</a>
+                    <a class="button" href=move || address(list, asked, Filter::read(&asked.status.get()), Some(next.to_string()))>"Next Page"</a>
                 </p>
             })}
         </Card>
@@ -139,7 +139,7 @@ fn table(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView {
     .into_any()
 }
 
-/// The list at this tab, with what is searched for.
+/// The URL of the list with this tab and the current search.
 fn address(list: Signal<String>, asked: Query, filter: Filter, before: Option<String>) -> String {
     let parts = [
         ("status", filter.as_str().to_owned()),
@@ -168,15 +168,15 @@ fn filters(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView 
         view! { <option value=value selected=move || asked.mode.get() == value>{text}</option> }
     };
     view! {
-        <nav class="tabs" aria-label="By status">{Filter::ALL.into_iter().enumerate().map(tab).collect_view()}</nav>
+        <nav class="tabs" aria-label="Filter by status">{Filter::ALL.into_iter().enumerate().map(tab).collect_view()}</nav>
         <form method="get" class="key-search" role="search" action=move || list.get()>
             <input type="hidden" name="status" value=move || asked.status.get()/>
             <input
                 class="input" type="search" name="search" aria-label="Search" placeholder="Search by name"
                 value=move || asked.search.get() autocomplete="off"
             />
-            <select class="select" name="mode" aria-label="Live or test">
-                {option("", "Live and test")}
+            <select class="select" name="mode" aria-label="Key type">
+                {option("", "All types")}
                 {Mode::ALL.map(|mode| option(mode.as_str(), mode.label())).collect_view()}
             </select>
             <button class="button">"Search"</button>
@@ -188,7 +188,7 @@ fn filters(data: Data<KeysView>, asked: Query, list: Signal<String>) -> AnyView 
 fn first_steps(data: Data<KeysView>) -> AnyView {
     let example = data.with_untracked(|view| curl(&view.api, "wh_live_…"));
     view! {
-        <Empty mark=Icon::Key title="No keys yet" text="Create one, and your program can call the API with it:"/>
+        <Empty mark=Icon::Key title="No API keys yet" text="Create a key to start calling the API:"/>
         <pre class="code">{example}</pre>
     }
     .into_any()
@@ -207,7 +207,7 @@ fn key_row(row: LiveRow<KeyRow>, layout: Around, list: Signal<String>) -> AnyVie
     let edit = move || {
         status.get().works().then(|| {
             view! {
-                <a class="icon-button" href=move || format!("{}/{id}#edit", list.get()) aria-label="Edit" title="Edit">
+                <a class="icon-button" href=move || format!("{}/{id}#rename", list.get()) aria-label="Rename" title="Rename">
                     {icon(Icon::Pencil)}
                 </a>
             }
@@ -234,8 +234,8 @@ fn key_row(row: LiveRow<KeyRow>, layout: Around, list: Signal<String>) -> AnyVie
     .into_any()
 }
 
-/// When a key ends: by its date, or because it is being rotated, which can be ended now. `ends`: its status, when it
-/// retires and when it expires.
+/// When a key stops working: on its expiry date, or at the end of its rotation, which can be ended now. `ends` holds the
+/// status, the end of the rotation and the expiry date.
 fn ending(
     key: ApiKeyId,
     ends: (Status, Option<Timestamp>, Option<Timestamp>),
@@ -243,7 +243,7 @@ fn ending(
 ) -> AnyView {
     let (status, retires_at, expires_at) = ends;
     let (word, at, ahead) = match status {
-        Status::Rotating => ("stops ", retires_at, true),
+        Status::Rotating => ("expires ", retires_at, true),
         Status::Active => ("expires ", expires_at, true),
         Status::Expired => ("", expires_at, false),
         Status::Retired => ("", retires_at, false),
@@ -256,7 +256,7 @@ fn ending(
     .into_any()
 }
 
-/// What someone who tidies up should know of a key.
+/// Badges that help to find unused keys and scopes.
 pub fn remarks(unused: bool, idle_scopes: u32) -> AnyView {
     let idle = match idle_scopes {
         0 => None,

@@ -1,4 +1,4 @@
-//! What can be done to a key, in its row and on its own page; and how a key looks in both.
+//! The actions on a key, in its row and on its own page, and the badges and tags that both show.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -12,14 +12,14 @@ use crate::ui::{
     Select, Submit, Time, dialog_id, icon, view, was_refused,
 };
 
-/// Where the keys are and whether their changes want a password.
+/// The workspace of the keys, and whether a change asks for the current password.
 #[derive(Clone, Copy)]
 pub struct Around {
     pub workspace: WorkspaceId,
     pub ask: Signal<bool>,
 }
 
-/// Live is the one that matters: it has the colour that stands out.
+/// Live keys stand out, because they work with real data.
 pub fn mode_badge(mode: Mode) -> AnyView {
     let tone = match mode {
         Mode::Live => "success",
@@ -68,8 +68,8 @@ pub fn scope_tags(scopes: Vec<Scope>) -> AnyView {
     .into_any()
 }
 
-/// The buttons of a key that still works. Its status is told apart: a dialog that is open stays so as long as the key
-/// can still be rotated or revoked, whatever else changes.
+/// The buttons of a key that still works. The status is a separate argument, so that an open dialog stays open as long
+/// as the key can still be rotated or revoked, whatever else changes.
 pub fn actions(row: LiveRow<KeyRow>, status: Status, layout: Around) -> AnyView {
     match status {
         Status::Active => (rotate(row, layout), revoke(row, layout)).into_any(),
@@ -90,12 +90,12 @@ fn rotate(row: LiveRow<KeyRow>, layout: Around) -> AnyView {
         <OpenDialog dialog=dialog.clone() class="icon-button" label="Rotate">{icon(Icon::RotateCw)}</OpenDialog>
         <Dialog id=dialog title open>
             <p class="dialog-text">
-                "A new key with the same settings takes over. Put it where the old one is, then let the old one stop."
+                "Creates a new key with the same settings. Update your integration, then let the old key expire."
             </p>
             <Form action=RotateApiKey::PATH key=id.clone()>
                 <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.clone()/>
-                <Select name="grace" label="Old key" options=grace selected="day".to_owned()/>
+                <Select name="grace" label="Old key expires" options=grace selected="day".to_owned()/>
                 <CurrentPassword ask=layout.ask/>
                 <div class="dialog-actions"><CancelDialog/><Submit>"Rotate Key"</Submit></div>
             </Form>
@@ -104,14 +104,14 @@ fn rotate(row: LiveRow<KeyRow>, layout: Around) -> AnyView {
     .into_any()
 }
 
-/// Ends a rotation before its time.
+/// Ends a rotation early.
 pub fn finish(key: ApiKeyId, layout: Around) -> AnyView {
     let id = key.to_string();
     view! {
         <Form action=FinishApiKeyRotation::PATH class="inline-form" key=id.clone()>
             <Hidden name="workspace" value=layout.workspace.to_string()/>
             <Hidden name="key" value=id/>
-            <Submit class="button button-small">"Finish now"</Submit>
+            <Submit class="button button-small">"Expire Now"</Submit>
         </Form>
     }
     .into_any()
@@ -121,18 +121,18 @@ fn revoke(row: LiveRow<KeyRow>, layout: Around) -> AnyView {
     let id = row.with_untracked(|row| row.id.to_string());
     let dialog = dialog_id("revoke", &id);
     let open = was_refused(RevokeApiKey::PATH, &id);
-    let hint = Signal::derive(move || row.with(|row| format!("It is {}", row.name)));
+    let hint = Signal::derive(move || row.with(|row| format!("Type {} to confirm", row.name)));
     let title = Signal::derive(move || row.with(|row| format!("Revoke {}?", row.name)));
     view! {
         <OpenDialog dialog=dialog.clone() class="icon-button" label="Revoke">{icon(Icon::Ban)}</OpenDialog>
         <Dialog id=dialog title open>
             <p class="dialog-text">
-                "Whatever uses this key is refused at once, and there is no way back. The key stays in the list for the record."
+                "Anything using this key stops working immediately. This can't be undone."
             </p>
             <Form action=RevokeApiKey::PATH key=id.clone()>
                 <Hidden name="form[workspace]" value=layout.workspace.to_string()/>
                 <Hidden name="form[key]" value=id.clone()/>
-                <Field name="name" label="Type the name to confirm" hint/>
+                <Field name="name" label="Key name" hint/>
                 <div class="dialog-actions"><CancelDialog/><Submit class="button button-danger">"Revoke Key"</Submit></div>
             </Form>
         </Dialog>

@@ -1,4 +1,4 @@
-//! Making, rotating, narrowing and revoking keys.
+//! Creates, rotates and revokes keys, and removes scopes from them.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ use crate::events::{self, NewEvent};
 use crate::form::FormSuccess;
 use crate::session::{Actor, RequestInfo, store as sessions};
 
-/// Begins a change to the workspace's keys: one at a time, and by someone who may still make it.
+/// Begins a change to the workspace's keys: one at a time, with the permission checked under the lock.
 async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
     actor.require(Permission::ManageApiKeys)?;
     let tx = ctx.db().begin().await?;
@@ -38,13 +38,13 @@ async fn find(tx: &Tx, actor: &Actor, id: ApiKeyId) -> Result<Model, AppError> {
         .ok_or(AppError::NotFound)
 }
 
-/// Refuses to change a key that works no more.
+/// Refuses to change a key that no longer works.
 fn must_work(key: &Model, now: Timestamp) -> Result<(), AppError> {
     let over = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
     let why = if key.revoked_at.is_some() {
         "This key was revoked."
     } else if over(key.retires_at) {
-        "This key was replaced by its successor."
+        "This key was replaced."
     } else if over(key.expires_at) {
         "This key has expired. Create a new one."
     } else {
@@ -53,7 +53,7 @@ fn must_work(key: &Model, now: Timestamp) -> Result<(), AppError> {
     Err(AppError::Conflict(why.to_owned()))
 }
 
-/// Writes down what was done to a key, by whom and from where; never the key itself.
+/// Records what was done to a key, by whom and from where, but never the key itself.
 async fn record(
     tx: &mut Tx,
     info: &RequestInfo,
@@ -70,7 +70,7 @@ async fn record(
     Ok(())
 }
 
-/// Makes a key and hands it out, this once. A person gives no more than they have.
+/// Creates a key and returns it once. Nobody can grant a scope that their own role does not have.
 pub async fn create(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -88,7 +88,7 @@ pub async fn create(
         .iter()
         .find(|scope| !actor.may(scope.permission()))
     {
-        let message = format!("Your role does not allow you to give {}", scope.label());
+        let message = format!("You can't grant {} with your role", scope.label());
         return Err(AppError::field("scopes", message));
     }
     must_fit(&tx, &actor).await?;
@@ -108,14 +108,11 @@ pub async fn create(
     let named = (id, wish.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyCreated, named, data).await?;
     tx.commit().await?;
-    let said = format!(
-        "{} is created. Copy the key now: it is shown this once",
-        wish.name
-    );
+    let said = "Key created. Copy it now. It won't be shown again.";
     Ok(FormSuccess::with_message(said).with_secret(token.secret().clone()))
 }
 
-/// A new key's row with all that no form decides.
+/// A new key's row, with the columns that no form sets.
 fn blank(actor: &Actor, token: &KeyToken, now: Timestamp) -> ActiveModel {
     let (start, end) = token.shown();
     ActiveModel {
@@ -147,13 +144,13 @@ async fn must_fit(tx: &Tx, actor: &Actor) -> Result<(), AppError> {
         .await?;
     if kept >= MAX_KEYS {
         return Err(AppError::LimitReached(format!(
-            "A workspace has at most {MAX_KEYS} keys. Revoke one that nobody uses."
+            "You've reached the limit of {MAX_KEYS} keys. Revoke one you don't use."
         )));
     }
     Ok(())
 }
 
-/// Makes a successor with the same settings, and lets the old key work for the chosen time beside it.
+/// Creates a new key with the same settings. The old key works beside it for the chosen time.
 pub async fn rotate(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -170,7 +167,7 @@ pub async fn rotate(
     let now = Timestamp::now();
     must_work(&old, now)?;
     if old.replaced_by.is_some() {
-        let message = "This key has a successor already. Rotate that one.";
+        let message = "This key was already rotated. Rotate the new one.";
         return Err(AppError::Conflict(message.to_owned()));
     }
     let token = KeyToken::generate(old.mode);
@@ -199,13 +196,10 @@ pub async fn rotate(
     tx.commit().await?;
     ctx.keys().forget(id);
     let until = match grace {
-        Grace::Now => "The old key has stopped".to_owned(),
+        Grace::Now => "The old key no longer works".to_owned(),
         _ => format!("The old key works until {}", retires_at.exact()),
     };
-    let said = format!(
-        "{} is rotated. {until}. Copy the new key now: it is shown this once",
-        old.name
-    );
+    let said = format!("Key rotated. {until}. Copy the new one now.");
     Ok(FormSuccess::with_message(said).with_secret(token.secret().clone()))
 }
 
@@ -215,7 +209,7 @@ fn change(id: ApiKeyId) -> sea_orm::UpdateMany<entity::ApiKey> {
         .filter(Column::Id.eq(id))
 }
 
-/// Ends a rotation: the old key stops now.
+/// Ends a rotation: the old key expires now.
 pub async fn finish_rotation(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -228,7 +222,7 @@ pub async fn finish_rotation(
     must_work(&old, now)?;
     if old.replaced_by.is_none() {
         return Err(AppError::Conflict(
-            "This key is not being rotated.".to_owned(),
+            "This key isn't being rotated.".to_owned(),
         ));
     }
     change(id)
@@ -241,12 +235,12 @@ pub async fn finish_rotation(
     tx.commit().await?;
     ctx.keys().forget(id);
     Ok(FormSuccess::with_message(format!(
-        "The old key of {} has stopped",
+        "Old {} key expired",
         old.name
     )))
 }
 
-/// Ends a key at once and for good. It stays in the list for the record.
+/// Revokes a key immediately and for good. It stays in the list.
 pub async fn revoke(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -258,14 +252,11 @@ pub async fn revoke(
     let key = find(&tx, &actor, id).await?;
     if key.revoked_at.is_some() {
         return Err(AppError::Conflict(
-            "This key was revoked already.".to_owned(),
+            "This key was already revoked.".to_owned(),
         ));
     }
     if typed_name.trim() != key.name {
-        return Err(AppError::field(
-            "name",
-            format!("Type {} to confirm", key.name),
-        ));
+        return Err(AppError::field("name", "This name doesn't match"));
     }
     change(id)
         .col_expr(Column::RevokedAt, Expr::value(Timestamp::now()))
@@ -284,10 +275,7 @@ pub async fn revoke(
     .await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(FormSuccess::with_message(format!(
-        "{} is revoked",
-        key.name
-    )))
+    Ok(FormSuccess::with_message(format!("{} revoked", key.name)))
 }
 
 pub async fn rename(
@@ -315,7 +303,7 @@ pub async fn rename(
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
-/// Takes scopes from a key. There is no way to give it more: that takes a new key.
+/// Removes scopes from a key. A key never gets more scopes: that takes a new key.
 pub async fn narrow(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -328,7 +316,7 @@ pub async fn narrow(
     must_work(&key, Timestamp::now())?;
     let had = read_scopes(key.scopes);
     if keep.iter().any(|scope| !had.contains(scope)) {
-        let message = "A key gets no more scopes than it has. Create a new key instead";
+        let message = "You can't add scopes to a key. Create a new key.";
         return Err(AppError::field("scopes", message));
     }
     let removed: Vec<Scope> = had
@@ -347,13 +335,10 @@ pub async fn narrow(
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
     ctx.keys().forget(id);
-    Ok(FormSuccess::with_message(format!(
-        "{} has fewer scopes now",
-        key.name
-    )))
+    Ok(FormSuccess::with_message("Scopes updated"))
 }
 
-/// Addresses and networks as they are typed: separated by spaces, commas or lines, each an address or a network.
+/// IP addresses and CIDR ranges as they are typed: separated by spaces, commas or line breaks.
 pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
     let mut networks = Vec::new();
     for word in text
@@ -364,7 +349,7 @@ pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
             .parse::<IpNet>()
             .or_else(|_| word.parse::<IpAddr>().map(IpNet::from))
             .map_err(|_| {
-                let message = format!("“{word}” is no address or network like 203.0.113.0/24");
+                let message = format!("“{word}” isn't a valid IP address or CIDR range");
                 AppError::field("networks", message)
             })?;
         let network = plain(network).trunc();
@@ -373,13 +358,13 @@ pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
         }
     }
     if networks.len() > MAX_NETWORKS {
-        let message = format!("At most {MAX_NETWORKS} addresses and networks");
+        let message = format!("Enter up to {MAX_NETWORKS} IP addresses or CIDR ranges");
         return Err(AppError::field("networks", message));
     }
     Ok(networks)
 }
 
-/// An IPv4 network in IPv6 clothes is compared as what it is.
+/// An IPv4-mapped IPv6 network becomes the IPv4 network.
 fn plain(network: IpNet) -> IpNet {
     const CLOTHES: u8 = 96;
     match network {

@@ -26,7 +26,7 @@ pub struct NotAKey;
 
 impl fmt::Display for NotAKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an API key of this service, or not all of one")
+        f.write_str("malformed API key")
     }
 }
 

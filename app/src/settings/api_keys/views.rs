@@ -1,4 +1,4 @@
-//! What the section's pages show.
+//! The data of the section's pages.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ use crate::db::rows;
 use crate::domain::{ApiKeyId, ApiRequestId, AppError, Permission, Timestamp};
 use crate::session::Actor;
 
-/// What of the list is asked for, as it stands in the address.
+/// The query parameters of the list.
 #[derive(Clone, Debug, Default)]
 pub struct KeyListQuery {
     pub filter: Option<Filter>,
@@ -71,7 +71,7 @@ pub async fn list(
     })
 }
 
-/// The workspace's keys of the asked type whose name holds the searched words.
+/// The workspace's keys of the requested type whose name contains the searched text.
 fn matching(actor: &Actor, asked: &KeyListQuery) -> Select<entity::ApiKey> {
     let mut query = entity::ApiKey::find().filter(Column::WorkspaceId.eq(actor.workspace()));
     if let Some(mode) = asked.mode {
@@ -180,7 +180,7 @@ fn row(key: Model, used: Option<&ScopeUses>, now: Timestamp) -> KeyRow {
     }
 }
 
-/// One key with what it did in the last 7 days, newest first.
+/// One key with its requests in the last 7 days, newest first.
 pub async fn find(
     ctx: &AppContext,
     actor: &Actor,

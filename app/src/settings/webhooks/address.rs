@@ -1,7 +1,7 @@
-//! Where webhooks may go. A webhook is a way to make this server ask for any address: those that only this server's
-//! own network can reach are refused, whatever name or spelling leads there, unless the operator lets them through
-//! (`WHEELHOUSE_WEBHOOK_ALLOW`). What counts is the address that is dialled, so the sender asks [`Policy`] after
-//! resolution, at every attempt.
+//! Where webhooks can go. A webhook makes this server connect to an IP address of the customer's choice. IP addresses
+//! that are not public are refused, whatever name or notation leads there, unless the operator allows them
+//! (`WHEELHOUSE_WEBHOOK_ALLOW`). The IP address that is dialed decides, so the sender asks [`Policy`] after resolving
+//! the name, at every attempt.
 
 use std::net::IpAddr;
 
@@ -41,14 +41,14 @@ const REFUSED_V6: [&str; 5] = [
     "2620:4f:8000::/48", // AS112
 ];
 
-/// Which addresses may be dialled.
+/// Which IP addresses can be dialed.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     allow: Vec<IpNet>,
 }
 
 impl Policy {
-    /// Lets these networks through though they are not public.
+    /// Allows these networks although they are not public.
     pub fn allowing(allow: Vec<IpNet>) -> Self {
         Self { allow }
     }
@@ -72,7 +72,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Reads a URL as browsers do, so that `http://0x7f.1` is seen for what it is, and says what is wrong with it.
+/// Parses a URL as browsers do, so that `http://0x7f.1` is recognized as loopback, and says what is wrong with it.
 pub fn parse_url(text: &str, policy: &Policy) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -81,32 +81,29 @@ pub fn parse_url(text: &str, policy: &Policy) -> Result<String, String> {
     let mut url =
         Url::parse(text).map_err(|_| "Enter a URL like https://example.com/webhooks".to_owned())?;
     if !matches!(url.scheme(), "https" | "http") {
-        return Err("A webhook's URL begins with https:// or http://".to_owned());
+        return Err("URL must start with https:// or http://".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "A URL with a user name or password in it is not sent to. Use a custom header"
-                .to_owned(),
-        );
+        return Err("Don't put credentials in the URL. Use a custom header instead.".to_owned());
     }
     url.set_fragment(None);
     if url.as_str().len() > MAX_URL_LEN {
-        return Err(format!("A URL has at most {MAX_URL_LEN} characters"));
+        return Err(format!("Enter a URL of up to {MAX_URL_LEN} characters"));
     }
     let literal = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
         Some(Host::Domain(_)) => None,
-        None => return Err("Enter a URL with a host".to_owned()),
+        None => return Err("Enter a full URL".to_owned()),
     };
     if literal.is_some_and(|address| !policy.permits(address)) {
-        return Err("This address is private or reserved, and webhooks do not go there".to_owned());
+        return Err("Webhooks can't be sent to private or reserved addresses".to_owned());
     }
     Ok(url.into())
 }
 
-/// Whether two URLs lead to the same receiver, as browsers tell: by scheme, host and port. The dot at the end of a name that
-/// is complete makes no difference to where it leads.
+/// Whether two URLs have the same origin: scheme, host and port, as in browsers. A trailing dot of the host name makes no
+/// difference.
 pub fn same_origin(one: &str, other: &str) -> bool {
     let origin = |text: &str| {
         let url = Url::parse(text).ok()?;

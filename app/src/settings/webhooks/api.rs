@@ -13,12 +13,12 @@ use {
     super::model::Status,
     super::{store, view},
     crate::catalog::{EventType, Mode},
-    crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, hours},
+    crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, grouped, hours},
     crate::session::{Caller, Principal, caller, store::confirm_identity},
     std::time::Duration,
 };
 
-/// How long Test waits for the answer: the attempt's own deadline, and a little for the way there.
+/// How long Test waits for the response: the deadline of the attempt and a margin.
 #[cfg(feature = "ssr")]
 const TEST_WAIT: Duration = Duration::from_secs(20);
 
@@ -43,8 +43,7 @@ pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, AppError> 
     view::list(caller.ctx(), &principal(&caller, &workspace).await?).await
 }
 
-/// `status`, `event_type`, `hours`, `before` and `delivery` as they stand in the address; what makes no sense counts as
-/// nothing.
+/// `status`, `event_type`, `hours`, `before` and `delivery` are the query parameters of the page; an invalid one is ignored.
 #[server(output = Postcard)]
 pub async fn load_webhook(
     workspace: String,
@@ -96,13 +95,13 @@ pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Form
     let changed = store::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if changed.secret.is_some() {
-        "Changes saved. The new URL has a new secret"
+        "Changes saved. A new signing secret was created."
     } else {
         "Changes saved"
     }))
 }
 
-/// Tries what the form says on the last events, and changes nothing.
+/// Tries the form's types and filters on recent events and changes nothing.
 #[cfg(feature = "ssr")]
 async fn dry_run(
     caller: &Caller,
@@ -122,7 +121,7 @@ async fn dry_run(
     matcher::dry_run(caller.ctx(), principal, &wants).await
 }
 
-/// `status`: `enabled` or `paused`, the state that is wanted.
+/// `status`: the requested status, `enabled` or `paused`.
 #[server(output = Postcard)]
 pub async fn set_webhook_status(
     workspace: String,
@@ -155,7 +154,7 @@ pub async fn delete_webhook(#[server(default)] form: DeleteWebhookForm) -> Resul
     let id = webhook(&form.webhook)?;
     let found = store::find(caller.ctx(), &principal, id).await?;
     if form.host.trim() != view::host(&found.url) {
-        return Err(AppError::field("host", "This is not its host"));
+        return Err(AppError::field("host", "This host doesn't match"));
     }
     let mut tx = caller.ctx().db().begin().await?;
     store::remove(&mut tx, &principal, id).await?;
@@ -164,7 +163,7 @@ pub async fn delete_webhook(#[server(default)] form: DeleteWebhookForm) -> Resul
     Ok(FormSuccess::with_message("Webhook deleted"))
 }
 
-/// Sends a sample, waits for what becomes of it, and opens it.
+/// Sends a sample, waits for its outcome, and opens the delivery.
 #[server(output = Postcard)]
 pub async fn test_webhook(
     workspace: String,
@@ -183,7 +182,7 @@ pub async fn test_webhook(
     let outcome = deliveries::outcome(caller.ctx(), &principal, sent, TEST_WAIT).await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
     Ok(FormSuccess::with_message(match outcome.attempts.last() {
-        None => "Test queued".to_owned(),
+        None => "Test sent".to_owned(),
         Some(attempt) => match (attempt.status_code, &attempt.error) {
             (Some(code), None) => format!("Test delivered: {code}"),
             (Some(code), Some(_)) => format!("Test failed: {code}"),
@@ -201,7 +200,7 @@ pub async fn show_webhook_secret(
 ) -> Result<FormSuccess, AppError> {
     let (caller, principal) = proven(&form).await?;
     let secret = store::secret(caller.ctx(), &principal, webhook(&form.webhook)?).await?;
-    Ok(FormSuccess::with_message("The secret is shown this once").with_secret(secret))
+    Ok(FormSuccess::with_message("Keep this secret safe").with_secret(secret))
 }
 
 #[server(output = Postcard)]
@@ -213,19 +212,19 @@ pub async fn rotate_webhook_secret(
     let mut tx = caller.ctx().db().begin().await?;
     let rotated = store::rotate_secret(&mut tx, caller.ctx(), &principal, id).await?;
     tx.commit().await?;
-    let done = FormSuccess::with_message("Secret rotated. The old one signs too for 24 hours");
+    let done = FormSuccess::with_message("Secret rotated. The old secret works for 24 more hours.");
     Ok(match rotated.secret {
         Some(secret) => done.with_secret(secret),
         None => done,
     })
 }
 
-/// Someone who has just proved who they are: what follows shows or changes a secret.
+/// A caller whose identity was just confirmed, because a secret is shown or changed next.
 #[cfg(feature = "ssr")]
 async fn proven(form: &SecretForm) -> Result<(Caller, Principal), AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    // Who may not see it is told so before they are asked who they are.
+    // Permission is checked before the password, so that nobody enters it in vain.
     actor.require_read(Permission::ManageWebhooks)?;
     confirm_identity(
         caller.ctx(),
@@ -245,7 +244,7 @@ pub async fn resend_delivery(workspace: String, delivery: String) -> Result<Form
     let mut tx = caller.ctx().db().begin().await?;
     store::resend(&mut tx, &principal, id).await?;
     tx.commit().await?;
-    Ok(FormSuccess::with_message("Sending again"))
+    Ok(FormSuccess::with_message("Resending"))
 }
 
 /// `hours`: how far back.
@@ -264,12 +263,15 @@ pub async fn recover_deliveries(
     let count = deliveries::recover(&mut tx, &principal, id, since).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(match count {
-        0 => "Nothing has failed since then".to_owned(),
-        1 => "Sending 1 delivery again".to_owned(),
+        0 => "No failed deliveries since then".to_owned(),
+        1 => "Resending 1 delivery".to_owned(),
         deliveries::MAX_RECOVERED => {
-            format!("Sending the oldest {count} again. Press it once more for the rest")
+            format!(
+                "Resending the oldest {}. Run it again for the rest.",
+                grouped(count.cast_signed())
+            )
         }
-        n => format!("Sending {n} deliveries again"),
+        n => format!("Resending {} deliveries", grouped(n.cast_signed())),
     }))
 }
 
@@ -279,5 +281,5 @@ pub async fn show_delivery_curl(
 ) -> Result<FormSuccess, AppError> {
     let (caller, principal) = proven(&form).await?;
     let command = deliveries::curl(caller.ctx(), &principal, delivery(&form.delivery)?).await?;
-    Ok(FormSuccess::with_message("Signed as of now").with_secret(Secret::from(command)))
+    Ok(FormSuccess::with_message("Signed just now").with_secret(Secret::from(command)))
 }

@@ -1,17 +1,17 @@
-//! A small chart, drawn by the server as SVG with attributes alone, and the table that it is drawn from.
+//! A small chart: SVG with attributes only, and the table with its figures.
 
 use leptos::prelude::*;
 
 use super::model::Chart;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, grouped};
 use crate::ui::view;
 
-/// Of the drawing's own units.
+/// In units of the drawing.
 const HEIGHT: u64 = 48;
 const STEP: usize = 10;
 const WIDTH: usize = 8;
 
-/// `title` says of what time.
+/// `title` names the period.
 pub fn chart(title: &'static str, chart: &Chart) -> AnyView {
     let total = chart.succeeded + chart.failed;
     let most = chart
@@ -23,12 +23,14 @@ pub fn chart(title: &'static str, chart: &Chart) -> AnyView {
         .max(1);
     let rate = rate(chart.succeeded, total);
     let summary = format!(
-        "{title}: {total} attempts, {rate} successful, {} ms on average, {} ms at the slowest",
-        chart.average, chart.slowest
+        "{title}: {}, {rate} successful, average {} ms, slowest {} ms",
+        attempts(total),
+        chart.average,
+        chart.slowest
     );
     let mut bars = String::new();
     for (index, bar) in chart.bars.iter().enumerate() {
-        // Something is to be seen of every count that is not zero.
+        // Every count above zero is visible.
         let high = |count: u64| {
             if count == 0 {
                 0
@@ -63,7 +65,7 @@ pub fn chart(title: &'static str, chart: &Chart) -> AnyView {
             <figcaption>
                 <span class="chart-title">{title}</span>
                 <span class="tabular">{rate}</span>
-                <span class="muted small tabular">{format!("{total} attempts · {} ms on average", chart.average)}</span>
+                <span class="muted small tabular">{format!("{} · {} ms on average", attempts(total), chart.average)}</span>
             </figcaption>
             <svg class="chart-drawing" viewBox=view_box preserveAspectRatio="none" role="img" aria-label=summary inner_html=bars></svg>
             {(total > 0).then(|| view! {
@@ -83,15 +85,23 @@ pub fn chart(title: &'static str, chart: &Chart) -> AnyView {
     .into_any()
 }
 
-/// `99.7 %`, in whole tenths, never rounded up to all.
+/// `99.7%`, in tenths, never rounded up to 100%.
 pub fn rate(good: u64, total: u64) -> String {
     match total {
         0 => "—".to_owned(),
-        _ if good == total => "100 %".to_owned(),
+        _ if good == total => "100%".to_owned(),
         total => {
             let tenths = good * 1000 / total;
-            format!("{}.{} %", tenths / 10, tenths % 10)
+            format!("{}.{}%", tenths / 10, tenths % 10)
         }
+    }
+}
+
+/// `1 attempt`, `2,116 attempts`.
+pub fn attempts(count: u64) -> String {
+    match count {
+        1 => "1 attempt".to_owned(),
+        _ => format!("{} attempts", grouped(count.cast_signed())),
     }
 }
 
@@ -102,8 +112,15 @@ mod tests {
     #[test]
     fn a_rate_is_never_rounded_up_to_all() {
         assert_eq!(rate(0, 0), "—");
-        assert_eq!(rate(7, 7), "100 %");
-        assert_eq!(rate(99_999, 100_000), "99.9 %");
-        assert_eq!(rate(1, 3), "33.3 %");
+        assert_eq!(rate(7, 7), "100%");
+        assert_eq!(rate(99_999, 100_000), "99.9%");
+        assert_eq!(rate(1, 3), "33.3%");
+    }
+
+    #[test]
+    fn attempts_are_counted_in_english() {
+        assert_eq!(attempts(0), "0 attempts");
+        assert_eq!(attempts(1), "1 attempt");
+        assert_eq!(attempts(2116), "2,116 attempts");
     }
 }

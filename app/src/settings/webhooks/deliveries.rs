@@ -1,4 +1,4 @@
-//! Deliveries, as people and programs look at them and have them sent again.
+//! Deliveries, for the pages and for the API: listing, testing and resending.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::db::{Tx, entity, rows};
 use crate::domain::{AppError, DeliveryId, EventId, Permission, Timestamp, WebhookId, WorkspaceId};
 use crate::session::{Principal, Sensitive};
 
-/// How many samples may wait for one webhook.
+/// The maximum number of pending test deliveries of a webhook.
 const MAX_TESTS: u64 = 10;
-/// How many deliveries Recover takes up at once.
+/// The maximum number of deliveries that Resend Failed takes at a time.
 pub const MAX_RECOVERED: u64 = 10_000;
-/// How often to look for an outcome of which no invalidation came.
+/// How often to check for an outcome without a notification.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which deliveries to show.
@@ -32,7 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct DeliveryQuery {
     pub status: Option<DeliveryStatus>,
     pub event_type: Option<EventType>,
-    /// Made in the last so many hours.
+    /// Created in the last this many hours.
     pub hours: Option<u64>,
     /// Older than this one.
     pub before: Option<DeliveryId>,
@@ -96,7 +96,7 @@ pub(super) async fn attempts(
     Ok(rows::every(query, connection).await?)
 }
 
-/// A delivery and its webhook, if there is such a webhook for this principal.
+/// A delivery and its webhook, if this principal can see the webhook.
 async fn owned(
     connection: &impl ConnectionTrait,
     principal: &Principal,
@@ -122,7 +122,7 @@ pub async fn find(
     Ok(DeliveryOut::new(&delivery, &attempts))
 }
 
-/// What a delivery sends: a sample's own text, or its event's envelope.
+/// The request body of a delivery: the sample, or the event's envelope.
 pub(super) async fn payload(
     ctx: &AppContext,
     workspace: WorkspaceId,
@@ -139,8 +139,8 @@ pub(super) async fn payload(
     Ok(envelope::body(&event))
 }
 
-/// Sends a sample at once, by the same way as everything else. It works for a paused webhook too: that is how one
-/// finds out whether to go on. One attempt, no retries.
+/// Sends a sample immediately, through the same path as every delivery. It also works for a paused webhook, to check the
+/// endpoint before it is enabled. One attempt, no retries.
 pub async fn test(
     tx: &mut Tx,
     principal: &Principal,
@@ -201,7 +201,7 @@ pub fn new_delivery(
     }
 }
 
-/// Waits until a delivery is no longer pending, or has been tried, for as long as `within`; then tells how it stands.
+/// Waits up to `within` until a delivery is no longer pending or was tried, then returns it.
 pub async fn outcome(
     ctx: &AppContext,
     principal: &Principal,
@@ -219,19 +219,19 @@ pub async fn outcome(
             let attempts = attempts(ctx.db().read(), [id].into_iter()).await?;
             return Ok(DeliveryOut::new(&delivery, &attempts));
         }
-        // Whatever the invalidation is about: looking is cheap, and it may be about several things.
-        let _ = tokio::time::timeout(LOOK_AGAIN, invalidations.recv()).await;
+        // Any notification: a check is cheap, and one notification may stand for several changes.
+        let _ = tokio::time::timeout(LOOK_AGAIN, hints.recv()).await;
     }
 }
 
-/// Sends once more, at once, with the whole schedule of retries before it.
+/// Resends immediately, with a fresh retry schedule.
 pub async fn resend(tx: &mut Tx, principal: &Principal, id: DeliveryId) -> Result<(), AppError> {
     principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     let (delivery, webhook) = owned(tx, principal, id).await?;
     if webhook.status != Status::Enabled && delivery.payload.is_none() {
         return Err(AppError::Conflict(
-            "This webhook is not enabled. Enable it first, then resend.".to_owned(),
+            "Enable this webhook to resend.".to_owned(),
         ));
     }
     let again = entity::Delivery::update_many()
@@ -244,14 +244,14 @@ pub async fn resend(tx: &mut Tx, principal: &Principal, id: DeliveryId) -> Resul
         .exec(tx)
         .await?;
     if again.rows_affected == 0 {
-        return Err(AppError::Conflict("It is being sent right now.".to_owned()));
+        return Err(AppError::Conflict("Already being sent.".to_owned()));
     }
     store::unblock(tx, webhook.id).await?;
     invalidate(tx, principal.workspace());
     Ok(())
 }
 
-/// Takes up again what failed or was cancelled since `since`, oldest first, and says how many.
+/// Resends the deliveries that failed or were canceled after `since`, oldest first, and returns their number.
 pub async fn recover(
     tx: &mut Tx,
     principal: &Principal,
@@ -263,7 +263,7 @@ pub async fn recover(
     let webhook = store::locked(tx, principal, id).await?;
     if webhook.status != Status::Enabled {
         return Err(AppError::Conflict(
-            "This webhook is not enabled. Enable it first, then recover.".to_owned(),
+            "Enable this webhook to resend failed deliveries.".to_owned(),
         ));
     }
     let lost = Query::select()
@@ -289,14 +289,14 @@ pub async fn recover(
     Ok(done.rows_affected)
 }
 
-/// Not leased by a worker that may still be at it.
+/// Not leased by a worker that may still be sending it.
 fn not_under_way() -> Condition {
     Condition::any()
         .add(Column::LeaseUntil.is_null())
         .add(Column::LeaseUntil.lt(Timestamp::now()))
 }
 
-/// What waits for a webhook that is enabled no more. A sample is not meant: somebody asked for it by itself.
+/// Cancels the pending deliveries of a webhook that is no longer enabled, except samples, which someone requested.
 pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<(), AppError> {
     entity::Delivery::update_many()
         .col_expr(Column::Status, Expr::value(DeliveryStatus::Cancelled))
@@ -314,12 +314,8 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
     Ok(())
 }
 
-/// A delivery as a command for a shell, in one line, signed as of now, for trying a receiver by hand.
-pub async fn curl(
-    ctx: &AppContext,
-    principal: &Principal,
-    id: DeliveryId,
-) -> Result<String, AppError> {
+/// A delivery as a shell command in one line, signed now, for trying an endpoint by hand.
+pub async fn curl(ctx: &AppContext, principal: &Principal, id: DeliveryId) -> Result<String, AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     principal.require_fresh(Sensitive::WebhookSecret)?;
     let (delivery, webhook) = owned(ctx.db().read(), principal, id).await?;
@@ -338,7 +334,7 @@ pub async fn curl(
     Ok(command)
 }
 
-/// In single quotes, as a shell takes literally.
+/// In single quotes, which a shell takes literally.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

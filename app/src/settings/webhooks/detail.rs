@@ -1,4 +1,4 @@
-//! One webhook: what it gets, how it fares, and every delivery with every attempt.
+//! The page of one webhook: its status, its settings, and every delivery with every attempt.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -8,7 +8,7 @@ use super::api::{
     DeleteWebhook, LoadWebhook, RecoverDeliveries, ResendDelivery, RotateWebhookSecret,
     SetWebhookStatus, ShowDeliveryCurl, ShowWebhookSecret, TestWebhook, UpdateWebhook,
 };
-use super::chart::chart;
+use super::chart::{attempts, chart};
 use super::model::{AttemptView, DeliveryRow, DeliveryStatus, DeliveryView, Status, WebhookView};
 use super::page::{InitialValues, fields, status_badge, test_badge, try_button};
 use crate::catalog::{EventType, Mode};
@@ -34,7 +34,7 @@ pub fn WebhookPage() -> impl IntoView {
     view! {
         <Title text="Webhook"/>
         <p class="crumb"><a href=move || format!("/w/{}/settings/webhooks", slug.get())>"Webhooks"</a></p>
-        <PageHeader title="Webhook" lead="What it gets, how it fares, and every attempt."/>
+        <PageHeader title="Webhook" lead="Status, deliveries and settings."/>
         {guarded(
             move || LoadWebhook {
                 workspace: slug.get(),
@@ -51,7 +51,7 @@ pub fn WebhookPage() -> impl IntoView {
     }
 }
 
-/// What the address asks for.
+/// The query parameters of the page.
 #[derive(Clone, Copy)]
 struct RouteQuery {
     status: Memo<String>,
@@ -62,7 +62,7 @@ struct RouteQuery {
 }
 
 impl RouteQuery {
-    /// The address of the list as it is filtered, with something changed in it.
+    /// The URL of the filtered list with one parameter changed.
     fn with(self, name: &str, value: &str) -> String {
         let mut address = String::from("?");
         for (known, signal) in [
@@ -72,7 +72,7 @@ impl RouteQuery {
             ("before", self.before),
             ("delivery", self.delivery),
         ] {
-            // Another filter begins at the first page, and opens nothing.
+            // Another filter starts at the first page, with no delivery open.
             let old = match known {
                 "before" if name != "delivery" => String::new(),
                 "delivery" => String::new(),
@@ -133,7 +133,7 @@ fn webhook(data: Data<WebhookView>, asked: RouteQuery) -> impl IntoView {
     }
 }
 
-/// A secret, or a command that holds a signature: shown to whoever has just asked for it.
+/// A secret, or a command that contains a signature, shown to the person who asked for it.
 fn shown_once() -> impl IntoView {
     let said = expect_context::<StatusMessages>();
     let is_command = Memo::new(move |_| {
@@ -143,12 +143,12 @@ fn shown_once() -> impl IntoView {
     move || {
         if is_command.get() {
             view! {
-                <NewSecret label="curl command" text="Signed as of now. Most receivers take it for five minutes."
+                <NewSecret label="curl command" text="Signed just now. Most endpoints accept it for 5 minutes."
                     command=Callback::new(|text: String| text.replace(" -H ", " \\\n  -H ").replace(" --data-raw ", " \\\n  --data-raw "))/>
             }.into_any()
         } else {
             view! {
-                <NewSecret label="Signing Secret" text="Your receiver checks signatures with it."
+                <NewSecret label="Signing Secret" text="Use it to verify webhook signatures."
                     command=Callback::new(|text: String| format!("WEBHOOK_SECRET={text}"))/>
             }
             .into_any()
@@ -185,7 +185,7 @@ fn state(data: Data<WebhookView>, names: Names) -> AnyView {
             <div class="row">
                 <Form action=TestWebhook::PATH class="inline-form">
                     {names.plain()}
-                    <select class="select select-inline" name="event_type" aria-label="Event type of the test">{test_options}</select>
+                    <select class="select select-inline" name="event_type" aria-label="Test event type">{test_options}</select>
                     <Submit class="button button-primary">"Test"</Submit>
                 </Form>
                 {toggle}
@@ -199,25 +199,25 @@ fn state(data: Data<WebhookView>, names: Names) -> AnyView {
     .into_any()
 }
 
-/// Why nothing arrives, if nothing does.
+/// Why the webhook sends nothing, if so.
 fn reason(view: &WebhookView) -> Option<AnyView> {
     let by = view.status_by.clone().unwrap_or_default();
     let at = view.status_at.map(|at| view! { " "<Time at/> });
     match view.status {
         Status::Paused => Some(view! {
-            <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"Paused by "{by}{at}". Nothing is sent until someone enables it."</p></div>
+            <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"Paused by "{by}{at}". No events are sent while paused."</p></div>
         }.into_any()),
         Status::Disabled => {
             let why = view.status_reason.clone().unwrap_or_default();
             Some(view! {
                 <div class="callout" data-tone="warning">{icon(Icon::Warning)}
-                    <p>"Disabled by "{by}{at}": "{why}". Mend the receiver, press Test, then Enable, then Recover."</p>
+                    <p>"Disabled"{at}": "{why}". Fix your endpoint, send a test, then enable it and resend failed deliveries."</p>
                 </div>
             }.into_any())
         }
         Status::Enabled => view.circuit_open_until.map(|until| view! {
             <div class="callout" data-tone="warning">{icon(Icon::Clock)}
-                <p>{view.failures}" attempts in a row failed. The next is made "<Time at=until ahead=true/>"; what is due meanwhile waits."</p>
+                <p>{attempts(view.failures.into())}" in a row failed. Next try "<Time at=until ahead=true/>"; other events are queued."</p>
             </div>
         }.into_any()),
     }
@@ -230,7 +230,7 @@ fn deliveries(
     ask: Signal<bool>,
 ) -> AnyView {
     let none = Memo::new(move |_| data.with(|view| view.deliveries.is_empty()));
-    // Another one is drawn anew. The one that is open is not: a password may be typed into it.
+    // Only another delivery is drawn again: someone may be typing a password into the open one.
     let opened = Memo::new(move |_| data.with(|view| view.opened.as_ref().map(|opened| opened.id)));
     let tab = move |value: &'static str, label: &'static str| {
         let current = move || (asked.status.get() == value).then_some("page");
@@ -260,7 +260,7 @@ fn deliveries(
     view! {
         <Card title="Deliveries">
             <div class="filters">
-                <nav class="tabs" aria-label="Deliveries by status">
+                <nav class="tabs" aria-label="Filter deliveries by status">
                     {tab("", "All")}
                     {DeliveryStatus::ALL.map(|status| tab(status.as_str(), status.label())).collect_view()}
                 </nav>
@@ -272,23 +272,23 @@ fn deliveries(
                 </form>
                 <Form action=RecoverDeliveries::PATH class="inline-form">
                     {names.plain()}
-                    <select class="select select-inline" name="hours" aria-label="Recover since">
-                        <option value="1">"1 hour ago"</option><option value="24" selected=true>"24 hours ago"</option>
-                        <option value="168">"7 days ago"</option><option value="720">"30 days ago"</option>
+                    <select class="select select-inline" name="hours" aria-label="Resend failed since">
+                        <option value="1">"Last hour"</option><option value="24" selected=true>"Last 24 hours"</option>
+                        <option value="168">"Last 7 days"</option><option value="720">"Last 30 days"</option>
                     </select>
-                    <Submit class="button">"Recover all failed"</Submit>
+                    <Submit class="button">"Resend Failed"</Submit>
                 </Form>
             </div>
             {move || opened.get().and_then(|_| delivery_panel(data, names, asked, ask))}
             {move || if none.get() {
-                view! { <Empty mark=Icon::Zap title="No deliveries" text="They appear by themselves as events happen. Press Test to send one now."/> }.into_any()
+                view! { <Empty mark=Icon::Zap title="No deliveries yet" text="Send a test event to see one."/> }.into_any()
             } else {
                 view! {
                     <div class="table-wrap">
                         <table class="table table-stack">
                             <caption class="visually-hidden">"Deliveries"</caption>
                             <thead><tr>
-                                <th scope="col">"Event"</th><th scope="col">"Status"</th><th scope="col">"Answer"</th>
+                                <th scope="col">"Event"</th><th scope="col">"Status"</th><th scope="col">"Response"</th>
                                 <th scope="col">"Attempts"</th><th scope="col">"When"</th><td></td>
                             </tr></thead>
                             <tbody>{rows(move || data.with(|view| view.deliveries.clone()), move |row| delivery_row(row, names, asked))}</tbody>
@@ -315,7 +315,7 @@ fn delivery_row(row: DeliveryRow, names: Names, asked: RouteQuery) -> AnyView {
                 {row.test.then(|| view! { " "<Badge tone="neutral">"Test"</Badge> })}
             </th>
             <td data-label="Status"><Badge tone=status.tone()>{status.label()}</Badge></td>
-            <td data-label="Answer">{row.last}</td>
+            <td data-label="Response">{row.last}</td>
             <td data-label="Attempts" class="tabular">{row.attempts}</td>
             <td data-label="When"><Time at=row.created_at/></td>
             <td class="actions">{resend(id, names, "icon-button")}</td>
@@ -338,7 +338,7 @@ fn resend(id: DeliveryId, names: Names, class: &'static str) -> AnyView {
     .into_any()
 }
 
-/// A delivery, opened: what is sent, and every attempt, newest first.
+/// An open delivery: the request body and every attempt, newest first.
 fn delivery_panel(
     data: Data<WebhookView>,
     names: Names,
@@ -348,7 +348,7 @@ fn delivery_panel(
     let first = data.with_untracked(|view| view.opened.clone())?;
     let delivery = Memo::new(move |before: Option<&DeliveryView>| {
         let now = data.with(|view| view.opened.clone());
-        // While it is being closed, it stays what it was.
+        // While it closes, it stays as it was.
         now.unwrap_or_else(|| before.unwrap_or(&first).clone())
     });
     let (id, event, event_type, body) = delivery.with_untracked(|delivery| {
@@ -385,7 +385,7 @@ fn delivery_panel(
                 {next}
             </dl>
             <ol class="timeline">{attempts}</ol>
-            <details><summary>"What is sent"</summary><pre class="code">{body}</pre></details>
+            <details><summary>"Request body"</summary><pre class="code">{body}</pre></details>
             <Form action=ShowDeliveryCurl::PATH class="inline-form">
                 <Hidden name="form[workspace]" value=names.workspace.to_string()/>
                 <Hidden name="form[delivery]" value=id.to_string()/>
@@ -412,7 +412,7 @@ fn attempt(attempt: AttemptView) -> AnyView {
                     <span>"Attempt "{attempt.number}": "<strong>{attempt.outcome}</strong></span>
                     <span class="muted small tabular">{attempt.duration_ms}" ms · "<Time at=attempt.at/></span>
                 </summary>
-                {cleared.then(|| view! { <p class="hint">"Headers and bodies are kept for 30 days."</p> })}
+                {cleared.then(|| view! { <p class="hint">"Headers and bodies are kept for 30 days"</p> })}
                 {block("Request headers", attempt.request_headers)}
                 {block("Response headers", attempt.response_headers)}
                 {block("Response body", attempt.response_body)}
@@ -433,11 +433,11 @@ fn settings(data: Data<WebhookView>, names: Names) -> AnyView {
         test_events: view.include_test_events,
     });
     view! {
-        <Card title="Settings" text="Another URL gets another secret.">
+        <Card title="Settings" text="Changing the URL creates a new signing secret.">
             <Form action=UpdateWebhook::PATH guard=true>
                 {names.in_form()}
                 {fields(held)}
-                <CurrentPassword ask=use_stale_sign_in() hint="Needed to change the URL, as your sign-in is more than 15 minutes old"/>
+                <CurrentPassword ask=use_stale_sign_in() hint="Required to change the URL because you signed in more than 15 minutes ago"/>
                 <div class="form-actions"><Submit>"Save Changes"</Submit>{try_button()}</div>
             </Form>
         </Card>
@@ -447,9 +447,9 @@ fn settings(data: Data<WebhookView>, names: Names) -> AnyView {
 
 fn secret(data: Data<WebhookView>, names: Names, ask: Signal<bool>) -> AnyView {
     view! {
-        <Card title="Secret" text="Every delivery is signed with it, by Standard Webhooks.">
+        <Card title="Secret" text="Use this secret to verify webhook signatures (Standard Webhooks).">
             {move || data.with(|view| view.overlap_until).map(|until| view! {
-                <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"The secret before this one signs too; it stops "<Time at=until ahead=true/>"."</p></div>
+                <div class="callout" data-tone="info">{icon(Icon::Info)}<p>"The previous secret also works. It expires "<Time at=until ahead=true/>"."</p></div>
             })}
             <Form action=ShowWebhookSecret::PATH>
                 {names.in_form()}
@@ -471,10 +471,10 @@ fn danger(data: Data<WebhookView>, names: Names) -> AnyView {
     view! {
         <section class="card card-danger" aria-labelledby="delete-webhook">
             <h2 class="card-title" id="delete-webhook">"Delete Webhook"</h2>
-            <p class="card-text">"Nothing is sent any more, and every delivery and attempt is removed, irreversibly."</p>
+            <p class="card-text">"Stops all deliveries and permanently deletes their history."</p>
             <Form action=DeleteWebhook::PATH>
                 {names.in_form()}
-                <Field name="host" label="Type the host to confirm" hint=format!("It is {host}")/>
+                <Field name="host" label="Host" hint=format!("Type {host} to confirm")/>
                 <CurrentPassword ask=use_stale_sign_in()/>
                 <div class="form-actions"><Submit class="button button-danger">"Delete Webhook"</Submit></div>
             </Form>

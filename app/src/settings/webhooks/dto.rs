@@ -1,4 +1,4 @@
-//! Webhooks as the public API shows and takes them.
+//! The public API's schemas for webhooks.
 
 use std::collections::BTreeMap;
 
@@ -28,19 +28,19 @@ pub struct WebhookOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub description: Option<String>,
-    /// Empty is every type.
+    /// Event types to send. Empty means every type.
     pub event_types: Vec<EventType>,
     pub filters: Vec<Filter>,
     #[schema(schema_with = statuses)]
     pub status: Status,
-    /// That of the key that made it. A `test` webhook gets test events alone; a key of type test sees no other.
+    /// Mode of the key that created it. A `test` webhook receives only test events, and a test key sees only `test` webhooks.
     pub mode: Mode,
-    /// Whether it gets what test keys cause: always, if it is a `test` webhook.
+    /// Whether it receives events created with test keys. Always true for a `test` webhook.
     pub include_test_events: bool,
     /// RFC 3339, in UTC.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Only in the answer that made it: to creating the webhook, to rotating the secret, to another URL.
+    /// Signing secret. Only returned when you create the webhook, rotate its secret or change its URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
     pub secret: Option<Secret>,
@@ -71,7 +71,7 @@ impl WebhookOut {
     }
 }
 
-/// The types that a webhook wants; none is every type.
+/// The event types of a webhook; empty means every type.
 pub fn event_types(row: &webhook::Model) -> Vec<EventType> {
     read(&row.event_types)
 }
@@ -88,78 +88,78 @@ fn read<T: serde::de::DeserializeOwned + Default>(value: &Value) -> T {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookIn {
-    /// Where events are posted to: `https://` or `http://`, at a public address.
+    /// URL that receives the events: `https://` or `http://`, on a public host.
     #[schema(
         min_length = 1,
         max_length = 2000,
         example = "https://hooks.acme.example/wheelhouse"
     )]
     pub url: String,
-    /// One line.
+    /// A single line of text.
     #[serde(default)]
     #[schema(max_length = 300, example = "Won deals to the warehouse")]
     pub description: Option<String>,
-    /// Empty or left out is every type, also those to come.
+    /// Event types to send. Empty or omitted means every type, including new ones.
     #[serde(default)]
     #[schema(value_type = Vec<EventType>, required = false, example = json!(["contact.stage_changed"]))]
     pub event_types: Vec<String>,
-    /// Conditions that must all hold for an event to be sent: at most 20.
+    /// Only events that match every filter are sent. Up to 20 filters.
     #[serde(default)]
     #[schema(required = false, max_items = 20)]
     pub filters: Vec<Filter>,
-    /// Whether it also gets what test keys cause. Made by a test key, it gets nothing else, whatever is said here.
+    /// Whether to also send events created with test keys. A webhook created with a test key receives only those.
     #[serde(default)]
     #[schema(required = false, default = false)]
     pub include_test_events: bool,
-    /// Headers of your own, by name: at most 10. They are never shown again.
+    /// Custom headers by name. Up to 10. Values are never returned.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, required = false, example = json!({"x-api-key": "open sesame"}))]
     pub headers: BTreeMap<String, Secret>,
 }
 
-/// Changes to a webhook: what is absent stays.
+/// Changes to a webhook. Omitted fields stay unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookPatch {
-    /// Another URL gets another secret. If it leads to another scheme, host or port, the values of all headers are given
-    /// again with it, or the headers are removed.
+    /// A new URL creates a new signing secret. If its scheme, host or port differs, send the values of all headers again
+    /// or remove the headers.
     #[schema(
         min_length = 1,
         max_length = 2000,
         example = "https://hooks.acme.example/wheelhouse"
     )]
     pub url: Option<String>,
-    /// An empty text takes it away.
+    /// An empty string removes it.
     #[schema(max_length = 300, example = "Won deals to the warehouse")]
     pub description: Option<String>,
-    /// All of them; an empty list is every type.
+    /// Replaces the event types. An empty list means every type.
     #[schema(value_type = Option<Vec<EventType>>, example = json!(["contact.stage_changed"]))]
     pub event_types: Option<Vec<String>>,
-    /// All of them; an empty list lets everything pass.
+    /// Replaces the filters. An empty list sends every event.
     #[schema(max_items = 20)]
     pub filters: Option<Vec<Filter>>,
-    /// Of no effect on a `test` webhook.
+    /// No effect on a `test` webhook.
     pub include_test_events: Option<bool>,
-    /// All of them; `null` as a value keeps the one that is stored under this name, unless the URL leads elsewhere.
+    /// Replaces the headers. `null` keeps the stored value of a header, unless the URL has a new scheme, host or port.
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"x-api-key": "open sesame"}))]
     pub headers: Option<BTreeMap<String, Option<Secret>>>,
     #[schema(schema_with = settable_statuses)]
     pub status: Option<Status>,
 }
 
-/// The statuses that there are, for the documentation.
+/// The schema of a status.
 fn statuses() -> Object {
     choice(
         &Status::ALL,
-        "`paused` by someone, `disabled` by Wheelhouse after it failed for too long.",
+        "`paused`: by a user or an API key. `disabled`: automatically, after repeated failures.",
     )
 }
 
-/// Those that a caller can ask for: only the server disables.
+/// The schema of a status that a client can set: only the server disables.
 fn settable_statuses() -> Object {
     choice(
         &[Status::Enabled, Status::Paused],
-        "Pauses it, or lets it go on, also after Wheelhouse disabled it.",
+        "`paused` stops deliveries. `enabled` starts them again, also after Wheelhouse disabled the webhook.",
     )
 }
 
@@ -171,11 +171,11 @@ fn choice(of: &[Status], description: &str) -> Object {
         .build()
 }
 
-/// What to test with.
+/// A test delivery.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestIn {
-    /// The type of the sample: `contact.created` if it is left out.
+    /// Event type of the sample. Defaults to `contact.created`.
     #[schema(value_type = Option<EventType>)]
     pub event_type: Option<String>,
 }
@@ -190,46 +190,47 @@ impl TestIn {
     }
 }
 
-/// An event on its way to a webhook, or there.
+/// A delivery of an event to a webhook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeliveryOut {
     #[schema(value_type = String, example = "dlv_01h455vb4pex5vsknk084sn02q")]
     pub id: DeliveryId,
-    /// The receiver gets it as `webhook-id`.
+    /// Sent in the `webhook-id` header.
     #[schema(value_type = String, example = "evt_01h455vb4pex5vsknk084sn02q")]
     pub event_id: EventId,
     pub event_type: EventType,
     #[schema(inline)]
     pub status: DeliveryStatus,
-    /// Oldest first.
+    /// Attempts, oldest first.
     pub attempts: Vec<AttemptOut>,
-    /// While it is pending. RFC 3339, in UTC.
+    /// Time of the next attempt while the delivery is pending. RFC 3339, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, format = DateTime)]
     pub next_attempt_at: Option<String>,
 }
 
-/// One attempt to deliver.
+/// An attempt of a delivery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttemptOut {
     /// RFC 3339, in UTC.
     #[schema(format = DateTime)]
     pub at: String,
-    /// What the receiver answered, if it did.
+    /// Status code of the response, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i32, required = false, example = 503)]
     pub status_code: Option<i32>,
-    /// Why it failed, such as `timeout` or `dns_failed`.
+    /// Why the attempt failed, for example `timeout` or `dns_failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "timeout")]
     pub error: Option<String>,
     pub duration_ms: i64,
-    /// Headers and the answer's body are cleared away after 30 days, and null from then on.
+    /// Headers of the request. Headers and bodies are deleted after 30 days and are then null.
     #[schema(value_type = Option<BTreeMap<String, String>>, required = true)]
     pub request_headers: Option<Value>,
+    /// Headers of the response.
     #[schema(value_type = Option<BTreeMap<String, String>>, required = true)]
     pub response_headers: Option<Value>,
-    /// At most 20 kB of it.
+    /// Body of the response, up to 20 kB.
     #[schema(required = true)]
     pub response_body: Option<String>,
 }
@@ -259,7 +260,7 @@ impl DeliveryOut {
     }
 }
 
-/// A webhook that makes sense.
+/// A valid new webhook.
 #[derive(Clone, Debug)]
 pub struct WebhookDraft {
     pub url: String,
@@ -346,7 +347,7 @@ impl From<&WebhookForm> for WebhookIn {
     }
 }
 
-/// A row of the form. A row without a path is no filter.
+/// A row of the form. A row without a path is ignored.
 fn filter_of(row: &FilterForm) -> Option<Filter> {
     let path = row.path.trim();
     let operator: Operator = row.operator.parse().unwrap_or(Operator::Equals);
@@ -366,7 +367,7 @@ fn filter_of(row: &FilterForm) -> Option<Filter> {
     })
 }
 
-/// And back, for the form that changes it.
+/// The row of the form for a filter.
 pub fn filter_row(filter: &Filter) -> FilterForm {
     let value = match &filter.value {
         None => String::new(),
@@ -392,11 +393,11 @@ pub fn parse_description(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().count() > MAX_DESCRIPTION_LEN {
         return Err(format!(
-            "A description has at most {MAX_DESCRIPTION_LEN} characters"
+            "Enter a description of up to {MAX_DESCRIPTION_LEN} characters"
         ));
     }
     if text.chars().any(char::is_control) {
-        return Err("A description is one line of text".to_owned());
+        return Err("Enter the description on one line".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -413,7 +414,7 @@ pub fn parse_types(names: &[String]) -> Result<Vec<EventType>, String> {
 
 pub fn parse_filters(filters: &[Filter]) -> Result<Vec<Filter>, String> {
     if filters.len() > MAX_FILTERS {
-        return Err(format!("A webhook has at most {MAX_FILTERS} filters"));
+        return Err(format!("Enter up to {MAX_FILTERS} filters"));
     }
     for (index, filter) in filters.iter().enumerate() {
         filter
@@ -423,7 +424,7 @@ pub fn parse_filters(filters: &[Filter]) -> Result<Vec<Filter>, String> {
     Ok(filters.to_vec())
 }
 
-/// Headers that are ours, or that say how the request itself travels.
+/// Headers that Wheelhouse sets, or that control the transport of the request.
 const RESERVED: [&str; 18] = [
     "accept-encoding",
     "connection",
@@ -454,10 +455,10 @@ pub fn parse_headers<'a>(
         let name = name.trim().to_ascii_lowercase();
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&byte);
         if name.is_empty() || name.len() > 100 || !name.bytes().all(token) {
-            return Err(format!("“{name}” is no name of a header"));
+            return Err(format!("“{name}” isn't a valid header name"));
         }
         if RESERVED.contains(&name.as_str()) || name.starts_with("webhook-") {
-            return Err(format!("The header {name} is not yours to set"));
+            return Err(format!("{name} is reserved"));
         }
         let kept = stored.iter().find(|header| header.name == name);
         let value = value
@@ -467,19 +468,21 @@ pub fn parse_headers<'a>(
         let text = value.expose();
         if text.is_empty() || text.len() > MAX_HEADER_VALUE_LEN {
             return Err(format!(
-                "The header {name} needs a value of at most {MAX_HEADER_VALUE_LEN} characters"
+                "Enter a value of up to {MAX_HEADER_VALUE_LEN} characters for {name}"
             ));
         }
         if !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Err(format!("The value of the header {name} is not plain text"));
+            return Err(format!(
+                "Use only printable ASCII characters in the value of {name}"
+            ));
         }
         if headers.iter().any(|header| header.name == name) {
-            return Err(format!("The header {name} is there twice"));
+            return Err(format!("{name} is listed twice"));
         }
         headers.push(Header { name, value });
     }
     if headers.len() > MAX_HEADERS {
-        return Err(format!("A webhook has at most {MAX_HEADERS} headers"));
+        return Err(format!("Enter up to {MAX_HEADERS} headers"));
     }
     Ok(headers)
 }

@@ -1,5 +1,5 @@
-//! What a receiver gets: the envelope of an event. It is made from the event's row, which never changes, so that every
-//! attempt sends the same bytes.
+//! The request body of a delivery: the envelope of an event. It is built from the event's row, which never changes, so
+//! every attempt sends the same bytes.
 
 use std::cell::OnceCell;
 
@@ -96,7 +96,7 @@ impl<'a> Walked<'a> {
     }
 }
 
-/// An event that did not happen, for Test: of the test world, so that a receiver that looks does not act on it.
+/// A sample event for Test, in test mode, so that an endpoint that checks the mode does not act on it.
 pub fn sample(workspace: WorkspaceId, event_type: EventType, id: EventId) -> String {
     body(&event::Model {
         id,
@@ -117,8 +117,8 @@ pub fn sample(workspace: WorkspaceId, event_type: EventType, id: EventId) -> Str
 fn sample_data(event_type: EventType) -> Value {
     let contact = "con_01h455vb4pex5vsknk084sn02q";
     match event_type.category() {
-        Category::System => json!({"title": "A sample"}),
-        Category::Automations => json!({"name": "Welcome sequence", "detail": "A sample"}),
+        Category::System => json!({"title": "Sample event"}),
+        Category::Automations => json!({"name": "Welcome sequence", "detail": "Sample event"}),
         Category::Contacts => json!({
             "id": contact, "name": "Grace Kim", "email": "grace@hanok.example", "company": "Hanok Robotics",
             "stage": "contacted", "from": "lead", "to": "contacted", "tag": "priority", "tags": ["priority"],
@@ -127,7 +127,7 @@ fn sample_data(event_type: EventType) -> Value {
             json!({"name": "Grace Kim", "email": "grace@hanok.example", "role": "member", "from": "client", "to": "member"})
         }
         Category::Security => {
-            json!({"name": "A sample", "browser": "Firefox", "address": "192.0.2.7"})
+            json!({"name": "Sample event", "browser": "Firefox", "address": "192.0.2.7"})
         }
         Category::Billing => {
             json!({"plan": "scale", "amount": 9900, "currency": "usd", "credits": 1000, "balance": 480})

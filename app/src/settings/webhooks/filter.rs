@@ -1,9 +1,9 @@
-//! Filters: which events of its types a webhook wants. All of them must hold.
+//! Filters: which events of its types a webhook receives. All filters must match.
 //!
-//! Whoever makes webhooks chooses what is compared with what, and everybody's events pass here: to try a filter costs no
-//! more than to read the value once. Values are compared where they lie, and only scalars are: texts, numbers, `true` and
-//! `false`. `contains` is the one operator that looks into something long, through a text or a list, once from end to end.
-//! Why a filter does not hold is worked out for a dry run alone.
+//! Customers write filters, and every event passes them, so a filter must cost no more than reading the value once.
+//! Values are compared in place, and only scalars are: strings, numbers, `true` and `false`. `contains` is the only
+//! operator that scans a long value, a string or a list, once from end to end. The reason why a filter does not match is
+//! only worked out for a dry run.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -12,21 +12,21 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use super::model::Operator;
 use crate::events::report::holds_nul;
 
-/// How many filters a webhook has at most.
+/// The maximum number of filters of a webhook.
 pub const MAX_FILTERS: usize = 20;
 const MAX_PATH_LEN: usize = 200;
 const MAX_VALUE_LEN: usize = 1000;
-/// A longer text is no number, and is not read as one.
+/// A longer string is not parsed as a number.
 const MAX_NUMBER_LEN: usize = 100;
-/// How much of a value an explanation shows, in characters, and how much of it is written down for that, in bytes.
+/// How much of a value an explanation shows, in characters, and how much of it is serialized for that, in bytes.
 const SHOWN: usize = 60;
 const WRITTEN: usize = 4 * SHOWN + 4;
 
-/// One condition on the envelope of an event.
+/// A condition on an event's envelope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    /// Walks the envelope by names, and by numbers through lists: `data.stage`, `data.tags.0`.
+    /// Path into the envelope: names for objects, numbers for lists. For example `data.stage` or `data.tags.0`.
     #[schema(min_length = 1, max_length = 200, example = "data.stage")]
     pub path: String,
     #[schema(inline)]
@@ -36,7 +36,7 @@ pub struct Filter {
     pub value: Option<Value>,
 }
 
-/// What a value can be, for the documentation.
+/// The schema of a value.
 fn comparable() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Array(vec![
@@ -47,49 +47,44 @@ fn comparable() -> Object {
         ]))
         .examples(["won"])
         .description(Some(
-            "What to compare with: a text, a number, `true` or `false`; for `in` also a list of those. `exists` does without.",
+            "Value to compare: a string, a number, `true` or `false`; for `in`, also a list of these. Not needed for `exists`.",
         ))
         .build()
 }
 
 impl Filter {
-    /// Whether it makes sense at all; if not, what is wrong with it.
+    /// Validates the filter and says what is wrong with it.
     pub fn check(&self) -> Result<(), String> {
         if self.path.is_empty() || self.path.split('.').any(str::is_empty) {
-            return Err("A filter's path is like data.stage".to_owned());
+            return Err("Enter a path like data.stage".to_owned());
         }
         if self.path.chars().count() > MAX_PATH_LEN {
-            return Err(format!("A path has at most {MAX_PATH_LEN} characters"));
+            return Err(format!("Enter a path of up to {MAX_PATH_LEN} characters"));
         }
-        // PostgreSQL keeps no such character in JSON.
+        // PostgreSQL cannot store this character in JSON.
         if self.path.contains('\0') || self.value.as_ref().is_some_and(holds_nul) {
-            return Err("A filter must not hold the character U+0000".to_owned());
+            return Err("Remove the character U+0000".to_owned());
         }
         let size = self.value.as_ref().map_or(0, |value| text(value).len());
         if size > MAX_VALUE_LEN {
-            return Err(format!(
-                "A filter's value has at most {MAX_VALUE_LEN} characters"
-            ));
+            return Err(format!("Enter a value of up to {MAX_VALUE_LEN} characters"));
         }
         match (self.operator, &self.value) {
             (Operator::Exists, None | Some(Value::Bool(_))) => Ok(()),
             (Operator::Exists, Some(_)) => {
-                Err("exists takes no value, or true or false".to_owned())
+                Err("Leave the value of “exists” blank, or use true or false".to_owned())
             }
-            (_, None | Some(Value::Null)) => {
-                Err(format!("{} needs a value to compare with", self.operator))
-            }
+            (_, None | Some(Value::Null)) => Err("Enter a value to compare".to_owned()),
             (Operator::In, Some(Value::Array(list))) if list.is_empty() => {
-                Err("in needs at least one value".to_owned())
+                Err("Enter at least one value".to_owned())
             }
             (Operator::In, Some(Value::Array(list))) if list.iter().all(is_scalar) => Ok(()),
             (Operator::In, Some(Value::Array(_) | Value::Object(_))) => Err(
-                "value must be a text, a number, true or false, or a list of those: nothing nested"
-                    .to_owned(),
+                "Use a string, a number, true or false, or a list of these, not nested".to_owned(),
             ),
-            (operator, Some(Value::Array(_) | Value::Object(_))) => Err(format!(
-                "value must be a text, a number, true or false. Only in takes a list, and {operator} does not"
-            )),
+            (_, Some(Value::Array(_) | Value::Object(_))) => {
+                Err("Use a string, a number, true or false. Only “in” takes a list.".to_owned())
+            }
             _ => Ok(()),
         }
     }
@@ -99,12 +94,12 @@ fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
 }
 
-/// A filter as it is tried: what there is to read of it, read once for many events.
+/// A filter parsed once for many events.
 #[derive(Clone, Debug)]
 pub struct PreparedFilter {
     filter: Filter,
     steps: Vec<String>,
-    /// What is compared with: one, or each of a list. A value that is stored and no scalar is none.
+    /// The values to compare: one, or each of a list. A stored value that is not a scalar is left out.
     wanted: Vec<ComparisonValue>,
 }
 
@@ -131,7 +126,7 @@ impl From<Filter> for PreparedFilter {
             (Operator::In, Some(Value::Array(list))) => {
                 list.iter().filter_map(ComparisonValue::of).collect()
             }
-            // A form sends a text with commas.
+            // A form sends a string with commas.
             (Operator::In, Some(Value::String(list))) => list
                 .split(',')
                 .filter_map(|item| ComparisonValue::of(&Value::from(item.trim())))
@@ -152,8 +147,8 @@ impl PreparedFilter {
         &self.steps
     }
 
-    /// Whether it holds for what was found at its path. What is not there equals and contains nothing, so that
-    /// `not_equals` and `not_contains` hold for it.
+    /// Whether the filter matches the value at its path. A missing value equals and contains nothing, so `not_equals`
+    /// and `not_contains` match it.
     pub fn holds(&self, found: Option<&Value>) -> bool {
         let any = |is: &dyn Fn(&Value, &ComparisonValue) -> bool| {
             found.is_some_and(|found| self.wanted.iter().any(|wanted| is(found, wanted)))
@@ -177,21 +172,21 @@ impl PreparedFilter {
         }
     }
 
-    /// Why it does not hold for what was found at its path; nothing if it does.
+    /// Why the filter does not match the value at its path; `None` if it does.
     pub fn explain(&self, found: Option<&Value>) -> Option<String> {
         if self.holds(found) {
             return None;
         }
         let path = &self.filter.path;
         let Some(found) = found else {
-            return Some(format!("{path} is not there"));
+            return Some(format!("{path} is missing"));
         };
         let (is, want) = (
             show(found),
             self.filter.value.as_ref().map(show).unwrap_or_default(),
         );
         Some(match self.filter.operator {
-            Operator::Exists => format!("{path} is there"),
+            Operator::Exists => format!("{path} is present"),
             Operator::Equals => format!("{path} is {is}, not {want}"),
             Operator::NotEquals => format!("{path} is {is}"),
             Operator::Contains => format!("{path} is {is} and does not contain {want}"),
@@ -199,12 +194,12 @@ impl PreparedFilter {
             Operator::StartsWith => format!("{path} is {is} and does not start with {want}"),
             Operator::GreaterThan => format!("{path} is {is}, which is not greater than {want}"),
             Operator::LessThan => format!("{path} is {is}, which is not less than {want}"),
-            Operator::In => format!("{path} is {is}, which is not in {want}"),
+            Operator::In => format!("{path} is {is}, which is not one of {want}"),
         })
     }
 }
 
-/// Walks by names, and by numbers through lists. What is null is not there.
+/// Follows names through objects and numbers through lists. Null counts as missing.
 pub fn walk<'a>(value: &'a Value, steps: &[String]) -> Option<&'a Value> {
     steps
         .iter()
@@ -216,7 +211,7 @@ pub fn walk<'a>(value: &'a Value, steps: &[String]) -> Option<&'a Value> {
         .filter(|found| !found.is_null())
 }
 
-/// A value as it is compared: a text without its quotation marks.
+/// A value as it is compared: a string without quotation marks.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -228,13 +223,13 @@ const fn word(flag: bool) -> &'static str {
     if flag { "true" } else { "false" }
 }
 
-/// The beginning of a value. Of a long one no more than that is written down.
+/// The beginning of a value. No more of a long value is serialized.
 fn show(value: &Value) -> String {
     let written = match value {
         Value::String(text) => text.chars().take(SHOWN + 1).collect(),
         other => {
             let mut start = Start(Vec::new());
-            // It ends with an error when there is enough of it.
+            // It ends with an error when enough was written.
             let _ = serde_json::to_writer(&mut start, other);
             String::from_utf8_lossy(&start.0).into_owned()
         }
@@ -247,7 +242,7 @@ fn show(value: &Value) -> String {
     }
 }
 
-/// Takes the first bytes of what is written, and then refuses.
+/// Accepts the first bytes that are written, then refuses.
 struct Start(Vec<u8>);
 
 impl std::io::Write for Start {
@@ -266,7 +261,7 @@ impl std::io::Write for Start {
     }
 }
 
-/// The same scalar, or the same written down: a form knows only texts.
+/// The same scalar, or the same text: a form only sends strings.
 fn equal(found: &Value, wanted: &ComparisonValue) -> bool {
     match found {
         Value::String(text) => *text == wanted.text,
@@ -276,7 +271,7 @@ fn equal(found: &Value, wanted: &ComparisonValue) -> bool {
     }
 }
 
-/// Whether a text holds another, a list a scalar, or an object a field of this name.
+/// Whether a string contains another, a list contains a scalar, or an object has a field of this name.
 fn contains(found: &Value, wanted: &ComparisonValue) -> bool {
     match found {
         Value::Array(items) => items.iter().any(|item| equal(item, wanted)),
@@ -297,7 +292,7 @@ fn starts_with(found: &Value, wanted: &ComparisonValue) -> bool {
     }
 }
 
-/// Numbers by size; two texts that are no numbers by the alphabet, which also puts moments (RFC 3339) in order.
+/// Numbers by value; two strings that are not numbers alphabetically, which also orders timestamps (RFC 3339).
 fn compare(found: &Value, wanted: &ComparisonValue) -> Option<std::cmp::Ordering> {
     match (number(found), wanted.number, found) {
         (Some(a), Some(b), _) => a.partial_cmp(&b),
@@ -406,24 +401,24 @@ mod tests {
                 "data.stage",
                 O::In,
                 json!(["lead"]),
-                "data.stage is “won”, which is not in “[\"lead\"]”",
+                "data.stage is “won”, which is not one of “[\"lead\"]”",
             ),
             ("data.tags.1", O::Equals, json!("demo"), ""),
             ("data.gone", O::Exists, json!(false), ""),
             ("data.stage", O::Exists, json!(true), ""),
-            ("data.stage", O::Exists, json!(false), "data.stage is there"),
+            (
+                "data.stage",
+                O::Exists,
+                json!(false),
+                "data.stage is present",
+            ),
             (
                 "data.email",
                 O::Exists,
                 json!(true),
-                "data.email is not there",
+                "data.email is missing",
             ),
-            (
-                "data.email",
-                O::Equals,
-                json!("x"),
-                "data.email is not there",
-            ),
+            ("data.email", O::Equals, json!("x"), "data.email is missing"),
         ];
         for (path, operator, value, why) in cases {
             let filter = filter(path, operator, value);

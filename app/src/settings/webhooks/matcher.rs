@@ -1,4 +1,4 @@
-//! Which events a webhook gets: by the world they happened in, by their type, and by its filters.
+//! Which events a webhook receives: by mode, by event type, and by its filters.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,17 @@ use crate::domain::{AppError, Permission, Timestamp, WorkspaceId};
 use crate::form::{FormSuccess, ItemResult};
 use crate::session::Principal;
 
-/// How long a dry run may try filters, and how long it waits for its turn.
+/// How long a dry run can try filters, and how long it waits for its turn.
 const DRY_RUN_TIME: Duration = Duration::from_millis(500);
 const DRY_RUN_WAIT: Duration = Duration::from_secs(5);
 
-/// What is to be read of a webhook to tell whether it gets an event, read once for many events.
+/// The part of a webhook that decides which events it receives, parsed once for many events.
 #[derive(Clone, Debug)]
 pub struct SubscriptionFilter {
     pub mode: Mode,
-    /// Whether a live one also gets what test keys cause.
+    /// Whether a live webhook also receives events created with test keys.
     pub include_test_events: bool,
-    /// None is every type.
+    /// Empty means every type.
     pub event_types: Vec<EventType>,
     pub filters: Vec<Filter>,
 }
@@ -52,20 +52,20 @@ impl SubscriptionFilter {
     }
 }
 
-/// What a webhook wants, with its filters read.
+/// The conditions of a webhook, with its filters parsed.
 #[derive(Clone, Debug)]
 pub struct PreparedSubscription {
     wants: SubscriptionFilter,
     filters: Vec<filter::PreparedFilter>,
 }
 
-impl PreparedSubscription {
-    /// Whether to tell if it gets an event takes more than a look at the event's type and mode.
+impl Prepared {
+    /// Whether the match depends on more than the event's type and mode.
     pub fn has_filters(&self) -> bool {
         !self.filters.is_empty()
     }
 
-    /// Whether it gets an event.
+    /// Whether the webhook receives the event.
     pub fn matches(&self, event: &Walked<'_>) -> bool {
         self.refuses(event.event).is_none()
             && self
@@ -74,7 +74,7 @@ impl PreparedSubscription {
                 .all(|filter| filter.holds(event.find(filter.steps())))
     }
 
-    /// Why it does not get an event; nothing if it does.
+    /// Why the webhook does not receive the event; `None` if it does.
     pub fn explain(&self, event: &Walked<'_>) -> Option<String> {
         let refused = self.refuses(event.event).map(str::to_owned);
         refused.or_else(|| {
@@ -84,20 +84,20 @@ impl PreparedSubscription {
         })
     }
 
-    /// Why its mode and its types keep an event from it.
+    /// Why the mode or the types exclude the event.
     fn refuses(&self, event: &event::Model) -> Option<&'static str> {
         let SubscriptionFilter {
             mode, event_types, ..
         } = &self.wants;
         match (mode, event.mode) {
-            (Mode::Test, Mode::Live) => return Some("it is a live event"),
+            (Mode::Test, Mode::Live) => return Some("live event"),
             (Mode::Live, Mode::Test) if !self.wants.include_test_events => {
-                return Some("it is a test event");
+                return Some("test event");
             }
             _ => {}
         }
         (!event_types.is_empty() && !event_types.contains(&event.event_type))
-            .then_some("its type is not chosen")
+            .then_some("event type not selected")
     }
 }
 
@@ -174,16 +174,14 @@ fn tried(last: &[event::Model], wants: &PreparedSubscription, time: Duration) ->
                 event.created_at.relative_to(now)
             ),
             good: why_not.is_none(),
-            message: why_not.unwrap_or_else(|| "would be sent".to_owned()),
+            message: why_not.unwrap_or_else(|| "matches".to_owned()),
         });
     }
     let good = results.iter().filter(|line| line.good).count();
-    let mut message = format!(
-        "{good} of the last {} events would have been sent",
-        results.len()
-    );
+    let verb = if good == 1 { "matches" } else { "match" };
+    let mut message = format!("{good} of the last {} events {verb}", results.len());
     if results.len() < last.len() {
-        message += ". Older events were not tried, because it took too long";
+        message += ". Older events were skipped because the preview took too long.";
     }
     FormSuccess {
         message,
@@ -227,11 +225,11 @@ mod tests {
         let done = tried(&last, &wants.prepare(), Duration::ZERO);
         assert_eq!(done.results.len(), 1);
         assert!(
-            done.message.ends_with("because it took too long"),
+            done.message.ends_with("because the preview took too long."),
             "{}",
             done.message
         );
         let done = tried(&last, &wants.prepare(), DRY_RUN_TIME);
-        assert_eq!(done.message, "9 of the last 9 events would have been sent");
+        assert_eq!(done.message, "9 of the last 9 events match");
     }
 }

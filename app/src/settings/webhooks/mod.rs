@@ -1,4 +1,4 @@
-//! Settings → Webhooks: events sent to other people's programs as they happen, signed, with every attempt to be seen.
+//! Settings → Webhooks: signed events for the customers' programs in real time, with a record of every attempt.
 
 #[cfg(feature = "ssr")]
 pub mod address;

@@ -5,28 +5,28 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{EventType, Mode, string_enum};
 use crate::domain::{DeliveryId, Secret, Timestamp, WebhookId, WorkspaceId, hours};
 
-/// How long both secrets sign after a rotation.
+/// How long the previous secret also signs after a rotation.
 pub const SECRET_OVERLAP: Duration = hours(24);
-/// How many webhooks a workspace has at most in each world.
+/// The maximum number of webhooks of a workspace in each mode.
 pub const MAX_WEBHOOKS: u64 = 100;
 pub const MAX_DESCRIPTION_LEN: usize = 300;
-/// How many headers of their own a webhook sends at most.
+/// The maximum number of custom headers of a webhook.
 pub const MAX_HEADERS: usize = 10;
-/// How many deliveries a page shows.
+/// The number of deliveries on a page.
 pub const PAGE: u64 = 25;
-/// How many of the last events a dry run looks at.
+/// The number of recent events that a dry run checks.
 pub const DRY_RUN: u64 = 50;
-/// How many rows for filters and for headers a form offers.
+/// The number of rows for filters and for headers in the form.
 pub const FILTER_ROWS: usize = 3;
 pub const HEADER_ROWS: usize = 2;
 
 string_enum! {
-    /// Whether a webhook gets events.
+    /// The status of a webhook.
     Status {
         Enabled = "enabled",
-        /// By a person, until a person goes on.
+        /// By a person, until a person enables it.
         Paused = "paused",
-        /// By the server, after it failed for too long.
+        /// By the server, after repeated failures.
         Disabled = "disabled",
     }
 }
@@ -50,7 +50,7 @@ impl Status {
 }
 
 string_enum! {
-    /// What became of a delivery.
+    /// The status of a delivery.
     DeliveryStatus {
         Pending = "pending",
         Delivered = "delivered",
@@ -65,7 +65,7 @@ impl DeliveryStatus {
             Self::Pending => "Pending",
             Self::Delivered => "Delivered",
             Self::Failed => "Failed",
-            Self::Cancelled => "Cancelled",
+            Self::Cancelled => "Canceled",
         }
     }
 
@@ -80,7 +80,7 @@ impl DeliveryStatus {
 }
 
 string_enum! {
-    /// How a filter compares.
+    /// The comparison of a filter.
     Operator {
         Equals = "equals",
         NotEquals = "not_equals",
@@ -94,28 +94,44 @@ string_enum! {
     }
 }
 
-/// A header of the workspace's own.
+impl Operator {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Equals => "is",
+            Self::NotEquals => "is not",
+            Self::Contains => "contains",
+            Self::NotContains => "does not contain",
+            Self::StartsWith => "starts with",
+            Self::GreaterThan => "is greater than",
+            Self::LessThan => "is less than",
+            Self::In => "is one of",
+            Self::Exists => "exists",
+        }
+    }
+}
+
+/// A custom header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     pub name: String,
     pub value: Secret,
 }
 
-/// Creating a webhook, and changing one.
+/// The form for new and existing webhooks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhookForm {
     pub workspace: String,
-    /// Which; nothing for a new one.
+    /// The webhook's id; empty for a new one.
     pub webhook: String,
     pub url: String,
     pub description: String,
-    /// None is every type, also those to come.
+    /// Empty means every type, including new ones.
     pub event_types: Vec<String>,
     pub include_test_events: String,
     pub filters: Vec<FilterForm>,
     pub headers: Vec<HeaderForm>,
-    /// Said by the button that only tries the filters.
+    /// Set by the button that only tries the filters.
     pub dry_run: String,
 }
 
@@ -131,11 +147,11 @@ pub struct FilterForm {
 #[serde(default)]
 pub struct HeaderForm {
     pub name: String,
-    /// Nothing keeps the value that is stored under this name.
+    /// Empty keeps the stored value of this header.
     pub value: Secret,
 }
 
-/// A change that wants a fresh sign-in.
+/// A change that requires a recent sign-in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SecretForm {
@@ -191,10 +207,10 @@ pub struct WebhookView {
     pub status_reason: Option<String>,
     pub status_by: Option<String>,
     pub status_at: Option<Timestamp>,
-    /// Attempts failed in a row, and until when nothing is tried.
+    /// The number of failed attempts in a row, and the time of the next try.
     pub failures: u32,
     pub circuit_open_until: Option<Timestamp>,
-    /// Until when the secret before the present one signs too.
+    /// When the previous secret expires.
     pub overlap_until: Option<Timestamp>,
     pub created_at: Timestamp,
     pub created_by: String,
@@ -206,7 +222,7 @@ pub struct WebhookView {
     pub opened: Option<DeliveryView>,
 }
 
-/// What became of the attempts of some time, in equal steps, oldest first.
+/// The attempts of a period in equal steps, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chart {
     pub bars: Vec<Bar>,
@@ -232,13 +248,13 @@ pub struct DeliveryRow {
     pub test: bool,
     pub status: DeliveryStatus,
     pub attempts: u32,
-    /// What the last attempt came to: `200`, `timeout`.
+    /// The outcome of the last attempt: `200`, `timeout`.
     pub last: String,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// A delivery, opened.
+/// An open delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DeliveryView {
     pub id: DeliveryId,
@@ -247,7 +263,7 @@ pub struct DeliveryView {
     pub test: bool,
     pub status: DeliveryStatus,
     pub next_attempt_at: Option<Timestamp>,
-    /// What is sent, indented.
+    /// The request body, indented.
     pub body: String,
     pub attempts: Vec<AttemptView>,
 }
@@ -259,27 +275,27 @@ pub struct AttemptView {
     pub good: bool,
     pub outcome: String,
     pub duration_ms: u64,
-    /// `name: value`, a line each; nothing once they were cleared away.
+    /// `name: value`, one per line; `None` once they were deleted.
     pub request_headers: Option<String>,
     pub response_headers: Option<String>,
     pub response_body: Option<String>,
 }
 
-/// How a failure of ours to reach a receiver reads; a status reads as itself.
+/// The text for an error of an attempt; a status code stands for itself.
 pub fn explain(error: &str) -> &str {
     match error {
-        "dns_failed" => "The name of the host could not be resolved",
-        "address_refused" => "The host is at a private or reserved address",
-        "connect_failed" => "The host did not take the connection",
-        "tls_failed" => "The certificate or the encryption was not good",
-        "timeout" => "No answer in 15 seconds",
-        "too_slow" => "The answer was not complete in 15 seconds",
-        "connection_lost" => "The connection broke off before the answer",
-        "redirected" => "The answer leads elsewhere, and redirects are not followed",
-        "gone" => "The receiver says that it is gone for good",
+        "dns_failed" => "Host not found (DNS)",
+        "address_refused" => "Host has a private or reserved IP address",
+        "connect_failed" => "Connection refused",
+        "tls_failed" => "Invalid TLS certificate",
+        "timeout" => "Timed out after 15 seconds",
+        "too_slow" => "Response timed out",
+        "connection_lost" => "Connection closed before a response",
+        "redirected" => "Redirects aren't followed",
+        "gone" => "Endpoint returned 410 Gone",
         "secret_unreadable" => {
-            "Not sent: the webhook's secret or headers cannot be decrypted on this server. Rotate the secret, and save \
-             the headers again"
+            "Not sent: this server can't decrypt the webhook's secret or headers. Rotate the secret and save the headers \
+             again."
         }
         other => other,
     }

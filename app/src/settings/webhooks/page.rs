@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlInputElement;
 
 use super::api::{CreateWebhook, LoadWebhooks};
-use super::chart::rate;
+use super::chart::{attempts, rate};
 use super::model::{
     FILTER_ROWS, FilterForm, HEADER_ROWS, Operator, Status, WebhookRow, WebhooksView,
 };
@@ -23,7 +23,7 @@ pub fn WebhooksPage() -> impl IntoView {
     let slug = use_slug();
     view! {
         <Title text="Webhooks"/>
-        <PageHeader title="Webhooks" lead="Events sent to your own programs as they happen: a CRM, Clay, Zapier, Make."/>
+        <PageHeader title="Webhooks" lead="Send events to your CRM, Clay, Zapier, Make and other services in real time."/>
         {guarded(
             move || LoadWebhooks { workspace: slug.get() },
             &[Topic::Webhooks, Topic::Deliveries],
@@ -36,9 +36,9 @@ fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
     let none = Memo::new(move |_| data.with(|view| view.webhooks.is_empty()));
     let workspace = data.with_untracked(|view| view.workspace.to_string());
     view! {
-        <Card title="Your webhooks">
+        <Card title="Endpoints">
             {move || if none.get() {
-                view! { <Empty mark=Icon::Zap title="No webhooks yet" text="Create one below: give the URL of your receiver, choose what it gets, and press Test."/> }.into_any()
+                view! { <Empty mark=Icon::Zap title="No webhooks yet" text="Add an endpoint to start receiving events."/> }.into_any()
             } else {
                 view! {
                     <div class="table-wrap">
@@ -55,7 +55,7 @@ fn webhooks(data: Data<WebhooksView>, slug: Memo<String>) -> impl IntoView {
             }}
         </Card>
         <details class="card fold" id="create-webhook" open=true>
-            <summary><span class="card-title">"New webhook"</span></summary>
+            <summary><span class="card-title">"Add Webhook"</span></summary>
             <Form action=CreateWebhook::PATH guard=true>
                 <Hidden name="form[workspace]" value=workspace/>
                 {fields(InitialValues::default())}
@@ -82,7 +82,7 @@ fn webhook_row(row: WebhookRow, slug: Memo<String>) -> AnyView {
             </th>
             <td data-label="Events">{row.types}</td>
             <td data-label="Status">{status_badge(row.status)}</td>
-            <td data-label="24 hours" class="tabular">{rate(row.succeeded, total)}" of "{total}</td>
+            <td data-label="24 hours" class="tabular">{if total == 0 { "No attempts".to_owned() } else { format!("{} · {}", rate(row.succeeded, total), attempts(total)) }}</td>
             <td data-label="Last success">{match row.last_success_at {
                 Some(at) => view! { <Time at/> }.into_any(),
                 None => "—".into_any(),
@@ -96,13 +96,13 @@ pub(super) fn status_badge(status: Status) -> AnyView {
     view! { <Badge tone=status.tone()>{status.label()}</Badge> }.into_any()
 }
 
-/// A webhook of the test world, marked as such. What is live goes without saying.
+/// Marks a webhook of test mode. Live webhooks have no mark.
 pub(super) fn test_badge(mode: Mode) -> Option<AnyView> {
     (mode == Mode::Test)
         .then(|| view! { " "<Badge tone="warning">{mode.label()}</Badge> }.into_any())
 }
 
-/// What the form holds to begin with.
+/// The initial values of the form.
 #[derive(Clone, Default)]
 pub(super) struct InitialValues {
     pub url: Signal<String>,
@@ -110,18 +110,18 @@ pub(super) struct InitialValues {
     pub types: Vec<EventType>,
     pub filters: Vec<FilterForm>,
     pub headers: Vec<String>,
-    /// Of the test world: it gets test events, whatever anyone wants.
+    /// In test mode, a webhook always receives test events.
     pub is_test: bool,
     pub test_events: bool,
 }
 
-/// The button that tries types and filters on the last events and saves nothing.
+/// The button that tries the types and filters on recent events and saves nothing.
 pub(super) fn try_button() -> AnyView {
-    view! { <button class="button" name="form[dry_run]" value="yes">"Try on the last events"</button> }
+    view! { <button class="button" name="form[dry_run]" value="yes">"Preview Matches"</button> }
         .into_any()
 }
 
-/// The fields of the form, the same for a new webhook and for one that is changed.
+/// The fields of the form, for new webhooks and for existing ones.
 pub(super) fn fields(held: InitialValues) -> AnyView {
     let types = Category::ALL
         .map(|category| category_types(category, &held.types))
@@ -133,32 +133,32 @@ pub(super) fn fields(held: InitialValues) -> AnyView {
         .map(|index| header_row(index, held.headers.get(index).cloned().unwrap_or_default()))
         .collect_view();
     view! {
-        <Field name="url" label="URL" kind="url" value=held.url hint="https://… Private addresses are refused"/>
-        <Field name="description" label="Description" value=held.description hint="For you and your colleagues"/>
+        <Field name="url" label="URL" kind="url" value=held.url hint="e.g. https://example.com/webhooks"/>
+        <Field name="description" label="Description" value=held.description hint="Optional. Only your team sees this."/>
         <fieldset class="group">
             <legend>"Event types"</legend>
-            <p class="hint">"None chosen is all of them, also those to come."</p>
+            <p class="hint">"Leave all unchecked to receive every event, including new ones"</p>
             <div class="form-actions script-only">
                 <button type="button" class="button button-small" on:click=|event| check_all(&event, true)>"Select All"</button>
-                <button type="button" class="button button-small" on:click=|event| check_all(&event, false)>"Select None"</button>
+                <button type="button" class="button button-small" on:click=|event| check_all(&event, false)>"Clear"</button>
             </div>
             <div class="type-groups">{types}</div>
             <GroupError name="event_types"/>
         </fieldset>
         <fieldset class="group">
             <legend>"Filters"</legend>
-            <p class="hint">"All of them must hold. A path walks the event, as in data.stage."</p>
+            <p class="hint">"Only send events that match every filter. Use a path like data.stage."</p>
             {filters}
             <GroupError name="filters"/>
         </fieldset>
         <details class="group" open=!held.headers.is_empty()>
-            <summary>"Headers of your own"</summary>
-            <p class="hint">"Sent with every delivery, kept sealed, never shown again. An empty value keeps what is stored, unless the URL leads to another host."</p>
+            <summary>"Custom Headers"</summary>
+            <p class="hint">"Sent with every delivery. Values are encrypted and can't be viewed again. Leave a value blank to keep it, unless you change the host of the URL."</p>
             {headers}
             <GroupError name="headers"/>
         </details>
         {if held.is_test {
-            view! { <p class="hint">"Made with a test key: it gets what test keys cause, and nothing else."</p> }.into_any()
+            view! { <p class="hint">"Created with a test key. Receives test events only."</p> }.into_any()
         } else {
             test_events(held.test_events)
         }}
@@ -223,7 +223,7 @@ fn filter_row(index: usize, row: FilterForm) -> AnyView {
     let options = Operator::ALL
         .map(|operator| {
             let selected = operator.as_str() == chosen;
-            view! { <option value=operator.as_str() selected=selected>{operator.as_str()}</option> }
+            view! { <option value=operator.as_str() selected=selected>{operator.label()}</option> }
         })
         .collect_view();
     view! {
@@ -254,7 +254,7 @@ fn test_events(checked: bool) -> AnyView {
                 <input type="checkbox" name="form[include_test_events]" value="on" checked=checked/>
                 <span>"Include test events"</span>
             </label>
-            <p class="hint">"Events made with a test key are sent too, with mode test."</p>
+            <p class="hint">"Also send events created with test keys (mode: test)"</p>
         </div>
     }
     .into_any()

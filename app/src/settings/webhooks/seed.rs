@@ -1,5 +1,5 @@
-//! The demo's webhooks: one that works, with a past to look at, and one that was disabled. Their hosts are under
-//! `.example`, which never resolves: the demo asks nobody outside.
+//! The demo's webhooks: one that works, with a history, and one that was disabled. Their hosts are under `.example`,
+//! which never resolves: the demo sends nothing outside.
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::{Value, json};
@@ -15,9 +15,9 @@ use crate::domain::{
     AppError, AttemptId, DeliveryId, Timestamp, WebhookId, WorkspaceId, days, hours, minutes,
 };
 
-/// What the working one gets; the demo's history holds some.
+/// The event types of the working webhook; the demo's history contains some.
 const TYPES: [EventType; 2] = [EventType::ContactStageChanged, EventType::ContactTagged];
-/// How many hours of its past the charts show.
+/// The number of hours that the charts show.
 const PAST: i64 = 7 * 24;
 
 pub async fn demo(tx: &mut Tx, ctx: &AppContext, workspace: WorkspaceId) -> Result<(), AppError> {
@@ -36,7 +36,7 @@ pub async fn demo(tx: &mut Tx, ctx: &AppContext, workspace: WorkspaceId) -> Resu
         tx,
         ctx,
         workspace,
-        ("https://old.acme.example/in", "The CRM before"),
+        ("https://old.acme.example/in", "Previous CRM"),
         Status::Disabled,
     )
     .await?;
@@ -103,7 +103,7 @@ async fn webhook(
     Ok(id)
 }
 
-/// A week that looks like one: busy by day, quiet by night, one bad hour.
+/// A realistic week: busy by day, quiet by night, one bad hour.
 async fn past_hours(tx: &Tx, webhook: WebhookId) -> Result<(), AppError> {
     let now = Timestamp::now().millis().div_euclid(3_600_000);
     let rows = (0..PAST).map(|ago| {
@@ -133,7 +133,7 @@ async fn past_hours(tx: &Tx, webhook: WebhookId) -> Result<(), AppError> {
     Ok(())
 }
 
-/// A delivery as it went; no status is no answer.
+/// A past delivery; `None` is an attempt without a response.
 async fn past_delivery(
     tx: &Tx,
     webhook: WebhookId,

@@ -12,10 +12,10 @@ use crate::domain::{AppError, EventId, Secret, Timestamp, WebhookId};
 
 const PREFIX: &str = "whsec_";
 const SECRET_BYTES: usize = 32;
-/// What is sealed with the server's key, and for what.
+/// The purposes of values encrypted with the server's key.
 pub(crate) const SECRET_PURPOSE: &str = "webhook secret";
 const HEADERS_PURPOSE: &str = "webhook headers";
-/// How we call ourselves.
+/// The User-Agent of deliveries.
 pub const USER_AGENT: &str = "Wheelhouse-Webhooks/1";
 
 /// A new secret: `whsec_` and 32 random bytes in base64.
@@ -41,12 +41,12 @@ fn open_secret(ctx: &AppContext, webhook: WebhookId, sealed: &[u8]) -> Result<Se
         .ok_or_else(|| unreadable(webhook))
 }
 
-/// The secrets that count now: the present one, and during a rotation the one before.
+/// The valid secrets: the current one, and during a rotation the previous one.
 pub fn secrets(ctx: &AppContext, row: &webhook::Model) -> Result<Vec<Secret>, AppError> {
     let mut secrets = vec![open_secret(ctx, row.id, &row.secret)?];
     if let (Some(previous), Some(until)) = (&row.previous_secret, row.previous_secret_until)
         && until > Timestamp::now()
-        // Rotating is how a secret that no longer opens is replaced: then the new one signs alone.
+        // A secret that cannot be decrypted is replaced by rotating it: then only the new one signs.
         && let Ok(previous) = open_secret(ctx, row.id, previous)
     {
         secrets.push(previous);
@@ -54,7 +54,7 @@ pub fn secrets(ctx: &AppContext, row: &webhook::Model) -> Result<Vec<Secret>, Ap
     Ok(secrets)
 }
 
-/// Headers of the workspace's own, sealed as one: their values are often passwords.
+/// Custom headers, encrypted together: their values are often passwords.
 pub fn seal_headers(ctx: &AppContext, webhook: WebhookId, headers: &[Header]) -> Option<Vec<u8>> {
     let json = serde_json::to_vec(headers).ok()?;
     (!headers.is_empty()).then(|| {
@@ -73,15 +73,15 @@ pub fn headers(ctx: &AppContext, row: &webhook::Model) -> Result<Vec<Header>, Ap
         .ok_or_else(|| unreadable(row.id))
 }
 
-/// Sealed with another server's key, or moved here from another row.
+/// Encrypted with another server's key, or moved here from another row.
 fn unreadable(webhook: WebhookId) -> AppError {
-    tracing::error!(%webhook, "a webhook's secret or headers cannot be decrypted: were they sealed with another WHEELHOUSE_SECRET_KEY?");
+    tracing::error!(%webhook, "cannot decrypt a webhook's secret or headers: were they encrypted with another WHEELHOUSE_SECRET_KEY?");
     AppError::Internal {
         incident: "sealed".to_owned(),
     }
 }
 
-/// One signature, or nothing for a text that is no secret.
+/// A signature, or `None` if the secret is malformed.
 pub fn sign(secret: &Secret, id: EventId, seconds: i64, body: &str) -> Option<String> {
     let key = STANDARD
         .decode(secret.expose().strip_prefix(PREFIX)?)
@@ -95,7 +95,7 @@ pub fn sign(secret: &Secret, id: EventId, seconds: i64, body: &str) -> Option<St
     ))
 }
 
-/// The headers of ours for an attempt made now.
+/// Our own headers for an attempt made now.
 pub fn own_headers(
     secrets: &[Secret],
     id: EventId,

@@ -1,5 +1,5 @@
-//! Webhooks, as people and programs make and change them. What runs in a caller's transaction takes it, so that the
-//! public API can keep its answer in the same one.
+//! Creates and changes webhooks, for the pages and for the API. Functions that write take the caller's transaction, so
+//! that the public API can store its response in the same one.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -56,8 +56,8 @@ pub async fn find(
     Ok(WebhookOut::from(&row))
 }
 
-/// The webhooks that there are for an principal: those of their workspace, and for a test key those of the test world alone.
-/// In the live world both are seen, since what fails in the test world is looked after there too.
+/// The webhooks that an principal can see: those of their workspace, and for a test key only those of test mode. People and
+/// live keys see both, because they also look after failing test webhooks.
 fn of(principal: &Principal) -> sea_orm::Select<entity::Webhook> {
     let all = entity::Webhook::find().filter(Column::WorkspaceId.eq(principal.workspace()));
     match principal.mode() {
@@ -66,7 +66,7 @@ fn of(principal: &Principal) -> sea_orm::Select<entity::Webhook> {
     }
 }
 
-/// The only finder: a webhook of another workspace, or of the world that a test key does not see, does not exist.
+/// The only finder. A webhook of another workspace does not exist, nor does a live webhook for a test key.
 pub(super) async fn row(
     connection: &impl ConnectionTrait,
     principal: &Principal,
@@ -79,7 +79,7 @@ pub(super) async fn row(
         .ok_or(AppError::NotFound)
 }
 
-/// The same, held against others who would change it.
+/// The same, locked against concurrent changes.
 pub(super) async fn locked(
     tx: &Tx,
     principal: &Principal,
@@ -93,7 +93,7 @@ pub(super) async fn locked(
         .ok_or(AppError::NotFound)
 }
 
-/// Makes a webhook; the answer holds its secret.
+/// Creates a webhook; the result contains its secret.
 pub async fn create(
     tx: &mut Tx,
     ctx: &AppContext,
@@ -138,21 +138,21 @@ pub async fn create(
     Ok(WebhookOut::from(&row).with_secret(Some(secret)))
 }
 
-/// The workspace is locked first, so that two who count at once do not both find room for the last one. Each world has
-/// a number of its own: a test key cannot use up what live webhooks need.
+/// Locks the workspace first, so that two requests cannot both take the last place. Each mode has its own limit: a test
+/// key cannot use up the limit of live webhooks.
 async fn must_have_room(tx: &Tx, principal: &Principal) -> Result<(), AppError> {
     sessions::lock_workspace(tx, principal.workspace()).await?;
-    let world = of(principal).filter(Column::Mode.eq(principal.mode()));
-    if world.count(tx).await? < MAX_WEBHOOKS {
+    let in_mode = of(principal).filter(Column::Mode.eq(principal.mode()));
+    if in_mode.count(tx).await? < MAX_WEBHOOKS {
         return Ok(());
     }
     Err(AppError::LimitReached(format!(
-        "A workspace has at most {MAX_WEBHOOKS} {} webhooks. Delete one first.",
+        "You've reached the limit of {MAX_WEBHOOKS} {} webhooks. Delete one you don't use.",
         principal.mode()
     )))
 }
 
-/// Writes down what happened to a webhook, in its world: nobody is told of what becomes of a test webhook.
+/// Records an event about a webhook in its mode: events of test webhooks notify nobody.
 async fn record(
     tx: &mut Tx,
     origin: impl Into<Origin>,
@@ -169,9 +169,9 @@ async fn record(
     Ok(())
 }
 
-/// Changes what is given and leaves the rest. Another URL gets another secret, which is then in the answer: whoever
-/// listens there has no claim to the old one. Nor to the values of the headers, which are often passwords of the receiver:
-/// for another origin they are given again.
+/// Changes the given fields and keeps the rest. A new URL gets a new secret, which the result contains: the new endpoint
+/// must not learn the old one. Nor must it learn the header values, which are often passwords: for a new origin they must
+/// be entered again.
 pub async fn update(
     tx: &mut Tx,
     ctx: &AppContext,
@@ -180,7 +180,7 @@ pub async fn update(
     patch: &WebhookPatch,
 ) -> Result<WebhookOut, AppError> {
     principal.require(Permission::ManageWebhooks)?;
-    // Whatever they may not begin, they may stop.
+    // Pausing is always allowed.
     if patch.status != Some(Status::Paused) || patch.url.is_some() {
         principal.require_confirmed()?;
     }
@@ -250,7 +250,7 @@ pub async fn update(
         && status != row.status
     {
         if status == Status::Disabled {
-            errors.add("status", "A webhook is enabled or paused");
+            errors.add("status", "Use enabled or paused");
         } else {
             set_status(tx, &mut row, status, principal.name(), None).await?;
             changed.push("status");
@@ -268,7 +268,7 @@ pub async fn update(
     Ok(WebhookOut::from(&row).with_secret(secret))
 }
 
-/// Whether a change leaves the value of a stored header as it is; then why that may not be, for a webhook that goes elsewhere.
+/// For a webhook whose origin changes: the error if a stored header value would be kept.
 fn keeps_a_header(
     ctx: &AppContext,
     before: &webhook::Model,
@@ -277,8 +277,8 @@ fn keeps_a_header(
     let stored = signing::headers(ctx, before)?;
     let Some(given) = &patch.headers else {
         return Ok((!stored.is_empty()).then(|| {
-            "The URL leads to another host, which must not get the stored values. Give all headers again, or none to \
-             remove them"
+            "Stored header values aren't sent to a new host. Enter all headers again, or an empty object to remove \
+             them."
                 .to_owned()
         }));
     };
@@ -290,8 +290,7 @@ fn keeps_a_header(
         .collect();
     Ok((!kept.is_empty()).then(|| {
         format!(
-            "The URL leads to another host, which must not get the stored values. Give the value again, or remove the \
-             header: {}",
+            "Stored header values aren't sent to a new host. Enter the value again, or remove the header: {}",
             kept.join(", ")
         )
     }))
@@ -306,8 +305,8 @@ async fn save(tx: &Tx, row: &webhook::Model) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Enabled again, a webhook begins with a clean slate. Otherwise what waits is cancelled, but for what is under way:
-/// that ends as it ends.
+/// Enabling a webhook resets its failures. Pausing or disabling it cancels pending deliveries, except those that are
+/// being sent.
 async fn set_status(
     tx: &mut Tx,
     row: &mut webhook::Model,
@@ -327,8 +326,8 @@ async fn set_status(
     Ok(())
 }
 
-/// Turned off by the server: it failed for too long, or its receiver says that it is gone. Owners and admins are told
-/// by the event.
+/// Disables a webhook after repeated failures, or because its endpoint returned 410 Gone. The event notifies owners and
+/// admins.
 pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), AppError> {
     let row = entity::Webhook::find_by_id(id)
         .lock_exclusive()
@@ -354,7 +353,8 @@ pub async fn remove(tx: &mut Tx, principal: &Principal, id: WebhookId) -> Result
     record(tx, principal, EventType::WebhookDeleted, &row, json!({})).await
 }
 
-/// A new secret. The one before signs beside it for [`SECRET_OVERLAP`], so that a receiver can change over in peace.
+/// Creates a new secret. The previous one also signs for [`SECRET_OVERLAP`], so that the endpoint can switch without
+/// downtime.
 pub async fn rotate_secret(
     tx: &mut Tx,
     ctx: &AppContext,
@@ -376,7 +376,7 @@ pub async fn rotate_secret(
     Ok(WebhookOut::from(&row).with_secret(Some(secret)))
 }
 
-/// The present secret, for whoever has just proved who they are.
+/// The current secret, after the identity was confirmed.
 pub async fn secret(
     ctx: &AppContext,
     principal: &Principal,
@@ -389,7 +389,7 @@ pub async fn secret(
     secrets.into_iter().next().ok_or(AppError::NotFound)
 }
 
-/// Lets what waits go at once though it failed before: someone has just asked for it.
+/// Sends pending deliveries immediately in spite of earlier failures, because someone asked for it.
 pub(super) async fn unblock(tx: &Tx, id: WebhookId) -> Result<(), AppError> {
     entity::Webhook::update_many()
         .col_expr(Column::CircuitOpenUntil, Expr::value(None::<Timestamp>))

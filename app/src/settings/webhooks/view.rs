@@ -1,4 +1,4 @@
-//! What the pages show, put together.
+//! The data of the section's pages.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::session::{Actor, Principal};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24;
-/// The bars of the week are of six hours.
+/// A bar of the week covers six hours.
 const STEP: i64 = 6;
 
 /// The host of a stored URL.
@@ -187,7 +187,7 @@ fn delivery_row(row: &delivery::Model) -> DeliveryRow {
     }
 }
 
-/// How an attempt ended, in a word or a sentence.
+/// The outcome of an attempt: a status code or a sentence.
 fn outcome(status: Option<i32>, error: Option<&str>) -> String {
     match (status, error) {
         (Some(status), None | Some("status")) => status.to_string(),
@@ -289,7 +289,7 @@ mod tests {
     fn outcomes_read_as_words() {
         assert_eq!(outcome(Some(200), None), "200");
         assert_eq!(outcome(Some(500), Some("status")), "500");
-        assert_eq!(outcome(None, Some("timeout")), "No answer in 15 seconds");
+        assert_eq!(outcome(None, Some("timeout")), "Timed out after 15 seconds");
         assert!(outcome(Some(302), Some("redirected")).starts_with("302: "));
     }
 }
