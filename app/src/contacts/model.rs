@@ -33,7 +33,7 @@ string_enum! {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
-pub struct ContactIn {
+pub struct CreateContactRequest {
     /// 1 to 200 characters.
     #[cfg_attr(
         feature = "ssr",
@@ -60,7 +60,7 @@ pub struct ContactIn {
 /// A contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
-pub struct ContactOut {
+pub struct Contact {
     #[cfg_attr(feature = "ssr", schema(value_type = String, example = "con_01h455vb4pex5vsknk084sn02q"))]
     pub id: ContactId,
     pub name: String,
@@ -94,7 +94,7 @@ pub struct ContactDraft {
     pub tags: Vec<String>,
 }
 
-impl ContactIn {
+impl CreateContactRequest {
     pub fn parse(self) -> Result<ContactDraft, FieldErrors> {
         let mut errors = FieldErrors::new();
         let name = errors.check("name", text(&self.name, MAX_NAME_LEN));
@@ -186,12 +186,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn grace() -> ContactIn {
-        ContactIn {
+    fn grace() -> CreateContactRequest {
+        CreateContactRequest {
             name: "  Grace Kim ".into(),
             email: Some("Grace@Hanok.example".into()),
             tags: Some(vec!["vip".into(), " vip ".into(), "korea".into()]),
-            ..ContactIn::default()
+            ..CreateContactRequest::default()
         }
     }
 
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_bad_field_is_named_at_once() {
-        let bad = ContactIn {
+        let bad = CreateContactRequest {
             name: " ".into(),
             email: Some("nobody".into()),
             phone: Some("1".repeat(41)),
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn tags_are_counted_after_doubles_are_gone() {
-        let with = |n: usize| ContactIn {
+        let with = |n: usize| CreateContactRequest {
             tags: Some((0..n).map(|n| format!("tag {n}")).collect()),
             ..grace()
         };
@@ -241,7 +241,7 @@ mod tests {
                 .get("tags")
                 .is_some()
         );
-        let doubled = ContactIn {
+        let doubled = CreateContactRequest {
             tags: Some(vec!["same".into(); 80]),
             ..grace()
         };
@@ -260,18 +260,18 @@ mod tests {
         fn what_parses_is_within_its_limits_and_parses_to_itself(
             name in ".{0,210}", phone in proptest::option::of(".{0,45}"), tags in proptest::collection::vec(".{0,55}", 0..60),
         ) {
-            let given = ContactIn { name, phone, tags: Some(tags), ..ContactIn::default() };
+            let given = CreateContactRequest { name, phone, tags: Some(tags), ..CreateContactRequest::default() };
             if let Ok(draft) = given.parse() {
                 prop_assert!((1..=MAX_NAME_LEN).contains(&draft.name.chars().count()));
                 prop_assert!(draft.tags.len() <= MAX_TAGS);
                 for text in draft.tags.iter().chain(&draft.phone).chain([&draft.name]) {
                     prop_assert!(!text.contains(char::is_control));
                 }
-                let again = ContactIn {
+                let again = CreateContactRequest {
                     name: draft.name.clone(),
                     phone: draft.phone.clone(),
                     tags: Some(draft.tags.clone()),
-                    ..ContactIn::default()
+                    ..CreateContactRequest::default()
                 };
                 prop_assert_eq!(again.parse().unwrap(), draft);
             }

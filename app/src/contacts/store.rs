@@ -5,7 +5,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::model::{ContactDraft, ContactOut, Stage, fold};
+use super::model::{ContactDraft, Contact, Stage, fold};
 use crate::catalog::EventType;
 use crate::db::entity::{self, contact::Column};
 use crate::db::{Db, Tx, rows};
@@ -38,7 +38,7 @@ pub async fn list(
     filter: &ContactQuery,
     before: Option<ContactId>,
     limit: u64,
-) -> Result<Vec<ContactOut>, AppError> {
+) -> Result<Vec<Contact>, AppError> {
     principal.require(Permission::ReadContacts)?;
     let mut query = of(principal).order_by_desc(Column::Id);
     if let Some(before) = before {
@@ -75,7 +75,7 @@ fn carries(backend: DbBackend, tag: &str) -> Expr {
     }
 }
 
-pub async fn get(db: &Db, principal: &Principal, id: ContactId) -> Result<ContactOut, AppError> {
+pub async fn get(db: &Db, principal: &Principal, id: ContactId) -> Result<Contact, AppError> {
     principal.require(Permission::ReadContacts)?;
     of(principal)
         .filter(Column::Id.eq(id))
@@ -89,7 +89,7 @@ pub async fn create(
     tx: &mut Tx,
     principal: &Principal,
     draft: ContactDraft,
-) -> Result<ContactOut, AppError> {
+) -> Result<Contact, AppError> {
     principal.require(Permission::WriteContacts)?;
     let now = Timestamp::now();
     let row = entity::contact::ActiveModel {
@@ -121,7 +121,7 @@ pub async fn replace(
     principal: &Principal,
     id: ContactId,
     draft: ContactDraft,
-) -> Result<ContactOut, AppError> {
+) -> Result<Contact, AppError> {
     principal.require(Permission::WriteContacts)?;
     let row = locked(tx, principal, id).await?;
     let before = out(row.clone());
@@ -195,14 +195,14 @@ async fn record_event(
 }
 
 /// What an event says of a contact: all of it but its times.
-fn facts(contact: &ContactOut) -> Value {
+fn facts(contact: &Contact) -> Value {
     json!({
         "id": contact.id, "name": contact.name, "email": contact.email, "phone": contact.phone,
         "company": contact.company, "stage": contact.stage, "tags": contact.tags,
     })
 }
 
-fn changed_fields(before: &ContactOut, after: &ContactDraft) -> Vec<&'static str> {
+fn changed_fields(before: &Contact, after: &ContactDraft) -> Vec<&'static str> {
     [
         ("name", before.name != after.name),
         ("email", before.email != after.email),
@@ -235,8 +235,8 @@ pub(crate) fn folded<const N: usize>(parts: [Option<&str>; N]) -> String {
         .join("\n")
 }
 
-fn out(row: entity::contact::Model) -> ContactOut {
-    ContactOut {
+fn out(row: entity::contact::Model) -> Contact {
+    Contact {
         id: row.id,
         name: row.name,
         email: row.email,

@@ -29,7 +29,7 @@ pub const MAX_TAG_LEN: usize = 200;
 /// An event as the product reports it.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct EventIn {
+pub struct CreateEventRequest {
     /// A type of the categories System, Automations and Contacts.
     #[serde(rename = "type")]
     #[schema(schema_with = reportable_types)]
@@ -49,7 +49,7 @@ pub struct EventIn {
 
 /// An event as it was written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Reported {
+pub struct CreatedEvent {
     #[schema(value_type = String, example = "evt_01h455vb4pex5vsknk084sn02q")]
     pub id: EventId,
     #[serde(rename = "type")]
@@ -94,7 +94,7 @@ fn reportable_names() -> Vec<&'static str> {
     all.map(EventType::as_str).collect()
 }
 
-impl EventIn {
+impl CreateEventRequest {
     pub fn parse(self) -> Result<ReportedEvent, FieldErrors> {
         let mut errors = FieldErrors::new();
         let event_type = errors.check("type", reportable(&self.event_type));
@@ -171,7 +171,7 @@ pub async fn report(
     tx: &mut Tx,
     principal: &Principal,
     report: ReportedEvent,
-) -> Result<Reported, AppError> {
+) -> Result<CreatedEvent, AppError> {
     principal.require(Permission::ReportEvents)?;
     principal.require_confirmed()?;
     let now = Timestamp::now();
@@ -183,7 +183,7 @@ pub async fn report(
     )
     .in_mode(principal.mode());
     let id = super::record_at(tx, principal, event, now).await?;
-    Ok(Reported {
+    Ok(CreatedEvent {
         id,
         event_type,
         category: event_type.category(),
@@ -198,8 +198,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn of_type(event_type: &str, data: Value) -> EventIn {
-        EventIn {
+    fn of_type(event_type: &str, data: Value) -> CreateEventRequest {
+        CreateEventRequest {
             event_type: event_type.to_owned(),
             data: data.as_object().cloned().unwrap_or_default(),
             subject: None,
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_subject_is_kept_with_the_data() {
-        let event = EventIn {
+        let event = CreateEventRequest {
             subject: Some(" grace@hanok.example ".into()),
             ..of_type(
                 "sequence.replied",

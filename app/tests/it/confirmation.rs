@@ -3,7 +3,7 @@
 use app::catalog::{EventType, Mode, Scope};
 use app::context::{AppContext, Site};
 use app::domain::{AppError, Email, Name, Role, Secret};
-use app::events::report::{EventIn, report};
+use app::events::report::{CreateEventRequest, report};
 use app::master_key::MasterKey;
 use app::passwords::Passwords;
 use app::rate_limit::auth::AuthLimits;
@@ -11,7 +11,7 @@ use app::session::model::SignUp;
 use app::session::{Caller, Principal, SignedInUser, store};
 use app::settings::api_keys::model::NewKey;
 use app::settings::members::invitations;
-use app::settings::webhooks::dto::{WebhookIn, WebhookPatch};
+use app::settings::webhooks::dto::{CreateWebhookRequest, UpdateWebhookRequest};
 use app::settings::workspace::model::NewWorkspaceForm;
 use app::settings::{api_keys, webhooks, workspace};
 use serde_json::json;
@@ -93,12 +93,12 @@ impl Zoe {
         };
         let second = workspace::store::create(ctx, actor.person(), &form).await;
         let mut tx = ctx.db().begin().await.unwrap();
-        let hook: WebhookIn =
+        let hook: CreateWebhookRequest =
             serde_json::from_value(json!({"url": "https://hooks.example.com/in"})).unwrap();
         let hook = webhooks::store::create(&mut tx, ctx, &principal, &hook).await;
-        let event = EventIn {
+        let event = CreateEventRequest {
             event_type: "system.announcement".to_owned(),
-            ..EventIn::default()
+            ..CreateEventRequest::default()
         };
         let reported = report(&mut tx, &principal, event.parse().unwrap()).await;
         tx.commit().await.unwrap();
@@ -156,7 +156,7 @@ both! {
         let principal = Principal::from(zoe.caller().actor("zoe-corp").await.unwrap());
         let (hooks, _) = webhooks::store::list(&zoe.ctx, &principal, None, 10).await.unwrap();
         let change = async |status: &str| {
-            let patch: WebhookPatch = serde_json::from_value(json!({"status": status})).unwrap();
+            let patch: UpdateWebhookRequest = serde_json::from_value(json!({"status": status})).unwrap();
             let mut tx = zoe.ctx.db().begin().await.unwrap();
             let changed = webhooks::store::update(&mut tx, &zoe.ctx, &principal, hooks[0].id, &patch).await;
             tx.commit().await.unwrap();

@@ -1,7 +1,7 @@
 //! Contacts: found by what they hold, and by nobody else.
 
 use app::catalog::EventType;
-use app::contacts::model::{ContactIn, ContactOut, Stage};
+use app::contacts::model::{CreateContactRequest, Contact, Stage};
 use app::contacts::store::{self, ContactQuery};
 use app::domain::{AppError, ContactId, Permission};
 use app::session::Principal;
@@ -12,21 +12,21 @@ async fn mia(env: &TestEnv) -> Principal {
     env.actor(MIA, "acme").await.into()
 }
 
-fn contact(name: &str, company: &str, stage: &str, tags: &[&str]) -> ContactIn {
-    ContactIn {
+fn contact(name: &str, company: &str, stage: &str, tags: &[&str]) -> CreateContactRequest {
+    CreateContactRequest {
         name: name.into(),
         company: Some(company.into()),
         stage: Some(stage.into()),
         tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
-        ..ContactIn::default()
+        ..CreateContactRequest::default()
     }
 }
 
 async fn create(
     env: &TestEnv,
     principal: &Principal,
-    contact: ContactIn,
-) -> Result<ContactOut, AppError> {
+    contact: CreateContactRequest,
+) -> Result<Contact, AppError> {
     let mut tx = env.ctx.db().begin().await?;
     let made = store::create(
         &mut tx,
@@ -151,7 +151,7 @@ both! {
         let all = store::list(db, &mia, &ContactQuery::default(), None, 100).await.unwrap();
         let mut paged = Vec::new();
         loop {
-            let before = paged.last().map(|contact: &ContactOut| contact.id);
+            let before = paged.last().map(|contact: &Contact| contact.id);
             let page = store::list(db, &mia, &ContactQuery::default(), before, 3).await.unwrap();
             if page.is_empty() {
                 break;

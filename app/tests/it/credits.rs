@@ -6,7 +6,7 @@ use app::db::entity::{self, credit_account, credit_entry, credit_grant, credit_h
 use app::domain::{AppError, Permission, Timestamp, WorkspaceId, days, hours, minutes};
 use app::events::Origin;
 use app::session::Principal;
-use app::settings::credits::dto::{EntryOut, Use};
+use app::settings::credits::dto::{CreditEntry, Use};
 use app::settings::credits::model::{EntryKind, HoldStatus};
 use app::settings::credits::verify::verify;
 use app::settings::credits::view::{self, Balance};
@@ -34,14 +34,14 @@ async fn spend(
     principal: &Principal,
     wanted: &Use,
     once: Option<&str>,
-) -> Result<EntryOut, AppError> {
+) -> Result<CreditEntry, AppError> {
     let mut tx = env.ctx.db().begin().await.unwrap();
     let entry = store::spend(&mut tx, principal, wanted, once).await?;
     tx.commit().await.unwrap();
     Ok(entry)
 }
 
-async fn buy(env: &TestEnv, workspace: WorkspaceId, credits: u32, once: &str) -> EntryOut {
+async fn buy(env: &TestEnv, workspace: WorkspaceId, credits: u32, once: &str) -> CreditEntry {
     let mut tx = env.ctx.db().begin().await.unwrap();
     let origin = Origin::system();
     let entry = store::purchase(&mut tx, workspace, &origin, credits, once)

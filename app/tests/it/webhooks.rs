@@ -6,7 +6,7 @@ use app::db::entity::Webhook;
 use app::domain::{AppError, Name, Secret, Timestamp, WebhookId, days};
 use app::session::Principal;
 use app::settings::api_keys::{self, model::NewKey};
-use app::settings::webhooks::dto::{WebhookIn, WebhookOut, WebhookPatch};
+use app::settings::webhooks::dto::{CreateWebhookRequest, Webhook, UpdateWebhookRequest};
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::matcher::{self, SubscriptionFilter};
 use app::settings::webhooks::model::{MAX_WEBHOOKS, Operator, Status};
@@ -45,15 +45,15 @@ async fn tx(env: &TestEnv) -> Tx {
     env.ctx.db().begin().await.unwrap()
 }
 
-fn input(url: &str) -> WebhookIn {
-    WebhookIn {
+fn input(url: &str) -> CreateWebhookRequest {
+    CreateWebhookRequest {
         url: url.to_owned(),
         event_types: vec!["contact.created".into()],
-        ..WebhookIn::default()
+        ..CreateWebhookRequest::default()
     }
 }
 
-async fn created(env: &TestEnv, principal: &Principal, url: &str) -> WebhookOut {
+async fn created(env: &TestEnv, principal: &Principal, url: &str) -> Webhook {
     let mut tx = tx(env).await;
     let made = store::create(&mut tx, &env.ctx, principal, &input(url))
         .await
@@ -66,8 +66,8 @@ async fn changed(
     env: &TestEnv,
     principal: &Principal,
     id: WebhookId,
-    patch: WebhookPatch,
-) -> Result<WebhookOut, AppError> {
+    patch: UpdateWebhookRequest,
+) -> Result<Webhook, AppError> {
     let mut tx = tx(env).await;
     let out = store::update(&mut tx, &env.ctx, principal, id, &patch).await?;
     tx.commit().await?;
@@ -108,7 +108,7 @@ both! {
             store::find(&env.ctx, &greta, id).await.err(),
             store::secret(&env.ctx, &greta, id).await.err(),
             store::deliveries(&env.ctx, &greta, id, deliveries::DeliveryQuery::default(), 10).await.err(),
-            store::update(&mut tx, &env.ctx, &greta, id, &WebhookPatch::default()).await.err(),
+            store::update(&mut tx, &env.ctx, &greta, id, &UpdateWebhookRequest::default()).await.err(),
             store::rotate_secret(&mut tx, &env.ctx, &greta, id).await.err(),
             store::remove(&mut tx, &greta, id).await.err(),
             store::test(&mut tx, &greta, id, EventType::ContactCreated).await.err(),
@@ -122,10 +122,10 @@ both! {
     async fn another_url_gets_another_secret_and_other_changes_do_not(env) {
         let adam = principal(env, ADAM, "acme").await;
         let made = created(env, &adam, "https://example.com/in").await;
-        let patch = WebhookPatch { description: Some("The CRM".into()), ..WebhookPatch::default() };
+        let patch = UpdateWebhookRequest { description: Some("The CRM".into()), ..UpdateWebhookRequest::default() };
         let out = changed(env, &adam, made.id, patch).await.unwrap();
         assert_eq!((out.description.as_deref(), out.secret), (Some("The CRM"), None));
-        let patch = WebhookPatch { url: Some("https://example.org/in".into()), ..WebhookPatch::default() };
+        let patch = UpdateWebhookRequest { url: Some("https://example.org/in".into()), ..UpdateWebhookRequest::default() };
         let out = changed(env, &adam, made.id, patch.clone()).await.unwrap();
         assert!(out.secret.is_some() && out.secret != made.secret);
         assert_eq!(env.events(EventType::WebhookUpdated).await, 2);
@@ -136,11 +136,11 @@ both! {
     async fn what_is_refused_changes_nothing(env) {
         let adam = principal(env, ADAM, "acme").await;
         let id = created(env, &adam, "https://example.com/in").await.id;
-        let patch = WebhookPatch {
+        let patch = UpdateWebhookRequest {
             url: Some("http://169.254.169.254/latest".into()),
             description: Some("Changed".into()),
             status: Some(Status::Disabled),
-            ..WebhookPatch::default()
+            ..UpdateWebhookRequest::default()
         };
         let Err(AppError::Invalid(errors)) = changed(env, &adam, id, patch).await else { panic!("it was taken") };
         assert!(errors.get("url").is_some() && errors.get("status").is_some());
@@ -157,9 +157,9 @@ both! {
         let row = async || Webhook::find_by_id(id).one(env.ctx.db().read()).await.unwrap().unwrap();
         let sealed = row().await.headers.unwrap();
         assert!(!sealed.windows(4).any(|part| part == b"open" || part == b"x-ke"));
-        let patch = WebhookPatch {
+        let patch = UpdateWebhookRequest {
             headers: Some([("x-key".to_owned(), None), ("x-new".to_owned(), Some(Secret::from("b")))].into()),
-            ..WebhookPatch::default()
+            ..UpdateWebhookRequest::default()
         };
         changed(env, &adam, id, patch).await.unwrap();
         let headers = app::settings::webhooks::signing::headers(&env.ctx, &row().await).unwrap();
@@ -181,11 +181,11 @@ both! {
             let headers = app::settings::webhooks::signing::headers(&env.ctx, &row().await).unwrap();
             headers.iter().map(|header| format!("{}={}", header.name, header.value.expose())).collect::<Vec<_>>()
         };
-        let to = |url: &str, headers: Option<&[(&str, Option<&str>)]>| WebhookPatch {
+        let to = |url: &str, headers: Option<&[(&str, Option<&str>)]>| UpdateWebhookRequest {
             url: Some(url.into()),
             description: Some("Changed".into()),
             headers: headers.map(|headers| headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(Secret::from))).collect()),
-            ..WebhookPatch::default()
+            ..UpdateWebhookRequest::default()
         };
         let before = row().await;
         for elsewhere in ["https://evil.example/in", "http://example.com/in", "https://example.com:8443/in", "https://example.com.evil.example/in"] {
@@ -254,7 +254,7 @@ both! {
             store::find(ctx, &test, id).await.err(),
             store::secret(ctx, &test, id).await.err(),
             store::deliveries(ctx, &test, id, wanted, 10).await.err(),
-            store::update(&mut tx, ctx, &test, id, &WebhookPatch::default()).await.err(),
+            store::update(&mut tx, ctx, &test, id, &UpdateWebhookRequest::default()).await.err(),
             store::rotate_secret(&mut tx, ctx, &test, id).await.err(),
             store::remove(&mut tx, &test, id).await.err(),
             store::test(&mut tx, &test, id, EventType::ContactCreated).await.err(),
@@ -282,10 +282,10 @@ both! {
             assert_eq!(created(env, principal, "https://example.com/in").await.mode, Mode::Live);
         }
         // What it gets is not theirs to change.
-        let patch = WebhookPatch {
+        let patch = UpdateWebhookRequest {
             status: Some(Status::Paused),
             include_test_events: Some(false),
-            ..WebhookPatch::default()
+            ..UpdateWebhookRequest::default()
         };
         let out = changed(env, &adam, mine.id, patch).await.unwrap();
         assert_eq!((out.status, out.mode, out.include_test_events), (Status::Paused, Mode::Test, true));

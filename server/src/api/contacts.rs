@@ -6,7 +6,7 @@
 )]
 
 use app::contacts::model::{
-    ContactIn, ContactOut, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
+    CreateContactRequest, Contact, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
 };
 use app::contacts::store::{self, ContactQuery};
 use app::context::AppContext;
@@ -27,14 +27,14 @@ use super::scopes::{Authorized, ContactsRead, ContactsWrite};
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/contacts", operation_id = "list_contacts", tag = "Contacts", params(PageParams), security(("key" = ["contacts:read"])),
-    responses((status = 200, description = "A page of contacts.", body = ListPage<ContactOut>))
+    get, path = "/contacts", operation_id = "listContacts", tag = "Contacts", params(PageParams), security(("key" = ["contacts:read"])),
+    responses((status = 200, description = "A page of contacts.", body = ListPage<Contact>))
 )]
 pub async fn list(
     caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<ListPage<ContactOut>>, Problem> {
+) -> Result<Json<ListPage<Contact>>, Problem> {
     params.only(&["limit", "cursor"])?;
     page(&ctx, caller, &params, &ContactQuery::default()).await
 }
@@ -67,15 +67,15 @@ pub struct SearchParams {
 ///
 /// Contacts matching all filters, newest first.
 #[utoipa::path(
-    get, path = "/contacts/search", operation_id = "search_contacts", tag = "Contacts", params(SearchParams, PageParams),
+    get, path = "/contacts/search", operation_id = "searchContacts", tag = "Contacts", params(SearchParams, PageParams),
     security(("key" = ["contacts:read"])),
-    responses((status = 200, description = "A page of matching contacts.", body = ListPage<ContactOut>))
+    responses((status = 200, description = "A page of matching contacts.", body = ListPage<Contact>))
 )]
 pub async fn search(
     caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<ListPage<ContactOut>>, Problem> {
+) -> Result<Json<ListPage<Contact>>, Problem> {
     params.only(&["q", "tag", "stage", "limit", "cursor"])?;
     let filter = filter(&params)?;
     page(&ctx, caller, &params, &filter).await
@@ -118,7 +118,7 @@ async fn page(
     caller: Authorized<ContactsRead>,
     params: &QueryParams,
     filter: &ContactQuery,
-) -> Result<Json<ListPage<ContactOut>>, Problem> {
+) -> Result<Json<ListPage<Contact>>, Problem> {
     let slice = PageRequest::<ContactId>::read(params)?;
     let contacts = store::list(
         ctx.db(),
@@ -133,13 +133,13 @@ async fn page(
 
 /// Create a contact
 #[utoipa::path(
-    post, path = "/contacts", operation_id = "create_contact", tag = "Contacts", request_body = ContactIn, security(("key" = ["contacts:write"])),
-    responses((status = 201, description = "The new contact.", body = ContactOut))
+    post, path = "/contacts", operation_id = "createContact", tag = "Contacts", request_body = CreateContactRequest, security(("key" = ["contacts:write"])),
+    responses((status = 201, description = "The new contact.", body = Contact))
 )]
 pub async fn create(
     caller: Authorized<ContactsWrite>,
     State(ctx): State<AppContext>,
-    IdempotentJson { input, once }: IdempotentJson<ContactIn>,
+    IdempotentJson { input, once }: IdempotentJson<CreateContactRequest>,
 ) -> Result<Response, Problem> {
     let draft = input.parse()?;
     let mut open = match once.begin(&ctx).await? {
@@ -152,15 +152,15 @@ pub async fn create(
 
 /// Get a contact
 #[utoipa::path(
-    get, path = "/contacts/{id}", operation_id = "get_contact", tag = "Contacts", params(("id" = String, Path, description = "ID of the contact.")),
+    get, path = "/contacts/{id}", operation_id = "getContact", tag = "Contacts", params(("id" = String, Path, description = "ID of the contact.")),
     security(("key" = ["contacts:read"])),
-    responses((status = 200, description = "The contact.", body = ContactOut))
+    responses((status = 200, description = "The contact.", body = Contact))
 )]
 pub async fn show(
     caller: Authorized<ContactsRead>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<ContactId>,
-) -> Result<Json<ContactOut>, Problem> {
+) -> Result<Json<Contact>, Problem> {
     Ok(Json(store::get(ctx.db(), &caller.principal, id).await?))
 }
 
@@ -168,16 +168,16 @@ pub async fn show(
 ///
 /// Replaces the contact. Omitted fields are cleared or reset to their defaults.
 #[utoipa::path(
-    put, path = "/contacts/{id}", operation_id = "replace_contact", tag = "Contacts", request_body = ContactIn,
+    put, path = "/contacts/{id}", operation_id = "replaceContact", tag = "Contacts", request_body = CreateContactRequest,
     params(("id" = String, Path, description = "ID of the contact.")), security(("key" = ["contacts:write"])),
-    responses((status = 200, description = "The replaced contact.", body = ContactOut))
+    responses((status = 200, description = "The replaced contact.", body = Contact))
 )]
 pub async fn replace(
     caller: Authorized<ContactsWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<ContactId>,
-    ApiJson(input): ApiJson<ContactIn>,
-) -> Result<Json<ContactOut>, Problem> {
+    ApiJson(input): ApiJson<CreateContactRequest>,
+) -> Result<Json<Contact>, Problem> {
     let draft = input.parse()?;
     let mut tx = ctx.db().begin().await?;
     let contact = store::replace(&mut tx, &caller.principal, id, draft).await?;
@@ -187,7 +187,7 @@ pub async fn replace(
 
 /// Delete a contact
 #[utoipa::path(
-    delete, path = "/contacts/{id}", operation_id = "delete_contact", tag = "Contacts", params(("id" = String, Path, description = "ID of the contact.")),
+    delete, path = "/contacts/{id}", operation_id = "deleteContact", tag = "Contacts", params(("id" = String, Path, description = "ID of the contact.")),
     security(("key" = ["contacts:write"])),
     responses((status = 204, description = "Deleted."))
 )]

@@ -3,7 +3,7 @@
 use app::context::AppContext;
 use app::domain::{AppError, CreditEntryId, CreditHoldId};
 use app::session::Principal;
-use app::settings::credits::dto::{BalanceOut, CaptureIn, EntryOut, HoldIn, HoldOut, SpendIn};
+use app::settings::credits::dto::{CreditBalance, CaptureCreditsRequest, CreditEntry, ReserveCreditsRequest, CreditHold, SpendCreditsRequest};
 use app::settings::credits::{holds, store, top_up, view};
 use axum::Json;
 use axum::extract::State;
@@ -20,13 +20,13 @@ use super::scopes::{Authorized, CreditsRead, CreditsWrite};
 ///
 /// The credits that can be spent. Test keys have their own credits and never spend real ones.
 #[utoipa::path(
-    get, path = "/credits", operation_id = "get_credits", tag = "Credits", security(("key" = ["credits:read"])),
-    responses((status = 200, description = "The balance.", body = BalanceOut))
+    get, path = "/credits", operation_id = "getCredits", tag = "Credits", security(("key" = ["credits:read"])),
+    responses((status = 200, description = "The balance.", body = CreditBalance))
 )]
 pub async fn show(
     caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
-) -> Result<Json<BalanceOut>, Problem> {
+) -> Result<Json<CreditBalance>, Problem> {
     Ok(Json(view::balance(&ctx, &caller.principal).await?.into()))
 }
 
@@ -34,15 +34,15 @@ pub async fn show(
 ///
 /// Every change of the balance, newest first.
 #[utoipa::path(
-    get, path = "/credits/entries", operation_id = "list_credit_entries", tag = "Credits", params(PageParams),
+    get, path = "/credits/entries", operation_id = "listCreditEntries", tag = "Credits", params(PageParams),
     security(("key" = ["credits:read"])),
-    responses((status = 200, description = "A page of ledger entries.", body = ListPage<EntryOut>))
+    responses((status = 200, description = "A page of ledger entries.", body = ListPage<CreditEntry>))
 )]
 pub async fn entries(
     caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<ListPage<EntryOut>>, Problem> {
+) -> Result<Json<ListPage<CreditEntry>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<CreditEntryId>::read(&params)?;
     let limit = slice.one_more();
@@ -55,14 +55,14 @@ pub async fn entries(
 /// Spends the cost of the feature from the plan's credits first, then from purchased credits, oldest first. If there are
 /// not enough credits, nothing is spent.
 #[utoipa::path(
-    post, path = "/credits/spend", operation_id = "spend_credits", tag = "Credits", request_body = SpendIn,
+    post, path = "/credits/spend", operation_id = "spendCredits", tag = "Credits", request_body = SpendCreditsRequest,
     security(("key" = ["credits:write"])),
-    responses((status = 201, description = "The ledger entry.", body = EntryOut), (status = 402, description = "Not enough credits."))
+    responses((status = 201, description = "The ledger entry.", body = CreditEntry), (status = 402, description = "Not enough credits."))
 )]
 pub async fn spend(
     caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
-    IdempotentJson { input, once }: IdempotentJson<SpendIn>,
+    IdempotentJson { input, once }: IdempotentJson<SpendCreditsRequest>,
 ) -> Result<Response, Problem> {
     let wanted = input.parse(ctx.catalog())?;
     let name = once.name();
@@ -95,14 +95,14 @@ async fn refused(ctx: &AppContext, principal: &Principal, error: AppError) -> Pr
 /// Reserves credits before a job runs. Capture the actual cost; the rest is released. A hold that is neither captured nor
 /// released expires after `expires_in` seconds.
 #[utoipa::path(
-    post, path = "/credits/holds", operation_id = "reserve_credits", tag = "Credits", request_body = HoldIn,
+    post, path = "/credits/holds", operation_id = "reserveCredits", tag = "Credits", request_body = ReserveCreditsRequest,
     security(("key" = ["credits:write"])),
-    responses((status = 201, description = "The hold.", body = HoldOut), (status = 402, description = "Not enough credits."))
+    responses((status = 201, description = "The hold.", body = CreditHold), (status = 402, description = "Not enough credits."))
 )]
 pub async fn reserve(
     caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
-    IdempotentJson { input, once }: IdempotentJson<HoldIn>,
+    IdempotentJson { input, once }: IdempotentJson<ReserveCreditsRequest>,
 ) -> Result<Response, Problem> {
     let (wanted, life) = input.parse(ctx.catalog())?;
     let mut open = match once.begin(&ctx).await? {
@@ -124,15 +124,15 @@ pub async fn reserve(
 /// Spends the reserved credits, or the part that `quantity` specifies; the rest is released. Returns 409 if the hold has
 /// ended.
 #[utoipa::path(
-    post, path = "/credits/holds/{id}/capture", operation_id = "capture_credits", tag = "Credits", request_body = Option<CaptureIn>,
+    post, path = "/credits/holds/{id}/capture", operation_id = "captureCredits", tag = "Credits", request_body = Option<CaptureCreditsRequest>,
     params(("id" = String, Path, description = "ID of the hold.")), security(("key" = ["credits:write"])),
-    responses((status = 200, description = "The hold after it ended.", body = HoldOut))
+    responses((status = 200, description = "The hold after it ended.", body = CreditHold))
 )]
 pub async fn capture(
     caller: Authorized<CreditsWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<CreditHoldId>,
-    IdempotentJson { input, once }: IdempotentJson<Option<CaptureIn>>,
+    IdempotentJson { input, once }: IdempotentJson<Option<CaptureCreditsRequest>>,
 ) -> Result<Response, Problem> {
     let quantity = input.and_then(|input| input.quantity).map(i64::from);
     let mut open = match once.begin(&ctx).await? {
@@ -147,9 +147,9 @@ pub async fn capture(
 ///
 /// Releases all reserved credits. Returns 409 if the hold has ended.
 #[utoipa::path(
-    post, path = "/credits/holds/{id}/release", operation_id = "release_credits", tag = "Credits",
+    post, path = "/credits/holds/{id}/release", operation_id = "releaseCredits", tag = "Credits",
     params(("id" = String, Path, description = "ID of the hold.")), security(("key" = ["credits:write"])),
-    responses((status = 200, description = "The hold after it ended.", body = HoldOut))
+    responses((status = 200, description = "The hold after it ended.", body = CreditHold))
 )]
 pub async fn release(
     caller: Authorized<CreditsWrite>,

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use super::openapi::document;
+use super::openapi::{document, document_at};
 use super::problem::KINDS;
 use super::{ROOT, samples};
 
@@ -17,8 +17,9 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// The order of the methods.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-pub async fn openapi() -> Response {
-    (headers("application/json"), document().to_string()).into_response()
+pub async fn openapi(State(ctx): State<AppContext>) -> Response {
+    let document = document_at(&ctx.site().public_url).to_string();
+    (headers("application/json"), document).into_response()
 }
 
 pub async fn style() -> Response {

@@ -14,7 +14,7 @@ use super::scopes::ApiKeyAuth;
 
 /// What a workspace can use.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EntitlementsOut {
+pub struct EntitlementsResponse {
     /// ID of the plan; during a trial, ID of the trial plan.
     #[schema(value_type = Option<String>, example = "scale")]
     plan: Option<String>,
@@ -37,7 +37,7 @@ struct PlanLimits {
     credits_per_month: Option<u32>,
 }
 
-impl From<Entitlements> for EntitlementsOut {
+impl From<Entitlements> for EntitlementsResponse {
     fn from(it: Entitlements) -> Self {
         let plan = it.plan.as_ref();
         Self {
@@ -60,13 +60,13 @@ impl From<Entitlements> for EntitlementsOut {
 /// What the workspace's subscription includes. Check it before an action that a plan limits. Any valid key can call this.
 /// During a trial, everything can be used. A frozen workspace keeps its plan and is read-only.
 #[utoipa::path(
-    get, path = "/entitlements", operation_id = "get_entitlements", tag = "Billing", security(("key" = [])),
-    responses((status = 200, description = "The entitlements.", body = EntitlementsOut))
+    get, path = "/entitlements", operation_id = "getEntitlements", tag = "Billing", security(("key" = [])),
+    responses((status = 200, description = "The entitlements.", body = EntitlementsResponse))
 )]
 pub async fn show(
     holder: ApiKeyAuth,
     State(ctx): State<AppContext>,
-) -> Result<Json<EntitlementsOut>, Problem> {
+) -> Result<Json<EntitlementsResponse>, Problem> {
     let principal = holder.key.into();
     let found = engine::entitlements(&ctx, &principal, Timestamp::now()).await?;
     Ok(Json(found.into()))

@@ -1,7 +1,7 @@
 //! `/events`.
 
 use app::context::AppContext;
-use app::events::report::{self, EventIn, Reported};
+use app::events::report::{self, CreateEventRequest, CreatedEvent};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,13 +16,13 @@ use super::scopes::{Authorized, EventsWrite};
 /// Reports something that happened in your product. Members are notified according to their settings, and webhooks receive
 /// the event. An event reported with a test key notifies nobody and is sent only to webhooks that include test events.
 #[utoipa::path(
-    post, path = "/events", operation_id = "report_event", tag = "Events", request_body = EventIn, security(("key" = ["events:write"])),
-    responses((status = 201, description = "The recorded event.", body = Reported))
+    post, path = "/events", operation_id = "reportEvent", tag = "Events", request_body = CreateEventRequest, security(("key" = ["events:write"])),
+    responses((status = 201, description = "The recorded event.", body = CreatedEvent))
 )]
 pub async fn report(
     caller: Authorized<EventsWrite>,
     State(ctx): State<AppContext>,
-    IdempotentJson { input, once }: IdempotentJson<EventIn>,
+    IdempotentJson { input, once }: IdempotentJson<CreateEventRequest>,
 ) -> Result<Response, Problem> {
     let report = input.parse()?;
     let mut open = match once.begin(&ctx).await? {

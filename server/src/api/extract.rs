@@ -220,13 +220,13 @@ impl QueryParams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::contacts::model::ContactIn;
+    use app::contacts::model::CreateContactRequest;
     use axum::response::IntoResponse;
 
     async fn told(body: &str) -> (u16, serde_json::Value) {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
-        let problem = parse::<ContactIn>(&headers, body.as_bytes()).unwrap_err();
+        let problem = parse::<CreateContactRequest>(&headers, body.as_bytes()).unwrap_err();
         let response = problem.into_response();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -261,7 +261,7 @@ mod tests {
             (
                 "[]",
                 "body",
-                "invalid length 0, expected struct ContactIn with 6 elements",
+                "invalid length 0, expected struct CreateContactRequest with 6 elements",
             ),
         ] {
             let (status, problem) = told(body).await;

@@ -29,7 +29,7 @@ use super::scopes::{ApiKeyAuth, Authorized, KeysVerify};
 /// A key to verify.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyIn {
+pub struct VerifyKeyRequest {
     /// The key to verify.
     #[schema(value_type = String)]
     key: Secret,
@@ -78,7 +78,7 @@ struct Question {
     address: Option<IpAddr>,
 }
 
-impl VerifyIn {
+impl VerifyKeyRequest {
     fn parse(self) -> Result<Question, FieldErrors> {
         let mut errors = FieldErrors::new();
         let scope = self.scope.map(|scope| scope.parse::<Scope>());
@@ -130,14 +130,14 @@ impl KeyVerification {
 /// Checks whether a key is valid and what it can do. A key of another workspace is unknown. The response is never
 /// replayed, even for a repeated `Idempotency-Key`: a revoked key is never reported as valid.
 #[utoipa::path(
-    post, path = "/keys/verify", operation_id = "verify_key", tag = "Keys", request_body = VerifyIn, security(("key" = ["keys:verify"])),
+    post, path = "/keys/verify", operation_id = "verifyKey", tag = "Keys", request_body = VerifyKeyRequest, security(("key" = ["keys:verify"])),
     responses((status = 200, description = "The result of the verification.", body = KeyVerification))
 )]
 pub async fn verify(
     caller: Authorized<KeysVerify>,
     ApiKeyAuth { key: own, address }: ApiKeyAuth,
     State(ctx): State<AppContext>,
-    IdempotentJson { input, once }: IdempotentJson<VerifyIn>,
+    IdempotentJson { input, once }: IdempotentJson<VerifyKeyRequest>,
 ) -> Result<Json<KeyVerification>, Problem> {
     let question = input.parse()?;
     once.only_for_this(&ctx).await?;

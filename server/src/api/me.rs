@@ -45,7 +45,7 @@ impl From<&ApiKeyInfo> for Me {
 ///
 /// Returns the key of the request. Any valid key can call this.
 #[utoipa::path(
-    get, path = "/me", operation_id = "get_me", tag = "Keys", security(("key" = [])),
+    get, path = "/me", operation_id = "getMe", tag = "Keys", security(("key" = [])),
     responses((status = 200, description = "The key and its workspace.", body = Me))
 )]
 pub async fn show(ApiKeyAuth { key, .. }: ApiKeyAuth) -> Json<Me> {

@@ -2,7 +2,7 @@
 
 use app::context::AppContext;
 use app::domain::MembershipId;
-use app::settings::members::list::{self, MemberOut};
+use app::settings::members::list::{self, Member};
 use axum::Json;
 use axum::extract::State;
 
@@ -15,14 +15,14 @@ use super::scopes::{Authorized, MembersRead};
 ///
 /// People in the workspace of the key, in the order they joined.
 #[utoipa::path(
-    get, path = "/members", operation_id = "list_members", tag = "Members", params(PageParams), security(("key" = ["members:read"])),
-    responses((status = 200, description = "A page of members.", body = ListPage<MemberOut>))
+    get, path = "/members", operation_id = "listMembers", tag = "Members", params(PageParams), security(("key" = ["members:read"])),
+    responses((status = 200, description = "A page of members.", body = ListPage<Member>))
 )]
 pub async fn list(
     caller: Authorized<MembersRead>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<ListPage<MemberOut>>, Problem> {
+) -> Result<Json<ListPage<Member>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<MembershipId>::read(&params)?;
     let members = list::list(ctx.db(), &caller.principal, slice.after, slice.one_more()).await?;

@@ -3,12 +3,16 @@
 
 use std::sync::LazyLock;
 
+use app::catalog::EventType;
+use app::domain::Timestamp;
+use app::settings::webhooks::envelope;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::idempotency;
-use super::problem::{KINDS, ProblemOut};
+use super::problem::{KINDS, ProblemDetails};
 use super::rate;
+use super::samples;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,8 +28,12 @@ use super::rate;
             Errors are returned as `application/problem+json` (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    servers((url = "/api/v1")),
-    components(schemas(ProblemOut)),
+    servers((
+        url = "{origin}/api/v1",
+        description = "Your installation.",
+        variables(("origin" = (default = "http://127.0.0.1:3000", description = "Public URL of the installation.")))
+    )),
+    components(schemas(ProblemDetails)),
     tags(
         (name = "Contacts", description = "People you sell to."),
         (name = "Billing", description = "What the workspace's plan includes."),
@@ -72,7 +80,171 @@ fn build() -> Value {
             complete(method, operation);
         }
     }
+    name_lists(&mut document);
+    drop_defaults(&mut document["components"]["schemas"]);
+    add_examples(&mut document);
+    document["webhooks"] = webhooks();
     document
+}
+
+/// The document of one installation: with its URL as the default server.
+pub fn document_at(public_url: &str) -> Value {
+    let mut document = document().clone();
+    document["servers"][0]["variables"]["origin"]["default"] = public_url.into();
+    document
+}
+
+/// Names each list after its items, as in `ContactList`, and lets its items refer to their schema.
+fn name_lists(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object_mut();
+    let mut renamed = Vec::new();
+    for schemas in schemas {
+        let lists: Vec<String> = schemas
+            .keys()
+            .filter(|name| name.starts_with(LIST))
+            .cloned()
+            .collect();
+        for old in lists {
+            let Some(mut list) = schemas.remove(&old) else {
+                continue;
+            };
+            let item = old.trim_start_matches(LIST).to_owned();
+            let inline = std::mem::replace(
+                &mut list["properties"]["data"]["items"],
+                reference("schemas", &item),
+            );
+            schemas.entry(item.clone()).or_insert(inline);
+            list["required"] = json!(["data", "next_cursor"]);
+            let new = format!("{item}List");
+            schemas.insert(new.clone(), list);
+            renamed.push((reference("schemas", &old), reference("schemas", &new)));
+        }
+    }
+    replace(document, &renamed);
+}
+
+/// What utoipa calls the schema of a list, before the name of its items.
+const LIST: &str = "ListPage_";
+
+fn replace(value: &mut Value, pairs: &[(Value, Value)]) {
+    if let Some((_, new)) = pairs.iter().find(|(old, _)| old == value) {
+        *value = new.clone();
+        return;
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|field| replace(field, pairs)),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, pairs)),
+        _ => {}
+    }
+}
+
+/// Client generators take a field with a default for one that is always there. What is left out is described instead.
+fn drop_defaults(schemas: &mut Value) {
+    for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let fields = schema["properties"].as_object_mut();
+        for field in fields.into_iter().flat_map(Map::values_mut) {
+            if let Some(field) = field.as_object_mut() {
+                field.remove("default");
+            }
+        }
+    }
+}
+
+/// One example for each body that is sent or returned, made from its schema.
+fn add_examples(document: &mut Value) {
+    let known = document.clone();
+    let example = |media: &mut Value| {
+        if media.get("example").is_none() && media.get("schema").is_some() {
+            media["example"] = samples::of(&known, &media["schema"]);
+        }
+    };
+    let each = |bodies: Option<&mut Map<String, Value>>| {
+        bodies
+            .into_iter()
+            .flat_map(Map::values_mut)
+            .for_each(example);
+    };
+    let paths = document["paths"].as_object_mut().into_iter();
+    for path in paths.flat_map(Map::values_mut) {
+        for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Some(body) = operation.get_mut("requestBody") {
+                each(body["content"].as_object_mut());
+            }
+            let responses = operation["responses"].as_object_mut();
+            for response in responses.into_iter().flat_map(Map::values_mut) {
+                if response.get("content").is_some() {
+                    each(response["content"].as_object_mut());
+                }
+            }
+        }
+    }
+}
+
+/// The requests that Wheelhouse sends to webhooks: one for each type of event.
+fn webhooks() -> Value {
+    let entries = EventType::ALL.into_iter().map(|event| {
+        let (example, schema) = (sample(event), payload(event));
+        let entry = json!({"post": {
+            "operationId": operation_id(event),
+            "tags": ["Webhooks"],
+            "summary": event.label(),
+            "description": "Sent to every enabled webhook whose event types and filters match. The headers `webhook-id`, \
+                `webhook-timestamp` and `webhook-signature` follow Standard Webhooks.",
+            "security": [],
+            "requestBody": {"required": true, "content": {"application/json": {"schema": schema, "example": example}}},
+            "responses": {
+                "2XX": {"description": "The event was received. Any other status is retried."},
+                "410": {"description": "The endpoint is gone: the webhook is disabled."},
+            },
+        }});
+        (event.as_str().to_owned(), entry)
+    });
+    Value::Object(entries.collect())
+}
+
+/// `contact.tag_added` as `onContactTagAdded`.
+fn operation_id(event: EventType) -> String {
+    let words = event.as_str().split(['.', '_']);
+    let capitalized = words.map(|word| {
+        let (first, rest) = word.split_at(1);
+        format!("{}{rest}", first.to_ascii_uppercase())
+    });
+    format!("on{}", capitalized.collect::<String>())
+}
+
+fn sample(event: EventType) -> Value {
+    let id = "evt_01h455vb4pex5vsknk084sn02q";
+    let workspace = "ws_01h455vb4pex5vsknk084sn02q";
+    let (Ok(id), Ok(workspace)) = (id.parse(), workspace.parse()) else {
+        return Value::Null;
+    };
+    let text = envelope::sample(workspace, event, id, Timestamp::from_millis(1_767_225_600_000));
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+fn payload(event: EventType) -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "type", "category", "mode", "workspace", "created_at", "actor", "data"],
+        "properties": {
+            "id": {"type": "string", "description": "ID of the event. The same for every attempt."},
+            "type": {"type": "string", "const": event.as_str()},
+            "category": {"type": "string", "const": event.category().as_str()},
+            "mode": {"type": "string", "enum": ["live", "test"]},
+            "workspace": {"type": ["string", "null"], "description": "ID of the workspace."},
+            "created_at": {"type": "string", "format": "date-time"},
+            "actor": {
+                "type": "object",
+                "required": ["kind", "id", "name"],
+                "properties": {
+                    "kind": {"type": "string", "enum": ["person", "key", "system"]},
+                    "id": {"type": ["string", "null"]},
+                    "name": {"type": "string"},
+                },
+            },
+            "data": {"type": "object", "additionalProperties": true, "description": "Details of the event."},
+        },
+    })
 }
 
 fn header(description: &str) -> Value {
@@ -128,6 +300,18 @@ fn complete(method: &str, operation: &mut Value) {
         parameters.is_some_and(|all| all.iter().any(|one| one["in"] == place))
     };
     let (in_path, in_query) = (takes("path", operation), takes("query", operation));
+    let parameters = operation["parameters"].as_array_mut();
+    for parameter in parameters.into_iter().flatten() {
+        if let Some((_, most)) = REPEATED.iter().find(|(name, _)| parameter["name"] == *name) {
+            let item = parameter["schema"].take();
+            parameter["schema"] = json!({"type": "array", "items": item, "uniqueItems": true});
+            if let Some(most) = most {
+                parameter["schema"]["maxItems"] = (*most).into();
+            }
+            parameter["style"] = "form".into();
+            parameter["explode"] = true.into();
+        }
+    }
     let is_post = method == "post";
     let costs = operation["responses"].get("402").is_some();
     // A POST without a body schema still validates a body that is sent.
@@ -248,15 +432,15 @@ mod tests {
             document()["components"]["schemas"][name]["properties"][field].clone()
         };
         assert_eq!(
-            field("WebhookIn", "event_types")["items"],
+            field("CreateWebhookRequest", "event_types")["items"],
             reference("schemas", "EventType")
         );
         assert_eq!(
-            field("WebhookOut", "status")["enum"],
+            field("Webhook", "status")["enum"],
             json!(["enabled", "paused", "disabled"])
         );
         assert_eq!(
-            field("WebhookPatch", "status")["enum"],
+            field("UpdateWebhookRequest", "status")["enum"],
             json!(["enabled", "paused"]),
             "only the server disables"
         );

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 /// An error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemOut {
+pub struct ProblemDetails {
     /// Type of problem: a URL that describes it.
     #[serde(rename = "type")]
     #[schema(example = "/api/docs#problem-not-found")]
@@ -211,7 +211,7 @@ impl From<KeyRefusal> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let facts = *self.0;
-        let body = ProblemOut {
+        let body = ProblemDetails {
             kind: format!("/api/docs#problem-{}", facts.kind.name),
             title: facts.kind.title,
             status: facts.kind.status,

@@ -3,7 +3,7 @@
 use app::context::AppContext;
 use app::domain::{DeliveryId, WebhookId};
 use app::settings::webhooks::deliveries::{self, DeliveryQuery};
-use app::settings::webhooks::dto::{DeliveryOut, TestIn, WebhookIn, WebhookOut, WebhookPatch};
+use app::settings::webhooks::dto::{WebhookDelivery, TestWebhookRequest, CreateWebhookRequest, Webhook, UpdateWebhookRequest};
 use app::settings::webhooks::store;
 use axum::Json;
 use axum::extract::State;
@@ -20,14 +20,14 @@ use super::scopes::{Authorized, WebhooksWrite};
 ///
 /// Oldest first, without secrets. A test key sees only webhooks of test mode.
 #[utoipa::path(
-    get, path = "/webhooks", operation_id = "list_webhooks", tag = "Webhooks", params(PageParams), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "A page of webhooks.", body = ListPage<WebhookOut>))
+    get, path = "/webhooks", operation_id = "listWebhooks", tag = "Webhooks", params(PageParams), security(("key" = ["webhooks:write"])),
+    responses((status = 200, description = "A page of webhooks.", body = ListPage<Webhook>))
 )]
 pub async fn list(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     params: QueryParams,
-) -> Result<Json<ListPage<WebhookOut>>, Problem> {
+) -> Result<Json<ListPage<Webhook>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<WebhookId>::read(&params)?;
     let (rows, _) = store::list(&ctx, &caller.principal, slice.after, slice.one_more()).await?;
@@ -38,13 +38,13 @@ pub async fn list(
 ///
 /// The response contains the signing secret. The API does not return it again.
 #[utoipa::path(
-    post, path = "/webhooks", operation_id = "create_webhook", tag = "Webhooks", request_body = WebhookIn, security(("key" = ["webhooks:write"])),
-    responses((status = 201, description = "The new webhook with its secret.", body = WebhookOut))
+    post, path = "/webhooks", operation_id = "createWebhook", tag = "Webhooks", request_body = CreateWebhookRequest, security(("key" = ["webhooks:write"])),
+    responses((status = 201, description = "The new webhook with its secret.", body = Webhook))
 )]
 pub async fn create(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
-    IdempotentJson { input, once }: IdempotentJson<WebhookIn>,
+    IdempotentJson { input, once }: IdempotentJson<CreateWebhookRequest>,
 ) -> Result<Response, Problem> {
     let mut open = match once.begin(&ctx).await? {
         Outcome::Replay(answer) => return Ok(answer),
@@ -56,15 +56,15 @@ pub async fn create(
 
 /// Get a webhook
 #[utoipa::path(
-    get, path = "/webhooks/{id}", operation_id = "get_webhook", tag = "Webhooks", params(("id" = String, Path, description = "ID of the webhook.")),
+    get, path = "/webhooks/{id}", operation_id = "getWebhook", tag = "Webhooks", params(("id" = String, Path, description = "ID of the webhook.")),
     security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "The webhook.", body = WebhookOut))
+    responses((status = 200, description = "The webhook.", body = Webhook))
 )]
 pub async fn show(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
-) -> Result<Json<WebhookOut>, Problem> {
+) -> Result<Json<Webhook>, Problem> {
     Ok(Json(store::find(&ctx, &caller.principal, id).await?))
 }
 
@@ -73,16 +73,16 @@ pub async fn show(
 /// Omitted fields stay unchanged. A new URL creates a new signing secret, which the response contains. If its scheme, host
 /// or port differs, also send the values of all `headers`, or an empty object to remove them.
 #[utoipa::path(
-    patch, path = "/webhooks/{id}", operation_id = "change_webhook", tag = "Webhooks", request_body = WebhookPatch,
+    patch, path = "/webhooks/{id}", operation_id = "changeWebhook", tag = "Webhooks", request_body = UpdateWebhookRequest,
     params(("id" = String, Path, description = "ID of the webhook.")), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "The changed webhook.", body = WebhookOut))
+    responses((status = 200, description = "The changed webhook.", body = Webhook))
 )]
 pub async fn change(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
-    ApiJson(patch): ApiJson<WebhookPatch>,
-) -> Result<Json<WebhookOut>, Problem> {
+    ApiJson(patch): ApiJson<UpdateWebhookRequest>,
+) -> Result<Json<Webhook>, Problem> {
     let mut tx = ctx.db().begin().await?;
     let webhook = store::update(&mut tx, &ctx, &caller.principal, id, &patch).await?;
     tx.commit().await?;
@@ -93,7 +93,7 @@ pub async fn change(
 ///
 /// Stops all deliveries and permanently deletes their history.
 #[utoipa::path(
-    delete, path = "/webhooks/{id}", operation_id = "delete_webhook", tag = "Webhooks", params(("id" = String, Path, description = "ID of the webhook.")),
+    delete, path = "/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks", params(("id" = String, Path, description = "ID of the webhook.")),
     security(("key" = ["webhooks:write"])),
     responses((status = 204, description = "Deleted."))
 )]
@@ -113,15 +113,15 @@ pub async fn delete(
 /// Sends a sample event immediately, also to a paused webhook. One attempt, no retries. See the outcome in the webhook's
 /// deliveries.
 #[utoipa::path(
-    post, path = "/webhooks/{id}/test", operation_id = "test_webhook", tag = "Webhooks", request_body = Option<TestIn>,
+    post, path = "/webhooks/{id}/test", operation_id = "testWebhook", tag = "Webhooks", request_body = Option<TestWebhookRequest>,
     params(("id" = String, Path, description = "ID of the webhook.")), security(("key" = ["webhooks:write"])),
-    responses((status = 202, description = "The pending delivery.", body = DeliveryOut))
+    responses((status = 202, description = "The pending delivery.", body = WebhookDelivery))
 )]
 pub async fn test(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
-    IdempotentJson { input, once }: IdempotentJson<Option<TestIn>>,
+    IdempotentJson { input, once }: IdempotentJson<Option<TestWebhookRequest>>,
 ) -> Result<Response, Problem> {
     let event_type = input.unwrap_or_default().parse()?;
     let mut open = match once.begin(&ctx).await? {
@@ -137,9 +137,9 @@ pub async fn test(
 ///
 /// Both secrets are valid for 24 hours, so you can switch without downtime. The response contains the new one.
 #[utoipa::path(
-    post, path = "/webhooks/{id}/rotate-secret", operation_id = "rotate_webhook_secret", tag = "Webhooks",
+    post, path = "/webhooks/{id}/rotate-secret", operation_id = "rotateWebhookSecret", tag = "Webhooks",
     params(("id" = String, Path, description = "ID of the webhook.")), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "The webhook with its new secret.", body = WebhookOut))
+    responses((status = 200, description = "The webhook with its new secret.", body = Webhook))
 )]
 pub async fn rotate_secret(
     caller: Authorized<WebhooksWrite>,
@@ -159,16 +159,16 @@ pub async fn rotate_secret(
 ///
 /// Newest first, each with its attempts.
 #[utoipa::path(
-    get, path = "/webhooks/{id}/deliveries", operation_id = "list_deliveries", tag = "Webhooks",
+    get, path = "/webhooks/{id}/deliveries", operation_id = "listDeliveries", tag = "Webhooks",
     params(("id" = String, Path, description = "ID of the webhook."), PageParams), security(("key" = ["webhooks:write"])),
-    responses((status = 200, description = "A page of deliveries.", body = ListPage<DeliveryOut>))
+    responses((status = 200, description = "A page of deliveries.", body = ListPage<WebhookDelivery>))
 )]
 pub async fn deliveries(
     caller: Authorized<WebhooksWrite>,
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
     params: QueryParams,
-) -> Result<Json<ListPage<DeliveryOut>>, Problem> {
+) -> Result<Json<ListPage<WebhookDelivery>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<DeliveryId>::read(&params)?;
     let wanted = DeliveryQuery {
@@ -184,9 +184,9 @@ pub async fn deliveries(
 ///
 /// Resends immediately, with a fresh retry schedule.
 #[utoipa::path(
-    post, path = "/deliveries/{id}/resend", operation_id = "resend_delivery", tag = "Webhooks",
+    post, path = "/deliveries/{id}/resend", operation_id = "resendDelivery", tag = "Webhooks",
     params(("id" = String, Path, description = "ID of the delivery.")), security(("key" = ["webhooks:write"])),
-    responses((status = 202, description = "The pending delivery.", body = DeliveryOut))
+    responses((status = 202, description = "The pending delivery.", body = WebhookDelivery))
 )]
 pub async fn resend(
     caller: Authorized<WebhooksWrite>,

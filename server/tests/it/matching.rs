@@ -9,7 +9,7 @@ use app::domain::{EventId, Timestamp, WorkspaceId};
 use app::events::{self, NewEvent, Origin};
 use app::rate_limit::auth::AuthLimits;
 use app::session::{Caller, Principal};
-use app::settings::webhooks::dto::WebhookIn;
+use app::settings::webhooks::dto::CreateWebhookRequest;
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::Operator;
 use app::settings::webhooks::store;
@@ -42,11 +42,11 @@ async fn principal(server: &Server, who: &str, workspace: &str) -> Principal {
 }
 
 async fn webhook(server: &Server, principal: &Principal, filters: Vec<Filter>) {
-    let input = WebhookIn {
+    let input = CreateWebhookRequest {
         url: "https://hooks.example.com/in".into(),
         event_types: vec!["contact.created".into()],
         filters,
-        ..WebhookIn::default()
+        ..CreateWebhookRequest::default()
     };
     let mut tx = server.ctx.db().begin().await.unwrap();
     store::create(&mut tx, &server.ctx, principal, &input)

@@ -16,7 +16,7 @@ use app::passwords::Passwords;
 use app::rate_limit::auth::AuthLimits;
 use app::session::{Caller, Principal, store as sessions};
 use app::settings::webhooks::address::Policy;
-use app::settings::webhooks::dto::{WebhookIn, WebhookPatch};
+use app::settings::webhooks::dto::{CreateWebhookRequest, UpdateWebhookRequest};
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::model::{DeliveryStatus, Operator, Status};
 use app::settings::webhooks::{deliveries, signing, store};
@@ -108,11 +108,11 @@ impl World {
         }
     }
 
-    async fn webhook(&self, url: &str, more: impl FnOnce(&mut WebhookIn)) -> WebhookId {
-        let mut input = WebhookIn {
+    async fn webhook(&self, url: &str, more: impl FnOnce(&mut CreateWebhookRequest)) -> WebhookId {
+        let mut input = CreateWebhookRequest {
             url: url.to_owned(),
             event_types: vec!["contact.created".to_owned()],
-            ..WebhookIn::default()
+            ..CreateWebhookRequest::default()
         };
         more(&mut input);
         let mut tx = self.ctx.db().begin().await.unwrap();
@@ -199,9 +199,9 @@ impl World {
     }
 
     async fn set_status(&self, id: WebhookId, status: Status) {
-        let patch = WebhookPatch {
+        let patch = UpdateWebhookRequest {
             status: Some(status),
-            ..WebhookPatch::default()
+            ..UpdateWebhookRequest::default()
         };
         let mut tx = self.ctx.db().begin().await.unwrap();
         store::update(&mut tx, &self.ctx, &self.olivia, id, &patch)

@@ -13,7 +13,7 @@ use crate::domain::{CreditEntryId, CreditHoldId, FieldErrors};
 /// A use of a feature.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SpendIn {
+pub struct SpendCreditsRequest {
     /// The feature's id, as in the catalog.
     #[schema(example = "suggest_reply")]
     pub feature: String,
@@ -34,7 +34,7 @@ pub struct SpendIn {
 /// Credits to reserve.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HoldIn {
+pub struct ReserveCreditsRequest {
     /// The feature's id, as in the catalog.
     #[schema(example = "smart_automation")]
     pub feature: String,
@@ -57,7 +57,7 @@ pub struct HoldIn {
 /// The part of a hold to capture.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CaptureIn {
+pub struct CaptureCreditsRequest {
     /// Number of uses. Defaults to the reserved quantity.
     #[schema(value_type = u32, minimum = 1, maximum = 10_000, required = false)]
     pub quantity: Option<u32>,
@@ -108,7 +108,7 @@ impl Use {
     }
 }
 
-impl SpendIn {
+impl SpendCreditsRequest {
     pub fn parse(&self, catalog: &Catalog) -> Result<Use, FieldErrors> {
         Use::new(
             catalog,
@@ -119,7 +119,7 @@ impl SpendIn {
     }
 }
 
-impl HoldIn {
+impl ReserveCreditsRequest {
     pub fn parse(&self, catalog: &Catalog) -> Result<(Use, Duration), FieldErrors> {
         let life = self
             .expires_in
@@ -142,7 +142,7 @@ impl HoldIn {
 
 /// The credit balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct BalanceOut {
+pub struct CreditBalance {
     /// Total available.
     #[schema(example = 2320)]
     pub balance: i64,
@@ -160,7 +160,7 @@ pub struct BalanceOut {
 /// Who caused an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = CreditActor)]
-pub struct ActorOut {
+pub struct CreditActor {
     /// `person`, `key` or `system`.
     pub kind: String,
     pub name: String,
@@ -169,7 +169,7 @@ pub struct ActorOut {
 /// A ledger entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = CreditEntry)]
-pub struct EntryOut {
+pub struct CreditEntry {
     #[schema(value_type = String, example = "cen_01h455vb4pex5vsknk084sn02q")]
     pub id: CreditEntryId,
     pub kind: EntryKind,
@@ -192,13 +192,13 @@ pub struct EntryOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "hold_01h455vb4pex5vsknk084sn02q")]
     pub hold: Option<CreditHoldId>,
-    pub actor: ActorOut,
+    pub actor: CreditActor,
     /// RFC 3339, in UTC.
     #[schema(format = DateTime)]
     pub created_at: String,
 }
 
-impl From<credit_entry::Model> for EntryOut {
+impl From<credit_entry::Model> for CreditEntry {
     fn from(row: credit_entry::Model) -> Self {
         Self {
             id: row.id,
@@ -209,7 +209,7 @@ impl From<credit_entry::Model> for EntryOut {
             balance: row.balance,
             reference: row.reference,
             hold: row.hold_id,
-            actor: ActorOut {
+            actor: CreditActor {
                 kind: row.actor_kind,
                 name: row.actor_name,
             },
@@ -221,7 +221,7 @@ impl From<credit_entry::Model> for EntryOut {
 /// A reservation of credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = CreditHold)]
-pub struct HoldOut {
+pub struct CreditHold {
     #[schema(value_type = String, example = "hold_01h455vb4pex5vsknk084sn02q")]
     pub id: CreditHoldId,
     pub status: HoldStatus,
@@ -247,7 +247,7 @@ pub struct HoldOut {
     pub created_at: String,
 }
 
-impl HoldOut {
+impl CreditHold {
     pub(super) fn of(row: credit_hold::Model, balance: i64) -> Self {
         Self {
             id: row.id,
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_by_field() {
         let catalog = Catalog::built_in();
-        let input = HoldIn {
+        let input = ReserveCreditsRequest {
             feature: "mind_reading".into(),
             quantity: Some(0),
             reference: Some(" ".into()),

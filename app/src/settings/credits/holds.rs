@@ -7,7 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde_json::json;
 
-use super::dto::{HoldOut, Use};
+use super::dto::{CreditHold, Use};
 use super::ledger::{Allocations, EntryDraft, LockedAccount, broken, first_of};
 use super::model::{EntryKind, HoldStatus};
 use crate::catalog::EventType;
@@ -23,7 +23,7 @@ pub async fn reserve(
     principal: &Principal,
     wanted: &Use,
     lasting: Duration,
-) -> Result<HoldOut, AppError> {
+) -> Result<CreditHold, AppError> {
     principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     let before = account.balance;
@@ -59,7 +59,7 @@ pub async fn reserve(
         .record_event(principal.into(), EventType::CreditsReserved, data)
         .await?;
     account.warn(before).await?;
-    Ok(HoldOut::of(hold, account.balance))
+    Ok(CreditHold::of(hold, account.balance))
 }
 
 /// Spends what was set aside, or the part of it that was used; the rest comes back.
@@ -68,7 +68,7 @@ pub async fn capture(
     principal: &Principal,
     id: CreditHoldId,
     quantity: Option<i64>,
-) -> Result<HoldOut, AppError> {
+) -> Result<CreditHold, AppError> {
     principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     let hold = standing(&mut account, id).await?;
@@ -96,7 +96,7 @@ pub async fn capture(
     account.spend(&principal.into(), line, &parts).await?;
     let hold = account.finish(&hold, HoldStatus::Captured, credits).await?;
     account.settle().await?;
-    Ok(HoldOut::of(hold, account.balance))
+    Ok(CreditHold::of(hold, account.balance))
 }
 
 /// Gives back all that was set aside.
@@ -104,14 +104,14 @@ pub async fn release(
     tx: &mut Tx,
     principal: &Principal,
     id: CreditHoldId,
-) -> Result<HoldOut, AppError> {
+) -> Result<CreditHold, AppError> {
     principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     let hold = standing(&mut account, id).await?;
     account.release_hold(&hold, &principal.into()).await?;
     let hold = account.finish(&hold, HoldStatus::Released, 0).await?;
     account.settle().await?;
-    Ok(HoldOut::of(hold, account.balance))
+    Ok(CreditHold::of(hold, account.balance))
 }
 
 /// A hold of this account that has not ended.

@@ -4,7 +4,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;
 
-use super::dto::{EntryOut, Use};
+use super::dto::{CreditEntry, Use};
 use super::ledger::{EntryDraft, LockedAccount, day_of, first_of};
 use super::model::{EntryKind, GrantKind, HoldStatus};
 use crate::catalog::{Catalog, EventType, Mode, Plan};
@@ -27,7 +27,7 @@ pub async fn spend(
     principal: &Principal,
     wanted: &Use,
     once: Option<&str>,
-) -> Result<EntryOut, AppError> {
+) -> Result<CreditEntry, AppError> {
     principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     spend_from(&mut account, &principal.into(), wanted, once).await
@@ -38,7 +38,7 @@ pub(super) async fn spend_from(
     origin: &Origin,
     wanted: &Use,
     once: Option<&str>,
-) -> Result<EntryOut, AppError> {
+) -> Result<CreditEntry, AppError> {
     if let Some(once) = once
         && let Some(entry) = account.done(once).await?
     {
@@ -74,7 +74,7 @@ pub async fn purchase(
     origin: &Origin,
     credits: u32,
     once: &str,
-) -> Result<EntryOut, AppError> {
+) -> Result<CreditEntry, AppError> {
     let mut account = LockedAccount::open(tx, workspace, Mode::Live).await?;
     purchase_into(&mut account, origin, credits, once).await
 }
@@ -84,7 +84,7 @@ pub(super) async fn purchase_into(
     origin: &Origin,
     credits: u32,
     once: &str,
-) -> Result<EntryOut, AppError> {
+) -> Result<CreditEntry, AppError> {
     if let Some(entry) = account.done(once).await? {
         let same = entry.kind == EntryKind::Purchase && entry.amount == i64::from(credits);
         return if same {
@@ -226,7 +226,7 @@ pub async fn refund(
     tx: &mut Tx,
     id: CreditEntryId,
     credits: Option<u32>,
-) -> Result<EntryOut, AppError> {
+) -> Result<CreditEntry, AppError> {
     let spent = entity::CreditEntry::find_by_id(id)
         .filter(credit_entry::Column::Kind.eq(EntryKind::Spend))
         .one(tx)

@@ -2,7 +2,7 @@
 
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
-use super::dto::{BalanceOut, EntryOut};
+use super::dto::{CreditBalance, CreditEntry};
 use super::ledger::{DAY, day_of};
 use super::model::{
     BUYS, CHART_DAYS, CreditsView, Day, EntryKind, EntryRow, GrantKind, PACE_DAYS, PAGE, lasts,
@@ -34,7 +34,7 @@ impl Balance {
     }
 }
 
-impl From<Balance> for BalanceOut {
+impl From<Balance> for CreditBalance {
     fn from(balance: Balance) -> Self {
         Self {
             balance: balance.total(),
@@ -77,9 +77,9 @@ pub async fn entries(
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
-) -> Result<Vec<EntryOut>, AppError> {
+) -> Result<Vec<CreditEntry>, AppError> {
     let lines = rows(ctx, principal, kind, before, limit).await?;
-    Ok(lines.into_iter().map(EntryOut::from).collect())
+    Ok(lines.into_iter().map(CreditEntry::from).collect())
 }
 
 async fn rows(

@@ -13,7 +13,7 @@ use crate::session::Principal;
 
 /// A member of the workspace.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct MemberOut {
+pub struct Member {
     /// The membership's id, in this workspace.
     #[schema(value_type = String, example = "mem_01h455vb4pex5vsknk084sn02q")]
     pub id: MembershipId,
@@ -45,7 +45,7 @@ pub async fn list(
     principal: &Principal,
     after: Option<MembershipId>,
     limit: u64,
-) -> Result<Vec<MemberOut>, AppError> {
+) -> Result<Vec<Member>, AppError> {
     principal.require(Permission::SeeMemberEmails)?;
     let mut query = entity::Membership::find()
         .join(
@@ -70,7 +70,7 @@ pub async fn list(
         .column_as(membership::Column::JoinedAt, "joined_at")
         .into_query();
     let rows: Vec<Row> = rows::up_to(limit, query, db.read()).await?;
-    let members = rows.into_iter().map(|row| MemberOut {
+    let members = rows.into_iter().map(|row| Member {
         id: row.id,
         user_id: row.user_id,
         name: row.name,

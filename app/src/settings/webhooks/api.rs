@@ -8,7 +8,7 @@ use crate::rpc::Postcard;
 #[cfg(feature = "ssr")]
 use {
     super::deliveries::{self, DeliveryQuery},
-    super::dto::{WebhookIn, WebhookPatch},
+    super::dto::{CreateWebhookRequest, UpdateWebhookRequest},
     super::matcher::{self, SubscriptionFilter},
     super::model::Status,
     super::{store, view},
@@ -71,7 +71,7 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Form
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
-    let input = WebhookIn::from(&form);
+    let input = CreateWebhookRequest::from(&form);
     if !form.dry_run.is_empty() {
         return dry_run(&caller, &principal, principal.mode(), &form).await;
     }
@@ -86,7 +86,7 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Form
 pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let principal = principal(&caller, &form.workspace).await?;
-    let (id, patch) = (webhook(&form.webhook)?, WebhookPatch::from(&form));
+    let (id, patch) = (webhook(&form.webhook)?, UpdateWebhookRequest::from(&form));
     if !form.dry_run.is_empty() {
         let found = store::find(caller.ctx(), &principal, id).await?;
         return dry_run(&caller, &principal, found.mode, &form).await;
@@ -109,7 +109,7 @@ async fn dry_run(
     mode: Mode,
     form: &WebhookForm,
 ) -> Result<FormSuccess, AppError> {
-    let patch = WebhookPatch::from(form);
+    let patch = UpdateWebhookRequest::from(form);
     let wants = SubscriptionFilter {
         mode,
         include_test_events: patch.include_test_events.unwrap_or_default(),
@@ -131,9 +131,9 @@ pub async fn set_webhook_status(
     let caller = caller()?;
     let principal = principal(&caller, &workspace).await?;
     let status: Status = status.parse().map_err(|_| AppError::Malformed)?;
-    let patch = WebhookPatch {
+    let patch = UpdateWebhookRequest {
         status: Some(status),
-        ..WebhookPatch::default()
+        ..UpdateWebhookRequest::default()
     };
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;

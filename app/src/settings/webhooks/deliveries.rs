@@ -8,7 +8,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QueryTrait, Set,
 };
 
-use super::dto::DeliveryOut;
+use super::dto::WebhookDelivery;
 use super::model::{DeliveryStatus, PAGE, Status};
 use super::store::{self, invalidate};
 use super::{envelope, signing};
@@ -45,12 +45,12 @@ pub async fn deliveries(
     id: WebhookId,
     wanted: DeliveryQuery,
     limit: u64,
-) -> Result<(Vec<DeliveryOut>, Option<DeliveryId>), AppError> {
+) -> Result<(Vec<WebhookDelivery>, Option<DeliveryId>), AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     store::row(ctx.db().read(), principal, id).await?;
     let (rows, next) = page(ctx, id, wanted, limit).await?;
     let attempts = attempts(ctx.db().read(), rows.iter().map(|row| row.id)).await?;
-    let rows = rows.iter().map(|row| DeliveryOut::new(row, &attempts));
+    let rows = rows.iter().map(|row| WebhookDelivery::new(row, &attempts));
     Ok((rows.collect(), next))
 }
 
@@ -115,11 +115,11 @@ pub async fn find(
     connection: &impl ConnectionTrait,
     principal: &Principal,
     id: DeliveryId,
-) -> Result<DeliveryOut, AppError> {
+) -> Result<WebhookDelivery, AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     let (delivery, _) = owned(connection, principal, id).await?;
     let attempts = attempts(connection, [id].into_iter()).await?;
-    Ok(DeliveryOut::new(&delivery, &attempts))
+    Ok(WebhookDelivery::new(&delivery, &attempts))
 }
 
 /// The request body of a delivery: the sample, or the event's envelope.
@@ -207,7 +207,7 @@ pub async fn outcome(
     principal: &Principal,
     id: DeliveryId,
     within: Duration,
-) -> Result<DeliveryOut, AppError> {
+) -> Result<WebhookDelivery, AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     let mut invalidations = ctx.db().event_bus().listen();
     let end = tokio::time::Instant::now() + within;
@@ -217,7 +217,7 @@ pub async fn outcome(
             || delivery.lease_token.is_none() && delivery.attempts > delivery.scheduled_from;
         if settled || tokio::time::Instant::now() >= end {
             let attempts = attempts(ctx.db().read(), [id].into_iter()).await?;
-            return Ok(DeliveryOut::new(&delivery, &attempts));
+            return Ok(WebhookDelivery::new(&delivery, &attempts));
         }
         // Any notification: a check is cheap, and one notification may stand for several changes.
         let _ = tokio::time::timeout(LOOK_AGAIN, hints.recv()).await;

@@ -20,7 +20,7 @@ const MAX_HEADER_VALUE_LEN: usize = 1000;
 
 /// A webhook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct WebhookOut {
+pub struct Webhook {
     #[schema(value_type = String, example = "whk_01h455vb4pex5vsknk084sn02q")]
     pub id: WebhookId,
     #[schema(example = "https://hooks.acme.example/wheelhouse")]
@@ -46,7 +46,7 @@ pub struct WebhookOut {
     pub secret: Option<Secret>,
 }
 
-impl From<&webhook::Model> for WebhookOut {
+impl From<&webhook::Model> for Webhook {
     fn from(row: &webhook::Model) -> Self {
         Self {
             id: row.id,
@@ -63,7 +63,7 @@ impl From<&webhook::Model> for WebhookOut {
     }
 }
 
-impl WebhookOut {
+impl Webhook {
     #[must_use]
     pub fn with_secret(mut self, secret: Option<Secret>) -> Self {
         self.secret = secret;
@@ -87,7 +87,7 @@ fn read<T: serde::de::DeserializeOwned + Default>(value: &Value) -> T {
 /// A new webhook.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WebhookIn {
+pub struct CreateWebhookRequest {
     /// URL that receives the events: `https://` or `http://`, on a public host.
     #[schema(
         min_length = 1,
@@ -120,7 +120,7 @@ pub struct WebhookIn {
 /// Changes to a webhook. Omitted fields stay unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct WebhookPatch {
+pub struct UpdateWebhookRequest {
     /// A new URL creates a new signing secret. If its scheme, host or port differs, send the values of all headers again
     /// or remove the headers.
     #[schema(
@@ -174,13 +174,13 @@ fn choice(of: &[Status], description: &str) -> Object {
 /// A test delivery.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct TestIn {
+pub struct TestWebhookRequest {
     /// Event type of the sample. Defaults to `contact.created`.
     #[schema(value_type = Option<EventType>)]
     pub event_type: Option<String>,
 }
 
-impl TestIn {
+impl TestWebhookRequest {
     pub fn parse(&self) -> Result<EventType, FieldErrors> {
         let Some(name) = &self.event_type else {
             return Ok(EventType::ContactCreated);
@@ -192,7 +192,7 @@ impl TestIn {
 
 /// A delivery of an event to a webhook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct DeliveryOut {
+pub struct WebhookDelivery {
     #[schema(value_type = String, example = "dlv_01h455vb4pex5vsknk084sn02q")]
     pub id: DeliveryId,
     /// Sent in the `webhook-id` header.
@@ -202,7 +202,7 @@ pub struct DeliveryOut {
     #[schema(inline)]
     pub status: DeliveryStatus,
     /// Attempts, oldest first.
-    pub attempts: Vec<AttemptOut>,
+    pub attempts: Vec<DeliveryAttempt>,
     /// Time of the next attempt while the delivery is pending. RFC 3339, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, format = DateTime)]
@@ -211,7 +211,7 @@ pub struct DeliveryOut {
 
 /// An attempt of a delivery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct AttemptOut {
+pub struct DeliveryAttempt {
     /// RFC 3339, in UTC.
     #[schema(format = DateTime)]
     pub at: String,
@@ -235,7 +235,7 @@ pub struct AttemptOut {
     pub response_body: Option<String>,
 }
 
-impl DeliveryOut {
+impl WebhookDelivery {
     pub fn new(row: &delivery::Model, attempts: &[delivery_attempt::Model]) -> Self {
         Self {
             id: row.id,
@@ -245,7 +245,7 @@ impl DeliveryOut {
             attempts: attempts
                 .iter()
                 .filter(|attempt| attempt.delivery_id == row.id)
-                .map(|attempt| AttemptOut {
+                .map(|attempt| DeliveryAttempt {
                     at: attempt.at.rfc3339(),
                     status_code: attempt.status_code,
                     error: attempt.error.clone(),
@@ -271,7 +271,7 @@ pub struct WebhookDraft {
     pub headers: Vec<Header>,
 }
 
-impl WebhookIn {
+impl CreateWebhookRequest {
     pub fn parse(&self, policy: &Policy) -> Result<WebhookDraft, FieldErrors> {
         let mut errors = FieldErrors::new();
         let url = errors.check("url", parse_url(&self.url, policy));
@@ -306,7 +306,7 @@ impl WebhookIn {
     }
 }
 
-impl From<&WebhookForm> for WebhookPatch {
+impl From<&WebhookForm> for UpdateWebhookRequest {
     fn from(form: &WebhookForm) -> Self {
         let headers = form
             .headers
@@ -328,9 +328,9 @@ impl From<&WebhookForm> for WebhookPatch {
     }
 }
 
-impl From<&WebhookForm> for WebhookIn {
+impl From<&WebhookForm> for CreateWebhookRequest {
     fn from(form: &WebhookForm) -> Self {
-        let patch = WebhookPatch::from(form);
+        let patch = UpdateWebhookRequest::from(form);
         Self {
             url: form.url.clone(),
             description: patch.description,
@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn every_field_that_is_wrong_is_named() {
-        let input = WebhookIn {
+        let input = CreateWebhookRequest {
             url: "http://10.0.0.1/".into(),
             description: Some("x".repeat(301)),
             event_types: vec!["contact.exploded".into()],

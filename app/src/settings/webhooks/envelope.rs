@@ -70,14 +70,14 @@ pub fn body(event: &event::Model) -> String {
 /// filter asks for it, and the data is walked where it lies.
 pub struct Walked<'a> {
     pub event: &'a event::Model,
-    layout: OnceCell<Value>,
+    without_data: OnceCell<Value>,
 }
 
 impl<'a> Walked<'a> {
     pub fn new(event: &'a event::Model) -> Self {
         Self {
             event,
-            layout: OnceCell::new(),
+            without_data: OnceCell::new(),
         }
     }
 
@@ -85,19 +85,24 @@ impl<'a> Walked<'a> {
     pub fn find(&self, steps: &[String]) -> Option<&Value> {
         match steps.split_first() {
             Some((first, rest)) if first == "data" => filter::walk(&self.event.data, rest),
-            _ => filter::walk(self.layout(), steps),
+            _ => filter::walk(self.without_data(), steps),
         }
     }
 
-    fn layout(&self) -> &Value {
-        self.layout.get_or_init(|| {
+    fn without_data(&self) -> &Value {
+        self.without_data.get_or_init(|| {
             serde_json::to_value(with_data(self.event, &Value::Null)).unwrap_or_default()
         })
     }
 }
 
 /// A sample event for Test, in test mode, so that an endpoint that checks the mode does not act on it.
-pub fn sample(workspace: WorkspaceId, event_type: EventType, id: EventId) -> String {
+pub fn sample(
+    workspace: WorkspaceId,
+    event_type: EventType,
+    id: EventId,
+    created_at: Timestamp,
+) -> String {
     body(&event::Model {
         id,
         workspace_id: Some(workspace),
@@ -109,7 +114,7 @@ pub fn sample(workspace: WorkspaceId, event_type: EventType, id: EventId) -> Str
         actor_name: "Wheelhouse".to_owned(),
         subject_user_id: None,
         data: sample_data(event_type),
-        created_at: Timestamp::now(),
+        created_at,
         dispatched_at: None,
     })
 }

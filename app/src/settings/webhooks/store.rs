@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::address;
 use super::dto::{
-    WebhookIn, WebhookOut, WebhookPatch, parse_description, parse_filters, parse_headers,
+    CreateWebhookRequest, Webhook, UpdateWebhookRequest, parse_description, parse_filters, parse_headers,
     parse_types,
 };
 use super::model::{MAX_WEBHOOKS, SECRET_OVERLAP, Status};
@@ -32,7 +32,7 @@ pub async fn list(
     principal: &Principal,
     after: Option<WebhookId>,
     limit: u64,
-) -> Result<(Vec<WebhookOut>, Option<WebhookId>), AppError> {
+) -> Result<(Vec<Webhook>, Option<WebhookId>), AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     let mut query = of(principal).order_by_asc(Column::Id);
     if let Some(after) = after {
@@ -43,17 +43,17 @@ pub async fn list(
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.id);
-    Ok((rows.iter().map(WebhookOut::from).collect(), next))
+    Ok((rows.iter().map(Webhook::from).collect(), next))
 }
 
 pub async fn find(
     ctx: &AppContext,
     principal: &Principal,
     id: WebhookId,
-) -> Result<WebhookOut, AppError> {
+) -> Result<Webhook, AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     let row = row(ctx.db().read(), principal, id).await?;
-    Ok(WebhookOut::from(&row))
+    Ok(Webhook::from(&row))
 }
 
 /// The webhooks that an principal can see: those of their workspace, and for a test key only those of test mode. People and
@@ -98,8 +98,8 @@ pub async fn create(
     tx: &mut Tx,
     ctx: &AppContext,
     principal: &Principal,
-    input: &WebhookIn,
-) -> Result<WebhookOut, AppError> {
+    input: &CreateWebhookRequest,
+) -> Result<Webhook, AppError> {
     principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     principal.require_fresh(Sensitive::DirectWebhook)?;
@@ -135,7 +135,7 @@ pub async fn create(
     .insert(tx)
     .await?;
     record(tx, principal, EventType::WebhookCreated, &row, json!({})).await?;
-    Ok(WebhookOut::from(&row).with_secret(Some(secret)))
+    Ok(Webhook::from(&row).with_secret(Some(secret)))
 }
 
 /// Locks the workspace first, so that two requests cannot both take the last place. Each mode has its own limit: a test
@@ -177,8 +177,8 @@ pub async fn update(
     ctx: &AppContext,
     principal: &Principal,
     id: WebhookId,
-    patch: &WebhookPatch,
-) -> Result<WebhookOut, AppError> {
+    patch: &UpdateWebhookRequest,
+) -> Result<Webhook, AppError> {
     principal.require(Permission::ManageWebhooks)?;
     // Pausing is always allowed.
     if patch.status != Some(Status::Paused) || patch.url.is_some() {
@@ -265,14 +265,14 @@ pub async fn update(
         let more = json!({"changed": changed, "status": row.status});
         record(tx, principal, EventType::WebhookUpdated, &row, more).await?;
     }
-    Ok(WebhookOut::from(&row).with_secret(secret))
+    Ok(Webhook::from(&row).with_secret(secret))
 }
 
 /// For a webhook whose origin changes: the error if a stored header value would be kept.
 fn keeps_a_header(
     ctx: &AppContext,
     before: &webhook::Model,
-    patch: &WebhookPatch,
+    patch: &UpdateWebhookRequest,
 ) -> Result<Option<String>, AppError> {
     let stored = signing::headers(ctx, before)?;
     let Some(given) = &patch.headers else {
@@ -360,7 +360,7 @@ pub async fn rotate_secret(
     ctx: &AppContext,
     principal: &Principal,
     id: WebhookId,
-) -> Result<WebhookOut, AppError> {
+) -> Result<Webhook, AppError> {
     principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     principal.require_fresh(Sensitive::WebhookSecret)?;
@@ -373,7 +373,7 @@ pub async fn rotate_secret(
     save(tx, &row).await?;
     let more = json!({"changed": ["secret"], "status": row.status});
     record(tx, principal, EventType::WebhookUpdated, &row, more).await?;
-    Ok(WebhookOut::from(&row).with_secret(Some(secret)))
+    Ok(Webhook::from(&row).with_secret(Some(secret)))
 }
 
 /// The current secret, after the identity was confirmed.
