@@ -335,7 +335,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// How many rows of the page a section shows.
+/// The number of deliveries that the page shows.
 pub(super) const SHOWN: u64 = PAGE;
 
 #[cfg(test)]
