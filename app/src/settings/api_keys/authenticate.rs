@@ -81,7 +81,7 @@ pub async fn check(
     known.admit(address, Timestamp::now())
 }
 
-/// A key and its workspace as the query brings them.
+/// A key and its workspace, as the query returns them.
 #[derive(Debug, FromQueryResult)]
 struct Row {
     id: ApiKeyId,
@@ -99,7 +99,7 @@ struct Row {
     confirmed_at: Option<Timestamp>,
 }
 
-/// A key as far as checking needs it.
+/// The part of a key that the check needs.
 #[derive(Debug)]
 struct Known {
     facts: Arc<ApiKeyInfo>,
@@ -147,13 +147,13 @@ impl Known {
     }
 }
 
-/// Scopes as their column holds them. One that this version does not know allows nothing.
+/// Scopes from their column. An unknown scope allows nothing.
 pub(super) fn read_scopes(column: Json) -> Vec<Scope> {
     let names: Vec<String> = serde_json::from_value(column).unwrap_or_default();
     names.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-/// Networks as their column holds them. One that cannot be read must not open the key to everywhere.
+/// Networks from their column. A network that cannot be parsed is an error: ignoring it could allow every IP address.
 fn read_networks(column: Json) -> Result<Vec<IpNet>, AppError> {
     let texts: Vec<String> = serde_json::from_value(column)
         .map_err(|error| crate::error_report::internal("an API key's networks", &error))?;
@@ -165,7 +165,7 @@ fn read_networks(column: Json) -> Result<Vec<IpNet>, AppError> {
     texts.iter().map(read).collect()
 }
 
-/// The API keys of a running server: what is remembered of them, and what they were used for since it was last written down.
+/// The API keys of a running server: the cache, and the usage that is not yet written.
 #[derive(Debug, Default)]
 pub struct Keys {
     memory: Mutex<Memory>,
@@ -175,16 +175,16 @@ pub struct Keys {
 #[derive(Debug, Default)]
 struct Memory {
     entries: HashMap<KeyHash, Entry>,
-    /// Rises with every change made here. What was read before the change is not remembered after it.
+    /// Increases with every change on this node. A key read before a change is not cached after it.
     generation: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     known: Arc<Known>,
-    /// When the reading began, so that a slow one does not live longer.
+    /// When the read began, so that a slow read does not live longer.
     read_at: Instant,
-    /// Whether somebody is looking again just now.
+    /// Whether a request is reading the key again now.
     renewing: bool,
 }
 
@@ -209,7 +209,7 @@ impl Keys {
         Ok(known)
     }
 
-    /// What may still be used. The first to come after the soft life gets nothing and looks again.
+    /// The cached key. The first request after the soft life gets `None` and reads the key again.
     fn remembered(&self, hash: &KeyHash, now: Instant) -> Option<Arc<Known>> {
         let mut memory = self.memory();
         let entry = memory.entries.get_mut(hash)?;
@@ -243,12 +243,12 @@ impl Keys {
         memory.entries.insert(hash, entry);
     }
 
-    /// Called after the commit of whatever changed a key: the next request looks it up.
+    /// Called after the commit of a change to a key: the next request reads it again.
     pub fn forget(&self, key: ApiKeyId) {
         self.forget_where(|facts| facts.id == key);
     }
 
-    /// Called after somebody confirmed their email address: what was held up by that goes on at once.
+    /// Called after someone confirmed their email address, so that keys that need it work immediately.
     pub fn forget_unconfirmed(&self) {
         self.forget_where(|facts| !facts.confirmed);
     }
@@ -310,7 +310,7 @@ async fn read(ctx: &AppContext, hash: KeyHash) -> Result<Option<Known>, AppError
         .transpose()
 }
 
-/// When one of those who manage the workspace's keys confirmed their email address.
+/// When a person who manages the workspace's keys confirmed their email address.
 fn confirmed_manager() -> Expr {
     use entity::{api_key, membership, user};
     let managers = Role::ALL

@@ -108,7 +108,7 @@ impl Grace {
 }
 
 string_enum! {
-    /// How long a new key lives.
+    /// When a new key expires.
     Expiry {
         Never = "never",
         Month = "30",
@@ -275,7 +275,7 @@ pub struct KeysView {
     /// The number of keys in each tab, in the order of [`Filter::ALL`].
     pub counts: [u64; 4],
     pub keys: Vec<KeyRow>,
-    /// Where the next page begins.
+    /// The cursor of the next page.
     pub next: Option<ApiKeyId>,
 }
 

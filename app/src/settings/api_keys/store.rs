@@ -177,7 +177,7 @@ pub async fn rotate(
         name: Set(old.name.clone()),
         scopes: Set(old.scopes),
         allowed_networks: Set(old.allowed_networks),
-        // As long as the old one had when it was made.
+        // The same lifetime as the old key had.
         expires_at: Set(old
             .expires_at
             .map(|end| now.after(end.since(old.created_at)))),

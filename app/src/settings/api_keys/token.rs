@@ -1,6 +1,5 @@
-//! How a key is written: `wh_live_` or `wh_test_`, 28 random characters, and six that check all before them. The check
-//! finds every mistyped or cut-off key, and lets programs that search for leaked secrets tell ours from noise; both
-//! without asking a database.
+//! The format of a key: `wh_live_` or `wh_test_`, 28 random characters, and a checksum of six characters. The checksum
+//! detects every mistyped or truncated key and lets secret scanners recognize our keys, both without a database query.
 
 use std::fmt;
 
@@ -14,13 +13,13 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 const RANDOM: usize = 28;
 /// Six characters of 62 kinds hold more than the 32 bits of a CRC.
 const CHECK: usize = 6;
-/// How much of the random part the list shows, after the prefix and at the end.
+/// How many random characters the list shows, after the prefix and at the end.
 const SHOWN: usize = 4;
 
-/// What is kept of a key, and what it is found by.
+/// The stored hash of a key, used to find it.
 pub type KeyHash = [u8; 32];
 
-/// A text that cannot be one of our keys.
+/// A string that is not in the format of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAKey;
 
@@ -32,7 +31,7 @@ impl fmt::Display for NotAKey {
 
 impl std::error::Error for NotAKey {}
 
-/// A key as it is handed out. It does not print.
+/// A key in clear text. It cannot be printed.
 #[derive(Clone, Debug)]
 pub struct KeyToken {
     mode: Mode,
@@ -53,7 +52,7 @@ impl KeyToken {
         while text.len() < end {
             let mut bytes = [0; 64];
             getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-            // Six bits name 64 characters and we have 62: what is over is thrown away, so that all are as likely.
+            // Six bits give 64 values for 62 characters: the extra values are discarded, so that all characters are equally likely.
             let drawn = bytes
                 .iter()
                 .filter_map(|byte| ALPHABET.get(usize::from(byte & 63)))
@@ -68,7 +67,7 @@ impl KeyToken {
         }
     }
 
-    /// Reads a key that was shown to us. Says nothing of whether there is one like it.
+    /// Parses a key. Does not say whether the key exists.
     pub fn parse(text: &str) -> Result<Self, NotAKey> {
         let mode = Mode::ALL
             .into_iter()
@@ -96,12 +95,12 @@ impl KeyToken {
         &self.text
     }
 
-    /// A key is random enough that a plain hash keeps it: there is no dictionary to try.
+    /// A plain hash is enough for a random key: no dictionary attack is possible.
     pub fn hash(&self) -> KeyHash {
         Sha256::digest(self.text.expose()).into()
     }
 
-    /// What the list shows of it: `wh_live_Ab12` and `x9Yz`.
+    /// The parts that the list shows: `wh_live_Ab12` and `x9Yz`.
     pub fn shown(&self) -> (&str, &str) {
         let text = self.text.expose();
         (

@@ -1,5 +1,5 @@
-//! What keys are used for. A request notes it in memory and writes nothing; a worker writes it down: when and from
-//! where a key was last used at most once a minute, the lines of the request log in batches.
+//! Usage of keys. A request only records it in memory; a worker writes it: the last use of a key at most once a minute,
+//! and the request log in batches.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -21,18 +21,18 @@ use crate::domain::{ApiKeyId, ApiRequestId, AppError, Timestamp, WorkspaceId, ho
 use crate::live::{Invalidation, Topic};
 use crate::session::ApiKeyPrincipal;
 
-/// How often a key's last use is written down at most.
+/// The minimum time between two writes of a key's last use.
 pub const USES_EVERY: Duration = Duration::from_mins(1);
-/// How many lines of the log wait at most; the oldest are dropped.
+/// The maximum number of unwritten log entries; the oldest are dropped.
 const MAX_WAITING: usize = 10_000;
-/// How many lines one statement writes.
+/// The number of entries in one statement.
 const BATCH: usize = 500;
-/// How many old rows one sweep takes from a table, so that nobody waits long for the write lock.
+/// The maximum number of rows that one sweep deletes from a table, so that the write lock is short.
 const SWEEP: u64 = 5_000;
-/// How long the answer to a request that may be repeated is kept.
+/// How long the response to a request with an idempotency key is stored.
 const IDEMPOTENCY_LIFE: Duration = hours(24);
 
-/// A line of the request log.
+/// An entry of the request log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestLine {
     pub key: ApiKeyId,
@@ -45,7 +45,7 @@ pub struct RequestLine {
     pub address: IpAddr,
 }
 
-/// What waits to be written down.
+/// Usage that is not yet written.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     uses: Mutex<Uses>,
@@ -55,7 +55,7 @@ pub(super) struct Usage {
 #[derive(Debug, Default)]
 struct Uses {
     waiting: HashMap<ApiKeyId, Use>,
-    /// When each key's use was last written down.
+    /// When each key's use was last written.
     written: HashMap<ApiKeyId, Instant>,
 }
 
@@ -68,7 +68,7 @@ struct Use {
 }
 
 impl Keys {
-    /// A key was used from here, for something that wants this scope.
+    /// Records a use of a key from this IP address, for an operation with this scope.
     pub fn note_use(&self, key: &ApiKeyPrincipal, scope: Option<Scope>, address: IpAddr) {
         let at = Timestamp::now();
         let facts = key.facts();
@@ -85,7 +85,7 @@ impl Keys {
         }
     }
 
-    /// A request with a key was answered.
+    /// Records a completed request.
     pub fn note_request(&self, line: RequestLine) {
         let mut requests = lock(&self.usage.requests);
         if requests.len() >= MAX_WAITING {
@@ -94,7 +94,7 @@ impl Keys {
         requests.push_back(line);
     }
 
-    /// The uses that it is time to write down, or all of them.
+    /// The uses that are due to be written, or all of them.
     fn due_uses(&self, all: bool, now: Instant) -> HashMap<ApiKeyId, Use> {
         let mut uses = lock(&self.usage.uses);
         let Uses { waiting, written } = &mut *uses;
@@ -111,7 +111,7 @@ impl Keys {
         due
     }
 
-    /// Puts back what could not be written. What was noted meanwhile is newer.
+    /// Puts back uses that could not be written. Uses recorded since then are newer.
     fn put_back(&self, due: HashMap<ApiKeyId, Use>) {
         let mut uses = lock(&self.usage.uses);
         for (key, old) in due {
@@ -134,12 +134,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes down who was used since, each key at most once a minute.
+/// Writes the recorded uses, each key at most once a minute.
 pub async fn flush_uses(ctx: &AppContext) -> Result<usize, AppError> {
     write_uses(ctx, false).await
 }
 
-/// Writes down all that is left, before the program ends.
+/// Writes everything that is left before the program ends.
 pub async fn flush_all(ctx: &AppContext) -> Result<(), AppError> {
     let uses = write_uses(ctx, true).await;
     let requests = flush_requests(ctx).await;
@@ -168,7 +168,7 @@ async fn write_uses(ctx: &AppContext, all: bool) -> Result<usize, AppError> {
     }
 }
 
-/// Another node may have written a later use: that one stands.
+/// Keeps a later use that another node wrote.
 async fn write_use(tx: &mut Tx, key: ApiKeyId, used: &Use) -> Result<(), AppError> {
     use entity::{api_key, api_key_scope_use};
     let found = entity::ApiKey::update_many()
@@ -209,7 +209,7 @@ async fn write_use(tx: &mut Tx, key: ApiKeyId, used: &Use) -> Result<(), AppErro
     Ok(())
 }
 
-/// Writes the waiting lines of the request log.
+/// Writes the recorded entries of the request log.
 pub async fn flush_requests(ctx: &AppContext) -> Result<usize, AppError> {
     let lines: Vec<RequestLine> = mem::take(&mut *lock(&ctx.keys().usage.requests)).into();
     if lines.is_empty() {
@@ -219,7 +219,7 @@ pub async fn flush_requests(ctx: &AppContext) -> Result<usize, AppError> {
         Ok(()) => Ok(lines.len()),
         Err(error) => {
             let mut waiting = lock(&ctx.keys().usage.requests);
-            // In front of what came meanwhile, and the newest of them if there is no room for all.
+            // Before the entries recorded since then; only the newest if there is no room for all.
             let room = MAX_WAITING.saturating_sub(waiting.len());
             for line in lines.into_iter().rev().take(room) {
                 waiting.push_front(line);
@@ -231,7 +231,7 @@ pub async fn flush_requests(ctx: &AppContext) -> Result<usize, AppError> {
 
 async fn write_requests(ctx: &AppContext, lines: &[RequestLine]) -> Result<(), AppError> {
     let tx = ctx.db().begin().await?;
-    // A key may have gone with its workspace since.
+    // A key may have been deleted with its workspace.
     let keys: Vec<ApiKeyId> = entity::ApiKey::find()
         .select_only()
         .column(entity::api_key::Column::Id)
@@ -269,8 +269,8 @@ fn distinct_keys(lines: &[RequestLine]) -> Vec<ApiKeyId> {
     keys
 }
 
-/// Removes some of what is kept for a while only: lines of the log after 7 days, answers to repeated requests after
-/// 24 hours. Says how many rows; as many as one sweep takes means that there may be more.
+/// Deletes expired rows: log entries after 7 days, stored responses after 24 hours. Returns the number of rows; if it is the
+/// maximum of a sweep, there may be more.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     use entity::{api_request, idempotency_key};
     let now = Timestamp::now();

@@ -165,6 +165,7 @@ pub async fn test(
             principal.workspace(),
             event_type,
             event,
+            now,
         ))),
         ..new_delivery(delivery, id, event, event_type, now)
     }
@@ -339,7 +340,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// How many rows of the page a section shows.
+/// The number of deliveries that the page shows.
 pub(super) const SHOWN: u64 = PAGE;
 
 #[cfg(test)]

@@ -66,8 +66,8 @@ pub fn body(event: &event::Model) -> String {
     serde_json::to_string(&envelope(event)).unwrap_or_default()
 }
 
-/// The envelope of one event, for the filters of many webhooks to walk: what stands around the data is made once, if any
-/// filter asks for it, and the data is walked where it lies.
+/// The envelope of one event, for the filters of many webhooks: the fields around the data are built once, if a filter
+/// needs them, and the data is read in place.
 pub struct Walked<'a> {
     pub event: &'a event::Model,
     without_data: OnceCell<Value>,
@@ -81,7 +81,7 @@ impl<'a> Walked<'a> {
         }
     }
 
-    /// What lies at the end of these steps.
+    /// The value at this path.
     pub fn find(&self, steps: &[String]) -> Option<&Value> {
         match steps.split_first() {
             Some((first, rest)) if first == "data" => filter::walk(&self.event.data, rest),

@@ -43,9 +43,9 @@ impl From<&webhook::Model> for SubscriptionFilter {
 }
 
 impl SubscriptionFilter {
-    /// As it is tried on many events.
-    pub fn prepare(&self) -> PreparedSubscription {
-        PreparedSubscription {
+    /// Prepares it for many events.
+    pub fn prepare(&self) -> Prepared {
+        Prepared {
             filters: self.filters.iter().cloned().map(Into::into).collect(),
             wants: self.clone(),
         }
@@ -101,11 +101,11 @@ impl Prepared {
     }
 }
 
-/// Matching that may take long (dry runs, and the events of workspaces that have used up their share) is done one at a
-/// time, in a thread of its own: it takes one core at most, and of the threads for such work one.
+/// Matching that can take long (dry runs, and events of workspaces that used up their share) runs one at a time in its own
+/// thread, so that it uses at most one core and one blocking thread.
 static LONG_MATCHING: Semaphore = Semaphore::const_new(1);
 
-/// Waits for the turn to match for long.
+/// Waits for the permit for long matching.
 pub async fn long_matching() -> SemaphorePermit<'static> {
     LONG_MATCHING
         .acquire()
@@ -113,8 +113,8 @@ pub async fn long_matching() -> SemaphorePermit<'static> {
         .expect("the semaphore is never closed")
 }
 
-/// Which of the workspace's last events would have been let through, and why not the others. It is tried beside the
-/// requests of others, for so long and no longer.
+/// Which of the workspace's recent events match, and why the others do not. Runs for a limited time, separately from other
+/// requests.
 pub async fn dry_run(
     ctx: &AppContext,
     principal: &Principal,
@@ -130,16 +130,16 @@ pub async fn dry_run(
         .map_err(busy)?;
     let (ctx, workspace, wants) = (ctx.clone(), principal.workspace(), wants.prepare());
     let runtime = tokio::runtime::Handle::current();
-    // To read what large events say takes as long as to try filters on it: both are done there.
+    // Parsing large events takes as long as matching them: both run there.
     tokio::task::spawn_blocking(move || {
-        // Until it is over, also if whoever asked has gone meanwhile.
+        // Held until the end, even if the client disconnected.
         let _turn = turn;
         let last = runtime.block_on(last_events(&ctx, workspace))?;
         Ok(tried(&last, &wants, DRY_RUN_TIME))
     })
     .await
     .map_err(|error| {
-        tracing::error!(%error, "a dry run broke off");
+        tracing::error!(%error, "a dry run failed");
         AppError::Internal {
             incident: "dry run".to_owned(),
         }
@@ -158,8 +158,8 @@ async fn last_events(
         .await?)
 }
 
-/// What would become of these events, as far as `time` goes, and of the first in any case.
-fn tried(last: &[event::Model], wants: &PreparedSubscription, time: Duration) -> FormSuccess {
+/// The result for each of these events, until `time` is over, but at least for the first.
+fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> FormSuccess {
     let (now, begun) = (Timestamp::now(), Instant::now());
     let mut results: Vec<ItemResult> = Vec::new();
     for event in last {
