@@ -8,11 +8,11 @@ test("every call is described, with what it needs and an example", async ({ page
   await expect(page).toHaveTitle("Wheelhouse API");
   const contents = page.getByRole("navigation", { name: "Contents" });
   await contents.getByRole("link", { name: "Create a contact" }).click();
-  await expect(page).toHaveURL(/#create_contact$/);
+  await expect(page).toHaveURL(/#createContact$/);
   const article = page.getByRole("article").filter({ has: page.getByRole("heading", { name: "Create a contact" }) });
   await expect(article.getByText("contacts:write")).toBeVisible();
   await expect(article.getByText("curl http")).toBeVisible();
-  await expect(article.getByRole("region", { name: "Body of create_contact", exact: true })).toBeVisible();
+  await expect(article.getByRole("region", { name: "Body of createContact", exact: true })).toBeVisible();
   await expect(article.getByRole("button", { name: "Send" })).toBeVisible({ visible: scripts });
 });
 
@@ -25,8 +25,8 @@ test("a call is tried with one's own key, and its answer stands below", async ({
   test.skip(!scripts, "trying needs a script");
   browserConsole.allowStatus(401);
   await page.goto("/api/docs");
-  const call = page.getByRole("form", { name: "Try get_me" });
-  const answer = page.getByRole("status", { name: "Response to get_me" });
+  const call = page.getByRole("form", { name: "Try getMe" });
+  const answer = page.getByRole("status", { name: "Response to getMe" });
   await call.getByRole("button", { name: "Send" }).click();
   await expect(answer).toContainText("Paste an API key");
   await expect(page.getByLabel("API key", { exact: true })).toBeFocused();

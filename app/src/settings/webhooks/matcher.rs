@@ -44,8 +44,8 @@ impl From<&webhook::Model> for SubscriptionFilter {
 
 impl SubscriptionFilter {
     /// Prepares it for many events.
-    pub fn prepare(&self) -> Prepared {
-        Prepared {
+    pub fn prepare(&self) -> PreparedSubscription {
+        PreparedSubscription {
             filters: self.filters.iter().cloned().map(Into::into).collect(),
             wants: self.clone(),
         }
