@@ -59,7 +59,7 @@ pub struct PreparedSubscription {
     filters: Vec<filter::PreparedFilter>,
 }
 
-impl Prepared {
+impl PreparedSubscription {
     /// Whether the match depends on more than the event's type and mode.
     pub fn has_filters(&self) -> bool {
         !self.filters.is_empty()
@@ -159,7 +159,7 @@ async fn last_events(
 }
 
 /// The result for each of these events, until `time` is over, but at least for the first.
-fn tried(last: &[event::Model], wants: &Prepared, time: Duration) -> FormSuccess {
+fn tried(last: &[event::Model], wants: &PreparedSubscription, time: Duration) -> FormSuccess {
     let (now, begun) = (Timestamp::now(), Instant::now());
     let mut results: Vec<ItemResult> = Vec::new();
     for event in last {
