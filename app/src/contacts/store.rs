@@ -5,7 +5,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::model::{ContactDraft, Contact, Stage, fold};
+use super::model::{Contact, ContactDraft, Stage, fold};
 use crate::catalog::EventType;
 use crate::db::entity::{self, contact::Column};
 use crate::db::{Db, Tx, rows};

@@ -109,7 +109,7 @@ pub fn invitation(message: &InvitationLetter<'_>) -> EmailMessage {
         "This invitation is only for you and expires in {} days.",
         message.days
     ))
-    .footnote(format!("Wheelhouse · {}", plain(letter.workspace)))
+    .footnote(format!("Wheelhouse · {}", plain(message.workspace)))
 }
 
 pub fn workspace_deleted(workspace: &str, actor: &str) -> EmailMessage {

@@ -77,8 +77,8 @@ pub fn OutboxPage() -> impl IntoView {
 }
 
 fn outbox(data: Data<Outbox>) -> impl IntoView {
-    let Outbox { templates } = data.get_untracked();
-    if templates.is_empty() {
+    let Outbox { messages } = data.get_untracked();
+    if messages.is_empty() {
         return view! { <Empty mark=Icon::Mail title="No emails yet" text="Invite someone or reset a password to see one."/> }.into_any();
     }
     messages

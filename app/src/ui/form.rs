@@ -23,7 +23,7 @@ use super::status::{StatusMessages, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use super::view::view;
 use crate::domain::{AppError, FieldErrors};
-use crate::form::{FormSuccess, FormOutcome};
+use crate::form::{FormOutcome, FormSuccess};
 use crate::rpc::{post, read};
 
 /// A page that has not loaded after this time no longer counts as loading.

@@ -1,5 +1,6 @@
 //! Conventions that matter, read from the tree itself.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -220,7 +221,7 @@ fn public_types_have_names_of_their_own() {
         "PrimaryKey",
         "Relation",
     ];
-    let mut defined: std::collections::BTreeMap<String, PathBuf> = Default::default();
+    let mut defined: BTreeMap<String, PathBuf> = BTreeMap::new();
     for folder in ["app/src", "server/src", "frontend/src"] {
         for (path, text) in files_under(folder) {
             for line in code(&text) {

@@ -1,7 +1,7 @@
 //! Contacts: found by what they hold, and by nobody else.
 
 use app::catalog::EventType;
-use app::contacts::model::{CreateContactRequest, Contact, Stage};
+use app::contacts::model::{Contact, CreateContactRequest, Stage};
 use app::contacts::store::{self, ContactQuery};
 use app::domain::{AppError, ContactId, Permission};
 use app::session::Principal;

@@ -2,11 +2,11 @@
 
 use app::catalog::{EventType, Mode, Scope};
 use app::db::Tx;
-use app::db::entity::Webhook;
+use app::db::entity;
 use app::domain::{AppError, Name, Secret, Timestamp, WebhookId, days};
 use app::session::Principal;
 use app::settings::api_keys::{self, model::NewKey};
-use app::settings::webhooks::dto::{CreateWebhookRequest, Webhook, UpdateWebhookRequest};
+use app::settings::webhooks::dto::{CreateWebhookRequest, UpdateWebhookRequest, Webhook};
 use app::settings::webhooks::filter::Filter;
 use app::settings::webhooks::matcher::{self, SubscriptionFilter};
 use app::settings::webhooks::model::{MAX_WEBHOOKS, Operator, Status};
@@ -154,7 +154,7 @@ both! {
         let mut tx = tx(env).await;
         let id = store::create(&mut tx, &env.ctx, &adam, &new).await.unwrap().id;
         tx.commit().await.unwrap();
-        let row = async || Webhook::find_by_id(id).one(env.ctx.db().read()).await.unwrap().unwrap();
+        let row = async || entity::Webhook::find_by_id(id).one(env.ctx.db().read()).await.unwrap().unwrap();
         let sealed = row().await.headers.unwrap();
         assert!(!sealed.windows(4).any(|part| part == b"open" || part == b"x-ke"));
         let patch = UpdateWebhookRequest {
@@ -176,7 +176,7 @@ both! {
         let mut tx = tx(env).await;
         let made = store::create(&mut tx, &env.ctx, &adam, &new).await.unwrap();
         tx.commit().await.unwrap();
-        let row = async || Webhook::find_by_id(made.id).one(env.ctx.db().read()).await.unwrap().unwrap();
+        let row = async || entity::Webhook::find_by_id(made.id).one(env.ctx.db().read()).await.unwrap().unwrap();
         let sent = async || {
             let headers = app::settings::webhooks::signing::headers(&env.ctx, &row().await).unwrap();
             headers.iter().map(|header| format!("{}={}", header.name, header.value.expose())).collect::<Vec<_>>()

@@ -2,11 +2,11 @@
 //! loopback. Prints rows of a table in Markdown.
 
 mod client;
-mod unresponsive;
 mod malicious;
 mod pace;
 mod receiver;
 mod spends;
+mod unresponsive;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,8 +86,12 @@ fn main() -> anyhow::Result<()> {
         }
         Load::Checks { rate, seconds } => checks(api, rate, Duration::from_secs(seconds)),
         Load::Spends { seconds } => spends::measure(&apis, Duration::from_secs(seconds)),
-        Load::Unresponsive { seconds } => unresponsive::measure(&apis, Duration::from_secs(seconds)),
-        Load::Malicious { pid, seconds } => malicious::measure(api, pid, Duration::from_secs(seconds)),
+        Load::Unresponsive { seconds } => {
+            unresponsive::measure(&apis, Duration::from_secs(seconds))
+        }
+        Load::Malicious { pid, seconds } => {
+            malicious::measure(api, pid, Duration::from_secs(seconds))
+        }
     }
 }
 

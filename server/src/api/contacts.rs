@@ -6,7 +6,7 @@
 )]
 
 use app::contacts::model::{
-    CreateContactRequest, Contact, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
+    Contact, CreateContactRequest, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
 };
 use app::contacts::store::{self, ContactQuery};
 use app::context::AppContext;

@@ -3,7 +3,10 @@
 use app::context::AppContext;
 use app::domain::{AppError, CreditEntryId, CreditHoldId};
 use app::session::Principal;
-use app::settings::credits::dto::{CreditBalance, CaptureCreditsRequest, CreditEntry, ReserveCreditsRequest, CreditHold, SpendCreditsRequest};
+use app::settings::credits::dto::{
+    CaptureCreditsRequest, CreditBalance, CreditEntry, CreditHold, ReserveCreditsRequest,
+    SpendCreditsRequest,
+};
 use app::settings::credits::{holds, store, top_up, view};
 use axum::Json;
 use axum::extract::State;

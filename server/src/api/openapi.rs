@@ -96,9 +96,8 @@ pub fn document_at(public_url: &str) -> Value {
 
 /// Names each list after its items, as in `ContactList`, and lets its items refer to their schema.
 fn name_lists(document: &mut Value) {
-    let schemas = document["components"]["schemas"].as_object_mut();
     let mut renamed = Vec::new();
-    for schemas in schemas {
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         let lists: Vec<String> = schemas
             .keys()
             .filter(|name| name.starts_with(LIST))
@@ -140,7 +139,11 @@ fn replace(value: &mut Value, pairs: &[(Value, Value)]) {
 
 /// Client generators take a field with a default for one that is always there. What is left out is described instead.
 fn drop_defaults(schemas: &mut Value) {
-    for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
+    for schema in schemas
+        .as_object_mut()
+        .into_iter()
+        .flat_map(Map::values_mut)
+    {
         let fields = schema["properties"].as_object_mut();
         for field in fields.into_iter().flat_map(Map::values_mut) {
             if let Some(field) = field.as_object_mut() {
@@ -218,7 +221,12 @@ fn sample(event: EventType) -> Value {
     let (Ok(id), Ok(workspace)) = (id.parse(), workspace.parse()) else {
         return Value::Null;
     };
-    let text = envelope::sample(workspace, event, id, Timestamp::from_millis(1_767_225_600_000));
+    let text = envelope::sample(
+        workspace,
+        event,
+        id,
+        Timestamp::from_millis(1_767_225_600_000),
+    );
     serde_json::from_str(&text).unwrap_or_default()
 }
 
@@ -291,6 +299,13 @@ fn limits() -> Map<String, Value> {
         .map(|name| (name.to_owned(), reference("headers", name)))
         .collect()
 }
+
+/// Query parameters that you can repeat, and how many values they take at most.
+const REPEATED: [(&str, Option<usize>); 3] = [
+    ("tag", Some(app::contacts::model::MAX_SEARCH_TAGS)),
+    ("stage", None),
+    ("scope", None),
+];
 
 /// Adds the responses and parameters that follow from the method and the inputs of an operation.
 fn complete(method: &str, operation: &mut Value) {
@@ -424,10 +439,7 @@ mod tests {
         assert_eq!(choices("Scope"), json!(app::catalog::Scope::ALL));
         assert_eq!(choices("Mode"), json!(["live", "test"]));
         assert_eq!(choices("Stage"), json!(app::contacts::model::Stage::ALL));
-        assert_eq!(
-            choices("EventType"),
-            json!(app::catalog::EventType::ALL.as_slice())
-        );
+        assert_eq!(choices("EventType"), json!(EventType::ALL.as_slice()));
         let field = |name: &str, field: &str| {
             document()["components"]["schemas"][name]["properties"][field].clone()
         };

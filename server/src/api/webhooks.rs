@@ -3,7 +3,9 @@
 use app::context::AppContext;
 use app::domain::{DeliveryId, WebhookId};
 use app::settings::webhooks::deliveries::{self, DeliveryQuery};
-use app::settings::webhooks::dto::{WebhookDelivery, TestWebhookRequest, CreateWebhookRequest, Webhook, UpdateWebhookRequest};
+use app::settings::webhooks::dto::{
+    CreateWebhookRequest, TestWebhookRequest, UpdateWebhookRequest, Webhook, WebhookDelivery,
+};
 use app::settings::webhooks::store;
 use axum::Json;
 use axum::extract::State;

@@ -3,7 +3,7 @@
 
 use app::domain::{AppError, Secret};
 use app::form::flashes::{self, Found, LIFE, Owner};
-use app::form::{Flash, FormSuccess, FormOutcome};
+use app::form::{Flash, FormOutcome, FormSuccess};
 use app::rpc::read;
 use app::session::Caller;
 use app::session::model::own_path;

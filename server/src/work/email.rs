@@ -121,8 +121,7 @@ pub async fn send_due(
         messages: Mutex::new(messages.into_iter()),
     };
     let workers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
-    let ends: Vec<Result<(), AppError>> =
-        workers.buffer_unordered(MAX_CONNECTIONS).collect().await;
+    let ends: Vec<Result<(), AppError>> = workers.buffer_unordered(MAX_CONNECTIONS).collect().await;
     // Whatever was not tried is free again at once, for this worker's next round or for another.
     release(ctx, lease).await?;
     ends.into_iter().collect::<Result<(), AppError>>()?;

@@ -171,9 +171,14 @@ fn warning(data: Data<CreditsView>) -> AnyView {
         .into_any()
     } else {
         let now = move || {
-            data.with(|view| match view.low_balance_threshold.unwrap_or(view.default_low_balance_threshold) {
-                0 => "Alerts are off.".to_owned(),
-                mark => format!("Alert at {} credits.", grouped(mark)),
+            data.with(|view| {
+                match view
+                    .low_balance_threshold
+                    .unwrap_or(view.default_low_balance_threshold)
+                {
+                    0 => "Alerts are off.".to_owned(),
+                    mark => format!("Alert at {} credits.", grouped(mark)),
+                }
             })
         };
         view! { <p>{now}</p> }.into_any()
@@ -192,8 +197,15 @@ fn top_up(data: Data<CreditsView>) -> AnyView {
     if !may_change {
         return ().into_any();
     }
-    let state =
-        move || data.with(|view| top_up_state(&view.top_up, view.low_balance_threshold, view.default_low_balance_threshold));
+    let state = move || {
+        data.with(|view| {
+            top_up_state(
+                &view.top_up,
+                view.low_balance_threshold,
+                view.default_low_balance_threshold,
+            )
+        })
+    };
     // Redrawn only when it appears or disappears, so typed text stays when the page reloads.
     let shown =
         Memo::new(move |_| data.with(|view| view.top_up.possible || view.top_up.now.is_some()));

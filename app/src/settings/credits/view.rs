@@ -177,8 +177,12 @@ pub async fn page(
         .await?;
     Ok(CreditsView {
         low_balance_threshold: account.and_then(|account| account.low_balance_threshold),
-        default_low_balance_threshold: default_threshold(ctx.db().read(), principal.workspace(), principal.mode())
-            .await?,
+        default_low_balance_threshold: default_threshold(
+            ctx.db().read(),
+            principal.workspace(),
+            principal.mode(),
+        )
+        .await?,
         renews: subscription
             .as_ref()
             .is_some_and(|row| row.status != SubscriptionStatus::Trial && !row.cancelled),

@@ -147,7 +147,9 @@ pub async fn set_webhook_status(
 }
 
 #[server(output = Postcard)]
-pub async fn delete_webhook(#[server(default)] form: DeleteWebhookForm) -> Result<FormSuccess, AppError> {
+pub async fn delete_webhook(
+    #[server(default)] form: DeleteWebhookForm,
+) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));

@@ -221,7 +221,7 @@ pub async fn outcome(
             return Ok(WebhookDelivery::new(&delivery, &attempts));
         }
         // Any notification: a check is cheap, and one notification may stand for several changes.
-        let _ = tokio::time::timeout(LOOK_AGAIN, hints.recv()).await;
+        let _ = tokio::time::timeout(LOOK_AGAIN, invalidations.recv()).await;
     }
 }
 
@@ -316,7 +316,11 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 }
 
 /// A delivery as a shell command in one line, signed now, for trying an endpoint by hand.
-pub async fn curl(ctx: &AppContext, principal: &Principal, id: DeliveryId) -> Result<String, AppError> {
+pub async fn curl(
+    ctx: &AppContext,
+    principal: &Principal,
+    id: DeliveryId,
+) -> Result<String, AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
     principal.require_fresh(Sensitive::WebhookSecret)?;
     let (delivery, webhook) = owned(ctx.db().read(), principal, id).await?;

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::address;
 use super::dto::{
-    CreateWebhookRequest, Webhook, UpdateWebhookRequest, parse_description, parse_filters, parse_headers,
-    parse_types,
+    CreateWebhookRequest, UpdateWebhookRequest, Webhook, parse_description, parse_filters,
+    parse_headers, parse_types,
 };
 use super::model::{MAX_WEBHOOKS, SECRET_OVERLAP, Status};
 use super::signing;

@@ -28,7 +28,7 @@ use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
 pub use direct_dispatch::DirectDispatch;
 use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
 pub use queue::ClaimedBatch;
-use queue::{ClaimLimits, Delays, Leased, DeliveryOutcome};
+use queue::{ClaimLimits, Delays, DeliveryOutcome, Leased};
 
 /// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
@@ -384,7 +384,8 @@ impl Sender {
                 self.deferred.insert(id, until);
                 for job in self.endpoints.give_up(Some(id)) {
                     let outcome = if job.held.test { now } else { until };
-                    self.done.push_back((job.held, DeliveryOutcome::Later(outcome)));
+                    self.done
+                        .push_back((job.held, DeliveryOutcome::Later(outcome)));
                 }
             }
         }
@@ -512,7 +513,8 @@ impl Sender {
             let Some(target) = target else {
                 // The log says so to the operator, and a failed attempt to whoever looks at the webhook.
                 let report = AttemptResult::not_sent("secret_unreadable");
-                self.done.push_back((held, DeliveryOutcome::Attempted(report)));
+                self.done
+                    .push_back((held, DeliveryOutcome::Attempted(report)));
                 continue;
             };
             let job = Job {
@@ -535,7 +537,8 @@ impl Sender {
                 if all {
                     self.deferred.insert(row.id, until);
                 }
-                self.done.push_back((job.held, DeliveryOutcome::Later(until)));
+                self.done
+                    .push_back((job.held, DeliveryOutcome::Later(until)));
             }
         }
     }
