@@ -1,20 +1,20 @@
 use leptos::prelude::*;
 use leptos::server::codee::Decoder;
 
-use crate::rpc::{Answer, Calling, PostcardEncoding};
+use crate::rpc::{RpcResult, RpcFuture, PostcardEncoding};
 use crate::ui::deferred;
 
 /// Renders the response in the page, or requests it and shows `meanwhile` until it arrives.
 pub fn first_answer(
-    asked: Calling,
-    draw: impl FnOnce(Answer) -> AnyView + Send + 'static,
+    asked: RpcFuture,
+    draw: impl FnOnce(RpcResult) -> AnyView + Send + 'static,
     meanwhile: fn() -> AnyView,
 ) -> AnyView {
     // Counted on both sides, so that both use the same number for the same request.
     let written = Owner::current_shared_context().and_then(|page| page.read_data(&page.next_id()));
-    let stands: Option<Answer> = written.and_then(|text| PostcardEncoding::decode(&text).ok());
+    let stands: Option<RpcResult> = written.and_then(|text| PostcardEncoding::decode(&text).ok());
     match stands {
         Some(answer) => draw(answer),
-        None => later(async move { draw(asked.await) }, meanwhile),
+        None => deferred(async move { draw(asked.await) }, meanwhile),
     }
 }
