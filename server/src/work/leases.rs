@@ -242,7 +242,7 @@ pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
         .await?;
     for process in dead {
         let tx = ctx.db().begin().await?;
-        // Its row is deleted first, if it is still silent. That tells the process that its leases are gone.
+        // Its row is deleted first, if it is still silent. The process then knows that its leases are gone.
         let gone = entity::Process::delete_many()
             .filter(process::Column::Id.eq(process))
             .filter(silent.clone())

@@ -17,7 +17,7 @@ pub const BATCH: usize = 256;
 pub const HEALTHY_LANE: usize = 2048;
 pub const SUSPECT_LANE: usize = 256;
 /// The most deliveries that wait here for one healthy endpoint, and their longest expected wait in milliseconds:
-/// waiting deliveries hold a lease.
+/// waiting deliveries are leased.
 const MAX_QUEUED: usize = 2 * BATCH;
 const MAX_QUEUE_LEN: u64 = 3_000;
 /// If an endpoint takes longer, in milliseconds, all its waiting deliveries are deferred when there is no room.
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!((taken, endpoints.full(9)), (room as usize - BATCH, vec![]));
         assert_eq!(admitted(&mut endpoints, id, health(0, true), 1), 1);
         assert_eq!(endpoints.full(9), [id], "less than a claim would fit");
-        // Deliveries claimed before that was known are still admitted.
+        // Deliveries that are already claimed are still admitted.
         let taken = admitted(&mut endpoints, id, health(0, true), room);
         assert_eq!(taken, BATCH - 1);
     }

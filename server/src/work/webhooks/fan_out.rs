@@ -146,8 +146,8 @@ impl MatchTargets {
 }
 
 impl Matched {
-    /// Matches one event, unless time runs out, and returns whether it finished. `time` tells whether the next webhook
-    /// can be matched; its argument tells whether it is the first.
+    /// Matches one event, unless time runs out, and returns whether it finished. `time` returns whether the next
+    /// webhook can be matched; its argument is true for the first.
     fn take(
         &mut self,
         event: Arc<entity::event::Model>,

@@ -369,7 +369,7 @@ impl Sender {
                 return Err(error);
             }
             Err(error) => {
-                // Perhaps one outcome can never be written. Their leases expire, and they are sent again.
+                // Perhaps one outcome can never be written. The leases expire, and the deliveries are sent again.
                 let batch = batch.len();
                 tracing::error!(%error, batch, "what became of deliveries could not be written down");
                 HashMap::new()

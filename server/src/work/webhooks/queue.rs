@@ -1,5 +1,5 @@
 //! The delivery table as a queue. A worker claims batches of due deliveries with a lease and writes their outcomes in
-//! batches, only while it still holds the lease. While a delivery is leased, its next attempt is due when the lease
+//! batches, only while it still has the lease. While a delivery is leased, its next attempt is due when the lease
 //! ends, so the index of due deliveries is an accurate schedule.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
