@@ -1,23 +1,23 @@
-//! What an operator watches: counters that the program keeps, written for Prometheus at `/metrics`. They say how many
-//! and how long, and nothing of whom.
+//! Metrics for operators: counters in Prometheus format at `/metrics`. They report counts and durations, and no
+//! personal data.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper edges of the buckets that answers are sorted into by how long they took, in milliseconds.
+/// Upper bounds of the response time buckets, in milliseconds.
 const BUCKETS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Handle to the counters; cheap to clone.
+/// A handle to the counters; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     answers: [AtomicU64; CLASSES.len()],
-    /// How many answers fell between this bucket's edge and the one before; the last is for those beyond all.
+    /// The number of responses per bucket; the last bucket is for those above all bounds.
     took: [AtomicU64; BUCKETS.len() + 1],
     took_micros: AtomicU64,
     emails_sent: AtomicU64,
@@ -26,11 +26,11 @@ struct Inner {
     connections: Gauge,
 }
 
-/// How many there are of something that comes and goes; cheap to clone.
+/// The current number of something; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Gauge(Arc<AtomicU64>);
 
-/// One that is there; dropping it counts it out.
+/// One item that the gauge counts; dropping it decrements the gauge.
 #[derive(Debug)]
 pub struct InFlightGuard(Gauge);
 
@@ -51,7 +51,7 @@ impl Drop for InFlightGuard {
     }
 }
 
-/// What is known only at the moment of asking.
+/// Values that are known only at the time of the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GaugeSnapshot {
     pub events_pending: u64,
@@ -60,7 +60,7 @@ pub struct GaugeSnapshot {
 }
 
 impl Metrics {
-    /// Counts an answer by the class of its status and by how long it took.
+    /// Counts a response by its status class and duration.
     pub fn answered(&self, status: u16, took: Duration) {
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
         self.0.answers[class].fetch_add(1, Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl Metrics {
         &self.0.emails_failed
     }
 
-    /// All of it, in Prometheus's text format.
+    /// All metrics in Prometheus's text format.
     pub fn text(&self, now: GaugeSnapshot) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut page = Page::default();
@@ -187,7 +187,7 @@ impl Page {
     }
 }
 
-/// What Linux says of this process; nothing elsewhere.
+/// The resident memory that Linux reports for this process; `None` elsewhere.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -1,4 +1,4 @@
-//! Who is asking: the address, the session cookie, and a note of when they were last here.
+//! Identifies the caller: the IP address, the session cookie, and when the session was last seen.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,12 +18,12 @@ use ipnet::IpNet;
 
 use super::AppState;
 
-/// When each session was last written down, so that a burst of requests writes once.
+/// When each session was last recorded, so that a burst of requests writes once.
 #[derive(Clone, Debug, Default)]
 pub struct LastSeenTracker(Arc<Mutex<HashMap<SessionId, Instant>>>);
 
 impl LastSeenTracker {
-    /// Whether it is time to write this session down again.
+    /// Whether it is time to record this session again.
     fn is_due(&self, session: SessionId) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -41,7 +41,7 @@ impl LastSeenTracker {
     }
 }
 
-/// Puts a [`Caller`] into the request. Nothing is looked up until someone asks who it is.
+/// Adds a [`Caller`] to the request. It looks nothing up until someone asks for the user.
 pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let info = RequestInfo {
         address: peer_address(&request, &state.proxies),
@@ -73,13 +73,13 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
         && state.presence.is_due(seen.person.session())
     {
         let ctx = state.ctx.clone();
-        // Logged where it fails; nobody waits for it.
+        // A failure is logged where it happens; nobody waits for it.
         tokio::spawn(async move { store::record_last_seen(&ctx, &seen).await });
     }
     response
 }
 
-/// Where a request comes from.
+/// The IP address of the client.
 pub fn peer_address(request: &Request, proxies: &[IpNet]) -> IpAddr {
     let peer = request
         .extensions()
@@ -89,8 +89,8 @@ pub fn peer_address(request: &Request, proxies: &[IpNet]) -> IpAddr {
     address(peer, request.headers(), proxies)
 }
 
-/// The peer's address, unless the peer is a trusted proxy: then the last address in X-Forwarded-For that is not one.
-/// What a client writes into that header itself stands further left and is never reached.
+/// The peer's IP address, unless the peer is a trusted proxy: then the last IP address in X-Forwarded-For that is not
+/// one. Entries that a client adds itself stand further left and are never reached.
 fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     let trusted = |address: IpAddr| {
         proxies
@@ -117,8 +117,8 @@ fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     peer
 }
 
-/// Whether a request comes from this machine or a private network, as far as can be told: one that was forwarded by a
-/// proxy that is not trusted may come from anywhere.
+/// Whether a request comes from this machine or a private network, as far as is known: a request forwarded by an
+/// untrusted proxy may come from anywhere.
 pub fn is_private_peer(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> bool {
     let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
     let trusted = proxies

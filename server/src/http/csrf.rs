@@ -1,4 +1,4 @@
-//! Refuses requests that change something and were made by another site's page. Leptos has no such check of its own.
+//! Rejects state-changing requests from other sites' pages. Leptos has no such check of its own.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -14,7 +14,7 @@ pub async fn check(State(state): State<AppState>, request: Request, next: Next) 
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    // A mail program has no origin; the token in the address is the proof, and all it does is turn one switch off.
+    // An email client sends no origin. The token in the URL is the proof, and all it does is turn off one setting.
     let by_mail = request.uri().path().starts_with("/unsubscribe/");
     if reads || by_mail || is_own(request.headers(), &state.ctx.site().public_url) {
         return next.run(request).await;
@@ -30,8 +30,8 @@ pub async fn check(State(state): State<AppState>, request: Request, next: Next) 
         .into_response()
 }
 
-/// Browsers say in Sec-Fetch-Site whether a request comes from the same origin; on plain http only some do, and then
-/// Origin has to be ours. What is said has to be right, each of the two; a request with neither is no browser's form.
+/// Browsers report in Sec-Fetch-Site whether a request is same-origin; over plain HTTP only some do, and then Origin
+/// must be ours. Each header that is present must match; a request with neither is not a browser's form.
 fn is_own(headers: &HeaderMap, public_url: &str) -> bool {
     let site = headers
         .get("sec-fetch-site")

@@ -1,5 +1,5 @@
-//! The layer around server functions: statuses for the script, and for a browser without script a redirect back to
-//! the page, where the answer and what was typed wait.
+//! The layer around server functions: sets statuses for scripts. Without scripts, redirects the browser back to the
+//! page, where the response and the form's input wait.
 
 use app::domain::{AppError, Secret};
 use app::form::flashes::{self, Found, LIFE, Owner};
@@ -17,15 +17,15 @@ use axum::response::{IntoResponse, Response};
 use super::client_ip::{cookie, text};
 use super::{AppState, MAX_BODY_BYTES};
 
-/// Where server functions are, as .cargo/config.toml says.
+/// The path of server functions, as set in .cargo/config.toml.
 const FUNCTIONS: &str = "/fn/";
-/// Set by a server function that failed, with the error as its body.
+/// Set by a failed server function, with the error as its body.
 const FAILED: &str = "serverfnerror";
-/// How the hidden fields are called that the form component writes.
+/// The names of the hidden fields that the form component writes.
 const BACK: &str = "_back";
 const FORM: &str = "_form";
 
-/// The cookie's name. Under https the prefix binds it to this very host.
+/// The cookie's name. Under HTTPS, the prefix binds it to this host.
 fn cookie_name(https: bool) -> &'static str {
     if https {
         "__Host-wheelhouse_flash"
@@ -34,7 +34,7 @@ fn cookie_name(https: bool) -> &'static str {
     }
 }
 
-/// Around server functions. Leptos adds their routes among its own, so they are told by their address.
+/// Wraps server functions. Leptos adds their routes among its own, so their path identifies them.
 pub async fn capture(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.uri().path().starts_with(FUNCTIONS) {
         return next.run(request).await;
@@ -52,7 +52,7 @@ pub async fn capture(State(state): State<AppState>, request: Request, next: Next
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large.").into_response();
     };
-    // Leptos reads whatever it is sent as a form; a script of another site can send text, but not a form, unasked.
+    // Leptos reads any body as a form; another site's script can send text without a preflight, but not a form.
     if !form && !body.is_empty() {
         return (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -60,7 +60,7 @@ pub async fn capture(State(state): State<AppState>, request: Request, next: Next
         )
             .into_response();
     }
-    // Without it Leptos neither redirects to the Referer nor writes errors into addresses.
+    // Without it Leptos neither redirects to the Referer nor writes errors into URLs.
     parts.headers.remove(header::ACCEPT);
     let path = parts.uri.path().to_owned();
     let caller = parts.extensions.get::<Caller>().cloned();
@@ -134,15 +134,15 @@ pub async fn capture(State(state): State<AppState>, request: Request, next: Next
     Response::from_parts(head, Body::empty())
 }
 
-/// The names under which a form gives the current password: as a field of its own, or as the one that any form shows once
-/// a fresh sign-in is needed.
+/// The field names under which a form sends the current password: its own field, or the one that any form shows when a
+/// fresh sign-in is required.
 const PASSWORDS: [&str; 3] = [
     "_current_password",
     "form[current_password]",
     "current_password",
 ];
 
-/// Hands the current password, if the form gives it, to whoever looks for who is there.
+/// Passes the form's current password, if any, to the code that authenticates the caller.
 fn give_password(parts: &Parts, body: &[u8]) {
     let Some(caller) = parts.extensions.get::<Caller>() else {
         return;
@@ -157,7 +157,7 @@ fn give_password(parts: &Parts, body: &[u8]) {
     }
 }
 
-/// Where the browser goes: where the server function leads, or back to where the form was.
+/// The redirect target: where the server function points, or else the form's page.
 fn target(
     state: &AppState,
     asked: Option<&str>,
@@ -179,7 +179,7 @@ fn target(
     asked.or(back).or(referer).unwrap_or("/").to_owned()
 }
 
-/// Whether a place is on one of the payment provider's sites.
+/// Whether a URL is on one of the payment provider's sites.
 fn is_at(place: &str, origins: &[String]) -> bool {
     let rest = |origin: &String| place.strip_prefix(origin.as_str());
     origins
@@ -188,7 +188,7 @@ fn is_at(place: &str, origins: &[String]) -> bool {
         .any(|rest| rest.starts_with('/'))
 }
 
-/// Before a page is rendered: hands it the answer that waits for it.
+/// Before a page is rendered: passes it the response that waits for it.
 pub async fn deliver(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let asks = request.method() == Method::GET
         && text(request.headers(), header::ACCEPT)
@@ -214,8 +214,8 @@ pub async fn deliver(State(state): State<AppState>, mut request: Request, next: 
     let caller = request.extensions().get::<Caller>().cloned();
     request.extensions_mut().insert(flash.clone());
     let mut response = next.run(request).await;
-    // A page that only leads on (from `/` to the workspace) has shown nothing yet, and nor has one that failed: the answer
-    // goes on with it, or waits for the same page to be asked for again.
+    // A page that only redirects (from `/` to the workspace) or fails has shown nothing yet: the response moves to the
+    // next page, or waits until the same page is requested again.
     let next = if response.status().is_redirection() {
         text(response.headers(), header::LOCATION).map(str::to_owned)
     } else {
@@ -230,7 +230,7 @@ pub async fn deliver(State(state): State<AppState>, mut request: Request, next: 
     response
 }
 
-/// Keeps an answer for a page. What cannot be kept is not shown, but what was done is done: the browser goes on.
+/// Stores a response for a page. If that fails, it is not shown, but the action is done, so the browser continues.
 async fn insert(
     state: &AppState,
     caller: Option<&Caller>,
@@ -243,7 +243,7 @@ async fn insert(
     kept.ok().flatten()
 }
 
-/// Sets the cookie to an answer's id, or takes it away.
+/// Sets the cookie to a response's ID, or deletes it.
 fn append_cookie(state: &AppState, headers: &mut HeaderMap, id: &str) {
     let https = state.ctx.site().is_https();
     let name = cookie_name(https);
@@ -255,7 +255,7 @@ fn append_cookie(state: &AppState, headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// Names of fields whose values are never kept.
+/// Names of fields whose values are never stored.
 fn is_secret(name: &str) -> bool {
     ["password", "confirm", "token", "secret"]
         .iter()

@@ -1,4 +1,4 @@
-//! Headers that every answer carries, or that every file does.
+//! Headers of every response, and headers of every file.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,8 +11,8 @@ use leptos::nonce::Nonce;
 
 use super::AppState;
 
-/// Scripts only with this page's nonce, and what they load; nothing in frames; forms only to us and, as what they lead
-/// on to counts too, to the payment provider's pages. `wasm-unsafe-eval` lets WebAssembly be compiled and nothing else.
+/// Scripts only with this page's nonce, and what they load; no frames; forms only to this site and, since redirects
+/// after a form count too, to the payment provider's pages. `wasm-unsafe-eval` only allows compiling WebAssembly.
 pub fn content_security_policy(nonce: &str, providers: &[String]) -> String {
     let mut forms = "'self'".to_owned();
     for origin in providers {
@@ -26,7 +26,7 @@ pub fn content_security_policy(nonce: &str, providers: &[String]) -> String {
     )
 }
 
-/// Where a page that is being rendered leaves the policy that allows its own scripts.
+/// Where a page being rendered stores the policy that allows its own scripts.
 #[derive(Clone)]
 pub struct PageNonce {
     policy: Arc<OnceLock<HeaderValue>>,
@@ -44,7 +44,7 @@ impl PageNonce {
     pub fn set(&self, nonce: &Nonce) {
         let policy = content_security_policy(nonce, self.ctx.payments().origins());
         if let Ok(policy) = HeaderValue::from_str(&policy) {
-            // The first one stands: a page is rendered once.
+            // The first policy stays: a page is rendered once.
             let _ = self.policy.set(policy);
         }
     }
@@ -55,8 +55,8 @@ pub async fn security(State(state): State<AppState>, mut request: Request, next:
     request.extensions_mut().insert(nonce.clone());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    // The page's own policy is set here and not through Leptos's response options, which under load were seen to
-    // lose a header now and then.
+    // The page's own policy is set here and not through Leptos's response options, which occasionally lost a header
+    // under load.
     if let Some(policy) = nonce.policy.get() {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     }
@@ -66,7 +66,7 @@ pub async fn security(State(state): State<AppState>, mut request: Request, next:
             .or_insert(HeaderValue::from_static(value));
     };
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // Links with tokens in their path must not leave in a Referer; the bare origin may.
+    // Links with tokens in their path must not leak in a Referer; the bare origin can.
     set(header::REFERRER_POLICY, "strict-origin");
     set(
         HeaderName::from_static("cross-origin-opener-policy"),
@@ -80,7 +80,7 @@ pub async fn security(State(state): State<AppState>, mut request: Request, next:
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; frame-ancestors 'none'",
     );
-    // Everything is personal unless it says otherwise.
+    // Every response is private unless it says otherwise.
     set(header::CACHE_CONTROL, "no-store");
     if state.ctx.site().is_https() {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
@@ -88,7 +88,7 @@ pub async fn security(State(state): State<AppState>, mut request: Request, next:
     response
 }
 
-/// Files whose names hold their contents' hash never change.
+/// Files with a content hash in their name never change.
 pub async fn immutable(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if response.status().is_success() {

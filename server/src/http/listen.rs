@@ -1,4 +1,4 @@
-//! Connections: how many, how long they may dawdle, and how they end. axum's own loop sets no limits.
+//! Connections: how many, how slow they can be, and how they end. axum's own loop sets no limits.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,14 +21,14 @@ use tower::ServiceExt;
 
 use crate::metrics::Gauge;
 
-/// What connections may cost.
+/// Limits on connections.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
-    /// How many may be open at once; the next ones wait in the system's queue.
+    /// How many can be open at a time; further ones wait in the system's queue.
     pub connections: usize,
-    /// How long the head of a request may take, from the moment that one could begin: it also ends idle connections.
+    /// How long the head of a request can take, from when a request could begin: it also ends idle connections.
     pub header_timeout: Duration,
-    /// How long what is under way may take after the signal to stop.
+    /// How long requests in progress can take after the signal to stop.
     pub grace: Duration,
 }
 
@@ -42,13 +42,13 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Largest head of a request: cookies and addresses of ours are far smaller.
+/// The largest request head: our cookies and URLs are far smaller.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// How long to wait when the system gives no more connections, as when it is out of file descriptors.
+/// How long to wait when the system refuses new connections, for example without free file descriptors.
 const ACCEPT_ERROR_DELAY: Duration = Duration::from_secs(1);
 
-/// Answers connections until `stop`. Then idle ones are closed, what is under way is finished, and what is not finished
-/// in time is cut off.
+/// Serves connections until `stop`. Then it closes idle ones, finishes requests in progress, and cuts off any that do
+/// not finish in time.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -103,7 +103,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
-            // One who left before being let in.
+            // The client left before its connection was accepted.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -124,7 +124,7 @@ async fn serve_connection(
     header_timeout: Duration,
     stop: CancellationToken,
 ) {
-    // Live hints are a few bytes each and must not wait for more.
+    // Live invalidations are a few bytes each and must not wait for more.
     let _ = stream.set_nodelay(true);
     let asked = Arc::new(AtomicBool::new(false));
     let noted = asked.clone();
@@ -143,7 +143,7 @@ async fn serve_connection(
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = stop.cancelled() => {
-            // hyper closes a connection that is idle between requests, but takes one that never asked for busy.
+            // hyper closes a connection that is idle between requests, but considers one without any request busy.
             if !asked.load(Ordering::Relaxed) {
                 return;
             }

@@ -1,5 +1,4 @@
-//! `/live`: the stream of invalidations to one browser. It ends with the session, with the membership it speaks of, and with
-//! the server.
+//! `/live`: the stream of invalidations to one browser. It ends with the session, the membership or the server.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,32 +21,32 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppState;
 
-/// How often a stream looks whether its session still holds, unless told otherwise.
+/// How often a stream checks whether its session is still valid, by default.
 pub const CHECK: Duration = Duration::from_secs(30);
-/// How often something is said when there is nothing to say. Proxies close what is quiet for a minute, some for half.
+/// How often to send a heartbeat. Proxies close connections that are quiet for a minute, some for half a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How many streams one person may have open: a stream for each of several browsers, or for each tab of one without
-/// locks. A stream costs a connection and a place among the listeners.
+/// How many streams one user can have open: one for each browser, or for each tab of a browser without locks. A stream
+/// costs a connection and a listener.
 const MAX_COUNT: usize = 16;
-/// When one who has too many may ask again, in seconds.
+/// When a user with too many streams can try again, in seconds.
 const RETRY_SECONDS: u64 = 30;
-/// Said when invalidations may have been missed.
+/// Sent when invalidations may have been missed.
 const ALL: &str = "all";
-/// The id that every event carries: a browser that names it has been here before and may have missed something.
+/// The ID that every event carries: a browser that sends it has connected before and may have missed some.
 const ID: &str = "live";
 
-/// The open streams of each person.
+/// The number of open streams of each user.
 #[derive(Clone, Debug, Default)]
 pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
 
-/// A place among the streams of a person; dropping it gives it back.
+/// One of a user's streams; dropping it frees the slot.
 struct StreamSlot {
     streams: Streams,
     user: UserId,
 }
 
 impl Streams {
-    /// How many are open in all.
+    /// The total number of open streams.
     pub fn open(&self) -> usize {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.values().sum()
@@ -82,7 +81,7 @@ impl Drop for StreamSlot {
 
 struct Stream {
     invalidations: Receiver<Received>,
-    /// When to look whether the session still holds, however much is heard meanwhile.
+    /// When to check the session, regardless of the invalidations received meanwhile.
     check: Interval,
     _place: StreamSlot,
     caller: Caller,
@@ -90,7 +89,7 @@ struct Stream {
     workspaces: Vec<WorkspaceId>,
     stop: CancellationToken,
     greeting: Option<&'static str>,
-    /// The session is over, and the browser has been told to look at everything anew.
+    /// The session is over, and the browser has been notified to reload everything.
     over: bool,
 }
 
@@ -99,11 +98,11 @@ pub async fn stream(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Response {
-    // Before the look at the memberships, so that no change falls between.
+    // Before the memberships are read, so that no change is missed in between.
     let invalidations = state.ctx.db().event_bus().listen();
     let (user, workspaces) = match audience(&state.ctx, &caller).await {
         Ok(audience) => audience,
-        // 204 tells the browser not to come back; it will, with the next page.
+        // 204 tells the browser not to reconnect; it will, with the next page.
         Err(AppError::Unauthenticated) => return StatusCode::NO_CONTENT.into_response(),
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
@@ -113,7 +112,7 @@ pub async fn stream(
     };
     let mut check = tokio::time::interval(state.live_check);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is at once, and the session was just looked at.
+    // The first tick is immediate, and the session was just checked.
     check.tick().await;
     let greeting = Some(if headers.contains_key("last-event-id") {
         ALL
@@ -145,8 +144,8 @@ pub async fn stream(
         .keep_alive(KeepAlive::new().interval(HEARTBEAT))
         .into_response();
     let headers = response.headers_mut();
-    // A proxy that gathers the answer before it passes it on would keep every invalidation to itself: nginx asks this header, and
-    // those that compress on the way heed the other.
+    // A proxy that buffers responses would hold back every invalidation: nginx obeys this header, and compressing
+    // proxies obey the other.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
@@ -171,7 +170,7 @@ async fn audience(
 }
 
 impl Stream {
-    /// What to say next; nothing ends the stream.
+    /// What to send next; `None` ends the stream.
     async fn next(&mut self) -> Option<&'static str> {
         if let Some(greeting) = self.greeting.take() {
             return Some(greeting);
@@ -181,7 +180,7 @@ impl Stream {
                 return None;
             }
             let heard = tokio::select! {
-                // In this order: invalidations that follow each other closely do not keep the others waiting.
+                // In this order, so that rapid invalidations do not starve the other branches.
                 biased;
                 () = self.stop.cancelled() => return None,
                 _ = self.check.tick() => None,
@@ -189,7 +188,7 @@ impl Stream {
             };
             match heard {
                 Some(Ok(Received::Hint(invalidation))) if self.concerns(invalidation) => {
-                    // What changes who may listen is looked at before it is passed on.
+                    // If an invalidation changes who can listen, recheck that before passing it on.
                     if matches!(invalidation.topic, Topic::Account | Topic::Workspace) {
                         self.recheck().await;
                     }

@@ -1,5 +1,4 @@
-//! One line a request, with an id that every line of that request carries. Links with tokens in their path are logged
-//! without them.
+//! Logs one line per request, with an ID shared by all lines of that request. Tokens in paths are not logged.
 
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use tracing::Instrument;
 
 use super::AppState;
 
-/// Paths whose second part is a secret.
+/// Paths whose second segment is a secret.
 const SECRET: [&str; 4] = [
     "/invite/",
     "/reset-password/",

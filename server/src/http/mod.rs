@@ -1,4 +1,4 @@
-//! HTTP: the router, and the layers that every request passes.
+//! HTTP: the router, and the layers for every request.
 
 mod client_ip;
 mod csrf;
@@ -36,20 +36,20 @@ use crate::api;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
-/// Nobody types more than this into a form.
+/// No form needs more than this.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What handlers and layers need.
+/// The state that handlers and layers need.
 #[derive(Clone)]
 pub struct AppState {
     pub ctx: AppContext,
-    /// Behind one pointer: every layer clones the state for every request.
+    /// Shared by pointer: every layer clones the state for every request.
     pub options: Arc<LeptosOptions>,
     pub proxies: Arc<[IpNet]>,
     pub presence: client_ip::LastSeenTracker,
     pub streams: live::Streams,
-    /// How often an open stream looks whether its session still holds.
+    /// How often an open stream checks whether its session is still valid.
     pub live_check: Duration,
     pub metrics: Metrics,
     pub stop: CancellationToken,
@@ -82,15 +82,15 @@ impl FromRef<AppState> for AppContext {
     }
 }
 
-/// What Leptos's own handlers ask for.
+/// Leptos's own handlers require this.
 impl FromRef<AppState> for LeptosOptions {
     fn from_ref(state: &AppState) -> Self {
         (*state.options).clone()
     }
 }
 
-/// Where a route stands: among the pages, where it is known who asks and other sites' requests are refused, or before
-/// all that, for programs that look after this one.
+/// The group of a route: among the pages, behind caller identification and CSRF checks, or before those layers, for
+/// programs that monitor this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteGroup {
     Pages,
@@ -105,7 +105,7 @@ pub struct Route {
     handler: fn() -> MethodRouter<AppState>,
 }
 
-/// Every route that is neither a page nor a server function. The access matrix of the tests goes by this list.
+/// Every route that is neither a page nor a server function. The access matrix in the tests uses this list.
 pub const ROUTES: [Route; 8] = [
     Route {
         method: "POST",
@@ -175,7 +175,7 @@ pub fn router(state: AppState) -> Router {
         .precompressed_gzip();
     let package = format!("/{}", options.site_pkg_dir);
     let document = move || shell((*options).clone());
-    // The server functions; the pages are below.
+    // The server functions; the pages follow below.
     let router = Router::new().leptos_routes_with_context(
         &state,
         Vec::new(),
@@ -210,7 +210,7 @@ pub fn router(state: AppState) -> Router {
     with_request_checks(routes(router, RouteGroup::Ops), state)
 }
 
-/// The layers that stand before everything, whatever is asked for.
+/// Adds the outermost layers, which apply to every request.
 pub fn with_request_checks(router: Router<AppState>, state: AppState) -> Router {
     router
         .layer(TimeoutLayer::with_status_code(
@@ -219,7 +219,7 @@ pub fn with_request_checks(router: Router<AppState>, state: AppState) -> Router 
         ))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        // With sizes and times of its own, and neither cookies nor forms.
+        // With its own body limits and timeouts, and without cookies and forms.
         .nest(api::ROOT, api::router(&state))
         .merge(api::docs_router())
         .layer(CatchPanicLayer::custom(panicked))

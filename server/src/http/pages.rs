@@ -1,4 +1,4 @@
-//! Handlers: pages, server functions, and the few addresses that are neither.
+//! Handlers: pages, server functions, and the few other routes.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use super::headers::PageNonce;
 use super::{AppState, client_ip};
 use crate::metrics::GaugeSnapshot;
 
-/// Hands pages and server functions what the layers found out.
+/// Passes the results of the layers to pages and server functions.
 pub fn provide() {
     let Some(parts) = use_context::<Parts>() else {
         return;
@@ -40,7 +40,7 @@ pub fn provide() {
     }
 }
 
-/// RFC 8058: what a mail program posts when someone presses its Unsubscribe button.
+/// RFC 8058: handles the POST of an email client's Unsubscribe button.
 pub async fn unsubscribe_by_one_click(
     State(state): State<AppState>,
     Path(token): Path<String>,
@@ -54,7 +54,7 @@ pub async fn unsubscribe_by_one_click(
     }
 }
 
-/// What the payment provider tells. Its signature is the proof; whoever tells what cannot be taken in tells it again.
+/// Handles provider events. The signature authenticates them; the provider resends an event that fails.
 pub async fn payment_event(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -89,7 +89,7 @@ pub async fn credits_csv(
     file(&slug, "credits.csv", csv.await)
 }
 
-/// A table to keep.
+/// A CSV file to download.
 fn file(slug: &str, name: &str, csv: Result<String, AppError>) -> Response {
     match csv {
         Ok(csv) => {
@@ -100,7 +100,7 @@ fn file(slug: &str, name: &str, csv: Result<String, AppError>) -> Response {
             ];
             (headers, csv).into_response()
         }
-        // A link has no field: the page that has one leads back here.
+        // A link has no field; the page with the field redirects back here.
         Err(AppError::Invalid(errors)) if errors.get("current_password").is_some() => {
             let next = percent_encode(&format!("/w/{slug}/{name}"));
             Redirect::to(&format!("/confirm-password?next={next}")).into_response()
@@ -109,12 +109,12 @@ fn file(slug: &str, name: &str, csv: Result<String, AppError>) -> Response {
     }
 }
 
-/// The process answers.
+/// The process responds.
 pub async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The database answers and is migrated.
+/// The database responds and is migrated.
 pub async fn readyz(State(state): State<AppState>) -> Response {
     match state.ctx.db().is_migrated().await {
         Ok(true) => "ready".into_response(),
@@ -134,8 +134,8 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
     }
 }
 
-/// Counters for Prometheus. They hold nothing of anybody, but how busy an installation is concerns its operator alone: only
-/// this machine and private networks are answered, and nobody who comes through a proxy that is not trusted.
+/// Prometheus metrics. They contain no personal data, but the load of an installation concerns only its operator: only
+/// this machine and private networks get a response, and no request through an untrusted proxy does.
 pub async fn metrics(
     State(state): State<AppState>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
@@ -154,7 +154,7 @@ pub async fn metrics(
     }
 }
 
-/// Partial indexes hold what waits, and nothing else: counting costs what waits.
+/// Partial indexes contain only pending rows, so the cost of counting depends only on those.
 async fn waiting(state: &AppState) -> Result<GaugeSnapshot, AppError> {
     let read = state.ctx.db().read();
     let events = entity::Event::find()
@@ -178,7 +178,7 @@ fn answer(error: &AppError) -> Response {
     (status, error.to_string()).into_response()
 }
 
-/// A panic is one answer of 500, not the end of the process.
+/// A panic causes one response with status 500; the process continues.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     let message = panic
         .downcast_ref::<&str>()

@@ -1,4 +1,4 @@
-//! Stripe's API as far as it is asked: forms go there, JSON comes back.
+//! The part of Stripe's API that we use: requests are forms, responses are JSON.
 
 use std::error::Error;
 use std::fmt;
@@ -16,17 +16,17 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The version whose shapes are read here, whatever the account's own default is.
+/// The API version whose formats this client reads, whatever the account's default is.
 const VERSION: HeaderValue = HeaderValue::from_static("2024-06-20");
-/// From the connection to the last byte. Stripe itself gives up on a bank after some 20 seconds; a request of ours has 30.
+/// From the connection to the last byte. Stripe itself gives up on a bank after about 20 seconds; our requests have 30.
 const DEADLINE: Duration = Duration::from_secs(25);
 const MAX_READ: usize = 2 * 1024 * 1024;
 const IDLE_CONNECTIONS: Duration = Duration::from_mins(1);
 
-/// Fields of a form, as Stripe nests them: `metadata[payment]`.
+/// Form fields in Stripe's nested notation: `metadata[payment]`.
 pub type Fields<'a> = Vec<(&'a str, String)>;
 
-/// Asks Stripe; cheap to clone.
+/// The API client; cheap to clone.
 #[derive(Clone)]
 pub struct Api {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -42,16 +42,16 @@ impl fmt::Debug for Api {
     }
 }
 
-/// Why there is no answer that can be used.
+/// Why there is no usable response.
 #[derive(Debug)]
 pub enum Failure {
-    /// The bank does not pay (402).
+    /// The bank declined the payment (402).
     Declined,
-    /// There is no such thing (404).
+    /// The object does not exist (404).
     Missing,
-    /// It was not understood, or not allowed.
+    /// The request was invalid or not allowed.
     Refused { status: StatusCode, why: String },
-    /// No answer, or half of one: it may have been done or not.
+    /// No complete response: the request may have succeeded or not.
     Lost(Box<dyn Error + Send + Sync>),
 }
 
@@ -132,7 +132,7 @@ impl Api {
         self.ask(request.body(Full::default())).await
     }
 
-    /// Asked again with the same `once`, Stripe does nothing more and gives the same answer
+    /// On a repeat with the same `once`, Stripe does nothing more and returns the same response
     /// (<https://docs.stripe.com/api/idempotent_requests>).
     pub async fn post<T: DeserializeOwned>(
         &self,
@@ -156,7 +156,7 @@ impl Api {
         let gone: Result<serde_json::Value, Failure> =
             self.ask(request.body(Full::default())).await;
         match gone {
-            // It was gone before.
+            // It was already gone.
             Ok(_) | Err(Failure::Missing) => Ok(()),
             Err(failure) => Err(failure),
         }

@@ -1,4 +1,4 @@
-//! The payment provider that is not of this ctx. What every provider must do, `app::payments::provider` says.
+//! The external payment provider. `app::payments::provider` defines what every provider must do.
 
 mod client;
 pub mod stripe;

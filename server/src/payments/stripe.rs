@@ -1,8 +1,8 @@
-//! Stripe. What is bought is paid on Checkout, which keeps the card of whoever subscribes; months and changes are then
-//! charged to it without asking. Wheelhouse keeps the calendar: Stripe knows of no plans and no subscriptions.
+//! Stripe. Purchases are paid on Checkout, which stores the subscriber's card; renewals and changes are then charged to
+//! it off-session. Wheelhouse keeps the calendar: Stripe has no plans and no subscriptions.
 //!
-//! A thin client of our own instead of `async-stripe`: a handful of calls, each with a few fields of the answer. How the
-//! two compare stands in docs/payments.md.
+//! A thin client of our own instead of `async-stripe`: a handful of calls, each reading a few response fields.
+//! docs/payments.md compares the two.
 
 use app::billing::invoices;
 use app::context::AppContext;
@@ -21,15 +21,15 @@ use serde::Deserialize;
 
 use super::client::{Api, Failure, Fields};
 
-/// Where Stripe is asked, unless a test says otherwise.
+/// The URL of Stripe's API, unless a test overrides it.
 pub const API: &str = "https://api.stripe.com";
-/// Where its pages are.
+/// The origins of Stripe's pages.
 const PAGES: [&str; 2] = ["https://checkout.stripe.com", "https://billing.stripe.com"];
-/// How many rows of a list are asked for at once: as many as Stripe gives.
+/// How many rows of a list to request at a time: Stripe's maximum.
 const A_PAGE: &str = "100";
-/// How many such pages are read at most, looking for one payment among a workspace's later ones.
+/// The most pages to read when looking for one payment among a workspace's later ones.
 const MAX_PAGES: usize = 20;
-/// How many workspaces that are gone are seen to in one round.
+/// How many deleted workspaces to process in one round.
 const BATCH_SIZE: u64 = 20;
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Stripe {
 }
 
 impl Stripe {
-    /// `base` is Stripe's own address, or that of something that stands for it.
+    /// `base` is the URL of Stripe's API or of a substitute.
     pub fn new(base: &str, key: Secret, webhook_secret: Secret) -> Self {
         let origins = if base == API {
             PAGES.map(str::to_owned).to_vec()
@@ -58,7 +58,7 @@ impl Stripe {
 #[derive(Debug, Deserialize)]
 struct Customer {
     id: String,
-    /// By somebody at Stripe's own pages.
+    /// By somebody on Stripe's own pages.
     #[serde(default)]
     deleted: bool,
     #[serde(default)]
@@ -73,7 +73,7 @@ struct InvoiceSettings {
 #[derive(Debug, Deserialize)]
 struct Session {
     id: String,
-    /// Nothing once it can be paid no more.
+    /// `None` once it can no longer be paid.
     url: Option<String>,
     status: Option<String>,
     payment_status: Option<String>,
@@ -92,7 +92,7 @@ struct PaymentIntent {
     metadata: Metadata,
 }
 
-/// Where it was not asked to be expanded, it is its id alone.
+/// Only the ID, if its expansion was not requested.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum AsIdOrWhole {
@@ -137,14 +137,14 @@ impl From<AsIdOrWhole> for PaymentIntent {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Metadata {
-    /// The payment for which a kept card was charged.
+    /// The payment for which a saved card was charged.
     charge: Option<String>,
     /// The payment that was made on a page.
     payment: Option<String>,
 }
 
 impl Metadata {
-    /// The payment of ours that was named when Stripe was asked for it.
+    /// Our payment ID, as sent to Stripe with the request.
     fn ours(&self) -> Option<PaymentId> {
         let named = self.charge.as_ref().or(self.payment.as_ref())?;
         named.parse().ok()
@@ -188,7 +188,7 @@ struct List<T> {
     has_more: bool,
 }
 
-/// What stands in a list, and by what the next page is asked for.
+/// An item of a list, with the ID to request the next page.
 trait Listed {
     fn id(&self) -> &str;
 }
@@ -212,7 +212,7 @@ impl PaymentIntent {
             "succeeded" => PaymentStatus::Paid,
             "processing" => PaymentStatus::Confirming,
             "canceled" => PaymentStatus::Expired,
-            // Nobody is there who could show the bank who they are.
+            // The buyer is not present to authenticate with the bank.
             _ => PaymentStatus::Declined,
         };
         let charged = self.amount_received.map(Money::from_cents);
@@ -229,7 +229,7 @@ impl Session {
             (_, Some("paid")) => PaymentStatus::Paid,
             (Some("expired"), _) => PaymentStatus::Expired,
             (Some("complete"), _) => match &self.payment_intent {
-                // The buyer has done their part, and the bank has said no.
+                // The buyer has done their part, and the bank declined.
                 Some(intent) if intent.status == "requires_payment_method" => {
                     PaymentStatus::Declined
                 }
@@ -245,7 +245,7 @@ impl Session {
     }
 }
 
-/// Logs what went wrong, and answers what is said of it.
+/// Logs the failure and returns the error for the user.
 fn failed(doing: &str) -> impl Fn(Failure) -> AppError {
     move |failure| {
         tracing::error!(%failure, "{doing} at Stripe failed");
@@ -254,7 +254,7 @@ fn failed(doing: &str) -> impl Fn(Failure) -> AppError {
 }
 
 impl Stripe {
-    /// What Stripe calls the workspace, made at the first time of asking.
+    /// The workspace's Stripe customer, created on first use.
     async fn customer(
         &self,
         ctx: &AppContext,
@@ -265,7 +265,7 @@ impl Stripe {
             return Ok(row);
         }
         let once = format!("customer-{workspace}");
-        // Nothing that may change: the same key must come with the same fields.
+        // Constant fields only: the same key must come with the same fields.
         let fields = vec![("metadata[workspace]", workspace.to_string())];
         let made: Customer = self
             .api
@@ -290,7 +290,7 @@ impl Stripe {
         find().await?.ok_or(AppError::NotFound)
     }
 
-    /// Tells Stripe whose receipts go where, as far as that was said.
+    /// Updates the customer's receipt name and email at Stripe, if known.
     async fn update_customer(
         &self,
         ctx: &AppContext,
@@ -311,14 +311,14 @@ impl Stripe {
         let path = format!("/v1/customers/{customer}");
         let told: Result<Customer, Failure> = self.api.post(&path, None, &fields).await;
         if let Err(failure) = told {
-            // A receipt without a name is no reason not to sell.
+            // A receipt without a name is no reason to block a sale.
             tracing::warn!(%failure, "a customer could not be named at Stripe");
         }
         Ok(())
     }
 
-    /// Makes the card of the last subscription that was paid on Checkout the one that is charged, once. What is changed
-    /// on the portal after that stays changed: nobody comes there before this was done.
+    /// Makes the card of the last subscription paid on Checkout the default card, once. Later changes on the portal
+    /// stay: the portal cannot be reached before this is done.
     async fn set_default_card(
         &self,
         ctx: &AppContext,
@@ -357,7 +357,7 @@ impl Stripe {
         Ok(())
     }
 
-    /// The card that is charged: the chosen one, or else the newest.
+    /// The card to charge: the default card, or else the newest.
     async fn card(&self, customer: &str) -> Result<Option<String>, Failure> {
         let path = format!("/v1/customers/{customer}");
         let known = match self.api.get::<Customer>(&path, &[]).await {
@@ -373,7 +373,7 @@ impl Stripe {
         Ok(cards.data.into_iter().next().map(|card| card.id))
     }
 
-    /// Forgets what Stripe calls the workspace.
+    /// Deletes the workspace's Stripe customer ID.
     async fn forget(&self, ctx: &AppContext, workspace: WorkspaceId) -> Result<(), AppError> {
         let tx = ctx.db().begin().await?;
         entity::StripeCustomer::delete_by_id(workspace)
@@ -383,7 +383,7 @@ impl Stripe {
         Ok(())
     }
 
-    /// What Stripe knows by this name; nothing where it knows of none.
+    /// The Stripe object with this ID; `None` if there is none.
     async fn known<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -406,7 +406,7 @@ impl Stripe {
         }
     }
 
-    /// The first in a list of a customer's, newest first, of which `is` holds, and which is not older than the payment.
+    /// The first of a customer's list, newest first, that satisfies `is` and is not older than the payment.
     async fn find<T, F>(
         &self,
         path: &str,
@@ -418,7 +418,7 @@ impl Stripe {
         T: serde::de::DeserializeOwned + Listed,
         F: Fn(&T) -> bool,
     {
-        // Two clocks differ.
+        // The two clocks may differ.
         let since = payment.created_at.before(minutes(10)).millis() / 1000;
         let since = since.to_string();
         let mut after: Option<String> = None;
@@ -441,7 +441,7 @@ impl Stripe {
         Ok(None)
     }
 
-    /// The charge of a kept card for this payment, if there is one.
+    /// The charge of a saved card for this payment, if any.
     async fn charged(
         &self,
         ctx: &AppContext,
@@ -450,7 +450,7 @@ impl Stripe {
         let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
             .one(ctx.db().read())
             .await?;
-        // Nobody is charged before Stripe knows them.
+        // No payment is charged before Stripe has a customer.
         let Some(customer) = customer else {
             return Ok(None);
         };
@@ -462,7 +462,7 @@ impl Stripe {
     }
 }
 
-/// Keeps what Stripe calls a payment, unless that is known.
+/// Saves a payment's Stripe ID, unless it is known.
 async fn remember(ctx: &AppContext, payment: PaymentId, intent: &str) -> Result<(), AppError> {
     let tx = ctx.db().begin().await?;
     remember_intent(&tx, payment, intent).await?;
@@ -470,7 +470,7 @@ async fn remember(ctx: &AppContext, payment: PaymentId, intent: &str) -> Result<
     Ok(())
 }
 
-/// The last payment on a page that kept the card.
+/// The last payment on a page that saved the card.
 async fn last_subscribed(
     ctx: &AppContext,
     workspace: WorkspaceId,
@@ -491,7 +491,7 @@ async fn last_subscribed(
     Ok(None)
 }
 
-/// Whether it is paid on a page, and not by a kept card.
+/// Whether it is paid on a page instead of with a saved card.
 fn has_page(purpose: &PaymentPurpose) -> bool {
     matches!(
         purpose,
@@ -549,7 +549,7 @@ impl Provider for Stripe {
         if let Err(Failure::Refused { why, .. }) = &session
             && why.contains("resource_missing")
         {
-            // Deleted by somebody at Stripe's own pages: the next time another is made.
+            // Deleted by somebody on Stripe's own pages: the next attempt creates another.
             self.forget(ctx, order.workspace).await?;
         }
         let session = session.map_err(failed("opening a page to pay on"))?;
@@ -578,7 +578,7 @@ impl Provider for Stripe {
             ("payment_method", card),
             ("description", order.description.clone()),
             ("metadata[charge]", order.payment.to_string()),
-            // Nobody is there to be led anywhere; without it Stripe wants to know where they come back to.
+            // The buyer is not present for a redirect; without this field Stripe requires a return URL.
             ("automatic_payment_methods[enabled]", "true".to_owned()),
             (
                 "automatic_payment_methods[allow_redirects]",
@@ -643,7 +643,7 @@ impl Provider for Stripe {
             let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
                 .one(ctx.db().read())
                 .await?;
-            // Nobody has a page before Stripe knows them.
+            // No page is opened before Stripe has a customer.
             let Some(customer) = customer else {
                 return Ok(None);
             };

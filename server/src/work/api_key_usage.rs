@@ -1,5 +1,5 @@
-//! Writes down what API keys were used for: the request log each second, and when and from where each key was last
-//! used at most once a minute. What is noted between two rounds waits in memory; a crash loses that and nothing else.
+//! Records the use of API keys: the request log every second, and the time and origin of each key's last use at most
+//! once a minute. Data waits in memory between rounds; a crash loses only that data.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while pause(EVERY, &stop).await {
-        // What could not be written waits for the next round.
+        // Unwritten data waits for the next round.
         if let Err(error) = usage::flush_requests(&ctx).await {
             tracing::warn!(%error, "the request log could not be written");
         }
@@ -23,7 +23,7 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
     }
 }
 
-/// The last round, when no request is under way any more.
+/// The last round, when no request is in progress anymore.
 pub async fn finish(ctx: &AppContext) {
     if let Err(error) = usage::flush_all(ctx).await {
         tracing::warn!(%error, "the last use of API keys could not be written down");

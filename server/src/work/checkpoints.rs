@@ -1,5 +1,5 @@
-//! Copies SQLite's write-ahead log to where it belongs, again and again. Otherwise whoever happens to commit when the log
-//! has grown long would do it, and everybody who writes would wait for that.
+//! Checkpoints SQLite's write-ahead log regularly. Otherwise the next commit after the log has grown long would do it,
+//! and every writer would wait for that.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pause;
 
-/// Nothing is done when nothing was written.
+/// Does nothing if nothing was written.
 const EVERY: Duration = Duration::from_secs(5);
 
 pub async fn run(ctx: AppContext, stop: CancellationToken) {

@@ -1,4 +1,4 @@
-//! One email for the notifications of a window that were too many to send one by one.
+//! One email that sums up the notifications of a window that were too many to send individually.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::pause;
 
-/// How often it is looked for windows that are over.
+/// How often to check for windows that have ended.
 const EVERY: Duration = Duration::from_secs(30);
-/// How many people one transaction sees to.
+/// How many users one transaction handles.
 const BATCH: u64 = 100;
 
 pub async fn run(ctx: AppContext, stop: CancellationToken) {
@@ -37,7 +37,7 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
     }
 }
 
-/// Ends windows that are over at `now`, and writes what they held into the outbox. Says how many it ended.
+/// Ends windows that are over at `now`, and adds their digests to the outbox. Returns how many it ended.
 pub async fn send_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use email_window::Column;
     let over = || entity::EmailWindow::find().filter(Column::EndsAt.lte(now));
@@ -45,7 +45,7 @@ pub async fn send_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppErro
         return Ok(0);
     }
     let mut tx = ctx.db().begin().await?;
-    // On PostgreSQL a dispatcher may be counting, or another process be at some of them: those are skipped.
+    // On PostgreSQL a dispatcher may be counting, or another process may have locked some: those are skipped.
     let windows = over()
         .order_by_asc(Column::UserId)
         .limit(BATCH)
@@ -65,7 +65,7 @@ pub async fn send_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppErro
     Ok(windows.len())
 }
 
-/// A transaction of its own: dispatchers hold these before the windows of people.
+/// Uses its own transaction: dispatchers lock these rows before the windows of users.
 async fn forget_workspaces(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
     use entity::workspace_email_window::Column;
     let tx = ctx.db().begin().await?;
@@ -77,12 +77,12 @@ async fn forget_workspaces(ctx: &AppContext, now: Timestamp) -> Result<(), AppEr
     Ok(())
 }
 
-/// Everybody whose window is over, asked for once.
+/// Everybody whose window is over, loaded once.
 struct People {
     users: HashMap<UserId, entity::user::Model>,
     held: HashMap<UserId, Vec<held_email::Model>>,
     workspaces: HashMap<WorkspaceId, entity::workspace::Model>,
-    /// Where each of them still is.
+    /// The current workspaces of each user.
     memberships: Vec<(UserId, WorkspaceId)>,
     preferences: HashMap<UserId, Preferences>,
 }
@@ -129,7 +129,7 @@ impl People {
         })
     }
 
-    /// What of it is still to be told: not what was turned off meanwhile, nor of a workspace that they have left.
+    /// The entries still to report: not those turned off meanwhile, nor of workspaces that the user has left.
     fn held(&self, ctx: &AppContext, window: &email_window::Model) -> Vec<DigestEntry> {
         let user = window.user_id;
         let wanted = |category: Category| {

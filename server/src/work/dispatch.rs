@@ -1,11 +1,11 @@
-//! The dispatcher: takes each event once and writes what follows from it, many events in one transaction. Unique keys
-//! make a repeat harmless. An event that cannot be dispatched is put aside for a while, and the others go on. Those of
-//! workspaces with many webhooks have a dispatcher of their own: nobody waits for a hundred deliveries to be written who
-//! has one.
+//! The dispatcher: processes each event once and writes its consequences, many events per transaction. Unique keys make
+//! a repeat harmless. An event that cannot be dispatched is quarantined for a while, and the others continue.
+//! Workspaces with many webhooks have their own dispatcher, so that the others do not wait while hundreds of deliveries
+//! are written.
 //!
-//! What follows from an event is worked out before the transaction, in a thread for such work, and within a budget: how long
-//! that takes is up to whoever made the event and the filters of its workspace. A workspace that uses up its share is served
-//! aside, a few of its events at a time and in turn with others like it; everybody else's go first.
+//! Consequences are computed before the transaction, on a blocking thread and within a budget, because the time depends
+//! on the event's author and the workspace's filters. A workspace that uses up its share is served separately, a few
+//! events at a time and in turn with others like it; all other events go first.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,37 +29,37 @@ use super::webhooks::DirectDispatch;
 use super::webhooks::fan_out::{Budget, Match, MatchTargets, Planned, hand_off};
 use super::{notify, wait_for_work};
 
-/// How long to wait without a cue: for events of other processes, and after an error.
+/// How long to wait without a signal: for events of other processes, and after an error.
 const IDLE: Duration = Duration::from_secs(1);
-/// How many events one transaction takes: each of them would cost a commit of its own, which is what takes time.
+/// How many events one transaction processes: a commit for each event would take most of the time.
 const BATCH: u64 = 100;
-/// How long to gather from the beginning of a batch that was not full to the next. Events that come one by one would
-/// otherwise be taken one by one, and whatever is asked and written for a batch costs the same for one as for many.
+/// The minimum time from the start of a batch that was not full to the next. Otherwise events that arrive one by one
+/// would be processed one by one, although a batch costs the same for one event as for many.
 const GATHER: Duration = Duration::from_millis(5);
-/// After how long without a batch events are thought to come seldom: nothing is to be gathered then.
+/// Without a batch for this long, events are considered rare, and there is no need to gather them.
 const QUIET_AFTER: Duration = Duration::from_millis(20);
-/// How many webhooks a workspace has whose events are dispatched beside those of others, at most.
+/// The most webhooks of a workspace whose events the shared dispatcher handles.
 const FEW_WEBHOOKS: u64 = 16;
-/// How many deliveries are written in one transaction where an event has many.
+/// How many deliveries one transaction writes for an event that has many.
 const FAN_OUT_BATCH_SIZE: usize = 16;
-/// How long the dispatcher of such workspaces rests after it found nothing: every commit is a cue, and hardly any brings
-/// something for it.
+/// How long the dispatcher of such workspaces rests after it found nothing: every commit is a signal, and few commits
+/// bring events for it.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
-/// How long filters may be tried in a turn: those of one workspace, and all.
+/// How long filters can be evaluated in a turn: for one workspace, and in total.
 const BUDGET: Budget = Budget {
     workspace: Duration::from_millis(20),
     turn: Duration::from_millis(100),
     whole_event: false,
 };
-/// The same for a workspace that has used up its share, which has a turn to itself.
+/// The same for a workspace that used up its share and has its own turn.
 const COSTLY_BUDGET: Budget = Budget {
     workspace: Duration::from_millis(100),
     turn: Duration::from_millis(100),
     whole_event: true,
 };
-/// How many of its events such a turn takes at most.
+/// The maximum number of events in such a turn.
 const COSTLY_BATCH: u64 = 16;
-/// How long an event that could not be dispatched is left alone, after the first failure, the second, and so on.
+/// How long an event that could not be dispatched waits after the first failure, the second, and so on.
 const WAITS: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(10),
@@ -68,19 +68,19 @@ const WAITS: [Duration; 6] = [
     Duration::from_mins(30),
     Duration::from_hours(1),
 ];
-/// How many events are put aside at most. Each is named in the question for the others, and SQLite takes 32,766 values.
+/// The most quarantined events. The query excludes each by ID, and SQLite allows 32,766 values.
 const MAX_QUARANTINED: usize = 10_000;
 
-/// Whose events a dispatcher takes.
+/// Which events a dispatcher processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DispatcherShard {
-    /// Of workspaces with few webhooks, and of none.
+    /// Events of workspaces with few webhooks, and events without a workspace.
     FewWebhooks,
-    /// Of workspaces with many.
+    /// Events of workspaces with many webhooks.
     ManyWebhooks,
 }
 
-/// `direct_dispatch`: by which deliveries are given to the sender of this process.
+/// `direct_dispatch` passes deliveries to the sender of this process.
 pub async fn run(
     ctx: AppContext,
     shard: DispatcherShard,
@@ -124,7 +124,7 @@ async fn run_usual(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
     }
 }
 
-/// Serves the workspaces that have used up their share, one after the other. In between it rests as long as it worked.
+/// Serves the workspaces that used up their share in turn. Between turns it rests as long as it worked.
 async fn run_costly(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
     let costly = dispatcher.costly.clone();
     while !stop.is_cancelled() {
@@ -153,12 +153,12 @@ async fn run_costly(dispatcher: &mut Dispatcher, stop: &CancellationToken) {
     }
 }
 
-/// Dispatches every waiting event; what tests call instead of waiting.
+/// Dispatches every waiting event; tests call this instead of waiting.
 pub async fn dispatch_all(ctx: &AppContext) -> Result<(), AppError> {
     dispatch_to(ctx, &DirectDispatch::default()).await
 }
 
-/// The same, for whoever takes what is handed over.
+/// The same, for a caller that takes the directly passed deliveries.
 pub async fn dispatch_to(
     ctx: &AppContext,
     direct_dispatch: &DirectDispatch,
@@ -180,8 +180,8 @@ struct Dispatcher {
     budget: Budget,
 }
 
-/// The workspaces that have used up their share and of which events wait, in turn. Kept in memory: another process, or this
-/// one when it begins again, finds out for itself.
+/// Workspaces that used up their share and have waiting events, in turn. Kept in memory: another process, or this one
+/// after a restart, finds out for itself.
 #[derive(Clone, Default)]
 struct Costly(Arc<Turns>);
 
@@ -202,7 +202,7 @@ impl Costly {
         }
     }
 
-    /// The one whose turn it is, which is then the last in line.
+    /// The next workspace, which moves to the end of the line.
     fn next(&self) -> Option<WorkspaceId> {
         let mut known = self.lock();
         let next = known.pop_front()?;
@@ -226,10 +226,10 @@ impl Costly {
     }
 }
 
-/// What came of a turn.
+/// The result of a turn.
 struct Turn {
     taken: Vec<EventId>,
-    /// Workspaces that used up their share in it.
+    /// Workspaces that used up their share in this turn.
     costly: HashSet<WorkspaceId>,
 }
 
@@ -245,7 +245,7 @@ impl Dispatcher {
         }
     }
 
-    /// One for the workspaces that use up their share of this one's time.
+    /// Creates a dispatcher for the workspaces that use up their share.
     fn for_costly(&self) -> Self {
         Self {
             costly: self.costly.clone(),
@@ -254,17 +254,17 @@ impl Dispatcher {
         }
     }
 
-    /// Takes the oldest waiting events and says how many there were. None: none waits.
+    /// Processes the oldest waiting events and returns how many there were, or 0 if none waits.
     async fn next_batch(&mut self) -> Result<usize, AppError> {
         let aside = self.aside.at(Instant::now());
         let costly = self.costly.all();
-        // Most of the time nothing waits: look before taking SQLite's only write lock.
+        // Usually nothing waits, so look before taking SQLite's only write lock.
         let waiting = Whose::Others(self.shard, costly);
         let waiting = waiting.oldest(&self.ctx, aside, BATCH).await?;
         self.take(waiting).await
     }
 
-    /// The same for the workspace whose turn it is, one of those that have used up their share. None: there is none.
+    /// The same for the next workspace that used up its share. `None`: there is no such workspace.
     async fn next_costly(&mut self) -> Result<Option<usize>, AppError> {
         let Some(workspace) = self.costly.next() else {
             return Ok(None);
@@ -292,7 +292,7 @@ impl Dispatcher {
         }
     }
 
-    /// How many events a turn has brought forward: those that are now served aside count.
+    /// How many events a turn moved forward, including those now served separately.
     fn done(&mut self, turn: Turn) -> usize {
         self.aside.forget(&turn.taken);
         let brought = turn.taken.len() + turn.costly.len();
@@ -300,7 +300,7 @@ impl Dispatcher {
         brought
     }
 
-    /// Dispatches these events; a panic on the way is a failure like another.
+    /// Dispatches these events. A panic counts as a failure.
     async fn attempt(&self, waiting: Vec<PendingEvent>) -> Result<Turn, AppError> {
         let (ctx, shard, direct_dispatch) =
             (self.ctx.clone(), self.shard, self.direct_dispatch.clone());
@@ -315,7 +315,7 @@ impl Dispatcher {
             })
     }
 
-    /// One of them stands in the way of all: finds out which, and lets the others pass.
+    /// Finds out which event blocks the batch, and dispatches the others.
     async fn one_by_one(&mut self, waiting: Vec<PendingEvent>) -> Result<usize, AppError> {
         let count = waiting.len();
         for (id, workspace) in waiting {
@@ -324,7 +324,7 @@ impl Dispatcher {
                     self.done(turn);
                 }
                 Err(error) => {
-                    // The event is not to blame if the database is away.
+                    // The event is not at fault if the database is unavailable.
                     self.ctx.db().read().ping().await?;
                     let wait = self.aside.put(id, Instant::now());
                     tracing::error!(event = %id, %error, ?wait, "an event cannot be dispatched; it is put aside");
@@ -335,19 +335,19 @@ impl Dispatcher {
     }
 }
 
-/// An event that waits, and its workspace. No more of it is read here: one that cannot be read at all is still told from
-/// the others.
+/// A waiting event and its workspace. Nothing else is read here, so that an event that cannot be read can still be
+/// identified.
 type PendingEvent = (EventId, Option<WorkspaceId>);
 
-/// Whose events are looked for.
+/// Whose events to find.
 enum Whose {
-    /// Those of workspaces of this shard, but not of these.
+    /// Events of workspaces of this shard, except these.
     Others(DispatcherShard, Vec<WorkspaceId>),
     One(WorkspaceId),
 }
 
 impl Whose {
-    /// The oldest that wait, but for those that are put aside.
+    /// The oldest waiting events, without the quarantined ones.
     async fn oldest(
         self,
         ctx: &AppContext,
@@ -363,7 +363,7 @@ impl Whose {
                 if but.is_empty() {
                     such
                 } else {
-                    // Not that of no workspace at all: NULL is not in a list either.
+                    // Events without a workspace are included explicitly: NULL is not `NOT IN` a list either.
                     such.add(
                         Condition::any()
                             .add(Column::WorkspaceId.is_null())
@@ -388,7 +388,7 @@ impl Whose {
     }
 }
 
-/// Whether an event's workspace has more than a few webhooks, of whatever status. They are not counted to the end.
+/// Whether an event's workspace has more than a few webhooks, of any status. Counting stops early.
 fn many_webhooks() -> Expr {
     use entity::webhook;
     let one_more = Query::select()
@@ -404,17 +404,17 @@ fn many_webhooks() -> Expr {
     Expr::exists(one_more)
 }
 
-/// What follows from some events.
+/// The consequences of some events.
 struct Plan {
-    /// Those of which it is worked out, in order. The others wait for another turn.
+    /// The events whose consequences are computed, in order. The others wait for another turn.
     events: Vec<EventId>,
     told: notify::Told,
     matches: Vec<Match>,
     costly: HashSet<WorkspaceId>,
 }
 
-/// Works out what follows from these events, in a thread for such work: events can be large, and filters many. Every kind of
-/// consequence gets the whole batch, so that it can ask for what it needs once and write in bulk.
+/// Computes the consequences of these events on a blocking thread, since events can be large and filters many. Each
+/// kind of consequence gets the whole batch, so that it can query once and write in bulk.
 async fn plan(
     ctx: &AppContext,
     budget: Budget,
@@ -455,8 +455,8 @@ async fn plan(
     } else {
         None
     };
-    // Dispatchers take one batch after the other, so that no more than two of these threads are taken, and a third for what
-    // may take long.
+    // A dispatcher handles one batch at a time, so at most two of these threads are used, and a third for long
+    // matching.
     tokio::task::spawn_blocking(move || {
         let _turn = turn;
         runtime.block_on(work)
@@ -470,7 +470,7 @@ async fn plan(
     })
 }
 
-/// Writes what follows from these events, in the transaction that marks them as dispatched, and says which they were.
+/// Writes the consequences of these events in the transaction that marks them as dispatched, and returns the events.
 async fn dispatch(
     ctx: &AppContext,
     shard: DispatcherShard,
@@ -499,7 +499,7 @@ async fn dispatch(
         };
     drop(matches);
     let mut tx = ctx.db().begin().await?;
-    // On PostgreSQL another process may be at some of them: those are skipped.
+    // On PostgreSQL another process may have locked some of them; those are skipped.
     let taken: Vec<EventId> = entity::Event::find()
         .filter(Column::Id.is_in(events.iter().copied()))
         .filter(Column::DispatchedAt.is_null())
@@ -542,8 +542,8 @@ async fn dispatch(
     turn(taken)
 }
 
-/// Writes the deliveries of events that are still to be marked as dispatched. A crash in between leaves some of them, and a
-/// repeat adds the others.
+/// Writes the deliveries of events before they are marked as dispatched. After a crash in between, a repeat adds the
+/// missing deliveries.
 async fn fan_out_in_steps(
     ctx: &AppContext,
     direct_dispatch: &DirectDispatch,
@@ -561,13 +561,13 @@ async fn fan_out_in_steps(
     Ok(())
 }
 
-/// Events that could not be dispatched: how often they failed, and when they are tried again. Kept in memory: a new
-/// process tries them at once, which is right after a repair.
+/// Events that could not be dispatched: how often they failed, and when they are retried. Kept in memory: a new process
+/// retries them immediately, as is right after a repair.
 #[derive(Default)]
 struct Quarantine(HashMap<EventId, (usize, Instant)>);
 
 impl Quarantine {
-    /// Which are to be left alone at this moment.
+    /// The quarantined events at this time.
     fn at(&self, now: Instant) -> Vec<EventId> {
         self.0
             .iter()

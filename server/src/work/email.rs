@@ -1,4 +1,4 @@
-//! The mail worker: claims letters from the outbox by a lease, sends them by SMTP, and tries again with growing waits.
+//! The email worker: claims outbox emails with a lease, sends them by SMTP, and retries with growing delays.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,23 +24,23 @@ use super::wait_for_work;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
-/// How many letters one claim takes.
+/// How many emails one claim takes.
 const BATCH: u64 = 20;
-/// How many connections carry them side by side.
+/// How many connections send them concurrently.
 const MAX_CONNECTIONS: usize = 4;
-/// How long a claim holds. A worker that takes longer has lost it, and changes nothing any more.
+/// How long a lease lasts. A worker that takes longer loses it and changes nothing anymore.
 const LEASE: Duration = Duration::from_mins(2);
-/// How long one letter may take, with connecting.
+/// How long one email can take, including connecting.
 const LETTER_TIMEOUT: Duration = Duration::from_secs(30);
-/// When a batch begins no further letter: one begun then is done, and written down, before the lease is over.
+/// When a batch starts no more emails: one started then is sent and recorded before the lease expires.
 const LAST_START: Duration = Duration::from_secs(80);
 const IDLE: Duration = Duration::from_secs(5);
-/// How long the worker rests when the server cannot be reached or does not let us in.
+/// How long the worker rests when the server is unreachable or denies access.
 const BLOCKED: Duration = Duration::from_secs(30);
-/// Minutes before the next attempt; after the last one the letter has failed.
+/// Minutes before each retry; after the last one the email has failed.
 pub const WAITS: [u64; 7] = [1, 5, 30, 120, 360, 720, 1440];
 
-/// The way out: an SMTP server and whom letters are from.
+/// The SMTP server and the sender of emails.
 #[derive(Clone)]
 pub struct MailerConfig {
     route: SmtpEndpoint,
@@ -49,7 +49,7 @@ pub struct MailerConfig {
 }
 
 impl MailerConfig {
-    /// Nothing without an SMTP server: then letters stay in the outbox.
+    /// `None` without an SMTP server: emails then stay in the outbox.
     pub fn new(config: &Config, metrics: &Metrics) -> Option<Self> {
         Some(Self {
             route: config.smtp.clone()?,
@@ -59,12 +59,12 @@ impl MailerConfig {
     }
 }
 
-/// What came of looking into the outbox.
+/// The result of processing the outbox once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
-    /// How many letters were tried.
+    /// How many emails were attempted.
     pub tried: usize,
-    /// The server could not be reached, or did not let us in: the rest of the batch was given back untried.
+    /// The server was unreachable or denied access, so the rest of the batch was released untried.
     pub blocked: bool,
 }
 
@@ -91,14 +91,14 @@ pub async fn run(ctx: AppContext, post: MailerConfig, stop: CancellationToken) {
     }
 }
 
-/// Sends what is due.
+/// Sends due emails.
 pub async fn send_due(
     ctx: &AppContext,
     post: &MailerConfig,
     stop: &CancellationToken,
 ) -> Result<Round, AppError> {
     let lease = ctx.leases().token();
-    // Who cannot say that they are there takes nothing: others would soon take it too.
+    // A process without a recent heartbeat claims nothing: others would soon claim it too.
     let messages = if ctx.leases().holds(lease) {
         claim(ctx, lease).await?
     } else {
@@ -122,7 +122,7 @@ pub async fn send_due(
     };
     let workers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
     let ends: Vec<Result<(), AppError>> = workers.buffer_unordered(MAX_CONNECTIONS).collect().await;
-    // Whatever was not tried is free again at once, for this worker's next round or for another.
+    // Untried emails are free again immediately, for this worker's next round or another worker.
     release(ctx, lease).await?;
     ends.into_iter().collect::<Result<(), AppError>>()?;
     Ok(Round {
@@ -131,7 +131,7 @@ pub async fn send_due(
     })
 }
 
-/// Letters under one lease, which several connections carry.
+/// Emails under one lease, sent over several connections.
 struct Batch<'a> {
     ctx: &'a AppContext,
     post: &'a MailerConfig,
@@ -144,7 +144,7 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Takes one letter after another, over one connection as long as it holds.
+    /// Sends emails one after another, over one connection as long as it works.
     async fn send_batch(&self) -> Result<(), AppError> {
         let mut connection = None;
         while !self.is_over() {
@@ -161,7 +161,7 @@ impl Batch<'_> {
                     ))
                 });
             if let Err(SmtpError::Connection(_)) = result {
-                // In whatever state it is: it is not used again.
+                // The connection may be in any state, so it is not reused.
                 connection = None;
                 self.blocked.store(true, Ordering::Relaxed);
             }
@@ -196,8 +196,8 @@ async fn send(
     connection.send(&message).await
 }
 
-/// Takes due letters for this worker alone: one statement under a write transaction, which on PostgreSQL skips rows
-/// that another worker is just taking.
+/// Leases due emails to this worker: one statement in a write transaction, which on PostgreSQL skips rows that another
+/// worker is leasing.
 async fn claim(
     ctx: &AppContext,
     lease: Uuid,
@@ -244,7 +244,7 @@ async fn claim(
     Ok(messages)
 }
 
-/// Gives back what is still under this lease.
+/// Releases the emails that are still under this lease.
 async fn release(ctx: &AppContext, lease: Uuid) -> Result<(), AppError> {
     let tx = ctx.db().begin().await?;
     entity::OutboxEmail::update_many()
@@ -257,7 +257,7 @@ async fn release(ctx: &AppContext, lease: Uuid) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Writes down what became of a letter, unless the lease was lost meanwhile.
+/// Records the outcome of an email, unless the lease was lost meanwhile.
 async fn finish(
     ctx: &AppContext,
     post: &MailerConfig,
@@ -309,7 +309,7 @@ async fn finish(
     Ok(())
 }
 
-/// Takes out what the letter said: nobody needs it any more, and its links may still work.
+/// Erases the email's body: nobody needs it anymore, and its links may still work.
 fn blank(update: UpdateMany<entity::OutboxEmail>) -> UpdateMany<entity::OutboxEmail> {
     update
         .col_expr(Column::BodyText, Expr::value(Vec::<u8>::new()))
@@ -349,7 +349,7 @@ fn build_message(
     ))?)
 }
 
-/// RFC 2369: where this kind of mail can be stopped.
+/// RFC 2369: where to unsubscribe from this kind of email.
 #[derive(Clone)]
 struct ListUnsubscribe(String);
 
@@ -367,7 +367,7 @@ impl Header for ListUnsubscribe {
     }
 }
 
-/// RFC 8058: a single POST there is enough.
+/// RFC 8058: a single POST to that URL is enough.
 #[derive(Clone)]
 struct OneClick;
 

@@ -1,8 +1,8 @@
-//! How many notifications go out by email one by one. What is beyond that is counted, and one email sums it up when the
-//! window is over ([`super::digest`]). Inboxes are not limited: nothing is lost there.
+//! Limits how many notifications are emailed individually. The excess is counted, and one email sums it up when the
+//! window ends ([`super::digest`]). Inboxes are not limited, so nothing is lost.
 //!
-//! The counts stand in the database and are changed in the transaction that writes the email, under the lock of their
-//! rows: several processes share one allowance. Workspaces are locked before people, and both in the order of their ids.
+//! The counts are stored in the database and changed in the transaction that writes the email, with their rows locked:
+//! several processes share one allowance. Workspaces are locked before users, both in ID order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,31 +16,31 @@ use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-/// How long a window is, from the first email in it.
+/// The length of a window, from its first email.
 pub const WINDOW: Duration = hours(1);
-/// How many notifications of workspaces one person gets by email in a window, one by one.
+/// The most workspace notifications that one user gets by individual email in a window.
 pub const PER_PERSON: i64 = 10;
-/// How many notifications of a workspace all of its members get by email in a window, one by one.
+/// The most notifications of a workspace that all its members get by individual email in a window.
 pub const PER_WORKSPACE: i64 = 500;
-/// How many notifications of their own security one person gets by email in a window: what floods their workspaces does
-/// not hold these up.
+/// The most notifications of their own security that one user gets by email in a window. A flood from a workspace does
+/// not delay them.
 pub const SECURITY_PER_PERSON: i64 = 20;
-/// The same for an address that is not confirmed, and how long the window is there. It may be a stranger's: what is
-/// beyond is dropped.
+/// The same for an unconfirmed email address, and its window. The email address may be a stranger's, so the excess is
+/// dropped.
 pub const SECURITY_UNCONFIRMED: i64 = 3;
 pub const UNCONFIRMED_WINDOW: Duration = days(1);
 
 /// How many rows one statement writes or binds.
 const ROWS: usize = 500;
 
-/// Someone to whom a notification is about to be sent by email.
+/// A user to whom a notification is about to be emailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LimitedRecipient {
     pub user: UserId,
     pub confirmed: bool,
 }
 
-/// The allowances of everybody whom a batch of events is to be told by email.
+/// The email allowances of everybody whom a batch of events concerns.
 #[derive(Debug, Default)]
 pub struct Allowances {
     people: BTreeMap<UserId, email_window::Model>,
@@ -49,7 +49,7 @@ pub struct Allowances {
 }
 
 impl Allowances {
-    /// Holds the allowances of these people and workspaces until the transaction ends.
+    /// Locks the allowances of these users and workspaces until the transaction ends.
     pub async fn lock(
         tx: &Tx,
         now: Timestamp,
@@ -133,7 +133,7 @@ impl Allowances {
                 .await?;
             self.people
                 .extend(people.iter().map(|one| (one.user, begun(one))));
-            // A window that is over goes on while something of it waits to be summed up: nothing of it is forgotten.
+            // A window that has ended stays while it has notifications to sum up, so that none is lost.
             let current = found
                 .into_iter()
                 .filter(|row| row.ends_at > now || row.held > 0);
@@ -142,8 +142,8 @@ impl Allowances {
         Ok(())
     }
 
-    /// Whether one more may be sent by email. Otherwise it is counted for the email that sums up. `workspace`: none for
-    /// what concerns the person alone.
+    /// Whether one more email can be sent. If not, it is counted for the digest. `workspace`: `None` for events that
+    /// concern the user alone.
     pub fn take(
         &mut self,
         to: LimitedRecipient,
@@ -180,7 +180,7 @@ impl Allowances {
         false
     }
 
-    /// Writes down what was taken.
+    /// Saves the used allowances.
     pub async fn save(self, tx: &Tx) -> Result<(), AppError> {
         let workspaces: Vec<_> = self.workspaces.into_values().collect();
         for rows in workspaces.chunks(ROWS) {

@@ -1,4 +1,4 @@
-//! Removes answers to forms that no page came for: they may hold what is shown once, and wait for two minutes alone.
+//! Removes form responses that no page collected: they may hold one-time secrets, and wait for only two minutes.
 
 use std::time::Duration;
 

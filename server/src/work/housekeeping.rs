@@ -1,4 +1,4 @@
-//! Small and regular tidying.
+//! Small, regular cleanup.
 
 use std::time::Duration;
 

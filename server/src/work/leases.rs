@@ -1,14 +1,14 @@
-//! Takes over what a process that is no more still leases, so that nobody waits for each lease to run out: deliveries and
-//! letters that were on their way when it crashed.
+//! Takes over the leases of a process that no longer runs, such as deliveries and emails in progress when it crashed,
+//! so that nobody waits for each lease to expire.
 //!
-//! On SQLite there is one server, which holds a lock on a file beside the database for as long as it lives. Whoever gets the
-//! lock knows that every lease of another process is left over, and frees it. A second server, such as one that starts while
-//! the one before it still finishes what is under way, waits for the lock; until then it leaves those leases alone.
+//! On SQLite there is one server, which locks a file beside the database while it runs. The lock's owner knows that
+//! every lease of another process is left over, and releases it. A second server, such as one that starts while the
+//! previous one still finishes its work, waits for the lock and does not touch those leases until then.
 //!
-//! On PostgreSQL a process says every [`SAYS`] that it is there, over a connection of its own, since it must be heard however
-//! busy the others are. One that was not heard for [`PROCESS_LEASE`], by the database's clock, is dead: any other process
-//! frees what it leases, and takes its name away. Should it come back, it finds that out and begins anew: it writes nothing
-//! under its old leases and begins nothing that it held.
+//! On PostgreSQL a process sends a heartbeat every [`SAYS`], over its own connection so that load on the others does
+//! not delay it. A process without a heartbeat for [`PROCESS_LEASE`], by the database's clock, is dead: any other
+//! process releases its leases and deletes its row. If it returns, it notices and starts over: it writes nothing under
+//! its old leases and starts nothing that it had leased.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -33,16 +33,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PAUSE, pause, supervise};
 
-/// How often a process says that it is there, and looks for those that say nothing more.
+/// How often a process sends a heartbeat and looks for processes that do not.
 const SAYS: Duration = Duration::from_secs(2);
 /// How often a second server on SQLite tries to get the lock.
 const TRIES: Duration = Duration::from_millis(500);
-/// How many leases one transaction frees.
+/// How many leases one transaction releases.
 const BATCH_SIZE: usize = 500;
-/// Milliseconds by PostgreSQL's clock, at the moment at which it is asked.
+/// The current time of PostgreSQL's clock in milliseconds.
 const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
 
-/// Sees to it that what this process leases is its own as long as it lives, and takes over from those that do not.
+/// Protects this process's leases while it runs, and takes over the leases of dead processes.
 pub struct Keeper {
     ctx: AppContext,
     means: Means,
@@ -50,7 +50,7 @@ pub struct Keeper {
     keeping: JoinHandle<()>,
 }
 
-/// By what it is known that a process lives.
+/// How other processes know that this one is alive.
 #[derive(Clone)]
 enum Means {
     Lock(Arc<Lock>),
@@ -58,7 +58,7 @@ enum Means {
 }
 
 impl Keeper {
-    /// Before anything is leased. What a crash left behind is free when this returns, if its owner is known to be dead.
+    /// Call before leasing anything. On return, leases left by a crash are released if their owner is known to be dead.
     pub async fn begin(ctx: &AppContext, database_url: &str) -> Result<Self, AppError> {
         let means = if ctx.db().backend() == DbBackend::Postgres {
             let mut own = ConnectOptions::new(database_url);
@@ -97,7 +97,7 @@ impl Keeper {
         })
     }
 
-    /// After all work has ended: `clean` says that nothing is leased any more.
+    /// Call after all work has ended: `clean` means that nothing is leased anymore.
     pub async fn end(self, clean: bool) {
         self.stop.cancel();
         let _ = self.keeping.await;
@@ -135,17 +135,17 @@ async fn keep(ctx: AppContext, means: Means, stop: CancellationToken) {
     }
 }
 
-/// A lock on a file beside an SQLite database, which the system takes back when the process ends, however it ends.
+/// A lock on a file beside an SQLite database. The system releases it however the process ends.
 struct Lock {
-    /// None: a database in memory, which nobody else can open.
+    /// `None`: an in-memory database, which nobody else can open.
     path: Option<PathBuf>,
     file: Mutex<Option<File>>,
 }
 
 impl Lock {
     async fn beside(ctx: &AppContext) -> Result<Self, AppError> {
-        // As SQLite itself understood the address. Not the file of the database: to close that one elsewhere in the
-        // process would give back the locks that SQLite has on it.
+        // The path as SQLite itself resolved it. Not the database file: closing that elsewhere in the process would
+        // release SQLite's own locks on it.
         let ask = Statement::from_string(DbBackend::Sqlite, "PRAGMA database_list");
         let row = ctx.db().read().query_one_raw(ask).await?;
         let file: Option<String> = row.map(|row| row.try_get("", "file")).transpose()?;
@@ -162,8 +162,8 @@ impl Lock {
         self.path.is_none() || self.file().is_some()
     }
 
-    /// Whether this process is the only server, from now on. It is not known if the file cannot be locked: then leases are
-    /// left to run out.
+    /// Whether this process is the only server from now on. If the file cannot be locked, this is unknown, and leases
+    /// are left to expire.
     fn try_take(&self) -> bool {
         let Some(path) = &self.path else {
             return true;
@@ -195,11 +195,11 @@ impl Lock {
     }
 }
 
-/// Says that this process is there. If it was taken for dead meanwhile, it begins anew.
+/// Sends a heartbeat. If this process was declared dead meanwhile, it starts over.
 pub async fn say(ctx: &AppContext, own: &impl ConnectionTrait) -> Result<(), AppError> {
     let (leases, at) = (ctx.leases(), (Instant::now(), Timestamp::now()));
     let process = leases.process();
-    // The first time there is no such row, and nothing is leased yet.
+    // The first time there is no row, and nothing is leased yet.
     if leases.has_heartbeat() {
         let update = format!("UPDATE processes SET seen_at = {NOW} WHERE id = $1");
         if execute(own, update, process).await? == 1 {
@@ -230,7 +230,7 @@ async fn execute(own: &impl ConnectionTrait, sql: String, process: Uuid) -> Resu
     Ok(own.execute_raw(statement).await?.rows_affected())
 }
 
-/// Frees what dead processes lease. PostgreSQL alone knows of processes.
+/// Releases the leases of dead processes. Only PostgreSQL tracks processes.
 pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
     let silent = Expr::cust(format!("seen_at < {NOW} - {}", PROCESS_LEASE.as_millis()));
     let dead: Vec<Uuid> = entity::Process::find()
@@ -242,7 +242,7 @@ pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
         .await?;
     for process in dead {
         let tx = ctx.db().begin().await?;
-        // Its name goes first, and only if it is still silent: from then on it knows that it holds nothing.
+        // Its row is deleted first, if it is still silent. The process then knows that its leases are gone.
         let gone = entity::Process::delete_many()
             .filter(process::Column::Id.eq(process))
             .filter(silent.clone())
@@ -260,12 +260,12 @@ pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Frees every lease that is not this process's: there is no other process.
+/// Releases every lease that is not this process's: no other process exists.
 pub async fn free_all_but_own(ctx: &AppContext) -> Result<(), AppError> {
     let (db, of) = (ctx.db(), Of::AllBut(ctx.leases().process()));
     let deliveries: Vec<DeliveryId> = of.deliveries().into_tuple().all(db.read()).await?;
     let emails: Vec<EmailId> = of.emails().into_tuple().all(db.read()).await?;
-    // A server that is at work has little time to write.
+    // A server that is running has little time to write.
     for some in deliveries.chunks(BATCH_SIZE) {
         let tx = db.begin().await?;
         of.free(&tx, some, &[]).await?;
@@ -279,7 +279,7 @@ pub async fn free_all_but_own(ctx: &AppContext) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Whose leases are freed.
+/// Whose leases to release.
 #[derive(Clone, Copy)]
 enum Of {
     This(Uuid),
@@ -321,7 +321,7 @@ impl Of {
             .column(Column::Id)
     }
 
-    /// Frees these, if they are still leased so: they are due at once.
+    /// Releases these leases if they still apply; the rows are due immediately.
     async fn free(
         self,
         tx: &Tx,

@@ -1,5 +1,5 @@
-//! The workers: what follows a change, after it. Each is a loop that a crash may end anywhere without harm, and that is
-//! started again if it ends by a panic.
+//! The workers, which process the consequences of a change after it. Each is a loop that a crash can end anywhere
+//! without harm, and that is restarted after a panic.
 
 pub mod api_key_usage;
 pub mod checkpoints;
@@ -31,7 +31,7 @@ use webhooks::{DirectDispatch, QueueClass};
 use crate::config::Config;
 use crate::metrics::Metrics;
 
-/// How long a worker rests after a panic: what it stumbled over is most likely still there.
+/// How long a worker rests after a panic: the cause most likely persists.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts every worker; they end when `stop` is cancelled.
@@ -98,7 +98,7 @@ pub fn start(
     }
 }
 
-/// What every worker is given.
+/// The shared arguments of every worker.
 struct WorkerSpawner<'a> {
     workers: &'a TaskTracker,
     ctx: &'a AppContext,
@@ -118,8 +118,8 @@ impl WorkerSpawner<'_> {
     }
 }
 
-/// Runs a worker until it ends by itself. One that panics is started again after a pause: it would be missed, and
-/// nobody would notice.
+/// Runs a worker until it ends by itself. Restarts it after a panic and a pause, because nobody would notice its
+/// absence.
 async fn supervise<R>(
     name: &'static str,
     stop: &CancellationToken,
@@ -137,8 +137,8 @@ async fn supervise<R>(
     }
 }
 
-/// Resolves when there may be something to do: after a commit of this process, or when `idle` is over, since other
-/// processes commit too. `false`: it is time to stop.
+/// Resolves when there may be work: after a commit of this process, or when `idle` ends, since other processes commit
+/// too. Returns `false` when it is time to stop.
 async fn wait_for_work(
     commits: &mut tokio::sync::watch::Receiver<u64>,
     idle: impl Future<Output = ()>,
@@ -152,7 +152,7 @@ async fn wait_for_work(
     true
 }
 
-/// Waits for the next round of what is done every so often. `false`: it is time to stop.
+/// Waits for the next round of periodic work. Returns `false` when it is time to stop.
 async fn pause(time: Duration, stop: &CancellationToken) -> bool {
     let slept = stop.run_until_cancelled(tokio::time::sleep(time)).await;
     slept.is_some()

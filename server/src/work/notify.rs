@@ -1,6 +1,6 @@
-//! Who is told of an event, and how: rows in inboxes and letters in the outbox, as each person prefers. All of it is worked
-//! out before the transaction that writes it down. An address that is not confirmed may be a stranger's: whatever an event
-//! came from, only what concerns the account's own security goes there. How much goes to any address, `email_limits` says.
+//! Decides who is notified of an event, and how: inbox rows and outbox emails, by each user's preferences. All of it is
+//! computed before the transaction that writes it. An unconfirmed email address may belong to a stranger, so it gets
+//! only the account's own security events. `email_limits` bounds the number of emails per email address.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -20,31 +20,31 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::email_limits::{Allowances, LimitedRecipient};
 
-/// How many values one statement binds at most in a list: SQLite takes 32,766 in all.
+/// The most values that one statement binds in a list: SQLite allows 32,766 in total.
 const VALUES: usize = 5_000;
 /// How many rows one statement inserts.
 const ROWS: usize = 500;
-/// How many rows for inboxes, and how many letters, are worked out before they are written: of as many events as that
-/// takes, and of one at least.
+/// How many inbox rows and emails are computed before they are written: for as many events as that covers, and for at
+/// least one.
 const MAX_ROWS: usize = 5_000;
 const MAX_EMAILS: usize = 500;
 
-/// Someone who is to be told.
+/// Someone to notify.
 struct NotificationTarget<'a> {
     user: UserId,
     address: &'a Address,
-    /// Where their inbox shows it; nothing for what concerns them everywhere, or for a workspace they are no more in.
+    /// The workspace whose inbox shows it; `None` for events outside a workspace, or if the user has left it.
     workspace: Option<WorkspaceId>,
 }
 
-/// An email address, and whether it counts as confirmed.
+/// An email address and whether it counts as confirmed.
 struct Address {
     email: Email,
     confirmed: bool,
 }
 
 impl NotificationTarget<'_> {
-    /// Whether an event may be told at this address at all.
+    /// Whether an email about the event can go to this email address.
     fn may_be_written_to(&self, event: &Event) -> bool {
         let own_security = event.category == Category::Security
             && self.workspace.is_none()
@@ -53,7 +53,7 @@ impl NotificationTarget<'_> {
     }
 }
 
-/// An email that goes out if the allowances of its recipient and workspace are not used up.
+/// An email to send if the allowances of its recipient and workspace permit.
 struct Notification {
     to: LimitedRecipient,
     workspace: Option<WorkspaceId>,
@@ -61,7 +61,7 @@ struct Notification {
     email: PreparedEmail,
 }
 
-/// What is to be written to tell of some events.
+/// The rows to write to notify users of some events.
 #[derive(Default)]
 pub struct Told {
     inbox: Vec<InboxRow>,
@@ -69,7 +69,7 @@ pub struct Told {
     invalidations: HashSet<Invalidation>,
 }
 
-/// Works out who is told of these events and how, and of how many of them: the rest is to be told another time.
+/// Computes whom to notify of these events and how, and how many events that covers: the rest must wait.
 pub async fn work_out(ctx: &AppContext, events: &[Arc<Event>]) -> Result<(Told, usize), AppError> {
     let mut told = Told::default();
     if events.is_empty() {
@@ -99,7 +99,7 @@ pub async fn work_out(ctx: &AppContext, events: &[Arc<Event>]) -> Result<(Told, 
 }
 
 impl Told {
-    /// Leaves out what another process is at.
+    /// Leaves out the events of another process.
     pub fn only(mut self, events: &HashSet<EventId>) -> Self {
         self.inbox.retain(|row| {
             row.event_id
@@ -129,7 +129,7 @@ impl Told {
     }
 }
 
-/// Puts into the outbox what the allowances leave room for; the rest is counted for the email that sums it up.
+/// Adds to the outbox the emails that the allowances permit, and counts the rest for the digest.
 async fn send(tx: &Tx, outbox: Vec<Notification>) -> Result<(), AppError> {
     if outbox.is_empty() {
         return Ok(());
@@ -146,7 +146,7 @@ async fn send(tx: &Tx, outbox: Vec<Notification>) -> Result<(), AppError> {
     allowances.save(tx).await
 }
 
-/// Everybody whom a batch of events may concern, asked for once.
+/// Everybody whom a batch of events may concern, loaded once.
 struct People {
     members: HashMap<WorkspaceId, Vec<(UserId, Role)>>,
     workspaces: HashMap<WorkspaceId, entity::workspace::Model>,
@@ -158,7 +158,7 @@ struct People {
 impl People {
     async fn load(ctx: &AppContext, events: &[Arc<Event>]) -> Result<Self, AppError> {
         let read = ctx.db().read();
-        // A batch holds a hundred events: so many workspaces and people that they are about need no chunks.
+        // A batch holds 100 events, so its workspaces and users need no chunks.
         let places: HashSet<WorkspaceId> = events.iter().filter_map(|e| e.workspace_id).collect();
         let mut users: HashSet<UserId> = events.iter().filter_map(|e| e.subject_user_id).collect();
         let workspaces = entity::Workspace::find()
@@ -205,8 +205,8 @@ impl People {
         self.preferences.get(&user).unwrap_or(&self.nothing_chosen)
     }
 
-    /// A Security event about a person tells that person, also when they did it. Other events tell every member who may
-    /// see their subject, and whom they are about, except the one who did it.
+    /// A security event about a user notifies that user, even if the user caused it. Other events notify every member
+    /// who can see the subject, and the user whom they are about, except the user who caused them.
     fn listeners(&self, event: &Event) -> Vec<NotificationTarget<'_>> {
         let did_it = |user: UserId| event.actor_id == Some(user.uuid());
         let listener = |user: UserId, workspace| {
@@ -240,7 +240,7 @@ impl People {
 type InboxRow = entity::notification::ActiveModel;
 fn inbox_row(listener: &NotificationTarget<'_>, event: &Event) -> InboxRow {
     InboxRow {
-        // Inboxes are read in the order of ids: it is that of what happened, not of when this got to it.
+        // Inboxes are sorted by ID, so the ID reflects when the event happened, not when it was processed.
         id: Set(NotificationId::at(event.created_at)),
         user_id: Set(listener.user),
         workspace_id: Set(listener.workspace),

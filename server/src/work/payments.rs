@@ -1,5 +1,5 @@
-//! Payments under way: the simulated provider's bank and what it has to tell, subscriptions that are due, and asking
-//! again about what was not told.
+//! Processes pending payments: the simulated provider's bank and events, due subscriptions, and polling for payments
+//! whose outcome was not reported.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ const EVERY: Duration = Duration::from_secs(2);
 
 pub async fn run(ctx: AppContext, stop: CancellationToken) {
     while pause(EVERY, &stop).await {
-        // What fails is logged where it happens and tried again.
+        // A failure is logged where it happens and retried.
         if let Err(error) = round(&ctx, Timestamp::now()).await {
             tracing::warn!(%error, "payments under way could not all be seen to");
         }
     }
 }
 
-/// Sees to everything that is due by `now`.
+/// Processes everything due by `now`.
 pub async fn round(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
     simulated::process_due(ctx, now).await?;
     simulated::deliver_events(ctx, now).await?;

@@ -1,5 +1,5 @@
-//! Carries live invalidations between processes that share a PostgreSQL database, over a connection of its own: NOTIFY takes a
-//! global lock at commit and has no place in a business transaction.
+//! Sends live invalidations between processes that share a PostgreSQL database, over a separate connection: NOTIFY
+//! takes a global lock at commit and does not belong in a business transaction.
 
 use std::time::Duration;
 
@@ -15,23 +15,23 @@ use tokio_util::sync::CancellationToken;
 
 const CHANNEL: &str = "wheelhouse_live";
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How many invalidations travel in one notification. PostgreSQL takes 8,000 bytes, and an invalidation is about 90.
+/// How many invalidations one notification carries. PostgreSQL allows 8,000 bytes, and an invalidation takes about 90.
 const BATCH_SIZE: usize = 50;
-/// How long invalidations are gathered before they travel. Each notification is a commit, and under load most invalidations of the same
-/// moment say the same.
+/// How long invalidations are gathered before they are sent. Each notification is a commit, and under load most
+/// invalidations of the same moment are duplicates.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// What one process tells the others, and which one it is: it has heard it already.
+/// A message to the other processes. `from` lets its sender ignore it.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     from: Uuid,
-    /// Nothing: invalidations were lost, and everybody has to look at everything.
+    /// `None`: invalidations were lost, and everybody must reload everything.
     invalidations: Option<Vec<Invalidation>>,
 }
 
 pub async fn run(ctx: AppContext, url: String, stop: CancellationToken) {
     let me = Uuid::new_v4();
-    // Kept when the connection is not: invalidations of the meantime wait in it.
+    // Outlives the connection: invalidations wait in it while there is none.
     let mut outgoing = ctx.db().event_bus().outgoing();
     let mut missed = false;
     loop {
@@ -60,7 +60,7 @@ async fn relay(
 ) -> Result<(), sqlx::Error> {
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
     let mut listener = PgListener::connect(url).await?;
-    // A lost connection is told and not mended in silence: what was said meanwhile is lost.
+    // Reports a lost connection instead of silently reconnecting: messages sent meanwhile are lost.
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     if missed {
@@ -85,7 +85,7 @@ async fn relay(
     }
 }
 
-/// An invalidation, and those that wait behind it, each once; nothing if some of them were lost.
+/// An invalidation and those queued behind it, without duplicates; `None` if some were lost.
 fn gather(first: Invalidation, outgoing: &mut Receiver<Invalidation>) -> Option<Vec<Invalidation>> {
     let mut invalidations = vec![first];
     while invalidations.len() < BATCH_SIZE {
@@ -114,7 +114,7 @@ fn receive(ctx: &AppContext, me: Uuid, payload: &str) {
             invalidations: None,
             ..
         }) => ctx.db().event_bus().receive_everything(),
-        // A process of another version speaks of what this one does not know.
+        // A process of another version may send messages that this one does not know.
         Err(error) => tracing::debug!(%error, "an invalidation that is none"),
     }
 }

@@ -1,5 +1,5 @@
-//! The way to an SMTP server, step by step: which step failed decides whether a letter is lost or only late. A server
-//! that does not let us in says nothing of the letter; one that refuses its recipient or its text does.
+//! Connects to an SMTP server step by step: the failing step decides whether an email is lost or only late. Denying
+//! access says nothing about the email; refusing its recipient or its text does.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use url::Url;
 
-/// How long one step of the conversation may take.
+/// How long one step of the SMTP dialog can take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
-/// RFC 5321, 4.2.3: answers to a recipient or a text that will be the same tomorrow.
+/// RFC 5321, 4.2.3: permanent responses to a recipient or a text.
 const FOR_GOOD: std::ops::RangeInclusive<u16> = 550..=554;
 
-/// How the connection is kept secret.
+/// How the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
     /// From the first byte: `smtps://`.
     Wrapped,
-    /// By STARTTLS, or not at all.
+    /// By STARTTLS; without it, the connection fails.
     Required,
-    /// By STARTTLS where the server offers it.
+    /// By STARTTLS if the server offers it.
     Offered,
     Never,
 }
 
-/// Where the SMTP server is, and how it is talked to. Its `Debug` leaves the password out.
+/// The SMTP server and how to connect to it. `Debug` omits the password.
 #[derive(Clone, Debug)]
 pub struct SmtpEndpoint {
     host: String,
@@ -39,20 +39,20 @@ pub struct SmtpEndpoint {
     hello: ClientId,
 }
 
-/// Why a letter did not go out.
+/// Why an email was not sent.
 #[derive(Debug)]
 pub enum SmtpError {
-    /// The server could not be reached, or did not let us in: no letter would have passed.
+    /// The server was unreachable or denied access; no email could have been sent.
     Connection(String),
-    /// This letter was refused for now.
+    /// The server refused this email for now.
     Transient(String),
-    /// This letter was refused, and will be tomorrow.
+    /// The server refused this email permanently.
     Permanent(String),
 }
 
 impl SmtpEndpoint {
-    /// Reads `smtp://user:password@host:587` or `smtps://…`. A password makes STARTTLS a must, unless the server is
-    /// this machine; `?tls=` says otherwise: `required`, `opportunistic` or `none`.
+    /// Parses `smtp://user:password@host:587` or `smtps://…`. With a password, STARTTLS is required unless the server
+    /// is this machine; `?tls=` overrides that: `required`, `opportunistic` or `none`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FORM: &str =
             "must look like smtp://user:password@host:587 or smtps://user:password@host";
@@ -124,7 +124,7 @@ impl SmtpEndpoint {
                 .map_err(way)?;
         }
         if let Some(credentials) = &self.credentials {
-            // Whoever sits between may have taken STARTTLS out of the server's offer.
+            // A man in the middle may have removed STARTTLS from the server's offer.
             if !connection.is_encrypted() && !is_loopback(&self.host) {
                 return Err(SmtpError::Connection(
                     "the server does not offer STARTTLS, and a password is not sent in clear text"
@@ -140,13 +140,13 @@ impl SmtpEndpoint {
     }
 }
 
-/// A conversation with the server, for one letter after another.
+/// A session with the server, for one email after another.
 pub struct Connection(AsyncSmtpConnection);
 
 impl Connection {
     pub async fn send(&mut self, message: &Message) -> Result<(), SmtpError> {
         let result = self.talk(message).await;
-        // A server that refused a letter takes the next one after a reset.
+        // After refusing an email, a server accepts the next one after a reset.
         if matches!(
             result,
             Err(SmtpError::Transient(_) | SmtpError::Permanent(_))
@@ -161,7 +161,7 @@ impl Connection {
         let (envelope, text) = (message.envelope(), message.formatted());
         let options = self.options(message, &text)?;
         let sender = Mail::new(envelope.from().cloned(), options);
-        // A sender that is refused is refused in every letter.
+        // A server that refuses the sender refuses it in every email.
         self.0.command(sender).await.map_err(not_the_letters)?;
         for recipient in envelope.to() {
             let recipient = Rcpt::new(recipient.clone(), Vec::new());
@@ -191,12 +191,12 @@ impl Connection {
     }
 
     pub async fn close(mut self) {
-        // Politeness: the letters are through.
+        // A courtesy: the emails are sent.
         let _ = self.0.quit().await;
     }
 }
 
-/// What an answer to the recipient or the text says.
+/// Classifies a response to the recipient or the text.
 fn the_letters(error: Error) -> SmtpError {
     let text = error.to_string();
     match error.status().map(u16::from) {
@@ -207,7 +207,7 @@ fn the_letters(error: Error) -> SmtpError {
     }
 }
 
-/// What an answer before that says: nothing of the letter.
+/// Classifies an earlier response, which says nothing about the email.
 fn not_the_letters(error: Error) -> SmtpError {
     let text = error.to_string();
     match error.status().map(u16::from) {
@@ -216,7 +216,7 @@ fn not_the_letters(error: Error) -> SmtpError {
     }
 }
 
-/// User and password, unless there are none; nothing if they are no text.
+/// User and password, if any; `None` if they are not valid text.
 #[expect(
     clippy::option_option,
     reason = "whether it can be read, and whether it is there"

@@ -1,5 +1,5 @@
-//! One attempt: a signed request, and as much of the answer as is kept. It ends at its deadline, whatever the receiver
-//! does, and its failures have names.
+//! One attempt: a signed request and the part of the response that is kept. It ends at its deadline, whatever the
+//! receiver does, and each failure has a name.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use serde_json::{Map, Value};
 
 use super::connector::{ConnectError, PublicOnlyConnector, Resolve};
 
-/// From resolution to the last byte that is read.
+/// From name resolution to the last byte read.
 pub const DEADLINE: Duration = Duration::from_secs(15);
-/// How much of an answer is read.
+/// The most bytes read of a body.
 const MAX_READ: usize = 20_000;
-/// How much of its headers is kept, and taken at all.
+/// The maximum number and size of response headers.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 const IDLE_CONNECTIONS: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 32;
-/// What stands for a value that is not shown.
+/// Replaces a hidden value.
 const MASKED: &str = "••••";
 
-/// What goes where.
+/// A webhook request and its destination.
 #[derive(Clone)]
 pub struct DeliveryRequest {
     pub uri: Uri,
@@ -41,15 +41,15 @@ pub struct DeliveryRequest {
     pub body: Bytes,
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptResult {
     pub at: Timestamp,
     pub duration: Duration,
     pub status: Option<u16>,
-    /// Nothing is success.
+    /// `None` means success.
     pub error: Option<&'static str>,
-    /// What the receiver asks to wait, in seconds.
+    /// How long the receiver asks to wait, in seconds.
     pub retry_after: Option<u64>,
     pub request_headers: Value,
     pub response_headers: Option<Value>,
@@ -57,7 +57,7 @@ pub struct AttemptResult {
 }
 
 impl AttemptResult {
-    /// Of an attempt that could not even begin.
+    /// The result of an attempt that could not start.
     pub fn not_sent(error: &'static str) -> Self {
         Self {
             at: Timestamp::now(),
@@ -72,7 +72,7 @@ impl AttemptResult {
     }
 }
 
-/// Sends shipments; cheap to clone.
+/// Sends webhook requests; cheap to clone.
 #[derive(Clone)]
 pub struct WebhookClient {
     client: Client<HttpsConnector<PublicOnlyConnector>, Full<Bytes>>,
@@ -126,7 +126,7 @@ impl WebhookClient {
             response_body: None,
         };
         let request = http_request(request, &own);
-        // The answer's head is written into the report before its body, so that a slow body does not hide it.
+        // The response head is recorded before the body is read, so that a slow body does not hide it.
         let end = tokio::time::timeout(self.deadline, self.ask(request, &mut report)).await;
         report.error = match end {
             Ok(Ok(())) => report.status.and_then(verdict),
@@ -157,7 +157,7 @@ impl WebhookClient {
     }
 }
 
-/// What a status says of the attempt: nothing if it is a success.
+/// The error that a status stands for, or `None` for success.
 fn verdict(status: u16) -> Option<&'static str> {
     match status {
         200..=299 => None,
@@ -184,7 +184,7 @@ fn http_request(
             headers.insert(name, value);
         }
     }
-    // Ours last, so that nothing stands in their place.
+    // Ours last, so that no custom header replaces them.
     for (name, value) in own {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -193,7 +193,7 @@ fn http_request(
     request
 }
 
-/// The headers as the delivery log shows them: whatever a workspace sends along may be a password.
+/// Headers as the delivery log shows them. Custom headers are masked, because any of them may be a password.
 fn shown(own: &[(&'static str, String)], custom: &[Header]) -> Value {
     let own = own
         .iter()
@@ -219,7 +219,7 @@ fn readable(headers: &HeaderMap) -> Value {
     Value::Object(map)
 }
 
-/// How many seconds the receiver asks to wait, by the two statuses that mean "later".
+/// How many seconds the receiver asks to wait, for the two statuses that mean "later".
 fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let means_later = matches!(
         status,
@@ -230,14 +230,14 @@ fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Opti
     if let Ok(seconds) = asked.parse() {
         return Some(seconds);
     }
-    // Or a moment, by the receiver's clock, which may go wrong: what counts is how far it is from the answer's own date.
+    // Or a date by the receiver's clock, which may be wrong, so it is compared with the response's own date.
     let moment = httpdate::parse_http_date(asked).ok()?;
     let sent = text(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let wait = moment.duration_since(sent.unwrap_or(now));
     Some(wait.map_or(0, |wait| wait.as_secs()))
 }
 
-/// The first [`MAX_READ`] bytes. What comes after is not waited for, and as it comes compressed it stays.
+/// The first [`MAX_READ`] bytes. The rest is not awaited. A compressed body is not decompressed.
 async fn read(mut body: Incoming) -> Result<String, &'static str> {
     let mut bytes = Vec::new();
     while bytes.len() < MAX_READ {
@@ -252,11 +252,11 @@ async fn read(mut body: Incoming) -> Result<String, &'static str> {
             Some(Err(_)) => return Err("connection_lost"),
         }
     }
-    // PostgreSQL's text holds no zero byte.
+    // PostgreSQL text cannot contain a zero byte.
     Ok(String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"))
 }
 
-/// What went wrong, by the deepest cause that we know.
+/// Names a failure by its deepest known cause.
 fn name(error: &legacy::Error) -> &'static str {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -270,7 +270,7 @@ fn name(error: &legacy::Error) -> &'static str {
         if error.is::<rustls::Error>() {
             return "tls_failed";
         }
-        // An io::Error keeps what it carries from `source`.
+        // `source` of an `io::Error` skips the error that it wraps.
         let carried = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
@@ -290,7 +290,7 @@ fn name(error: &legacy::Error) -> &'static str {
 mod tests {
     use super::*;
 
-    /// What is understood of an answer at 12:00:00.
+    /// The parsed wait for a response received at 12:00:00.
     fn asked(status: u16, retry_after: &str, date: Option<&str>) -> Option<u64> {
         let now = httpdate::parse_http_date("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
         let mut headers = HeaderMap::new();

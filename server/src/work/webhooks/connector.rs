@@ -1,5 +1,5 @@
-//! The way out. A connection is made only to an address that was looked at after resolution: what a name says when it
-//! is checked and when it is dialled is the same, because it is asked once.
+//! Connects to webhook endpoints. It connects only to an IP address that was checked after resolution. A name is
+//! resolved once, so the checked IP address is the one that is dialed.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -14,12 +14,12 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// How long one of several addresses may take to answer, before the next is tried.
+/// How long one of several IP addresses can take to connect before the next is tried.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How many addresses of a name are tried.
+/// How many IP addresses of a name are tried.
 const MAX_ADDRESSES: usize = 4;
 
-/// Turns a name into addresses.
+/// Resolves a name to IP addresses.
 pub trait Resolve: Send + Sync {
     fn resolve<'a>(
         &'a self,
@@ -28,7 +28,7 @@ pub trait Resolve: Send + Sync {
     ) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>>;
 }
 
-/// The system's own resolver.
+/// The system resolver.
 pub struct System;
 
 impl Resolve for System {
@@ -68,7 +68,7 @@ impl std::error::Error for ConnectError {
     }
 }
 
-/// Connects to what may be connected to.
+/// Connects only to permitted IP addresses.
 #[derive(Clone)]
 pub struct PublicOnlyConnector {
     resolver: Arc<dyn Resolve>,

@@ -1,6 +1,6 @@
-//! From the dispatcher straight to the sender: a delivery to an endpoint that answers is written with the sender's lease
-//! already on it, and handed over once that is committed. Nobody has to find it and claim it, which would be another
-//! transaction to wait for. What is lost on the way is a lease that runs out, as with every claim.
+//! Passes deliveries from the dispatcher directly to the sender. A delivery to a healthy endpoint is written with the
+//! sender's lease and passed on after the commit, so nobody needs another transaction to find and claim it. If a
+//! delivery is lost on the way, its lease expires, as with every claim.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::queue::ClaimedBatch;
 
-/// Between the dispatcher and the sender of one process; cheap to clone. Until a sender takes, nothing is handed over.
+/// Connects the dispatcher and the sender of one process; cheap to clone. Until a sender opens it, nothing is passed.
 #[derive(Clone, Default)]
 pub struct DirectDispatch(Arc<Shared>);
 
@@ -29,7 +29,7 @@ struct State {
 }
 
 impl DirectDispatch {
-    /// Whether a delivery to this webhook may be handed over. It counts as if it were.
+    /// Reserves room for a delivery to this webhook. Returns whether there is room.
     pub fn reserve(&self, webhook: WebhookId) -> bool {
         let mut state = self.lock();
         if state.room == 0 || state.closed.contains(&webhook) {
@@ -39,7 +39,7 @@ impl DirectDispatch {
         true
     }
 
-    /// Hands over what is committed, and returns it when nobody takes any more.
+    /// Passes committed deliveries, or returns them if no sender takes them anymore.
     pub fn hand_off(&self, claim: ClaimedBatch) -> Option<ClaimedBatch> {
         let mut state = self.lock();
         if !state.taken {
@@ -51,7 +51,7 @@ impl DirectDispatch {
         None
     }
 
-    /// What the sender has room for from now on, and for which webhooks it has none.
+    /// Sets the sender's remaining room, and the webhooks for which it has none.
     pub fn open(&self, room: usize, closed: HashSet<WebhookId>) {
         let mut state = self.lock();
         state.taken = true;
@@ -59,7 +59,7 @@ impl DirectDispatch {
         state.closed = closed;
     }
 
-    /// What was given, at once or as soon as something is.
+    /// Returns passed deliveries, waiting until there are some.
     pub async fn take(&self) -> Vec<ClaimedBatch> {
         loop {
             let given = std::mem::take(&mut self.lock().given);
@@ -70,7 +70,7 @@ impl DirectDispatch {
         }
     }
 
-    /// Nothing is taken any more, if nothing is waiting to be.
+    /// Stops accepting deliveries, unless some are still waiting to be taken.
     pub fn close(&self) -> bool {
         let mut state = self.lock();
         if state.given.is_empty() {

@@ -1,41 +1,41 @@
-//! Who may be sent to now. Each endpoint has a number of attempts that may be under way at once, which grows with
-//! success; endpoints that fail, or have never answered well, share a lane of their own, so that however many there
-//! are, the others do not wait for them. After some failures in a row an endpoint's circuit is open: nothing is tried
-//! until its pause is over, and then one attempt alone.
+//! Decides which endpoints can receive deliveries now. Each endpoint has a limit of concurrent attempts, which grows
+//! with success. Endpoints that fail, or have never succeeded, share a queue of their own, so that the others never
+//! wait for them. After several consecutive failures an endpoint's circuit opens: nothing is attempted until its pause
+//! ends, and then a single attempt.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use app::domain::{Timestamp, WebhookId};
 
-/// How many attempts to one endpoint may be under way: at first, and at most.
+/// The initial and maximum number of concurrent attempts to one endpoint.
 const FIRST_LIMIT: usize = 2;
 const LAST_LIMIT: usize = 32;
 /// How many deliveries one claim takes.
 pub const BATCH: usize = 256;
-/// How many deliveries a lane holds, under way or about to be.
+/// How many deliveries a queue holds, in progress or waiting to start.
 pub const HEALTHY_LANE: usize = 2048;
 pub const SUSPECT_LANE: usize = 256;
-/// How many wait here for one healthy endpoint at most, and for how long as it looks, in milliseconds: what waits holds
-/// a lease.
+/// The most deliveries that wait here for one healthy endpoint, and their longest expected wait in milliseconds:
+/// waiting deliveries are leased.
 const MAX_QUEUED: usize = 2 * BATCH;
 const MAX_QUEUE_LEN: u64 = 3_000;
-/// An endpoint that takes longer, in milliseconds, is put off with all that waits for it when there is no room.
+/// If an endpoint takes longer, in milliseconds, all its waiting deliveries are deferred when there is no room.
 const SLOW: u64 = 1_000;
-/// Failures in a row that open the circuit, its first pause, and its longest.
+/// The consecutive failures that open the circuit, its first pause, and its longest.
 const FAILURES: i32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LAST_PAUSE: Duration = Duration::from_mins(10);
-/// How long an attempt is thought to take before there was one, in milliseconds.
+/// The assumed duration of an attempt before the first one, in milliseconds.
 const AT_FIRST: u64 = 500;
-/// How long a delivery is put off that finds no room: at its endpoint, at one that is slow, or in the suspect lane.
+/// How long a delivery is deferred when there is no room: at its endpoint, at a slow endpoint, or in the failing queue.
 const NO_ROOM: Duration = Duration::from_millis(100);
 const NO_ROOM_FOR_LONG: Duration = Duration::from_secs(3);
 pub const LANE_FULL: Duration = Duration::from_secs(8);
 /// How many idle endpoints are remembered.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// How an endpoint fares, as its row says.
+/// An endpoint's health, as its row records it.
 #[derive(Clone, Copy, Debug)]
 pub struct Health {
     pub failures: i32,
@@ -48,20 +48,19 @@ impl Health {
         self.failures > 0 || !self.succeeded
     }
 
-    /// After a pause: one attempt says whether to go on.
+    /// After a pause, one attempt decides whether to continue.
     fn is_probing(&self) -> bool {
         self.failures >= FAILURES
     }
 }
 
-/// Until when nothing is tried after so many failures in a row.
+/// The end of the pause after this many consecutive failures.
 pub fn pause_after(failures: i32, now: Timestamp) -> Option<Timestamp> {
     let doubled = u32::try_from(failures.checked_sub(FAILURES)?).ok()?.min(10);
     Some(now.after((FIRST_PAUSE * (1 << doubled)).min(LAST_PAUSE)))
 }
 
-/// Why a delivery that was claimed is not taken in: not before `until`; and with it all that waits for the endpoint, if
-/// `all`.
+/// Why a claimed delivery is not admitted: it waits until `until`. If `all`, all waiting deliveries of the endpoint do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Later {
     pub until: Timestamp,
@@ -73,7 +72,7 @@ struct Endpoint<J> {
     limit: usize,
     running: usize,
     queue: VecDeque<J>,
-    /// Milliseconds that an attempt takes of late.
+    /// The recent duration of an attempt, in milliseconds.
     takes: u64,
 }
 
@@ -82,7 +81,7 @@ impl<J> Endpoint<J> {
         self.running + self.queue.len()
     }
 
-    /// How many may be under way.
+    /// The maximum number of concurrent attempts.
     fn limit(&self) -> usize {
         if self.health.is_probing() {
             1
@@ -91,14 +90,14 @@ impl<J> Endpoint<J> {
         }
     }
 
-    /// Whether it is not worth a claim now: nothing can be taken in, or less than a claim may bring for it when it has
-    /// room for more than that at other times. What is claimed and sent back costs two changes for nothing.
+    /// Whether claiming is not worthwhile now: there is no room, or less than one claim in an endpoint that usually has
+    /// more. Claiming a delivery and sending it back costs two writes for nothing.
     fn is_full(&self) -> bool {
         let (room, held) = (self.room(), self.held());
         held >= room || (room >= 2 * BATCH && room - held < BATCH)
     }
 
-    /// How many may be held: under way, and waiting for their turn.
+    /// The maximum number of leased deliveries: in progress and waiting.
     fn room(&self) -> usize {
         if self.health.is_probing() {
             return 1;
@@ -115,7 +114,7 @@ impl<J> Endpoint<J> {
     }
 }
 
-/// Every endpoint that something is held for, or was lately.
+/// Every endpoint that has leased deliveries, now or recently.
 pub struct Endpoints<J> {
     known: HashMap<WebhookId, Endpoint<J>>,
     healthy: usize,
@@ -135,12 +134,12 @@ impl<J> Default for Endpoints<J> {
 }
 
 impl<J> Endpoints<J> {
-    /// How many deliveries are held in all.
+    /// The total number of leased deliveries.
     pub fn held(&self) -> usize {
         self.healthy + self.suspect
     }
 
-    /// How many more can be taken in of those that answer, and of the others.
+    /// The remaining room for healthy endpoints, and for suspect ones.
     pub fn room(&self) -> (usize, usize) {
         (
             HEALTHY_LANE.saturating_sub(self.healthy),
@@ -148,7 +147,7 @@ impl<J> Endpoints<J> {
         )
     }
 
-    /// Takes a delivery in, or says when to try again.
+    /// Admits a delivery, or returns when to try again.
     pub fn admit(
         &mut self,
         id: WebhookId,
@@ -194,7 +193,7 @@ impl<J> Endpoints<J> {
         Ok(())
     }
 
-    /// Takes in what somebody asked for by itself, whatever the endpoint's health and room.
+    /// Admits a delivery that a user requested, regardless of the endpoint's health and room.
     pub fn admit_at_once(&mut self, id: WebhookId, health: Health, job: J) {
         self.learn(id, health);
         if let Some(endpoint) = self.known.get_mut(&id) {
@@ -209,7 +208,7 @@ impl<J> Endpoints<J> {
         }
     }
 
-    /// Notes how an endpoint fares. What is held moves to the lane where it now belongs.
+    /// Records an endpoint's health. Its leased deliveries move to the matching queue.
     pub fn learn(&mut self, id: WebhookId, health: Health) {
         if self.known.len() > MAX_REMEMBERED {
             self.known.retain(|_, endpoint| endpoint.held() > 0);
@@ -236,7 +235,7 @@ impl<J> Endpoints<J> {
         endpoint.health = health;
     }
 
-    /// The next delivery to send, in turn by endpoint.
+    /// The next delivery to send, round robin by endpoint.
     pub fn next(&mut self) -> Option<J> {
         for _ in 0..self.ready.len() {
             let id = self.ready.pop_front()?;
@@ -247,7 +246,7 @@ impl<J> Endpoints<J> {
                 continue;
             }
             if endpoint.running >= endpoint.limit() {
-                // Whoever ends puts it back in line.
+                // The end of an attempt puts it back in line.
                 continue;
             }
             let job = endpoint.queue.pop_front()?;
@@ -260,7 +259,7 @@ impl<J> Endpoints<J> {
         None
     }
 
-    /// An attempt has ended.
+    /// Records the end of an attempt.
     pub fn ended(&mut self, id: WebhookId, good: bool, took: Duration) {
         let Some(endpoint) = self.known.get_mut(&id) else {
             return;
@@ -285,7 +284,7 @@ impl<J> Endpoints<J> {
         }
     }
 
-    /// Gives up what is held and not under way, such as at the end, or when an endpoint's circuit opens.
+    /// Drops deliveries not in progress, for example at shutdown or when an endpoint's circuit opens.
     pub fn give_up(&mut self, which: Option<WebhookId>) -> Vec<J> {
         let mut jobs = Vec::new();
         for (id, endpoint) in &mut self.known {
@@ -303,7 +302,7 @@ impl<J> Endpoints<J> {
         jobs
     }
 
-    /// Endpoints of which nothing can be taken in now: not worth a claim.
+    /// Endpoints that have no room now, so not worth a claim.
     pub fn full(&self, most: usize) -> Vec<WebhookId> {
         self.known
             .iter()
@@ -314,7 +313,7 @@ impl<J> Endpoints<J> {
     }
 }
 
-/// The duration, give or take a fifth, so that what failed together does not come back together.
+/// The duration, varied by up to a fifth, so that deliveries that failed together are not retried together.
 pub fn jittered(duration: Duration) -> Duration {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
@@ -385,7 +384,7 @@ mod tests {
         assert_eq!((taken, endpoints.full(9)), (room as usize - BATCH, vec![]));
         assert_eq!(admitted(&mut endpoints, id, health(0, true), 1), 1);
         assert_eq!(endpoints.full(9), [id], "less than a claim would fit");
-        // What was claimed before that was known is taken in all the same.
+        // Deliveries that are already claimed are still admitted.
         let taken = admitted(&mut endpoints, id, health(0, true), room);
         assert_eq!(taken, BATCH - 1);
     }

@@ -1,8 +1,7 @@
-//! From events to deliveries: each enabled webhook of an event's workspace whose types, mode and filters match gets
-//! one, in the transaction that dispatches the event. Those that can be sent at once are written as held by the sender.
+//! Creates deliveries from events: each enabled webhook of the workspace with matching types, mode and filters gets
+//! one, in the transaction that dispatches the event. Immediate deliveries are written as leased by the sender.
 //!
-//! Who gets what is found before that transaction, and within a budget: what a workspace's filters ask for is not to be
-//! waited for by others.
+//! Matching runs before that transaction and within a budget, so that others do not wait for a workspace's filters.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,34 +24,34 @@ use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 use super::direct_dispatch::DirectDispatch;
 use super::queue::{self, ClaimedBatch};
 
-/// How many rows one statement inserts. Each has fifteen values, and SQLite takes 32,766 in a statement.
+/// How many rows one statement inserts. Each has 15 values, and SQLite allows 32,766 per statement.
 const ROWS: usize = 500;
 
-/// How long filters may be tried in one turn of a dispatcher.
+/// How long a dispatcher can evaluate filters in one turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Those of one workspace.
+    /// For one workspace.
     pub workspace: Duration,
-    /// Those of all.
+    /// For all workspaces.
     pub turn: Duration,
-    /// Whether one event is matched to its end however long it takes: it is what a turn is for. No event can take long
-    /// without bound, as webhooks, their filters and what an event holds are limited.
+    /// Whether one event is matched to completion however long it takes, as a turn must make progress. The time is
+    /// bounded, because webhooks, their filters and the size of an event are limited.
     pub whole_event: bool,
 }
 
-/// The webhooks that get something of some workspaces' events.
+/// The webhooks that can receive the events of some workspaces.
 pub struct MatchTargets(HashMap<WorkspaceId, Vec<MatchTarget>>);
 
-/// A webhook, with what is to be read of it read once for many events.
+/// A webhook and its subscription, parsed once for many events.
 struct MatchTarget {
     row: Arc<entity::webhook::Model>,
     wants: PreparedSubscription,
 }
 
 impl MatchTargets {
-    /// Read before the transaction: a hundred webhooks take longer than all else in it, and on SQLite everybody would
-    /// wait. Whatever is changed in between, is changed as if after it; for one that is deleted in between nothing can be
-    /// written, and the batch is tried again.
+    /// Reads before the transaction: reading a hundred webhooks takes longer than the rest of it, and on SQLite
+    /// everybody would wait. A change in between counts as made afterwards. If a webhook is deleted in between, the
+    /// insert fails, and the batch is retried.
     pub async fn load(db: &Db, workspaces: HashSet<WorkspaceId>) -> Result<Self, AppError> {
         use entity::webhook::Column;
         let mut listeners = Self(HashMap::new());
@@ -76,7 +75,7 @@ impl MatchTargets {
     }
 }
 
-/// An event, and a webhook that gets it.
+/// An event, and a webhook that receives it.
 pub struct Match {
     webhook: Arc<entity::webhook::Model>,
     event: Arc<entity::event::Model>,
@@ -87,24 +86,24 @@ impl Match {
         self.event.id
     }
 
-    /// What tells open pages of it.
+    /// The invalidation for open pages.
     pub fn invalidation(&self) -> Invalidation {
         Invalidation::workspace(self.webhook.workspace_id, Topic::Deliveries)
     }
 }
 
-/// What came of matching.
+/// The result of matching.
 #[derive(Default)]
 pub struct Matched {
-    /// Events of which it is known who gets them, in order. The others wait for another turn.
+    /// The events whose receivers are known, in order. The others wait for another turn.
     pub events: Vec<Arc<entity::event::Model>>,
     pub matches: Vec<Match>,
-    /// Workspaces that have used up their share. None of their events that came after is matched.
+    /// Workspaces that used up their share. Their later events are not matched.
     pub costly: HashSet<WorkspaceId>,
 }
 
 impl MatchTargets {
-    /// Which webhooks get which of these events.
+    /// Determines which webhooks receive which events.
     pub fn matches(&self, events: Vec<Arc<entity::event::Model>>, budget: Budget) -> Matched {
         let (mut matched, begun) = (Matched::default(), Instant::now());
         let mut spent: HashMap<WorkspaceId, Duration> = HashMap::new();
@@ -147,8 +146,8 @@ impl MatchTargets {
 }
 
 impl Matched {
-    /// Matches one event, unless there is no time left on the way, and says whether there was. `time`: whether the next
-    /// webhook may be looked at, which may be the first.
+    /// Matches one event, unless time runs out, and returns whether it finished. `time` returns whether the next
+    /// webhook can be matched; its argument is true for the first.
     fn take(
         &mut self,
         event: Arc<entity::event::Model>,
@@ -174,7 +173,7 @@ impl Matched {
     }
 }
 
-/// Deliveries that are about to be written. Everything about them is settled before the transaction.
+/// Deliveries ready to be written. They are complete before the transaction begins.
 pub struct Planned {
     rows: Vec<entity::delivery::ActiveModel>,
     claim: ClaimedBatch,
@@ -192,7 +191,7 @@ impl Planned {
             claim: ClaimedBatch::new(ctx, now),
         };
         for Match { webhook, event } in matches {
-            // What would wait anyway is not put before those who need not.
+            // A delivery that must wait anyway is not scheduled before others.
             let at = webhook
                 .circuit_open_until
                 .map_or(now, |until| until.max(now));
@@ -207,7 +206,7 @@ impl Planned {
         Ok(planned)
     }
 
-    /// Leaves out what another process is at.
+    /// Leaves out the events of another process.
     #[must_use]
     pub fn only(mut self, events: &HashSet<EventId>) -> Self {
         self.rows.retain(|row| match &row.event_id {
@@ -220,11 +219,11 @@ impl Planned {
         self
     }
 
-    /// Writes them, and says which to hand over once that is committed. A repeat adds nothing.
+    /// Writes the deliveries and returns those to pass on after the commit. A repeat adds nothing.
     pub async fn write(self, tx: &Tx) -> Result<Option<ClaimedBatch>, AppError> {
         let Self { rows, claim } = self;
         if !write(tx, rows).await? {
-            // Some were there before, with a lease of their own or none: none of them is ours to hand over.
+            // Some rows already existed, with their own lease or none, so none of them is ours to pass on.
             queue::release(tx, &claim).await?;
             return Ok(None);
         }
@@ -232,7 +231,7 @@ impl Planned {
     }
 }
 
-/// Hands over what is committed, or gives it back when the sender has gone, as it has at the end of the program.
+/// Passes committed deliveries directly, or releases them if the sender has stopped, as at shutdown.
 pub async fn hand_off(ctx: &AppContext, direct_dispatch: &DirectDispatch, claim: ClaimedBatch) {
     let Some(claim) = direct_dispatch.hand_off(claim) else {
         return;
@@ -248,7 +247,7 @@ pub async fn hand_off(ctx: &AppContext, direct_dispatch: &DirectDispatch, claim:
     }
 }
 
-/// Whether all of them are new.
+/// Whether all rows are new.
 async fn write(tx: &Tx, mut rows: Vec<entity::delivery::ActiveModel>) -> Result<bool, AppError> {
     let (wanted, mut written) = (rows.len() as u64, 0);
     while !rows.is_empty() {

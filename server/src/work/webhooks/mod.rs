@@ -1,6 +1,6 @@
-//! The sender of webhooks: claims due deliveries in batches, or is handed them by the dispatcher, sends them at once and
-//! side by side, and writes down in batches what became of them. While the database is at work it sends on. A crash
-//! anywhere leaves leases that run out: a delivery may then be sent twice, under the same id, and never not at all.
+//! The webhook sender. It claims due deliveries in batches, or gets them directly from the dispatcher, sends them
+//! immediately and concurrently, and writes outcomes in batches. It keeps sending while the database works. After a
+//! crash, leases expire: a delivery may be sent twice under the same ID, but is never lost.
 
 pub mod attempt;
 pub mod connector;
@@ -30,63 +30,63 @@ use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
 pub use queue::ClaimedBatch;
 use queue::{ClaimLimits, Delays, DeliveryOutcome, Leased};
 
-/// How long to wait without a cue: for what comes due, for deliveries of other processes, and after an error.
+/// How long to wait without a signal: for due deliveries, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
-/// How many outcomes one transaction writes down.
+/// How many outcomes one transaction writes.
 const MAX_SETTLED: usize = 256;
-/// How many of them are failures, and how many endpoints are put off by it. Failures cost more to write down, and while
-/// they are written nothing is claimed: whoever answers is not to wait for those who do not.
+/// How many of those outcomes are failures, and how many endpoints are deferred in one step. Failures cost more to
+/// write, and nothing is claimed meanwhile: healthy endpoints should not wait for failing ones.
 const MAX_FAILURES: usize = 16;
-/// How many deliveries a claim takes for endpoints that fail or have never answered: they may wait, and whoever answers is
-/// not to wait for what is done about them.
+/// How many deliveries a claim takes for endpoints that fail or have never answered. These can wait; healthy endpoints
+/// should not wait for them.
 const SUSPECT_BATCH: usize = 16;
-/// How often it is seen to that not too much waits for the failing queue while it is full.
+/// How often excess deliveries for the failing queue are deferred while that queue is full.
 const CROWDED: Duration = Duration::from_secs(1);
-/// How many endpoints a claim leaves out by name.
+/// How many full endpoints a claim excludes by ID.
 const MAX_LEFT_OUT: usize = 1_000;
-/// How long to wait at least before the next look when there was nothing to claim. Every commit is a cue, and most of them
-/// bring nothing.
+/// The minimum wait before the next poll after a poll that found nothing. Every commit is a signal, and most commits
+/// bring no deliveries.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
-/// The same as a multiple of how long the look took: one that goes through thousands that wait for the other lane is not to
-/// keep a core busy.
+/// The same minimum as a multiple of the poll's duration, so that polls that scan thousands of deliveries of the other
+/// queue do not keep a core busy.
 const LOOK_SHARE: u32 = 20;
-/// How long to gather what ends and what comes due before the next turn: a turn costs about the same for one delivery as
-/// for many.
+/// How long to collect ended attempts and due deliveries before the next turn: a turn costs about the same for one
+/// delivery as for many.
 const GATHER: Duration = Duration::from_millis(5);
-/// The same for a sender that has suspects alone: between its turns there is room for everybody else's.
+/// The same for a sender of failing endpoints only: between its turns, other senders can write.
 const SUSPECT_GATHER: Duration = Duration::from_millis(20);
-/// How often at most open pages are told to look again.
+/// The minimum interval between invalidations of open pages.
 const INVALIDATION_INTERVAL: Duration = Duration::from_millis(300);
-/// How much of a lease must be left to begin an attempt.
+/// How much of a lease must remain to begin an attempt.
 const MIN_LEASE_LEFT: Duration = Duration::from_secs(20);
-/// Longer than anything is put off for want of room at a quick endpoint.
+/// Longer than any deferral at a fast endpoint that has no room.
 const SHORT_DEFERRAL: Duration = Duration::from_millis(150);
-/// How often writing down is tried before what is to be written is let go.
+/// How often writing outcomes is attempted before the outcomes are dropped.
 const MAX_REFUSALS: u32 = 10;
-/// How long to wait after the database failed.
+/// How long to wait after a database error.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Everything the sender has to know beside the context.
+/// What the sender needs besides the context.
 #[derive(Clone)]
 pub struct Settings {
     pub client: WebhookClient,
-    /// The waits between attempts.
+    /// The delays between attempts.
     pub waits: Arc<[Duration]>,
 }
 
-/// Whose deliveries a sender claims. What is done about endpoints that fail costs more, and while a sender writes it
-/// down it claims nothing: whoever answers has a sender of their own, and does not wait for those who do not.
+/// Which deliveries a sender claims. Handling failing endpoints costs more, and a sender claims nothing while it
+/// writes: healthy endpoints have their own sender, so that they do not wait for failing ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueClass {
-    /// Of endpoints that answer, and samples.
+    /// Deliveries to healthy endpoints, and test deliveries.
     Healthy,
-    /// Of endpoints that fail, or have never answered.
+    /// Deliveries to endpoints that fail or have never answered.
     Failing,
-    /// Of all.
+    /// All deliveries.
     Both,
 }
 
-/// A delivery that is held, with all that it takes to send it.
+/// A leased delivery and everything needed to send it.
 struct Job {
     held: Leased,
     lease_until: Timestamp,
@@ -99,7 +99,7 @@ struct Sender {
     queue_class: QueueClass,
     endpoints: Endpoints<Job>,
     done: VecDeque<(Leased, DeliveryOutcome)>,
-    /// Attempts that failed, and are not written down yet.
+    /// Failed attempts that are not written yet.
     failed: VecDeque<(Leased, DeliveryOutcome)>,
     deferred: BTreeMap<WebhookId, Timestamp>,
     results: mpsc::UnboundedSender<(Leased, AttemptResult)>,
@@ -107,34 +107,34 @@ struct Sender {
     direct_dispatch: DirectDispatch,
     looked: PollState,
     invalidations: PendingInvalidations,
-    /// How often in a row the database did not take what was to be written down.
+    /// How often in a row the database rejected the outcomes.
     refusals: u32,
-    /// When it was last seen to that too much waits for the failing queue.
+    /// When excess deliveries for the failing queue were last deferred.
     crowded: Instant,
 }
 
-/// What was found at the last look for what is due.
+/// The result of the last poll for due deliveries.
 struct PollState {
     at: Instant,
-    /// How long it took.
+    /// How long the poll took.
     took: Duration,
-    /// Whether there was anything.
+    /// Whether the poll found any deliveries.
     found: bool,
-    /// Whether as much was found as there was room for: more waits for the healthy queue.
+    /// Whether the poll filled the available room, so that the healthy queue has more.
     behind: bool,
-    /// Which webhooks were left out, for want of room.
+    /// Webhooks that were excluded because they were full.
     full: Vec<WebhookId>,
-    /// Whether another has been put off since.
+    /// Whether a poll has been skipped since.
     missed: bool,
 }
 
 impl PollState {
-    /// How long to wait for a cue to look again.
+    /// How long to wait for a signal before the next poll.
     fn wait(&self) -> Duration {
         if self.missed { self.rest() } else { IDLE }
     }
 
-    /// How long it is too early to look again.
+    /// How long until another poll is allowed.
     fn rest(&self) -> Duration {
         if self.found {
             return Duration::ZERO;
@@ -144,8 +144,8 @@ impl PollState {
     }
 }
 
-/// Runs until `stop`, and then until nothing is under way. `direct_dispatch`: by which the dispatcher of this process gives what
-/// is to be sent at once.
+/// Runs until `stop`, and then until no delivery is in progress. The dispatcher of this process passes deliveries to
+/// send immediately through `direct_dispatch`.
 pub async fn run(
     ctx: AppContext,
     settings: Settings,
@@ -156,7 +156,7 @@ pub async fn run(
     let mut sender = Sender::new(ctx.clone(), settings, queue_class, direct_dispatch);
     let mut commits = ctx.db().event_bus().commits();
     loop {
-        // Before looking, so that a commit in between is not missed.
+        // Before polling, so that a commit in between is not missed.
         commits.mark_unchanged();
         sender.take_back_all();
         let busy = match sender.turn(!stop.is_cancelled()).await {
@@ -181,7 +181,7 @@ pub async fn run(
         let wait = sender.looked.wait();
         let cue = async {
             tokio::select! {
-                // Once is enough: afterwards it would never wait for anything else.
+                // Only once: after `stop`, this branch would always be ready.
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 _ = commits.changed() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -191,7 +191,7 @@ pub async fn run(
     }
 }
 
-/// Sends what is due until nothing is due and nothing is under way; what tests call instead of waiting.
+/// Sends until no delivery is due or in progress; tests call this instead of waiting.
 pub async fn send_due(ctx: &AppContext, settings: &Settings) -> Result<(), AppError> {
     let direct_dispatch = DirectDispatch::default();
     let mut sender = Sender::new(
@@ -211,7 +211,7 @@ pub async fn send_due(ctx: &AppContext, settings: &Settings) -> Result<(), AppEr
         } else if quiet {
             return Ok(());
         } else {
-            // What found no room is due again in a moment.
+            // Deliveries that found no room are due again shortly.
             tokio::time::sleep(SHORT_DEFERRAL).await;
             quiet = true;
         }
@@ -251,7 +251,7 @@ impl Sender {
         }
     }
 
-    /// Sends on and takes back what ends, until this is over.
+    /// Sends and collects ended attempts until this future completes.
     async fn meanwhile<T>(&mut self, this: impl Future<Output = T>) -> T {
         tokio::pin!(this);
         loop {
@@ -264,7 +264,7 @@ impl Sender {
         }
     }
 
-    /// Sends on until there is something to write down, or this is over.
+    /// Sends until there is an outcome to write or this future completes.
     async fn until(&mut self, this: impl Future<Output = ()>) {
         tokio::pin!(this);
         loop {
@@ -298,7 +298,7 @@ impl Sender {
         }
     }
 
-    /// An attempt has ended.
+    /// Records the end of an attempt.
     fn take_back(&mut self, held: Leased, report: AttemptResult) {
         self.endpoints
             .ended(held.webhook, report.error.is_none(), report.duration);
@@ -315,14 +315,14 @@ impl Sender {
         self.done.is_empty() && self.failed.is_empty()
     }
 
-    /// Whether nothing is left to send and to write down, and nothing will be handed over.
+    /// Whether nothing is left to send or write, and no delivery will be passed directly.
     fn is_done(&self) -> bool {
         self.endpoints.held() == 0
             && self.is_written_down()
             && (self.queue_class != QueueClass::Healthy || self.direct_dispatch.close())
     }
 
-    /// Writes down what has ended, claims what is due, begins what may begin. Whether there may be more at once.
+    /// Writes outcomes, claims due deliveries and starts attempts. Returns whether more work may be ready.
     async fn turn(&mut self, more: bool) -> Result<bool, AppError> {
         if !more {
             for job in self.endpoints.give_up(None) {
@@ -331,14 +331,14 @@ impl Sender {
             }
         }
         let settled = self.settle().await? | self.defer().await?;
-        // Who cannot say that they are there takes nothing: others would soon take it too.
+        // A process without a recent heartbeat claims nothing: others would soon claim it too.
         let more = more && self.ctx.leases().is_alive();
         let claimed = more && self.claim().await?;
-        // At the end there is no look to catch up with, and nothing to wake up for.
+        // At shutdown there is no skipped poll to make up for, so nothing to wake up for.
         self.looked.missed &= more;
         self.start();
         self.open(more);
-        // What the claim sent back is written down before the next one.
+        // Deliveries that the claim deferred are written before the next claim.
         Ok(settled || claimed)
     }
 
@@ -369,7 +369,7 @@ impl Sender {
                 return Err(error);
             }
             Err(error) => {
-                // Perhaps one of them cannot be written at all. Their leases run out, and they are sent again.
+                // Perhaps one outcome can never be written. The leases expire, and the deliveries are sent again.
                 let batch = batch.len();
                 tracing::error!(%error, batch, "what became of deliveries could not be written down");
                 HashMap::new()
@@ -392,7 +392,7 @@ impl Sender {
         Ok(failures + others > 0)
     }
 
-    /// Puts off what is due and cannot be sent.
+    /// Defers due deliveries that cannot be sent.
     async fn defer(&mut self) -> Result<bool, AppError> {
         let delays = self.delays();
         if delays.is_empty() {
@@ -406,7 +406,7 @@ impl Sender {
         deferred.map(|()| true)
     }
 
-    /// What is to be put off in this turn.
+    /// The deliveries to defer in this turn.
     fn delays(&mut self) -> Delays {
         let webhooks = std::iter::from_fn(|| self.deferred.pop_first())
             .take(MAX_FAILURES)
@@ -455,7 +455,7 @@ impl Sender {
         Ok(found > 0)
     }
 
-    /// Tells the dispatcher what may be handed over: nothing that would go before what waits in the table.
+    /// Reports to the dispatcher what can be passed directly: nothing that would overtake waiting deliveries.
     fn open(&self, more: bool) {
         if self.queue_class != QueueClass::Healthy {
             return;
@@ -480,7 +480,7 @@ impl Sender {
         let mut targets: HashMap<WebhookId, Option<Target>> = HashMap::new();
         for delivery in claim.deliveries {
             let Some(row) = claim.webhooks.get(&delivery.webhook_id) else {
-                // Deleted meanwhile, and the delivery with it.
+                // The webhook was deleted meanwhile, along with its deliveries.
                 continue;
             };
             let held = Leased {
@@ -511,7 +511,7 @@ impl Sender {
                 .entry(row.id)
                 .or_insert_with(|| Target::of(&self.ctx, row));
             let Some(target) = target else {
-                // The log says so to the operator, and a failed attempt to whoever looks at the webhook.
+                // The log reports this to the operator; the failed attempt reports it to the webhook's owner.
                 let report = AttemptResult::not_sent("secret_unreadable");
                 self.done
                     .push_back((held, DeliveryOutcome::Attempted(report)));
@@ -543,13 +543,13 @@ impl Sender {
         }
     }
 
-    /// Begins every attempt that may begin.
+    /// Starts every attempt that can start.
     fn start(&mut self) {
         while let Some(job) = self.endpoints.next() {
             let left = job.lease_until.since(Timestamp::now());
             if left < MIN_LEASE_LEFT || !self.ctx.leases().holds(job.held.lease) {
-                // It waited here too long, or the process slept, and others may hold it by now. Whoever claims it next
-                // sends it.
+                // The delivery waited too long, or the process slept, and another worker may have leased it by now. The
+                // next worker to claim it sends it.
                 self.endpoints.ended(job.held.webhook, true, Duration::ZERO);
                 self.done
                     .push_back((job.held, DeliveryOutcome::Later(Timestamp::now())));
@@ -558,14 +558,14 @@ impl Sender {
             let (client, results) = (self.settings.client.clone(), self.results.clone());
             tokio::spawn(async move {
                 let report = client.send(&job.request).await;
-                // Nobody listens any more only when the program ends.
+                // The receiver is gone only when the program ends.
                 let _ = results.send((job.held, report));
             });
         }
     }
 }
 
-/// Puts back what was taken from the front.
+/// Puts the taken items back at the front.
 fn prepend<T>(queue: &mut VecDeque<T>, taken: impl Iterator<Item = T>) {
     let taken: Vec<T> = taken.collect();
     for one in taken.into_iter().rev() {
@@ -573,7 +573,7 @@ fn prepend<T>(queue: &mut VecDeque<T>, taken: impl Iterator<Item = T>) {
     }
 }
 
-/// What is the same for every delivery to a webhook.
+/// The data shared by all deliveries to a webhook.
 struct Target {
     uri: Uri,
     secrets: Arc<[Secret]>,
@@ -590,7 +590,7 @@ impl Target {
     }
 }
 
-/// Which workspaces' pages are to look again, and when they were last told.
+/// Workspaces whose pages need an invalidation, and when invalidations were last sent.
 struct PendingInvalidations {
     waiting: HashSet<WorkspaceId>,
     told: Instant,

@@ -1,6 +1,6 @@
-//! The table of deliveries as a queue: what is due is claimed by a lease, many at once; what became of it is written
-//! down, many at once, and only by whoever still holds the lease. While a delivery is claimed its next attempt is due
-//! when the lease ends, so that the index of due deliveries is a true schedule.
+//! The delivery table as a queue. A worker claims batches of due deliveries with a lease and writes their outcomes in
+//! batches, only while it still has the lease. While a delivery is leased, its next attempt is due when the lease
+//! ends, so the index of due deliveries is an accurate schedule.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -27,24 +27,24 @@ use sea_orm::{
 use super::attempt::AttemptResult;
 use super::endpoints::{Health, SUSPECT_LANE, jittered, pause_after};
 
-/// How long a claim holds: a turn in the queue, the attempt itself, and writing it down.
+/// How long a lease lasts: it covers the wait in the queue, the attempt and writing the outcome.
 pub const LEASE: Duration = Duration::from_secs(90);
-/// A receiver may ask us to wait so long and no longer.
+/// The longest `Retry-After` that a receiver can request.
 const MAX_RETRY_AFTER: Duration = hours(24);
-/// An endpoint is disabled when everything failed for so long, and at least so often.
+/// An endpoint is disabled when every attempt fails for this long, and at least this often.
 const GIVE_UP_AFTER: Duration = days(5);
 const GIVE_UP_FAILURES: i32 = 10;
-/// How many deliveries are put off at once for want of room at their endpoints, and as many again for want of room in the
-/// failing queue.
+/// How many deliveries are deferred at a time because their endpoints are full, and how many because the failing queue
+/// is full.
 const PUT_OFF: u64 = 1_000;
-/// How many of them in one transaction, and how long everybody else has to write before the next.
+/// How many deliveries one transaction defers, and the pause before the next one so that others can write.
 const BATCH_SIZE: usize = 32;
 const BATCH_PAUSE: Duration = Duration::from_millis(5);
-/// A success is noted once in so long, as long as all goes well.
+/// The minimum interval between recorded successes of a healthy endpoint.
 const NOTE_SUCCESS: Duration = Duration::from_mins(1);
 const HOUR: i64 = 3_600_000;
 
-/// What was claimed, and under which lease.
+/// The claimed deliveries and their lease.
 pub struct ClaimedBatch {
     pub lease: Uuid,
     pub until: Timestamp,
@@ -53,7 +53,7 @@ pub struct ClaimedBatch {
     pub events: Events,
 }
 
-/// A delivery that this worker holds.
+/// A delivery that this worker has leased.
 #[derive(Clone, Debug)]
 pub struct Leased {
     pub id: DeliveryId,
@@ -62,23 +62,23 @@ pub struct Leased {
     pub lease: Uuid,
     pub attempts: i32,
     pub scheduled_from: i32,
-    /// A sample: one attempt, and nothing follows from how it ends.
+    /// A test delivery: it gets one attempt, and its outcome has no effect.
     pub test: bool,
 }
 
-/// What became of it.
+/// The outcome of a leased delivery.
 pub enum DeliveryOutcome {
     Attempted(AttemptResult),
-    /// Not tried; to be looked at again at this time.
+    /// Not attempted; due again at this time.
     Later(Timestamp),
-    /// Its webhook is enabled no more.
+    /// Its webhook is no longer enabled.
     Cancelled,
-    /// There is nothing to send: its event is gone.
+    /// Its event no longer exists, so there is nothing to send.
     Lost,
 }
 
 impl ClaimedBatch {
-    /// Of nothing yet.
+    /// Creates an empty batch.
     pub fn new(ctx: &AppContext, now: Timestamp) -> Self {
         Self {
             lease: ctx.leases().token(),
@@ -89,7 +89,7 @@ impl ClaimedBatch {
         }
     }
 
-    /// Claims a delivery that is about to be written.
+    /// Leases a delivery that is about to be inserted.
     pub fn lease(
         &mut self,
         delivery: &mut entity::delivery::ActiveModel,
@@ -122,7 +122,7 @@ fn due(now: Timestamp) -> Select<entity::Delivery> {
         .filter(Column::NextAttemptAt.lte(now))
 }
 
-/// Whether a delivery's webhook is such.
+/// Whether the delivery's webhook meets this condition.
 fn webhook(is: Condition) -> Expr {
     use entity::webhook;
     use sea_orm::ExprTrait;
@@ -138,7 +138,7 @@ fn webhook(is: Condition) -> Expr {
     Expr::exists(such)
 }
 
-/// A webhook that `Health::is_suspect`.
+/// Matches webhooks for which `Health::is_suspect` holds.
 fn suspect() -> Condition {
     use entity::webhook::Column;
     Condition::any()
@@ -146,10 +146,10 @@ fn suspect() -> Condition {
         .add(Column::LastSuccessAt.is_null())
 }
 
-/// How many deliveries a claim takes of each lane, and none for the endpoints that are `full`.
+/// How many deliveries a claim takes from each queue. It takes none for the endpoints in `full`.
 #[derive(Clone, Debug)]
 pub struct ClaimLimits {
-    /// Samples, which never wait, are among them.
+    /// Includes test deliveries, which never wait.
     pub healthy: usize,
     pub suspect: usize,
     pub full: Vec<WebhookId>,
@@ -175,7 +175,7 @@ impl ClaimLimits {
         )
     }
 
-    /// Of such webhooks, but of none that is full.
+    /// Webhooks that match the condition and are not full.
     fn regular(&self, such: Condition) -> Condition {
         let regular = Condition::all().add(webhook(such));
         if self.full.is_empty() {
@@ -185,7 +185,7 @@ impl ClaimLimits {
     }
 }
 
-/// The first of them, by their ids.
+/// The IDs of the first `most` deliveries.
 fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delivery> {
     wanted
         .order_by_asc(Column::NextAttemptAt)
@@ -194,14 +194,14 @@ fn first(wanted: Select<entity::Delivery>, most: usize) -> Select<entity::Delive
         .column(Column::Id)
 }
 
-/// Takes due deliveries for this worker alone, and says how many it found: another process may have been quicker at some.
+/// Leases due deliveries to this worker. Returns how many it found; another process may lease some of them first.
 pub async fn claim(
     ctx: &AppContext,
     wanted: &ClaimLimits,
 ) -> Result<(usize, Option<ClaimedBatch>), AppError> {
     let (db, now) = (ctx.db(), Timestamp::now());
-    // Found before the transaction, and looked at again in it: to pick among thousands that are due takes milliseconds,
-    // in which nobody else could write on SQLite.
+    // Selects before the transaction and checks again inside it: selecting from thousands of due deliveries takes
+    // milliseconds, during which nobody else could write on SQLite.
     let mut found: Vec<DeliveryId> = Vec::new();
     for (most, wanted) in [
         (wanted.healthy, wanted.healthy(now)),
@@ -217,7 +217,7 @@ pub async fn claim(
     let count = found.len();
     let mut claim = ClaimedBatch::new(ctx, now);
     let tx = db.begin().await?;
-    // What another process has taken meanwhile, or is about to, is left to it.
+    // Skip deliveries that another process has leased meanwhile or is about to lease.
     let ids: Vec<DeliveryId> = due(now)
         .filter(Column::Id.is_in(found))
         .select_only()
@@ -238,7 +238,7 @@ pub async fn claim(
     Ok((count, Some(claim)))
 }
 
-/// Gives back all that is held under a claim: it is due at once.
+/// Releases every delivery of a claim, so that it is due immediately.
 pub async fn release(tx: &Tx, claim: &ClaimedBatch) -> Result<(), AppError> {
     let ids = claim.deliveries.iter().map(|row| row.id).collect();
     free(claim.lease, ids)
@@ -281,10 +281,10 @@ async fn with(
     ))
 }
 
-/// What is put off for want of room.
+/// The deliveries to defer because there is no room for them.
 pub struct Delays {
     pub webhooks: BTreeMap<WebhookId, Timestamp>,
-    /// Until when what waits for the failing queue is.
+    /// Until when deliveries for the failing queue wait.
     pub suspects: Option<Timestamp>,
 }
 
@@ -294,9 +294,9 @@ impl Delays {
     }
 }
 
-/// Puts off what waits for these webhooks, and for the failing queue, a bounded number of each, so that what is due is
-/// what can be sent. What is to be put off is found before any transaction, and written a little at a time: it is for the
-/// sake of others, who are not to wait for it.
+/// Defers deliveries for these webhooks and for the failing queue, up to a limit each, so that due deliveries are ones
+/// that can be sent. The deliveries are selected before any transaction and written in small steps, so that other
+/// writers do not wait.
 pub async fn defer(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
     let (db, now) = (ctx.db(), Timestamp::now());
     let mut groups: BTreeMap<Timestamp, Vec<WebhookId>> = BTreeMap::new();
@@ -320,8 +320,8 @@ pub async fn defer(ctx: &AppContext, delays: &Delays) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What waits for the failing queue when it is full, but for the first of it: what is due is to be what can be sent, and
-/// nobody is to look through thousands that they may not take.
+/// Deliveries beyond the capacity of the failing queue. Deferring them ensures that due deliveries can be sent and that
+/// no claim scans thousands of rows it cannot take.
 fn overflow(now: Timestamp) -> Select<entity::Delivery> {
     due(now)
         .filter(Column::Payload.is_null())
@@ -331,8 +331,8 @@ fn overflow(now: Timestamp) -> Select<entity::Delivery> {
         .limit(PUT_OFF)
 }
 
-/// Puts these off, and says how many were found. Not those that somebody has claimed meanwhile, and none that was tried
-/// meanwhile and is due later still.
+/// Defers these deliveries and returns how many were found. Skips deliveries that have been leased meanwhile, or that
+/// were attempted meanwhile and are due later.
 async fn defer_deliveries(
     db: &Db,
     these: Select<entity::Delivery>,
@@ -360,7 +360,7 @@ async fn defer_deliveries(
     Ok(ids.len() as u64)
 }
 
-/// Writes down what became of deliveries, all in one transaction, and says how the endpoints fare now.
+/// Writes the outcomes of deliveries in one transaction and returns the current health of their endpoints.
 pub async fn settle(
     ctx: &AppContext,
     waits: &[Duration],
@@ -380,8 +380,8 @@ pub async fn settle(
     Ok(health)
 }
 
-/// What is put off need not come back to the millisecond. Rounded up, hundreds that find no room are written by a few
-/// statements instead of one each, while everything else waits.
+/// Rounds up the time of a deferred delivery, which need not be exact to the millisecond. A few statements can then
+/// write hundreds of deferrals, instead of one statement each while other work waits.
 fn rounded(at: Timestamp, now: Timestamp) -> Timestamp {
     let step = match at.since(now).as_millis() {
         0 => return at,
@@ -391,7 +391,7 @@ fn rounded(at: Timestamp, now: Timestamp) -> Timestamp {
     Timestamp::from_millis((at.millis() + step - 1).div_euclid(step) * step)
 }
 
-/// What was not tried goes back into the schedule, or out of it.
+/// Reschedules or ends the deliveries that were not attempted.
 async fn release_unsent(tx: &Tx, done: &[(Leased, DeliveryOutcome)]) -> Result<(), AppError> {
     let mut groups: BTreeMap<(Uuid, Option<Timestamp>, &str), Vec<DeliveryId>> = BTreeMap::new();
     let now = Timestamp::now();
@@ -424,9 +424,9 @@ async fn release_unsent(tx: &Tx, done: &[(Leased, DeliveryOutcome)]) -> Result<(
     Ok(())
 }
 
-/// A change to deliveries that are still held under this lease; it gives the lease back. Only what is pending has a
-/// lease, as the table itself makes sure of. To ask for it here too would lead PostgreSQL to the index of what is due,
-/// which is small by its statistics and long by the entries of all that was due a moment ago.
+/// Updates deliveries that this lease still covers, and releases the lease. A table constraint ensures that only
+/// pending deliveries have a lease. Filtering by status as well would lead PostgreSQL to use the index of due
+/// deliveries: its statistics say it is small, but it holds entries for all recently due rows.
 fn free(lease: Uuid, ids: Vec<DeliveryId>) -> sea_orm::UpdateMany<entity::Delivery> {
     entity::Delivery::update_many()
         .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
@@ -435,13 +435,13 @@ fn free(lease: Uuid, ids: Vec<DeliveryId>) -> sea_orm::UpdateMany<entity::Delive
         .filter(Column::LeaseToken.eq(lease))
 }
 
-/// An attempt whose outcome counts: the lease still held.
+/// An attempt whose outcome counts because the lease was still valid.
 struct Attempted<'a> {
     held: &'a Leased,
     report: &'a AttemptResult,
 }
 
-/// How attempts end: lease, status, error, and whether another is made.
+/// How attempts end: lease, status, error, and whether there is another attempt.
 type End = (Uuid, Option<u16>, Option<&'static str>, bool);
 
 async fn finish<'a>(
@@ -450,7 +450,7 @@ async fn finish<'a>(
     done: &'a [(Leased, DeliveryOutcome)],
 ) -> Result<Vec<Attempted<'a>>, AppError> {
     let now = Timestamp::now();
-    // What ends alike is written alike, in one statement.
+    // Attempts with the same outcome are written in one statement.
     let mut groups: BTreeMap<End, Vec<(DeliveryId, Option<Timestamp>)>> = BTreeMap::new();
     for (held, outcome) in done {
         if let DeliveryOutcome::Attempted(report) = outcome {
@@ -495,7 +495,7 @@ async fn finish<'a>(
     Ok(tried.collect())
 }
 
-/// A value of its own for each row, so that one statement writes them all.
+/// Sets a separate value for each row in one statement.
 fn each<K, V>(key: impl ColumnTrait, values: &[(K, V)]) -> Expr
 where
     K: Into<Value> + Copy,
@@ -508,7 +508,7 @@ where
     each.into()
 }
 
-/// When a failed delivery is tried again, if ever.
+/// When a failed delivery is attempted again, if at all.
 fn next_attempt(
     waits: &[Duration],
     held: &Leased,
@@ -558,7 +558,7 @@ fn milliseconds(report: &AttemptResult) -> i64 {
 
 async fn count_hours(tx: &Tx, tried: &[Attempted<'_>]) -> Result<(), AppError> {
     use entity::webhook_hourly_stat::{ActiveModel, Column};
-    // In order, so that two processes that count the same hours do not wait for each other in a circle.
+    // Sorted, so that two processes that update the same hours cannot deadlock.
     let mut hours: BTreeMap<(WebhookId, i64), (i64, i64, i64, i64)> = BTreeMap::new();
     for Attempted { held, report } in tried.iter().filter(|tried| !tried.held.test) {
         let sum = hours
@@ -603,8 +603,8 @@ async fn count_hours(tx: &Tx, tried: &[Attempted<'_>]) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What the attempts of one turn say about an endpoint: whether any went well, how many failed since, and whether it
-/// asked to be left alone.
+/// Summarizes an endpoint's attempts in one turn: whether any succeeded, how many failed since then, and whether it
+/// returned 410 Gone.
 struct AttemptSummary {
     good: bool,
     failed: i32,
@@ -626,7 +626,7 @@ impl AttemptSummary {
         }
     }
 
-    /// Adds to a webhook's failures in a row, or ends the row. False where nothing changes that is worth writing.
+    /// Adds to a webhook's consecutive failures, or resets them. Returns false if no change is worth writing.
     fn apply(&self, row: &mut entity::webhook::Model, now: Timestamp) -> bool {
         let noted = row
             .last_success_at
@@ -647,7 +647,7 @@ impl AttemptSummary {
     }
 }
 
-/// How the endpoints fare after these attempts; those that failed for too long are disabled.
+/// Updates the health of endpoints after these attempts; disables endpoints that failed for too long.
 async fn record_health(
     tx: &mut Tx,
     tried: &[Attempted<'_>],
@@ -684,7 +684,7 @@ async fn record_health(
     Ok(rows.iter().map(|row| (row.id, health(row))).collect())
 }
 
-/// Writes the verdicts down, all in one statement, and nothing where nothing changes. The webhooks as they are now.
+/// Writes health changes in one statement, and only those that changed. Returns the webhooks as they are now.
 async fn save_health(
     tx: &Tx,
     verdicts: &BTreeMap<WebhookId, AttemptSummary>,
@@ -701,7 +701,7 @@ async fn save_health(
     if stale.is_empty() {
         return Ok(rows);
     }
-    // In order, so that two processes that judge the same webhooks do not wait for each other in a circle.
+    // Sorted, so that two processes that update the same webhooks cannot deadlock.
     let mut changed = entity::Webhook::find()
         .filter(Column::Id.is_in(stale.iter().map(|row| row.id)))
         .order_by_asc(Column::Id)
@@ -731,7 +731,7 @@ async fn save_health(
     Ok(rows)
 }
 
-/// Whether a webhook gets anything at all.
+/// Whether the webhook receives deliveries.
 pub fn is_open(row: &entity::webhook::Model) -> bool {
     row.status == Status::Enabled
 }

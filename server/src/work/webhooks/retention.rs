@@ -1,4 +1,4 @@
-//! What is forgotten of deliveries, in small batches, so that no other writer waits for long.
+//! Deletes old delivery data in small batches, so that no other writer waits for long.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 
-/// Headers and bodies of attempts are kept so long; then only what they came to.
+/// How long headers and bodies of attempts are kept; after that, only their outcomes.
 pub const KEEP_BODIES: Duration = days(30);
-/// Deliveries that have ended are kept so long.
+/// How long finished deliveries are kept.
 pub const KEEP_DELIVERIES: Duration = days(90);
-/// And so long the hours that charts are drawn from.
+/// How long the hourly data for charts is kept.
 const KEEP_HOURS: Duration = days(90);
 const BATCH: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Does all there is to do, and says how many rows it touched.
+/// Deletes everything that is due and returns how many rows it changed.
 pub async fn tidy(ctx: &AppContext) -> Result<u64, AppError> {
     let mut touched = 0;
     loop {
