@@ -222,7 +222,7 @@ async fn workspace(
         .filter(entity::membership::Column::WorkspaceId.eq(workspace.id))
         .exec(tx)
         .await?;
-    // Its event has today's date, and the history adds it on its own day.
+    // Delete its event, which has today's date. The story adds it on its own day.
     entity::Event::delete_many()
         .filter(entity::event::Column::WorkspaceId.eq(workspace.id))
         .exec(tx)
