@@ -470,8 +470,8 @@ async fn ask_for_who_waits(
 }
 
 /// Handles a payment that the provider does not know. A renewal or top-up is charged, unless somebody has paid the
-/// month manually or turned the top-up off. A change expires: the person who requested it has already seen the failure. A
-/// payment on a page may still be on its way to the provider.
+/// month manually or turned the top-up off. A change expires: the person who requested it has already seen the failure.
+/// A payment on a page may still be on its way to the provider.
 async fn unknown(
     ctx: &AppContext,
     payment: &payment::Model,

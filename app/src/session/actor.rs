@@ -98,13 +98,13 @@ impl SignedInUser {
         self.site.counts
     }
 
-    /// Whether to ask them to confirm their address: it is not confirmed, and this installation can send a link.
+    /// Whether to ask them to confirm their email address: it is not confirmed, and this server can send a link.
     pub fn is_asked_to_confirm(&self) -> bool {
         self.site.can_be_asked
     }
 
-    /// Refuses people who may not own the address that they signed up with. Everything that sends email to others or
-    /// makes the installation work for an account calls this first.
+    /// Refuses people who may not own the email address that they signed up with. Everything that sends email to others
+    /// or makes the installation work for an account calls this first.
     pub fn require_confirmed(&self) -> Result<(), AppError> {
         if self.counts_as_confirmed() {
             Ok(())

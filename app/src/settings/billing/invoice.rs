@@ -1,4 +1,4 @@
-//! An invoice, as it is printed.
+//! A printable invoice.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
