@@ -6,7 +6,7 @@ use crate::domain::{Money, grouped};
 /// Maximum length, in characters, of a text from an event's data in its sentence. Programs choose these texts, and
 /// sentences appear in lists and email subjects.
 pub const SHOWN_TEXT: usize = 200;
-/// Longest sentence, in characters.
+/// Maximum length of a sentence, in characters.
 pub const MAX_SENTENCE_LEN: usize = 500;
 
 /// The text as a sentence shows it: one line, at most `longest` characters.

@@ -12,7 +12,7 @@ use crate::session::Principal;
 
 /// Maximum size of an event's data as JSON, in bytes.
 pub const MAX_DATA_BYTES: usize = 64 * 1024;
-/// Longest subject, in characters.
+/// Maximum length of a subject, in characters.
 pub const MAX_SUBJECT_LEN: usize = 200;
 
 /// Maximum lengths of the texts that notifications show, in characters, by their field in the data.
@@ -23,10 +23,10 @@ pub const MAX_TEXT_LENS: [(&str, usize); 5] = [
     ("from", 200),
     ("to", 200),
 ];
-/// Longest tag that a `contact.tagged` event names, in characters.
+/// Maximum length of a tag in a `contact.tagged` event, in characters.
 pub const MAX_TAG_LEN: usize = 200;
 
-/// An event as the product reports it.
+/// An event that the product reports.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEventRequest {
@@ -34,11 +34,11 @@ pub struct CreateEventRequest {
     #[serde(rename = "type")]
     #[schema(schema_with = reportable_types)]
     pub event_type: String,
-    /// What there is to say about it: at most 64 kB as JSON. `title`, `name`, `from` and `to` (at most 200 characters
-    /// each, on one line), `detail` (500) and the texts in `added` (200) show in notifications.
+    /// Details of the event: at most 64 kB as JSON. Notifications show `title`, `name`, `from` and `to` (at most 200
+    /// characters each, on one line), `detail` (500) and the texts in `added` (200).
     #[schema(example = json!({"name": "Welcome sequence", "detail": "12 messages sent"}))]
     pub data: Map<String, Value>,
-    /// What or whom it is about, such as a contact's id or an email address. Kept as `subject` in the data.
+    /// The subject of the event, such as a contact's id or an email address. Stored as `subject` in the data.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -47,7 +47,7 @@ pub struct CreateEventRequest {
     pub subject: Option<String>,
 }
 
-/// An event as it was written down.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CreatedEvent {
     #[schema(value_type = String, example = "evt_01h455vb4pex5vsknk084sn02q")]

@@ -87,7 +87,7 @@ impl EventBus {
         let _ = self.listeners.send(Received::Hint(invalidation));
     }
 
-    /// Makes every page reload everything, because invalidations of another process may be lost.
+    /// Makes every page reload everything, because invalidations from another process may have been lost.
     pub fn receive_everything(&self) {
         let _ = self.listeners.send(Received::Everything);
     }

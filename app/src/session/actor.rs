@@ -29,7 +29,7 @@ pub const FRESH: std::time::Duration = minutes(15);
 #[derive(Clone, Debug)]
 pub struct SignedInUser {
     row: PersonRow,
-    /// What confirming an email address means here.
+    /// The installation's rules for confirming email addresses.
     site: ConfirmationRules,
     presented: Presented,
 }
@@ -278,7 +278,7 @@ fn subscription_of_membership() -> RelationDef {
 
 impl Actor {
     /// This person's membership in the workspace that `reference` names: its id (`ws_…`), its slug, or a slug that it
-    /// gave up recently. For others' workspaces the answer is "not found".
+    /// gave up recently. Workspaces of other people are not found.
     pub(super) async fn find(
         db: &impl ConnectionTrait,
         person: &SignedInUser,
@@ -378,7 +378,7 @@ impl Actor {
         Ok(())
     }
 
-    /// The first line of a store function that only reads data which only those who can change it can see.
+    /// The first line of a store function for reads that require a permission.
     pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())

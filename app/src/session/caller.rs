@@ -87,8 +87,8 @@ impl Caller {
         let _ = self.0.password.set(password);
     }
 
-    /// Checks the password of the request, once. Whatever needs the result reads it ([`SignedInUser::require_fresh`]);
-    /// if nothing sensitive is done, nobody does.
+    /// Checks the password of the request, once. Code that needs the result reads it ([`SignedInUser::require_fresh`]).
+    /// If nothing sensitive happens, the result is unused.
     async fn try_password(&self, person: &SignedInUser) {
         if let Some(password) = self.0.password.get() {
             reauth::try_password(&self.0.ctx, &self.0.info, person, password).await;

@@ -17,7 +17,7 @@ use crate::master_key::{Token, hash_token};
 
 /// Lifetime of a link that confirms an email address or resets a password.
 pub const TOKEN_LIFE: Duration = hours(1);
-/// How long the old address can revert a change of email address.
+/// How long the old email address can revert a change of email address.
 pub const REVERT_LIFE: Duration = days(7);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

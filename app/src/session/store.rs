@@ -26,7 +26,7 @@ use crate::live::{Invalidation, Topic};
 use crate::master_key::{Token, random_mark};
 use crate::settings::credits::store as credits;
 
-/// Longest User-Agent that is stored, in bytes.
+/// Maximum length of a stored User-Agent, in bytes.
 const MAX_USER_AGENT_LEN: usize = 300;
 
 /// A session that was just created: its cookie's value, and the page its user opens first.
