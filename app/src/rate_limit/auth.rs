@@ -291,7 +291,7 @@ fn check(limiter: &Keyed, key: String) -> Result<(), AppError> {
     })
 }
 
-/// The unit that limits count: an IPv4 address, or the /64 that a household or server gets of IPv6.
+/// The unit that limits count: an IPv4 address, or the /64 that a home or server gets of IPv6.
 pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),

@@ -19,7 +19,7 @@ pub struct Model {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
-    /// Cancelled by the person, replaced by a later change, or reverted from the old address.
+    /// Canceled by the person, replaced by a later change, or reverted from the old address.
     pub ended_at: Option<Timestamp>,
 }
 

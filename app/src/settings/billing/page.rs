@@ -232,10 +232,10 @@ fn subscription(view: &BillingView) -> BillingView {
     }
 }
 
-/// The dialog that asks before a subscription is cancelled.
+/// The dialog that asks before a subscription is canceled.
 const CANCEL: &str = "cancel-subscription";
 
-/// How a subscription ends if it is cancelled now.
+/// How a subscription ends if it is canceled now.
 #[derive(Clone, PartialEq)]
 struct Ending {
     workspace: WorkspaceId,
