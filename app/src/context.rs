@@ -1,4 +1,4 @@
-//! What every store and page needs of the running program: one handle, made at start, cheap to clone.
+//! The shared state of the running program, for every store and page. Created once at start, cheap to clone.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +14,7 @@ use crate::rate_limit::auth::AuthLimits;
 use crate::settings::api_keys::authenticate::Keys;
 use crate::settings::webhooks::address::Policy;
 
-/// What a running server consists of. Cheap to clone.
+/// The parts of a running server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct AppContext(Arc<Inner>);
 
@@ -32,10 +32,10 @@ struct Inner {
     payments: OnceLock<Arc<dyn Provider>>,
 }
 
-/// Where this installation stands in the world.
+/// The settings of this installation.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Scheme, host and port, no slash at the end. Links and the Origin check are built from this, never from `Host`.
+    /// Scheme, host and port, without a trailing slash. Links and the Origin check use this, never `Host`.
     pub public_url: String,
     /// Whether this installation sends email. Without SMTP, emails stay in the outbox until they are deleted.
     pub sends_mail: bool,
@@ -44,18 +44,18 @@ pub struct Site {
 }
 
 impl Site {
-    /// `url("/login")` is the full address of the sign-in page.
+    /// `url("/login")` is the full URL of the sign-in page.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.public_url)
     }
 
     /// Whether a person counts as having confirmed their email address. An installation that sends no email cannot ask
-    /// for it, so there everybody does. This is the one place that says so.
+    /// for confirmation, so everyone counts as confirmed. Only this function decides that.
     pub fn counts_as_confirmed(&self, confirmed_at: Option<Timestamp>) -> bool {
         confirmed_at.is_some() || !self.sends_mail
     }
 
-    /// Whether a link in an email can be followed: it is sent, or the demo shows it.
+    /// Whether a person can follow a link in an email: the email is sent, or the demo shows it.
     pub fn email_arrives(&self) -> bool {
         self.sends_mail || self.demo
     }
@@ -107,46 +107,46 @@ impl AppContext {
         &self.0.limits
     }
 
-    /// What the workers of this process hold.
+    /// The leases of this process's workers.
     pub fn leases(&self) -> &Leases {
         &self.0.leases
     }
 
-    /// What is remembered of API keys, and what they were used for.
+    /// The cached API keys and their unwritten usage.
     pub fn keys(&self) -> &Keys {
         &self.0.keys
     }
 
-    /// Where webhooks may go.
+    /// The policy for webhook URLs.
     pub fn webhooks(&self) -> &Policy {
         self.0.webhooks.get_or_init(Policy::default)
     }
 
-    /// Says where webhooks may go, once, before anybody asks.
+    /// Sets the policy for webhook URLs. Call it once, before the policy is read.
     pub fn set_webhooks(&self, policy: Policy) {
-        // A second answer would come too late for those who have the first.
+        // A second value would be too late for callers that already read the first.
         let _ = self.0.webhooks.set(policy);
     }
 
-    /// What is sold here.
+    /// The catalog of plans and packages.
     pub fn catalog(&self) -> &Catalog {
         self.0.catalog.get_or_init(Catalog::built_in)
     }
 
-    /// Who collects the money.
+    /// The payment provider.
     pub fn payments(&self) -> &dyn Provider {
         self.0.payments.get_or_init(|| Arc::new(Simulated)).as_ref()
     }
 
-    /// Says who collects the money, once, before anybody asks.
+    /// Sets the payment provider. Call it once, before the provider is read.
     pub fn set_payments(&self, provider: Arc<dyn Provider>) {
-        // A second answer would come too late for those who have the first.
+        // A second value would be too late for callers that already read the first.
         let _ = self.0.payments.set(provider);
     }
 
-    /// Says what is sold here, once, before anybody asks.
+    /// Sets the catalog. Call it once, before the catalog is read.
     pub fn set_catalog(&self, catalog: Catalog) {
-        // A second answer would come too late for those who have the first.
+        // A second value would be too late for callers that already read the first.
         let _ = self.0.catalog.set(catalog);
     }
 }

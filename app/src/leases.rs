@@ -1,9 +1,9 @@
-//! Leases: what a worker holds, so that no other takes it, such as a delivery or a letter that is on its way. A lease names
-//! the process that gave it out, so that what a process held when it crashed is told from what others hold, and is taken
-//! over without waiting for each lease to run out.
+//! Leases: a worker leases work, such as a delivery or an email being sent, so that no other worker takes it. A lease
+//! names the process that issued it. So the leases of a crashed process can be distinguished from others and taken over
+//! before each one expires.
 //!
-//! On PostgreSQL a process says every few seconds that it is there, in a row of `processes`, and that is what holds its
-//! leases; on SQLite, which has one server, a lock on a file does (`server/src/work/leases.rs`).
+//! On PostgreSQL, a process keeps its leases by writing a heartbeat to a row of `processes` every few seconds. SQLite
+//! has one server, which keeps its leases by a file lock (`server/src/work/leases.rs`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
-/// How long a process that says nothing more counts as alive.
+/// How long a process without a new heartbeat counts as alive.
 pub const PROCESS_LEASE: Duration = Duration::from_secs(10);
-/// How much of that must be left to begin something.
+/// How much of that time must be left to start new work.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The leases of this process.
@@ -24,8 +24,8 @@ pub struct Leases(Mutex<State>);
 #[derive(Clone, Copy, Debug)]
 struct State {
     process: u64,
-    /// When it last said that it is there, by both clocks: one does not stand still while the machine sleeps, the other is
-    /// not put back. None: it need not say so.
+    /// The last heartbeat, by both clocks: one does not stop while the machine sleeps, the other is never set back.
+    /// `None`: no heartbeat is needed.
     said: Option<(Instant, Timestamp)>,
 }
 
@@ -44,24 +44,24 @@ impl Leases {
         Uuid::from_u64_pair(self.lock().process, random())
     }
 
-    /// Whether a lease is still this process's own: it is alive, and was so all the time since. Others may hold by now what
-    /// it held before it was taken for dead.
+    /// Whether this process still owns a lease: the process is alive and has been alive since it took the lease.
+    /// Otherwise another process may have taken the lease over.
     pub fn holds(&self, token: Uuid) -> bool {
         let state = *self.lock();
         token.as_u64_pair().0 == state.process && state.is_alive()
     }
 
-    /// Whether this process may take and begin anything.
+    /// Whether this process can take leases and start work.
     pub fn is_alive(&self) -> bool {
         self.lock().is_alive()
     }
 
-    /// By what this process is known. Its leases lie between [`Leases::range`] of this.
+    /// The id of this process. Its leases lie within [`Leases::range`] of this id.
     pub fn process(&self) -> Uuid {
         Uuid::from_u64_pair(self.lock().process, 0)
     }
 
-    /// The first and the last lease that a process can give out.
+    /// The first and the last lease that a process can issue.
     pub fn range(process: Uuid) -> (Uuid, Uuid) {
         let process = process.as_u64_pair().0;
         (
@@ -70,18 +70,18 @@ impl Leases {
         )
     }
 
-    /// Whether it has been written down before that this process is there.
+    /// Whether this process has ever recorded a heartbeat.
     pub fn has_heartbeat(&self) -> bool {
         self.lock().said.is_some()
     }
 
-    /// It has been written down that this process is there. `at`: when that was begun.
+    /// Records a heartbeat of this process. `at`: when writing the heartbeat began.
     pub fn record_heartbeat(&self, at: (Instant, Timestamp)) {
         self.lock().said = Some(at);
     }
 
-    /// This process was taken for dead, or may have been. It begins anew, under another name, at this moment: none of its
-    /// leases holds any more.
+    /// Restarts this process under a new id at this moment, after others considered it dead or may have. None of its
+    /// earlier leases is valid.
     pub fn begin_anew(&self, process: Uuid, at: (Instant, Timestamp)) {
         *self.lock() = State {
             process: process.as_u64_pair().0,
@@ -89,7 +89,7 @@ impl Leases {
         };
     }
 
-    /// A name for a process that begins anew.
+    /// An id for a process that restarts.
     pub fn new_process() -> Uuid {
         Uuid::from_u64_pair(random(), 0)
     }

@@ -1,4 +1,4 @@
-//! Secrets: the server's key and what is derived from it, random tokens and how they are kept.
+//! Secrets: the server's key, the keys derived from it, and random tokens and their hashes.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::Secret;
 
-/// Bytes of the server's key, and of every token made here (256 bits).
+/// Size of the server's key and of every token, in bytes (256 bits).
 pub const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
-/// The server's key. Everything that needs it derives a key of its own by purpose, so that a value made for one
-/// purpose is worth nothing for another.
+/// The server's key. Each purpose gets its own derived key, so that a value made for one purpose is useless for
+/// another.
 #[derive(Clone)]
 pub struct MasterKey {
     master: [u8; KEY_BYTES],
@@ -34,7 +34,7 @@ impl MasterKey {
         Self { master }
     }
 
-    /// Reads the key as an operator writes it: base64 of 32 bytes.
+    /// Parses the key as an operator writes it: base64 of 32 bytes.
     pub fn parse(text: &str) -> Result<Self, String> {
         let bytes = STANDARD
             .decode(text.trim())
@@ -80,7 +80,7 @@ impl MasterKey {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Decrypts what [`MasterKey::encrypt`] made for the same purpose and context. `None` for anything else.
+    /// Decrypts a ciphertext of [`MasterKey::encrypt`] with the same purpose and context; otherwise returns `None`.
     pub fn decrypt(&self, purpose: &str, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         self.cipher(purpose)
@@ -112,7 +112,7 @@ fn payload<'a>(text: &'a [u8], context: &'a str) -> Payload<'a, 'a> {
     }
 }
 
-/// A random token, as it stands in a cookie or a link. The database holds only its hash.
+/// A random token for a cookie or a link. The database stores only its hash.
 pub struct Token {
     plain: Secret,
     hash: Vec<u8>,
@@ -141,7 +141,7 @@ pub fn hash_token(plain: &str) -> Vec<u8> {
     Sha256::digest(plain.as_bytes()).to_vec()
 }
 
-/// A random number, for names that must not meet rather than for secrets.
+/// A random number for names that must not collide. Not for secrets.
 pub fn random_mark() -> u32 {
     getrandom::u32().expect("the operating system gives random bytes")
 }

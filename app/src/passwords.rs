@@ -1,4 +1,4 @@
-//! Password hashing: Argon2id, a few at a time.
+//! Password hashing: Argon2id, a few hashes at a time.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// The minimum zxcvbn score of a new password, from 0 to 4. A score of 3 means more than 10^8 guesses, which nothing in
-/// its lists of common and breached passwords, names and keyboard patterns reaches.
+/// The minimum zxcvbn score of a new password, from 0 to 4. A score of 3 means more than 10^8 guesses. No entry of
+/// zxcvbn's lists of common and breached passwords, names and keyboard patterns reaches it.
 const LEAST_STRENGTH: zxcvbn::Score = zxcvbn::Score::Three;
-/// How much must remain of a password without the person's own words. zxcvbn alone accepts a row of names.
+/// The minimum length of a password without the person's own words. zxcvbn alone accepts a row of names.
 const LEAST_BESIDE_NAMES: usize = 8;
 
 /// Hashes and checks passwords. Each run takes 19 MiB and a core for tens of milliseconds, so only a few run at the
@@ -27,7 +27,7 @@ const LEAST_BESIDE_NAMES: usize = 8;
 pub struct Passwords {
     permits: Arc<Semaphore>,
     params: Params,
-    /// The hash that an unknown address is checked against, so that it takes as long as a known one.
+    /// The hash that an unknown email address is checked against, so that it takes as long as a known one.
     decoy: Arc<str>,
 }
 
@@ -77,7 +77,7 @@ impl Passwords {
         .map_err(|error| error_report::internal("hashing a password", &error))
     }
 
-    /// Whether `password` belongs to `hash`. Without a hash (no such account) it takes as long and says no.
+    /// Whether `password` belongs to `hash`. Without a hash (no such account) it takes as long and returns false.
     pub async fn verify(&self, password: &Secret, hash: Option<&str>) -> Result<bool, AppError> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(&self.decoy).to_owned();
@@ -106,11 +106,11 @@ impl Passwords {
             })
     }
 
-    /// Checks a new password: its length, and that it is not one that everybody tries first. `about` contains what must
-    /// not count as strength: the person's name and address.
+    /// Checks a new password's length, and that it is not commonly used. `about` contains words that must not count as
+    /// strength: the person's name and email address.
     pub async fn check_new(&self, password: &Secret, about: &[&str]) -> Result<(), String> {
         check_new_password(password.expose()).map_err(|error| error.to_string())?;
-        // As a whole and word by word: `olivia.owens1` is her name however it is put together.
+        // As a whole and word by word: `olivia.owens1` is her name in any combination.
         let about: Vec<String> = about
             .iter()
             .flat_map(|text| {

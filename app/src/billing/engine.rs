@@ -1,5 +1,5 @@
-//! What moves a subscription: a workspace begins, something was paid or was not, and time passes. Each holds the
-//! subscription's row locked, and is one transaction.
+//! The transitions of a subscription: a workspace starts, a payment succeeds or fails, and time passes. Each transition
+//! locks the subscription's row and is one transaction.
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
@@ -25,11 +25,11 @@ use crate::payments::store::{NewPayment, insert_payment};
 use crate::session::Principal;
 use crate::settings::credits::store as credits;
 
-/// How many subscriptions one round moves on at most.
+/// The maximum number of subscriptions in one round.
 const BATCH_SIZE: u64 = 100;
 
 impl Subscription {
-    /// What is subscribed to; nothing on trial and where nothing ever was.
+    /// The subscribed terms. `None` on trial and if the workspace never subscribed.
     pub fn terms(&self) -> Option<Terms> {
         Some(Terms {
             plan: self.plan.clone()?,
@@ -37,7 +37,7 @@ impl Subscription {
         })
     }
 
-    /// What it becomes when the period ends.
+    /// The terms after the period ends.
     pub fn next_terms(&self) -> Option<Terms> {
         match (&self.next_plan, self.next_cdr_mode) {
             (Some(plan), Some(cdr_mode)) => Some(Terms {
@@ -55,12 +55,12 @@ impl Subscription {
         };
     }
 
-    /// Whether nothing but billing can be changed.
+    /// Whether only billing can be changed.
     pub fn is_frozen(&self, now: Timestamp) -> bool {
         self.freezes_at.is_some_and(|at| at <= now)
     }
 
-    /// Where it stands; the worker writes a freeze down a moment after it began.
+    /// The status at `now`. The worker stores a freeze a moment after it takes effect.
     pub fn status_at(&self, now: Timestamp) -> SubscriptionStatus {
         if self.is_frozen(now) {
             SubscriptionStatus::Frozen
@@ -69,12 +69,12 @@ impl Subscription {
         }
     }
 
-    /// Whether a month is paid and not over.
+    /// Whether the current month is paid and not over.
     pub fn is_running(&self, now: Timestamp) -> bool {
         self.status == SubscriptionStatus::Active && now < self.ends_at
     }
 
-    /// When a trial is to be looked at next: for a reminder, or at its end.
+    /// When to process a trial next: for a reminder, or at its end.
     fn trial_due(&self, now: Timestamp) -> Timestamp {
         let ahead = REMINDERS
             .iter()
@@ -93,12 +93,12 @@ impl Subscription {
     }
 }
 
-/// The plan that a workspace can use: that of the trial, or the one that is or was subscribed to.
+/// The plan that a workspace can use: the trial's, or the plan of the current or former subscription.
 pub fn plan_in_use<'a>(catalog: &'a Catalog, row: &Subscription) -> Option<&'a Plan> {
     catalog.plan(row.plan.as_ref().unwrap_or(&catalog.trial_plan))
 }
 
-/// The plans that the catalogue does not have though somebody pays for them, or is to: nobody could renew those.
+/// Plans missing from the catalog that subscriptions use now or next. They could not be renewed.
 pub async fn plans_that_are_missing(ctx: &AppContext) -> Result<Vec<String>, AppError> {
     use subscription::Column;
     let live = [SubscriptionStatus::Active, SubscriptionStatus::PastDue];
@@ -124,7 +124,7 @@ pub async fn plans_that_are_missing(ctx: &AppContext) -> Result<Vec<String>, App
     Ok(missing)
 }
 
-/// What a workspace may use. Whoever is let in may ask.
+/// The entitlements of a workspace. Every principal of the workspace can read them.
 pub async fn entitlements(
     ctx: &AppContext,
     principal: &Principal,
@@ -138,7 +138,7 @@ pub async fn entitlements(
     let (plan, frozen) = (plan_in_use(catalog, &row), row.is_frozen(now));
     let trial = row.status == SubscriptionStatus::Trial;
     Ok(Entitlements {
-        // What can be tried can all be tried.
+        // A trial includes every feature that can be tried.
         cdr_mode: !frozen && (row.cdr_mode || trial && plan.is_some_and(|plan| plan.cdr_mode)),
         plan: plan.cloned(),
         status: row.status_at(now),
@@ -148,7 +148,7 @@ pub async fn entitlements(
     })
 }
 
-/// Begins a workspace's trial.
+/// Starts a workspace's trial.
 pub async fn begin_trial(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -182,7 +182,7 @@ pub async fn begin_trial(
     Ok(())
 }
 
-/// A workspace's subscription, locked; nothing where the workspace is gone.
+/// A workspace's subscription, locked. `None` if the workspace is deleted.
 pub async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Subscription>, AppError> {
     Ok(entity::Subscription::find_by_id(workspace)
         .lock_exclusive()
@@ -190,7 +190,7 @@ pub async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Subscripti
         .await?)
 }
 
-/// Joining changes a workspace, and whoever joins has no place in it yet that says whether it is frozen.
+/// Joining changes a workspace, but a person who joins has no membership yet that shows whether it is frozen.
 pub async fn ensure_not_frozen(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
     let row = entity::Subscription::find_by_id(workspace).one(tx).await?;
     let frozen = row.is_some_and(|row| row.is_frozen(Timestamp::now()));
@@ -206,7 +206,7 @@ pub async fn save(tx: &Tx, row: Subscription) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Writes down what happened to a subscription.
+/// Records an event of a subscription.
 pub async fn record_event(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -219,7 +219,7 @@ pub async fn record_event(
         .map(|_| ())
 }
 
-/// Says how the terms changed: the plan, CDR Mode, or both. `why` is one word: `subscribed`, `changed`, `began`.
+/// Records how the terms changed: the plan, CDR Mode, or both. `why` is one word: `subscribed`, `changed`, `began`.
 pub async fn note_change(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -255,7 +255,7 @@ pub async fn note_change(
     Ok(())
 }
 
-/// A plan was paid for, and `balance` with it. The first month begins at once; what is left of a trial is added to it.
+/// A plan was paid, including `balance`. The first month starts immediately and is extended by the rest of the trial.
 pub async fn subscribed(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -294,27 +294,27 @@ pub async fn subscribed(
     .await
 }
 
-/// Who pays a second time while a month runs has that money for the next ones: a month of one plan is not a month of
-/// another, but a dollar is a dollar.
+/// Credits a second payment during a paid month to the balance for later months. The balance is an amount of money,
+/// because a month of one plan is not worth a month of another.
 async fn add_account_credit(
     tx: &mut Tx,
     mut row: Subscription,
     payment: &payment::Model,
 ) -> Result<(), AppError> {
     row.balance = row.balance + payment.amount;
-    // It is not waited for any more, or the subscription would never move on.
+    // Stop waiting for this payment, or the subscription would never continue.
     row.payment_id = row.payment_id.filter(|id| *id != payment.id);
     save(tx, row).await
 }
 
-/// Takes so much off the balance, or adds it where it is less than nothing: what was paid went back, or came again. What
-/// runs runs on; the next charge collects what is owed.
+/// Deducts a reversed amount from the balance; a negative amount adds money that came back. The current period
+/// continues. The next charge collects any debt.
 pub async fn debit(tx: &Tx, mut row: Subscription, amount: Money) -> Result<(), AppError> {
     row.balance = row.balance - amount;
     save(tx, row).await
 }
 
-/// A period begins that is paid.
+/// Starts a paid period.
 async fn activate_period(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -341,7 +341,7 @@ async fn activate_period(
     Ok(())
 }
 
-/// The rest of a month on better terms was paid for. What the plan gives more of credits comes in by the same part.
+/// The rest of a month on better terms was paid. The plan's additional credits are granted in the same proportion.
 pub async fn changed(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -353,7 +353,7 @@ pub async fn changed(
         return Ok(());
     };
     if !row.is_running(now) || row.ends_at != ends_at {
-        // The bank took longer than the month was.
+        // The bank's confirmation took longer than the month.
         return add_account_credit(tx, row, payment).await;
     }
     let buyer = Origin::person(payment.buyer_id, &payment.buyer_name);
@@ -368,7 +368,7 @@ pub async fn changed(
     .await
 }
 
-/// Puts better terms in force for the rest of the month. `once` stands for the change.
+/// Applies better terms for the rest of the month. `once` identifies the change.
 pub async fn apply(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -413,7 +413,7 @@ pub async fn apply(
     .await
 }
 
-/// A month was paid that was due at `ends_at`, with what was taken off for the balance.
+/// Payment succeeded for the month that was due at `ends_at`, with its deduction from the balance.
 pub async fn renewed(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -425,15 +425,15 @@ pub async fn renewed(
         return Ok(());
     };
     if row.ends_at != ends_at {
-        // Somebody paid by hand while the card was being charged.
+        // Somebody paid manually while the card was being charged.
         return add_account_credit(tx, row, payment).await;
     }
     row.balance = row.balance - balance;
     start_next_period(tx, catalog, row, terms, (&payment.id.to_string(), now)).await
 }
 
-/// The next month begins, from where the last one ended, so that the day of the month stays; unless that month is over
-/// too, because nobody was there to charge it: then it begins now. `once` stands for what paid it.
+/// Starts the next month at the end of the last one, so that the day of the month stays the same. If no charge ran and
+/// that month is over too, the month starts now. `once` identifies the payment.
 async fn start_next_period(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -456,7 +456,7 @@ async fn start_next_period(
     note_change(tx, catalog, workspace, &Origin::system(), change, "began").await
 }
 
-/// Whether this payment is the one that its subscription waits for.
+/// Whether the subscription waits for this payment.
 pub async fn waits_for(ctx: &AppContext, payment: &payment::Model) -> Result<bool, AppError> {
     let row = entity::Subscription::find_by_id(payment.workspace_id)
         .one(ctx.db().read())
@@ -494,7 +494,7 @@ pub async fn not_paid(
     save(tx, row).await
 }
 
-/// The subscription ends, and the workspace is frozen.
+/// Ends the subscription and freezes the workspace.
 pub async fn end(
     tx: &mut Tx,
     mut row: Subscription,
@@ -515,8 +515,8 @@ pub async fn end(
     .await
 }
 
-/// Moves on what is due by `now`: reminds of trials, ends them, and writes renewals down as payments, which the loop of
-/// payments then charges. Answers how many there were.
+/// Processes subscriptions that are due by `now`: sends trial reminders, ends trials, and stores renewals as payments,
+/// which the payment loop then charges. Returns the number of subscriptions.
 pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use subscription::Column;
     let due: Vec<WorkspaceId> = entity::Subscription::find()
@@ -530,7 +530,7 @@ pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppE
         .all(ctx.db().read())
         .await?;
     for workspace in &due {
-        // One that fails does not hold up the others; the next round tries it again.
+        // A failure does not block the others; the next round retries it.
         if let Err(error) = process_subscription(ctx, *workspace, now).await {
             tracing::warn!(%workspace, %error, "a subscription that is due could not be moved on");
         }
@@ -545,7 +545,7 @@ async fn process_subscription(
 ) -> Result<(), AppError> {
     let mut tx = ctx.db().begin().await?;
     let row = locked(&tx, workspace).await?;
-    // Another process may have seen to it meanwhile.
+    // Another process may have processed it meanwhile.
     let waits =
         |row: &Subscription| row.payment_id.is_none() && row.due_at.is_some_and(|due| due <= now);
     if let Some(row) = row.filter(waits) {
@@ -610,7 +610,7 @@ async fn remind_or_end(tx: &mut Tx, mut row: Subscription, now: Timestamp) -> Re
     .await
 }
 
-/// Writes down that the next month is to be paid.
+/// Stores the next month's payment.
 async fn renew(
     tx: &mut Tx,
     catalog: &Catalog,

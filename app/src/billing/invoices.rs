@@ -1,4 +1,4 @@
-//! Invoices: one for each payment that went through, issued with it, numbered without gaps, and never changed.
+//! Invoices: one per successful payment, issued with the payment, numbered without gaps, and never changed.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -13,8 +13,8 @@ use crate::db::entity::{self, billing_details, invoice, payment};
 use crate::domain::{AppError, Timestamp, WorkspaceId};
 use crate::error_report::internal;
 
-/// Issues the invoice of a payment that went through; told of it again, nothing happens. The subscription's lock makes
-/// the numbers follow each other.
+/// Issues the invoice of a successful payment. A repeated call does nothing. The subscription's lock keeps the numbers
+/// consecutive.
 pub async fn issue(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -61,7 +61,7 @@ pub async fn issue(
     Ok(())
 }
 
-/// Whom a workspace's invoices are made out to, as far as it was said.
+/// The billing details for a workspace's invoices, as far as they are given.
 pub async fn details(
     db: &impl ConnectionTrait,
     workspace: WorkspaceId,
@@ -77,7 +77,7 @@ pub async fn details(
     }))
 }
 
-/// Says whom they are made out to from now on.
+/// Sets the billing details for future invoices.
 pub async fn set_details(
     tx: &Tx,
     workspace: WorkspaceId,

@@ -1,9 +1,9 @@
-//! Subscriptions. Wheelhouse keeps the calendar itself: what is charged when, and what it buys, follows from the
-//! subscription's row and the catalogue alone, whoever collects the money. So what is said before a change and what is
-//! charged for it come from the same functions, and any provider that can charge a kept card will do.
+//! Subscriptions. Wheelhouse keeps the calendar itself: the subscription's row and the catalog alone decide each
+//! charge, its date and its result, whichever provider collects the money. The preview of a change and its charge come
+//! from the same functions, and any provider that can charge a saved card works.
 //!
-//! A workspace begins on trial. Paying for a plan makes it active, and restores access if it was frozen. When a month is over,
-//! a renewal is written down as a payment, and what becomes of that moves the subscription on.
+//! A workspace starts on trial. Paying for a plan makes it active and restores access if it was frozen. At the end of a
+//! month, a renewal is stored as a payment, and the outcome of that payment updates the subscription.
 
 pub mod model;
 

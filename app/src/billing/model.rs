@@ -6,32 +6,32 @@ pub use crate::catalog::Seller;
 use crate::catalog::{Catalog, Plan, string_enum};
 use crate::domain::{Money, Timestamp, days};
 
-/// How long before its end a trial is reminded of, first to last.
+/// How long before the end of a trial each reminder is sent, first to last.
 pub const REMINDERS: [Duration; 2] = [days(3), days(1)];
-/// How long after a renewal was declined it is tried again. Declined once more after the last, the workspace is frozen.
+/// The waits before each retry of a declined renewal. If the last retry is declined, the workspace is frozen.
 pub const RETRIES: [Duration; 3] = [days(1), days(2), days(2)];
 
-/// Less than this is not charged: providers take no smaller amount
+/// Smaller amounts are not charged: providers do not accept them
 /// (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
 pub const SMALLEST_CHARGE: Money = Money::from_cents(50);
 
 string_enum! {
-    /// Where a subscription stands.
+    /// The status of a subscription.
     SubscriptionStatus {
-        /// Everything can be used, and nothing was paid yet.
+        /// Everything can be used, and nothing is paid yet.
         Trial = "trial",
         Active = "active",
-        /// The renewal was declined; it is tried again.
+        /// The renewal was declined and is retried.
         PastDue = "past_due",
-        /// The trial is over, or what was to be paid was not: nothing but billing can be changed.
+        /// The trial is over or a payment failed: only billing can be changed.
         Frozen = "frozen",
     }
 }
 
-/// What a workspace may use.
+/// The entitlements of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entitlements {
-    /// The plan's id, which the catalogue may not have any more.
+    /// The plan's id, which the catalog may no longer contain.
     pub plan_id: Option<String>,
     pub plan: Option<Plan>,
     pub status: SubscriptionStatus,
@@ -40,18 +40,18 @@ pub struct Entitlements {
     pub ends_at: Timestamp,
 }
 
-/// Whom a workspace's invoices are made out to. Empty: not given.
+/// The billing details for a workspace's invoices. Empty: not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
     pub company: String,
     pub address: String,
     pub vat_number: String,
-    /// Where what concerns invoices goes.
+    /// The email address for messages about invoices.
     pub email: String,
 }
 
-/// What is subscribed to.
+/// The subscribed plan and options.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// The plan's id.
@@ -60,7 +60,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// What a month costs; nothing where the catalogue has no such plan, or not with CDR Mode.
+    /// The monthly price. `None` if the catalog has no such plan, or not with CDR Mode.
     pub fn price(&self, catalog: &Catalog) -> Option<Money> {
         let plan = catalog.plan(&self.plan)?;
         match self.cdr_mode {
@@ -81,27 +81,27 @@ impl Terms {
     }
 }
 
-/// The plan's name, or its id where the catalogue does not have it any more.
+/// The plan's name, or its id if the catalog no longer contains it.
 pub fn plan_name(catalog: &Catalog, id: &str) -> String {
     catalog
         .plan(id)
         .map_or_else(|| id.to_owned(), |plan| plan.name.clone())
 }
 
-/// What is charged for a month of this price where the balance is such, and what of the balance goes with it: what was
-/// paid ahead is taken off, and what is owed is added.
+/// The charge for a month of this price with this balance, and the part of the balance it uses: credit is deducted, and
+/// debt is added.
 pub fn charge_for(price: Money, balance: Money) -> (Money, Money) {
     let used = balance.min(price);
     let amount = price - used;
     if amount >= SMALLEST_CHARGE {
         (amount, used)
     } else {
-        // What is too little to be charged is let go, but not what is owed.
+        // An amount too small to charge is waived, but debt is not.
         (Money::default(), used.max(Money::default()))
     }
 }
 
-/// What is charged for, where something that was owed goes with it.
+/// The description of a charge, which mentions a debt that it includes.
 pub fn with_owed(what: String, balance: Money) -> String {
     let owed = Money::default() - balance;
     if owed > Money::default() {
@@ -111,7 +111,7 @@ pub fn with_owed(what: String, balance: Money) -> String {
     }
 }
 
-/// The part of `amount` that `left` of `whole` is, to the nearest; half is rounded up.
+/// The share `left` / `whole` of `amount`, rounded to the nearest; half is rounded up.
 pub fn part(amount: i64, left: Duration, whole: Duration) -> i64 {
     let whole = i128::try_from(whole.as_millis())
         .unwrap_or(i128::MAX)

@@ -1,5 +1,5 @@
-//! Seats: how many people a plan holds. Who is invited holds one from the invitation on, so that nobody is invited who
-//! could not join.
+//! Seats: how many people a plan allows. An invitation takes a seat from its creation, so that every invited person can
+//! join.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Select};
 
@@ -22,12 +22,12 @@ fn invited(workspace: WorkspaceId) -> Select<entity::Invitation> {
         .filter(Column::ExpiresAt.gt(Timestamp::now()))
 }
 
-/// How many seats are taken, by members and by invitations that can be accepted.
+/// The number of taken seats: members and invitations that can be accepted.
 pub async fn used(db: &impl ConnectionTrait, workspace: WorkspaceId) -> Result<u64, AppError> {
     Ok(members(workspace).count(db).await? + invited(workspace).count(db).await?)
 }
 
-/// Refuses what would take one seat more than the plan has. Asked under the workspace's lock.
+/// Refuses a change that needs one more seat than the plan has. Call it under the workspace's lock.
 pub async fn require_one(
     tx: &Tx,
     catalog: &Catalog,
@@ -36,7 +36,7 @@ pub async fn require_one(
     require(tx, catalog, workspace, used(tx, workspace).await?).await
 }
 
-/// Refuses to let someone in whose seat another has taken: the plan may be smaller than when they were invited.
+/// Refuses an invited person whose seat is taken: the plan may be smaller than when they were invited.
 pub async fn require_place(
     tx: &Tx,
     catalog: &Catalog,
@@ -58,7 +58,7 @@ async fn require(
             "All {} seats on {} are in use. Upgrade your plan or remove someone to invite more people.",
             plan.seats, plan.name
         ))),
-        // What the catalogue does not have any more sets no limit that could be named.
+        // A plan that is missing from the catalog has no known limit.
         Some(_) | None => Ok(()),
     }
 }

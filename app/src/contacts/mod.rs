@@ -1,6 +1,6 @@
-//! Contacts: whom the customer sells to. The one thing of the product's that is kept here, so that keys, scopes, events,
-//! notifications and webhooks run on something real end to end. Programs keep them over the public API; live keys and
-//! test keys each see a world of their own.
+//! Contacts: the customer's own leads and customers. Contacts are the only product data stored here, so that keys,
+//! scopes, events, notifications and webhooks work on real data end to end. Programs manage contacts over the public
+//! API. Live keys and test keys each see only the contacts of their own mode.
 
 pub mod model;
 

@@ -1,25 +1,25 @@
-//! What a contact is, as programs send and get it, and the rules that it holds to.
+//! The format of a contact in the public API, and its rules.
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::string_enum;
 use crate::domain::{ContactId, Email, FieldErrors};
 
-/// Longest name and company, in characters.
+/// Maximum length of names and companies, in characters.
 pub const MAX_NAME_LEN: usize = 200;
-/// Longest telephone number, in characters: 15 digits (ITU-T E.164) with room for how people write them.
+/// Maximum length of phone numbers, in characters: 15 digits (ITU-T E.164) with room for common formatting.
 pub const MAX_PHONE_LEN: usize = 40;
-/// Most tags that a contact carries.
+/// Maximum number of tags on a contact.
 pub const MAX_TAGS: usize = 50;
-/// Longest tag, in characters.
+/// Maximum length of a tag, in characters.
 pub const MAX_TAG_LEN: usize = 50;
-/// Most tags that one search asks for: each of them is a condition of its own.
+/// Maximum number of tags in one search: each is a separate condition.
 pub const MAX_SEARCH_TAGS: usize = 10;
-/// Longest text to search for, in characters.
+/// Maximum length of a search text, in characters.
 pub const MAX_SEARCH_LEN: usize = 200;
 
 string_enum! {
-    /// How far a contact has come on the way to being a customer.
+    /// The stage of a contact on the way to becoming a customer.
     Stage {
         Lead = "lead",
         Contacted = "contacted",
@@ -83,7 +83,7 @@ pub struct Contact {
     pub updated_at: String,
 }
 
-/// A contact whose every field holds to the rules.
+/// A valid contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactDraft {
     pub name: String,
@@ -122,7 +122,7 @@ impl CreateContactRequest {
     }
 }
 
-/// One line of text without white space around it, of 1 to `longest` characters.
+/// One line of text without surrounding white space, of 1 to `longest` characters.
 pub fn text(text: &str, longest: usize) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -141,7 +141,7 @@ fn optional(value: Option<&str>, longest: usize) -> Result<Option<String>, Strin
     value.map(|value| text(value, longest)).transpose()
 }
 
-/// The stage that a text names; `lead` where there is none.
+/// The stage with this name; `lead` if there is none.
 pub fn stage(value: Option<&str>) -> Result<Stage, String> {
     let Some(value) = value else {
         return Ok(Stage::Lead);
@@ -161,7 +161,7 @@ fn tags(given: &[String]) -> Result<Vec<String>, String> {
         if !kept.contains(&tag) {
             kept.push(tag);
         }
-        // Before more are compared: a body has room for a hundred thousand.
+        // Check this before comparing more tags: a body can contain a hundred thousand.
         if kept.len() > MAX_TAGS {
             return Err(format!("A contact can have up to {MAX_TAGS} tags"));
         }
@@ -169,8 +169,8 @@ fn tags(given: &[String]) -> Result<Vec<String>, String> {
     Ok(kept)
 }
 
-/// The form in which texts are compared: each character's upper case in lower case, so that `STRASSE` finds `Straße`
-/// and `Σ` finds `ς`, and white space as single blanks. What a database calls lower case ends, on SQLite, with ASCII.
+/// The form for comparing texts: each character's upper case in lower case, so that `STRASSE` finds `Straße` and `Σ`
+/// finds `ς`, and white space as single blanks. SQLite's own lower case covers only ASCII.
 pub fn fold(text: &str) -> String {
     text.split_whitespace()
         .collect::<Vec<_>>()

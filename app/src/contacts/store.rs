@@ -13,25 +13,25 @@ use crate::domain::{AppError, ContactId, Permission, Timestamp};
 use crate::events::{self, NewEvent};
 use crate::session::Principal;
 
-/// Which contacts are wanted; an empty one wants all.
+/// The contacts to list. An empty filter lists all.
 #[derive(Clone, Debug, Default)]
 pub struct ContactQuery {
-    /// Text that name, address, telephone number or company holds.
+    /// Text contained in the name, email address, phone number or company.
     pub text: Option<String>,
-    /// Tags that it carries, all of them.
+    /// Tags that a contact must have, all of them.
     pub tags: Vec<String>,
-    /// Stages of which it is in one; none means any.
+    /// Stages, of which a contact must have one. Empty: any stage.
     pub stages: Vec<Stage>,
 }
 
-/// The contacts of the principal's workspace and world. There is no other way to them.
+/// The contacts of the principal's workspace and mode. Every query of contacts starts here.
 fn of(principal: &Principal) -> sea_orm::Select<entity::Contact> {
     entity::Contact::find()
         .filter(Column::WorkspaceId.eq(principal.workspace()))
         .filter(Column::Mode.eq(principal.mode()))
 }
 
-/// Up to `limit` contacts, newest first, that were made before `before`.
+/// Up to `limit` contacts, newest first, created before `before`.
 pub async fn list(
     db: &Db,
     principal: &Principal,
@@ -58,7 +58,7 @@ pub async fn list(
     Ok(rows.into_iter().map(out).collect())
 }
 
-/// What stands for itself in LIKE though it has a meaning there.
+/// Escapes the characters that have a special meaning in LIKE.
 fn escape_like(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('%', "\\%")
@@ -114,8 +114,8 @@ pub async fn create(
     Ok(contact)
 }
 
-/// Replaces the whole of a contact. What comes of it is told apart: that it was edited, and beside that the new stage and
-/// the new tags, for those who only care for these. A replacement that changes nothing leaves no trace.
+/// Replaces a whole contact. The edit, the new stage and the new tags are separate events, for subscribers who need
+/// only one of them. A replacement that changes nothing records nothing.
 pub async fn replace(
     tx: &mut Tx,
     principal: &Principal,
@@ -169,7 +169,7 @@ pub async fn delete(tx: &mut Tx, principal: &Principal, id: ContactId) -> Result
     record_event(tx, principal, EventType::ContactDeleted, facts(&contact)).await
 }
 
-/// The contact, and nobody else changes it until this transaction ends.
+/// The contact, locked until this transaction ends.
 async fn locked(
     tx: &impl ConnectionTrait,
     principal: &Principal,
@@ -194,7 +194,7 @@ async fn record_event(
     events::record(tx, principal, event).await.map(|_| ())
 }
 
-/// What an event says of a contact: all of it but its times.
+/// The data of a contact in an event: everything but its times.
 fn facts(contact: &Contact) -> Value {
     json!({
         "id": contact.id, "name": contact.name, "email": contact.email, "phone": contact.phone,
@@ -216,7 +216,7 @@ fn changed_fields(before: &Contact, after: &ContactDraft) -> Vec<&'static str> {
     .collect()
 }
 
-/// What a search looks through. A line break between the parts, which no search text holds, keeps a match within one.
+/// The text that a search looks through. Line breaks, which no search text contains, keep a match within one part.
 fn search_text(draft: &ContactDraft) -> String {
     folded([
         Some(draft.name.as_str()),

@@ -1,5 +1,5 @@
-//! Which key a database belongs to. It keeps a check value, made with the key and worth nothing without it, so that a
-//! program that was started with another key says so instead of sealing what nobody else can open.
+//! Checks which key a database belongs to. The database stores a check value, made with the key and useless without it,
+//! so that a program with another key stops instead of encrypting data that nobody else can decrypt.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
@@ -12,13 +12,13 @@ use crate::settings::webhooks::signing;
 
 const PURPOSE: &str = "installation";
 const MESSAGE: &[u8] = b"key check";
-/// How many rows of a kind are tried: one of them may be damaged, or from a time when two keys were in use.
+/// How many rows of each kind to try. One may be damaged, or date from a time when two keys were in use.
 const SAMPLES: u64 = 20;
 
-/// What is sealed with the key, and stays so for longer than a moment.
+/// Data that stays encrypted with the key for longer than a moment.
 struct Sealed {
     table: &'static str,
-    /// What was sealed comes last; before it, what it was sealed for.
+    /// The ciphertext is the last column. The columns before it are the encryption context.
     rows: &'static str,
     purpose: &'static str,
     context: fn(&QueryResult) -> Result<String, DbErr>,
@@ -37,7 +37,7 @@ const SEALED: [Sealed; 4] = [
         purpose: email::TEXT_PURPOSE,
         context: |row| Ok(row.try_get_by_index::<EmailId>(0)?.to_string()),
     },
-    // What that table was called before.
+    // The former name of that table.
     Sealed {
         table: "mails",
         rows: "SELECT id, body_text FROM mails WHERE length(body_text) > 0 ORDER BY id DESC",
@@ -68,19 +68,19 @@ impl Sealed {
     }
 }
 
-/// What a database says of a key.
+/// What a database says about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyCheck {
-    /// It is the right one.
+    /// The key is right.
     Right,
-    /// It is another one.
+    /// The database belongs to another key.
     Wrong,
     /// Nothing depends on a key yet.
     Free,
 }
 
-/// Looks whether `key` is the one that this database belongs to; without one, whether any is. The tables may be of an
-/// older version, or not there at all.
+/// Checks whether this database belongs to `key`; without a key, whether it belongs to any. The tables may be of an
+/// older version or missing.
 pub async fn check(db: &Db, key: Option<&MasterKey>) -> Result<KeyCheck, DbErr> {
     let read = db.read();
     if has_table(read, "installation").await? {
@@ -92,7 +92,7 @@ pub async fn check(db: &Db, key: Option<&MasterKey>) -> Result<KeyCheck, DbErr> 
             ));
         }
     }
-    // From before there was a check value: whatever opens what was sealed is the key.
+    // A database older than the check value: the key is right if it decrypts the encrypted data.
     let (mut found, mut opened) = (false, false);
     for sealed in &SEALED {
         if !has_table(read, sealed.table).await? {
@@ -110,8 +110,7 @@ pub async fn check(db: &Db, key: Option<&MasterKey>) -> Result<KeyCheck, DbErr> 
     if found {
         return Ok(verdict(opened));
     }
-    // The link of an invitation is made with the key, but stands nowhere: it proves nothing of a key that is there, but
-    // that there was one.
+    // The link of an invitation is made with the key but not stored. It proves that a key exists, but not which one.
     let open =
         "SELECT 1 FROM invitations WHERE accepted_at IS NULL AND cancelled_at IS NULL LIMIT 1";
     let promised = has_table(read, "invitations").await? && one(read, open).await?.is_some();
@@ -130,7 +129,7 @@ const fn verdict(right: bool) -> KeyCheck {
     }
 }
 
-/// Writes down that this database belongs to `key`, unless it belongs to one already.
+/// Records that this database belongs to `key`, unless it already belongs to a key.
 pub async fn record(db: &Db, key: &MasterKey) -> Result<(), DbErr> {
     let tx = db.begin().await?;
     let sql = "INSERT INTO installation (id, key_check, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";

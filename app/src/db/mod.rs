@@ -1,9 +1,9 @@
 //! The database: connections, transactions, tables.
 //!
-//! Two databases are served by the same code: SQLite for one machine, PostgreSQL to scale. SQLite has one writer
-//! at a time, so it gets two pools: readers, and a single write connection on which transactions queue in fair
-//! order instead of colliding and waiting for the busy timeout. PostgreSQL gets two as well: queries keep their
-//! connections at hand, which would leave none for transactions.
+//! The same code serves two databases: SQLite for one machine, PostgreSQL to scale. SQLite has one writer at a time, so
+//! it gets two pools: readers, and a single write connection on which transactions queue in fair order instead of
+//! colliding and waiting for the busy timeout. PostgreSQL also gets two: queries keep their connections open, which
+//! would leave none for transactions.
 
 pub mod entity;
 pub mod key_check;
@@ -36,17 +36,17 @@ use crate::live::{EventBus, Invalidation};
 
 /// How long a statement may wait for SQLite's write lock held by another process (a backup, `wheelhouse migrate`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many pages of 4 kB SQLite's write-ahead log holds before whoever commits has to copy them to where they belong:
-/// while it runs, the program does that beside the writer (`Db::checkpoint`).
+/// How many 4 kB pages SQLite's write-ahead log holds before a commit must copy them into the database. The running
+/// program copies them beside the writer ([`Db::checkpoint`]).
 const MAX_WAL_PAGES: &str = "16384";
-/// Readers beside the one writer: what they read lies in the system's memory, so that one keeps a core busy. Each costs a
-/// page cache and its prepared statements.
+/// Readers beside the one writer. Their data is in the system's memory, so each reader can keep a core busy. Each costs
+/// a page cache and its prepared statements.
 const SQLITE_READERS: RangeInclusive<u32> = 4..=8;
-/// For queries, and as many again for transactions.
+/// For queries; transactions get the same number again.
 const POSTGRES_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Handle to the database; cheap to clone.
+/// A handle to the database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
     read: Reader,
@@ -57,10 +57,10 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens `sqlite://path` (made if absent) or `postgres://…`. Does not migrate.
+    /// Opens `sqlite://path` (created if absent) or `postgres://…`. Does not migrate.
     pub async fn connect(url: &str) -> Result<Self, DbErr> {
         let _lock = if url.starts_with("sqlite:") {
-            // Two who make the same file at once would find it locked.
+            // Two processes that create the same file at the same time would find it locked.
             Some(SetupLock::of_file(setup::sqlite_file(url).as_deref()).await?)
         } else {
             None
@@ -68,7 +68,7 @@ impl Db {
         Self::open(url, true).await
     }
 
-    /// Opens a database that is there already.
+    /// Opens an existing database.
     pub async fn connect_existing(url: &str) -> Result<Self, DbErr> {
         Self::open(url, false).await
     }
@@ -87,7 +87,7 @@ impl Db {
         } else {
             write = Database::connect(postgres(url)).await?;
             let mut options = postgres(url);
-            // Should the request to stop a query get lost.
+            // In case the request to cancel a query gets lost.
             options.statement_timeout(STATEMENT_TIMEOUT);
             readers = Database::connect(options).await?;
             read = Reader::new(
@@ -108,7 +108,7 @@ impl Db {
         })
     }
 
-    /// Waits until no other process sets this database up, and keeps others waiting as long as the lock is held.
+    /// Waits until no other process sets up this database. Others wait until the returned lock is released.
     pub async fn lock_setup(&self) -> Result<SetupLock, DbErr> {
         SetupLock::of(&self.write).await
     }
@@ -120,12 +120,12 @@ impl Db {
         lock.release().await
     }
 
-    /// The same for whoever has more to set up under the same lock.
+    /// The same for a caller that sets up more under the same lock.
     pub async fn migrate_under(&self, _: &SetupLock) -> Result<(), DbErr> {
         migration::Migrator::up(&self.write, None).await
     }
 
-    /// Whether every migration has been applied. Only looks: `get_pending_migrations` would make its table first.
+    /// Whether every migration has been applied. Only reads: `get_pending_migrations` would create its table first.
     pub async fn is_migrated(&self) -> Result<bool, DbErr> {
         let begun = match self.backend() {
             DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
@@ -156,12 +156,12 @@ impl Db {
         &self.read
     }
 
-    /// How many queries of one workspace run at once.
+    /// Limits how many queries of one workspace run at the same time.
     pub fn shares(&self) -> &Shares {
         &self.shares
     }
 
-    /// Where live invalidations go, and where open pages listen.
+    /// Where invalidations are sent, and where open pages listen.
     pub fn event_bus(&self) -> &EventBus {
         &self.event_bus
     }
@@ -180,7 +180,7 @@ impl Db {
         })
     }
 
-    /// Makes a change that is one statement and from which nothing follows but an invalidation: workers are not woken.
+    /// Makes a single-statement change that causes only an invalidation. Workers are not woken.
     pub async fn change(
         &self,
         statement: Statement,
@@ -191,8 +191,8 @@ impl Db {
         Ok(())
     }
 
-    /// Copies what stands in SQLite's write-ahead log to where it belongs, as far as readers allow. Nobody waits for it,
-    /// neither to read nor to write. PostgreSQL sees to its own.
+    /// Copies SQLite's write-ahead log into the database, as far as readers allow. No reader or writer waits for it.
+    /// PostgreSQL manages its own log.
     pub async fn checkpoint(&self) -> Result<(), DbErr> {
         if self.backend() != DbBackend::Sqlite {
             return Ok(());
@@ -202,7 +202,7 @@ impl Db {
         self.read.query_one_raw(checkpoint).await.map(drop)
     }
 
-    /// Closes the pools, waiting for what is under way.
+    /// Closes the pools after their running queries end.
     pub async fn close(self) -> Result<(), DbErr> {
         self.read.close().await;
         self.write.close_by_ref().await
@@ -223,7 +223,7 @@ fn sqlite(url: &str, connections: u32, create: bool) -> ConnectOptions {
             sqlite
                 .create_if_missing(create)
                 .journal_mode(SqliteJournalMode::Wal)
-                // FULL: a committed change survives a power cut. NORMAL may lose the last ones in WAL mode.
+                // FULL: a committed change survives a power cut. NORMAL may lose the last commits in WAL mode.
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
@@ -242,7 +242,7 @@ fn postgres(url: &str) -> ConnectOptions {
     options
 }
 
-/// A write transaction, with the invalidations that go out when, and only when, it commits.
+/// A write transaction. Its invalidations are sent when, and only when, it commits.
 #[derive(Debug)]
 pub struct Tx {
     inner: DatabaseTransaction,
@@ -251,14 +251,14 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// Tells open pages to look again, after the commit.
+    /// Notifies open pages after the commit that they must reload data.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
         if !self.invalidations.contains(&invalidation) {
             self.invalidations.push(invalidation);
         }
     }
 
-    /// The same for many at once, none of which was given before.
+    /// The same for many new invalidations.
     pub fn invalidate_all(&mut self, invalidations: impl IntoIterator<Item = Invalidation>) {
         self.invalidations.extend(invalidations);
     }
@@ -269,7 +269,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes back everything; also what happens when a `Tx` is dropped.
+    /// Undoes every change. Dropping a `Tx` does the same.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.inner.rollback().await
     }

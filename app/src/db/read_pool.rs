@@ -1,8 +1,8 @@
-//! Queries outside a transaction, on connections that are kept at hand.
+//! Runs queries outside a transaction, on idle connections that the process keeps open.
 //!
-//! sqlx's pool asks every connection that comes back whether it still stands. After a query as short as ours that
-//! question costs as much as the query: a second round trip to PostgreSQL, a second hop to SQLite's thread. So what was
-//! asked in the last two seconds is trusted, and goes from one query to the next without passing the pool.
+//! sqlx's pool pings every returned connection. For short queries, a ping costs as much as the query: a second round
+//! trip to PostgreSQL, or a second hop to SQLite's thread. So a connection that was used in the last two seconds is
+//! trusted and serves the next query without going back to the pool.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,30 +20,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::shares;
 
-/// How long a connection is used without being asked whether it still stands: after a restart of the database the dead
-/// ones are replaced instead of failing a request each.
+/// How long a connection is used without a ping. After a restart of the database, dead connections are replaced instead
+/// of failing one request each.
 pub const TRUSTED: Duration = Duration::from_secs(2);
-/// How long a query may take. One that takes longer, or whose request is given up, is interrupted: a reader that works
-/// for nobody would be missing for everybody.
+/// How long a query may take. A query that takes longer, or whose request is canceled, is interrupted: otherwise it
+/// would block a reader that other requests need.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// After how many steps of its virtual machine SQLite looks whether it is to stop: within a millisecond.
+/// After how many virtual machine steps SQLite checks whether to stop: within a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 10_000;
-/// How long PostgreSQL is given to take the request to stop a query.
+/// How long PostgreSQL may take to accept the request to cancel a query.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pool for queries; cheap to clone.
+/// A connection pool for queries. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reader(Arc<ReadPool>);
 
 #[derive(Debug)]
 struct ReadPool {
     pool: AnyPool,
-    /// As many as the pool may hold. Waiting is done here: who waited in the pool would not hear that a connection came
-    /// back to the rack.
+    /// One permit per pool connection. Requests wait here, because the pool does not wake its waiters when a connection
+    /// returns to `kept`.
     places: Arc<Semaphore>,
     patience: Duration,
     statement_timeout: Duration,
-    /// The one used last lies on top.
+    /// The last one used is on top.
     kept: Mutex<Vec<IdleConnection>>,
 }
 
@@ -59,12 +59,12 @@ enum AnyConnection {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// How a query under way on a connection is stopped from outside.
+/// How to stop a running query from outside its connection.
 #[derive(Debug)]
 enum Interrupt {
-    /// SQLite looks at this while it works.
+    /// SQLite checks this flag while it works.
     Sqlite(Arc<AtomicBool>),
-    /// The process of PostgreSQL that serves the connection.
+    /// The PostgreSQL process that serves the connection.
     Postgres(i32),
 }
 
@@ -72,7 +72,7 @@ enum Interrupt {
 struct IdleConnection {
     connection: AnyConnection,
     interrupt: Interrupt,
-    /// When the pool gave it out, and so knew that it stood.
+    /// When the pool handed out the connection and last checked it.
     known: Instant,
 }
 
@@ -82,15 +82,15 @@ impl IdleConnection {
     }
 }
 
-/// A connection in use. Dropped in the middle of a query, it has the query stopped; then, as after a failure, it goes
-/// back to the pool, which looks whether it is still good.
+/// A connection in use. If it is dropped during a query, the query is canceled. Then, as after a failure, the
+/// connection returns to the pool, which checks it.
 struct PooledConnection<'a> {
     kept: Option<IdleConnection>,
     rack: &'a ReadPool,
-    /// Whether a query is under way.
+    /// Whether a query is running.
     running: bool,
     place: Option<OwnedSemaphorePermit>,
-    /// The place among the queries of the same workspace.
+    /// The permit from the workspace's share of connections.
     _share: Option<OwnedSemaphorePermit>,
 }
 
@@ -100,13 +100,13 @@ impl PooledConnection<'_> {
             return;
         };
         let mut kept = self.rack.lock();
-        // Looked at under the lock: what is put back after `close` took the rest away would never be closed.
+        // Checked under the lock: a connection added after `close` drained the list would never be closed.
         if connection.is_trusted() && !self.rack.pool.is_closed() {
             kept.push(connection);
         }
     }
 
-    /// Runs a query on the connection, for no longer than the pool's queries may take.
+    /// Runs a query on the connection, within the pool's statement timeout.
     async fn run<T>(
         &mut self,
         query: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
@@ -134,7 +134,7 @@ impl Drop for PooledConnection<'_> {
             (Interrupt::Sqlite(stop), _) => stop.store(true, Ordering::Relaxed),
             (Interrupt::Postgres(process), AnyPool::Postgres(pool)) => {
                 let (pool, process, place) = (pool.clone(), *process, self.place.take());
-                // Without a runtime there is nobody left to wait for the query either.
+                // Without a runtime, nobody waits for the query either.
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                     runtime.spawn(async move {
                         let cancel = tokio::time::timeout(CANCEL_TIMEOUT, cancel(&pool, process));
@@ -147,7 +147,7 @@ impl Drop for PooledConnection<'_> {
                                 tracing::warn!("a query that nobody waits for could not be stopped in time");
                             }
                         }
-                        // Back to the pool only now: what is stopped must be this query and no later one.
+                        // Return the connection only now, so that the interrupt stops this query and not a later one.
                         drop(kept);
                         drop(place);
                     });
@@ -158,10 +158,10 @@ impl Drop for PooledConnection<'_> {
     }
 }
 
-/// What a query fails with that took too long.
+/// The error message of a query that took too long.
 const TIMED_OUT: &str = "the query took too long and was interrupted";
 
-/// Whether a query was refused or stopped because the database has too much to do: it may be tried again.
+/// Whether the database refused or stopped a query because of overload. The query can be retried.
 pub fn is_overload(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => true,
@@ -170,7 +170,7 @@ pub fn is_overload(error: &DbErr) -> bool {
     }
 }
 
-/// Stops what this process of PostgreSQL is at. On a connection of its own: those of the pool may all be at work.
+/// Cancels the query of this PostgreSQL process. Uses a new connection, because all pool connections may be busy.
 async fn cancel(pool: &Pool<Postgres>, process: i32) -> Result<(), sqlx::Error> {
     let mut connection = sqlx::PgConnection::connect_with(&pool.connect_options()).await?;
     sqlx::query("SELECT pg_cancel_backend($1)")
@@ -180,7 +180,7 @@ async fn cancel(pool: &Pool<Postgres>, process: i32) -> Result<(), sqlx::Error> 
     connection.close().await
 }
 
-/// The same for either database: `$connection` is `&mut SqliteConnection` or `&mut PgConnection` in `$run`.
+/// Runs the same code on either database: `$connection` is `&mut SqliteConnection` or `&mut PgConnection` in `$run`.
 macro_rules! on_either {
     ($any:expr, $connection:ident => $run:expr) => {
         match $any {
@@ -197,7 +197,7 @@ macro_rules! on_either {
 }
 
 impl Reader {
-    /// `places`: how many connections the pool may hold; `patience`: how long to wait for one; `statement_timeout`: how
+    /// `places`: the maximum number of pool connections. `patience`: how long to wait for one. `statement_timeout`: how
     /// long a query may take.
     pub fn new(
         pool: &DatabaseConnection,
@@ -218,7 +218,7 @@ impl Reader {
         }))
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), DbErr> {
         let mut taken = self.take().await?;
         taken
@@ -228,7 +228,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Closes every connection, waiting for what is under way.
+    /// Closes every connection after its running query ends.
     pub async fn close(&self) {
         match &self.0.pool {
             AnyPool::Sqlite(pool) => {
@@ -248,7 +248,7 @@ impl Reader {
         let rack = &*self.0;
         let timed_out = || DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
         let places = async {
-            // First among its own: a workspace that waits for its share takes no place from others.
+            // Take the workspace's permit first, so that a workspace that waits for its share blocks no others.
             let share = match shares::current() {
                 Some(share) => share.acquire_owned().await.ok(),
                 None => None,
@@ -278,7 +278,7 @@ impl ReadPool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection used last, if it is still trusted. Those that are not go back to the pool.
+    /// Takes the last connection used, if it is still trusted. Untrusted connections return to the pool.
     fn trusted(&self) -> Option<IdleConnection> {
         let mut kept = self.lock();
         while let Some(top) = kept.pop() {
@@ -292,7 +292,7 @@ impl ReadPool {
 
 impl Drop for ReadPool {
     fn drop(&mut self) {
-        // Going back to the pool takes a runtime, which may be gone: closed on the spot instead.
+        // Returning to the pool needs a runtime, which may be gone, so the connections are closed here.
         for kept in self.lock().drain(..) {
             match kept.connection {
                 AnyConnection::Sqlite(pooled) => drop(pooled.leak()),
@@ -303,7 +303,7 @@ impl Drop for ReadPool {
 }
 
 impl AnyPool {
-    /// A connection that stands and is at nothing, with what stops the queries to come.
+    /// Gets a working, idle connection and the interrupt for its next queries.
     async fn acquire(&self) -> Result<IdleConnection, sqlx::Error> {
         let known = Instant::now();
         match self {
@@ -311,7 +311,7 @@ impl AnyPool {
                 let mut connection = pool.acquire().await?;
                 let stop = Arc::new(AtomicBool::new(false));
                 let looked_at = stop.clone();
-                // Made anew: that of a query which was stopped before stays set.
+                // The flag is new for each acquire, because the flag of an interrupted query stays set.
                 connection
                     .lock_handle()
                     .await?
@@ -364,7 +364,7 @@ fn as_exec(error: DbErr) -> DbErr {
     }
 }
 
-/// A statement as sqlx takes it, for whichever database it is run on.
+/// Builds a statement as sqlx takes it, for either database.
 macro_rules! query {
     ($statement:expr) => {
         sqlx::query_with(

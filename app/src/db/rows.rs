@@ -1,15 +1,15 @@
-//! Lists for people and programs. A row that cannot be read, say one that a newer version wrote, is left out and logged;
-//! the others are shown.
+//! Reads lists for people and programs. A row that cannot be read, such as one from a newer version, is skipped and
+//! logged. The other rows are shown.
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, TryGetableMany};
 
-/// How many rows are asked for at once, at least, to put in the place of some that cannot be read.
+/// The minimum number of rows to fetch as replacements for unreadable rows.
 const MIN_REFILL: u64 = 100;
-/// How often that is done for one list.
+/// The maximum number of refills for one list.
 const MAX_REFILLS: usize = 100;
 
-/// Every row that can be read.
+/// Every readable row.
 pub async fn every<M: FromQueryResult>(
     query: SelectStatement,
     db: &impl ConnectionTrait,
@@ -18,7 +18,7 @@ pub async fn every<M: FromQueryResult>(
     Ok(rows.iter().filter_map(model).collect())
 }
 
-/// The first `limit` rows that can be read: there are fewer only if the list ends.
+/// The first `limit` readable rows. There are fewer only if the list ends.
 pub async fn up_to<M: FromQueryResult>(
     limit: u64,
     query: SelectStatement,
@@ -27,7 +27,7 @@ pub async fn up_to<M: FromQueryResult>(
     readable(limit, query, db, model).await
 }
 
-/// The same for columns that are read by their order.
+/// The same for columns that are read by position.
 pub async fn tuples_up_to<T: TryGetableMany>(
     limit: u64,
     query: SelectStatement,

@@ -25,7 +25,7 @@ use crate::settings::{billing, credits, webhooks};
 /// Everybody's password in the demo.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// Someone one can sign in as.
+/// A person you can sign in as.
 pub struct DemoPerson {
     pub email: &'static str,
     pub who: &'static str,
@@ -62,7 +62,7 @@ fn people() -> Vec<DemoPerson> {
     ]
 }
 
-/// What happened in the demo, and when. It is told in the order of time once all of it is known.
+/// The demo's events and their times. They are written in order of time once all are known.
 #[derive(Default)]
 struct Story(Vec<(Timestamp, Origin, NewEvent)>);
 
@@ -80,11 +80,11 @@ impl Story {
     }
 }
 
-/// How many of the demo's five people tell that a database is the demo's: some may have left, or changed their address.
+/// How many of the demo's five people identify a demo database. Some may have left or changed their email address.
 const ENOUGH_OF_THEM: u64 = 3;
 
-/// Whether this database may be shown as the demo: it is empty, or was filled by [`demo`]. Any other holds people whose
-/// mail is their own.
+/// Whether this database can be shown as the demo: it is empty or was filled by [`demo`]. Other databases contain
+/// people with private email.
 pub async fn is_demo_or_empty(ctx: &AppContext) -> Result<bool, AppError> {
     let read = ctx.db().read();
     if entity::User::find().count(read).await? == 0 {
@@ -94,7 +94,7 @@ pub async fn is_demo_or_empty(ctx: &AppContext) -> Result<bool, AppError> {
     Ok(entity::User::find().filter(known).count(read).await? >= ENOUGH_OF_THEM)
 }
 
-/// Fills an empty database; one with people in it stays as it is.
+/// Fills an empty database. A database with people stays as it is.
 pub async fn demo(ctx: &AppContext) -> Result<Vec<DemoPerson>, AppError> {
     if entity::User::find().count(ctx.db().read()).await? > 0 {
         return Ok(people());
@@ -222,7 +222,7 @@ async fn workspace(
         .filter(entity::membership::Column::WorkspaceId.eq(workspace.id))
         .exec(tx)
         .await?;
-    // Its event is of today, and the story tells it of its own day.
+    // Delete its event, which has today's date. The story adds it on its own day.
     entity::Event::delete_many()
         .filter(entity::event::Column::WorkspaceId.eq(workspace.id))
         .exec(tx)
@@ -378,8 +378,8 @@ async fn contact(
     Ok(())
 }
 
-/// Some weeks of what a workspace sees: automations at work, a contact that moves on, bills and credits, the server's own
-/// notices. `renamed`: what the workspace was called before, and since.
+/// Some weeks of a workspace's events: automations, a contact that progresses, bills and credits, system notices.
+/// `renamed`: the workspace's old and new names.
 fn history(
     story: &mut Story,
     workspace: WorkspaceId,

@@ -1,9 +1,9 @@
-//! Setting a database up: one process at a time makes tables, fills them and says which key they belong to. Whoever
-//! starts meanwhile waits, and finds it done.
+//! Sets up a database. One process at a time creates tables, fills them and records their key. A process that starts
+//! meanwhile waits and then finds the work done.
 //!
-//! The lock outlives the transactions of the migrations, and ends with the process that holds it, however that ends. On
-//! PostgreSQL it is an advisory lock of a connection of its own; beside an SQLite database it is a file that the
-//! operating system locks.
+//! The lock outlives the migrations' transactions and ends with its process, however that process ends. On PostgreSQL
+//! it is an advisory lock on a separate connection. For SQLite it is a file beside the database, locked by the
+//! operating system.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -16,12 +16,12 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sea_orm::sqlx::{self, Connection as _, PgConnection};
 use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
-/// What the advisory lock is called: "wheelset" in ASCII, a number that nobody else uses by chance.
+/// The advisory lock's key: "wheelset" in ASCII, a number that no other program uses by chance.
 const LOCK: i64 = 0x7768_6565_6c73_6574;
-/// How often the file is tried while another process has it.
+/// How often to try the file while another process locks it.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// That this process, and no other, sets the database up. Dropped, it is given back.
+/// Proof that only this process sets up the database. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct SetupLock(Held);
 
@@ -31,12 +31,12 @@ enum Held {
     Sqlite {
         _locked: File,
     },
-    /// A database in memory is nobody else's.
+    /// A database in memory belongs to this process alone.
     Alone,
 }
 
 impl SetupLock {
-    /// Waits until no other process sets this database up.
+    /// Waits until no other process sets up this database.
     pub(super) async fn of(database: &DatabaseConnection) -> Result<Self, DbErr> {
         if database.get_database_backend() == DbBackend::Postgres {
             let options = database.get_postgres_connection_pool().connect_options();
@@ -62,7 +62,7 @@ impl SetupLock {
                 path.display()
             ))
         };
-        // Left where it is afterwards: one that is taken away may be locked by somebody who opened it before.
+        // The file stays there afterwards: another process may have opened it and could lock a deleted file.
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -85,7 +85,7 @@ impl SetupLock {
         }
     }
 
-    /// Gives the lock back. An error says that it was lost before, and that others may have set up the same at once.
+    /// Releases the lock. An error means that the lock was lost earlier and others may have run the same setup.
     pub async fn release(self) -> Result<(), DbErr> {
         let Held::Postgres(mut connection) = self.0 else {
             return Ok(());
@@ -95,7 +95,7 @@ impl SetupLock {
             .fetch_one(&mut *connection)
             .await
             .map_err(failed)?;
-        // It has done its work; nobody waits for it to close well.
+        // The connection is no longer needed, so a failed close does not matter.
         let _ = connection.close().await;
         if held {
             Ok(())
@@ -112,8 +112,8 @@ fn waiting() {
 }
 
 async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    // A server may end statements and sessions that take long. This one waits for as long as a migration takes, and
-    // then holds the lock in silence. Asked by name, since older servers do not know all of them.
+    // A server may end slow statements and idle sessions. This session waits as long as a migration takes and then
+    // stays idle with the lock. Settings are set by name, since older servers lack some.
     sqlx::query(
         "SELECT set_config(name, '0', false) FROM pg_settings \
          WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_session_timeout')",
@@ -138,7 +138,7 @@ fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-/// The file of an SQLite database, from any spelling of its URL; nothing for one in memory, and for other databases.
+/// The file of an SQLite database, from any form of its URL. `None` for in-memory and other databases.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     if !url.starts_with("sqlite:") {
         return None;
@@ -149,12 +149,12 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 fn file_of(options: &SqliteConnectOptions) -> Option<PathBuf> {
     let path = options.get_filename();
     let name = path.to_string_lossy();
-    // How sqlx calls those in memory. An empty name is a temporary database.
+    // sqlx's name for in-memory databases. An empty name is a temporary database.
     (!name.is_empty() && !name.starts_with("file:sqlx-in-memory")).then(|| path.to_owned())
 }
 
-/// Whether an SQLite database holds this program's tables. Looks without making anything: neither the file, nor a
-/// journal beside a file that is somebody else's.
+/// Whether an SQLite database contains this program's tables. The check creates nothing: neither the file nor a journal
+/// beside a file that belongs to another program.
 pub async fn is_set_up(url: &str) -> Result<bool, DbErr> {
     let options: SqliteConnectOptions = url.parse().map_err(failed)?;
     let options = options.create_if_missing(false);

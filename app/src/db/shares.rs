@@ -1,5 +1,5 @@
-//! How many queries of one workspace run at once: fewer than there are connections that read, so that others always have
-//! one, whatever a workspace asks for.
+//! Limits how many queries of one workspace run at the same time. The limit is lower than the number of read
+//! connections, so that other workspaces always have one.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,18 +13,18 @@ tokio::task_local! {
     static SHARE: RefCell<Arc<Semaphore>>;
 }
 
-/// How many shares are remembered before those that nobody uses are forgotten.
+/// How many shares are kept before unused ones are removed.
 const MAX_IDLE: usize = 1_000;
 
 /// Whose queries are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ShareHolder {
     Workspace(WorkspaceId),
-    /// Someone who is signed in, by the hash of their session's token, until it is known which workspace they ask about.
+    /// A signed-in user, by the hash of their session token, until the request's workspace is known.
     Session(Vec<u8>),
 }
 
-/// The shares of those who are reading.
+/// The shares of all current readers.
 #[derive(Debug)]
 pub struct Shares {
     queries: usize,
@@ -32,7 +32,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Of so many connections that read, each gets half.
+    /// Each share is half of the read connections.
     pub fn of(connections: u32) -> Self {
         Self {
             queries: (connections as usize / 2).max(1),
@@ -51,21 +51,21 @@ impl Shares {
         share.clone()
     }
 
-    /// Runs a request: its queries, as far as they are made by this task, take no more than this share.
+    /// Runs a request. The queries that this task makes for the request use at most this share.
     pub async fn run<F: Future>(&self, holder: ShareHolder, request: F) -> F::Output {
         let share = RefCell::new(self.share(holder));
         SHARE.scope(share, request).await
     }
 
-    /// From here on the queries of the request that this task answers count as this workspace's.
+    /// From now on, counts the queries of this task's request toward this workspace.
     pub fn switch_to(&self, workspace: WorkspaceId) {
         let holder = ShareHolder::Workspace(workspace);
-        // Outside of a request there is nothing to switch: workers have no share.
+        // Outside a request there is nothing to switch: workers have no share.
         let _ = SHARE.try_with(|share| *share.borrow_mut() = self.share(holder));
     }
 }
 
-/// The share of whom this task works for.
+/// The share that this task uses.
 pub(super) fn current() -> Option<Arc<Semaphore>> {
     SHARE.try_with(|share| share.borrow().clone()).ok()
 }

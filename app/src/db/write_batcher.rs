@@ -1,8 +1,8 @@
-//! Changes that are one statement, and from which nothing follows: no event, no mail, no delivery.
+//! Writes changes that are a single statement and cause no event, email or delivery.
 //!
-//! SQLite commits one change after the other, and each commit waits for the disk. Here what waits for its turn goes into
-//! one transaction: a single commit puts it all on the disk, and only then is any of it acknowledged. On PostgreSQL such
-//! a statement is a transaction of its own: one round trip instead of three.
+//! SQLite commits one change after another, and each commit waits for the disk. Here, queued changes share one
+//! transaction: a single commit writes all of them to disk, and only then is each one acknowledged. On PostgreSQL such
+//! a statement is its own transaction: one round trip instead of three.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 
 use super::Reader;
 
-/// How many changes one transaction takes: other writers wait for no more than these.
+/// The maximum number of changes in one transaction. Other writers wait for at most this many.
 const BATCH_SIZE: usize = 100;
 
-/// Where such changes are written; cheap to clone.
+/// Queues such changes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum WriteBatcher {
     Sqlite(Arc<Queue>),
@@ -25,7 +25,7 @@ pub enum WriteBatcher {
 }
 
 impl WriteBatcher {
-    /// `write`: SQLite's only connection that writes.
+    /// `write` is SQLite's only write connection.
     pub fn on_sqlite(write: DatabaseConnection) -> Self {
         Self::Sqlite(Arc::new(Queue {
             write,
@@ -34,7 +34,7 @@ impl WriteBatcher {
         }))
     }
 
-    /// Writes it, and comes back when it is on the disk.
+    /// Writes the change and returns when it is on disk.
     pub async fn write(&self, statement: Statement) -> Result<(), DbErr> {
         match self {
             Self::Postgres(pool) => pool.execute_raw(statement).await.map(drop),
@@ -46,7 +46,7 @@ impl WriteBatcher {
 #[derive(Debug)]
 pub struct Queue {
     write: DatabaseConnection,
-    /// Held by whoever writes what waits.
+    /// Locked by the task that writes the queued changes.
     turn: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<QueuedWrite>>,
 }
@@ -62,8 +62,8 @@ impl Queue {
         let (answer, answered) = oneshot::channel();
         let waiting = QueuedWrite { statement, answer };
         self.lock().push(waiting);
-        // A task of its own: a request that is given up half-way must not take those of others with it. Most find that
-        // one before them has written theirs too.
+        // A separate task: a canceled request must not cancel the changes of other requests. Most tasks find that an
+        // earlier one has already written their change.
         tokio::spawn(async move {
             let _turn = self.turn.lock().await;
             self.write_waiting().await;
@@ -84,18 +84,18 @@ impl Queue {
         };
         if batch.len() > 1 && self.together(&batch).await.is_ok() {
             for QueuedWrite { answer, .. } in batch {
-                // An error only says that nobody waits any more.
+                // An error only means that nobody waits for the result.
                 let _ = answer.send(Ok(()));
             }
             return;
         }
-        // One alone, or one that stood in the way of all: each gets an answer of its own.
+        // The only change, or one that made the batch fail: run each change alone, so that each gets its own result.
         for QueuedWrite { statement, answer } in batch {
             let _ = answer.send(self.write.execute_raw(statement).await.map(drop));
         }
     }
 
-    /// All or none.
+    /// Writes all changes or none.
     async fn together(&self, batch: &[QueuedWrite]) -> Result<(), DbErr> {
         let tx = self.write.begin_with_options(immediate()).await?;
         for QueuedWrite { statement, .. } in batch {
@@ -105,8 +105,8 @@ impl Queue {
     }
 }
 
-/// Takes SQLite's write lock at once: a transaction that reads first and asks for the lock later fails with BUSY under
-/// load, whatever the timeout. PostgreSQL knows no such mode and begins as always.
+/// Takes SQLite's write lock immediately. A transaction that reads first and locks later fails with BUSY under load,
+/// whatever the timeout. PostgreSQL has no such mode and begins as usual.
 pub fn immediate() -> TransactionOptions {
     TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

@@ -3,13 +3,13 @@ use serde_json::Value;
 use crate::catalog::EventType;
 use crate::domain::{Money, grouped};
 
-/// How much of a text an event carries its sentence shows, in characters: programs choose these texts, and a sentence
-/// stands in lists and in the subjects of email.
+/// Maximum length, in characters, of a text from an event's data in its sentence. Programs choose these texts, and
+/// sentences appear in lists and email subjects.
 pub const SHOWN_TEXT: usize = 200;
-/// Longest sentence, in characters.
+/// Maximum length of a sentence, in characters.
 pub const MAX_SENTENCE_LEN: usize = 500;
 
-/// A text as a sentence shows it: one line, no longer than `longest`.
+/// The text as a sentence shows it: one line, at most `longest` characters.
 fn shorten(text: &str, longest: usize) -> String {
     let line = |c: char| if c.is_control() { ' ' } else { c };
     let mut letters = text.chars().map(line);
@@ -21,7 +21,7 @@ fn shorten(text: &str, longest: usize) -> String {
     out
 }
 
-/// One sentence about an event, for inbox, mail and audit log: "Adam Archer invited mia@acme.example as a member".
+/// One sentence about an event, for inbox, email and audit log: "Adam Archer invited mia@acme.example as a member".
 pub fn describe(event_type: EventType, actor: &str, data: &Value) -> String {
     shorten(&sentence(event_type, actor, data), MAX_SENTENCE_LEN)
 }
@@ -73,7 +73,7 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
         EventType::InvitationCancelled => {
             format!("{actor} cancelled the invitation to {}", text("email"))
         }
-        // A removal was undone: whoever undid it is not who joined.
+        // An undone removal: the actor is not the person who joined.
         EventType::MemberJoined if !text("name").is_empty() && text("name") != actor => {
             format!("{actor} added {} as {}", text("name"), role_noun("role"))
         }

@@ -1,5 +1,5 @@
-//! The event log. Every change writes one event in the transaction that makes the change; inbox, mail, webhooks,
-//! audit log and live pages all follow from it.
+//! The event log. Every change writes one event in its own transaction. Inbox, email, webhooks, audit log and live
+//! pages all follow from the event.
 
 mod describe;
 pub mod report;
@@ -14,10 +14,10 @@ use crate::domain::{ApiKeyId, AppError, EventId, Timestamp, UserId, WorkspaceId}
 use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, SignedInUser};
 
-/// The name under which the server itself does things.
+/// The name that the server uses for its own actions.
 const SYSTEM: &str = "Wheelhouse";
 
-/// Who did it, as the log keeps it.
+/// The origin of an event: its actor, as the log stores it.
 #[derive(Clone, Debug)]
 pub struct Origin {
     kind: &'static str,
@@ -34,7 +34,7 @@ impl Origin {
         }
     }
 
-    /// A program, by the API key it uses.
+    /// A program, by its API key.
     pub fn key(id: ApiKeyId, name: &str) -> Self {
         Self {
             kind: "key",
@@ -43,12 +43,12 @@ impl Origin {
         }
     }
 
-    /// Kind, id and name, for a log of a section's own.
+    /// Kind, id and name, for logs of other modules.
     pub(crate) fn parts(&self) -> (&'static str, Option<uuid::Uuid>, &str) {
         (self.kind, self.id, &self.name)
     }
 
-    /// A person by id, for changes made before there is a session: sign-up, a link from a mail.
+    /// A person by id, for changes made without a session: sign-up, a link from an email.
     pub fn person(id: UserId, name: &str) -> Self {
         Self {
             kind: "person",
@@ -70,7 +70,7 @@ impl From<&Actor> for Origin {
     }
 }
 
-/// What is about to be written down.
+/// An event that is not yet written.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     event_type: EventType,
@@ -81,7 +81,7 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// Something that happened in a workspace.
+    /// An event that happened in a workspace.
     pub fn in_workspace(workspace: WorkspaceId, event_type: EventType, data: Value) -> Self {
         Self {
             event_type,
@@ -92,7 +92,7 @@ impl NewEvent {
         }
     }
 
-    /// Something that concerns one person, wherever they are.
+    /// An event that concerns one person, in any workspace.
     pub fn about_person(user: UserId, event_type: EventType, data: Value) -> Self {
         Self {
             event_type,
@@ -103,14 +103,14 @@ impl NewEvent {
         }
     }
 
-    /// Which world it happened in: an event of the test world notifies nobody.
+    /// Sets the event's mode. An event in test mode notifies nobody.
     #[must_use]
     pub fn in_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Also tells this person, whatever their part in it.
+    /// Also notifies this person, whatever their role.
     #[must_use]
     pub fn about(mut self, user: UserId) -> Self {
         self.about = Some(user);
@@ -118,7 +118,7 @@ impl NewEvent {
     }
 }
 
-/// Writes an event into the caller's transaction.
+/// Writes an event in the caller's transaction.
 pub async fn record(
     tx: &mut Tx,
     origin: impl Into<Origin>,
@@ -127,8 +127,8 @@ pub async fn record(
     write(tx, EventId::new(), origin.into(), event, Timestamp::now()).await
 }
 
-/// [`record`] for something that happened at another time, such as a day of the demo's past. Its id is of that time
-/// too: logs are read in the order of ids.
+/// [`record`] for an event at another time, such as a day of the demo's past. Its id has that time too, because logs
+/// are sorted by id.
 pub async fn record_at(
     tx: &mut Tx,
     origin: impl Into<Origin>,
@@ -159,7 +159,7 @@ async fn write(
         created_at: Set(at),
         dispatched_at: Set(None),
     };
-    // Every change writes one: what it says is known, and need not come back.
+    // Every change writes one. The row is known, so it is not read back.
     entity::Event::insert(row)
         .exec_without_returning(tx)
         .await?;
@@ -174,7 +174,7 @@ async fn write(
     Ok(id)
 }
 
-/// What open pages of the workspace show of such an event.
+/// The topics of the workspace's pages that show such an event.
 fn topics(event_type: EventType) -> &'static [Topic] {
     let name = event_type.as_str();
     match name.split_once('.').map(|(subject, _)| subject) {
@@ -184,21 +184,21 @@ fn topics(event_type: EventType) -> &'static [Topic] {
         Some("api_key") => &[Topic::ApiKeys],
         Some("webhook") => &[Topic::Webhooks],
         Some("credits") => &[Topic::Credits],
-        // What is frozen shows on every page.
+        // Every page shows whether the workspace is frozen.
         Some("billing") => &[Topic::Billing, Topic::Workspace],
         _ => &[],
     }
 }
 
-/// An event that someone wants to take back.
+/// An event that someone wants to undo.
 #[derive(Clone, Debug)]
 pub struct Undoable {
     pub data: Value,
     pub about: Option<UserId>,
 }
 
-/// Finds an event that this person caused in this workspace less than `within` ago. Another's event, another
-/// workspace's, another kind of event or one too old does not exist for them.
+/// Finds an event that this person caused in this workspace less than `within` ago. Events of other people, other
+/// workspaces or other kinds, and expired ones, are not found.
 pub async fn undoable(
     tx: &Tx,
     actor: &Actor,
@@ -220,7 +220,7 @@ pub async fn undoable(
     })
 }
 
-/// The latest events of a workspace that this person may see, newest first.
+/// The latest events of a workspace that this person can see, newest first.
 pub async fn latest(
     ctx: &crate::context::AppContext,
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! What the product reports of itself: its automations, its notices, what it did with contacts.
+//! Events that the product reports: its automations, its notices and its changes to contacts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,12 +10,12 @@ use crate::db::Tx;
 use crate::domain::{AppError, EventId, FieldErrors, Permission, Timestamp};
 use crate::session::Principal;
 
-/// Most that an event's data takes as JSON, in bytes.
+/// Maximum size of an event's data as JSON, in bytes.
 pub const MAX_DATA_BYTES: usize = 64 * 1024;
-/// Longest subject, in characters.
+/// Maximum length of a subject, in characters.
 pub const MAX_SUBJECT_LEN: usize = 200;
 
-/// Longest texts that notifications show, in characters, by the field of the data that holds them.
+/// Maximum lengths of the texts that notifications show, in characters, by their field in the data.
 pub const MAX_TEXT_LENS: [(&str, usize); 5] = [
     ("title", 200),
     ("name", 200),
@@ -23,10 +23,10 @@ pub const MAX_TEXT_LENS: [(&str, usize); 5] = [
     ("from", 200),
     ("to", 200),
 ];
-/// Longest tag that a `contact.tagged` event names, in characters.
+/// Maximum length of a tag in a `contact.tagged` event, in characters.
 pub const MAX_TAG_LEN: usize = 200;
 
-/// An event as the product reports it.
+/// An event that the product reports.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEventRequest {
@@ -34,11 +34,11 @@ pub struct CreateEventRequest {
     #[serde(rename = "type")]
     #[schema(schema_with = reportable_types)]
     pub event_type: String,
-    /// What there is to say about it: at most 64 kB as JSON. `title`, `name`, `from` and `to` (at most 200 characters
-    /// each, on one line), `detail` (500) and the texts in `added` (200) show in notifications.
+    /// Details of the event: at most 64 kB as JSON. Notifications show `title`, `name`, `from` and `to` (at most 200
+    /// characters each, on one line), `detail` (500) and the texts in `added` (200).
     #[schema(example = json!({"name": "Welcome sequence", "detail": "12 messages sent"}))]
     pub data: Map<String, Value>,
-    /// What or whom it is about, such as a contact's id or an email address. Kept as `subject` in the data.
+    /// The subject of the event, such as a contact's id or an email address. Stored as `subject` in the data.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -47,7 +47,7 @@ pub struct CreateEventRequest {
     pub subject: Option<String>,
 }
 
-/// An event as it was written down.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CreatedEvent {
     #[schema(value_type = String, example = "evt_01h455vb4pex5vsknk084sn02q")]
@@ -62,14 +62,14 @@ pub struct CreatedEvent {
     pub created_at: String,
 }
 
-/// A report that holds to the rules.
+/// A valid report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReportedEvent {
     event_type: EventType,
     data: Map<String, Value>,
 }
 
-/// Whether the product may report events of this type; the others happen here.
+/// Whether the product can report events of this type. Wheelhouse itself creates the others.
 pub fn is_reportable(event_type: EventType) -> bool {
     matches!(
         event_type.category(),
@@ -77,7 +77,7 @@ pub fn is_reportable(event_type: EventType) -> bool {
     )
 }
 
-/// The types that can be reported, for the documentation.
+/// The reportable types, for the documentation.
 fn reportable_types() -> utoipa::openapi::Object {
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
@@ -111,7 +111,7 @@ impl CreateEventRequest {
                 format!("Must be no larger than {MAX_DATA_BYTES} bytes as JSON"),
             );
         }
-        // PostgreSQL keeps no such character in JSON.
+        // PostgreSQL cannot store this character in JSON.
         if holds_nul(&data) {
             errors.add("data", "Must not contain the character U+0000");
         }
@@ -124,7 +124,7 @@ impl CreateEventRequest {
     }
 }
 
-/// What notifications show is one line and short. What is no text is not shown.
+/// Texts in notifications are short and on one line. Values that are not texts are not shown.
 fn check_texts(data: &Map<String, Value>, errors: &mut FieldErrors) {
     for (field, longest) in MAX_TEXT_LENS {
         if let Some(text) = data.get(field).and_then(Value::as_str) {
@@ -154,7 +154,7 @@ fn reportable(name: &str) -> Result<EventType, String> {
         .ok_or_else(|| format!("Must be one of {}", reportable_names().join(", ")))
 }
 
-/// Whether a text anywhere in it has the character U+0000.
+/// Whether any text in the value contains the character U+0000.
 pub(crate) fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -166,7 +166,7 @@ pub(crate) fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// Writes down what the product reports, in the world of its key.
+/// Records an event that the product reports, in the mode of its key.
 pub async fn report(
     tx: &mut Tx,
     principal: &Principal,

@@ -4,7 +4,7 @@ use tokio::sync::{broadcast, watch};
 use super::Topic;
 use crate::domain::{UserId, WorkspaceId};
 
-/// How many invalidations a slow listener may fall behind before it is told to look at everything.
+/// How many invalidations a slow listener may fall behind before it must reload everything.
 const BACKLOG: usize = 1024;
 
 /// Whose open pages an invalidation is for.
@@ -15,7 +15,7 @@ pub enum Audience {
     Workspace(WorkspaceId),
 }
 
-/// "Look again."
+/// Asks a page to reload data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Invalidation {
     pub audience: Audience,
@@ -38,15 +38,15 @@ impl Invalidation {
     }
 }
 
-/// What a listener hears.
+/// What a listener receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     Hint(Invalidation),
-    /// Invalidations were missed, and nobody knows whose: everybody looks at everything.
+    /// Invalidations were lost for unknown audiences: every page reloads everything.
     Everything,
 }
 
-/// Where invalidations meet listeners.
+/// Distributes invalidations to listeners.
 #[derive(Clone, Debug)]
 pub struct EventBus {
     listeners: broadcast::Sender<Received>,
@@ -67,7 +67,7 @@ impl EventBus {
         }
     }
 
-    /// Sends what a commit of this process caused, here and to other processes, and wakes the workers.
+    /// Sends the invalidations of a commit, here and to other processes, and wakes the workers.
     pub(crate) fn send_all(&self, invalidations: Vec<Invalidation>) {
         for invalidation in invalidations {
             self.send(invalidation);
@@ -77,17 +77,17 @@ impl EventBus {
 
     /// Sends an invalidation, here and to other processes.
     pub(crate) fn send(&self, invalidation: Invalidation) {
-        // An error only says that nobody listens.
+        // An error only means that nobody listens.
         let _ = self.listeners.send(Received::Hint(invalidation));
         let _ = self.outgoing.send(invalidation);
     }
 
-    /// Passes on what another process sent.
+    /// Passes on an invalidation from another process.
     pub fn receive(&self, invalidation: Invalidation) {
         let _ = self.listeners.send(Received::Hint(invalidation));
     }
 
-    /// Tells everybody to look again at everything: invalidations of another process may have been lost.
+    /// Makes every page reload everything, because invalidations from another process may have been lost.
     pub fn receive_everything(&self) {
         let _ = self.listeners.send(Received::Everything);
     }
@@ -96,13 +96,13 @@ impl EventBus {
         self.listeners.subscribe()
     }
 
-    /// The invalidations of this process, for whoever carries them to others.
+    /// The invalidations of this process, for the task that sends them to other processes.
     pub fn outgoing(&self) -> broadcast::Receiver<Invalidation> {
         self.outgoing.subscribe()
     }
 
-    /// How many commits there were: the workers' cue that something may wait for them. A worker marks the number as
-    /// seen before it looks, so that a commit during the look changes it again and is not missed.
+    /// The number of commits, which signals possible work to the workers. A worker marks the number as seen before it
+    /// looks for work, so that a commit during the query changes the number again and is not missed.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.subscribe()
     }
@@ -119,7 +119,7 @@ mod tests {
         let event_bus = EventBus::new();
         let mut commits = event_bus.commits();
         commits.mark_unchanged();
-        // The worker looks and finds nothing; meanwhile someone commits; then the worker waits.
+        // The worker finds nothing, someone commits, and then the worker waits.
         event_bus.send_all(Vec::new());
         tokio::time::timeout(Duration::from_millis(50), commits.changed())
             .await

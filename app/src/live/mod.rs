@@ -1,8 +1,8 @@
-//! Live invalidations: how an open page learns that it should look again.
+//! Invalidations: how an open page learns that it must reload data.
 //!
-//! An invalidation says who should look and at what, and nothing of what changed: losing one costs a moment, never truth.
-//! Invalidations leave after the commit (`db::Tx` holds them until then), reach this process's open pages by a broadcast
-//! channel, and other processes by whatever `server` connects to [`Hub::outgoing`].
+//! An invalidation names the audience and the topic, but not the change: a lost one causes a delay, never wrong data.
+//! Invalidations leave after the commit (`db::Tx` keeps them until then), reach this process's open pages by a
+//! broadcast channel, and reach other processes through the `server` task that reads [`EventBus::outgoing`].
 
 mod topic;
 pub use topic::Topic;

@@ -1,18 +1,18 @@
 use serde::{Deserialize, Serialize};
 
-/// What an open page may have to look at again. The text is what travels over `/live`.
+/// A topic that an open page may have to reload. The text is its form on `/live`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// A person's own name, address, sessions.
+    /// A person's own name, email address and sessions.
     Account,
     /// A person's notification preferences.
     Preferences,
     /// A person's inbox.
     Inbox,
-    /// A workspace's name and address, and which workspaces a person is in.
+    /// A workspace's name and slug, and which workspaces a person is in.
     Workspace,
-    /// Who is in a workspace and who is invited.
+    /// A workspace's members and invitations.
     Members,
     /// A workspace's contacts.
     Contacts,
@@ -20,7 +20,7 @@ pub enum Topic {
     ApiKeys,
     /// A workspace's webhooks.
     Webhooks,
-    /// What becomes of deliveries.
+    /// The status of deliveries.
     Deliveries,
     /// A workspace's subscription and payments.
     Billing,

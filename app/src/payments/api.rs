@@ -8,7 +8,7 @@ use crate::rpc::Postcard;
 #[cfg(feature = "ssr")]
 use {super::model::Choice, super::simulated, crate::session::app_context};
 
-/// Anyone with the link may pay, as with any provider.
+/// Anyone with the link can pay, as with any provider.
 #[server(output = Postcard)]
 pub async fn load_checkout(checkout: String) -> Result<CheckoutView, AppError> {
     simulated::view(&app_context()?, &checkout).await
@@ -29,7 +29,7 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormS
     }))
 }
 
-/// Anyone with the link may change the card, as with any provider.
+/// Anyone with the link can change the card, as with any provider.
 #[server(output = Postcard)]
 pub async fn load_card(card: String) -> Result<CardView, AppError> {
     simulated::card(&app_context()?, &card).await

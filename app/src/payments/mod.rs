@@ -1,10 +1,10 @@
-//! Payments. Money never moves within a transaction of ours. What is to be paid is written down first; then the
-//! provider is asked for a page to pay it on; and what became of it is applied when the provider's signed event comes
-//! in, or when it is asked because none came. A crash anywhere between leaves something that the next look finishes:
-//! what was charged is granted, once.
+//! Payments. No money moves within a database transaction. A payment is stored first, then the provider is asked for a
+//! payment page. The outcome is applied when the provider's signed event arrives, or when the provider is polled
+//! because no event came. After a crash at any point, the next poll completes the payment: every charge is fulfilled,
+//! exactly once.
 //!
-//! There is one [`port`] and, behind it, a provider. [`simulated`] is the one for want of another: it moves no money,
-//! keeps books of its own, and tells of them by signed events as any other does.
+//! [`provider`] defines the interface of a payment provider. [`simulated`] is the default provider: it moves no money,
+//! keeps its own records, and sends signed events like any other provider.
 
 pub mod api;
 pub mod model;

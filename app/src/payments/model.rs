@@ -6,24 +6,24 @@ use crate::billing::model::Terms;
 use crate::catalog::string_enum;
 use crate::domain::{Money, PaymentId, Timestamp, days, grouped, minutes};
 
-/// ISO 4217, as providers write it.
+/// ISO 4217, in the form that providers use.
 pub const CURRENCY: &str = "usd";
 
-/// How long one can pay on a page of the provider.
+/// How long a payment page of the provider stays valid.
 pub const CHECKOUT_LIFE: Duration = days(1);
-/// When the provider is asked for the first time what became of a payment of which it told nothing.
+/// When the provider is first asked for the status of a payment without an event.
 pub const FIRST_LOOK: Duration = minutes(1);
-/// A payment of which the provider knows nothing after so long was never begun there.
+/// A payment that the provider does not know after this time was never started there.
 pub const UNKNOWN_AFTER: Duration = days(2);
 
 string_enum! {
-    /// What became of a payment.
+    /// The status of a payment.
     PaymentStatus {
-        /// Written down; the provider may know of it or not.
+        /// Stored; the provider may or may not know it.
         Started = "started",
-        /// There is a page to pay it on.
+        /// A payment page exists.
         Open = "open",
-        /// The buyer has done their part, the bank has not.
+        /// The buyer has paid, but the bank has not confirmed.
         Confirming = "confirming",
         Paid = "paid",
         Declined = "declined",
@@ -33,30 +33,29 @@ string_enum! {
 }
 
 string_enum! {
-    /// How the money of a payment went back.
+    /// How the money of a payment was returned.
     ReversalKind {
         Refund = "refund",
-        /// So much in all by refunds, some of which may be known one by one too.
+        /// The total of all refunds, some of which may also be recorded individually.
         Total = "total",
         Dispute = "dispute",
     }
 }
 
 string_enum! {
-    /// Where a refund or a dispute stands. It goes on in this order and never back, so that what is told late changes
-    /// nothing.
+    /// The status of a refund or a dispute. It moves only forward in this order, so that late events change nothing.
     ReversalStatus {
-        /// The bank asks, and has taken nothing yet.
+        /// The bank inquires, but has taken no money yet.
         Inquiry = "inquiry",
-        /// The money is gone.
+        /// The money is returned.
         Standing = "standing",
-        /// The refund failed, or the dispute was decided in our favor: the money is here again.
+        /// The refund failed, or the dispute was decided in our favor: the money is back.
         Undone = "undone",
     }
 }
 
 string_enum! {
-    /// What the simulated provider knows of a payment.
+    /// The status of a payment at the simulated provider.
     CheckoutStatus {
         Open = "open",
         Confirming = "confirming",
@@ -67,16 +66,16 @@ string_enum! {
 }
 
 string_enum! {
-    /// What one can do on the simulated provider's page.
+    /// The choices on the simulated provider's page.
     Choice {
         Pay = "pay",
-        /// The bank makes up its mind only after a while.
+        /// The bank confirms only after a while.
         Confirm = "confirm",
         Decline = "decline",
     }
 }
 
-/// What a payment is for.
+/// The purpose of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentPurpose {
@@ -90,22 +89,22 @@ pub enum PaymentPurpose {
     /// The first month of a plan.
     Subscribe {
         terms: Terms,
-        /// What of the balance goes with it: below nothing, what was owed is paid too.
+        /// The part of the balance it includes. A negative value means that debt is paid too.
         #[serde(default)]
         balance: Money,
         what: String,
     },
-    /// The rest of the month that ends then, on better terms.
+    /// Better terms for the rest of the month that ends at this time.
     Change {
         terms: Terms,
         ends_at: Timestamp,
         what: String,
     },
-    /// The month that begins then.
+    /// The month that starts at this time.
     Renewal {
         terms: Terms,
         ends_at: Timestamp,
-        /// What of the balance was taken off it; below nothing, what was owed is paid too.
+        /// The part of the balance deducted from it. A negative value means that debt is paid too.
         #[serde(default)]
         balance: Money,
         what: String,
@@ -113,7 +112,7 @@ pub enum PaymentPurpose {
 }
 
 impl PaymentPurpose {
-    /// As a line of an invoice.
+    /// The description on an invoice.
     pub fn describe(&self) -> String {
         match self {
             Self::Credits { credits } => format!("{} credits", grouped((*credits).into())),
@@ -176,7 +175,7 @@ pub struct CheckoutView {
     pub return_path: String,
 }
 
-/// What was pressed on it.
+/// The choice made on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChoiceForm {
@@ -184,16 +183,16 @@ pub struct ChoiceForm {
     pub choice: String,
 }
 
-/// The simulated provider's page of a card.
+/// The simulated provider's page for the card on file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardView {
     pub token: String,
-    /// Whether a charge of it goes through; nothing where there is none.
+    /// Whether a charge of the card succeeds. `None` without a card.
     pub works: Option<bool>,
     pub return_path: String,
 }
 
-/// Which card is to be charged from now on.
+/// The card to charge from now on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CardForm {

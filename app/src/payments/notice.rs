@@ -3,7 +3,7 @@ use leptos::prelude::*;
 use super::model::{PaymentStatus, PaymentView};
 use crate::ui::{Icon, icon, view};
 
-/// What became of the payment from which one comes back.
+/// The outcome of the payment that the user returns from.
 pub fn outcome(payment: &PaymentView) -> AnyView {
     let (tone, mark) = match payment.status {
         PaymentStatus::Paid => ("info", Icon::CircleCheck),

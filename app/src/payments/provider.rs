@@ -1,4 +1,4 @@
-//! The port: what Wheelhouse asks of whoever collects the money.
+//! The payment provider interface: the operations that Wheelhouse needs to collect money.
 
 use std::fmt::Debug;
 
@@ -10,35 +10,35 @@ use crate::context::AppContext;
 use crate::db::entity::payment;
 use crate::domain::{AppError, Money, PaymentId, Secret, WorkspaceId};
 
-/// What is to be paid.
+/// A payment to collect.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// The provider is asked with it as the idempotency key: asked again, it answers with the same page.
+    /// Sent as the idempotency key: a repeated request returns the same page.
     pub payment: PaymentId,
-    /// Whose card it is, where one is kept.
+    /// The owner of the card, if one is saved.
     pub workspace: WorkspaceId,
-    /// Whether the card is to be kept, so that it can be charged again without asking.
+    /// Whether to save the card, so that it can be charged again automatically.
     pub keeps_card: bool,
     pub amount: Money,
     pub description: String,
-    /// Where the buyer comes back to, paid or not: a path of ours.
+    /// The path that the buyer returns to, paid or not.
     pub return_path: String,
 }
 
 /// A page of the provider.
 #[derive(Clone, Debug)]
 pub struct Checkout {
-    /// The provider's name for it.
+    /// The provider's ID of the page.
     pub id: String,
-    /// A path of ours, or an address elsewhere.
+    /// A path of this server, or an external URL.
     pub url: String,
 }
 
-/// What became of a payment.
+/// The outcome of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaymentOutcome {
     pub status: PaymentStatus,
-    /// How much was charged, where that is said.
+    /// The charged amount, if known.
     pub charged: Option<Money>,
 }
 
@@ -51,31 +51,31 @@ impl From<PaymentStatus> for PaymentOutcome {
     }
 }
 
-/// What became of paying back.
+/// The result of a refund.
 #[derive(Clone, Debug)]
 pub struct Refunded {
     pub refund: Reversal,
-    /// How much of the payment was paid back in all.
+    /// The total refunded amount of the payment.
     pub total: Money,
 }
 
-/// What the provider calls a payment of which it tells.
+/// The provider's IDs of a payment that an event concerns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reference {
     pub intent: Option<String>,
     pub charge: Option<String>,
 }
 
-/// Whoever collects the money.
+/// A payment provider.
 #[async_trait]
 pub trait Provider: Debug + Send + Sync {
-    /// A page on which the buyer pays.
+    /// Creates a page on which the buyer pays.
     async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError>;
 
-    /// Charges the card that was kept, without asking. Where there is none, that is declined.
+    /// Charges the saved card automatically. Without a saved card, the charge is declined.
     async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError>;
 
-    /// A page on which the kept card is managed. Whoever leaves it comes back to `return_path`.
+    /// A page on which the saved card is managed. It leads back to `return_path`.
     async fn manage(
         &self,
         ctx: &AppContext,
@@ -83,14 +83,14 @@ pub trait Provider: Debug + Send + Sync {
         return_path: &str,
     ) -> Result<String, AppError>;
 
-    /// What became of a payment, as the provider's books say; nothing where they know of none.
+    /// The provider's status of a payment. `None` if the provider does not know it.
     async fn fetch_status(
         &self,
         ctx: &AppContext,
         payment: &payment::Model,
     ) -> Result<Option<PaymentOutcome>, AppError>;
 
-    /// Pays back a part of what was paid, or all of it. Asked again with the same `once`, nothing more is paid back.
+    /// Refunds a payment in part or in full. A repeated call with the same `once` refunds nothing more.
     async fn refund(
         &self,
         ctx: &AppContext,
@@ -99,7 +99,7 @@ pub trait Provider: Debug + Send + Sync {
         once: &str,
     ) -> Result<Refunded, AppError>;
 
-    /// Which payment it calls so; nothing where that is none of ours.
+    /// The payment with these provider IDs. `None` if it is not one of ours.
     async fn whose(
         &self,
         _house: &AppContext,
@@ -108,21 +108,21 @@ pub trait Provider: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// What its events are signed with.
+    /// The secret that signs the provider's events.
     fn signing_secret(&self, ctx: &AppContext) -> Secret;
 
-    /// Scheme and host of its pages, where they are not ours: forms may lead there.
+    /// Scheme and host of the provider's external pages, which forms can redirect to.
     fn origins(&self) -> &[String] {
         &[]
     }
 
-    /// Forgets the cards of workspaces that are gone.
+    /// Deletes the saved cards of deleted workspaces.
     async fn delete_orphaned_customers(&self, _house: &AppContext) -> Result<(), AppError> {
         Ok(())
     }
 }
 
-/// The error for a provider that gives no usable answer. The payment's status is fetched again later.
+/// The error when a provider gives no usable response. The payment's status is fetched again later.
 pub fn out_of_reach() -> AppError {
     AppError::Conflict(
         "We couldn't reach the payment provider. Try again in a minute. If you were charged, it will show up here."

@@ -1,6 +1,6 @@
-//! What the provider tells: events, signed as Stripe signs them (docs.stripe.com/webhooks#verify-manually): the header
-//! holds `t=` the second and `v1=` the HMAC-SHA256 over `t.body` in hex. Each is applied once, in whatever order they
-//! come, and telling it again changes nothing.
+//! The provider's events, signed in Stripe's format (docs.stripe.com/webhooks#verify-manually): the header contains
+//! `t=` the second and `v1=` the HMAC-SHA256 over `t.body` in hex. Each event is applied once, in any order, and a
+//! repeated event changes nothing.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,12 +21,12 @@ use crate::context::AppContext;
 use crate::db::entity::{self, payment_event, payment_reversal};
 use crate::domain::{AppError, Money, PaymentId, Secret, Timestamp, days, minutes};
 
-/// An event that was signed longer ago may be one that somebody kept and sends again.
+/// An event with an older signature may be a replay.
 const TOLERANCE: Duration = minutes(5);
-/// How long it is remembered what was told: longer than any provider goes on telling.
+/// How long received events are kept: longer than any provider repeats them.
 const MEMORY: Duration = days(90);
 
-/// What an event says that is of use here. The object is of many kinds, and read as far as it is understood.
+/// The used parts of an event. The object has many kinds and is parsed as far as it is known.
 #[derive(Debug, Deserialize)]
 struct Event {
     id: String,
@@ -42,19 +42,19 @@ struct Data {
     object: Value,
 }
 
-/// What an event says of a payment of ours.
+/// What an event reports about one of our payments.
 #[derive(Clone, Debug)]
 enum ProviderEvent {
     Outcome(PaymentOutcome),
-    /// How its money went back, or came again.
+    /// Its money was returned, or came back.
     Reversed(Vec<Reversal>),
 }
 
-/// Of which payment it says so.
+/// The payment that the event concerns.
 #[derive(Clone, Debug)]
 enum PaymentRef {
     Ours(PaymentId),
-    /// By the provider's own names.
+    /// By the provider's own IDs.
     Theirs(Reference),
 }
 
@@ -66,20 +66,20 @@ fn cents(object: &Value, name: &str) -> Option<Money> {
     object.get(name)?.as_i64().map(Money::from_cents)
 }
 
-/// What the provider calls something that stands in an object by its name alone, or whole.
+/// The provider's ID of a nested object, which is given as the ID alone or as the whole object.
 fn name_of(object: &Value, name: &str) -> Option<String> {
     let found = object.get(name)?;
     let id = found.as_str().or_else(|| text(found, "id"))?;
     Some(id.to_owned())
 }
 
-/// The payment of ours that was named to the provider when it was asked: `payment` is made on a page, and for `charge` a
-/// kept card is charged.
+/// Our payment ID in the provider's object, stored there by the request: `payment` for a page, and `charge` for a
+/// charge of the saved card.
 fn named(object: &Value, name: &str) -> Option<PaymentId> {
     text(object.get("metadata")?, name)?.parse().ok()
 }
 
-/// The header for a body that is sent at `second` since the Unix epoch.
+/// The signature header for a body sent at `second` since the Unix epoch.
 pub fn sign(secret: &Secret, second: i64, body: &[u8]) -> String {
     format!("t={second},v1={}", tag(secret, second, body))
 }
@@ -96,7 +96,7 @@ fn tag(secret: &Secret, second: i64, body: &[u8]) -> String {
     text
 }
 
-/// Whether the header is the provider's for this body, and not too old. During a change of secrets it holds several.
+/// Whether the header is a recent, valid signature of this body. While secrets change, it has several signatures.
 fn is_signed(secret: &Secret, header: &str, body: &[u8], now: Timestamp) -> bool {
     let parts = |name: &'static str| {
         let all = header
@@ -120,8 +120,8 @@ impl Event {
         self.created.map_or_else(Timestamp::now, second)
     }
 
-    /// What it says of a payment of ours. On a page several cards can be tried before one is taken: what becomes of the
-    /// single try is of interest only where a kept card was charged.
+    /// The payment outcome in this event. A page lets the buyer try several cards, so the result of a single attempt
+    /// matters only for charges of the saved card.
     fn news(&self) -> Option<(PaymentRef, ProviderEvent)> {
         let object = &self.data.object;
         let page = || text(object, "client_reference_id")?.parse().ok();
@@ -147,7 +147,7 @@ impl Event {
             return None;
         }
         let charged = cents(object, "amount_total").or_else(|| cents(object, "amount_received"));
-        // A charge that failed has received nothing, which is no other amount than was asked for.
+        // A failed charge received nothing, which is not a mismatch with the requested amount.
         let charged = charged.filter(|_| status == PaymentStatus::Paid);
         Some((
             PaymentRef::Ours(of?),
@@ -166,7 +166,7 @@ impl Event {
         !other
     }
 
-    /// What it says of refunds and disputes. The provider tells of much else that does not concern us.
+    /// The refunds and disputes in this event. The provider sends many other events that do not concern us.
     fn reversals(&self) -> Option<Vec<Reversal>> {
         let object = &self.data.object;
         match self.kind.as_str() {
@@ -179,7 +179,7 @@ impl Event {
                     begun_at: self.at(),
                     reported_at: self.at(),
                 };
-                // Older versions of the provider's API name the refunds too.
+                // Older versions of the provider's API also list each refund.
                 let single = object.pointer("/refunds/data").and_then(Value::as_array);
                 let single = single.into_iter().flatten();
                 let single = single.filter_map(|refund| self.refund(refund, false));
@@ -237,7 +237,7 @@ impl Event {
         })
     }
 
-    /// Of which payment a charge, refund or dispute is.
+    /// The payment of a charge, refund or dispute.
     fn whose(&self) -> PaymentRef {
         let object = &self.data.object;
         let ours = [
@@ -261,7 +261,7 @@ impl Event {
         })
     }
 
-    /// A payment of ours, and what the provider calls it, where both are said.
+    /// Our payment ID and the provider's ID, if the event contains both.
     fn introduction(&self) -> Option<(PaymentId, String)> {
         let object = &self.data.object;
         let ours = || named(object, "charge").or_else(|| named(object, "payment"));
@@ -283,13 +283,13 @@ fn second(second: i64) -> Timestamp {
 }
 
 impl ReversalStatus {
-    /// Where a refund stands: money that is on its way back is gone.
+    /// The status of a refund. Money on its way back counts as returned.
     pub fn refund(undone: bool) -> Self {
         if undone { Self::Undone } else { Self::Standing }
     }
 }
 
-/// The payment that the provider calls so: as it was told before, or else as the provider says.
+/// Finds our payment for the provider's IDs: as stored from an earlier event, or else from the provider.
 async fn find(
     ctx: &AppContext,
     told: &ProviderEvent,
@@ -324,7 +324,7 @@ async fn find(
     Ok(payment)
 }
 
-/// Takes in an event. What is not signed as it should be is refused; what was told before is well.
+/// Handles an event. An invalid signature is refused. A repeated event succeeds without effect.
 pub async fn handle_event(ctx: &AppContext, header: &str, body: &[u8]) -> Result<(), AppError> {
     let secret = ctx.payments().signing_secret(ctx);
     if !is_signed(&secret, header, body, Timestamp::now()) {
@@ -332,7 +332,7 @@ pub async fn handle_event(ctx: &AppContext, header: &str, body: &[u8]) -> Result
     }
     let event: Event = serde_json::from_slice(body).map_err(|_| AppError::Malformed)?;
     let news = match event.news() {
-        // Where the provider is asked and does not answer, the event is told again later.
+        // If the provider is asked and does not respond, it sends the event again later.
         Some((whose, news)) => find(ctx, &news, whose).await?.zip(Some(news)),
         None => None,
     };
@@ -372,7 +372,7 @@ pub async fn handle_event(ctx: &AppContext, header: &str, body: &[u8]) -> Result
     Ok(())
 }
 
-/// Forgets what was told long ago.
+/// Deletes old events.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let tx = ctx.db().begin().await?;
     let gone = entity::PaymentEvent::delete_many()

@@ -1,6 +1,6 @@
-//! Money that went back: refunds and disputes. Each is kept as the provider tells it, by the provider's own name for it.
-//! How much of a payment went back in all follows from what is kept, whatever order it came in and however often; and
-//! what the payment gave is taken back by as much, or given again where it came back.
+//! Returned money: refunds and disputes. Each is stored as the provider reports it, by the provider's ID. The stored
+//! rows alone, in any order and however often reported, determine how much of a payment was returned. Granted credits
+//! are taken back in that proportion, or granted again if the money comes back.
 
 use std::cmp::Ordering;
 
@@ -24,28 +24,28 @@ use crate::events::{self, NewEvent, Origin};
 use crate::live::{Invalidation, Topic};
 use crate::settings::credits;
 
-/// What a provider tells of a refund or a dispute.
+/// A refund or a dispute, as the provider reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversal {
-    /// The provider's name for it.
+    /// The provider's ID of the refund or dispute.
     pub id: String,
     pub kind: ReversalKind,
     pub status: ReversalStatus,
     pub amount: Money,
-    /// By the provider's clock: when it began, and when it was told.
+    /// By the provider's clock: when it began, and when it was reported.
     pub begun_at: Timestamp,
     pub reported_at: Timestamp,
 }
 
 impl payment::Model {
-    /// How much of it went back.
+    /// The returned amount.
     pub fn reversed(&self) -> Money {
         self.refunded + self.disputed
     }
 }
 
-/// Keeps what was told, and makes it so. Answers how much of the payment is refunded now. Told again, or told too late,
-/// it changes nothing.
+/// Stores reversals and applies them. Returns how much of the payment is refunded now. Repeated and late reports change
+/// nothing.
 pub async fn apply(tx: &mut Tx, id: PaymentId, told: &[Reversal]) -> Result<Money, AppError> {
     let found = entity::Payment::find_by_id(id).lock_exclusive();
     let Some(payment) = found.one(tx).await? else {
@@ -74,7 +74,7 @@ pub async fn apply(tx: &mut Tx, id: PaymentId, told: &[Reversal]) -> Result<Mone
     let taken = if payment.status == PaymentStatus::Paid {
         take_back(tx, &payment, before, after).await?
     } else {
-        // What it is to give is taken back when it is given.
+        // A payment that is not yet fulfilled is reduced at fulfilment.
         0
     };
     tx.invalidate(Invalidation::workspace(
@@ -121,7 +121,7 @@ async fn insert_reversal(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result
     if told.status > row.status {
         (row.status, row.amount, row.reported_at) = (told.status, told.amount, told.reported_at);
     } else if later && row.kind == ReversalKind::Dispute {
-        // The bank may dispute more, or less, as it goes on.
+        // The bank may change the disputed amount over time.
         (row.amount, row.reported_at) = (told.amount, told.reported_at);
     } else {
         return Ok(());
@@ -130,8 +130,8 @@ async fn insert_reversal(tx: &Tx, payment: PaymentId, told: &Reversal) -> Result
     Ok(())
 }
 
-/// How much of a payment is refunded, and how much disputed: together never more than was paid. Refunds are told one by
-/// one, or as a total, or both; a total holds what failed only after it was told.
+/// How much of a payment is refunded, and how much disputed: together never more than was paid. Refunds are reported
+/// individually, as a total, or both. A total includes refunds that failed after its report.
 fn sums(kept: &[Row], paid: Money) -> (Money, Money) {
     let of = |kind, status| {
         kept.iter()
@@ -153,9 +153,9 @@ fn sums(kept: &[Row], paid: Money) -> (Money, Money) {
     (refunded, disputed.min(paid - refunded))
 }
 
-/// Takes back what was given for a payment of which so much went back, where it was `before`; gives it again where that
-/// is less now. Credits go by the same part as far as they are not spent. A month stays until it is over: what was paid
-/// for it, and for credits that are spent, goes off the balance. Answers how many credits were taken.
+/// Takes back a payment's credits when the returned amount grows from `before`, or grants them again when it shrinks.
+/// Only unspent credits can be taken. A month stays active until it ends. Money returned for a month, or for spent
+/// credits, is deducted from the balance. Returns the number of credits taken.
 pub async fn take_back(
     tx: &mut Tx,
     payment: &payment::Model,
@@ -165,7 +165,7 @@ pub async fn take_back(
     if before == after {
         return Ok(0);
     }
-    // The subscription first and then the book, as everybody locks them.
+    // Lock the subscription first and then the account, the same order as everywhere.
     let subscription = engine::locked(tx, payment.workspace_id).await?;
     let (taken, debit) = match purpose(payment)? {
         PaymentPurpose::Credits { credits } | PaymentPurpose::TopUp { credits } => {
@@ -190,13 +190,13 @@ pub async fn take_back(
     Ok(taken)
 }
 
-/// How many of the credits are not paid for any more.
+/// How many of the credits are no longer paid for.
 fn due(paid: Money, bought: i64, reversed: Money) -> i64 {
     let (paid, reversed) = (i128::from(paid.cents()), i128::from(reversed.cents()));
     i64::try_from(i128::from(bought) * reversed / paid.max(1)).unwrap_or(i64::MAX)
 }
 
-/// What went back of the money and did not come back as credits.
+/// The returned money that is not covered by credits taken back.
 fn missing(paid: Money, bought: i64, reversed: Money, taken: i64) -> Money {
     if taken >= due(paid, bought, reversed) {
         return Money::default();
@@ -205,7 +205,7 @@ fn missing(paid: Money, bought: i64, reversed: Money, taken: i64) -> Money {
     reversed - Money::from_cents(i64::try_from(worth).unwrap_or(i64::MAX))
 }
 
-/// Writes down by how much more went back, or came again, and why.
+/// Records how much more was returned, or came back, and why.
 async fn record_event(
     tx: &mut Tx,
     payment: &payment::Model,

@@ -1,5 +1,5 @@
-//! The provider for want of another: no money moves. It has a page to pay on, books of its own, and a bank that takes
-//! its time when one wants it to; and it tells of what happened as any provider does, by signed events.
+//! The default provider, which moves no money. It has a payment page, its own records, and a bank that can delay its
+//! confirmation. It reports each result by signed events, as any provider does.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ use crate::master_key::Token;
 
 /// How long the bank takes to confirm.
 const CONFIRMS_AFTER: Duration = Duration::from_secs(5);
-/// How much one round does at most.
+/// The maximum number of items in one round.
 const BATCH_SIZE: u64 = 50;
-/// How long it is remembered what was told.
+/// How long sent events are kept.
 const MEMORY: Duration = days(90);
 
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Provider for Simulated {
             .one(&tx)
             .await?
             .ok_or(AppError::NotFound)?;
-        // Asked by somebody who does not know of an earlier one, it is that one.
+        // A caller that does not know of an earlier refund gets the earlier refund.
         let refunded = checkout.refunded.max(payment.refunded + amount);
         if refunded > checkout.amount {
             return Err(AppError::Conflict(
@@ -168,11 +168,11 @@ fn fate(checkout: &simulated_checkout::Model) -> PaymentOutcome {
     }
 }
 
-/// The checkout of an order, made at the first time of asking, and locked.
+/// The checkout of an order, created on the first request, and locked.
 async fn open(tx: &Tx, order: &Order) -> Result<simulated_checkout::Model, AppError> {
     let now = Timestamp::now();
     let row = simulated_checkout::ActiveModel {
-        // Who knows it may pay: as hard to guess as a session.
+        // Anyone who knows the id can pay, so it is as hard to guess as a session token.
         id: Set(Token::generate().plain().expose().to_owned()),
         reference: Set(order.payment.to_string()),
         amount: Set(order.amount),
@@ -200,7 +200,7 @@ async fn open(tx: &Tx, order: &Order) -> Result<simulated_checkout::Model, AppEr
         .ok_or(AppError::NotFound)
 }
 
-/// Keeps a customer's card. Answers the secret part of its page's address.
+/// Saves a customer's card. Returns the secret part of its page's URL.
 async fn keep_card(
     tx: &Tx,
     customer: &str,
@@ -229,7 +229,7 @@ async fn keep_card(
     Ok(token)
 }
 
-/// The page of a kept card.
+/// The page of a saved card.
 pub async fn card(ctx: &AppContext, token: &str) -> Result<CardView, AppError> {
     let card = entity::SimulatedCard::find()
         .filter(simulated_card::Column::Token.eq(token))
@@ -243,7 +243,7 @@ pub async fn card(ctx: &AppContext, token: &str) -> Result<CardView, AppError> {
     })
 }
 
-/// Puts another card in its place, one that works or one that is declined. Answers where its owner came from.
+/// Replaces the card with one that works or one that is declined. Returns the path that its owner came from.
 pub async fn set_card(ctx: &AppContext, token: &str, works: bool) -> Result<String, AppError> {
     let card = card(ctx, token).await?;
     let tx = ctx.db().begin().await?;
@@ -256,7 +256,7 @@ pub async fn set_card(ctx: &AppContext, token: &str, works: bool) -> Result<Stri
     Ok(card.return_path)
 }
 
-/// The page on which a payment is made.
+/// The page for a payment.
 pub async fn view(ctx: &AppContext, id: &str) -> Result<CheckoutView, AppError> {
     let checkout = entity::SimulatedCheckout::find_by_id(id)
         .one(ctx.db().read())
@@ -271,17 +271,17 @@ pub async fn view(ctx: &AppContext, id: &str) -> Result<CheckoutView, AppError> 
     })
 }
 
-/// What was pressed on the page. Answers where the buyer came from.
+/// Handles the choice on the page. Returns the path that the buyer came from.
 pub async fn choose(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
     let back = decide(ctx, id, choice).await?;
-    // Told by the worker too, should this fail or never be reached.
+    // The worker also delivers events, in case this call fails or never runs.
     if let Err(error) = deliver_events(ctx, Timestamp::now()).await {
         tracing::warn!(%error, "what was paid could not be told at once");
     }
     Ok(back)
 }
 
-/// Writes into the provider's books what was pressed. Answers where the buyer came from.
+/// Stores the choice in the provider's records. Returns the path that the buyer came from.
 pub async fn decide(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
     let now = Timestamp::now();
     let mut tx = ctx.db().begin().await?;
@@ -304,7 +304,7 @@ pub async fn decide(ctx: &AppContext, id: &str, choice: Choice) -> Result<String
     Ok(checkout.return_path)
 }
 
-/// Writes down what became of a checkout, and that it is to be told.
+/// Stores the new status of a checkout and an event for it.
 async fn turn(
     tx: &mut Tx,
     (checkout, before): (&simulated_checkout::Model, CheckoutStatus),
@@ -346,7 +346,7 @@ async fn turn(
     to_be_told(tx, event_type, &object, now).await
 }
 
-/// Writes down an event that is to be told.
+/// Stores an event for delivery.
 async fn to_be_told(
     tx: &Tx,
     event_type: &str,
@@ -372,7 +372,7 @@ async fn to_be_told(
     Ok(())
 }
 
-/// Lets the bank confirm what is due, and what nobody paid in time expire. Answers how many.
+/// Confirms payments that are due at the bank, and expires unpaid ones. Returns their number.
 pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_checkout::Column;
     let due = entity::SimulatedCheckout::find()
@@ -401,7 +401,7 @@ pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppE
     Ok(due.len())
 }
 
-/// Tells what has not been told yet, oldest first. Answers how much.
+/// Delivers the undelivered events, oldest first. Returns their number.
 pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use simulated_event::Column;
     let untold = entity::SimulatedEvent::find()
@@ -426,7 +426,7 @@ pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, A
     Ok(untold.len())
 }
 
-/// Forgets what was told long ago.
+/// Deletes old events.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let tx = ctx.db().begin().await?;
     let gone = entity::SimulatedEvent::delete_many()

@@ -1,4 +1,4 @@
-//! Payments under way: writing one down, asking for a page to pay it on, and applying what became of it.
+//! Payments in progress: storing a payment, requesting its page from the provider, and applying its outcome.
 
 use std::time::Duration;
 
@@ -27,20 +27,20 @@ use crate::live::{Invalidation, Topic};
 use crate::session::{Actor, Sensitive};
 use crate::settings::credits;
 
-/// How many payments one round asks about at most.
+/// The maximum number of payments that one round polls.
 const BATCH_SIZE: u64 = 50;
-/// How soon the provider is asked again for somebody who waits.
+/// The minimum time between two polls for a waiting buyer.
 const MIN_POLL_INTERVAL: Duration = Duration::from_secs(10);
-/// How long somebody waits for its answer.
+/// How long a page waits for the provider's response.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is to be written down before the provider is asked.
+/// A payment to store before the provider is asked.
 pub struct NewPayment<'a> {
     pub workspace: WorkspaceId,
     pub buyer: (UserId, &'a str),
     pub purpose: &'a PaymentPurpose,
     pub amount: Money,
-    /// When the provider is asked what became of it, unless it tells before.
+    /// When to poll the provider, unless an event arrives earlier.
     pub look_at: Timestamp,
 }
 
@@ -56,8 +56,8 @@ impl<'a> NewPayment<'a> {
     }
 }
 
-/// Writes down what is to be paid, and asks the provider for a page to pay it on. Answers where that is. Whether it is
-/// paid or not, the buyer comes back to `page` with the payment's id as `?payment=`.
+/// Stores a payment and requests a payment page from the provider. Returns its URL. Whether the payment succeeds or
+/// not, the buyer returns to `page` with the payment's id as `?payment=`.
 pub async fn begin(
     ctx: &AppContext,
     actor: &Actor,
@@ -69,7 +69,7 @@ pub async fn begin(
     ask(ctx, &order).await
 }
 
-/// Writes down what is to be paid on a page of the provider.
+/// Stores a payment that is made on a page of the provider.
 pub async fn prepare(
     ctx: &AppContext,
     actor: &Actor,
@@ -91,7 +91,7 @@ pub async fn prepare(
 }
 
 impl NewPayment<'_> {
-    /// What the provider is asked for, without a page to come back to.
+    /// The order for the provider, without a return page.
     pub fn order(&self, payment: PaymentId) -> Order {
         Order {
             payment,
@@ -104,7 +104,7 @@ impl NewPayment<'_> {
     }
 }
 
-/// Writes down what is to be paid.
+/// Stores a payment.
 pub async fn insert_payment(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, AppError> {
     let id = PaymentId::new();
     let purpose = serde_json::to_value(new.purpose);
@@ -130,7 +130,7 @@ pub async fn insert_payment(tx: &Tx, new: &NewPayment<'_>) -> Result<PaymentId, 
     Ok(id)
 }
 
-/// Charges the kept card for what was written down. Answers what became of it.
+/// Charges the saved card for a stored payment. Returns the outcome.
 pub async fn charge(
     ctx: &AppContext,
     order: &Order,
@@ -143,7 +143,7 @@ pub async fn charge(
     Ok(fate.status)
 }
 
-/// Asks the provider for a page to pay on. Answers where that is.
+/// Requests a payment page from the provider. Returns its URL.
 pub async fn ask(ctx: &AppContext, order: &Order) -> Result<String, AppError> {
     let checkout = ctx.payments().checkout(ctx, order).await?;
     let mut tx = ctx.db().begin().await?;
@@ -165,7 +165,7 @@ pub async fn ask(ctx: &AppContext, order: &Order) -> Result<String, AppError> {
     Ok(checkout.url)
 }
 
-/// Whether the one says more than the other. That money was charged is the last word, whatever was said before.
+/// Whether the new status advances the old one. `paid` is terminal and follows any other status.
 fn goes_on(from: PaymentStatus, to: PaymentStatus) -> bool {
     use PaymentStatus::{Confirming, Declined, Expired, Open, Paid, Started};
     match to {
@@ -177,7 +177,7 @@ fn goes_on(from: PaymentStatus, to: PaymentStatus) -> bool {
     }
 }
 
-/// Applies what became of a payment. Told again, or told too late, it changes nothing.
+/// Applies the outcome of a payment. Repeated and late outcomes change nothing.
 pub async fn settle(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -239,7 +239,7 @@ pub async fn settle(
     Ok(())
 }
 
-/// Gives what was paid for.
+/// Fulfils a paid payment.
 async fn fulfil(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -272,14 +272,14 @@ async fn fulfil(
             ..
         } => engine::renewed(tx, catalog, payment, (&terms, ends_at, balance), now).await?,
     }
-    // It may have gone back before it was told that it was paid.
+    // A reversal may arrive before the report of the payment.
     let (before, after) = (Money::default(), payment.reversed());
     reversals::take_back(tx, payment, before, after)
         .await
         .map(|_| ())
 }
 
-/// Pays back a part of a payment, or what is left of it. For the operator alone. Answers how much that was.
+/// Refunds part of a payment or its remainder. For the operator only. Returns the refunded amount.
 pub async fn refund(
     ctx: &AppContext,
     id: PaymentId,
@@ -304,7 +304,7 @@ pub async fn refund(
         .filter(Reversed::Status.eq(ReversalStatus::Undone))
         .count(ctx.db().read())
         .await?;
-    // Asked by somebody who does not know of an earlier one, it is that one; but not one that failed.
+    // A caller that does not know of an earlier refund gets that refund, unless it failed.
     let mut once = format!("refund-{id}-{}", payment.refunded.cents());
     if failed > 0 {
         once = format!("{once}-{failed}");
@@ -333,7 +333,7 @@ pub async fn refund(
     Ok(refunded - payment.refunded)
 }
 
-/// What a workspace's account stands at, since this payment: below nothing, it is owed.
+/// The balance of the workspace's account after this payment. A negative balance is debt.
 pub async fn balance_of(ctx: &AppContext, id: PaymentId) -> Result<Money, AppError> {
     let payment = entity::Payment::find_by_id(id).one(ctx.db().read());
     let payment = payment.await?.ok_or(AppError::NotFound)?;
@@ -342,7 +342,7 @@ pub async fn balance_of(ctx: &AppContext, id: PaymentId) -> Result<Money, AppErr
     Ok(row.map_or_else(Money::default, |row| row.balance))
 }
 
-/// Keeps what the provider calls a payment: of a dispute it says nothing else.
+/// Stores the provider's ID of a payment: disputes contain no other.
 pub async fn remember_intent(tx: &Tx, id: PaymentId, intent: &str) -> Result<(), AppError> {
     use payment::Column;
     entity::Payment::update_many()
@@ -354,7 +354,7 @@ pub async fn remember_intent(tx: &Tx, id: PaymentId, intent: &str) -> Result<(),
     Ok(())
 }
 
-/// The payment that the provider calls so.
+/// The payment with this provider ID.
 pub async fn by_intent(ctx: &AppContext, intent: &str) -> Result<Option<PaymentId>, AppError> {
     let payment = entity::Payment::find()
         .filter(payment::Column::IntentId.eq(intent))
@@ -382,7 +382,7 @@ async fn record_event(
     events::record(tx, origin, event).await.map(|_| ())
 }
 
-/// Who did it. What is charged without asking, nobody did: its time had come.
+/// Who made the payment. An automatic charge has no person: it was due.
 fn by(payment: &payment::Model, purpose: &PaymentPurpose) -> Origin {
     match purpose {
         PaymentPurpose::Renewal { .. } | PaymentPurpose::TopUp { .. } => Origin::system(),
@@ -396,8 +396,8 @@ pub fn purpose(payment: &payment::Model) -> Result<PaymentPurpose, AppError> {
     serde_json::from_value(payment.purpose.clone()).map_err(|error| internal("a payment", &error))
 }
 
-/// Asks the provider about payments of which nothing was heard: an event may have been lost, or this program stopped
-/// before it was applied. Answers about how many.
+/// Polls the provider for payments without an event: the event may be lost, or this program stopped before it applied
+/// the event. Returns their number.
 pub async fn reconcile_pending(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     use payment::Column;
     let waiting = entity::Payment::find()
@@ -412,7 +412,7 @@ pub async fn reconcile_pending(ctx: &AppContext, now: Timestamp) -> Result<usize
     Ok(waiting.len())
 }
 
-/// Asks the provider about one payment, and applies what it says.
+/// Polls the provider for one payment and applies the outcome.
 async fn reconcile(
     ctx: &AppContext,
     payment: &payment::Model,
@@ -424,13 +424,13 @@ async fn reconcile(
         Ok(None) => unknown(ctx, payment, age).await,
         found => found,
     };
-    // One that fails does not hold up the others.
+    // A failure does not block the others.
     let fate = found.unwrap_or_else(|error| {
         tracing::warn!(payment = %payment.id, %error, "the provider could not be asked");
         None
     });
     let mut tx = ctx.db().begin().await?;
-    // The older it is, the less often.
+    // The older the payment, the less often.
     let next = now.after(FIRST_LOOK.max(age / 2));
     entity::Payment::update_many()
         .col_expr(Column::LookAt, Expr::value(Some(next)))
@@ -445,8 +445,8 @@ async fn reconcile(
     Ok(())
 }
 
-/// Somebody came back from the provider's page before it was told what happened there: it is asked. So that nobody who
-/// reloads a page keeps the provider busy, it is asked again only after a while.
+/// Polls the provider when a buyer returns before the event arrives. The polls are rate-limited, so that page reloads
+/// do not overload the provider.
 async fn ask_for_who_waits(
     ctx: &AppContext,
     payment: &payment::Model,
@@ -463,15 +463,15 @@ async fn ask_for_who_waits(
         .await?;
     tx.commit().await?;
     if claimed.rows_affected == 1 {
-        // The page does not wait longer than one likes to wait for a page.
+        // The page waits only a short time.
         let _ = tokio::time::timeout(STATUS_TIMEOUT, reconcile(ctx, payment, now)).await;
     }
     Ok(())
 }
 
-/// What becomes of a payment of which the provider knows nothing. A renewal or top-up is charged, unless somebody has
-/// paid the month by hand or turned the top-up off meanwhile. A change was given up: whoever asked for it has seen that it failed. What is paid on a page may still be on
-/// its way there.
+/// Handles a payment that the provider does not know. A renewal or top-up is charged, unless somebody has paid the
+/// month manually or turned the top-up off. A change expires: the person who requested it has already seen the failure.
+/// A payment on a page may still be on its way to the provider.
 async fn unknown(
     ctx: &AppContext,
     payment: &payment::Model,
@@ -503,7 +503,7 @@ async fn unknown(
     }
 }
 
-/// A payment of this workspace, as the page shows it to which one comes back.
+/// A payment of this workspace, for the page that the user returns to.
 pub async fn view(
     ctx: &AppContext,
     actor: &Actor,

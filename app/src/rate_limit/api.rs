@@ -1,5 +1,5 @@
-//! How often the public API may be asked: by each key, by all keys of a workspace together, and by an address that
-//! shows no valid key. What is left is told with every answer, so that a well-made program never meets the end of it.
+//! Rate limits of the public API: per key, per workspace (all keys together), and per IP address without a valid key.
+//! Every response reports the remaining quota, so that a well-behaved client never exceeds it.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -14,15 +14,15 @@ use governor::{NotUntil, Quota, RateLimiter};
 use crate::domain::{ApiKeyId, WorkspaceId};
 use crate::rate_limit::auth::network;
 
-/// A key: so many at once, then one every so often. 1,000 and 100 a second.
+/// Per key: a burst, then one request per interval. 1,000, then 100 per second.
 const KEY: Allowance = Allowance::new("key", 1000, Duration::from_millis(10));
-/// All keys of a workspace together: 3,000 at once and 300 a second.
+/// All keys of a workspace together: 3,000, then 300 per second.
 const WORKSPACE: Allowance = Allowance::new("workspace", 3000, Duration::from_micros(3333));
-/// An address without a valid key: 60 at once and one a second. It is asked after the key was found wanting, so that
-/// nobody else's mistakes cost a valid key anything.
+/// An IP address without a valid key: 60, then one per second. Checked only after the key is found invalid, so that
+/// other clients' mistakes cost a valid key nothing.
 const ADDRESS: Allowance = Allowance::new("address", 60, Duration::from_secs(1));
 
-/// One limit, known by a name.
+/// One limit with its name.
 #[derive(Clone, Copy, Debug)]
 struct Allowance {
     name: &'static str,
@@ -40,24 +40,24 @@ impl Allowance {
     }
 }
 
-/// Where a limit stands after a request: the numbers of the `RateLimit` and `RateLimit-Policy` headers.
+/// The state of a limit after a request: the numbers of the `RateLimit` and `RateLimit-Policy` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitState {
     pub name: &'static str,
-    /// How many there are in a whole window.
+    /// The number of requests in a full window.
     pub quota: u32,
-    /// Seconds until a used-up allowance is whole again.
+    /// Seconds until a used-up quota is full again.
     pub window: u64,
     pub remaining: u32,
-    /// Seconds until it is whole again.
+    /// Seconds until the quota is full again.
     pub reset: u64,
 }
 
-/// What a request may do, and where its limits stand; nothing where limits are off.
+/// Whether a request is allowed, and the state of its limits. Empty if limits are off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiLimitCheck {
     pub standings: Vec<LimitState>,
-    /// Seconds to wait, if the request is one too many.
+    /// Seconds to wait, if the request exceeds a limit.
     pub retry_after: Option<u64>,
 }
 
@@ -79,7 +79,7 @@ impl Default for ApiLimits {
 }
 
 impl ApiLimits {
-    /// A request with a valid key.
+    /// Checks a request with a valid key.
     pub fn with_key(&self, key: ApiKeyId, workspace: WorkspaceId) -> ApiLimitCheck {
         let mut verdict = ApiLimitCheck::default();
         self.keys.ask(&key, &mut verdict);
@@ -89,14 +89,14 @@ impl ApiLimits {
         verdict
     }
 
-    /// A request without one.
+    /// Checks a request without a valid key.
     pub fn without_key(&self, address: IpAddr) -> ApiLimitCheck {
         let mut verdict = ApiLimitCheck::default();
         self.addresses.ask(&network(address), &mut verdict);
         verdict
     }
 
-    /// Forgets whoever has their whole allowance back.
+    /// Removes clients whose quota is full again.
     pub fn forget_idle(&self) {
         self.keys.forget_idle();
         self.workspaces.forget_idle();

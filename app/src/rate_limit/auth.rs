@@ -1,9 +1,9 @@
-//! How often something may be tried: against guessing passwords, flooding inboxes and filling the disk.
+//! Limits how often actions can be tried, to prevent password guessing, flooded inboxes and full disks.
 //!
-//! Limits are per address *and* per account, so that neither one machine trying many accounts nor many machines
-//! trying one gets far. They live in memory: a restart forgives, which is a fair price for no write per attempt.
-//! Nobody can lock another out: what counts per account counts for strangers' addresses only (see
-//! [`Limits::sign_in`]).
+//! Limits apply per IP address *and* per account, so that neither one machine trying many accounts nor many machines
+//! trying one gets far. They live in memory: a restart resets them, which is a fair price for no write per attempt.
+//! Nobody can lock another person out: the limit per account counts only unknown networks (see
+//! [`AuthLimits::sign_in`]).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::domain::{ApiKeyId, AppError, Email, SessionId, UserId, WorkspaceId};
 use crate::rate_limit::api::ApiLimits;
 
-/// The limits in force, or none for load tests.
+/// The limits in force. `None` for load tests.
 #[derive(Debug)]
 pub struct AuthLimits(Option<Limiters>);
 
@@ -40,27 +40,27 @@ struct Limiters {
     workspace_create: Keyed,
     slug_lookup: Keyed,
     unknown_key: Keyed,
-    /// Callers who tried too many unknown keys, and until when they are thought to go on.
+    /// Callers who tried too many unknown keys, and until when to expect more tries.
     suspects: Mutex<HashMap<String, Instant>>,
     suspect_lookups: Arc<Semaphore>,
     dry_run: Keyed,
     api: ApiLimits,
 }
 
-/// How many such callers are remembered at most.
+/// The maximum number of such callers in memory.
 const MAX_SUSPECTS: usize = 10_000;
 
-/// How many API keys are looked up at once for callers who keep trying unknown ones: one of the few connections that
-/// read, however many such callers there are.
+/// How many API keys are looked up at the same time for callers who repeatedly try unknown keys: this uses one of the
+/// few read connections, however many such callers there are.
 const MAX_SUSPECT_LOOKUPS: usize = 1;
 
-/// Who tries an API key, as the limit on unknown keys counts them. Never an IP address that a request merely claims:
-/// otherwise a caller could use up the allowance of somebody else's network.
+/// Who tries an API key, for the limit on unknown keys. Never an IP address that a request only claims: otherwise a
+/// caller could use up the quota of another network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyCaller {
-    /// A client that shows the key itself, by the network that it connects from.
+    /// A client that presents the key itself, by its network.
     Network(IpAddr),
-    /// A program that asks about a key that it was shown, by its own API key.
+    /// A program that asks about a key it received, by the program's own API key.
     Key(ApiKeyId),
 }
 
@@ -73,13 +73,13 @@ impl KeyCaller {
     }
 }
 
-/// How many links go to an address that is not confirmed: so many at once, and then one every so often.
+/// How many links are sent to an unconfirmed email address: a burst, then one per interval.
 const UNCONFIRMED_EMAILS: u32 = 5;
 const UNCONFIRMED_EMAIL_EVERY: Duration = Duration::from_hours(2);
 
 type Keyed = DefaultKeyedRateLimiter<String>;
 
-/// `burst` at once, then one every `refill`.
+/// A burst of `burst`, then one every `refill`.
 fn keyed(burst: u32, refill: Duration) -> Keyed {
     let quota = Quota::with_period(refill).expect("the refill time is not zero");
     RateLimiter::keyed(quota.allow_burst(NonZeroU32::new(burst).expect("the burst is not zero")))
@@ -116,8 +116,8 @@ impl AuthLimits {
         Self(None)
     }
 
-    /// A password is about to be tried. `known` says that this address has signed in to this account before: then
-    /// strangers who use up the account's own allowance from elsewhere do not lock its owner out.
+    /// Counts a password attempt. `known`: this network has signed in to this account before. Then strangers elsewhere
+    /// who use up the account's own quota do not lock its owner out.
     pub fn sign_in(&self, address: IpAddr, account: &str, known: bool) -> Result<(), AppError> {
         let Some(kept) = &self.0 else { return Ok(()) };
         let network = network(address);
@@ -130,23 +130,23 @@ impl AuthLimits {
         }
     }
 
-    /// The password is about to be given again in a session: whoever stole one guesses no more than at the door, from
-    /// however many places.
+    /// Counts a re-entered password in a session. Someone who stole a session gets no more guesses than at sign-in,
+    /// from however many networks.
     pub fn reauthenticate(&self, person: UserId, session: SessionId) -> Result<(), AppError> {
         let Some(kept) = &self.0 else { return Ok(()) };
         check(&kept.reauthenticate, session.to_string())?;
         check(&kept.reauthenticate, person.to_string())
     }
 
-    /// An account is about to be made.
+    /// Counts a sign-up.
     pub fn sign_up(&self, address: IpAddr) -> Result<(), AppError> {
         self.0
             .as_ref()
             .map_or(Ok(()), |kept| check(&kept.sign_up, network(address)))
     }
 
-    /// A mail is about to be sent to `account` on somebody's word. `known` as in [`Limits::sign_in`]: strangers who use
-    /// up the account's allowance do not keep its owner from asking for a new password.
+    /// Counts a requested email to `account`. `known` as in [`AuthLimits::sign_in`]: strangers who use up the account's
+    /// quota do not keep its owner from requesting a new password.
     pub fn mail(&self, address: IpAddr, account: &str, known: bool) -> Result<(), AppError> {
         let Some(kept) = &self.0 else { return Ok(()) };
         let network = network(address);
@@ -158,14 +158,14 @@ impl AuthLimits {
         }
     }
 
-    /// A link is about to be sent to an address that nobody has confirmed: its owner may never have asked for any.
+    /// Counts a link to an unconfirmed email address, whose owner may never have requested one.
     pub fn unconfirmed(&self, recipient: &Email) -> Result<(), AppError> {
         self.0.as_ref().map_or(Ok(()), |kept| {
             check(&kept.mail_unconfirmed, recipient.to_string())
         })
     }
 
-    /// `person` is about to invite `recipient` to `workspace`, for the first time or again.
+    /// Counts an invitation of `recipient` to `workspace` by `person`, new or resent.
     pub fn invite(
         &self,
         person: UserId,
@@ -178,37 +178,37 @@ impl AuthLimits {
         check(&kept.invite_workspace, workspace.to_string())
     }
 
-    /// `person` is about to make another workspace.
+    /// Counts a new workspace of `person`.
     pub fn workspace_create(&self, person: UserId) -> Result<(), AppError> {
         self.0.as_ref().map_or(Ok(()), |kept| {
             check(&kept.workspace_create, person.to_string())
         })
     }
 
-    /// `person` asks whether an address can be had, as they do with every letter that they type.
+    /// Counts a check by `person` whether a slug is available, which runs at every keystroke.
     pub fn slug_lookup(&self, person: UserId) -> Result<(), AppError> {
         self.0
             .as_ref()
             .map_or(Ok(()), |kept| check(&kept.slug_lookup, person.to_string()))
     }
 
-    /// What a webhook of `workspace` would get is about to be tried on its last events.
+    /// Counts a dry run of a webhook of `workspace` on its latest events.
     pub fn dry_run(&self, workspace: WorkspaceId) -> Result<(), AppError> {
         self.0
             .as_ref()
             .map_or(Ok(()), |kept| check(&kept.dry_run, workspace.to_string()))
     }
 
-    /// A token from a link is about to be tried.
+    /// Counts an attempt to use a token from a link.
     pub fn token(&self, address: IpAddr) -> Result<(), AppError> {
         self.0
             .as_ref()
             .map_or(Ok(()), |kept| check(&kept.token, network(address)))
     }
 
-    /// An API key that is not remembered is about to be looked up. Nobody is refused here, since the key may be valid: a
-    /// caller who tried too many unknown keys waits for a turn among others like them. What comes back is held while the
-    /// key is looked up.
+    /// Limits the lookup of an API key that is not cached. Nobody is refused here, since the key may be valid: a caller
+    /// who tried too many unknown keys waits in a queue with similar callers. Keep the returned permit during the
+    /// lookup.
     pub async fn key_lookup(&self, caller: KeyCaller) -> Option<OwnedSemaphorePermit> {
         let kept = self.0.as_ref()?;
         {
@@ -223,9 +223,8 @@ impl AuthLimits {
         kept.suspect_lookups.clone().acquire_owned().await.ok()
     }
 
-    /// A well-written API key that nobody made here was tried. The answer to that request is all that is ever refused,
-    /// and only to a client that shows the key itself: a program that asks about keys has an API key, whose own limits
-    /// hold.
+    /// Counts a well-formed API key that does not exist. Refuses only the response to that request, and only for a
+    /// client that presents the key itself: a program that asks about keys has an API key with its own limits.
     pub fn unknown_key(&self, caller: KeyCaller) -> Result<(), AppError> {
         let Some(kept) = &self.0 else { return Ok(()) };
         let name = caller.name();
@@ -243,12 +242,12 @@ impl AuthLimits {
         }
     }
 
-    /// The public API's own limits, unless limits are off.
+    /// The limits of the public API, unless limits are off.
     pub fn api(&self) -> Option<&ApiLimits> {
         self.0.as_ref().map(|kept| &kept.api)
     }
 
-    /// Forgets whoever has not been seen for long enough to have their whole allowance back.
+    /// Removes callers whose quota is full again.
     pub fn forget_idle(&self) {
         if let Some(kept) = &self.0 {
             kept.api.forget_idle();
@@ -292,7 +291,7 @@ fn check(limiter: &Keyed, key: String) -> Result<(), AppError> {
     })
 }
 
-/// What counts as one place: an IPv4 address, or the /64 that a household or server gets of IPv6.
+/// The unit that limits count: an IPv4 address, or the /64 that a home or server gets of IPv6.
 pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),

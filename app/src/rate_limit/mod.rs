@@ -1,4 +1,4 @@
-//! Limits on how often something can be asked for: sign-ins, links and the like ([`auth`]), and the public API ([`api`]).
+//! Rate limits for sign-ins, emailed links and similar actions ([`auth`]), and for the public API ([`api`]).
 
 pub mod api;
 pub mod auth;

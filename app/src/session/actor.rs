@@ -29,7 +29,7 @@ pub const FRESH: std::time::Duration = minutes(15);
 #[derive(Clone, Debug)]
 pub struct SignedInUser {
     row: PersonRow,
-    /// What confirming an email address means here.
+    /// The installation's rules for confirming email addresses.
     site: ConfirmationRules,
     presented: Presented,
 }
@@ -98,13 +98,13 @@ impl SignedInUser {
         self.site.counts
     }
 
-    /// Whether to ask them to confirm their address: it is not confirmed, and this installation can send a link.
+    /// Whether to ask them to confirm their email address: it is not confirmed, and this server can send a link.
     pub fn is_asked_to_confirm(&self) -> bool {
         self.site.can_be_asked
     }
 
-    /// Refuses people who may not own the address that they signed up with. Everything that sends email to others or
-    /// makes the installation work for an account calls this first.
+    /// Refuses people who may not own the email address that they signed up with. Everything that sends email to others
+    /// or makes the installation work for an account calls this first.
     pub fn require_confirmed(&self) -> Result<(), AppError> {
         if self.counts_as_confirmed() {
             Ok(())
@@ -278,7 +278,7 @@ fn subscription_of_membership() -> RelationDef {
 
 impl Actor {
     /// This person's membership in the workspace that `reference` names: its id (`ws_…`), its slug, or a slug that it
-    /// gave up recently. For others' workspaces the answer is "not found".
+    /// gave up recently. Workspaces of other people are not found.
     pub(super) async fn find(
         db: &impl ConnectionTrait,
         person: &SignedInUser,
@@ -378,7 +378,7 @@ impl Actor {
         Ok(())
     }
 
-    /// The first line of a store function that only reads data which only those who can change it can see.
+    /// The first line of a store function for reads that require a permission.
     pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())

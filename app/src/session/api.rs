@@ -115,7 +115,7 @@ pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError
     crate::settings::account::store::link_kind(caller.ctx(), &token).await
 }
 
-/// Confirms an address, confirms a changed one, or reverts a change, depending on the link.
+/// Confirms an email address, confirms a changed one, or reverts a change, depending on the link.
 #[server(output = Postcard)]
 pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;

@@ -15,7 +15,7 @@ use crate::context::AppContext;
 use crate::domain::{AppError, Secret};
 use crate::master_key::hash_token;
 
-/// Where a request comes from. The address is the peer's, or the one that a trusted proxy reports.
+/// Where a request comes from. The IP address is the peer's, or the one that a trusted proxy reports.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
     pub address: IpAddr,
@@ -87,8 +87,8 @@ impl Caller {
         let _ = self.0.password.set(password);
     }
 
-    /// Checks the password of the request, once. Whatever needs the result reads it ([`SignedInUser::require_fresh`]);
-    /// if nothing sensitive is done, nobody does.
+    /// Checks the password of the request, once. Code that needs the result reads it ([`SignedInUser::require_fresh`]).
+    /// If nothing sensitive happens, the result is unused.
     async fn try_password(&self, person: &SignedInUser) {
         if let Some(password) = self.0.password.get() {
             reauth::try_password(&self.0.ctx, &self.0.info, person, password).await;
@@ -187,7 +187,7 @@ impl Caller {
         })
     }
 
-    /// Looks the session up again instead of using the cached one, for a stream that outlives the request.
+    /// Looks up the session again instead of using the cached one, for a stream that outlives the request.
     pub async fn still_here(&self) -> Result<SignedInUser, AppError> {
         let Some(presented) = &self.0.presented else {
             return Err(AppError::Unauthenticated);

@@ -25,7 +25,7 @@ pub struct ApiKeyInfo {
     /// When the workspace freezes.
     pub freezes_at: Option<Timestamp>,
     /// Whether someone who manages the workspace's keys has confirmed their email address. Without that, the key may
-    /// belong to a stranger who signed up with someone else's address.
+    /// belong to a stranger who signed up with another person's email address.
     pub confirmed: bool,
 }
 
@@ -98,7 +98,7 @@ impl Principal {
         Ok(())
     }
 
-    /// The first line of a store function that only reads data which only those who can change it can see.
+    /// The first line of a store function for reads that require a permission.
     pub fn require_read(&self, permission: Permission) -> Result<(), AppError> {
         if self.may(permission) {
             Ok(())

@@ -15,9 +15,9 @@ use crate::domain::{
 };
 use crate::master_key::{Token, hash_token};
 
-/// Lifetime of a link that confirms an address or resets a password.
+/// Lifetime of a link that confirms an email address or resets a password.
 pub const TOKEN_LIFE: Duration = hours(1);
-/// How long the old address can revert a change of email address.
+/// How long the old email address can revert a change of email address.
 pub const REVERT_LIFE: Duration = days(7);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub async fn revoke_all(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Whether the previous address of an account can still revert its change. Until then nobody else can use it: whoever
-/// stole the account must not lock its owner out by signing up with the owner's address.
+/// Whether the previous email address of an account can still revert its change. Until then nobody else can use it: a
+/// thief of the account must not lock its owner out by signing up with the owner's email address.
 pub async fn is_held(
     connection: &impl ConnectionTrait,
     email: &Email,
@@ -162,8 +162,8 @@ impl LinkChannel {
 /// Number of characters of an id after its prefix.
 const ID_CHARACTERS: usize = 26;
 
-/// The secret part of an invitation's link: its id, a letter for its channel, and a 192-bit MAC over id and generation.
-/// Resending increases the generation, which invalidates every earlier link.
+/// The secret part of an invitation's link: its id, a character for its channel, and a 192-bit MAC over id and
+/// generation. Resending increases the generation, which invalidates every earlier link.
 pub fn invitation_token(
     ctx: &AppContext,
     id: InvitationId,

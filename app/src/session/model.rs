@@ -1,4 +1,4 @@
-//! What the sign-in pages post and show.
+//! The forms and data of the sign-in pages.
 
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ pub struct LayoutData {
     pub demo: bool,
 }
 
-/// What someone with an invitation's link can see of it, and what they can do next.
+/// The part of an invitation that its link's holder can see, and what they can do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationView {
     pub workspace: String,
@@ -131,13 +131,13 @@ pub struct InvitationView {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InvitationState {
-    /// Signed in with the invited address.
+    /// Signed in with the invited email address.
     Ready,
-    /// Nobody is signed in, and the address has no account yet.
+    /// Nobody is signed in, and the email address has no account yet.
     NewPerson,
-    /// Nobody is signed in, and the address has an account.
+    /// Nobody is signed in, and the email address has an account.
     SignInFirst,
-    /// Signed in with another address.
+    /// Signed in with another email address.
     OtherPerson {
         email: String,
     },
@@ -153,11 +153,11 @@ pub enum InvitationState {
 /// What a link from an email does, for the page that shows its button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkKind {
-    /// Confirms the address given at sign-up.
+    /// Confirms the email address given at sign-up.
     ConfirmAddress,
-    /// Confirms a changed address.
+    /// Confirms a changed email address.
     ConfirmChange,
-    /// Reverts a change of address.
+    /// Reverts a change of email address.
     KeepAddress,
     /// Unknown, used or expired.
     Dead,

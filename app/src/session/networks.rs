@@ -1,6 +1,6 @@
-//! The networks from which people sign in. Failed attempts of strangers elsewhere do not count against a network where
-//! someone signed in before, so nobody can lock an owner out by guessing. It outlives sessions, because whoever signs
-//! in again has none.
+//! The networks from which people sign in. Failed attempts from other networks do not count against a network where the
+//! owner signed in before, so nobody can lock an owner out by guessing. Networks outlive sessions, because a person who
+//! signs in again has none.
 
 use std::net::IpAddr;
 

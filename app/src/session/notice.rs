@@ -1,4 +1,4 @@
-//! The notice for people whose email address is not confirmed: what they cannot do yet, and how to get the link again.
+//! The notice for people with an unconfirmed email address: its limits, and how to get the link again.
 
 use leptos::prelude::*;
 use server_fn::ServerFn;

@@ -41,7 +41,7 @@ pub fn LoginPage() -> impl IntoView {
     }
 }
 
-/// `/confirm-password`: for actions that need a fresh sign-in and have no form to ask in. `?next=` is the page to open
+/// `/confirm-password`: for actions that need a fresh sign-in but have no form. `?next=` is the page to open
 /// afterwards.
 #[component]
 pub fn ConfirmPasswordPage() -> impl IntoView {

@@ -1,5 +1,5 @@
-//! Re-authentication: the user gives the password again, and the session gets a new token. The old token becomes
-//! worthless.
+//! Re-authentication: the user enters the password again, and the session gets a new token. The old token becomes
+//! invalid.
 //!
 //! The old token stops working the moment a new one replaces it. Requests already in progress with it finish as they
 //! began, except those that check again inside their transaction ([`super::store::lock_person`]). The browser's other
@@ -80,7 +80,7 @@ impl Rotated {
     }
 }
 
-/// Gives the session a new token. `authenticated`: the password was just given.
+/// Gives the session a new token. `authenticated`: the password was just entered.
 pub async fn rotate(
     tx: &mut Tx,
     person: &SignedInUser,
@@ -146,7 +146,7 @@ pub async fn confirm_identity(
     Ok(())
 }
 
-/// Checks the password of a request before it is known whether anything needs it. Whatever needs it gets the result.
+/// Checks the password of a request before it is known whether it is needed. Code that needs it reads the result.
 pub(super) async fn try_password(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -176,7 +176,7 @@ async fn reauthenticate(
         return Err(wrong());
     }
     let mut tx = ctx.db().begin().await?;
-    // What was verified must still be true.
+    // The verified facts must still be true.
     let now = lock_person(&tx, person).await?;
     if Some(now.password_hash) != hash {
         return Err(wrong());

@@ -1,5 +1,5 @@
-//! The list of operations that need a fresh sign-in. Whoever finds a signed-in browser or steals its session gets no
-//! further than this. The check is in the functions that do these things, so it holds on every page.
+//! The list of operations that need a fresh sign-in. A person who finds a signed-in browser or steals its session
+//! cannot do them. The functions that do these operations contain the check, so it applies on every page.
 
 use super::SignedInUser;
 use super::reauth::ask;
@@ -87,8 +87,8 @@ impl Sensitive {
 }
 
 impl SignedInUser {
-    /// Refuses a sensitive operation unless the sign-in is fresh or this request carries the current password; reports
-    /// at that field what is missing or wrong.
+    /// Refuses a sensitive operation unless the sign-in is fresh or this request carries the current password. The
+    /// error for a missing or wrong password is at that field.
     pub fn require_fresh(&self, operation: Sensitive) -> Result<(), AppError> {
         if self.is_fresh()
             && self

@@ -26,7 +26,7 @@ use crate::live::{Invalidation, Topic};
 use crate::master_key::{Token, random_mark};
 use crate::settings::credits::store as credits;
 
-/// Longest User-Agent that is stored, in bytes.
+/// Maximum length of a stored User-Agent, in bytes.
 const MAX_USER_AGENT_LEN: usize = 300;
 
 /// A session that was just created: its cookie's value, and the page its user opens first.
@@ -144,15 +144,15 @@ pub async fn lock_person(tx: &Tx, person: &SignedInUser) -> Result<entity::user:
     Ok(user)
 }
 
-/// Revokes whatever else could sign this user in or move their address: all unused links and a pending change of
-/// address.
+/// Revokes everything else that could sign this user in or change their email address: all unused links and a pending
+/// change of email address.
 pub async fn end_links(tx: &mut Tx, user: UserId) -> Result<(), AppError> {
     links::revoke_all(tx, user).await?;
     end_waiting_change(tx, user).await?;
     Ok(())
 }
 
-/// Cancels the pending change of address. `false`: there was none.
+/// Cancels the pending change of email address. `false`: there was none.
 pub async fn end_waiting_change(tx: &mut Tx, user: UserId) -> Result<bool, AppError> {
     use entity::email_change::Column;
     let ended = entity::EmailChange::update_many()
@@ -358,7 +358,7 @@ async fn open_session(tx: &mut Tx, info: &RequestInfo, user: UserId) -> Result<S
     Ok(token.plain().clone())
 }
 
-/// The same answer for an unknown address and a wrong password.
+/// The same error for an unknown email address and a wrong password.
 fn wrong_credentials() -> AppError {
     AppError::field("password", "Incorrect email or password")
 }
@@ -390,7 +390,7 @@ pub async fn sign_in(
         None
     };
     let mut tx = ctx.db().begin().await?;
-    // What was verified must still be true: the password or the address may have changed since.
+    // The verified facts must still be true: the password or the email address may have changed since.
     let now = lock_user(&tx, user.id).await?;
     if now.password_hash != user.password_hash || now.email != user.email {
         return Err(wrong_credentials());
@@ -496,7 +496,7 @@ pub async fn end_other_sessions(
     Ok(ended)
 }
 
-/// Sends a password reset link if the account exists. The answer is the same if it does not.
+/// Sends a password reset link if the account exists. The response is the same if it does not.
 pub async fn request_reset(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -512,7 +512,7 @@ pub async fn request_reset(
     let Some(user) = user else {
         return Ok(());
     };
-    // The answer must not reveal whether the account exists, so this limit is silent.
+    // The response must not reveal whether the account exists, so this limit is silent.
     if user.email_confirmed_at.is_none() && ctx.limits().unconfirmed(&email).is_err() {
         return Ok(());
     }
@@ -538,8 +538,8 @@ pub async fn request_reset(
     Ok(())
 }
 
-/// Sets a new password with a link from an email. Every session, every other link and any pending change of address of
-/// the account ends: they may be a stranger's.
+/// Sets a new password with a link from an email. Ends every session, every other link and any pending change of email
+/// address of the account: they may be a stranger's.
 pub async fn reset_password(
     ctx: &AppContext,
     info: &RequestInfo,
@@ -639,7 +639,7 @@ pub async fn resend_confirmation(
     Ok(())
 }
 
-/// Confirms the address given at sign-up. `false`: the link is not valid.
+/// Confirms the email address given at sign-up. `false`: the link is not valid.
 pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, AppError> {
     let mut tx = ctx.db().begin().await?;
     let Some(user) = links::redeem(&mut tx, LinkPurpose::ConfirmEmail, token).await? else {
@@ -651,7 +651,7 @@ pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, A
     Ok(true)
 }
 
-/// An invitation that its link opens, with its workspace.
+/// An invitation found by its link, with its workspace.
 struct Opened {
     invitation: entity::invitation::Model,
     workspace: entity::workspace::Model,
@@ -720,7 +720,7 @@ pub async fn view_invitation(
             slug: workspace.slug,
         }
     } else if invitation.accepted_at.is_some() {
-        // Someone who follows the link again later may just be signed out.
+        // Someone who follows the link again later may simply be signed out.
         if visitor.is_some() {
             return Err(AppError::NotFound);
         }
@@ -965,7 +965,7 @@ pub async fn record_last_seen(ctx: &AppContext, seen: &super::Seen) -> Result<()
     Ok(())
 }
 
-/// Creates an account and its workspace for the command line: the operator vouches for the address.
+/// Creates an account and its workspace for the command line: the operator vouches for the email address.
 pub async fn create_owner(
     ctx: &AppContext,
     name: &Name,
@@ -983,7 +983,7 @@ pub async fn create_owner(
     Ok(())
 }
 
-/// Removes what nobody can use any longer: ended sessions, dead links, finished changes of address, old emails.
+/// Removes unusable data: ended sessions, invalid links, finished changes of email address, old emails.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let now = Timestamp::now();
     let tx = ctx.db().begin().await?;

@@ -1,4 +1,4 @@
-//! An API key: its hash, never itself.
+//! An API key: its hash, never the key.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! When a key last made use of a scope.
+//! When a key last used a scope.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! One line of a key's request log.
+//! One entry in a key's request log.
 
 use sea_orm::entity::prelude::*;
 

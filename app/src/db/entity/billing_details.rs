@@ -1,4 +1,4 @@
-//! Whom a workspace's invoices are made out to.
+//! The billing details on a workspace's invoices.
 
 use sea_orm::entity::prelude::*;
 

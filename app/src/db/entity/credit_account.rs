@@ -1,4 +1,4 @@
-//! A book of credits: a workspace's, live or test.
+//! A credit account of a workspace, live or test.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! How much of a line is of which grant.
+//! The amount of a ledger entry that belongs to a grant.
 
 use sea_orm::entity::prelude::*;
 

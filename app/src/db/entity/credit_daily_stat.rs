@@ -1,4 +1,4 @@
-//! How many credits a feature cost in one day.
+//! The credits spent on a feature in one day.
 
 use sea_orm::entity::prelude::*;
 

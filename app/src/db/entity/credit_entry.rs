@@ -1,4 +1,4 @@
-//! A line of the credits' ledger: added once, never changed.
+//! An entry in the credit ledger: added once, never changed.
 
 use sea_orm::entity::prelude::*;
 

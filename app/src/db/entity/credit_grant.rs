@@ -1,4 +1,4 @@
-//! Credits that came in at once, and what is left of them.
+//! Granted credits and how many remain.
 
 use sea_orm::entity::prelude::*;
 

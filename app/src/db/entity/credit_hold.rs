@@ -1,4 +1,4 @@
-//! Credits set aside for something that is under way.
+//! Credits reserved for work in progress.
 
 use sea_orm::entity::prelude::*;
 

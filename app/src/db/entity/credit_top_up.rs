@@ -1,4 +1,4 @@
-//! What is bought without asking when few credits are left.
+//! The automatic top-up of a workspace.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! One event on its way to one webhook.
+//! The delivery of one event to one webhook.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! One try to deliver: what was sent, what came back.
+//! One delivery attempt: its request and response.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A change of address: waiting, confirmed, or taken back from the old address.
+//! A change of email address: pending, confirmed, or reverted from the old address.
 
 use sea_orm::entity::prelude::*;
 
@@ -19,7 +19,7 @@ pub struct Model {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
-    /// Cancelled by the person, replaced by a later change, or taken back from the old address.
+    /// Canceled by the person, replaced by a later change, or reverted from the old address.
     pub ended_at: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! One line of the log: something changed.
+//! One entry in the event log: something changed.
 
 use sea_orm::entity::prelude::*;
 
@@ -18,7 +18,7 @@ pub struct Model {
     pub actor_kind: String,
     pub actor_id: Option<Uuid>,
     pub actor_name: String,
-    /// The person whom the event is about: a Security event tells them.
+    /// The person whom the event is about. A Security event notifies this person.
     pub subject_user_id: Option<UserId>,
     #[sea_orm(column_type = "JsonBinary")]
     pub data: Json,

@@ -1,4 +1,4 @@
-//! The answer to a form that was posted without script, on its way to the next page.
+//! The response to a form posted without JavaScript, stored for the next page.
 
 use sea_orm::entity::prelude::*;
 

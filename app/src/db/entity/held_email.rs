@@ -1,4 +1,4 @@
-//! Notifications of a workspace that were not sent by email one by one.
+//! A workspace's notifications that were not sent as single emails.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,13 +1,13 @@
-//! The answer to a request that may be repeated, kept for a day.
+//! The response to a repeatable request, stored for a day.
 
 use sea_orm::entity::prelude::*;
 
 use crate::domain::{ApiKeyId, Timestamp};
 
-/// What the answer's body is sealed for.
+/// The purpose for encrypting the response's body.
 pub const PURPOSE: &str = "idempotent answer";
 
-/// Whose answer it is: what it is sealed with in context.
+/// The encryption context: whose response it is.
 pub fn context(key: ApiKeyId, name: &str) -> String {
     format!("{key}/{name}")
 }

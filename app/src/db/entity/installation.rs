@@ -1,4 +1,4 @@
-//! The installation: one row, whatever many processes serve it.
+//! The installation: one row, however many processes serve it.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! An invitation. Its link is derived from the server's key, so nothing here opens it.
+//! An invitation. Its link is derived from the server's key, so this row does not reveal the link.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,7 @@ pub struct Model {
     pub email: Email,
     pub role: Role,
     pub invited_by: Option<UserId>,
-    /// Raised by every resend; a link of an earlier generation is dead.
+    /// Raised by every resend. Links of earlier generations are invalid.
     pub generation: i32,
     pub created_at: Timestamp,
     pub sent_at: Timestamp,

@@ -1,4 +1,4 @@
-//! An invoice, as it was issued.
+//! An issued invoice.
 
 use sea_orm::entity::prelude::*;
 

@@ -9,7 +9,7 @@ use crate::domain::{Timestamp, UserId};
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// As the limits count places: an IPv4 address, or the /64 of an IPv6 one.
+    /// As rate limits count networks: an IPv4 address, or the /64 of an IPv6 one.
     #[sea_orm(primary_key, auto_increment = false)]
     pub network: String,
     pub last_seen_at: Timestamp,

@@ -1,4 +1,4 @@
-//! That a person is in a workspace, and as what.
+//! A person's membership and role in a workspace.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,5 +1,5 @@
-//! One file a table, columns in the order of the migration. Entities never leave the server: what a page shows is a
-//! view type of its section.
+//! One file per table, with columns in the migration's order. Entities never leave the server: a page shows a view type
+//! of its section.
 
 pub mod api_key;
 pub mod api_key_scope_use;
@@ -93,7 +93,7 @@ pub use webhook_hourly_stat::Entity as WebhookHourlyStat;
 pub use workspace::Entity as Workspace;
 pub use workspace_email_window::Entity as WorkspaceEmailWindow;
 
-/// Our keys are no numbers; sea-orm asks every key type all the same.
+/// Our keys are not numbers, but sea-orm requires the conversion of every key type.
 macro_rules! not_numbers {
     ($($key:ty),* $(,)?) => {$(
         impl sea_orm::TryFromU64 for $key {

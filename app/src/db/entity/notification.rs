@@ -1,4 +1,4 @@
-//! A row of someone's inbox.
+//! A row of a person's inbox.
 
 use sea_orm::entity::prelude::*;
 

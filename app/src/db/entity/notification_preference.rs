@@ -1,4 +1,4 @@
-//! A switch of the notification matrix that differs from its default.
+//! A notification preference that differs from its default.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::domain::{Timestamp, UserId};
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// A category, or a quiet event type.
+    /// A category or a quiet event type.
     #[sea_orm(primary_key, auto_increment = false)]
     pub topic: String,
     #[sea_orm(primary_key, auto_increment = false)]

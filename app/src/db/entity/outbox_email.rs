@@ -1,4 +1,4 @@
-//! The outbox: mail written with the change that caused it, sent afterwards.
+//! The outbox: emails written in the transaction of their change and sent afterwards.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,11 +12,11 @@ pub struct Model {
     pub id: EmailId,
     pub user_id: Option<UserId>,
     pub event_id: Option<EventId>,
-    /// Set for notifications, empty for mail that a person must get whatever their preferences say.
+    /// Set for notifications. Empty for emails that a person must get regardless of preferences.
     pub category: Option<Category>,
     pub recipient: Email,
     pub subject: String,
-    /// This and the next two are sealed, and empty once the letter has left or failed for good.
+    /// This and the next two are encrypted, and emptied once the email is sent or has failed for good.
     pub body_text: Vec<u8>,
     pub body_html: Vec<u8>,
     pub unsubscribe_url: Option<Vec<u8>>,

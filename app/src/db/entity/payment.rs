@@ -1,4 +1,4 @@
-//! Money that was asked for, and what became of it.
+//! A requested payment and its outcome.
 
 use sea_orm::entity::prelude::*;
 

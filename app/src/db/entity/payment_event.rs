@@ -1,4 +1,4 @@
-//! Something that the payment provider told.
+//! An event received from the payment provider.
 
 use sea_orm::entity::prelude::*;
 

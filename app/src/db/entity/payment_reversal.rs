@@ -1,4 +1,4 @@
-//! Money of a payment that went back: a refund, a dispute, or what was told of all refunds together.
+//! Returned money of a payment: a refund, a dispute, or the reported total of all refunds.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A server process that is there, or was until a moment ago. On SQLite there is one, and nobody has to ask.
+//! A server process that is running, or was a moment ago. SQLite has one server, so it needs no rows.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A signed-in browser. The cookie's value is kept as its SHA-256 only.
+//! A signed-in browser. Only the SHA-256 of the cookie's value is stored.
 
 use sea_orm::entity::prelude::*;
 
@@ -15,7 +15,7 @@ pub struct Model {
     pub address: String,
     pub user_agent: String,
     pub created_at: Timestamp,
-    /// When the password was last given; sensitive changes want it recent.
+    /// When the password was last entered. Sensitive changes require a recent time.
     pub authenticated_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,

@@ -1,4 +1,4 @@
-//! The simulated provider's card of a customer.
+//! A customer's card at the simulated provider.
 
 use sea_orm::entity::prelude::*;
 

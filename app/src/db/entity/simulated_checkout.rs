@@ -1,4 +1,4 @@
-//! A page of the simulated provider on which something is paid.
+//! A payment page of the simulated provider.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Something that the simulated provider has to tell, or has told.
+//! An event that the simulated provider has sent or will send.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! An address that a workspace has, or had and still holds.
+//! A slug that a workspace has, or had and still reserves.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,7 +10,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub slug: Slug,
     pub workspace_id: Option<WorkspaceId>,
-    /// Empty while the address is the workspace's current one.
+    /// Empty while the slug is the workspace's current one.
     pub released_at: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! What Stripe calls a workspace.
+//! A workspace's customer ID at Stripe.
 
 use sea_orm::entity::prelude::*;
 

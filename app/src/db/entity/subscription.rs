@@ -1,4 +1,4 @@
-//! What a workspace may use, until when, and what is to be done about it next.
+//! A workspace's subscription: its rights, their end, and the next action.
 
 use sea_orm::entity::prelude::*;
 

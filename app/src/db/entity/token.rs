@@ -1,4 +1,4 @@
-//! A link that works once: confirms an address or resets a password. Kept as its SHA-256.
+//! A link that works once: confirms an email address or resets a password. Stored as its SHA-256.
 
 use sea_orm::entity::prelude::*;
 

@@ -12,7 +12,7 @@ pub struct Model {
     #[sea_orm(unique)]
     pub email: Email,
     pub name: String,
-    /// The name as searches compare it.
+    /// The name in the form that searches compare.
     pub folded_name: String,
     pub password_hash: String,
     pub email_confirmed_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! A webhook: where events go, which, and how it fares.
+//! A webhook: its URL, its event types and its health.
 
 use sea_orm::entity::prelude::*;
 

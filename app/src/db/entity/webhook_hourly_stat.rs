@@ -1,4 +1,4 @@
-//! What became of a webhook's attempts in one hour.
+//! The results of a webhook's attempts in one hour.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,5 +1,5 @@
-//! The demo's API keys: one at work, one for tests, one being rotated, one revoked. Nobody knows them: what is made
-//! here is kept as its hash and told to no one.
+//! The demo's API keys: one in use, one for tests, one in rotation, one revoked. Nobody knows them: only their hashes
+//! are stored, and the keys are never shown.
 
 use sea_orm::{ActiveModelTrait, EntityTrait, Set};
 use serde_json::json;
@@ -155,14 +155,14 @@ fn key(
 
 async fn insert_row(tx: &mut Tx, key: entity::api_key::Model) -> Result<(), AppError> {
     let row: entity::api_key::ActiveModel = key.into();
-    // A model's fields count as unchanged, and what is unchanged is not inserted.
+    // A model's fields count as unchanged, and unchanged fields are not inserted.
     entity::ApiKey::insert(row.reset_all())
         .exec_without_returning(tx)
         .await?;
     Ok(())
 }
 
-/// A key, and the event of its making.
+/// Inserts a key and the event of its creation.
 async fn insert(
     tx: &mut Tx,
     key: entity::api_key::Model,
@@ -199,7 +199,7 @@ async fn used(tx: &mut Tx, key: ApiKeyId, scope: Scope, at: Timestamp) -> Result
     Ok(())
 }
 
-/// Some requests of the last days, oldest first.
+/// Some requests of recent days, oldest first.
 async fn log(tx: &mut Tx, key: ApiKeyId, now: Timestamp) -> Result<(), AppError> {
     let lines = [
         (4_300, "GET", "/api/v1/me", 200, 610),

@@ -1,6 +1,6 @@
-//! Checks the key of every request. What the database says of a key is cached, so that a busy client does not cost a
-//! query per request, but never longer than [`HARD_LIFE`]: a revocation takes effect on every node within that time,
-//! and with the next request on the node that made it.
+//! Checks the key of every request. Key data from the database is cached, so that a busy client does not cost a query
+//! per request, but never longer than [`HARD_LIFE`]: a revocation takes effect on every node within that time, and with
+//! the next request on the node that made it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,7 +41,7 @@ pub enum KeyRefusal {
     Expired,
     /// Valid, but not from this IP address.
     AddressNotAllowed,
-    /// The check failed, or this client showed too many unknown keys.
+    /// The check failed, or this client presented too many unknown keys.
     Internal(AppError),
 }
 

@@ -53,7 +53,7 @@ fn must_work(key: &Model, now: Timestamp) -> Result<(), AppError> {
     Err(AppError::Conflict(why.to_owned()))
 }
 
-/// Records what was done to a key, by whom and from where, but never the key itself.
+/// Records a change of a key, with its actor and origin, but never the key itself.
 async fn record(
     tx: &mut Tx,
     info: &RequestInfo,

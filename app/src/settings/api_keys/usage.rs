@@ -269,8 +269,8 @@ fn distinct_keys(lines: &[RequestLine]) -> Vec<ApiKeyId> {
     keys
 }
 
-/// Deletes expired rows: log entries after 7 days, stored responses after 24 hours. Returns the number of rows; if it is the
-/// maximum of a sweep, there may be more.
+/// Deletes expired rows: log entries after 7 days, stored responses after 24 hours. Returns the number of rows. If it
+/// is the maximum of a sweep, there may be more.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     use entity::{api_request, idempotency_key};
     let now = Timestamp::now();

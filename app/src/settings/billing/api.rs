@@ -19,8 +19,7 @@ fn page(actor: &Actor) -> String {
     format!("/w/{}/settings/billing", actor.slug())
 }
 
-/// `plan`, `cdr` and `payment` as they stand in the address: the choice that is asked about, and the payment from which
-/// one comes back.
+/// `plan`, `cdr` and `payment` are query parameters: the choice to preview, and the payment that the user returns from.
 #[server(output = Postcard)]
 pub async fn load_billing(
     workspace: String,
@@ -39,7 +38,7 @@ pub async fn load_billing(
     Ok(view)
 }
 
-/// Chooses a plan. What is charged is never more than the form says was agreed to.
+/// Chooses a plan. The charge never exceeds the amount that the user agreed to in the form.
 #[server(output = Postcard)]
 pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSuccess, AppError> {
     let caller = caller()?;
@@ -61,7 +60,7 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSucc
             Ok(FormSuccess::default())
         }
         Chosen::Done(done) => {
-            // The preview that was agreed to is done with.
+            // The preview is no longer needed.
             leptos_axum::redirect(&page);
             Ok(done)
         }
@@ -101,7 +100,7 @@ pub async fn set_billing_details(
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
-/// Leads to where the provider lets the kept card be changed.
+/// Redirects to the provider's page for changing the saved card.
 #[server(output = Postcard)]
 pub async fn manage_payment_method(workspace: String) -> Result<FormSuccess, AppError> {
     let caller = caller()?;

@@ -1,4 +1,4 @@
-//! An invoice, as it is printed.
+//! A printable invoice.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -22,7 +22,7 @@ pub fn InvoicePage() -> impl IntoView {
     }
 }
 
-/// The lines that are not empty.
+/// Shows the texts that are not empty, one per line.
 fn lines(of: impl IntoIterator<Item = String>) -> AnyView {
     of.into_iter()
         .filter(|line| !line.is_empty())

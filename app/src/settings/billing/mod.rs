@@ -1,4 +1,4 @@
-//! Settings → Billing: the plan, what it costs and when, and changing it.
+//! Settings → Billing: the plan, its price and renewal date, and plan changes.
 
 pub mod api;
 pub mod invoice;

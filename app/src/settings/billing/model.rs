@@ -5,40 +5,40 @@ use crate::catalog::{CdrMode, Plan};
 use crate::domain::{Email, FieldErrors, Money, PaymentId, Timestamp, WorkspaceId};
 use crate::payments::model::{PaymentStatus, PaymentView};
 
-/// How many payments the page lists.
+/// The number of payments on the page.
 pub const PAYMENTS: u64 = 50;
-/// How many members a preview names who are beyond the seats of a smaller plan.
+/// The number of members that a preview names if a smaller plan has too few seats.
 pub const NAMED: usize = 5;
 
 /// The page of a workspace's subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BillingView {
     pub workspace: WorkspaceId,
-    /// The payment from which one comes back.
+    /// The payment that the user returns from.
     pub payment: Option<PaymentView>,
     pub status: SubscriptionStatus,
-    /// Nothing on trial, and where nothing ever was subscribed to.
+    /// `None` on trial, and if the workspace never subscribed.
     pub terms: Option<Terms>,
-    /// The plan that can be used now: that of the trial, or the one subscribed to.
+    /// The plan in use: the trial's, or the subscribed one.
     pub plan: Option<Plan>,
-    /// What the terms cost a month.
+    /// The monthly price of the terms.
     pub cost: Option<Money>,
     pub ends_at: Timestamp,
-    /// What it becomes when the period ends, and what that costs; nothing where it stays.
+    /// The terms and their price after the period ends. `None` if they stay the same.
     pub next: Option<Next>,
     pub cancelled: bool,
-    /// When a declined renewal is tried again.
+    /// When a declined renewal is retried.
     pub retry_at: Option<Timestamp>,
-    /// Whether a renewal or change is being paid just now.
+    /// Whether a payment for a renewal or change is in progress.
     pub paying: bool,
-    /// What was paid beside what a month costs, and is taken off the next charges; below nothing, what is owed.
+    /// Money paid beyond the monthly price, deducted from the next charges. Negative: debt.
     pub balance: Money,
     pub seats_used: u64,
     pub plans: Vec<Plan>,
     pub cdr_mode: CdrMode,
     /// The preview of the requested choice.
     pub preview: Option<Preview>,
-    /// What would come of turning CDR Mode on, or off where it is on; nothing where the plan does not have it.
+    /// The preview of turning CDR Mode on, or off if it is on. `None` if the plan does not have it.
     pub cdr_preview: Option<Preview>,
     /// Why the requested choice is refused.
     pub refusal: Option<String>,
@@ -46,7 +46,7 @@ pub struct BillingView {
     pub details: Details,
 }
 
-/// What a subscription becomes when the period ends.
+/// The subscription after the period ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     pub terms: Terms,
@@ -55,13 +55,13 @@ pub struct Next {
 }
 
 impl BillingView {
-    /// What is owed, if anything is.
+    /// The debt, if there is any.
     pub fn owed(&self) -> Option<Money> {
         let owed = Money::default() - self.balance;
         Some(owed).filter(|owed| *owed > Money::default())
     }
 
-    /// Whether a month is paid, so that changing means less than beginning.
+    /// Whether a month is paid, so that a choice changes the plan instead of starting one.
     pub fn is_active(&self) -> bool {
         self.status == SubscriptionStatus::Active
     }
@@ -72,11 +72,11 @@ impl BillingView {
 pub enum Effect {
     /// The first month is paid on the provider's page.
     Begin,
-    /// At once, for the rest of the month.
+    /// Immediately, for the rest of the month.
     Now,
-    /// When the month that is paid is over.
+    /// When the paid month ends.
     Later,
-    /// What is there stays: a change or an end that was planned is taken back.
+    /// The current terms stay: a scheduled change or cancellation is undone.
     Keep,
 }
 
@@ -87,26 +87,26 @@ pub struct Preview {
     /// `Scale with CDR Mode`.
     pub name: String,
     pub effect: Effect,
-    /// What is charged at once.
+    /// The amount charged immediately.
     pub today: Money,
-    /// How much of that was owed from before.
+    /// The part of that amount that pays a debt.
     pub owed: Money,
-    /// What a month costs from then on, and what the next charge is with the balance as it is then; and when.
+    /// The monthly price from then on, the next charge after the balance is applied, and its date.
     pub next: Money,
     pub next_charge: Money,
     pub next_at: Timestamp,
-    /// Of the trial that is left, days that the first month is longer.
+    /// The remaining trial days that extend the first month.
     pub days_added: u64,
-    /// What the plan would not hold.
+    /// Members that exceed the plan's limit.
     pub beyond: Option<OverLimit>,
 }
 
-/// Members beyond a plan's seats.
+/// Members who exceed a plan's seats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverLimit {
     pub seats: u32,
     pub used: u64,
-    /// Who joined last, the first of them.
+    /// The members who joined last, up to a limit.
     pub names: Vec<String>,
 }
 
@@ -132,29 +132,29 @@ impl OverLimit {
     }
 }
 
-/// A payment, as the page lists it.
+/// A payment in the page's list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PaymentRow {
     pub id: PaymentId,
     pub what: String,
     pub amount: Money,
-    /// How much of it was paid back, and how much the bank took back as it is disputed.
+    /// How much of it was refunded, and how much the bank took back in a dispute.
     pub refunded: Money,
     pub disputed: Money,
     pub status: PaymentStatus,
     pub at: Timestamp,
-    /// The number of its invoice, and how that is written.
+    /// The number of its invoice, and its written form.
     pub invoice: Option<(i64, String)>,
 }
 
-/// How an invoice's number is written: the workspace's part, so that no two are alike, and its place among them.
+/// The written form of an invoice number: a part unique to the workspace, and the invoice's number in it.
 pub fn invoice_number(workspace: WorkspaceId, number: i64) -> String {
     let id = workspace.uuid().simple().to_string();
-    // The end of the id: its beginning is a moment, and alike for those founded together.
+    // The end of the id: its start is a timestamp, which workspaces created together share.
     format!("{}-{number:04}", id[id.len() - 8..].to_uppercase())
 }
 
-/// An invoice, as it was issued.
+/// An issued invoice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceView {
     pub number: String,
@@ -163,12 +163,12 @@ pub struct InvoiceView {
     pub seller: Seller,
     pub buyer: Details,
     pub issued_at: Timestamp,
-    /// How much of it was paid back since, and how much the bank took back as it is disputed.
+    /// How much of it was refunded since, and how much the bank took back in a dispute.
     pub refunded: Money,
     pub disputed: Money,
 }
 
-/// Whom invoices are to be made out to.
+/// The billing details for invoices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DetailsForm {
@@ -179,7 +179,7 @@ pub struct DetailsForm {
     pub email: String,
 }
 
-/// Longest company and address, in characters.
+/// Maximum length of company and postal address, in characters.
 const MAX_COMPANY_LEN: usize = 120;
 const MAX_ADDRESS_LEN: usize = 300;
 
@@ -198,7 +198,7 @@ impl DetailsForm {
                 errors.add(field, "Remove invisible characters");
             }
         }
-        // As people write them: `DE 123.456.789`.
+        // Accepts the forms that people write: `DE 123.456.789`.
         let vat: String = self
             .vat_number
             .chars()
@@ -228,14 +228,14 @@ impl DetailsForm {
     }
 }
 
-/// Which plan is chosen. The preview's price comes along: what was agreed to is what is charged.
+/// The chosen plan. The form contains the preview's price, so that the charge is the agreed amount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChooseForm {
     pub workspace: String,
     pub plan: String,
     pub cdr_mode: String,
-    /// Cents, as the preview said.
+    /// The preview's price in cents.
     pub today: String,
 }
 

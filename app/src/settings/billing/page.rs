@@ -33,7 +33,7 @@ pub fn BillingPage() -> impl IntoView {
 }
 
 fn billing(data: Data<BillingView>, slug: Memo<String>) -> impl IntoView {
-    // What dialogs are about: one that is open stays so, whatever else changes.
+    // The subjects of dialogs. An open dialog stays open when other data changes.
     let ending = Memo::new(move |_| data.with(Ending::of));
     let subscribed = Memo::new(move |_| data.with(subscription));
     view! {
@@ -209,7 +209,7 @@ fn may_cancel(view: &BillingView) -> bool {
     }
 }
 
-/// A form with only a button.
+/// A form with a button only.
 fn simple(action: &'static str, workspace: WorkspaceId, label: &'static str) -> AnyView {
     view! {
         <Form action=action class="inline-form" reload=true>
@@ -232,10 +232,10 @@ fn subscription(view: &BillingView) -> BillingView {
     }
 }
 
-/// The dialog that asks before a subscription is cancelled.
+/// The dialog that asks before a subscription is canceled.
 const CANCEL: &str = "cancel-subscription";
 
-/// How a subscription ends if it is cancelled now.
+/// How a subscription ends if it is canceled now.
 #[derive(Clone, PartialEq)]
 struct Ending {
     workspace: WorkspaceId,

@@ -300,7 +300,7 @@ fn choice(
     .into_any()
 }
 
-/// The cheapest plan that offers CDR Mode, where there is no subscription.
+/// The cheapest plan that offers CDR Mode, if there is no subscription.
 fn with_plan(view: &BillingView) -> Option<AnyView> {
     if view.is_active() {
         return None;

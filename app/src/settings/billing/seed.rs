@@ -12,8 +12,8 @@ use crate::error_report::internal;
 use crate::master_key::Token;
 use crate::payments::model::{PaymentPurpose, PaymentStatus};
 
-/// A workspace that subscribed `paid` days ago, each time for a month; the last of them runs for `left` days more. Its
-/// card is kept, and can be charged.
+/// A workspace that subscribed `paid` days ago for one month at a time. The last month runs for `left` more days. The
+/// saved card can be charged.
 pub async fn subscribed(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -62,7 +62,7 @@ pub async fn subscribed(
     row.plan = Some(terms.plan);
     row.begins_at = now.before(days(paid.last().copied().unwrap_or_default()));
     row.ends_at = now.after(days(left));
-    // The next months are counted from the end of this one.
+    // Later months are counted from the end of this one.
     (row.billing_cycle_anchor, row.months) = (row.ends_at, 0);
     row.freezes_at = None;
     row.payer_id = Some(payer.0);

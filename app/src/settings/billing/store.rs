@@ -28,21 +28,21 @@ use crate::payments::model::{PaymentPurpose, PaymentStatus};
 use crate::payments::store::{self as payments, NewPayment};
 use crate::session::{Actor, Sensitive};
 
-/// What comes of a choice.
+/// The result of a choice.
 struct Decision {
     effect: Effect,
     today: Money,
-    /// What of the balance goes with what is charged today: nothing, or less than that where something is owed.
+    /// The part of the balance in today's charge: zero, or negative if there is debt.
     balance: Money,
-    /// What a month costs from then on.
+    /// The monthly price from then on.
     next: Money,
-    /// What is charged for the first of these months, with the balance as it is then.
+    /// The first monthly charge after that, with the balance at that time.
     next_charge: Money,
     next_at: Timestamp,
     days_added: u64,
 }
 
-/// What comes of choosing these terms now. The preview and the choice itself both ask this.
+/// The result of choosing these terms now. Both the preview and the choice use it.
 fn decide(
     catalog: &Catalog,
     row: &Subscription,
@@ -59,7 +59,7 @@ fn decide(
     if !row.is_running(now) {
         let trial = row.status == SubscriptionStatus::Trial;
         let start = if trial { row.ends_at.max(now) } else { now };
-        // What is owed is paid with it; what was paid ahead is there for the months after.
+        // Debt is paid with the first charge. Credit is kept for later months.
         let owed = row.balance.min(Money::default());
         return Ok(Decision {
             effect: Effect::Begin,
@@ -76,7 +76,7 @@ fn decide(
     let cost = current.as_ref().and_then(|current| current.price(catalog));
     let (effect, today) = match cost {
         _ if current.as_ref() == Some(terms) => (Effect::Keep, 0),
-        // The catalogue does not have the present terms any more: nobody can say what they are worth.
+        // If the catalog no longer has the current terms, their price is unknown and the change takes effect later.
         Some(cost) if price > cost => {
             (Effect::Now, part(price.cents() - cost.cents(), left, whole))
         }
@@ -107,7 +107,7 @@ async fn locked(tx: &Tx, actor: &Actor) -> Result<Subscription, AppError> {
         .ok_or(AppError::NotFound)
 }
 
-/// The page; `asked` is the choice of which it is to say what would come of it.
+/// The page. `asked` is the choice to preview.
 pub async fn view(
     ctx: &AppContext,
     actor: &Actor,
@@ -170,7 +170,7 @@ pub async fn view(
 async fn list(ctx: &AppContext, actor: &Actor) -> Result<Vec<PaymentRow>, AppError> {
     let query = entity::Payment::find()
         .filter(payment::Column::WorkspaceId.eq(actor.workspace()))
-        // What was only begun and left is of no interest to anybody.
+        // Abandoned payments are not listed.
         .filter(payment::Column::Status.is_in([
             PaymentStatus::Paid,
             PaymentStatus::Confirming,
@@ -194,7 +194,7 @@ async fn list(ctx: &AppContext, actor: &Actor) -> Result<Vec<PaymentRow>, AppErr
             let number = issued.get(&row.id);
             PaymentRow {
                 invoice: number.map(|n| (*n, invoice_number(actor.workspace(), *n))),
-                // What cannot be read is logged, and paid for all the same.
+                // An unreadable purpose is logged, but the payment is listed anyway.
                 what: payments::purpose(&row)
                     .map_or_else(|_| "Payment".to_owned(), |purpose| purpose.describe()),
                 id: row.id,
@@ -238,7 +238,7 @@ pub async fn invoice(
     })
 }
 
-/// Says whom invoices are made out to from now on. Those that were issued stay as they are.
+/// Sets the billing details for future invoices. Issued invoices stay unchanged.
 pub async fn set_details(
     ctx: &AppContext,
     actor: &Actor,
@@ -292,7 +292,7 @@ async fn preview(
     })
 }
 
-/// The names of the last `count` to join, but no more than are named.
+/// The names of the last `count` members to join, up to the display limit.
 async fn last_to_join(
     ctx: &AppContext,
     actor: &Actor,
@@ -317,16 +317,16 @@ async fn last_to_join(
         .await?)
 }
 
-/// What became of a choice.
+/// The outcome of a choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chosen {
-    /// It is paid there.
+    /// Pay at this URL.
     Pay(String),
     Done(FormSuccess),
 }
 
-/// Chooses a plan. `agreed` is what the preview said is charged today: more than that is not charged. Coming back from
-/// the provider's page, one comes to `page`.
+/// Chooses a plan. `agreed` is the preview's charge for today; the actual charge never exceeds it. The user returns
+/// from the provider's page to `page`.
 pub async fn choose(
     ctx: &AppContext,
     actor: &Actor,
@@ -439,7 +439,7 @@ fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Ends the subscription when what is paid is over; where nothing is, at once.
+/// Ends the subscription at the end of the paid period, or immediately if no period is paid.
 pub async fn cancel(
     ctx: &AppContext,
     actor: &Actor,
@@ -478,7 +478,7 @@ pub async fn cancel(
     Ok(said)
 }
 
-/// Takes back that it was cancelled, as long as what is paid is not over.
+/// Undoes a cancellation before the paid period ends.
 pub async fn resume(
     ctx: &AppContext,
     actor: &Actor,
@@ -511,7 +511,7 @@ pub async fn resume(
     Ok(said)
 }
 
-/// Where the provider lets the kept card be changed.
+/// The provider's page for changing the saved card.
 pub async fn manage(ctx: &AppContext, actor: &Actor, page: &str) -> Result<String, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;

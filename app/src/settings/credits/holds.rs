@@ -1,5 +1,4 @@
-//! Credits set aside for something that is under way: what it will cost is sure to be there, and what it did not cost
-//! comes back.
+//! Credits reserved for work in progress: the maximum cost is guaranteed, and the unused part is released.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::domain::{AppError, CreditHoldId, Permission};
 use crate::events::Origin;
 use crate::session::Principal;
 
-/// Sets credits aside for so long. Unless captured or released before, they come back then.
+/// Reserves credits for a limited time. Unless captured or released, they return when it ends.
 pub async fn reserve(
     tx: &mut Tx,
     principal: &Principal,
@@ -62,7 +61,7 @@ pub async fn reserve(
     Ok(CreditHold::of(hold, account.balance))
 }
 
-/// Spends what was set aside, or the part of it that was used; the rest comes back.
+/// Spends the reserved credits or the used part of them. The rest is released.
 pub async fn capture(
     tx: &mut Tx,
     principal: &Principal,
@@ -79,7 +78,7 @@ pub async fn capture(
             format!("Must be from 1 to {}, the reserved quantity", hold.quantity),
         ));
     }
-    // At the price of the moment at which it was set aside.
+    // At the price when the credits were reserved.
     let credits = hold.reserved / hold.quantity * quantity;
     let back = account.release_hold(&hold, &principal.into()).await?;
     let parts: Vec<_> = first_of(back, credits)
@@ -99,7 +98,7 @@ pub async fn capture(
     Ok(CreditHold::of(hold, account.balance))
 }
 
-/// Gives back all that was set aside.
+/// Releases all reserved credits.
 pub async fn release(
     tx: &mut Tx,
     principal: &Principal,
@@ -114,7 +113,7 @@ pub async fn release(
     Ok(CreditHold::of(hold, account.balance))
 }
 
-/// A hold of this account that has not ended.
+/// An active hold of this account.
 async fn standing(
     account: &mut LockedAccount<'_>,
     id: CreditHoldId,
@@ -132,7 +131,7 @@ async fn standing(
 }
 
 impl LockedAccount<'_> {
-    /// Puts back what was set aside, into the grants that it was taken from; answers what it was.
+    /// Puts the reserved credits back into their original grants. Returns their allocations.
     pub async fn release_hold(
         &mut self,
         hold: &credit_hold::Model,
@@ -162,7 +161,7 @@ impl LockedAccount<'_> {
         Ok(back)
     }
 
-    /// Ends a hold, which must still stand.
+    /// Ends a hold, which must still be active.
     pub async fn finish(
         &mut self,
         hold: &credit_hold::Model,

@@ -1,7 +1,7 @@
-//! The ledger itself. A account is a workspace's credits in one mode. Who changes it locks its row first, and nobody else
-//! changes it until the transaction ends: so what is read under the lock holds, and two at once are one after the
-//! other. Every change is a line, and a line is split into parts, one for each grant that it takes from or gives to.
-//! Nothing else moves a balance: what there is can be proved from the lines at any time (`verify`).
+//! The ledger. An account is a workspace's credits in one mode. Every change locks the account's row until its
+//! transaction ends, so that data read under the lock stays true and concurrent changes run one after another. Every
+//! change is an entry with allocations, one for each grant that it takes from or adds to. Nothing else changes a
+//! balance, so the entries prove every balance at any time (`verify`).
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -22,7 +22,7 @@ use crate::events::{self, NewEvent, Origin};
 /// Milliseconds.
 pub(super) const DAY: i64 = 86_400_000;
 
-/// How much of a line is of which grant.
+/// The amount of an entry for each grant.
 pub(super) type Allocations = Vec<(CreditGrantId, i64)>;
 
 /// A workspace's credits in one mode, locked.
@@ -32,14 +32,14 @@ pub(super) struct LockedAccount<'a> {
     pub mode: Mode,
     pub balance: i64,
     lines: i64,
-    /// From which balance on people are warned, if that was said.
+    /// The balance below which people are warned, if set.
     pub low_balance_threshold: Option<i64>,
     at: Timestamp,
     /// Whether `at` is a day of the demo's past.
     past: bool,
 }
 
-/// What a line says beside its amount.
+/// The properties of an entry besides its amount.
 pub(super) struct EntryDraft<'a> {
     pub kind: EntryKind,
     pub feature: Option<&'a str>,
@@ -64,7 +64,7 @@ impl EntryDraft<'_> {
     }
 }
 
-/// The ledger does not add up, which `verify` would say too: our fault.
+/// The error for an inconsistent ledger, which `verify` would also report. The fault is in Wheelhouse.
 pub(super) fn broken(what: &str) -> AppError {
     DbErr::Custom(format!("credits: {what}")).into()
 }
@@ -74,7 +74,7 @@ pub(super) fn day_of(at: Timestamp) -> i64 {
 }
 
 impl<'a> LockedAccount<'a> {
-    /// Locks the account, and puts in order what is due by now.
+    /// Locks the account and applies every change that is due by now.
     pub async fn open(
         tx: &'a mut Tx,
         workspace: WorkspaceId,
@@ -83,7 +83,7 @@ impl<'a> LockedAccount<'a> {
         Self::open_when(tx, workspace, mode, Timestamp::now(), false).await
     }
 
-    /// [`Book::open`] on a day of the demo's past.
+    /// [`LockedAccount::open`] on a day of the demo's past.
     pub async fn open_at(
         tx: &'a mut Tx,
         workspace: WorkspaceId,
@@ -111,7 +111,7 @@ impl<'a> LockedAccount<'a> {
                 entries: Set(0),
                 low_balance_threshold: Set(None),
             };
-            // Another may be opening it at the same moment: this waits for them.
+            // Another request may create the account at the same moment. This insert waits for it.
             entity::CreditAccount::insert(row)
                 .on_conflict(
                     OnConflict::columns([
@@ -143,8 +143,8 @@ impl<'a> LockedAccount<'a> {
         self.at
     }
 
-    /// Gives back what was set aside for too long, and lets go what has expired. In this order: what comes back to the
-    /// plan's credits of a month that is over goes with them.
+    /// Releases expired holds, then expires grants. The order matters: credits released to an expired plan grant expire
+    /// with it.
     pub async fn settle(&mut self) -> Result<(), AppError> {
         let overdue = entity::CreditHold::find()
             .filter(credit_hold::Column::WorkspaceId.eq(self.workspace))
@@ -172,7 +172,7 @@ impl<'a> LockedAccount<'a> {
         Ok(())
     }
 
-    /// Lets what is left of a grant expire.
+    /// Expires the remainder of a grant.
     pub async fn expire_grant(&mut self, grant: &credit_grant::Model) -> Result<(), AppError> {
         let parts = vec![(grant.id, -grant.remaining)];
         let line = EntryDraft::new(EntryKind::Expiry);
@@ -182,7 +182,7 @@ impl<'a> LockedAccount<'a> {
             .await
     }
 
-    /// Credits come in.
+    /// Adds a grant of credits.
     pub async fn grant(
         &mut self,
         origin: &Origin,
@@ -202,7 +202,7 @@ impl<'a> LockedAccount<'a> {
             mode: Set(self.mode),
             kind: Set(kind),
             amount: Set(credits.into()),
-            // The line fills it.
+            // The entry adds the credits.
             remaining: Set(0),
             expires_at: Set(expires_at),
             granted_at: Set(self.at),
@@ -212,7 +212,7 @@ impl<'a> LockedAccount<'a> {
         self.write(origin, line, &[(id, credits.into())]).await
     }
 
-    /// From which grants `credits` are taken: the plan's first, since they expire, then the oldest that were bought.
+    /// The grants that `credits` come from: plan grants first, since they expire, then the oldest purchased ones.
     pub async fn allocate(&mut self, credits: i64) -> Result<Allocations, AppError> {
         if credits > self.balance {
             return Err(self.short(credits));
@@ -221,7 +221,7 @@ impl<'a> LockedAccount<'a> {
             .filter(credit_grant::Column::WorkspaceId.eq(self.workspace))
             .filter(credit_grant::Column::Mode.eq(self.mode))
             .filter(credit_grant::Column::Remaining.gt(0))
-            // By name, "plan" comes before "purchased"; ids are in the order of time.
+            // Alphabetically, "plan" precedes "purchased"; ids are in order of time.
             .order_by_asc(credit_grant::Column::Kind)
             .order_by_asc(credit_grant::Column::Id)
             .all(self.tx)
@@ -241,7 +241,7 @@ impl<'a> LockedAccount<'a> {
         }
     }
 
-    /// Adds a line. The guarded updates are the gate: what is not there cannot be taken, whatever was read before.
+    /// Adds an entry. Conditional updates refuse to take missing credits, whatever was read before.
     pub async fn write(
         &mut self,
         origin: &Origin,
@@ -314,7 +314,7 @@ impl<'a> LockedAccount<'a> {
         Ok(entry)
     }
 
-    /// The line that was written for this, if it was done before.
+    /// The earlier entry with this key, if there is one.
     pub async fn done(&mut self, once: &str) -> Result<Option<credit_entry::Model>, AppError> {
         Ok(entity::CreditEntry::find()
             .filter(credit_entry::Column::WorkspaceId.eq(self.workspace))
@@ -324,7 +324,7 @@ impl<'a> LockedAccount<'a> {
             .await?)
     }
 
-    /// Of which grants a line is, in the order in which they were taken from.
+    /// The allocations of an entry, in the order in which credits were taken.
     pub async fn parts(&mut self, entry: CreditEntryId) -> Result<Allocations, AppError> {
         let parts = entity::CreditAllocation::find()
             .filter(credit_allocation::Column::EntryId.eq(entry))
@@ -347,7 +347,7 @@ impl<'a> LockedAccount<'a> {
             .collect())
     }
 
-    /// Writes down what happened.
+    /// Records an event.
     pub async fn record_event(
         &mut self,
         origin: Origin,
@@ -364,7 +364,7 @@ impl<'a> LockedAccount<'a> {
     }
 }
 
-/// The first `credits` of what each holds, in order.
+/// The first `credits` of these amounts, in order.
 pub(super) fn first_of(
     held: impl IntoIterator<Item = (CreditGrantId, i64)>,
     credits: i64,

@@ -1,4 +1,4 @@
-//! What changes a balance: granting, spending, giving back, renewing. Holds stand beside it.
+//! Changes of a balance: granting, spending, refunding, renewing. Holds are in their own module.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -17,11 +17,10 @@ use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId,
 use crate::events::Origin;
 use crate::session::{Actor, Principal};
 
-/// How many accounts one round puts in order at most.
+/// The maximum number of accounts that one round updates.
 const BOOKS_A_ROUND: u64 = 200;
 
-/// Spends credits. `once` stands for this request: asked again with it, the first answer comes again and nothing is
-/// spent.
+/// Spends credits. `once` identifies the request: a repeated request gets the first response again and spends nothing.
 pub async fn spend(
     tx: &mut Tx,
     principal: &Principal,
@@ -67,7 +66,7 @@ fn used_before() -> AppError {
     AppError::Conflict("This idempotency key was already used for a different request.".to_owned())
 }
 
-/// Adds credits that were bought. `once` names the purchase: told of it again, nothing is added.
+/// Adds purchased credits. `once` identifies the purchase: a repeated call adds nothing.
 pub async fn purchase(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -107,7 +106,7 @@ pub(super) async fn purchase_into(
     Ok(entry.into())
 }
 
-/// Gives a new workspace its accounts: the live one, and the test keys' own, each with what the trial's plan gives.
+/// Creates a new workspace's live and test accounts, each with the credits of the trial's plan.
 pub async fn open_trial(
     tx: &mut Tx,
     catalog: &Catalog,
@@ -125,8 +124,8 @@ pub async fn open_trial(
     Ok(())
 }
 
-/// Begins a period of the plan in both accounts: what is left of the last one's credits expires, and new ones come.
-/// `once` names the period: told of it again, nothing changes.
+/// Starts a plan period in both accounts: the last period's remaining credits expire, and new ones are granted. `once`
+/// identifies the period: a repeated call changes nothing.
 pub async fn renew(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -141,7 +140,7 @@ pub async fn renew(
     Ok(())
 }
 
-/// Adds to what the plan gives until the end of a period that is under way. `once` names what it was added for.
+/// Adds plan credits until the end of the current period. `once` identifies the reason.
 pub async fn add_to_plan(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -186,7 +185,7 @@ pub(super) async fn give_plan(
         if grant.remaining > 0 {
             account.expire_grant(&grant).await?;
         }
-        // What is set aside of it still counts; what comes back of that expires at once.
+        // Held credits of the grant still count. If they are released, they expire immediately.
         entity::CreditGrant::update_many()
             .col_expr(credit_grant::Column::ExpiresAt, Expr::value(account.at()))
             .filter(credit_grant::Column::Id.eq(grant.id))
@@ -220,8 +219,8 @@ async fn put_plan(
         .await
 }
 
-/// Gives back what was spent, or part of it, into the grants that it was taken from. For the operator alone: whoever
-/// spends could otherwise use the product for nothing.
+/// Refunds spent credits, or part of them, to their original grants. For the operator only: otherwise a spender could
+/// use the product for free.
 pub async fn refund(
     tx: &mut Tx,
     id: CreditEntryId,
@@ -245,7 +244,7 @@ pub async fn refund(
             "Only {left} credits of this entry can be refunded."
         )));
     }
-    // The last that was taken goes back first: bought credits before the plan's.
+    // The last credits taken are refunded first: purchased credits before plan credits.
     let taken = account.parts(id).await?;
     let back = taken.into_iter().rev().map(|(grant, part)| (grant, -part));
     let untouched = skip(back, given);
@@ -277,8 +276,8 @@ pub async fn refund(
     Ok(entry.into())
 }
 
-/// Sees to it that of a purchase, named by `once`, so many credits are taken back: as far as they are not spent, and given
-/// again where more were taken before. Answers how many were taken before and are now; nothing where there is no such
+/// Sets how many credits of the purchase `once` are taken back. Only unspent credits can be taken. If more were taken
+/// earlier, the difference is granted again. Returns the numbers taken before and now; `None` if there is no such
 /// purchase.
 pub async fn set_taken_back(
     tx: &mut Tx,
@@ -316,7 +315,7 @@ pub async fn set_taken_back(
     Ok(Some((taken, taken + more)))
 }
 
-/// What is left of each after the first `credits`.
+/// The remainder of each amount after the first `credits`.
 fn skip<I: Copy>(
     held: impl Iterator<Item = (I, i64)>,
     credits: i64,
@@ -328,7 +327,7 @@ fn skip<I: Copy>(
     })
 }
 
-/// Says from which balance on people are warned; nothing leaves it to what the plan gives.
+/// Sets the balance below which people are warned. `None` uses the default of the plan.
 pub async fn set_low_balance_threshold(
     ctx: &AppContext,
     actor: &Actor,
@@ -354,7 +353,7 @@ pub async fn set_low_balance_threshold(
     Ok(())
 }
 
-/// Puts a account in order if something in it is due, so that what is read of it holds.
+/// Applies due changes to an account, so that reads of it are current.
 pub async fn apply_expiries(
     ctx: &AppContext,
     workspace: WorkspaceId,
@@ -364,7 +363,7 @@ pub async fn apply_expiries(
     settle(ctx, due).await.map(|_| ())
 }
 
-/// Puts every account in order in which something is due. Answers how many.
+/// Applies due changes to every account that has any. Returns their number.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
     let due = due(ctx, BOOKS_A_ROUND, None).await?;
     settle(ctx, due).await

@@ -1,6 +1,6 @@
-//! Automatic top-up: when few credits are left, a package is bought with the card of the subscription, up to a limit in
-//! each month. Whoever spends only leaves word that it is wanted; the loop of payments writes the payment down and
-//! charges it, and what was charged is granted as any other purchase is.
+//! Automatic top-up: at a low balance, a package is bought with the subscription's card, up to a monthly limit.
+//! Spending only requests the top-up. The payment loop stores the payment and charges it, and the credits are granted
+//! like any other purchase.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -27,11 +27,11 @@ use crate::payments::model::{PaymentPurpose, PaymentStatus};
 use crate::payments::store::{NewPayment, insert_payment};
 use crate::session::{Actor, Principal, Sensitive};
 
-/// How many are begun in one round at most.
+/// The maximum number of top-ups that one round starts.
 const BATCH_SIZE: u64 = 50;
 
 impl Row {
-    /// What was charged in the month of `now`.
+    /// The amount charged in the month of `now`.
     fn charged_in(&self, now: Timestamp) -> Money {
         if self.month == now.month() {
             self.charged
@@ -54,7 +54,7 @@ async fn locked(tx: &Tx, workspace: WorkspaceId) -> Result<Option<Row>, AppError
 }
 
 impl LockedAccount<'_> {
-    /// Below which balance a package is bought: where people are warned, or would be if they had not turned that off.
+    /// The balance below which a package is bought: the warning threshold, or the default if warnings are off.
     pub(super) async fn top_up_mark(&mut self) -> Result<i64, AppError> {
         match self.low_balance_threshold {
             Some(mark @ 1..) => Ok(mark),
@@ -62,7 +62,7 @@ impl LockedAccount<'_> {
         }
     }
 
-    /// Leaves word that fewer credits are left than `mark`. Where no top-up is set up, that is no word to anybody.
+    /// Requests a top-up because the balance is below `mark`. Does nothing if no top-up is set up.
     pub(super) async fn request_top_up(&mut self, mark: i64) -> Result<(), AppError> {
         if self.mode == Mode::Live {
             want(self.tx, self.workspace, mark, i64::MAX).await?;
@@ -71,7 +71,7 @@ impl LockedAccount<'_> {
     }
 }
 
-/// Wants one as long as the balance is below `mark`, where a package holds as many as are missing.
+/// Requests a top-up to reach `mark` from `balance`, if one package contains the missing credits.
 async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Result<(), AppError> {
     let missing = mark.saturating_sub(balance).max(0);
     let less = Condition::any()
@@ -88,8 +88,8 @@ async fn want(tx: &Tx, workspace: WorkspaceId, mark: i64, balance: i64) -> Resul
     Ok(())
 }
 
-/// Somebody wanted to spend more than there is, of which nothing else stays. What no package would make possible is
-/// more likely a mistake than a need: nothing is bought for it.
+/// Requests a top-up after a refused spend, which leaves no other trace. If no package would be enough, the spend is
+/// more likely a mistake than a need, and nothing is bought.
 pub async fn shortfall(
     ctx: &AppContext,
     principal: &Principal,
@@ -105,7 +105,7 @@ pub async fn shortfall(
     Ok(())
 }
 
-/// Turns it on as said, or off. Whoever does it is who pays.
+/// Turns automatic top-up on or off. The person who turns it on is the buyer.
 pub async fn set(
     ctx: &AppContext,
     actor: &Actor,
@@ -118,7 +118,7 @@ pub async fn set(
     }
     let workspace = actor.workspace();
     let mut tx = ctx.db().begin().await?;
-    // The account's lock keeps two from doing this at once.
+    // The account's lock serializes concurrent calls.
     let mut account = LockedAccount::open(&mut tx, workspace, Mode::Live).await?;
     let before = locked(account.tx, workspace).await?;
     let said = |row: &Row| json!({"credits": row.credits, "monthly_limit": row.monthly_limit});
@@ -126,7 +126,7 @@ pub async fn set(
     match (wanted, before) {
         (None, None) => return Ok(()),
         (None, Some(_)) => {
-            // What is written down and not charged yet is not charged any more; what is charged is granted.
+            // A stored payment that is not yet charged is no longer charged. A charged one is granted.
             entity::CreditTopUp::delete_by_id(workspace)
                 .exec(account.tx)
                 .await?;
@@ -182,7 +182,7 @@ pub async fn set(
     Ok(())
 }
 
-/// What is set up, and how it stands.
+/// The settings and state of automatic top-up.
 pub(super) async fn view(
     ctx: &AppContext,
     principal: &Principal,
@@ -206,7 +206,7 @@ pub(super) async fn view(
     })
 }
 
-/// Writes down what is to be charged where it is wanted; the loop of payments charges it. Answers how many were looked at.
+/// Stores requested top-ups as payments, which the payment loop charges. Returns the number processed.
 pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
     let wanted: Vec<WorkspaceId> = entity::CreditTopUp::find()
         .filter(Column::TopUpRequestedBelow.is_not_null())
@@ -218,7 +218,7 @@ pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppE
         .all(ctx.db().read())
         .await?;
     for workspace in &wanted {
-        // One that fails does not hold up the others; the next round tries it again.
+        // A failure does not block the others; the next round retries it.
         if let Err(error) = begin(ctx, *workspace, now).await {
             tracing::warn!(%workspace, %error, "a top-up that is wanted could not be begun");
         }
@@ -234,7 +234,7 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
         return Ok(());
     };
     if row.payment_id.is_some() {
-        // Another process has seen to it.
+        // Another process has handled it.
         return Ok(());
     }
     let low = row
@@ -270,7 +270,7 @@ async fn begin(ctx: &AppContext, workspace: WorkspaceId, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// Charges nothing more until somebody looks at it: what was charged is disputed.
+/// Pauses top-ups until a person reviews them, because a charge is disputed.
 pub async fn pause(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
     entity::CreditTopUp::update_many()
         .col_expr(Column::Paused, Expr::value(true))
@@ -280,7 +280,7 @@ pub async fn pause(tx: &Tx, workspace: WorkspaceId) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Whether this payment is the one that its top-up waits for.
+/// Whether the top-up waits for this payment.
 pub async fn waits_for(ctx: &AppContext, payment: &payment::Model) -> Result<bool, AppError> {
     let row = entity::CreditTopUp::find_by_id(payment.workspace_id)
         .one(ctx.db().read())
@@ -288,7 +288,7 @@ pub async fn waits_for(ctx: &AppContext, payment: &payment::Model) -> Result<boo
     Ok(row.is_some_and(|row| row.payment_id == Some(payment.id)))
 }
 
-/// What became of a charge. Declined, it waits for somebody to look at it: a card that is empty is not tried at every use.
+/// Applies the outcome of a charge. A declined charge pauses top-ups, so that an empty card is not tried at every use.
 pub async fn ended(
     tx: &mut Tx,
     payment: &payment::Model,
@@ -301,7 +301,7 @@ pub async fn ended(
     if there.one(tx).await?.is_none() {
         return Ok(());
     }
-    // In the order in which everybody locks them.
+    // In the lock order used everywhere.
     let mut account = LockedAccount::open(tx, workspace, Mode::Live).await?;
     let mark = account.top_up_mark().await?;
     let low = account.balance < mark;
@@ -313,7 +313,7 @@ pub async fn ended(
     }
     row.payment_id = None;
     if status == PaymentStatus::Paid {
-        // One package may not have been enough.
+        // One package may not be enough.
         row.top_up_requested_below = Some(mark).filter(|_| low);
     } else {
         row.paused = status == PaymentStatus::Declined;

@@ -1,4 +1,4 @@
-//! What is used: spent credits are counted by day, and someone is told when few are left.
+//! Usage: spent credits are counted by day, and people are notified when few credits are left.
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -13,10 +13,10 @@ use crate::db::entity::{self, credit_daily_stat, credit_entry, credit_grant};
 use crate::domain::{AppError, CreditGrantId, WorkspaceId};
 use crate::events::Origin;
 
-/// What a plan gives comes at the beginning of a period, and more with each change to a better one.
+/// A plan grants credits at the start of a period, and more with each upgrade.
 const GRANTS_A_PERIOD: u64 = 8;
 
-/// From which balance on people are warned where nobody has said: a part of what the plan gave for this period.
+/// The default balance below which people are warned: a part of the plan's credits for this period.
 pub(super) async fn default_threshold(
     db: &impl ConnectionTrait,
     workspace: WorkspaceId,
@@ -36,7 +36,7 @@ pub(super) async fn default_threshold(
 }
 
 impl LockedAccount<'_> {
-    /// Writes what was spent, counts it, and says so.
+    /// Writes an entry for spent credits, counts them, and records the event.
     pub async fn spend(
         &mut self,
         origin: &Origin,
@@ -57,7 +57,7 @@ impl LockedAccount<'_> {
         Ok(entry)
     }
 
-    /// Adds to what the chart shows of today.
+    /// Adds to today's usage in the chart.
     async fn count(&mut self, feature: &str, credits: i64) -> Result<(), AppError> {
         use credit_daily_stat::Column;
         let row = credit_daily_stat::ActiveModel {
@@ -84,8 +84,8 @@ impl LockedAccount<'_> {
         Ok(())
     }
 
-    /// Says once that credits run low: when the balance falls below the mark, not while it lies there. More of them are
-    /// wanted as long as it does.
+    /// Warns once when the balance falls below the threshold, not while it stays there. Requests a top-up as long as
+    /// the balance is below the threshold.
     pub async fn warn(&mut self, before: i64) -> Result<(), AppError> {
         let mark = self.top_up_mark().await?;
         if self.balance >= mark {

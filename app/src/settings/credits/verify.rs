@@ -1,4 +1,4 @@
-//! Proves every balance from the lines: what is not so is a fault of ours, and is named.
+//! Proves every balance from the entries. A mismatch is a fault in Wheelhouse and is reported.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use crate::catalog::Mode;
 use crate::domain::{AppError, WorkspaceId};
 
-/// Something in a account that does not add up.
+/// An inconsistency in an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub workspace: WorkspaceId,
     pub mode: Mode,
-    /// How many there are of these.
+    /// How many of these exist.
     pub count: i64,
     pub what: &'static str,
 }
@@ -27,7 +27,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What must never be found, each as a query of the accounts in which it is.
+/// Conditions that must never occur, each as a query that returns the affected accounts.
 const CHECKS: [(&str, &str); 9] = [
     (
         "a balance that is not the sum of the account's lines",
@@ -109,7 +109,7 @@ struct Row {
     count: i64,
 }
 
-/// Everything that does not add up, in every account.
+/// Every inconsistency in every account.
 pub async fn verify(db: &impl ConnectionTrait) -> Result<Vec<Fault>, AppError> {
     let mut faults = Vec::new();
     for (what, sql) in CHECKS {

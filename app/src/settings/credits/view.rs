@@ -1,4 +1,4 @@
-//! What is shown of credits.
+//! Reads credits for pages and the public API.
 
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
@@ -20,7 +20,7 @@ use crate::db::rows;
 use crate::domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
 use crate::session::{Principal, Sensitive};
 
-/// What there is to spend.
+/// The available credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
     pub plan: i64,
@@ -70,7 +70,7 @@ pub async fn balance(ctx: &AppContext, principal: &Principal) -> Result<Balance,
     Ok(balance)
 }
 
-/// Up to `limit` lines, newest first, that were written before `before`; of one kind, or of all.
+/// Up to `limit` entries, newest first, older than `before`; of one kind or all.
 pub async fn entries(
     ctx: &AppContext,
     principal: &Principal,
@@ -94,7 +94,7 @@ async fn rows(
     let mut query = entity::CreditEntry::find()
         .filter(Column::WorkspaceId.eq(principal.workspace()))
         .filter(Column::Mode.eq(principal.mode()))
-        // By number: ids of one millisecond are in no order where several processes make them.
+        // By number: ids of the same millisecond have no order if several processes create them.
         .order_by_desc(Column::Number);
     if let Some(kind) = kind {
         query = query.filter(Column::Kind.eq(kind));
@@ -105,16 +105,16 @@ async fn rows(
             .filter(Column::Mode.eq(principal.mode()))
             .one(ctx.db().read())
             .await?;
-        // What names no line of this account is the end of it.
+        // An id that is no entry of this account ends the list.
         query = query.filter(Column::Number.lt(line.map_or(0, |line| line.number)));
     }
     Ok(rows::up_to(limit, query.into_query(), ctx.db().read()).await?)
 }
 
-/// How many lines a file holds at most: the newest.
+/// The maximum number of entries in a file: the newest.
 const MAX_CSV_ROWS: u64 = 10_000;
 
-/// The lines as a spreadsheet reads them.
+/// The entries as CSV for spreadsheets.
 pub async fn export_csv(ctx: &AppContext, principal: &Principal) -> Result<String, AppError> {
     let lines = entries(ctx, principal, None, None, MAX_CSV_ROWS).await?;
     principal.require_fresh(Sensitive::Export)?;
@@ -136,7 +136,7 @@ pub async fn export_csv(ctx: &AppContext, principal: &Principal) -> Result<Strin
     Ok(text)
 }
 
-/// The page: lines of one kind or of all, those before `before`.
+/// The page: entries of one kind or all, older than `before`.
 pub async fn page(
     ctx: &AppContext,
     principal: &Principal,
@@ -162,7 +162,7 @@ pub async fn page(
             .sum(),
     });
     let mut features: Vec<&Feature> = catalog.features.iter().collect();
-    // Stable: what is not used stays in the catalogue's order.
+    // A stable sort: unused features stay in the catalog's order.
     features.sort_by_key(|feature| {
         let of_it = used.iter().filter(|row| row.feature == feature.id);
         std::cmp::Reverse(of_it.map(|row| row.credits).sum::<i64>())
@@ -219,11 +219,11 @@ pub async fn page(
     })
 }
 
-/// What a line is about: a feature and how often, or the plan.
+/// The subject of an entry: a feature and its number of uses, or the plan.
 fn what(catalog: &Catalog, line: &credit_entry::Model) -> String {
     match (&line.feature, line.kind) {
         (Some(id), _) => {
-            // A feature that is sold no more keeps the name by which it was spent.
+            // A feature that is no longer sold keeps the name under which it was used.
             let name = catalog.feature(id).map_or(id.as_str(), |one| &one.name);
             match line.quantity {
                 Some(quantity @ 2..) => format!("{} × {name}", grouped(quantity)),
