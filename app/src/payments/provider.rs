@@ -102,7 +102,7 @@ pub trait Provider: Debug + Send + Sync {
     /// The payment with these provider IDs. `None` if it is not one of ours.
     async fn whose(
         &self,
-        _house: &AppContext,
+        _ctx: &AppContext,
         _reference: &Reference,
     ) -> Result<Option<PaymentId>, AppError> {
         Ok(None)
@@ -117,7 +117,7 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Deletes the saved cards of deleted workspaces.
-    async fn delete_orphaned_customers(&self, _house: &AppContext) -> Result<(), AppError> {
+    async fn delete_orphaned_customers(&self, _ctx: &AppContext) -> Result<(), AppError> {
         Ok(())
     }
 }

@@ -197,7 +197,7 @@ pub struct LowBalanceThresholdForm {
 }
 
 /// Highest threshold, above any balance.
-const HIGHEST_MARK: i64 = 1_000_000_000;
+const MAX_THRESHOLD: i64 = 1_000_000_000;
 
 impl LowBalanceThresholdForm {
     /// Nothing where it is left to the plan.
@@ -213,7 +213,7 @@ impl LowBalanceThresholdForm {
         let mark = text
             .parse()
             .ok()
-            .filter(|mark| (0..=HIGHEST_MARK).contains(mark));
+            .filter(|mark| (0..=MAX_THRESHOLD).contains(mark));
         mark.map(Some).ok_or_else(|| {
             let mut errors = FieldErrors::new();
             errors.add("low_balance_threshold", "Enter a whole number");

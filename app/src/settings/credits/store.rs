@@ -18,7 +18,7 @@ use crate::events::Origin;
 use crate::session::{Actor, Principal};
 
 /// The maximum number of accounts that one round updates.
-const BOOKS_A_ROUND: u64 = 200;
+const ACCOUNTS_PER_ROUND: u64 = 200;
 
 /// Spends credits. `once` identifies the request: a repeated request gets the first response again and spends nothing.
 pub async fn spend(
@@ -359,13 +359,13 @@ pub async fn apply_expiries(
     workspace: WorkspaceId,
     mode: Mode,
 ) -> Result<(), AppError> {
-    let due = due(ctx, BOOKS_A_ROUND, Some((workspace, mode))).await?;
+    let due = due(ctx, ACCOUNTS_PER_ROUND, Some((workspace, mode))).await?;
     settle(ctx, due).await.map(|_| ())
 }
 
 /// Applies due changes to every account that has any. Returns their number.
 pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
-    let due = due(ctx, BOOKS_A_ROUND, None).await?;
+    let due = due(ctx, ACCOUNTS_PER_ROUND, None).await?;
     settle(ctx, due).await
 }
 
