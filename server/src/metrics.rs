@@ -105,7 +105,7 @@ impl Metrics {
         page.about(
             "wheelhouse_emails_total",
             "counter",
-            "Attempts to send a letter, by outcome.",
+            "Attempts to send an email, by outcome.",
         );
         for (outcome, count) in [
             ("sent", &self.0.emails_sent),

@@ -41,7 +41,7 @@ impl Invalidation {
 /// What a listener receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    Hint(Invalidation),
+    Invalidation(Invalidation),
     /// Invalidations were lost for unknown audiences: every page reloads everything.
     Everything,
 }
@@ -78,13 +78,13 @@ impl EventBus {
     /// Sends an invalidation, here and to other processes.
     pub(crate) fn send(&self, invalidation: Invalidation) {
         // An error only means that nobody listens.
-        let _ = self.listeners.send(Received::Hint(invalidation));
+        let _ = self.listeners.send(Received::Invalidation(invalidation));
         let _ = self.outgoing.send(invalidation);
     }
 
     /// Passes on an invalidation from another process.
     pub fn receive(&self, invalidation: Invalidation) {
-        let _ = self.listeners.send(Received::Hint(invalidation));
+        let _ = self.listeners.send(Received::Invalidation(invalidation));
     }
 
     /// Makes every page reload everything, because invalidations from another process may have been lost.

@@ -187,7 +187,7 @@ impl Stream {
                 heard = self.invalidations.recv() => Some(heard),
             };
             match heard {
-                Some(Ok(Received::Hint(invalidation))) if self.concerns(invalidation) => {
+                Some(Ok(Received::Invalidation(invalidation))) if self.concerns(invalidation) => {
                     // If an invalidation changes who can listen, recheck that before passing it on.
                     if matches!(invalidation.topic, Topic::Account | Topic::Workspace) {
                         self.recheck().await;
@@ -198,7 +198,7 @@ impl Stream {
                         invalidation.topic.as_str()
                     });
                 }
-                Some(Ok(Received::Hint(_))) => {}
+                Some(Ok(Received::Invalidation(_))) => {}
                 Some(Ok(Received::Everything) | Err(RecvError::Lagged(_))) => {
                     self.recheck().await;
                     return Some(ALL);

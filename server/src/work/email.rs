@@ -31,7 +31,7 @@ const MAX_CONNECTIONS: usize = 4;
 /// How long a lease lasts. A worker that takes longer loses it and changes nothing anymore.
 const LEASE: Duration = Duration::from_mins(2);
 /// How long one email can take, including connecting.
-const LETTER_TIMEOUT: Duration = Duration::from_secs(30);
+const EMAIL_TIMEOUT: Duration = Duration::from_secs(30);
 /// When a batch starts no more emails: one started then is sent and recorded before the lease expires.
 const LAST_START: Duration = Duration::from_secs(80);
 const IDLE: Duration = Duration::from_secs(5);
@@ -153,7 +153,7 @@ impl Batch<'_> {
             };
             self.tried.fetch_add(1, Ordering::Relaxed);
             let sending = send(self.ctx, self.post, &mut connection, &message);
-            let result = tokio::time::timeout(LETTER_TIMEOUT, sending)
+            let result = tokio::time::timeout(EMAIL_TIMEOUT, sending)
                 .await
                 .unwrap_or_else(|_| {
                     Err(SmtpError::Connection(
@@ -302,7 +302,7 @@ async fn finish(
     };
     let tx = ctx.db().begin().await?;
     if update.exec(&tx).await?.rows_affected == 0 {
-        tracing::warn!(mail = %message.id, "the lease was lost; another worker answers for this letter");
+        tracing::warn!(mail = %message.id, "the lease was lost; another worker sends this email");
     }
     tx.commit().await?;
     meter.fetch_add(1, Ordering::Relaxed);

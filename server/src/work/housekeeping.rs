@@ -9,7 +9,7 @@ use app::settings::api_keys::usage;
 use app::settings::credits;
 use tokio_util::sync::CancellationToken;
 
-use super::webhooks::retention::tidy;
+use super::webhooks::retention::delete_expired;
 
 const EVERY: Duration = Duration::from_mins(10);
 
@@ -35,10 +35,10 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
             simulated::sweep(&ctx).await,
         ] {
             if let Ok(removed @ 1..) = swept {
-                tracing::debug!(removed, "forgot what the payment provider told long ago");
+                tracing::debug!(removed, "deleted old payment provider events");
             }
         }
-        if let Ok(touched @ 1..) = tidy(&ctx).await {
+        if let Ok(touched @ 1..) = delete_expired(&ctx).await {
             tracing::debug!(touched, "forgot what is old of deliveries");
         }
     }

@@ -67,8 +67,8 @@ impl Keeper {
                 .acquire_timeout(PROCESS_LEASE)
                 .sqlx_logging(false);
             let own = Database::connect(own).await?;
-            say(ctx, &own).await?;
-            bury(ctx).await?;
+            record_heartbeat(ctx, &own).await?;
+            release_dead_processes(ctx).await?;
             Means::Heartbeat(own)
         } else {
             let lock = Lock::beside(ctx).await?;
@@ -103,7 +103,7 @@ impl Keeper {
         let _ = self.keeping.await;
         if let Means::Heartbeat(own) = &self.means {
             if clean && let Err(error) = forget(own, self.ctx.leases().process()).await {
-                tracing::warn!(%error, "this process could not take its leave; it will be taken for dead");
+                tracing::warn!(%error, "this process could not sign off; others will treat it as dead");
             }
             let _ = own.close_by_ref().await;
         }
@@ -123,11 +123,11 @@ async fn keep(ctx: AppContext, means: Means, stop: CancellationToken) {
         }
         Means::Heartbeat(own) => {
             while pause(SAYS, &stop).await {
-                if let Err(error) = say(&ctx, &own).await {
+                if let Err(error) = record_heartbeat(&ctx, &own).await {
                     tracing::warn!(%error, "this process could not say that it is there; it will try again");
                     continue;
                 }
-                if let Err(error) = bury(&ctx).await {
+                if let Err(error) = release_dead_processes(&ctx).await {
                     tracing::warn!(%error, "what dead processes lease could not be freed; it will be tried again");
                 }
             }
@@ -196,7 +196,10 @@ impl Lock {
 }
 
 /// Sends a heartbeat. If this process was declared dead meanwhile, it starts over.
-pub async fn say(ctx: &AppContext, own: &impl ConnectionTrait) -> Result<(), AppError> {
+pub async fn record_heartbeat(
+    ctx: &AppContext,
+    own: &impl ConnectionTrait,
+) -> Result<(), AppError> {
     let (leases, at) = (ctx.leases(), (Instant::now(), Timestamp::now()));
     let process = leases.process();
     // The first time there is no row, and nothing is leased yet.
@@ -231,7 +234,7 @@ async fn execute(own: &impl ConnectionTrait, sql: String, process: Uuid) -> Resu
 }
 
 /// Releases the leases of dead processes. Only PostgreSQL tracks processes.
-pub async fn bury(ctx: &AppContext) -> Result<(), AppError> {
+pub async fn release_dead_processes(ctx: &AppContext) -> Result<(), AppError> {
     let silent = Expr::cust(format!("seen_at < {NOW} - {}", PROCESS_LEASE.as_millis()));
     let dead: Vec<Uuid> = entity::Process::find()
         .filter(silent.clone())

@@ -115,7 +115,7 @@ fn receive(ctx: &AppContext, me: Uuid, payload: &str) {
             ..
         }) => ctx.db().event_bus().receive_everything(),
         // A process of another version may send messages that this one does not know.
-        Err(error) => tracing::debug!(%error, "an invalidation that is none"),
+        Err(error) => tracing::debug!(%error, "a malformed invalidation was ignored"),
     }
 }
 

@@ -165,10 +165,10 @@ impl Connection {
         self.0.command(sender).await.map_err(not_the_letters)?;
         for recipient in envelope.to() {
             let recipient = Rcpt::new(recipient.clone(), Vec::new());
-            self.0.command(recipient).await.map_err(the_letters)?;
+            self.0.command(recipient).await.map_err(message_error)?;
         }
-        self.0.command(Data).await.map_err(the_letters)?;
-        self.0.message(&text).await.map_err(the_letters)?;
+        self.0.command(Data).await.map_err(message_error)?;
+        self.0.message(&text).await.map_err(message_error)?;
         Ok(())
     }
 
@@ -197,7 +197,7 @@ impl Connection {
 }
 
 /// Classifies a response to the recipient or the text.
-fn the_letters(error: Error) -> SmtpError {
+fn message_error(error: Error) -> SmtpError {
     let text = error.to_string();
     match error.status().map(u16::from) {
         Some(code) if FOR_GOOD.contains(&code) => SmtpError::Permanent(text),

@@ -12,7 +12,9 @@ use app::settings::webhooks::deliveries::new_delivery;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
-use wheelhouse::work::leases::{Keeper, bury, free_all_but_own, say};
+use wheelhouse::work::leases::{
+    Keeper, free_all_but_own, record_heartbeat, release_dead_processes,
+};
 
 use crate::both::both;
 use crate::support::{Database, Kind, Server, context, site};
@@ -150,10 +152,10 @@ async fn the_next_server_on_sqlite_frees_what_the_last_one_held_before_it_begins
 async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
     let server = Server::new(Kind::Postgres).await;
     let (first, second) = (&server.ctx, another(&server).await);
-    say(first, first.db().read()).await.unwrap();
-    say(&second, second.db().read()).await.unwrap();
+    record_heartbeat(first, first.db().read()).await.unwrap();
+    record_heartbeat(&second, second.db().read()).await.unwrap();
     let (held, own) = (Held::by(first).await, Held::by(&second).await);
-    bury(&second).await.unwrap();
+    release_dead_processes(&second).await.unwrap();
     assert!(held.is_held(first).await && own.is_held(first).await);
     // It stands still for a while.
     let process = first.leases().process();
@@ -161,17 +163,17 @@ async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
     let back = format!("UPDATE processes SET seen_at = seen_at - 11000 WHERE id = '{process}'");
     tx.execute_unprepared(&back).await.unwrap();
     tx.commit().await.unwrap();
-    bury(&second).await.unwrap();
+    release_dead_processes(&second).await.unwrap();
     assert!(!held.is_held(first).await && own.is_held(first).await);
     // And goes on: what it held is not its own any more, and what it takes from now on is.
-    say(first, first.db().read()).await.unwrap();
+    record_heartbeat(first, first.db().read()).await.unwrap();
     assert!(!first.leases().holds(held.lease));
     assert_ne!(first.leases().process(), process);
     let again = Held::by(first).await;
     assert!(first.leases().holds(again.lease));
-    bury(&second).await.unwrap();
+    release_dead_processes(&second).await.unwrap();
     assert!(again.is_held(first).await && own.is_held(first).await);
     // One that was late and is there again keeps its name and what it holds.
-    say(first, first.db().read()).await.unwrap();
+    record_heartbeat(first, first.db().read()).await.unwrap();
     assert!(first.leases().holds(again.lease));
 }

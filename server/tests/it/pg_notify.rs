@@ -32,7 +32,7 @@ async fn says_until_heard(from: &Db, ear: &mut Receiver<Received>) -> bool {
         let mut tx = from.begin().await.unwrap();
         tx.invalidate(invalidation);
         tx.commit().await.unwrap();
-        if hears(ear, Received::Hint(invalidation)).await {
+        if hears(ear, Received::Invalidation(invalidation)).await {
             return true;
         }
     }
@@ -60,9 +60,9 @@ async fn a_hint_reaches_the_other_process_also_after_the_connection_was_lost() {
     let mut tx = one.ctx.db().begin().await.unwrap();
     tx.invalidate(invalidation);
     tx.commit().await.unwrap();
-    assert!(hears(&mut own, Received::Hint(invalidation)).await);
+    assert!(hears(&mut own, Received::Invalidation(invalidation)).await);
     assert!(
-        !hears(&mut own, Received::Hint(invalidation)).await,
+        !hears(&mut own, Received::Invalidation(invalidation)).await,
         "one's own invalidation does not come back"
     );
 

@@ -36,7 +36,7 @@ use wheelhouse::work::webhooks::attempt::WebhookClient;
 use wheelhouse::work::webhooks::connector::{Resolve, System};
 use wheelhouse::work::webhooks::fan_out::hand_off;
 use wheelhouse::work::webhooks::{
-    self, DirectDispatch, QueueClass, Settings, retention::tidy, send_due,
+    self, DirectDispatch, QueueClass, Settings, retention::delete_expired, send_due,
 };
 
 use crate::support::{Folder, info};
@@ -812,7 +812,7 @@ both! {
             .col_expr(delivery_attempt::Column::At, Expr::value(Timestamp::now().before(days(31))))
             .filter(delivery_attempt::Column::DeliveryId.eq(rows[1].id)).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        tidy(&world.ctx).await.unwrap();
+        delete_expired(&world.ctx).await.unwrap();
         assert_eq!(world.deliveries(id).await.len(), 2);
         let old = &world.attempts(rows[1].id).await[0];
         assert_eq!((old.status_code, &old.request_headers, &old.response_body), (Some(200), &None, &None));

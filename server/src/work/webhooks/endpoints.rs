@@ -15,7 +15,7 @@ const LAST_LIMIT: usize = 32;
 pub const BATCH: usize = 256;
 /// How many deliveries a queue holds, in progress or waiting to start.
 pub const HEALTHY_LANE: usize = 2048;
-pub const SUSPECT_LANE: usize = 256;
+pub const FAILING_QUEUE_SIZE: usize = 256;
 /// The most deliveries that wait here for one healthy endpoint, and their longest expected wait in milliseconds:
 /// waiting deliveries are leased.
 const MAX_QUEUED: usize = 2 * BATCH;
@@ -31,7 +31,7 @@ const AT_FIRST: u64 = 500;
 /// How long a delivery is deferred when there is no room: at its endpoint, at a slow endpoint, or in the failing queue.
 const NO_ROOM: Duration = Duration::from_millis(100);
 const NO_ROOM_FOR_LONG: Duration = Duration::from_secs(3);
-pub const LANE_FULL: Duration = Duration::from_secs(8);
+pub const QUEUE_FULL_DELAY: Duration = Duration::from_secs(8);
 /// How many idle endpoints are remembered.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -143,7 +143,7 @@ impl<J> Endpoints<J> {
     pub fn room(&self) -> (usize, usize) {
         (
             HEALTHY_LANE.saturating_sub(self.healthy),
-            SUSPECT_LANE.saturating_sub(self.suspect),
+            FAILING_QUEUE_SIZE.saturating_sub(self.suspect),
         )
     }
 
@@ -160,8 +160,8 @@ impl<J> Endpoints<J> {
             return Err((job, Later { until, all: true }));
         }
         let suspect = health.is_suspect();
-        if suspect && self.suspect >= SUSPECT_LANE {
-            let until = now.after(jittered(LANE_FULL));
+        if suspect && self.suspect >= FAILING_QUEUE_SIZE {
+            let until = now.after(jittered(QUEUE_FULL_DELAY));
             return Err((job, Later { until, all: true }));
         }
         if !suspect && self.healthy >= HEALTHY_LANE {
@@ -395,7 +395,7 @@ mod tests {
         let taken: usize = (0..1000)
             .map(|_| admitted(&mut endpoints, WebhookId::new(), health(3, false), 2))
             .sum();
-        assert_eq!(taken, SUSPECT_LANE);
+        assert_eq!(taken, FAILING_QUEUE_SIZE);
         let healthy = WebhookId::new();
         assert_eq!(admitted(&mut endpoints, healthy, health(0, true), 4), 4);
         assert_eq!(endpoints.room(), (HEALTHY_LANE - 4, 0));

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
 pub use direct_dispatch::DirectDispatch;
-use endpoints::{BATCH, Endpoints, LANE_FULL, Later, jittered};
+use endpoints::{BATCH, Endpoints, Later, QUEUE_FULL_DELAY, jittered};
 pub use queue::ClaimedBatch;
 use queue::{ClaimLimits, Delays, DeliveryOutcome, Leased};
 
@@ -417,7 +417,7 @@ impl Sender {
         }
         Delays {
             webhooks,
-            suspects: crowded.then(|| Timestamp::now().after(jittered(LANE_FULL))),
+            suspects: crowded.then(|| Timestamp::now().after(jittered(QUEUE_FULL_DELAY))),
         }
     }
 

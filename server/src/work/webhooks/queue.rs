@@ -25,7 +25,7 @@ use sea_orm::{
 };
 
 use super::attempt::AttemptResult;
-use super::endpoints::{Health, SUSPECT_LANE, jittered, pause_after};
+use super::endpoints::{FAILING_QUEUE_SIZE, Health, jittered, pause_after};
 
 /// How long a lease lasts: it covers the wait in the queue, the attempt and writing the outcome.
 pub const LEASE: Duration = Duration::from_secs(90);
@@ -327,7 +327,7 @@ fn overflow(now: Timestamp) -> Select<entity::Delivery> {
         .filter(Column::Payload.is_null())
         .filter(webhook(suspect()))
         .order_by_asc(Column::NextAttemptAt)
-        .offset(SUSPECT_LANE as u64)
+        .offset(FAILING_QUEUE_SIZE as u64)
         .limit(PUT_OFF)
 }
 

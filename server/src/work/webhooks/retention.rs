@@ -19,7 +19,7 @@ const BATCH: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Deletes everything that is due and returns how many rows it changed.
-pub async fn tidy(ctx: &AppContext) -> Result<u64, AppError> {
+pub async fn delete_expired(ctx: &AppContext) -> Result<u64, AppError> {
     let mut touched = 0;
     loop {
         let now = blank_bodies(ctx).await? + delete_old(ctx).await?;
