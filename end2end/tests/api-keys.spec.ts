@@ -215,5 +215,5 @@ test("removing a member says which keys they made", async ({ page }) => {
   await visit(page, "/w/acme/settings/members");
   const adam = card(page, "Member List").getByRole("row").filter({ has: page.getByRole("rowheader", { name: person.adam.name }) });
   await adam.getByRole("button", { name: "Remove" }).click();
-  await expect(page.getByRole("dialog", { name: "Remove Adam Archer" })).toContainText("API keys that they made go on working");
+  await expect(page.getByRole("dialog", { name: "Remove Adam Archer" })).toContainText("API keys they created will keep working");
 });
