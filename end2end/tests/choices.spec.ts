@@ -77,7 +77,7 @@ test("without scripts a refused form that is folded away is open, with what was 
   browserConsole.allowStatus(422);
   await signIn(page, person.olivia);
   await visit(page, `${SETTINGS}/workspace`);
-  await page.getByText("Transfer Ownership").first().click();
+  await page.getByText("Transfer Ownership", { exact: true }).first().click();
   await page.getByLabel("New owner").selectOption({ label: person.adam.name });
   await page.getByLabel("Type the slug to transfer").fill("acne");
   await press(page, page.getByRole("button", { name: "Transfer Ownership" }));
@@ -169,7 +169,7 @@ test.describe("while others are at work", () => {
     await signIn(mia, person.mia);
     await signIn(page, person.olivia);
     await visit(page, `${SETTINGS}/workspace`);
-    await page.getByText("Transfer Ownership").first().click();
+    await page.getByText("Transfer Ownership", { exact: true }).first().click();
     const owner = page.getByLabel("New owner");
     await owner.selectOption({ label: person.mia.name });
     await page.getByLabel("Type the slug to transfer").fill("ac");

@@ -151,7 +151,7 @@ test("the ownership is handed over", async ({ page, newVisitor, browserConsole }
   await visit(page, PAGE);
   await expect(page.getByText("You're the only owner")).toBeVisible();
   const danger = card(page, "Danger Zone");
-  await danger.getByText("Transfer Ownership").first().click();
+  await danger.getByText("Transfer Ownership", { exact: true }).first().click();
   const heirs = danger.getByLabel("New owner");
   await expect(heirs).toHaveValue("");
   await danger.getByLabel("Type the slug to transfer").fill("acme");
