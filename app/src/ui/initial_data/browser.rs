@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use leptos::server::codee::Decoder;
 
-use crate::rpc::{RpcResult, RpcFuture, PostcardEncoding};
+use crate::rpc::{PostcardEncoding, RpcFuture, RpcResult};
 use crate::ui::deferred;
 
 /// Renders the response in the page, or requests it and shows `meanwhile` until it arrives.
