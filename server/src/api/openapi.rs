@@ -144,7 +144,7 @@ fn drop_defaults(schemas: &mut Value) {
         .into_iter()
         .flat_map(Map::values_mut)
     {
-        let fields = schema["properties"].as_object_mut();
+        let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
         for field in fields.into_iter().flat_map(Map::values_mut) {
             if let Some(field) = field.as_object_mut() {
                 field.remove("default");
@@ -315,7 +315,9 @@ fn complete(method: &str, operation: &mut Value) {
         parameters.is_some_and(|all| all.iter().any(|one| one["in"] == place))
     };
     let (in_path, in_query) = (takes("path", operation), takes("query", operation));
-    let parameters = operation["parameters"].as_array_mut();
+    let parameters = operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         if let Some((_, most)) = REPEATED.iter().find(|(name, _)| parameter["name"] == *name) {
             let item = parameter["schema"].take();
@@ -389,6 +391,25 @@ mod tests {
                 .map(move |(method, operation)| (method, path.clone(), operation))
         };
         paths.iter().flat_map(of_path).collect()
+    }
+
+    #[test]
+    fn nothing_in_it_is_null_but_examples_and_enums() {
+        fn look(value: &Value, path: &str) {
+            match value {
+                Value::Null => panic!("{path} is null"),
+                Value::Object(fields) => {
+                    for (name, field) in fields {
+                        if !["example", "examples", "enum"].contains(&name.as_str()) {
+                            look(field, &format!("{path}/{name}"));
+                        }
+                    }
+                }
+                Value::Array(items) => items.iter().for_each(|item| look(item, path)),
+                _ => {}
+            }
+        }
+        look(document(), "");
     }
 
     #[test]
