@@ -193,10 +193,12 @@ fn retired_words_do_not_come_back() {
             }
             for (number, line) in text.lines().enumerate() {
                 for word in RETIRED {
-                    let begins = |at: usize| {
-                        !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
-                    };
-                    let found = line.match_indices(word).find(|(at, _)| begins(*at));
+                    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+                    let found = line.match_indices(word).find(|(at, _)| {
+                        let after = &line[at + word.len()..];
+                        !line[..*at].ends_with(is_part)
+                            && (word.ends_with('_') || !after.starts_with(is_part))
+                    });
                     assert!(
                         found.is_none(),
                         "{}:{}: {word}: see STYLE.md",

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wheelhouse::work::dispatch::{self, DispatcherShard, dispatch_all};
 use wheelhouse::work::webhooks::DirectDispatch;
-use wheelhouse::work::webhooks::fan_out::{Budget, MatchTargets};
+use wheelhouse::work::webhooks::fan_out::{Budget, MatchTargets, Planned};
 
 use crate::both::both;
 use crate::support::{Kind, Server, Template, info, site};
@@ -215,6 +215,32 @@ both! {
             held = held.min(longest);
         }
         assert!(held < to_match / 2, "a transaction was held for {held:?}, an event is matched in {to_match:?}");
+    }
+
+    async fn a_webhook_that_is_deleted_while_events_are_matched_gets_nothing_and_the_others_do(server) {
+        let (acme, _) = costly_and_other(server).await;
+        let id = event(server, acme.workspace(), json!({"text": "short"})).await;
+        let found = entity::Event::find_by_id(id).one(server.ctx.db().read()).await.unwrap().unwrap();
+        let targets = MatchTargets::load(server.ctx.db(), [acme.workspace()].into()).await.unwrap();
+        let enough = Duration::from_mins(10);
+        let budget = Budget { workspace: enough, turn: enough, whole_event: true };
+        let matched = targets.matches(vec![Arc::new(found)], budget);
+        let all = matched.matches.len() as u64;
+        let planned = Planned::new(&server.ctx, &DirectDispatch::default(), &matched.matches).unwrap();
+        let last = entity::Webhook::find()
+            .filter(entity::webhook::Column::WorkspaceId.eq(acme.workspace()))
+            .order_by_desc(entity::webhook::Column::Id)
+            .one(server.ctx.db().read())
+            .await
+            .unwrap()
+            .unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
+        entity::Webhook::delete_by_id(last.id).exec(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let tx = server.ctx.db().begin().await.unwrap();
+        planned.write(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(deliveries(server, &[id]).await, all - 1);
     }
 
     async fn what_is_beyond_a_budget_waits_and_nothing_else_does(server) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use app::context::AppContext;
 use app::db::entity::delivery::Column as Delivered;
 use app::db::{Db, Tx, entity};
-use app::domain::{AppError, DeliveryId, EventId, Timestamp, WorkspaceId};
+use app::domain::{AppError, DeliveryId, EventId, Timestamp, WebhookId, WorkspaceId};
 use app::live::{Invalidation, Topic};
 use app::settings::webhooks::envelope::Walked;
 use app::settings::webhooks::model::Status;
@@ -18,8 +18,8 @@ use app::settings::webhooks::{
     deliveries::new_delivery,
     matcher::{PreparedSubscription, SubscriptionFilter},
 };
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::direct_dispatch::DirectDispatch;
 use super::queue::{self, ClaimedBatch};
@@ -247,9 +247,11 @@ pub async fn hand_off(ctx: &AppContext, direct_dispatch: &DirectDispatch, claim:
     }
 }
 
-/// Whether all rows are new.
+/// Whether all rows are written and new. Webhooks that were deleted since they matched get nothing.
 async fn write(tx: &Tx, mut rows: Vec<entity::delivery::ActiveModel>) -> Result<bool, AppError> {
     let (wanted, mut written) = (rows.len() as u64, 0);
+    let existing = lock_existing(tx, &rows).await?;
+    rows.retain(|row| existing.contains(row.webhook_id.as_ref()));
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(ROWS));
         let once = OnConflict::columns([Delivered::WebhookId, Delivered::EventId])
@@ -261,4 +263,23 @@ async fn write(tx: &Tx, mut rows: Vec<entity::delivery::ActiveModel>) -> Result<
             .await?;
     }
     Ok(written == wanted)
+}
+
+/// The webhooks of these rows that still exist. They cannot be deleted before the transaction ends.
+async fn lock_existing(
+    tx: &Tx,
+    rows: &[entity::delivery::ActiveModel],
+) -> Result<HashSet<WebhookId>, AppError> {
+    use entity::webhook::Column;
+    let wanted: HashSet<WebhookId> = rows.iter().map(|row| *row.webhook_id.as_ref()).collect();
+    let existing = entity::Webhook::find()
+        .filter(Column::Id.is_in(wanted))
+        .order_by_asc(Column::Id)
+        .lock(LockType::KeyShare)
+        .select_only()
+        .column(Column::Id)
+        .into_tuple::<WebhookId>()
+        .all(tx)
+        .await?;
+    Ok(existing.into_iter().collect())
 }
