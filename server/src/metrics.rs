@@ -121,7 +121,7 @@ impl Metrics {
         );
         page.gauge(
             "wheelhouse_emails_pending",
-            "Letters in the outbox, not sent and not failed.",
+            "Emails in the outbox, neither sent nor failed.",
             now.emails_pending,
         );
         page.gauge(

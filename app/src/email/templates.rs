@@ -85,7 +85,7 @@ pub fn address_in_use(site: &Site, name: &str) -> EmailMessage {
         .button("Sign In", site.url("/login"))
 }
 
-pub struct InvitationLetter<'a> {
+pub struct InvitationEmail<'a> {
     pub inviter: &'a str,
     pub workspace: &'a str,
     pub role: Role,
@@ -93,7 +93,7 @@ pub struct InvitationLetter<'a> {
     pub days: u64,
 }
 
-pub fn invitation(message: &InvitationLetter<'_>) -> EmailMessage {
+pub fn invitation(message: &InvitationEmail<'_>) -> EmailMessage {
     EmailMessage::new(format!(
         "{} invited you to {}",
         message.inviter, message.workspace

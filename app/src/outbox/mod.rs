@@ -17,11 +17,11 @@ const UNREADABLE: &str =
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
-    pub messages: Vec<LetterView>,
+    pub messages: Vec<OutboxEmailView>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LetterView {
+pub struct OutboxEmailView {
     pub id: EmailId,
     pub to: String,
     pub subject: String,
@@ -49,7 +49,7 @@ pub async fn load_outbox() -> Result<Outbox, AppError> {
             .into_iter()
             .map(|mail| {
                 let contents = crate::email::decrypt(&ctx, &mail);
-                LetterView {
+                OutboxEmailView {
                     id: mail.id,
                     text: contents
                         .as_ref()

@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn browsers_are_named_as_people_name_them() {
-        for (principal, label) in [
+        for (user_agent, label) in [
             (
                 "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
                 "Chrome on Linux",
@@ -254,7 +254,7 @@ mod tests {
             ),
             ("", "Unknown browser"),
         ] {
-            assert_eq!(browser_label(principal), label);
+            assert_eq!(browser_label(user_agent), label);
         }
     }
 }

@@ -322,7 +322,7 @@ async fn send(
     invitation: &entity::invitation::Model,
 ) -> Result<(), AppError> {
     actor.person().require_confirmed()?;
-    let message = templates::invitation(&templates::InvitationLetter {
+    let message = templates::invitation(&templates::InvitationEmail {
         inviter: actor.person().name(),
         workspace: actor.workspace_name(),
         role: invitation.role,

@@ -346,8 +346,8 @@ impl Sender {
         for (held, _) in self.done.iter().chain(&self.failed) {
             self.invalidations.waiting.insert(held.workspace);
         }
-        let hinted = self.invalidations.take();
-        if self.is_written_down() && hinted.is_empty() {
+        let invalidated = self.invalidations.take();
+        if self.is_written_down() && invalidated.is_empty() {
             return Ok(false);
         }
         let failures = self.failed.len().min(MAX_FAILURES);
@@ -358,7 +358,7 @@ impl Sender {
             .chain(self.done.drain(..others))
             .collect();
         let (ctx, waits) = (self.ctx.clone(), self.settings.waits.clone());
-        let writing = queue::settle(&ctx, &waits, &batch, &hinted);
+        let writing = queue::settle(&ctx, &waits, &batch, &invalidated);
         let settled = self.meanwhile(writing).await;
         let fares = match settled {
             Err(error) if self.refusals < MAX_REFUSALS => {
