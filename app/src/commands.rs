@@ -5,11 +5,11 @@
     reason = "what `wasm_split` writes fails where a file cannot be fetched, and only in the browser"
 )]
 
+use domain::Permission;
+use domain::session::LayoutData;
 use leptos::prelude::*;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
-use crate::domain::Permission;
-use crate::session::model::LayoutData;
 use crate::settings::SECTIONS;
 use crate::ui::{Command, Data, PaletteDialog, PaletteQuery, Target, now, percent_encode, view};
 

@@ -1,21 +1,13 @@
-//! Everything that the server and the browser share.
+//! The pages and their server functions. Compiled twice: for the server with the feature `ssr`, and for the browser with
+//! the feature `hydrate`.
 //!
-//! Read it in this order: [`domain`] and [`catalog`] are the trade's words; [`session`] says who is there;
-//! [`settings`] holds a folder for each section of the settings area, from its rules to its page; [`ui`] is what pages
-//! are made of; [`shell`] puts them into a document. Behind the feature `ssr` stand the stores, which speak to the
-//! database ([`db`]) and to nothing else, and [`events`], from which everything that follows a change is derived.
+//! [`settings`] holds a folder for each section of the settings area; [`ui`] contains what pages are made of; [`shell`]
+//! puts them into a document. A server function gets the caller, parses its arguments, and calls the store.
 
 #![recursion_limit = "512"]
 
-pub mod billing;
-pub mod catalog;
 mod commands;
-pub mod contacts;
-pub mod domain;
-mod error_report;
-pub mod form;
 pub mod inbox;
-pub mod live;
 pub mod outbox;
 pub mod overview;
 pub mod pages;
@@ -25,22 +17,3 @@ pub mod session;
 pub mod settings;
 pub mod shell;
 pub mod ui;
-
-#[cfg(feature = "ssr")]
-pub mod context;
-#[cfg(feature = "ssr")]
-mod csv;
-#[cfg(feature = "ssr")]
-pub mod db;
-#[cfg(feature = "ssr")]
-pub mod email;
-#[cfg(feature = "ssr")]
-pub mod events;
-#[cfg(feature = "ssr")]
-pub mod leases;
-#[cfg(feature = "ssr")]
-pub mod master_key;
-#[cfg(feature = "ssr")]
-pub mod passwords;
-#[cfg(feature = "ssr")]
-pub mod rate_limit;

@@ -5,34 +5,82 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use domain::AppError;
 use leptos::server::codee::{Decoder, Encoder};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use server_fn::codec::Post;
+use server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use server_fn::{ContentType, Decodes, Encodes, Format, FormatType, ServerFn};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
 
-use crate::domain::AppError;
+/// The error of every server function: [`AppError`], in this crate so that it can say how it is encoded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RpcError(AppError);
+
+impl From<AppError> for RpcError {
+    fn from(error: AppError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<RpcError> for AppError {
+    fn from(RpcError(error): RpcError) -> Self {
+        error
+    }
+}
+
+impl FromServerFnError for RpcError {
+    type Encoder = PostcardEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        Self(match error {
+            ServerFnErrorErr::Args(_)
+            | ServerFnErrorErr::MissingArg(_)
+            | ServerFnErrorErr::Deserialization(_) => AppError::Malformed,
+            other => unexpected(&other),
+        })
+    }
+}
+
+#[cfg(feature = "ssr")]
+fn unexpected(error: &ServerFnErrorErr) -> AppError {
+    domain::internal("a server function", error)
+}
+
+#[cfg(not(feature = "ssr"))]
+fn unexpected(error: &ServerFnErrorErr) -> AppError {
+    match error {
+        ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) => AppError::Offline,
+        other => AppError::Internal {
+            incident: other.to_string(),
+        },
+    }
+}
 
 /// A server function of ours, by its arguments.
-pub trait Call: ServerFn<Error = AppError> + Serialize + 'static {}
+pub trait Call: ServerFn<Error = RpcError> + Serialize + 'static {}
 
-impl<F: ServerFn<Error = AppError> + Serialize + 'static> Call for F {}
+impl<F: ServerFn<Error = RpcError> + Serialize + 'static> Call for F {}
 
 /// Responses are postcard-encoded, a dense binary format, and prefixed with a build ID. Code that reads JSON by field
 /// name for every response type would be a tenth of the WASM.
 ///
-/// The format has no field names, so both ends must use the same types: the build ID changes with every change of this
-/// crate's source, and a page that was loaded before the server was updated finds that it cannot read the response.
+/// The format has no field names, so both ends must use the same types. The build ID is a hash of those types: see
+/// `build.rs`. A browser sends it with each request, and the server refuses a request with another one before it does
+/// anything, so a page that was loaded before an update asks the user to reload.
 pub struct PostcardEncoding;
 
 /// The output encoding of every server function: `#[server(output = Postcard)]`.
 pub type Postcard = Post<PostcardEncoding>;
 
-/// The build ID of this crate's source; see `build.rs`.
-const BUILD: &[u8] = env!("WHEELHOUSE_BUILD").as_bytes();
+/// The build ID.
+pub const BUILD: &str = env!("WHEELHOUSE_BUILD");
+/// The request header that contains the build ID of the page.
+pub const BUILD_HEADER: &str = "x-wheelhouse-build";
 
 impl ContentType for PostcardEncoding {
     const CONTENT_TYPE: &'static str = "application/x-wheelhouse";
@@ -89,15 +137,19 @@ impl<T: DeserializeOwned> Decoder<T> for PostcardEncoding {
 }
 
 fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
-    postcard::to_extend(value, BUILD.to_vec())
+    postcard::to_extend(value, BUILD.as_bytes().to_vec())
 }
 
 /// Decodes a response of this build.
 pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, AppError> {
-    answer
-        .strip_prefix(BUILD)
-        .and_then(|answer| postcard::from_bytes(answer).ok())
-        .ok_or(AppError::Offline)
+    match answer.split_at_checked(BUILD.len()) {
+        Some((build, answer)) if build == BUILD.as_bytes() => {
+            postcard::from_bytes(answer).map_err(|_| AppError::Offline)
+        }
+        Some((build, _)) if build.iter().all(u8::is_ascii_hexdigit) => Err(AppError::Outdated),
+        // Not a response of ours, for example a proxy's error page.
+        _ => Err(AppError::Offline),
+    }
 }
 
 /// The undecoded response of a call, or its error.
@@ -124,7 +176,7 @@ where
 {
     Box::pin(async move {
         let answer = function.run_body().await?;
-        write(&answer).map_err(|error| crate::error_report::internal("an answer", &error))
+        write(&answer).map_err(|error| domain::internal("an answer", &error))
     })
 }
 
@@ -145,7 +197,7 @@ fn fetch(path: &'static str, body: String) -> RpcFuture {
         if posted.good {
             Ok(posted.answer)
         } else {
-            Err(read(&posted.answer).unwrap_or(AppError::Offline))
+            Err(read(&posted.answer).unwrap_or_else(|error| error))
         }
     }))
 }
@@ -162,6 +214,9 @@ pub struct RpcResponse {
 /// Posts a form's fields, as a string or as `URLSearchParams`.
 pub async fn post(path: &str, body: &JsValue) -> Result<RpcResponse, AppError> {
     let posted = try_post(path, body).await.map_err(|_| AppError::Offline)?;
+    if posted.status == AppError::Outdated.status() {
+        return Err(AppError::Outdated);
+    }
     if posted.status != SIGNED_OUT {
         return Ok(posted);
     }
@@ -187,6 +242,7 @@ async fn pause(milliseconds: i32) {
 async fn try_post(path: &str, body: &JsValue) -> Result<RpcResponse, JsValue> {
     let headers = Headers::new()?;
     headers.set("Accept", "application/json")?;
+    headers.set(BUILD_HEADER, BUILD)?;
     headers.set("Content-Type", "application/x-www-form-urlencoded")?;
     let init = RequestInit::new();
     init.set_method("POST");
@@ -205,9 +261,23 @@ async fn try_post(path: &str, body: &JsValue) -> Result<RpcResponse, JsValue> {
 
 #[cfg(all(test, feature = "ssr"))]
 mod tests {
+    use domain::AppError;
     use leptos::server::codee::{Decoder, Encoder};
 
     use super::PostcardEncoding;
+
+    #[test]
+    fn a_response_of_another_build_is_recognized() {
+        let answer = super::write(&7_u32).unwrap();
+        assert_eq!(super::read::<u32>(&answer), Ok(7));
+        let other = [b"00000000".as_slice(), &answer[8..]].concat();
+        assert_ne!(other, answer);
+        assert_eq!(super::read::<u32>(&other), Err(AppError::Outdated));
+        for answer in ["", "short", "<html>502 Bad Gateway</html>"] {
+            let read = super::read::<u32>(answer.as_bytes());
+            assert_eq!(read, Err(AppError::Offline), "{answer}");
+        }
+    }
 
     /// A script reads them unchanged: Leptos escapes none of them, and none ends the script.
     #[test]

@@ -1,5 +1,7 @@
 //! The document, the routes, and the layout around a workspace's pages.
 
+use domain::session::LayoutData;
+use domain::{Permission, Topic};
 use leptos::context::Provider;
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
@@ -9,11 +11,8 @@ use leptos_router::{NavigateOptions, path};
 use server_fn::ServerFn;
 
 use crate::commands::palette;
-use crate::domain::Permission;
-use crate::live::Topic;
 use crate::pages::MatchedRoute;
 use crate::session::api::{LoadSurroundings, SignOut};
-use crate::session::model::LayoutData;
 use crate::session::notice::ConfirmFirst;
 use crate::session::page::NotFoundPage;
 use crate::settings::{Group, SECTIONS};

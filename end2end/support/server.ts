@@ -89,7 +89,7 @@ export class Server {
 
   /** A catalogue like the built-in one, whose plans have room for everybody whom tests invite. */
   static roomyCatalog(): string {
-    const built = readFileSync(path.join(ROOT, "app/src/catalog/catalog.toml"), "utf8");
+    const built = readFileSync(path.join(ROOT, "crates/domain/src/catalog/catalog.toml"), "utf8");
     const file = path.join(mkdtempSync(path.join(tmpdir(), "wheelhouse-catalog-")), "catalog.toml");
     writeFileSync(file, built.replace(/^seats = \d+$/gm, "seats = 500"));
     return file;

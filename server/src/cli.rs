@@ -4,13 +4,13 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use app::catalog::{Mode, Scope};
-use app::domain::{AppError, CreditEntryId, Email, Money, Name, PaymentId, Secret, Slug};
-use app::payments;
-use app::session::store;
-use app::settings::api_keys::cli;
-use app::settings::credits;
 use clap::{Args, Parser, Subcommand};
+use domain::catalog::{Mode, Scope};
+use domain::{AppError, CreditEntryId, Email, Money, Name, PaymentId, Secret, Slug};
+use store::api_keys::cli;
+use store::auth::sessions;
+use store::credits;
+use store::payments;
 
 use crate::config::{Config, ConfigError};
 use crate::serve;
@@ -304,7 +304,7 @@ async fn create_owner(
         .context("cannot read the password from standard input")?;
     let password = Secret::from(password.trim_end_matches(['\r', '\n']));
     let ctx = serve::open(config, false, Absent::Make).await?;
-    store::create_owner(&ctx, &name, &email, &password, &workspace, &slug)
+    sessions::create_owner(&ctx, &name, &email, &password, &workspace, &slug)
         .await
         .map_err(|error| match error {
             AppError::Invalid(fields) => {
@@ -371,15 +371,14 @@ async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()
     let id: CreditEntryId = entry.parse().map_err(|error| anyhow!("--entry: {error}"))?;
     let db = start::existing(config).await?;
     let mut tx = db.begin().await?;
-    let entry =
-        credits::store::refund(&mut tx, id, credits)
-            .await
-            .map_err(|error| match error {
-                AppError::NotFound => {
-                    anyhow!("--entry: no ledger entry with this ID spent credits")
-                }
-                other => anyhow!(other.to_string()),
-            })?;
+    let entry = credits::refund(&mut tx, id, credits)
+        .await
+        .map_err(|error| match error {
+            AppError::NotFound => {
+                anyhow!("--entry: no ledger entry with this ID spent credits")
+            }
+            other => anyhow!(other.to_string()),
+        })?;
     tx.commit().await?;
     println!(
         "Refunded {} credits. The balance is now {}.",
@@ -394,15 +393,14 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
         .map_err(|error| anyhow!("--payment: {error}"))?;
     let ctx = serve::open(config, false, Absent::Refuse).await?;
     let amount = cents.map(|cents| Money::from_cents(cents.into()));
-    let paid_back =
-        payments::store::refund(&ctx, id, amount)
-            .await
-            .map_err(|error| match error {
-                AppError::NotFound => anyhow!("--payment: no completed payment has this ID"),
-                other => anyhow!(other.to_string()),
-            })?;
+    let paid_back = payments::refund(&ctx, id, amount)
+        .await
+        .map_err(|error| match error {
+            AppError::NotFound => anyhow!("--payment: no completed payment has this ID"),
+            other => anyhow!(other.to_string()),
+        })?;
     println!("Refunded {paid_back}.");
-    let balance = payments::store::balance_of(&ctx, id).await;
+    let balance = payments::balance_of(&ctx, id).await;
     let balance = balance.map_err(|error| anyhow!(error.to_string()))?;
     if balance < Money::default() {
         println!(

@@ -5,15 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use app::catalog::Catalog;
-use app::db::setup::sqlite_file;
-use app::domain::Secret;
-use app::master_key::MasterKey;
+use domain::Secret;
+use domain::catalog::Catalog;
 use http::Uri;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
-use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use store::db::setup::sqlite_file;
+use store::master_key::MasterKey;
 
 use crate::cli::Options;
 use crate::payments::stripe;

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use app::billing::engine;
-use app::context::{AppContext, Site};
-use app::db::seed;
-use app::passwords::Passwords;
-use app::rate_limit::auth::AuthLimits as RateLimits;
-use app::settings::webhooks::address::Policy;
 use leptos::config::{LeptosOptions, get_config_from_str};
+use store::billing::subscriptions;
+use store::context::{AppContext, Site};
+use store::demo;
+use store::passwords::Passwords;
+use store::rate_limit::auth::AuthLimits as RateLimits;
+use store::webhooks::address::Policy;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, layer::SubscriberExt};
 
 use crate::config::{Config, ConfigError, StripeAccount, reachable};
 use crate::http::AppState;
@@ -129,7 +130,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     } else {
         Vec::new()
     };
-    let missing = engine::plans_that_are_missing(&ctx).await;
+    let missing = subscriptions::plans_that_are_missing(&ctx).await;
     let missing = missing.context("cannot check the plans of the subscriptions")?;
     if !missing.is_empty() {
         let problem = format!(
@@ -181,26 +182,26 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
 
 /// Fills an empty database with the demo. Refuses a database with real accounts: their email would be public at
 /// `/outbox`, and the printed demo accounts would not exist.
-async fn demo_people(ctx: &AppContext) -> Result<Vec<seed::DemoPerson>> {
-    if !seed::is_demo_or_empty(ctx).await? {
+async fn demo_people(ctx: &AppContext) -> Result<Vec<demo::DemoPerson>> {
+    if !demo::is_demo_or_empty(ctx).await? {
         let problem = "this database has real accounts, and the demo shows everybody's email; set WHEELHOUSE_DATABASE_URL to \
                        another database, or omit --demo";
         return Err(ConfigError::new("WHEELHOUSE_DEMO", problem).into());
     }
     // A second process waits here and then finds the demo.
     let lock = ctx.db().lock_setup().await?;
-    let people = seed::demo(ctx)
+    let people = demo::demo(ctx)
         .await
         .context("cannot create the demo data")?;
     lock.release().await?;
     Ok(people)
 }
 
-fn announce(config: &Config, addr: SocketAddr, people: &[seed::DemoPerson]) {
+fn announce(config: &Config, addr: SocketAddr, people: &[demo::DemoPerson]) {
     tracing::info!(%addr, public_url = config.public_url, "listening");
     println!("\nWheelhouse is at {}\n", config.public_url);
     if !people.is_empty() {
-        println!("Demo sign-ins, password “{}”:", seed::PASSWORD);
+        println!("Demo sign-ins, password “{}”:", demo::PASSWORD);
         for person in people {
             println!("  {:<26} {}", person.email, person.who);
         }

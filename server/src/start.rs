@@ -7,9 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use app::db::key_check::{self, KeyCheck};
-use app::db::{Db, setup};
-use app::master_key::{MasterKey, random_mark};
+use store::db::key_check::{self, KeyCheck};
+use store::db::{Db, setup};
+use store::master_key::{MasterKey, random_mark};
 
 use crate::config::{Config, ConfigError, KeySource};
 

@@ -8,15 +8,14 @@ mod support;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use app::db::entity;
-use app::db::seed::PASSWORD;
-use app::session::links::{LinkChannel, invitation_token};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use store::auth::links::{LinkChannel, invitation_token};
+use store::db::entity;
+use store::demo::PASSWORD;
+use support::{Kind, Server, config};
 use tracing_subscriber::util::SubscriberInitExt;
 use wheelhouse::serve;
 use wheelhouse::work::dispatch::dispatch_all;
-
-use support::{Kind, Server, config};
 
 /// Everything that was logged.
 #[derive(Clone, Default)]
@@ -48,7 +47,7 @@ async fn mailed(server: &Server, path: &str) -> String {
         .unwrap();
     let text = letters
         .iter()
-        .filter_map(|letter| app::email::decrypt(&server.ctx, letter))
+        .filter_map(|letter| store::email::decrypt(&server.ctx, letter))
         .map(|contents| contents.text)
         .find(|text| text.contains(path))
         .unwrap_or_else(|| panic!("a letter with {path}"));

@@ -1,12 +1,11 @@
+use domain::form::FormSuccess;
+use domain::inbox::InboxPage;
 use leptos::prelude::*;
 
-use super::model::InboxPage;
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
-use {super::store, crate::domain::Timestamp, crate::session::caller};
+use {crate::session::caller, domain::AppError, domain::Timestamp, store::inbox};
 
 /// `category` and `before` as in the URL; invalid values count as missing.
 #[server(output = Postcard)]
@@ -14,16 +13,16 @@ pub async fn load_inbox(
     workspace: String,
     category: String,
     before: String,
-) -> Result<InboxPage, AppError> {
+) -> Result<InboxPage, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::list(
+    Ok(inbox::list(
         caller.ctx(),
         &actor,
         category.parse().ok(),
         before.parse().ok(),
     )
-    .await
+    .await?)
 }
 
 /// Marks one notification; `read` is the requested state, `true` or `false`.
@@ -32,12 +31,12 @@ pub async fn mark_notification(
     workspace: String,
     notification: String,
     read: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = notification.parse().map_err(|_| AppError::NotFound)?;
     let read = read == "true";
-    store::mark(caller.ctx(), &actor, id, read).await?;
+    inbox::mark(caller.ctx(), &actor, id, read).await?;
     Ok(FormSuccess::with_message(if read {
         "Marked as read"
     } else {
@@ -52,16 +51,16 @@ pub async fn mark_all_read(
     workspace: String,
     #[server(default)] category: String,
     #[server(default)] newest: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::mark_all_read(
+    Ok(inbox::mark_all_read(
         caller.ctx(),
         &actor,
         category.parse().ok(),
         newest.parse().ok(),
     )
-    .await
+    .await?)
 }
 
 /// `read_at` is the time, in milliseconds, at which they were marked as read.
@@ -69,9 +68,9 @@ pub async fn mark_all_read(
 pub async fn undo_mark_all_read(
     workspace: String,
     read_at: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let read_at = read_at.parse().map_err(|_| AppError::NotFound)?;
-    store::undo_mark_all_read(caller.ctx(), &actor, Timestamp::from_millis(read_at)).await
+    Ok(inbox::undo_mark_all_read(caller.ctx(), &actor, Timestamp::from_millis(read_at)).await?)
 }

@@ -1,13 +1,12 @@
+use domain::catalog::Category;
+use domain::inbox::{InboxItem, InboxPage};
+use domain::notifications::Switch;
+use domain::{Topic, WorkspaceId};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{LoadInbox, MarkAllRead, MarkNotification};
-use super::model::{InboxItem, InboxPage};
-use crate::catalog::Category;
-use crate::domain::WorkspaceId;
-use crate::live::Topic;
-use crate::settings::notifications::model::Switch;
 use crate::ui::{
     Badge, Data, Empty, Form, Hidden, Icon, PageHeader, Submit, Time, guarded, icon, rows,
     use_asked, use_slug, view,

@@ -1,21 +1,23 @@
+use domain::form::FormSuccess;
+use domain::payments::{CardForm, CardView, CheckoutView, ChoiceForm};
 use leptos::prelude::*;
 
-use super::model::{CardForm, CardView, CheckoutView, ChoiceForm};
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
-use {super::model::Choice, super::simulated, crate::session::app_context};
+use {
+    crate::session::app_context, domain::AppError, domain::payments::Choice,
+    store::payments::simulated,
+};
 
 /// Anyone with the link can pay, as with any provider.
 #[server(output = Postcard)]
-pub async fn load_checkout(checkout: String) -> Result<CheckoutView, AppError> {
-    simulated::view(&app_context()?, &checkout).await
+pub async fn load_checkout(checkout: String) -> Result<CheckoutView, RpcError> {
+    Ok(simulated::view(&app_context()?, &checkout).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormSuccess, AppError> {
+pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormSuccess, RpcError> {
     let choice: Choice = form
         .choice
         .parse()
@@ -31,16 +33,16 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormS
 
 /// Anyone with the link can change the card, as with any provider.
 #[server(output = Postcard)]
-pub async fn load_card(card: String) -> Result<CardView, AppError> {
-    simulated::card(&app_context()?, &card).await
+pub async fn load_card(card: String) -> Result<CardView, RpcError> {
+    Ok(simulated::card(&app_context()?, &card).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn choose_card(#[server(default)] form: CardForm) -> Result<FormSuccess, AppError> {
+pub async fn choose_card(#[server(default)] form: CardForm) -> Result<FormSuccess, RpcError> {
     let works = match form.works.as_str() {
         "yes" => true,
         "no" => false,
-        _ => return Err(AppError::field("works", "Choose a card")),
+        _ => return Err(AppError::field("works", "Choose a card").into()),
     };
     let back = simulated::set_card(&app_context()?, &form.card, works).await?;
     leptos_axum::redirect(&back);

@@ -1,6 +1,6 @@
+use domain::payments::{PaymentStatus, PaymentView};
 use leptos::prelude::*;
 
-use super::model::{PaymentStatus, PaymentView};
 use crate::ui::{Icon, icon, view};
 
 /// The outcome of the payment that the user returns from.

@@ -1,8 +1,8 @@
+use domain::payments::{CardView, CheckoutStatus, CheckoutView, Choice};
 use leptos::prelude::*;
 use server_fn::ServerFn;
 
 use super::api::{ChooseCard, ChoosePayment, LoadCard, LoadCheckout};
-use super::model::{CardView, CheckoutStatus, CheckoutView, Choice};
 use crate::ui::{AuthLayout, Data, Form, Hidden, guarded, last_part, view};
 
 /// The simulated provider's page.

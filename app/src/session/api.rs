@@ -1,23 +1,23 @@
 //! The server functions of the sign-in pages.
 
-use leptos::prelude::*;
-
-use super::model::{
+use domain::Secret;
+use domain::form::FormSuccess;
+use domain::session::{
     AcceptForm, ConfirmPasswordForm, ForgotForm, InvitationView, LayoutData, LinkKind, ResetForm,
     SignInForm, SignUpForm, TokenForm,
 };
-use crate::domain::{AppError, Secret};
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use leptos::prelude::*;
+
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
-use super::{caller, store};
+use {super::caller, domain::AppError, store::auth::sessions};
 
 #[server(output = Postcard)]
-pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<FormSuccess, AppError> {
+pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let before = caller.visitor().await?;
-    let begun = store::sign_up(
+    let begun = sessions::sign_up(
         caller.ctx(),
         caller.info(),
         form.parse().map_err(AppError::Invalid)?,
@@ -30,51 +30,51 @@ pub async fn sign_up(#[server(default)] form: SignUpForm) -> Result<FormSuccess,
 }
 
 #[server(output = Postcard)]
-pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<FormSuccess, AppError> {
+pub async fn sign_in(#[server(default)] form: SignInForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let before = caller.visitor().await?;
-    let begun = store::sign_in(caller.ctx(), caller.info(), &form.email, &form.password).await?;
+    let begun = sessions::sign_in(caller.ctx(), caller.info(), &form.email, &form.password).await?;
     end_presented(&caller, before).await?;
     set_session_cookie(&caller, &begun.cookie);
     let path = if form.next.is_empty() {
         begun.path.as_str()
     } else {
-        super::model::own_path(&form.next)
+        domain::session::own_path(&form.next)
     };
     leptos_axum::redirect(path);
     Ok(FormSuccess::with_message("Signed in"))
 }
 
 #[server(output = Postcard)]
-pub async fn sign_out(next: Option<String>) -> Result<FormSuccess, AppError> {
+pub async fn sign_out(next: Option<String>) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     if let Some(person) = caller.visitor().await? {
-        store::sign_out(caller.ctx(), &person).await?;
+        sessions::sign_out(caller.ctx(), &person).await?;
     }
     clear_session_cookie(&caller);
-    leptos_axum::redirect(next.as_deref().map_or("/login", super::model::own_path));
+    leptos_axum::redirect(next.as_deref().map_or("/login", domain::session::own_path));
     Ok(FormSuccess::with_message("Signed out"))
 }
 
 #[server(output = Postcard)]
 pub async fn request_password_reset(
     #[server(default)] form: ForgotForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
-    store::request_reset(caller.ctx(), caller.info(), &form.email).await?;
+    sessions::request_reset(caller.ctx(), caller.info(), &form.email).await?;
     Ok(FormSuccess::with_message(
         "Check your email. If an account exists for this address, we've sent a reset link. It expires in 1 hour.",
     ))
 }
 
 #[server(output = Postcard)]
-pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSuccess, AppError> {
+pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     if form.password != form.confirm {
-        return Err(AppError::field("confirm", "Passwords don't match"));
+        return Err(AppError::field("confirm", "Passwords don't match").into());
     }
     let before = caller.visitor().await?;
-    store::reset_password(caller.ctx(), caller.info(), &form.token, &form.password).await?;
+    sessions::reset_password(caller.ctx(), caller.info(), &form.token, &form.password).await?;
     end_presented(&caller, before).await?;
     clear_session_cookie(&caller);
     leptos_axum::redirect("/login");
@@ -85,12 +85,12 @@ pub async fn reset_password(#[server(default)] form: ResetForm) -> Result<FormSu
 
 /// Whether a reset link still works, for its page.
 #[server(output = Postcard)]
-pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
+pub async fn check_reset_link(token: Secret) -> Result<bool, RpcError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
-    Ok(super::links::peek(
+    Ok(store::auth::links::peek(
         caller.ctx(),
-        super::links::LinkPurpose::ResetPassword,
+        store::auth::links::LinkPurpose::ResetPassword,
         &token,
     )
     .await?
@@ -99,12 +99,12 @@ pub async fn check_reset_link(token: Secret) -> Result<bool, AppError> {
 
 /// What a link to `/confirm-email/…` does.
 #[server(output = Postcard)]
-pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError> {
+pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, RpcError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
-    if super::links::peek(
+    if store::auth::links::peek(
         caller.ctx(),
-        super::links::LinkPurpose::ConfirmEmail,
+        store::auth::links::LinkPurpose::ConfirmEmail,
         &token,
     )
     .await?
@@ -112,31 +112,31 @@ pub async fn check_confirmation_link(token: Secret) -> Result<LinkKind, AppError
     {
         return Ok(LinkKind::ConfirmAddress);
     }
-    crate::settings::account::store::link_kind(caller.ctx(), &token).await
+    Ok(store::account::link_kind(caller.ctx(), &token).await?)
 }
 
 /// Confirms an email address, confirms a changed one, or reverts a change, depending on the link.
 #[server(output = Postcard)]
-pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<FormSuccess, AppError> {
+pub async fn confirm_email(#[server(default)] form: TokenForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     caller.ctx().limits().token(caller.info().address)?;
-    let message = if store::confirm_address(caller.ctx(), &form.token).await? {
+    let message = if sessions::confirm_address(caller.ctx(), &form.token).await? {
         // Their session can do more than before.
         if let Some(person) = caller.visitor().await? {
-            store::renew(caller.ctx(), &person).await?;
+            sessions::renew(caller.ctx(), &person).await?;
         }
         "Email address confirmed"
     } else {
-        crate::settings::account::store::follow_link(caller.ctx(), &form.token).await?
+        store::account::follow_link(caller.ctx(), &form.token).await?
     };
     leptos_axum::redirect("/");
     Ok(FormSuccess::with_message(message))
 }
 
 #[server(output = Postcard)]
-pub async fn resend_confirmation() -> Result<FormSuccess, AppError> {
+pub async fn resend_confirmation() -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
-    store::resend_confirmation(caller.ctx(), caller.info(), &caller.person().await?).await?;
+    sessions::resend_confirmation(caller.ctx(), caller.info(), &caller.person().await?).await?;
     Ok(FormSuccess::with_message(
         "We sent you a new confirmation email",
     ))
@@ -146,47 +146,48 @@ pub async fn resend_confirmation() -> Result<FormSuccess, AppError> {
 #[server(output = Postcard)]
 pub async fn confirm_password(
     #[server(default)] form: ConfirmPasswordForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let person = caller.person().await?;
-    store::confirm_identity(caller.ctx(), caller.info(), &person, &form.current_password).await?;
-    leptos_axum::redirect(super::model::own_path(&form.next));
+    sessions::confirm_identity(caller.ctx(), caller.info(), &person, &form.current_password)
+        .await?;
+    leptos_axum::redirect(domain::session::own_path(&form.next));
     Ok(FormSuccess::with_message("Password confirmed"))
 }
 
 #[server(output = Postcard)]
-pub async fn load_invitation(token: Secret) -> Result<InvitationView, AppError> {
+pub async fn load_invitation(token: Secret) -> Result<InvitationView, RpcError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
-    store::view_invitation(
+    Ok(sessions::view_invitation(
         caller.ctx(),
         caller.info(),
         visitor.as_ref(),
         token.expose(),
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
 pub async fn accept_invitation(
     #[server(default)] form: AcceptForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let visitor = caller.visitor().await?;
     let accepting = match &visitor {
-        Some(person) => store::Accepting::Person(person),
-        None => store::Accepting::Newcomer {
+        Some(person) => sessions::Accepting::Person(person),
+        None => sessions::Accepting::Newcomer {
             name: &form.name,
             password: &form.password,
         },
     };
     let (path, cookie) =
-        store::accept_invitation(caller.ctx(), caller.info(), accepting, form.token.expose())
+        sessions::accept_invitation(caller.ctx(), caller.info(), accepting, form.token.expose())
             .await?;
     match (cookie, &visitor) {
         (Some(cookie), _) => set_session_cookie(&caller, &cookie),
         // Their session can do more than before.
-        (None, Some(person)) => store::renew(caller.ctx(), person).await?,
+        (None, Some(person)) => sessions::renew(caller.ctx(), person).await?,
         (None, None) => {}
     }
     leptos_axum::redirect(&path);
@@ -195,7 +196,7 @@ pub async fn accept_invitation(
 
 /// Data for the layout around a workspace's pages: the user, their workspaces and what is unread.
 #[server(output = Postcard)]
-pub async fn load_surroundings(workspace: String) -> Result<LayoutData, AppError> {
+pub async fn load_surroundings(workspace: String) -> Result<LayoutData, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let person = actor.person();
@@ -205,14 +206,14 @@ pub async fn load_surroundings(workspace: String) -> Result<LayoutData, AppError
         email: person.email().clone(),
         confirmed: person.counts_as_confirmed(),
         fresh_until: person.fresh_until(),
-        here: super::model::WorkspaceMembership {
+        here: domain::session::WorkspaceMembership {
             id: actor.workspace(),
             name: actor.workspace_name().to_owned(),
             slug: actor.slug().clone(),
             role: actor.role(),
         },
         places: caller.places().await?,
-        unread: crate::inbox::store::unread(caller.ctx(), &actor).await?,
+        unread: store::inbox::unread(caller.ctx(), &actor).await?,
         frozen: actor.is_frozen(),
         demo: caller.ctx().site().demo,
     })
@@ -220,10 +221,10 @@ pub async fn load_surroundings(workspace: String) -> Result<LayoutData, AppError
 
 /// The target of `/`: the workspace used last, the page that creates one, or the sign-in page.
 #[server(output = Postcard)]
-pub async fn load_first_path() -> Result<String, AppError> {
+pub async fn load_first_path() -> Result<String, RpcError> {
     let caller = caller()?;
     match caller.visitor().await? {
-        Some(person) => store::first_path(caller.ctx(), person.id()).await,
+        Some(person) => Ok(sessions::first_path(caller.ctx(), person.id()).await?),
         None => Ok("/login".to_owned()),
     }
 }
@@ -239,13 +240,13 @@ pub fn cookie_name(https: bool) -> &'static str {
 }
 
 #[cfg(feature = "ssr")]
-fn set_session_cookie(caller: &super::Caller, value: &Secret) {
+fn set_session_cookie(caller: &store::auth::Caller, value: &Secret) {
     let https = caller.ctx().site().is_https();
     write_cookie(&new_session_cookie(https, value));
 }
 
 #[cfg(feature = "ssr")]
-fn clear_session_cookie(caller: &super::Caller) {
+fn clear_session_cookie(caller: &store::auth::Caller) {
     let https = caller.ctx().site().is_https();
     write_cookie(&session_cookie(https, "", "; Max-Age=0"));
 }
@@ -253,11 +254,11 @@ fn clear_session_cookie(caller: &super::Caller) {
 /// Signing in ends the session that the browser had before, so nobody can continue in it.
 #[cfg(feature = "ssr")]
 async fn end_presented(
-    caller: &super::Caller,
-    before: Option<super::SignedInUser>,
+    caller: &store::auth::Caller,
+    before: Option<store::auth::SignedInUser>,
 ) -> Result<(), AppError> {
     match before {
-        Some(person) => store::sign_out(caller.ctx(), &person).await,
+        Some(person) => sessions::sign_out(caller.ctx(), &person).await,
         None => Ok(()),
     }
 }
@@ -273,7 +274,7 @@ fn session_cookie(https: bool, value: &str, life: &str) -> String {
 /// The header that gives a browser the token of its session.
 #[cfg(feature = "ssr")]
 pub fn new_session_cookie(https: bool, token: &Secret) -> String {
-    let life = super::actor::SESSION_LIFE.as_secs();
+    let life = store::auth::SESSION_LIFE.as_secs();
     session_cookie(https, token.expose(), &format!("; Max-Age={life}"))
 }
 

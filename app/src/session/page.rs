@@ -1,5 +1,7 @@
 //! The pages for sign-up, sign-in, password reset, email confirmation and invitations.
 
+use domain::session::{InvitationState, InvitationView, LinkKind};
+use domain::{AppError, Secret};
 use leptos::prelude::*;
 use server_fn::ServerFn;
 
@@ -7,8 +9,6 @@ use super::api::{
     AcceptInvitation, CheckConfirmationLink, CheckResetLink, ConfirmEmail, ConfirmPassword,
     LoadFirstPath, LoadInvitation, RequestPasswordReset, ResetPassword, SignIn, SignOut, SignUp,
 };
-use super::model::{InvitationState, InvitationView, LinkKind};
-use crate::domain::{AppError, Secret};
 use crate::ui::{
     AuthLayout, CurrentPassword, Data, ErrorPage, Field, Form, Hidden, Submit, Username, guarded,
     last_part, redirect, use_asked, view,

@@ -10,7 +10,8 @@ pub mod notifications;
 pub mod webhooks;
 pub mod workspace;
 
-use crate::domain::{Permission, Role};
+use domain::{Permission, Role};
+
 use crate::ui::Icon;
 
 /// A group of the settings navigation.

@@ -1,8 +1,8 @@
 //! The response to a form without script, for this page: kept only while the page is open.
 
+use domain::form::{Flash, FormOutcome};
 use leptos::prelude::*;
 
-use crate::form::{Flash, FormOutcome};
 use crate::rpc::PostcardEncoding;
 
 #[derive(Clone, Copy)]

@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use domain::form::{FormOutcome, FormSuccess};
+use domain::{AppError, FieldErrors};
 use leptos::context::Provider;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -14,16 +16,14 @@ use web_sys::{FormData, HtmlElement, HtmlFormElement, UrlSearchParams};
 
 use super::dialog::close_panel;
 use super::field::{CURRENT_PASSWORD, PasswordOnDemand};
-use super::flash::flash_for;
-use super::flash::use_flash_outcome;
+use super::flash::{flash_for, use_flash_outcome};
 use super::icon::{Icon, icon};
+use super::outdated::{keep_and_reload, restore_kept};
 use super::page_loader::{Refresh, search};
 use super::snapshot::FormSnapshot;
 use super::status::{StatusMessages, keep_for_next_page};
 use super::unsaved::{leave_for, may_leave_but_for, stayed};
 use super::view::view;
-use crate::domain::{AppError, FieldErrors};
-use crate::form::{FormOutcome, FormSuccess};
 use crate::rpc::{post, read};
 
 /// A page that has not loaded after this time no longer counts as loading.
@@ -232,6 +232,12 @@ pub fn Form(
     let said = expect_context::<StatusMessages>();
     let refresh = use_context::<Refresh>();
     let navigate = use_navigate();
+    let element = NodeRef::<leptos::html::Form>::new();
+    Effect::new(move || {
+        if let Some(form) = element.get() {
+            restore_kept(&form);
+        }
+    });
 
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -298,6 +304,7 @@ pub fn Form(
 
     view! {
         <form
+            node_ref=element
             action=action
             method="post"
             class=class
@@ -333,9 +340,19 @@ fn FormMessage(state: FormState) -> impl IntoView {
             _ => Vec::new(),
         })
     };
+    let outdated = move || {
+        state
+            .outcome
+            .with(|outcome| matches!(outcome, Some(Err(AppError::Outdated))))
+    };
     view! {
         {move || error().map(|text| view! {
-            <p class="form-error" role="alert" tabindex="-1">{icon(Icon::Warning)}<span>{text}</span></p>
+            <p class="form-error" role="alert" tabindex="-1">
+                {icon(Icon::Warning)}<span>{text}</span>
+                {outdated().then(|| view! {
+                    <button type="button" class="button button-small" on:click=|event| keep_and_reload(&event)>"Reload"</button>
+                })}
+            </p>
         })}
         {move || {
             let lines = results();
@@ -376,7 +393,7 @@ async fn send(action: &str, body: &UrlSearchParams) -> Answer {
             outcome: read::<FormSuccess>(&posted.answer),
             location: posted.location,
         },
-        Ok(posted) => failed(read(&posted.answer).unwrap_or(AppError::Offline)),
+        Ok(posted) => failed(read(&posted.answer).unwrap_or_else(|error| error)),
         Err(error) => failed(error),
     }
 }

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::{Timestamp, Topic};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::closure::Closure;
@@ -15,8 +16,6 @@ use web_sys::{BroadcastChannel, EventSource, MessageEvent};
 
 use super::js_interop::{Storage, method, property};
 use super::time::now;
-use crate::domain::Timestamp;
-use crate::live::Topic;
 
 const NAME: &str = "wheelhouse-live";
 /// Sent when hints may have been missed: reload everything.

@@ -13,6 +13,7 @@ mod js_interop;
 mod layout;
 mod live;
 mod navigation_effects;
+mod outdated;
 mod page_loader;
 mod route_params;
 mod rows;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::{AppError, Topic};
 use leptos::either::Either;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -12,15 +13,15 @@ use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::form::is_posting;
 use super::initial_data::first_answer;
 use super::live::Live;
 use super::navigation_effects::{arrive, keeping_focus};
+use super::status::StatusMessages;
 use super::view::view;
-use crate::domain::AppError;
-use crate::live::Topic;
 use crate::rpc::{Call, RpcFuture, RpcResult, ask, read};
 
 /// A page's data: a signal that follows the server. The page is built once and updates through the signal, so typed
@@ -103,6 +104,7 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
     let again = RwSignal::new(0_u32);
     let waits = StoredValue::new(false);
     let latest = StoredValue::new(0_u32);
+    let said = use_context::<StatusMessages>();
     let (shown, apply) = (Rc::new(RefCell::new(shown)), Rc::new(apply));
     Effect::new(move |before: Option<()>| {
         // Calling it tracks the signals that it reads; the future itself does nothing until it is awaited.
@@ -149,6 +151,11 @@ fn follow(page: Arc<Page>, shown: Vec<u8>, apply: Apply) {
                 ) if !is_posting() => {
                     let _ = window().location().reload();
                 }
+                Err(AppError::Outdated) => {
+                    if let Some(said) = said {
+                        said.show(&AppError::Outdated.to_string());
+                    }
+                }
                 Ok(_) | Err(_) => {}
             }
         });
@@ -178,11 +185,16 @@ pub fn ErrorPage(error: AppError) -> impl IntoView {
     set_status(&error);
     let temporary = matches!(
         error,
-        AppError::Offline | AppError::Busy | AppError::Internal { .. }
+        AppError::Offline | AppError::Busy | AppError::Internal { .. } | AppError::Outdated
     );
+    let label = if error == AppError::Outdated {
+        "Reload"
+    } else {
+        "Try Again"
+    };
     let again = temporary.then(|| {
         let here = here();
-        view! { <a class="button button-primary" href=here rel="external">"Try Again"</a> }
+        view! { <a class="button button-primary" href=here rel="external">{label}</a> }
     });
     let page = view! {
         <Title text=error.title()/>

@@ -87,23 +87,57 @@ impl Control {
     }
 }
 
+fn controls(form: &HtmlFormElement) -> impl Iterator<Item = (Element, Control)> {
+    let elements = form.elements();
+    (0..elements.length())
+        .filter_map(move |index| elements.item(index))
+        .filter_map(|element| Some((element.clone(), Control::of(element)?)))
+}
+
+/// What is typed or chosen in a form, except passwords, as one text.
+pub fn typed_in(form: &HtmlFormElement) -> String {
+    let fields: Vec<(String, String)> = controls(form)
+        .filter(|(element, _)| element.get_attribute("type").as_deref() != Some("password"))
+        .map(|(element, control)| (identity(&element), control.value()))
+        .collect();
+    serde_urlencoded::to_string(fields).unwrap_or_default()
+}
+
+/// Sets a form's controls to what [`typed_in`] returned.
+pub fn fill(form: &HtmlFormElement, typed: &str) {
+    let mut typed: Vec<(String, String)> = serde_urlencoded::from_str(typed).unwrap_or_default();
+    for (element, control) in controls(form) {
+        let name = identity(&element);
+        if let Some(at) = typed.iter().position(|(field, _)| *field == name) {
+            control.set(&typed.remove(at).1);
+        }
+    }
+}
+
+/// Identifies a control in its form. Checkboxes of one list have the same name and different values.
+fn identity(element: &Element) -> String {
+    let name = element.get_attribute("name").unwrap_or_default();
+    match element.get_attribute("type").as_deref() {
+        Some("checkbox" | "radio") => {
+            format!(
+                "{name}={}",
+                element.get_attribute("value").unwrap_or_default()
+            )
+        }
+        _ => name,
+    }
+}
+
 /// The value of each control when the form was posted.
 pub struct FormSnapshot(Vec<(Control, String)>);
 
 impl FormSnapshot {
     pub fn of(form: &HtmlFormElement) -> Self {
-        let elements = form.elements();
-        let controls = (0..elements.length())
-            .filter_map(|index| elements.item(index))
-            .filter_map(Control::of);
-        Self(
-            controls
-                .map(|control| {
-                    let value = control.value();
-                    (control, value)
-                })
-                .collect(),
-        )
+        let values = controls(form).map(|(_, control)| {
+            let value = control.value();
+            (control, value)
+        });
+        Self(values.collect())
     }
 
     /// Makes the saved values the form's new untouched state. What was typed or chosen during the request was not

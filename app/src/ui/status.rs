@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::Secret;
+use domain::form::{Flash, FormSuccess};
 use leptos::prelude::*;
 use server_fn::ServerFn;
 
@@ -11,8 +13,6 @@ use super::form::Form;
 use super::icon::{Icon, icon};
 use super::js_interop::Storage;
 use super::view::view;
-use crate::domain::Secret;
-use crate::form::{Flash, FormSuccess};
 use crate::inbox::api::UndoMarkAllRead;
 
 /// How long a message is shown. One with Undo is shown longer: people need time to read, decide and click.

@@ -1,17 +1,17 @@
 //! A switch that saves immediately.
 
+use domain::notifications::Switch as Which;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::use_location;
+use server_fn::ServerFn;
 
 use super::flash::use_flash_outcome;
 use super::page_loader::{Refresh, search};
 use super::view::view;
 use crate::rpc::call;
 use crate::settings::notifications::api::SetNotification;
-use crate::settings::notifications::model::Switch as Which;
-use server_fn::ServerFn;
 
 /// One switch of the notification matrix. It flips immediately; during a request, further clicks only change what is
 /// shown, and the loop continues until the server has that state; a refusal puts it back and shows the reason. Its

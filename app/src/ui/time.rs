@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
 use super::js_interop::set_property;
 use super::view::view;
-use crate::domain::Timestamp;
 use crate::rpc::PostcardEncoding;
 
 /// How often relative times are updated.

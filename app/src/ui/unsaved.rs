@@ -36,6 +36,12 @@ pub fn leave_for(path: &str) {
     let _ = window().location().assign(path);
 }
 
+/// Loads this page again, without a question.
+pub fn reload() {
+    LEAVING.set(true);
+    let _ = window().location().reload();
+}
+
 /// The page is still open: ask again from now on.
 pub fn stayed() {
     LEAVING.set(false);

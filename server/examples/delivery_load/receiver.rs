@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use app::domain::Secret;
-use app::settings::webhooks::signing;
+use domain::Secret;
+use store::webhooks::signing;
 
 use crate::client::{Api, field, read};
 

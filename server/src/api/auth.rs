@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use app::db::ShareHolder;
-use app::domain::Timestamp;
-use app::rate_limit::api::{ApiLimitCheck, ApiLimits};
-use app::rate_limit::auth::KeyCaller;
-use app::session::ApiKeyPrincipal;
-use app::settings::api_keys::authenticate::check;
-use app::settings::api_keys::usage::RequestLine;
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::Timestamp;
+use store::api_keys::usage::RequestLine;
+use store::auth::ApiKeyPrincipal;
+use store::auth::api_keys::check;
+use store::db::ShareHolder;
+use store::rate_limit::api::{ApiLimitCheck, ApiLimits};
+use store::rate_limit::auth::KeyCaller;
 
 use super::problem::Problem;
 use super::{REQUEST_TIMEOUT, rate};

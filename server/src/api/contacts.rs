@@ -5,16 +5,16 @@
     reason = "utoipa writes out the trait for what it is given under `params`"
 )]
 
-use app::contacts::model::{
-    Contact, CreateContactRequest, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
-};
-use app::contacts::store::{self, ContactQuery};
-use app::context::AppContext;
-use app::domain::ContactId;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::ContactId;
+use domain::contacts::{
+    Contact, CreateContactRequest, MAX_SEARCH_LEN, MAX_SEARCH_TAGS, MAX_TAG_LEN, Stage,
+};
+use store::contacts::{self, ContactQuery};
+use store::context::AppContext;
 use utoipa::IntoParams;
 
 use super::extract::{ApiJson, IdempotentJson, PathId, QueryParams};
@@ -89,7 +89,7 @@ fn filter(params: &QueryParams) -> Result<ContactQuery, Problem> {
     let stages = params.distinct("stage", Stage::ALL.len())?;
     let stages = stages
         .into_iter()
-        .map(|stage| app::contacts::model::stage(Some(stage)));
+        .map(|stage| domain::contacts::stage(Some(stage)));
     // As they are searched for: tags that differ only in white space are the same.
     let mut tags = Vec::new();
     for tag in params.distinct("tag", MAX_SEARCH_TAGS)? {
@@ -110,7 +110,7 @@ fn filter(params: &QueryParams) -> Result<ContactQuery, Problem> {
 }
 
 fn searchable(field: &str, text: &str, longest: usize) -> Result<String, Problem> {
-    app::contacts::model::text(text, longest).map_err(|problem| Problem::field(field, problem))
+    domain::contacts::text(text, longest).map_err(|problem| Problem::field(field, problem))
 }
 
 async fn page(
@@ -120,7 +120,7 @@ async fn page(
     filter: &ContactQuery,
 ) -> Result<Json<ListPage<Contact>>, Problem> {
     let slice = PageRequest::<ContactId>::read(params)?;
-    let contacts = store::list(
+    let contacts = contacts::list(
         ctx.db(),
         &caller.principal,
         filter,
@@ -146,7 +146,7 @@ pub async fn create(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let contact = store::create(open.tx(), &caller.principal, draft).await?;
+    let contact = contacts::create(open.tx(), &caller.principal, draft).await?;
     open.keep(StatusCode::CREATED, &contact).await
 }
 
@@ -161,7 +161,7 @@ pub async fn show(
     State(ctx): State<AppContext>,
     PathId(id): PathId<ContactId>,
 ) -> Result<Json<Contact>, Problem> {
-    Ok(Json(store::get(ctx.db(), &caller.principal, id).await?))
+    Ok(Json(contacts::get(ctx.db(), &caller.principal, id).await?))
 }
 
 /// Replace a contact
@@ -180,7 +180,7 @@ pub async fn replace(
 ) -> Result<Json<Contact>, Problem> {
     let draft = input.parse()?;
     let mut tx = ctx.db().begin().await?;
-    let contact = store::replace(&mut tx, &caller.principal, id, draft).await?;
+    let contact = contacts::replace(&mut tx, &caller.principal, id, draft).await?;
     tx.commit().await?;
     Ok(Json(contact))
 }
@@ -197,7 +197,7 @@ pub async fn delete(
     PathId(id): PathId<ContactId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
-    store::delete(&mut tx, &caller.principal, id).await?;
+    contacts::delete(&mut tx, &caller.principal, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

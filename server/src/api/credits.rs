@@ -1,17 +1,17 @@
 //! `/credits`.
 
-use app::context::AppContext;
-use app::domain::{AppError, CreditEntryId, CreditHoldId};
-use app::session::Principal;
-use app::settings::credits::dto::{
-    CaptureCreditsRequest, CreditBalance, CreditEntry, CreditHold, ReserveCreditsRequest,
-    SpendCreditsRequest,
-};
-use app::settings::credits::{holds, store, top_up, view};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::{AppError, CreditEntryId, CreditHoldId};
+use store::auth::Principal;
+use store::context::AppContext;
+use store::credits::dto::{
+    CaptureCreditsRequest, CreditBalance, CreditEntry, CreditHold, ReserveCreditsRequest,
+    SpendCreditsRequest,
+};
+use store::credits::{self, holds, top_up, view};
 
 use super::extract::{EmptyBody, IdempotentJson, PathId, QueryParams};
 use super::idempotency::Outcome;
@@ -73,7 +73,7 @@ pub async fn spend(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let entry = match store::spend(open.tx(), &caller.principal, &wanted, name.as_deref()).await {
+    let entry = match credits::spend(open.tx(), &caller.principal, &wanted, name.as_deref()).await {
         Ok(entry) => entry,
         Err(error) => {
             drop(open);

@@ -1,11 +1,11 @@
 //! `/api/docs`: the OpenAPI document as a page. It is complete without scripts; with scripts, you can send each request
 //! from the page with your own key. Nothing is loaded from elsewhere.
 
-use app::context::AppContext;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Map, Value};
+use store::context::AppContext;
 
 use super::openapi::{document, document_at};
 use super::problem::KINDS;

@@ -1,12 +1,12 @@
 //! `/entitlements`: what the workspace's plan allows.
 
-use app::billing::engine;
-use app::billing::model::{Entitlements, SubscriptionStatus};
-use app::context::AppContext;
-use app::domain::Timestamp;
 use axum::Json;
 use axum::extract::State;
+use domain::Timestamp;
+use domain::subscriptions::{Entitlements, SubscriptionStatus};
 use serde::Serialize;
+use store::billing::subscriptions;
+use store::context::AppContext;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
@@ -68,6 +68,6 @@ pub async fn show(
     State(ctx): State<AppContext>,
 ) -> Result<Json<EntitlementsResponse>, Problem> {
     let principal = holder.key.into();
-    let found = engine::entitlements(&ctx, &principal, Timestamp::now()).await?;
+    let found = subscriptions::entitlements(&ctx, &principal, Timestamp::now()).await?;
     Ok(Json(found.into()))
 }

@@ -1,10 +1,10 @@
 //! `/events`.
 
-use app::context::AppContext;
-use app::events::report::{self, CreateEventRequest, CreatedEvent};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use store::context::AppContext;
+use store::events::report::{self, CreateEventRequest, CreatedEvent};
 
 use super::extract::IdempotentJson;
 use super::idempotency::Outcome;

@@ -2,11 +2,10 @@
 
 use std::str::FromStr;
 
-use app::domain::FieldErrors;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, header, request::Parts};
+use domain::FieldErrors;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -220,8 +219,8 @@ impl QueryParams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::contacts::model::CreateContactRequest;
     use axum::response::IntoResponse;
+    use domain::contacts::CreateContactRequest;
 
     async fn told(body: &str) -> (u16, serde_json::Value) {
         let mut headers = HeaderMap::new();

@@ -8,22 +8,19 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::db::Tx;
-use app::db::entity::{
-    self,
-    idempotency_key::{self, Column},
-};
-use app::domain::{ApiKeyId, Timestamp, hours};
-use app::session::ApiKeyPrincipal;
 use axum::extract::OriginalUri;
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
+use domain::{ApiKeyId, Timestamp, hours};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use store::auth::ApiKeyPrincipal;
+use store::context::AppContext;
+use store::db::Tx;
+use store::db::entity;
+use store::db::entity::idempotency_key::{self, Column};
 
 use super::problem::{IDEMPOTENCY, Problem};
 

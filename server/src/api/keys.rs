@@ -8,17 +8,17 @@
 
 use std::net::IpAddr;
 
-use app::catalog::{Mode, Scope};
-use app::context::AppContext;
-use app::domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
-use app::rate_limit::auth::KeyCaller;
-use app::session::ApiKeyPrincipal;
-use app::settings::api_keys::authenticate::{KeyRefusal, check};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use domain::catalog::{Mode, Scope};
+use domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
 use serde::{Deserialize, Serialize};
+use store::auth::ApiKeyPrincipal;
+use store::auth::api_keys::{KeyRefusal, check};
+use store::context::AppContext;
+use store::rate_limit::auth::KeyCaller;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{IdempotentJson, QueryParams};

@@ -1,10 +1,10 @@
 //! `/me`: the key of the request and its workspace.
 
-use app::catalog::{Mode, Scope};
-use app::domain::{ApiKeyId, Slug, WorkspaceId};
-use app::session::ApiKeyInfo;
 use axum::Json;
+use domain::catalog::{Mode, Scope};
+use domain::{ApiKeyId, Slug, WorkspaceId};
 use serde::Serialize;
+use store::auth::ApiKeyInfo;
 use utoipa::ToSchema;
 
 use super::scopes::ApiKeyAuth;

@@ -1,10 +1,10 @@
 //! `/members`.
 
-use app::context::AppContext;
-use app::domain::MembershipId;
-use app::settings::members::list::{self, Member};
 use axum::Json;
 use axum::extract::State;
+use domain::MembershipId;
+use store::context::AppContext;
+use store::members::list::{self, Member};
 
 use super::extract::QueryParams;
 use super::pagination::{ListPage, PageParams, PageRequest};

@@ -3,16 +3,14 @@
 
 use std::sync::LazyLock;
 
-use app::catalog::EventType;
-use app::domain::Timestamp;
-use app::settings::webhooks::envelope;
+use domain::Timestamp;
+use domain::catalog::EventType;
 use serde_json::{Map, Value, json};
+use store::webhooks::envelope;
 use utoipa::OpenApi;
 
-use super::idempotency;
 use super::problem::{KINDS, ProblemDetails};
-use super::rate;
-use super::samples;
+use super::{idempotency, rate, samples};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -302,7 +300,7 @@ fn limits() -> Map<String, Value> {
 
 /// Query parameters that you can repeat, and how many values they take at most.
 const REPEATED: [(&str, Option<usize>); 3] = [
-    ("tag", Some(app::contacts::model::MAX_SEARCH_TAGS)),
+    ("tag", Some(domain::contacts::MAX_SEARCH_TAGS)),
     ("stage", None),
     ("scope", None),
 ];
@@ -457,9 +455,9 @@ mod tests {
     #[test]
     fn choices_are_written_as_they_are_sent() {
         let choices = |name: &str| document()["components"]["schemas"][name]["enum"].clone();
-        assert_eq!(choices("Scope"), json!(app::catalog::Scope::ALL));
+        assert_eq!(choices("Scope"), json!(domain::catalog::Scope::ALL));
         assert_eq!(choices("Mode"), json!(["live", "test"]));
-        assert_eq!(choices("Stage"), json!(app::contacts::model::Stage::ALL));
+        assert_eq!(choices("Stage"), json!(domain::contacts::Stage::ALL));
         assert_eq!(choices("EventType"), json!(EventType::ALL.as_slice()));
         let field = |name: &str, field: &str| {
             document()["components"]["schemas"][name]["properties"][field].clone()

@@ -97,7 +97,7 @@ fn decode<I: FromStr>(text: &str) -> Option<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::domain::{ContactId, MembershipId};
+    use domain::{ContactId, MembershipId};
 
     #[test]
     fn a_cursor_leads_on_and_another_lists_does_not() {

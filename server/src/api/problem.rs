@@ -2,13 +2,13 @@
 
 use std::any::Any;
 
-use app::catalog::Scope;
-use app::domain::{AppError, FieldErrors};
-use app::settings::api_keys::authenticate::KeyRefusal;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::catalog::Scope;
+use domain::{AppError, FieldErrors};
 use serde::Serialize;
+use store::auth::api_keys::KeyRefusal;
 use utoipa::ToSchema;
 
 /// An error.
@@ -185,7 +185,9 @@ impl From<AppError> for Problem {
             AppError::Frozen => Self::new(FROZEN, detail),
             AppError::Busy => Self::too_slow(),
             AppError::Malformed => Self::new(MALFORMED, "The request can't be read."),
-            AppError::Offline | AppError::Internal { .. } => Self::new(INTERNAL, detail),
+            AppError::Offline | AppError::Outdated | AppError::Internal { .. } => {
+                Self::new(INTERNAL, detail)
+            }
         }
     }
 }
@@ -256,7 +258,7 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::domain::Permission;
+    use domain::Permission;
 
     #[test]
     fn every_kind_has_a_name_of_its_own_and_a_status_that_says_failure() {

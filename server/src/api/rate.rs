@@ -1,9 +1,9 @@
 //! The rate limits in the headers of a response (draft-ietf-httpapi-ratelimit-headers): `RateLimit-Policy` describes the
 //! limits, `RateLimit` what is left of them.
 
-use app::rate_limit::api::{ApiLimitCheck, LimitState};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use store::rate_limit::api::{ApiLimitCheck, LimitState};
 
 /// The names of the headers in the documentation.
 pub const POLICY_NAME: &str = "RateLimit-Policy";

@@ -3,10 +3,10 @@
 
 use std::marker::PhantomData;
 
-use app::catalog::Scope;
-use app::session::{ApiKeyPrincipal, Principal};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use domain::catalog::Scope;
+use store::auth::{ApiKeyPrincipal, Principal};
 
 use super::auth::ClientIp;
 use super::problem::Problem;

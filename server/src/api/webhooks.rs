@@ -1,16 +1,16 @@
 //! `/webhooks` and `/deliveries`.
 
-use app::context::AppContext;
-use app::domain::{DeliveryId, WebhookId};
-use app::settings::webhooks::deliveries::{self, DeliveryQuery};
-use app::settings::webhooks::dto::{
-    CreateWebhookRequest, TestWebhookRequest, UpdateWebhookRequest, Webhook, WebhookDelivery,
-};
-use app::settings::webhooks::store;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::{DeliveryId, WebhookId};
+use store::context::AppContext;
+use store::webhooks;
+use store::webhooks::deliveries::{self, DeliveryQuery};
+use store::webhooks::dto::{
+    CreateWebhookRequest, TestWebhookRequest, UpdateWebhookRequest, Webhook, WebhookDelivery,
+};
 
 use super::extract::{ApiJson, EmptyBody, IdempotentJson, PathId, QueryParams};
 use super::idempotency::Outcome;
@@ -32,7 +32,7 @@ pub async fn list(
 ) -> Result<Json<ListPage<Webhook>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<WebhookId>::read(&params)?;
-    let (rows, _) = store::list(&ctx, &caller.principal, slice.after, slice.one_more()).await?;
+    let (rows, _) = webhooks::list(&ctx, &caller.principal, slice.after, slice.one_more()).await?;
     Ok(slice.page(rows, |webhook| webhook.id))
 }
 
@@ -52,7 +52,7 @@ pub async fn create(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let webhook = store::create(open.tx(), &ctx, &caller.principal, &input).await?;
+    let webhook = webhooks::create(open.tx(), &ctx, &caller.principal, &input).await?;
     open.keep(StatusCode::CREATED, &webhook).await
 }
 
@@ -67,7 +67,7 @@ pub async fn show(
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
 ) -> Result<Json<Webhook>, Problem> {
-    Ok(Json(store::find(&ctx, &caller.principal, id).await?))
+    Ok(Json(webhooks::find(&ctx, &caller.principal, id).await?))
 }
 
 /// Change a webhook
@@ -86,7 +86,7 @@ pub async fn change(
     ApiJson(patch): ApiJson<UpdateWebhookRequest>,
 ) -> Result<Json<Webhook>, Problem> {
     let mut tx = ctx.db().begin().await?;
-    let webhook = store::update(&mut tx, &ctx, &caller.principal, id, &patch).await?;
+    let webhook = webhooks::update(&mut tx, &ctx, &caller.principal, id, &patch).await?;
     tx.commit().await?;
     Ok(Json(webhook))
 }
@@ -105,7 +105,7 @@ pub async fn delete(
     PathId(id): PathId<WebhookId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
-    store::remove(&mut tx, &caller.principal, id).await?;
+    webhooks::remove(&mut tx, &caller.principal, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -130,7 +130,7 @@ pub async fn test(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let sent = store::test(open.tx(), &caller.principal, id, event_type).await?;
+    let sent = webhooks::test(open.tx(), &caller.principal, id, event_type).await?;
     let delivery = deliveries::find(open.tx(), &caller.principal, sent).await?;
     open.keep(StatusCode::ACCEPTED, &delivery).await
 }
@@ -153,7 +153,7 @@ pub async fn rotate_secret(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let webhook = store::rotate_secret(open.tx(), &ctx, &caller.principal, id).await?;
+    let webhook = webhooks::rotate_secret(open.tx(), &ctx, &caller.principal, id).await?;
     open.keep(StatusCode::OK, &webhook).await
 }
 
@@ -178,7 +178,7 @@ pub async fn deliveries(
         ..DeliveryQuery::default()
     };
     let (rows, _) =
-        store::deliveries(&ctx, &caller.principal, id, wanted, slice.one_more()).await?;
+        webhooks::deliveries(&ctx, &caller.principal, id, wanted, slice.one_more()).await?;
     Ok(slice.page(rows, |delivery| delivery.id))
 }
 
@@ -200,7 +200,7 @@ pub async fn resend(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    store::resend(open.tx(), &caller.principal, id).await?;
+    webhooks::resend(open.tx(), &caller.principal, id).await?;
     let delivery = deliveries::find(open.tx(), &caller.principal, id).await?;
     open.keep(StatusCode::ACCEPTED, &delivery).await
 }

@@ -5,16 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use app::db::ShareHolder;
-use app::domain::SessionId;
-use app::master_key::hash_token;
 use app::session::api::{cookie_name, new_session_cookie};
-use app::session::{Caller, RequestInfo, store};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use domain::SessionId;
 use ipnet::IpNet;
+use store::auth::{Caller, RequestInfo, sessions};
+use store::db::ShareHolder;
+use store::master_key::hash_token;
 
 use super::AppState;
 
@@ -29,12 +29,12 @@ impl LastSeenTracker {
         let now = Instant::now();
         if seen
             .get(&session)
-            .is_some_and(|at| now.duration_since(*at) < store::SEEN_EVERY)
+            .is_some_and(|at| now.duration_since(*at) < sessions::SEEN_EVERY)
         {
             return false;
         }
         if seen.len() > 10_000 {
-            seen.retain(|_, at| now.duration_since(*at) < store::SEEN_EVERY);
+            seen.retain(|_, at| now.duration_since(*at) < sessions::SEEN_EVERY);
         }
         seen.insert(session, now);
         true
@@ -74,7 +74,7 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     {
         let ctx = state.ctx.clone();
         // A failure is logged where it happens; nobody waits for it.
-        tokio::spawn(async move { store::record_last_seen(&ctx, &seen).await });
+        tokio::spawn(async move { sessions::record_last_seen(&ctx, &seen).await });
     }
     response
 }

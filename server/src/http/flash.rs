@@ -1,18 +1,17 @@
 //! The layer around server functions: sets statuses for scripts. Without scripts, redirects the browser back to the
 //! page, where the response and the form's input wait.
 
-use app::domain::{AppError, Secret};
-use app::form::flashes::{self, Found, LIFE, Owner};
-use app::form::{Flash, FormOutcome, FormSuccess};
-use app::rpc::read;
-use app::session::Caller;
-use app::session::model::own_path;
+use app::rpc::{BUILD, BUILD_HEADER, read};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::form::{Flash, FormOutcome, FormSuccess};
+use domain::session::own_path;
+use domain::{AppError, Secret};
+use store::auth::Caller;
+use store::flashes::{self, Found, LIFE, Owner};
 
 use super::client_ip::{cookie, text};
 use super::{AppState, MAX_BODY_BYTES};
@@ -38,6 +37,12 @@ fn cookie_name(https: bool) -> &'static str {
 pub async fn capture(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.uri().path().starts_with(FUNCTIONS) {
         return next.run(request).await;
+    }
+    // Nothing was done yet, so the page can reload and post again.
+    if text(request.headers(), HeaderName::from_static(BUILD_HEADER))
+        .is_some_and(|build| build != BUILD)
+    {
+        return outdated();
     }
     let (mut parts, body) = request.into_parts();
     let form = text(&parts.headers, header::CONTENT_TYPE).is_some_and(|kind| {
@@ -132,6 +137,13 @@ pub async fn capture(State(state): State<AppState>, request: Request, next: Next
         head.headers.insert(header::LOCATION, target);
     }
     Response::from_parts(head, Body::empty())
+}
+
+/// The response to a page whose build is not this one.
+fn outdated() -> Response {
+    let status = StatusCode::from_u16(AppError::Outdated.status()).unwrap_or_default();
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (status, headers, AppError::Outdated.to_string()).into_response()
 }
 
 /// The field names under which a form sends the current password: its own field, or the one that any form shows when a

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use app::context::AppContext;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use leptos::nonce::Nonce;
+use store::context::AppContext;
 
 use super::AppState;
 

@@ -5,16 +5,18 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::domain::{AppError, UserId, WorkspaceId};
-use app::live::{Audience, Invalidation, Received, Topic};
-use app::session::{Caller, store};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{
+    IntoResponse, Response,
+    sse::{Event, KeepAlive, Sse},
+};
+use domain::{AppError, Topic, UserId, WorkspaceId};
 use futures::stream;
+use store::auth::{Caller, sessions};
+use store::context::AppContext;
+use store::live::{Audience, Invalidation, Received};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -162,7 +164,7 @@ async fn audience(
     caller: &Caller,
 ) -> Result<(UserId, Vec<WorkspaceId>), AppError> {
     let person = caller.still_here().await?;
-    let places = store::places(ctx, person.id()).await?;
+    let places = sessions::places(ctx, person.id()).await?;
     Ok((
         person.id(),
         places.into_iter().map(|place| place.id).collect(),

@@ -9,13 +9,9 @@ mod live;
 mod log;
 mod pages;
 
-pub use client_ip::peer_address;
-pub use pages::panicked;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::context::AppContext;
 use app::pages::PAGES;
 use app::shell::shell;
 use axum::Router;
@@ -25,6 +21,7 @@ use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, render_app_async_with_context};
+use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -35,6 +32,9 @@ use tower_http::timeout::TimeoutLayer;
 use crate::api;
 use crate::config::Config;
 use crate::metrics::Metrics;
+
+pub use client_ip::peer_address;
+pub use pages::panicked;
 
 /// No form needs more than this.
 const MAX_BODY_BYTES: usize = 256 * 1024;

@@ -3,24 +3,23 @@
 use std::any::Any;
 use std::net::SocketAddr;
 
-use app::db::entity;
-use app::domain::AppError;
-use app::form::Flash;
-use app::payments::provider_webhook;
-use app::session::Caller;
-use app::settings::credits;
-use app::settings::members::store::export_csv;
-use app::settings::notifications::store::{read_unsubscribe, write};
 use app::ui::percent_encode;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Redirect, Response};
+use domain::AppError;
+use domain::form::Flash;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use store::auth::Caller;
+use store::credits;
+use store::db::entity;
+use store::members::export_csv;
+use store::notifications::{read_unsubscribe, write};
+use store::payments::provider_webhook;
 
 use super::headers::PageNonce;
 use super::{AppState, client_ip};

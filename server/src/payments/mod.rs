@@ -1,4 +1,4 @@
-//! The external payment provider. `app::payments::provider` defines what every provider must do.
+//! The external payment provider. `store::payments::provider` defines what every provider must do.
 
 mod client;
 pub mod stripe;

@@ -4,20 +4,20 @@
 //! A thin client of our own instead of `async-stripe`: a handful of calls, each reading a few response fields.
 //! docs/payments.md compares the two.
 
-use app::billing::invoices;
-use app::context::AppContext;
-use app::db::entity::{self, payment, stripe_customer};
-use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use app::payments::model::{CURRENCY, PaymentPurpose, PaymentStatus, ReversalKind, ReversalStatus};
-use app::payments::provider::{
-    Checkout, Order, PaymentOutcome, Provider, Reference, Refunded, out_of_reach,
-};
-use app::payments::reversals::Reversal;
-use app::payments::store::{by_intent, purpose, remember_intent};
+use domain::payments::{CURRENCY, PaymentPurpose, PaymentStatus, ReversalKind, ReversalStatus};
+use domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde::Deserialize;
+use store::billing::invoices;
+use store::context::AppContext;
+use store::db::entity::{self, payment, stripe_customer};
+use store::payments::provider::{
+    Checkout, Order, PaymentOutcome, Provider, Reference, Refunded, out_of_reach,
+};
+use store::payments::reversals::Reversal;
+use store::payments::{by_intent, purpose, remember_intent};
 
 use super::client::{Api, Failure, Fields};
 

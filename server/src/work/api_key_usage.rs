@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::settings::api_keys::usage;
+use store::api_keys::usage;
+use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 
 use super::pause;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
+use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 
 use super::pause;

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use app::catalog::{Category, Channel};
-use app::context::AppContext;
-use app::db::Tx;
-use app::db::entity::{self, email_window, held_email};
-use app::domain::{AppError, Timestamp, UserId, WorkspaceId};
-use app::email::templates::{self, DigestEntry};
-use app::email::{self, Recipient};
-use app::settings::notifications::store::{Preferences, preferences};
+use domain::catalog::{Category, Channel};
+use domain::{AppError, Timestamp, UserId, WorkspaceId};
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use store::context::AppContext;
+use store::db::Tx;
+use store::db::entity::{self, email_window, held_email};
+use store::email::templates::{self, DigestEntry};
+use store::email::{self, Recipient};
+use store::notifications::{Preferences, preferences};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;

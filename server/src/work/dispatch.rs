@@ -11,16 +11,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use app::catalog::Mode;
-use app::context::AppContext;
-use app::db::entity;
-use app::domain::{AppError, EventId, Timestamp, WorkspaceId};
-use app::settings::webhooks::matcher::long_matching;
+use domain::catalog::Mode;
+use domain::{AppError, EventId, Timestamp, WorkspaceId};
 use entity::event::Column;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
 };
+use store::context::AppContext;
+use store::db::entity;
+use store::webhooks::matcher::long_matching;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

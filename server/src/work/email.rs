@@ -4,18 +4,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use app::context::AppContext;
-use app::db::entity::{self, outbox_email::Column};
-use app::domain::{AppError, Timestamp};
+use domain::{AppError, Timestamp};
 use futures::{StreamExt, stream};
 use lettre::Message;
-use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::{
+    Mailbox, MultiPart,
+    header::{Header, HeaderName, HeaderValue},
+};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
 };
+use store::context::AppContext;
+use store::db::entity;
+use store::db::entity::outbox_email::Column;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -218,7 +221,7 @@ async fn claim(
         .limit(BATCH);
     if due
         .clone()
-        .into_tuple::<app::domain::EmailId>()
+        .into_tuple::<domain::EmailId>()
         .one(ctx.db().read())
         .await?
         .is_none()
@@ -291,7 +294,7 @@ async fn finish(
             tracing::warn!(mail = %message.id, attempts, error, again = wait.is_some(), "mail not sent");
             update = update.col_expr(Column::LastError, Expr::value(error));
             if let Some(&minutes) = wait {
-                let next = now.after(app::domain::minutes(minutes));
+                let next = now.after(domain::minutes(minutes));
                 update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
                 post.metrics.emails_deferred()
             } else {
@@ -322,7 +325,7 @@ fn build_message(
     post: &MailerConfig,
     message: &entity::outbox_email::Model,
 ) -> Result<Message> {
-    let contents = app::email::decrypt(ctx, message).ok_or_else(|| {
+    let contents = store::email::decrypt(ctx, message).ok_or_else(|| {
         let problem =
             "the email cannot be decrypted: it was encrypted with another WHEELHOUSE_SECRET_KEY";
         tracing::error!(mail = %message.id, "{problem}");

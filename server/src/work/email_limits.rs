@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use app::catalog::Category;
-use app::db::Tx;
-use app::db::entity::{self, email_window, held_email, workspace_email_window};
-use app::domain::{AppError, Timestamp, UserId, WorkspaceId, days, hours};
+use domain::catalog::Category;
+use domain::{AppError, Timestamp, UserId, WorkspaceId, days, hours};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
 };
+use store::db::Tx;
+use store::db::entity::{self, email_window, held_email, workspace_email_window};
 
 /// The length of a window, from its first email.
 pub const WINDOW: Duration = hours(1);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::form::flashes;
+use store::context::AppContext;
+use store::flashes;
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_mins(1);

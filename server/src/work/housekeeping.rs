@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::payments::{provider_webhook, simulated};
-use app::session::store;
-use app::settings::api_keys::usage;
-use app::settings::credits;
+use store::api_keys::usage;
+use store::auth::sessions;
+use store::context::AppContext;
+use store::credits;
+use store::payments::{provider_webhook, simulated};
 use tokio_util::sync::CancellationToken;
 
 use super::webhooks::retention::delete_expired;
@@ -21,13 +21,13 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
         }
         ctx.limits().forget_idle();
         // A failure is logged where it happens; the next round tries again.
-        if let Ok(removed @ 1..) = store::sweep(&ctx).await {
+        if let Ok(removed @ 1..) = sessions::sweep(&ctx).await {
             tracing::debug!(removed, "swept ended sessions and dead links");
         }
         if let Ok(removed @ 1..) = usage::sweep(&ctx).await {
             tracing::debug!(removed, "swept old requests of API keys");
         }
-        if let Ok(books @ 1..) = credits::store::sweep(&ctx).await {
+        if let Ok(books @ 1..) = credits::sweep(&ctx).await {
             tracing::debug!(books, "let credits expire, or gave them back");
         }
         for swept in [

@@ -16,18 +16,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use app::context::AppContext;
-use app::db::Tx;
-use app::db::entity::{self, delivery, outbox_email, process};
-use app::domain::{AppError, DeliveryId, EmailId, Timestamp};
-use app::leases::{Leases, PROCESS_LEASE};
-use app::settings::webhooks::model::DeliveryStatus;
+use domain::webhooks::DeliveryStatus;
+use domain::{AppError, DeliveryId, EmailId, Timestamp};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
     EntityTrait, QueryFilter, QuerySelect, Statement,
 };
+use store::context::AppContext;
+use store::db::Tx;
+use store::db::entity::{self, delivery, outbox_email, process};
+use store::leases::{Leases, PROCESS_LEASE};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

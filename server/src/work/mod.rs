@@ -20,16 +20,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::context::AppContext;
+use dispatch::DispatcherShard;
+use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use dispatch::DispatcherShard;
-pub use smtp::SmtpEndpoint;
 use webhooks::{DirectDispatch, QueueClass};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+
+pub use smtp::SmtpEndpoint;
 
 /// How long a worker rests after a panic: the cause most likely persists.
 const PAUSE: Duration = Duration::from_secs(5);

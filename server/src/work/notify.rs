@@ -5,18 +5,20 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use app::catalog::{Category, Channel};
-use app::context::AppContext;
-use app::db::{Tx, entity};
-use app::domain::{AppError, Email, EventId, NotificationId, Role, Timestamp, UserId, WorkspaceId};
-use app::email::{self, NotificationMeta, PreparedEmail, Recipient, templates};
-use app::events::describe;
-use app::live::{Invalidation, Topic};
-use app::settings::notifications::model::Switch;
-use app::settings::notifications::store::{Preferences, preferences, unsubscribe_token};
+use domain::catalog::{Category, Channel};
+use domain::notifications::Switch;
+use domain::{
+    AppError, Email, EventId, NotificationId, Role, Timestamp, Topic, UserId, WorkspaceId,
+};
 use entity::event::Model as Event;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use store::context::AppContext;
+use store::db::{Tx, entity};
+use store::email::{self, NotificationMeta, PreparedEmail, Recipient, templates};
+use store::events::describe;
+use store::live::Invalidation;
+use store::notifications::{Preferences, preferences, unsubscribe_token};
 
 use super::email_limits::{Allowances, LimitedRecipient};
 

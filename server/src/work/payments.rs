@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use app::billing::engine;
-use app::context::AppContext;
-use app::domain::{AppError, Timestamp};
-use app::payments::{simulated, store};
-use app::settings::credits::top_up;
+use domain::{AppError, Timestamp};
+use store::billing::subscriptions;
+use store::context::AppContext;
+use store::credits::top_up;
+use store::payments::{self, simulated};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
@@ -27,9 +27,9 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
 pub async fn round(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
     simulated::process_due(ctx, now).await?;
     simulated::deliver_events(ctx, now).await?;
-    engine::process_due(ctx, now).await?;
+    subscriptions::process_due(ctx, now).await?;
     top_up::process_due(ctx, now).await?;
-    store::reconcile_pending(ctx, now).await?;
+    payments::reconcile_pending(ctx, now).await?;
     ctx.payments().delete_orphaned_customers(ctx).await?;
     Ok(())
 }

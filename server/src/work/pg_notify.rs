@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::live::Invalidation;
 use sea_orm::prelude::Uuid;
-use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
-use sea_orm::sqlx::{self, PgPool};
+use sea_orm::sqlx::{
+    self, PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use store::context::AppContext;
+use store::live::Invalidation;
+use tokio::sync::broadcast::{
+    Receiver,
+    error::{RecvError, TryRecvError},
+};
 use tokio_util::sync::CancellationToken;
 
 const CHANNEL: &str = "wheelhouse_live";

@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use app::catalog::{Category, Channel};
-use app::db::entity;
-use app::db::seed::PASSWORD;
-use app::domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
 use app::pages::PAGES;
-use app::session::links::{LinkChannel, invitation_token};
-use app::settings::notifications::model::Switch;
-use app::settings::notifications::store::unsubscribe_token;
-use app::settings::webhooks::model::DeliveryStatus;
+use domain::catalog::{Category, Channel};
+use domain::notifications::Switch;
+use domain::webhooks::DeliveryStatus;
+use domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use store::auth::links::{LinkChannel, invitation_token};
+use store::db::entity;
+use store::demo::PASSWORD;
+use store::notifications::unsubscribe_token;
 use wheelhouse::http::ROUTES;
 use wheelhouse::work::dispatch::dispatch_all;
 
@@ -735,12 +735,12 @@ async fn every_other_post() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_is_the_demos_alone() {
     let template = template(Kind::Sqlite).await;
-    let ctx = app::context::Site {
+    let ctx = store::context::Site {
         demo: false,
         ..site()
     };
     let server = template
-        .copy_as(ctx, app::rate_limit::auth::AuthLimits::off())
+        .copy_as(ctx, store::rate_limit::auth::AuthLimits::off())
         .await;
     for caller in ["nobody", "olivia"] {
         assert_eq!(server.page(caller, "/outbox").await.status, 404, "{caller}");

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use app::catalog::{EventType, Mode, Scope};
-use app::context::AppContext;
-use app::db::entity;
-use app::domain::{ApiKeyId, Timestamp, days};
-use app::master_key::hash_token;
-use app::rate_limit::auth::AuthLimits;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use domain::catalog::{EventType, Mode, Scope};
+use domain::{ApiKeyId, Timestamp, days};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use serde_json::{Value, json};
+use store::context::AppContext;
+use store::db::entity;
+use store::master_key::hash_token;
+use store::rate_limit::auth::AuthLimits;
 use wheelhouse::api;
 
 use crate::support::{Answer, Kind, Server, Template, freeze, site, state};
@@ -52,7 +52,7 @@ pub async fn make_key(ctx: &AppContext, wish: Wish<'_>) -> Key {
         .await
         .unwrap()
         .unwrap();
-    let token = app::settings::api_keys::token::KeyToken::generate(wish.mode);
+    let token = store::auth::key_token::KeyToken::generate(wish.mode);
     let token = token.secret().expose().to_owned();
     let now = Timestamp::now();
     let id = ApiKeyId::new();

@@ -1,10 +1,10 @@
 //! Credits through the public API: Acme's product asks what there is, reserves and spends.
 
-use app::catalog::{EventType, Mode, Scope};
-use app::db::entity;
-use app::settings::credits::verify::verify;
+use domain::catalog::{EventType, Mode, Scope};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
+use store::credits::verify::verify;
+use store::db::entity;
 
 use crate::api::{ACME, Call, Key, Wish, ask, get, make_key, post, problem, read};
 use crate::both::both;
@@ -85,15 +85,15 @@ both! {
     }
 
     async fn too_little_is_402_and_tops_up_where_that_is_on(server) {
-        use app::settings::credits::model::TopUp;
+        use domain::credits::TopUp;
         let key = make_key(&server.ctx, CREDITS).await;
         let cookie = server.cookies["adam"].expose().to_owned();
-        let caller = app::session::Caller::new(server.ctx.clone(), crate::support::info(), Some(cookie));
+        let caller = store::auth::Caller::new(server.ctx.clone(), crate::support::info(), Some(cookie));
         let adam = caller.actor("acme").await.unwrap();
-        let (ctx, now) = (&server.ctx, app::domain::Timestamp::now());
-        app::settings::credits::store::set_low_balance_threshold(ctx, &adam, Some(1)).await.unwrap();
-        let wanted = TopUp { credits: 1000, limit: app::domain::Money::from_cents(10_000) };
-        app::settings::credits::top_up::set(ctx, &adam, Some(wanted), now).await.unwrap();
+        let (ctx, now) = (&server.ctx, domain::Timestamp::now());
+        store::credits::set_low_balance_threshold(ctx, &adam, Some(1)).await.unwrap();
+        let wanted = TopUp { credits: 1000, limit: domain::Money::from_cents(10_000) };
+        store::credits::top_up::set(ctx, &adam, Some(wanted), now).await.unwrap();
         let there = balance(server, &key).await;
         for (round, path) in [(0, "/credits/spend"), (1, "/credits/holds")] {
             let now_there = there + 1000 * round;

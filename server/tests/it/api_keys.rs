@@ -1,8 +1,8 @@
 //! API keys without script, and what must not be found anywhere.
 
-use app::db::entity;
 use axum::http::StatusCode;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use store::db::entity;
 
 use crate::support::{Answer, Kind, Server};
 
@@ -41,7 +41,7 @@ fn form(workspace: &str, more: &[(&'static str, &str)]) -> Vec<(&'static str, St
 fn key_in(page: &str) -> Option<&str> {
     let start = page.match_indices("wh_test_").map(|(at, _)| at);
     let mut whole = start.filter_map(|at| page.get(at..at + 42));
-    whole.find(|text| app::settings::api_keys::token::KeyToken::parse(text).is_ok())
+    whole.find(|text| store::auth::key_token::KeyToken::parse(text).is_ok())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,9 @@
 //! What one caller of the public API can make expensive, and that nobody else pays for it.
 
-use app::catalog::Mode;
-use app::rate_limit::auth::AuthLimits;
-use app::settings::api_keys::token::KeyToken;
+use domain::catalog::Mode;
 use serde_json::{Value, json};
+use store::auth::key_token::KeyToken;
+use store::rate_limit::auth::AuthLimits;
 
 use crate::api::{ACME, Key, ask, get, make_key, post, problem};
 use crate::support::{Answer, Kind, Server, Template, site};
@@ -12,7 +12,7 @@ use crate::support::{Answer, Kind, Server, Template, site};
 fn invented() -> Key {
     let token = KeyToken::generate(Mode::Live);
     Key {
-        id: app::domain::ApiKeyId::new(),
+        id: domain::ApiKeyId::new(),
         token: token.secret().expose().to_owned(),
     }
 }

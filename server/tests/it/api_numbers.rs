@@ -1,12 +1,12 @@
 //! Numbers that programs send come back as they were sent, or are refused.
 
-use app::catalog::Scope;
-use app::db::entity;
-use app::settings::webhooks::envelope;
 use axum::body::Body;
 use axum::http::{Request, header};
+use domain::catalog::Scope;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::json;
+use store::db::entity;
+use store::webhooks::envelope;
 use wheelhouse::work::dispatch;
 
 use crate::api::{ACME, Key, Wish, make_key, problem, read};
@@ -49,7 +49,7 @@ both! {
         assert_eq!(answer.status, 201, "{}", answer.body);
         dispatch::dispatch_all(&server.ctx).await.unwrap();
         let event = entity::Event::find()
-            .filter(entity::event::Column::EventType.eq(app::catalog::EventType::AutomationCompleted))
+            .filter(entity::event::Column::EventType.eq(domain::catalog::EventType::AutomationCompleted))
             .order_by_desc(entity::event::Column::Id)
             .one(server.ctx.db().read())
             .await

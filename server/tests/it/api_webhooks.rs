@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use app::catalog::{EventType, Mode, Scope};
-use app::db::entity;
+use domain::catalog::{EventType, Mode, Scope};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
+use store::db::entity;
 use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::api::{ACME, Call, Key, Wish, ask, get, hook, make_key, post, problem, read};

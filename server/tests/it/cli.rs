@@ -160,7 +160,7 @@ fn what_cannot_be_used_is_named_in_one_line() {
     );
     let catalog = folder.path().join("catalog.toml");
     run("WHEELHOUSE_CATALOG", catalog.to_str().unwrap());
-    let sold = include_str!("../../../app/src/catalog/catalog.toml");
+    let sold = include_str!("../../../crates/domain/src/catalog/catalog.toml");
     std::fs::write(&catalog, sold.replacen("price = 9900", "price = \"99\"", 1)).unwrap();
     let output = wheelhouse(folder.path())
         .arg("migrate")
@@ -228,7 +228,8 @@ fn a_served_demo_is_healthy_and_a_house_of_ones_own_is_no_demo() {
     assert_eq!(none.status.code(), Some(1), "{}", said(&none).1);
 
     // A catalogue without the plan that Acme pays for.
-    let catalog = include_str!("../../../app/src/catalog/catalog.toml").replace("scale", "large");
+    let catalog =
+        include_str!("../../../crates/domain/src/catalog/catalog.toml").replace("scale", "large");
     let other = folder.path().join("other.toml");
     std::fs::write(&other, catalog).unwrap();
     let output = wheelhouse(folder.path())

@@ -1,10 +1,10 @@
 //! Settings → Credits as a browser gets it.
 
-use app::db::entity::{Workspace, workspace};
-use app::session::{Caller, Principal};
-use app::settings::credits::dto::Use;
-use app::settings::credits::store;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use store::auth::{Caller, Principal};
+use store::credits;
+use store::credits::dto::Use;
+use store::db::entity::{Workspace, workspace};
 
 use crate::both::both;
 use crate::support::{Server, info};
@@ -70,13 +70,13 @@ both! {
         let catalog = server.ctx.catalog();
         let wanted = Use::new(catalog, "suggest_reply", Some(7), Some("chat 4711")).unwrap();
         let mut tx = server.ctx.db().begin().await.unwrap();
-        store::spend(&mut tx, &mia(server).await, &wanted, None).await.unwrap();
+        credits::spend(&mut tx, &mia(server).await, &wanted, None).await.unwrap();
         tx.commit().await.unwrap();
         let after = shown(server, "olivia", PAGE).await;
         assert_eq!(balance(&after), balance(&before) - 14);
         let line = "|Spent |7 × Suggest Reply|chat 4711 |−14|";
         assert!(text(&after).contains(line), "{}", text(&after));
-        let buys = format!("{} Suggest Replies|", app::domain::grouped(balance(&after) / 2));
+        let buys = format!("{} Suggest Replies|", domain::grouped(balance(&after) / 2));
         assert!(text(&after).contains(&buys), "{buys} in {}", text(&after));
     }
 

@@ -1,17 +1,16 @@
 //! What follows from an event: to whom, through which channel, once.
 
-use app::catalog::{Category, Channel, EventType, Mode};
-use app::db::entity;
-use app::domain::{Name, Role, Secret};
-use app::events::{NewEvent, record};
-use app::session::{Actor, Caller};
-use app::settings::members::store as members;
-use app::settings::notifications::model::Switch;
-use app::settings::notifications::store as preferences;
-use app::settings::workspace::store as workspaces;
 use axum::http::Request;
+use domain::catalog::{Category, Channel, EventType, Mode};
+use domain::notifications::Switch;
+use domain::{Name, Role, Secret};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use store::auth::{Actor, Caller};
+use store::db::entity;
+use store::events::{NewEvent, record};
+use store::members::invitations::invite;
+use store::{members, notifications as preferences, workspace as workspaces};
 use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::both::both;
@@ -72,7 +71,7 @@ both! {
     async fn what_one_may_not_see_one_is_not_told(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        app::settings::members::invitations::invite(
+        invite(
             &server.ctx,
             &adam,
             "zoe@new.example",
@@ -110,7 +109,7 @@ both! {
         );
         assert_eq!(sent[0].recipient.as_str(), "olivia@acme.example");
 
-        let url = app::email::decrypt(&server.ctx, &sent[0]).unwrap().unsubscribe_url.unwrap();
+        let url = store::email::decrypt(&server.ctx, &sent[0]).unwrap().unsubscribe_url.unwrap();
         let request = Request::post(url.strip_prefix(ORIGIN).unwrap())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(axum::body::Body::from("List-Unsubscribe=One-Click"))
@@ -140,7 +139,7 @@ both! {
             entity::Event::update_many()
                 .col_expr(
                     entity::event::Column::DispatchedAt,
-                    Expr::value(None::<app::domain::Timestamp>),
+                    Expr::value(None::<domain::Timestamp>),
                 )
                 .exec(&tx)
                 .await
@@ -166,7 +165,7 @@ both! {
         quiet(server).await;
         let fields = [
             ("form[email]", "mia@acme.example".to_owned()),
-            ("form[password]", app::db::seed::PASSWORD.to_owned()),
+            ("form[password]", store::demo::PASSWORD.to_owned()),
         ];
         server.call("nobody", "/fn/sign_in", &fields).await;
         dispatch_all(&server.ctx).await.unwrap();

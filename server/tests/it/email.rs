@@ -3,14 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use app::catalog::Category;
-use app::db::entity;
-use app::domain::{Timestamp, minutes};
-use app::email::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use clap::Parser;
+use domain::catalog::Category;
+use domain::{Timestamp, minutes};
 use sea_orm::EntityTrait;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
+use store::db::entity;
+use store::email::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use tokio_util::sync::CancellationToken;
 use wheelhouse::config::Config;
 use wheelhouse::metrics::Metrics;

@@ -1,23 +1,23 @@
 //! How much email events cause: none to addresses that may be a stranger's, few to others, and one that sums up the rest.
 
-use app::catalog::{Category, Channel, EventType, Mode};
-use app::context::{AppContext, Site};
-use app::db::entity;
-use app::domain::{Email, Name, Secret, Timestamp, UserId};
-use app::events::{NewEvent, Origin, record};
-use app::master_key::MasterKey;
-use app::passwords::Passwords;
-use app::rate_limit::auth::AuthLimits;
-use app::session::model::SignUp;
-use app::session::{Actor, Caller, store};
-use app::settings::notifications::model::Switch;
-use app::settings::notifications::store as preferences;
+use domain::catalog::{Category, Channel, EventType, Mode};
+use domain::notifications::Switch;
+use domain::session::SignUp;
+use domain::{Email, Name, Secret, Timestamp, UserId};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::json;
-use wheelhouse::work::digest;
-use wheelhouse::work::dispatch::dispatch_all;
-use wheelhouse::work::email_limits::{
-    PER_PERSON, PER_WORKSPACE, SECURITY_PER_PERSON, SECURITY_UNCONFIRMED, WINDOW,
+use store::auth::{Actor, Caller, sessions};
+use store::context::{AppContext, Site};
+use store::db::entity;
+use store::events::{NewEvent, Origin, record};
+use store::master_key::MasterKey;
+use store::notifications as preferences;
+use store::passwords::Passwords;
+use store::rate_limit::auth::AuthLimits;
+use wheelhouse::work::{
+    digest,
+    dispatch::dispatch_all,
+    email_limits::{PER_PERSON, PER_WORKSPACE, SECURITY_PER_PERSON, SECURITY_UNCONFIRMED, WINDOW},
 };
 
 use crate::api::{ACME, Wish, ask, make_key, post, problem};
@@ -109,7 +109,7 @@ async fn stranger(ctx: &AppContext) -> Actor {
         password: Secret::from(PASSWORD),
         workspace: Name::parse("Sly Corp").unwrap(),
     };
-    let begun = store::sign_up(ctx, &info(), form).await.unwrap();
+    let begun = sessions::sign_up(ctx, &info(), form).await.unwrap();
     Caller::new(ctx.clone(), info(), Some(begun.cookie.expose().to_owned()))
         .actor("sly-corp")
         .await
@@ -137,7 +137,7 @@ both! {
         assert_eq!(emails.len(), few + 1, "one, however many processes look");
         let last = emails.iter().find(|mail| mail.event_id.is_none()).unwrap();
         assert_eq!(last.subject, format!("{} more notifications in Acme", 101 - few));
-        let text = app::email::decrypt(&server.ctx, last).unwrap().text;
+        let text = store::email::decrypt(&server.ctx, last).unwrap().text;
         assert!(text.contains("/w/acme/inbox") && text.contains("System"), "{text}");
 
         announce(&server.ctx, &mia, 3).await;
@@ -264,7 +264,7 @@ both! {
         let sly = stranger(&ctx).await;
         quiet(&ctx).await;
         for _ in 0..50 {
-            store::sign_in(&ctx, &info(), "victim@new.example", &Secret::from(PASSWORD)).await.unwrap();
+            sessions::sign_in(&ctx, &info(), "victim@new.example", &Secret::from(PASSWORD)).await.unwrap();
         }
         dispatch_all(&ctx).await.unwrap();
         digest::send_due(&ctx, later()).await.unwrap();
@@ -301,9 +301,9 @@ both! {
             .await
             .unwrap()
             .unwrap();
-        let text = app::email::decrypt(&ctx, &message).unwrap().text;
+        let text = store::email::decrypt(&ctx, &message).unwrap().text;
         let token = text.split("/confirm-email/").nth(1).unwrap().split_whitespace().next().unwrap();
-        assert!(store::confirm_address(&ctx, &Secret::from(token)).await.unwrap());
+        assert!(sessions::confirm_address(&ctx, &Secret::from(token)).await.unwrap());
         for key in &keys {
             let answer = ask(&server, key, post("/events", event())).await;
             assert_eq!(answer.status, 201, "at once: {}", answer.body);
@@ -336,7 +336,7 @@ both! {
         tx.commit().await.unwrap();
         dispatch_all(&server.ctx).await.unwrap();
         let mail = emails_to(server, "mia@acme.example").await.pop().unwrap();
-        let text = app::email::decrypt(&server.ctx, &mail).unwrap();
+        let text = store::email::decrypt(&server.ctx, &mail).unwrap();
         assert!(text.text.len() < 2_000 && text.html.len() < 4_000);
         for shown in [&mail.subject, &text.text, &text.html] {
             assert!(!shown.contains("://evil") && !shown.contains("evil.example"), "{shown}");

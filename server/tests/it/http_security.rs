@@ -1,9 +1,9 @@
 //! What guards the doors: origin, content types, sizes, cookies, headers, redirects, limits; and forms without script.
 
-use app::db::seed::PASSWORD;
-use app::rate_limit::auth::AuthLimits;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use store::demo::PASSWORD;
+use store::rate_limit::auth::AuthLimits;
 
 use crate::both::both;
 use crate::support::{Kind, ORIGIN, Server, Template, encode, site};
@@ -28,6 +28,38 @@ async fn answer_to(
     let flash = posted.cookie("wheelhouse_flash").unwrap();
     let flash = format!("wheelhouse_flash={flash}");
     server.page_with("mia", path, &flash).await.body
+}
+
+both! {
+    async fn a_page_of_another_build_changes_nothing(server) {
+        let slug = "acme";
+        let named = |server: &Server, build: Option<&'static str>, name: &str| {
+            let body = encode(&[
+                ("form[workspace]", slug.into()),
+                ("form[name]", name.to_owned()),
+            ]);
+            let cookie = format!("wheelhouse_session={}", server.cookies["adam"].expose());
+            let mut request = Request::post("/fn/rename_workspace")
+                .header(header::COOKIE, cookie)
+                .header(header::ORIGIN, ORIGIN)
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            if let Some(build) = build {
+                request = request.header(app::rpc::BUILD_HEADER, build);
+            }
+            request.body(Body::from(body)).unwrap()
+        };
+        let refused = server.send(named(server, Some("00000000"), "Outdated")).await;
+        assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED);
+        assert_eq!(refused.body, "A new version is available. Reload.");
+        let page = server.page("adam", "/w/acme/settings/workspace").await.body;
+        assert!(!page.contains("Outdated"));
+        // A page of this build, and a form without JavaScript, which sends no header.
+        for (build, name) in [(Some(app::rpc::BUILD), "Current"), (None, "Scriptless")] {
+            assert_eq!(server.send(named(server, build, name)).await.status, StatusCode::OK);
+            let page = server.page("adam", "/w/acme/settings/workspace").await.body;
+            assert!(page.contains(name));
+        }
+    }
 }
 
 both! {
@@ -452,8 +484,8 @@ both! {
 }
 
 /// Settings that an operator who serves by https has.
-fn by_https() -> app::context::Site {
-    app::context::Site {
+fn by_https() -> store::context::Site {
+    store::context::Site {
         public_url: "https://settings.example".into(),
         ..site()
     }

@@ -8,28 +8,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use app::catalog::{EventType, Mode};
-use app::context::{AppContext, Site};
-use app::db::{Db, entity};
-use app::domain::{EventId, Timestamp, WebhookId, WorkspaceId};
-use app::events::{self, NewEvent, Origin};
-use app::master_key::MasterKey;
-use app::passwords::Passwords;
-use app::rate_limit::auth::AuthLimits;
-use app::settings::webhooks::model::{DeliveryStatus, Status};
-use app::settings::webhooks::signing;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use base64::Engine as _;
+use domain::catalog::{EventType, Mode};
+use domain::webhooks::{DeliveryStatus, Status};
+use domain::{EventId, Timestamp, WebhookId, WorkspaceId};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
 };
 use serde_json::json;
+use store::context::{AppContext, Site};
+use store::db::{Db, entity};
+use store::events::{self, NewEvent, Origin};
+use store::master_key::MasterKey;
+use store::passwords::Passwords;
+use store::rate_limit::auth::AuthLimits;
+use store::webhooks::signing;
 use tokio::net::TcpListener;
-use wheelhouse::work::webhooks::attempt::WebhookClient;
-use wheelhouse::work::webhooks::connector::System;
-use wheelhouse::work::webhooks::{Settings, send_due};
+use wheelhouse::work::webhooks::{Settings, attempt::WebhookClient, connector::System, send_due};
 
 use crate::support::Folder;
 
@@ -351,7 +349,7 @@ async fn stopped_past_its_lease_and_continued(postgres: bool) {
     setting.hurry(true).await;
     setting
         .ctx
-        .set_webhooks(app::settings::webhooks::address::Policy::allowing(vec![
+        .set_webhooks(store::webhooks::address::Policy::allowing(vec![
             "127.0.0.0/8".parse().unwrap(),
         ]));
     let settings = Settings {

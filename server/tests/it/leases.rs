@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use app::catalog::EventType;
-use app::context::AppContext;
-use app::db::entity;
-use app::domain::{DeliveryId, EmailId, EventId, Timestamp};
-use app::email::{self, EmailMessage, Recipient};
-use app::rate_limit::auth::AuthLimits;
-use app::settings::webhooks::deliveries::new_delivery;
+use domain::catalog::EventType;
+use domain::{DeliveryId, EmailId, EventId, Timestamp};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use store::context::AppContext;
+use store::db::entity;
+use store::email::{self, EmailMessage, Recipient};
+use store::rate_limit::auth::AuthLimits;
+use store::webhooks::deliveries::new_delivery;
 use wheelhouse::work::leases::{
     Keeper, free_all_but_own, record_heartbeat, release_dead_processes,
 };

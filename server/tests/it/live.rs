@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use app::db::entity;
-use app::domain::{Name, UserId};
-use app::live::{Invalidation, Topic};
-use app::session::{Actor, Caller};
-use app::settings::workspace::store as workspaces;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
+use domain::{Name, Topic, UserId};
 use futures::StreamExt;
 use sea_orm::EntityTrait;
+use store::auth::{Actor, Caller};
+use store::db::entity;
+use store::live::Invalidation;
+use store::workspace as workspaces;
 use tower::ServiceExt;
 use wheelhouse::http;
 

@@ -7,6 +7,7 @@ mod api_keys;
 mod api_limits;
 mod api_numbers;
 mod api_webhooks;
+mod architecture;
 mod both;
 mod cli;
 mod credits;

@@ -3,26 +3,30 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use app::catalog::EventType;
-use app::db::entity;
-use app::domain::{EventId, Timestamp, WorkspaceId};
-use app::events::{self, NewEvent, Origin};
-use app::rate_limit::auth::AuthLimits;
-use app::session::{Caller, Principal};
-use app::settings::webhooks::dto::CreateWebhookRequest;
-use app::settings::webhooks::filter::Filter;
-use app::settings::webhooks::model::Operator;
-use app::settings::webhooks::store;
+use domain::catalog::EventType;
+use domain::webhooks::Operator;
+use domain::{EventId, Timestamp, WorkspaceId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     Statement,
 };
 use serde_json::{Value, json};
+use store::auth::{Caller, Principal};
+use store::db::entity;
+use store::events::{self, NewEvent, Origin};
+use store::rate_limit::auth::AuthLimits;
+use store::webhooks;
+use store::webhooks::dto::CreateWebhookRequest;
+use store::webhooks::filter::Filter;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::dispatch::{self, DispatcherShard, dispatch_all};
-use wheelhouse::work::webhooks::DirectDispatch;
-use wheelhouse::work::webhooks::fan_out::{Budget, MatchTargets, Planned};
+use wheelhouse::work::{
+    dispatch::{self, DispatcherShard, dispatch_all},
+    webhooks::{
+        DirectDispatch,
+        fan_out::{Budget, MatchTargets, Planned},
+    },
+};
 
 use crate::both::both;
 use crate::support::{Kind, Server, Template, info, site};
@@ -49,7 +53,7 @@ async fn webhook(server: &Server, principal: &Principal, filters: Vec<Filter>) {
         ..CreateWebhookRequest::default()
     };
     let mut tx = server.ctx.db().begin().await.unwrap();
-    store::create(&mut tx, &server.ctx, principal, &input)
+    webhooks::create(&mut tx, &server.ctx, principal, &input)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use app::db::Db;
-use app::domain::UserId;
-use app::live::{Invalidation, Received, Topic};
+use domain::{Topic, UserId};
 use sea_orm::ConnectionTrait;
+use store::db::Db;
+use store::live::{Invalidation, Received};
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 use wheelhouse::work::pg_notify;
@@ -45,7 +45,7 @@ async fn a_hint_reaches_the_other_process_also_after_the_connection_was_lost() {
     let two = context(
         &one.database,
         site(),
-        app::rate_limit::auth::AuthLimits::off(),
+        store::rate_limit::auth::AuthLimits::off(),
     )
     .await;
     let stop = CancellationToken::new();

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use app::rate_limit::auth::AuthLimits;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use store::rate_limit::auth::AuthLimits;
 use tower::ServiceExt;
 use wheelhouse::http;
 
@@ -122,7 +122,7 @@ impl<'a> Browser<'a> {
 fn key_in(page: &str) -> Option<String> {
     let start = page.match_indices("wh_test_").map(|(at, _)| at);
     let mut whole = start.filter_map(|at| page.get(at..at + 42));
-    let key = whole.find(|text| app::settings::api_keys::token::KeyToken::parse(text).is_ok());
+    let key = whole.find(|text| store::auth::key_token::KeyToken::parse(text).is_ok());
     key.map(str::to_owned)
 }
 
@@ -198,7 +198,7 @@ both! {
         let page = visitor.submit("/fn/sign_in", &fields("a wrong password")).await;
         assert!(page.contains("value=\"olivia@acme.example\""), "{page}");
         assert!(page.contains("Incorrect email or password"), "{page}");
-        let page = visitor.submit("/fn/sign_in", &fields(app::db::seed::PASSWORD)).await;
+        let page = visitor.submit("/fn/sign_in", &fields(store::demo::PASSWORD)).await;
         assert!(page.contains("Olivia"), "{page}");
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::db::entity;
-use app::db::seed::PASSWORD;
-use app::domain::{AppError, MembershipId, Role, Timestamp, minutes};
-use app::form::FormSuccess;
 use app::rpc::read;
-use app::session::Sensitive;
 use app::session::api::cookie_name;
+use domain::form::FormSuccess;
+use domain::{AppError, MembershipId, Role, Timestamp, minutes};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use store::auth::Sensitive;
+use store::db::entity;
+use store::demo::PASSWORD;
 use wheelhouse::http::ROUTES;
 use wheelhouse::work::dispatch::dispatch_all;
 
@@ -147,7 +147,7 @@ async fn membership(server: &Server, email: &str, workspace: &str) -> Membership
         .filter(entity::membership::Column::UserId.eq(user.id))
         .filter(
             entity::membership::Column::WorkspaceId
-                .eq(workspace.parse::<app::domain::WorkspaceId>().unwrap()),
+                .eq(workspace.parse::<domain::WorkspaceId>().unwrap()),
         )
         .one(read)
         .await

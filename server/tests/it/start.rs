@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Child, Command, Output};
 
-use app::db::{Db, entity};
 use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
+use store::db::{Db, entity};
 
 use crate::cli::{Serving, refuses, said, wheelhouse};
 use crate::support::{Database, Folder, Kind};

@@ -5,28 +5,26 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::billing::engine;
-use app::billing::model::{SubscriptionStatus, Terms};
-use app::catalog::EventType;
-use app::db::entity::{self, credit_entry, event as events, payment, subscription};
-use app::domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use app::payments::model::{PaymentPurpose, PaymentStatus};
-use app::payments::provider_webhook::sign;
-use app::payments::store as payments;
-use app::session::{Actor, Caller, Principal};
-use app::settings::billing::store::{self as billing, Chosen};
-use app::settings::credits::model::{EntryKind, TopUp};
-use app::settings::credits::top_up;
-use app::settings::credits::verify::verify;
-use app::settings::workspace::model::NewWorkspaceForm;
-use app::settings::workspace::store as workspaces;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use domain::catalog::EventType;
+use domain::credits::{EntryKind, TopUp};
+use domain::payments::{PaymentPurpose, PaymentStatus};
+use domain::subscriptions::{SubscriptionStatus, Terms};
+use domain::workspace::NewWorkspaceForm;
+use domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder,
 };
 use serde_json::{Value, json};
+use store::auth::{Actor, Caller, Principal};
+use store::billing::{self, Chosen, subscriptions};
+use store::credits::top_up;
+use store::credits::verify::verify;
+use store::db::entity::{self, credit_entry, event as events, payment, subscription};
+use store::payments::provider_webhook::sign;
+use store::{payments, workspace as workspaces};
 
 use crate::both::both;
 use crate::fake_stripe::{BAD, GOOD, HOOK, Lost, StandIn, event};
@@ -189,7 +187,7 @@ async fn let_month_end(server: &Server, workspace: WorkspaceId) {
 
 /// What the worker does by `now`.
 pub async fn work(server: &Server, now: Timestamp) {
-    engine::process_due(&server.ctx, now).await.unwrap();
+    subscriptions::process_due(&server.ctx, now).await.unwrap();
     payments::reconcile_pending(&server.ctx, now).await.unwrap();
 }
 

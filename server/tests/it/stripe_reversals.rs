@@ -1,15 +1,14 @@
 //! Refunds and disputes as Stripe tells of them: by its own names, from its own pages, in any order and more than once.
 
-use app::domain::{Money, PaymentId, Timestamp, WorkspaceId, minutes};
-use app::payments::store as payments;
-use app::session::Actor;
-use app::settings::billing::store::{self as billing, Chosen};
-use app::settings::credits::model::EntryKind;
 use axum::http::{Method, StatusCode};
+use domain::credits::EntryKind;
+use domain::{Money, PaymentId, Timestamp, WorkspaceId, minutes};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
-
-use app::db::entity::{self, payment_reversal};
+use store::auth::Actor;
+use store::billing::{self, Chosen};
+use store::db::entity::{self, payment_reversal};
+use store::payments;
 
 use crate::both::both;
 use crate::fake_stripe::{BAD, GOOD, StandIn, event};

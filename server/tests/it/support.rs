@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use app::context::{AppContext, Site};
-use app::db::{Db, seed};
-use app::domain::Secret;
-use app::master_key::MasterKey;
-use app::passwords::Passwords;
-use app::rate_limit::auth::AuthLimits;
 use app::session::api::cookie_name;
-use app::session::{RequestInfo, store};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser;
+use domain::Secret;
 use sea_orm::ConnectionTrait;
 use sea_orm::prelude::Uuid;
+use store::auth::{RequestInfo, sessions};
+use store::context::{AppContext, Site};
+use store::db::Db;
+use store::demo;
+use store::master_key::MasterKey;
+use store::passwords::Passwords;
+use store::rate_limit::auth::AuthLimits;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use wheelhouse::config::Config;
@@ -167,10 +168,10 @@ impl Template {
     pub async fn new(kind: Kind) -> Self {
         let database = Database::new(kind, None).await;
         let ctx = context(&database, site(), AuthLimits::off()).await;
-        seed::demo(&ctx).await.unwrap();
+        demo::demo(&ctx).await.unwrap();
         let mut cookies = BTreeMap::new();
         for (name, email) in PEOPLE {
-            let begun = store::sign_in(&ctx, &info(), email, &Secret::from(seed::PASSWORD))
+            let begun = sessions::sign_in(&ctx, &info(), email, &Secret::from(demo::PASSWORD))
                 .await
                 .unwrap();
             cookies.insert(name, begun.cookie);
@@ -315,13 +316,13 @@ pub fn encode(fields: &[(&str, String)]) -> String {
 
 /// Freezes every workspace, as when nobody has paid.
 pub async fn freeze(ctx: &AppContext) {
-    use app::db::entity::{Subscription, subscription::Column};
     use sea_orm::{EntityTrait, sea_query::Expr};
+    use store::db::entity::{Subscription, subscription::Column};
     let tx = ctx.db().begin().await.unwrap();
     Subscription::update_many()
         .col_expr(
             Column::FreezesAt,
-            Expr::value(Some(app::domain::Timestamp::now())),
+            Expr::value(Some(domain::Timestamp::now())),
         )
         .exec(&tx)
         .await

@@ -1,6 +1,6 @@
 //! A row that this version cannot read, as a newer one or a hand at the database may have left it, hides nothing else.
 
-use app::catalog::Scope;
+use domain::catalog::Scope;
 use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::Value;
 use wheelhouse::work::dispatch::dispatch_all;

@@ -6,37 +6,42 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use app::catalog::{EventType, Mode};
-use app::context::{AppContext, Site};
-use app::db::{Db, entity, seed};
-use app::domain::{DeliveryId, EventId, Secret, Timestamp, WebhookId, days};
-use app::events::{self, NewEvent, Origin};
-use app::master_key::MasterKey;
-use app::passwords::Passwords;
-use app::rate_limit::auth::AuthLimits;
-use app::session::{Caller, Principal, store as sessions};
-use app::settings::webhooks::address::Policy;
-use app::settings::webhooks::dto::{CreateWebhookRequest, UpdateWebhookRequest};
-use app::settings::webhooks::filter::Filter;
-use app::settings::webhooks::model::{DeliveryStatus, Operator, Status};
-use app::settings::webhooks::{deliveries, signing, store};
 use axum::body::{Body, Bytes};
 use axum::http::{self, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use domain::catalog::{EventType, Mode};
+use domain::webhooks::{DeliveryStatus, Operator, Status};
+use domain::{DeliveryId, EventId, Secret, Timestamp, WebhookId, days};
 use futures::future::BoxFuture;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 use serde_json::json;
+use store::auth::{Caller, Principal, sessions};
+use store::context::{AppContext, Site};
+use store::db::{Db, entity};
+use store::demo;
+use store::events::{self, NewEvent, Origin};
+use store::master_key::MasterKey;
+use store::passwords::Passwords;
+use store::rate_limit::auth::AuthLimits;
+use store::webhooks::address::Policy;
+use store::webhooks::dto::{CreateWebhookRequest, UpdateWebhookRequest};
+use store::webhooks::filter::Filter;
+use store::webhooks::{self, deliveries, signing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::dispatch::{self, DispatcherShard, dispatch_all, dispatch_to};
-use wheelhouse::work::webhooks::attempt::WebhookClient;
-use wheelhouse::work::webhooks::connector::{Resolve, System};
-use wheelhouse::work::webhooks::fan_out::hand_off;
-use wheelhouse::work::webhooks::{
-    self, DirectDispatch, QueueClass, Settings, retention::delete_expired, send_due,
+use wheelhouse::work::{
+    dispatch::{self, DispatcherShard, dispatch_all, dispatch_to},
+    webhooks::{
+        DirectDispatch, QueueClass, Settings,
+        attempt::WebhookClient,
+        connector::{Resolve, System},
+        fan_out::hand_off,
+        retention::delete_expired,
+        run as send_deliveries, send_due,
+    },
 };
 
 use crate::support::{Folder, info};
@@ -86,8 +91,8 @@ impl World {
             AuthLimits::off(),
         );
         ctx.set_webhooks(loopback());
-        seed::demo(&ctx).await.unwrap();
-        let password = Secret::from(seed::PASSWORD);
+        demo::demo(&ctx).await.unwrap();
+        let password = Secret::from(demo::PASSWORD);
         let begun = sessions::sign_in(&ctx, &info(), "olivia@acme.example", &password)
             .await
             .unwrap();
@@ -116,7 +121,7 @@ impl World {
         };
         more(&mut input);
         let mut tx = self.ctx.db().begin().await.unwrap();
-        let made = store::create(&mut tx, &self.ctx, &self.olivia, &input)
+        let made = webhooks::create(&mut tx, &self.ctx, &self.olivia, &input)
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -204,7 +209,7 @@ impl World {
             ..UpdateWebhookRequest::default()
         };
         let mut tx = self.ctx.db().begin().await.unwrap();
-        store::update(&mut tx, &self.ctx, &self.olivia, id, &patch)
+        webhooks::update(&mut tx, &self.ctx, &self.olivia, id, &patch)
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -397,7 +402,7 @@ both! {
         assert!(receiver.got().is_empty());
         // A new secret is the way out, although the one before stays unreadable.
         let mut tx = world.ctx.db().begin().await.unwrap();
-        store::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap();
+        webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap();
         tx.commit().await.unwrap();
         world.hurry(id).await;
         send_due(&world.ctx, &settings(&[60])).await.unwrap();
@@ -418,7 +423,7 @@ both! {
         let got = receiver.got();
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].2, got[1].2, "the same bytes");
-        let secret = store::secret(&world.ctx, &world.olivia, id).await.unwrap();
+        let secret = webhooks::secret(&world.ctx, &world.olivia, id).await.unwrap();
         for (_, headers, body) in &got {
             let text = |name: &str| headers[name].to_str().unwrap().to_owned();
             let event = text("webhook-id").parse().unwrap();
@@ -447,9 +452,9 @@ both! {
     async fn both_secrets_sign_during_a_rotation(world) {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
-        let old = store::secret(&world.ctx, &world.olivia, id).await.unwrap();
+        let old = webhooks::secret(&world.ctx, &world.olivia, id).await.unwrap();
         let mut tx = world.ctx.db().begin().await.unwrap();
-        let new = store::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap().secret.unwrap();
+        let new = webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap().secret.unwrap();
         tx.commit().await.unwrap();
         assert_ne!(old, new);
         world.contacts(1).await;
@@ -480,7 +485,7 @@ both! {
         assert_eq!(world.attempts(delivery.id).await[0].response_body.as_deref(), Some("no\u{fffd}pe"));
 
         let mut tx = world.ctx.db().begin().await.unwrap();
-        store::resend(&mut tx, &world.olivia, delivery.id).await.unwrap();
+        webhooks::resend(&mut tx, &world.olivia, delivery.id).await.unwrap();
         tx.commit().await.unwrap();
         send_due(&world.ctx, &settings(&[100, 200])).await.unwrap();
         let delivery = &world.deliveries(id).await[0];
@@ -784,7 +789,7 @@ both! {
         let stop = CancellationToken::new();
         let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[1, 1]), DirectDispatch::default(), stop.clone()));
         let mut tx = world.ctx.db().begin().await.unwrap();
-        let sent = store::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
+        let sent = webhooks::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
         tx.commit().await.unwrap();
         let outcome = deliveries::outcome(&world.ctx, &world.olivia, sent, Duration::from_secs(10)).await.unwrap();
         stop.cancel();
@@ -826,9 +831,11 @@ async fn the_libraries_of_others_verify_what_is_sent() {
     let world = World::new(On::Sqlite).await;
     let receiver = Receiver::start().await;
     let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
-    let old = store::secret(&world.ctx, &world.olivia, id).await.unwrap();
+    let old = webhooks::secret(&world.ctx, &world.olivia, id)
+        .await
+        .unwrap();
     let mut tx = world.ctx.db().begin().await.unwrap();
-    let new = store::rotate_secret(&mut tx, &world.ctx, &world.olivia, id)
+    let new = webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia, id)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -878,14 +885,14 @@ async fn senders(
     stop: CancellationToken,
 ) {
     tokio::join!(
-        webhooks::run(
+        send_deliveries(
             ctx.clone(),
             settings.clone(),
             QueueClass::Healthy,
             direct_dispatch,
             stop.clone()
         ),
-        webhooks::run(
+        send_deliveries(
             ctx,
             settings,
             QueueClass::Failing,

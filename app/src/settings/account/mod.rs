@@ -1,7 +1,4 @@
 //! Settings → Account: a person's name, email address, password and active sessions.
 
 pub mod api;
-pub mod model;
 pub mod page;
-#[cfg(feature = "ssr")]
-pub mod store;

@@ -1,3 +1,5 @@
+use domain::Topic;
+use domain::account::{AccountView, SessionView};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
@@ -6,8 +8,6 @@ use super::api::{
     CancelEmailChange, EndOtherSessions, EndSession, LoadAccount, ResendEmailChange, SaveProfile,
     UpdatePassword,
 };
-use super::model::{AccountView, SessionView};
-use crate::live::Topic;
 use crate::session::api::ResendConfirmation;
 use crate::ui::{
     Badge, Card, CurrentPassword, Data, Field, Form, Hidden, Icon, PageHeader, Submit, Time,

@@ -1,16 +1,18 @@
+use domain::api_keys::{CreateForm, KeyNameForm, KeyView, KeysView, RotateForm, ScopesForm};
+use domain::form::FormSuccess;
 use leptos::prelude::*;
 
-use super::model::{CreateForm, KeyNameForm, KeyView, KeysView, RotateForm, ScopesForm};
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
 use {
-    super::model::{Filter, Grace, read_scopes},
-    super::{store, views},
-    crate::domain::{ApiKeyId, FieldErrors, Name, Timestamp},
     crate::session::caller,
+    domain::AppError,
+    domain::{
+        ApiKeyId, FieldErrors, Name, Timestamp,
+        api_keys::{Filter, Grace, read_scopes},
+    },
+    store::api_keys::{self, views},
 };
 
 /// `status`, `mode`, `search` and `before` are the query parameters of the page.
@@ -21,7 +23,7 @@ pub async fn load_api_keys(
     mode: String,
     search: String,
     before: String,
-) -> Result<KeysView, AppError> {
+) -> Result<KeysView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let asked = views::KeyListQuery {
@@ -30,7 +32,7 @@ pub async fn load_api_keys(
         search,
         before: before.parse().ok(),
     };
-    views::list(caller.ctx(), &actor, &asked).await
+    Ok(views::list(caller.ctx(), &actor, &asked).await?)
 }
 
 #[server(output = Postcard)]
@@ -38,24 +40,24 @@ pub async fn load_api_key(
     workspace: String,
     key: String,
     before: String,
-) -> Result<KeyView, AppError> {
+) -> Result<KeyView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    views::find(caller.ctx(), &actor, key_id(&key)?, before.parse().ok()).await
+    Ok(views::find(caller.ctx(), &actor, key_id(&key)?, before.parse().ok()).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<FormSuccess, AppError> {
+pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    actor.require(crate::domain::Permission::ManageApiKeys)?;
+    actor.require(domain::Permission::ManageApiKeys)?;
     // Without scripts, Select All was pressed: the form comes back as it was, with those scopes checked.
     if !form.select.is_empty() {
-        return Err(AppError::Invalid(FieldErrors::new()));
+        return Err(AppError::Invalid(FieldErrors::new()).into());
     }
     let wish = form.parse(Timestamp::now()).map_err(AppError::Invalid)?;
-    let networks = store::read_networks(&form.networks)?;
-    let done = store::create(
+    let networks = api_keys::read_networks(&form.networks)?;
+    let done = api_keys::create(
         caller.ctx(),
         caller.info(),
         &actor,
@@ -69,14 +71,14 @@ pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<FormS
 }
 
 #[server(output = Postcard)]
-pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<FormSuccess, AppError> {
+pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let grace: Grace = form
         .grace
         .parse()
         .map_err(|_| AppError::field("grace", "Choose when the old key expires"))?;
-    store::rotate(
+    Ok(api_keys::rotate(
         caller.ctx(),
         caller.info(),
         &actor,
@@ -84,55 +86,55 @@ pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<FormS
         grace,
         &form.current_password,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
 pub async fn finish_api_key_rotation(
     workspace: String,
     key: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::finish_rotation(caller.ctx(), caller.info(), &actor, key_id(&key)?).await
+    Ok(api_keys::finish_rotation(caller.ctx(), caller.info(), &actor, key_id(&key)?).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<FormSuccess, AppError> {
+pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let key = key_id(&form.key)?;
-    store::revoke(caller.ctx(), caller.info(), &actor, key, &form.name).await
+    Ok(api_keys::revoke(caller.ctx(), caller.info(), &actor, key, &form.name).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<FormSuccess, AppError> {
+pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
-    store::rename(
+    Ok(api_keys::rename(
         caller.ctx(),
         caller.info(),
         &actor,
         key_id(&form.key)?,
         name,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
-pub async fn narrow_api_key(#[server(default)] form: ScopesForm) -> Result<FormSuccess, AppError> {
+pub async fn narrow_api_key(#[server(default)] form: ScopesForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let keep = read_scopes(&form.scopes).map_err(|error| AppError::field("scopes", error))?;
-    store::narrow(
+    Ok(api_keys::narrow(
         caller.ctx(),
         caller.info(),
         &actor,
         key_id(&form.key)?,
         keep,
     )
-    .await
+    .await?)
 }
 
 #[cfg(feature = "ssr")]

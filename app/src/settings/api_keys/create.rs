@@ -1,5 +1,7 @@
 //! The form for a new key: name, type, scopes, allowed IP addresses and expiry.
 
+use domain::api_keys::{Expiry, KeysView, SELECT_ALL, SELECT_NONE, SELECT_READ, picked};
+use domain::catalog::{Mode, Scope, ScopeGroup};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use server_fn::ServerFn;
@@ -7,8 +9,6 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement};
 
 use super::api::CreateApiKey;
-use super::model::{Expiry, KeysView, SELECT_ALL, SELECT_NONE, SELECT_READ, picked};
-use crate::catalog::{Mode, Scope, ScopeGroup};
 use crate::ui::{
     Card, Checkbox, CurrentPassword, Data, Field, Form, GroupError, Hidden, Radios, Select, Submit,
     TextArea, use_typed, view,

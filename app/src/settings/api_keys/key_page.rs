@@ -1,16 +1,15 @@
 //! The page of one key: its details, its name and scopes, and its requests in the last 7 days.
 
+use domain::api_keys::{KeyView, RequestRow, Status};
+use domain::catalog::Scope;
+use domain::{Timestamp, Topic, grouped};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{LoadApiKey, NarrowApiKey, RenameApiKey};
-use super::model::{KeyView, RequestRow, Status};
 use super::page::{curl, remarks};
 use super::panels::{Around, actions, finish, last_use, mode_badge, status_badge};
-use crate::catalog::Scope;
-use crate::domain::{Timestamp, grouped};
-use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, Data, Empty, Field, Form, GroupError, Hidden, Icon, LiveRow, NewSecret,
     PageHeader, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, live_rows, rows,

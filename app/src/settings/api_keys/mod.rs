@@ -2,22 +2,8 @@
 //! be rotated with an overlap, and can be revoked immediately.
 
 pub mod api;
-pub mod model;
 pub mod page;
 
 mod create;
 mod key_page;
 mod panels;
-
-#[cfg(feature = "ssr")]
-pub mod authenticate;
-#[cfg(feature = "ssr")]
-pub mod cli;
-#[cfg(feature = "ssr")]
-pub mod store;
-#[cfg(feature = "ssr")]
-pub mod token;
-#[cfg(feature = "ssr")]
-pub mod usage;
-#[cfg(feature = "ssr")]
-pub mod views;

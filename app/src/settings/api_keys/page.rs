@@ -1,3 +1,6 @@
+use domain::api_keys::{Filter, KeyRow, KeysView, Status};
+use domain::catalog::Mode;
+use domain::{ApiKeyId, Timestamp, Topic};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -5,16 +8,13 @@ use leptos_router::hooks::{use_location, use_navigate};
 
 use super::api::LoadApiKeys;
 use super::create::create;
-pub use super::key_page::ApiKeyPage;
-use super::model::{Filter, KeyRow, KeysView, Status};
 use super::panels::{Around, actions, finish, last_use, mode_badge, scope_tags, status_badge};
-use crate::catalog::Mode;
-use crate::domain::{ApiKeyId, Timestamp};
-use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Data, Empty, Icon, LiveRow, NewSecret, PageHeader, Time, forget_secret_on_leaving,
     guarded, icon, live_rows, use_asked, use_slug, view,
 };
+
+pub use super::key_page::ApiKeyPage;
 
 #[component]
 pub fn ApiKeysPage() -> impl IntoView {

@@ -1,12 +1,12 @@
 //! The actions on a key, in its row and on its own page, and the badges and tags that both show.
 
+use domain::api_keys::{Grace, KeyRow, Status};
+use domain::catalog::{Mode, Scope};
+use domain::{ApiKeyId, Timestamp, WorkspaceId};
 use leptos::prelude::*;
 use server_fn::ServerFn;
 
 use super::api::{FinishApiKeyRotation, RevokeApiKey, RotateApiKey};
-use super::model::{Grace, KeyRow, Status};
-use crate::catalog::{Mode, Scope};
-use crate::domain::{ApiKeyId, Timestamp, WorkspaceId};
 use crate::ui::{
     Badge, CancelDialog, CurrentPassword, Dialog, Field, Form, Hidden, Icon, LiveRow, OpenDialog,
     Select, Submit, Time, dialog_id, icon, view, was_refused,

@@ -1,17 +1,19 @@
+use domain::billing::{BillingView, ChooseForm, DetailsForm, InvoiceView};
+use domain::form::FormSuccess;
 use leptos::prelude::*;
 
-use super::model::{BillingView, ChooseForm, DetailsForm, InvoiceView};
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
 use {
-    super::store::{self, Chosen},
-    crate::billing::model::Terms,
-    crate::domain::{Money, Timestamp},
-    crate::payments,
-    crate::session::{Actor, caller},
+    crate::session::caller,
+    domain::AppError,
+    domain::{Money, Timestamp, subscriptions::Terms},
+    store::payments,
+    store::{
+        auth::Actor,
+        billing::{self, Chosen},
+    },
 };
 
 #[cfg(feature = "ssr")]
@@ -26,26 +28,26 @@ pub async fn load_billing(
     plan: String,
     cdr: String,
     payment: String,
-) -> Result<BillingView, AppError> {
+) -> Result<BillingView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let cdr_mode = cdr == "1";
     let asked = (!plan.is_empty()).then_some(Terms { plan, cdr_mode });
-    let mut view = store::view(caller.ctx(), &actor, asked).await?;
+    let mut view = billing::view(caller.ctx(), &actor, asked).await?;
     if let Ok(payment) = payment.parse() {
-        view.payment = payments::store::view(caller.ctx(), &actor, payment).await?;
+        view.payment = payments::view(caller.ctx(), &actor, payment).await?;
     }
     Ok(view)
 }
 
 /// Chooses a plan. The charge never exceeds the amount that the user agreed to in the form.
 #[server(output = Postcard)]
-pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSuccess, AppError> {
+pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let agreed = form.today.parse().map_err(|_| AppError::Malformed)?;
     let (page, agreed) = (page(&actor), Money::from_cents(agreed));
-    match store::choose(
+    match billing::choose(
         caller.ctx(),
         &actor,
         form.terms(),
@@ -68,44 +70,44 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSucc
 }
 
 #[server(output = Postcard)]
-pub async fn cancel_subscription(workspace: String) -> Result<FormSuccess, AppError> {
+pub async fn cancel_subscription(workspace: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::cancel(caller.ctx(), &actor, Timestamp::now()).await
+    Ok(billing::cancel(caller.ctx(), &actor, Timestamp::now()).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn resume_subscription(workspace: String) -> Result<FormSuccess, AppError> {
+pub async fn resume_subscription(workspace: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::resume(caller.ctx(), &actor, Timestamp::now()).await
+    Ok(billing::resume(caller.ctx(), &actor, Timestamp::now()).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn load_invoice(workspace: String, number: String) -> Result<InvoiceView, AppError> {
+pub async fn load_invoice(workspace: String, number: String) -> Result<InvoiceView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let number = number.parse().map_err(|_| AppError::NotFound)?;
-    store::invoice(caller.ctx(), &actor, number).await
+    Ok(billing::invoice(caller.ctx(), &actor, number).await?)
 }
 
 #[server(output = Postcard)]
 pub async fn set_billing_details(
     #[server(default)] form: DetailsForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let details = form.parse().map_err(AppError::Invalid)?;
-    store::set_details(caller.ctx(), &actor, &details).await?;
+    billing::set_details(caller.ctx(), &actor, &details).await?;
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
 /// Redirects to the provider's page for changing the saved card.
 #[server(output = Postcard)]
-pub async fn manage_payment_method(workspace: String) -> Result<FormSuccess, AppError> {
+pub async fn manage_payment_method(workspace: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let place = store::manage(caller.ctx(), &actor, &page(&actor)).await?;
+    let place = billing::manage(caller.ctx(), &actor, &page(&actor)).await?;
     leptos_axum::redirect(&place);
     Ok(FormSuccess::default())
 }

@@ -1,11 +1,11 @@
 //! A printable invoice.
 
+use domain::Money;
+use domain::billing::InvoiceView;
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use super::api::LoadInvoice;
-use super::model::InvoiceView;
-use crate::domain::Money;
 use crate::ui::{Data, PageHeader, guarded, last_part, use_slug, view};
 
 #[component]

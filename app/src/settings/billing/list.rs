@@ -1,13 +1,13 @@
 //! The list of invoices, and the billing details on them.
 
+use domain::Money;
+use domain::billing::{BillingView, PaymentRow};
+use domain::payments::PaymentStatus;
+use domain::subscriptions::Details;
 use leptos::prelude::*;
 use server_fn::ServerFn;
 
 use super::api::SetBillingDetails;
-use super::model::{BillingView, PaymentRow};
-use crate::billing::model::Details;
-use crate::domain::Money;
-use crate::payments::model::PaymentStatus;
 use crate::ui::{Badge, Card, Data, Empty, Field, Form, Hidden, Icon, Submit, rows, view};
 
 pub fn payments(data: Data<BillingView>, slug: Memo<String>) -> AnyView {

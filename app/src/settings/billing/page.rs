@@ -1,14 +1,13 @@
+use domain::billing::BillingView;
+use domain::subscriptions::{SubscriptionStatus, charge_for};
+use domain::{Topic, WorkspaceId};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{CancelSubscription, LoadBilling, ManagePaymentMethod, ResumeSubscription};
 use super::list::{details, payments};
-use super::model::BillingView;
 use super::plan_picker::{cdr_mode, plans, preview};
-use crate::billing::model::{SubscriptionStatus, charge_for};
-use crate::domain::WorkspaceId;
-use crate::live::Topic;
 use crate::payments::notice::outcome;
 use crate::ui::{
     Badge, CancelDialog, Card, Data, Dialog, Form, Hidden, Icon, OpenDialog, PageHeader, Submit,

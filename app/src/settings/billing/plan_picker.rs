@@ -1,15 +1,15 @@
 //! Choosing a plan: the plans side by side, CDR Mode, and the preview of a choice.
 
+use domain::billing::{BillingView, Effect, Preview};
+use domain::catalog::Plan;
+use domain::subscriptions::{SubscriptionStatus, Terms};
+use domain::{Money, WorkspaceId, grouped};
 use leptos::prelude::*;
+use server_fn::ServerFn;
 
 use super::api::ChoosePlan;
-use super::model::{BillingView, Effect, Preview};
 use super::page::callout;
-use crate::billing::model::{SubscriptionStatus, Terms};
-use crate::catalog::Plan;
-use crate::domain::{Money, WorkspaceId, grouped};
 use crate::ui::{Badge, CancelDialog, Card, Dialog, Form, Hidden, Icon, Submit, view, was_refused};
-use server_fn::ServerFn;
 
 /// The preview of a choice, and the button that confirms it.
 pub fn preview(view: &BillingView) -> AnyView {

@@ -1,16 +1,16 @@
+use domain::credits::{BuyForm, CreditsView, LowBalanceThresholdForm, TopUpForm};
+use domain::form::FormSuccess;
 use leptos::prelude::*;
 
-use super::model::{BuyForm, CreditsView, LowBalanceThresholdForm, TopUpForm};
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
 use {
-    super::{store, top_up, view},
-    crate::domain::Timestamp,
-    crate::payments::{self, model::PaymentPurpose},
     crate::session::caller,
+    domain::AppError,
+    domain::{Timestamp, payments::PaymentPurpose},
+    store::credits::{self, top_up, view},
+    store::payments,
 };
 
 /// `kind`, `before` and `payment` as they stand in the address; what makes no sense counts as nothing.
@@ -20,7 +20,7 @@ pub async fn load_credits(
     kind: String,
     before: String,
     payment: String,
-) -> Result<CreditsView, AppError> {
+) -> Result<CreditsView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (kind, before) = (kind.parse().ok(), before.parse().ok());
@@ -28,7 +28,7 @@ pub async fn load_credits(
     if view.may_buy
         && let Ok(payment) = payment.parse()
     {
-        view.payment = payments::store::view(caller.ctx(), &actor, payment).await?;
+        view.payment = payments::view(caller.ctx(), &actor, payment).await?;
     }
     Ok(view)
 }
@@ -36,16 +36,16 @@ pub async fn load_credits(
 #[server(output = Postcard)]
 pub async fn set_low_balance_threshold(
     #[server(default)] form: LowBalanceThresholdForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let mark = form.parse().map_err(AppError::Invalid)?;
-    store::set_low_balance_threshold(caller.ctx(), &actor, mark).await?;
+    credits::set_low_balance_threshold(caller.ctx(), &actor, mark).await?;
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
 #[server(output = Postcard)]
-pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<FormSuccess, AppError> {
+pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let wanted = form.parse().map_err(AppError::Invalid)?;
@@ -59,7 +59,7 @@ pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<FormSucces
 
 /// Redirects to the page where a package is paid. The price comes from the catalog.
 #[server(output = Postcard)]
-pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess, AppError> {
+pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let credits = form.credits.parse().ok();
@@ -70,8 +70,7 @@ pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess
     let purpose = PaymentPurpose::Credits {
         credits: package.credits,
     };
-    let place =
-        payments::store::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
+    let place = payments::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
     leptos_axum::redirect(&place);
     Ok(FormSuccess::default())
 }

@@ -1,9 +1,9 @@
 //! Usage by day: an SVG drawn on the server with attributes only, and the table of its data.
 
+use domain::credits::Day;
+use domain::grouped;
 use leptos::prelude::*;
 
-use super::model::Day;
-use crate::domain::grouped;
 use crate::ui::view;
 
 /// Of the drawing's own units.

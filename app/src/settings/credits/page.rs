@@ -1,13 +1,11 @@
+use domain::credits::{CreditsView, EntryKind, EntryRow, Lasts, TopUpView};
+use domain::{Topic, grouped};
 use leptos::prelude::*;
 use leptos_meta::Title;
-
 use server_fn::ServerFn;
 
 use super::api::{BuyCredits, LoadCredits, SetLowBalanceThreshold, SetTopUp};
 use super::chart::chart;
-use super::model::{CreditsView, EntryKind, EntryRow, Lasts, TopUpView};
-use crate::domain::grouped;
-use crate::live::Topic;
 use crate::payments::notice::outcome;
 use crate::ui::{
     Badge, Card, Data, Empty, Field, Form, Hidden, Icon, PageHeader, Select, Submit, Time, guarded,

@@ -1,14 +1,15 @@
+use domain::form::FormSuccess;
+use domain::members::{InviteForm, MembersView, RoleForm};
 use leptos::prelude::*;
 
-use super::model::{InviteForm, MembersView, RoleForm};
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
 use {
-    super::{invitations, model::Status, store},
     crate::session::caller,
+    domain::AppError,
+    domain::members::Status,
+    store::members::{self, invitations},
 };
 
 /// `status`, `search`, `after` (of members) and `before` (of invitations) as they stand in the address.
@@ -19,10 +20,10 @@ pub async fn load_members(
     search: String,
     after: String,
     before: String,
-) -> Result<MembersView, AppError> {
+) -> Result<MembersView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::view(
+    Ok(members::view(
         caller.ctx(),
         &actor,
         Status::parse(&status),
@@ -30,60 +31,60 @@ pub async fn load_members(
         after.parse().ok(),
         before.parse().ok(),
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
-pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<FormSuccess, AppError> {
+pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let role = form.role().map_err(AppError::Invalid)?;
-    invitations::invite(caller.ctx(), &actor, &form.email, role).await
+    Ok(invitations::invite(caller.ctx(), &actor, &form.email, role).await?)
 }
 
 #[server(output = Postcard)]
 pub async fn resend_invitation(
     workspace: String,
     invitation: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
-    invitations::resend(caller.ctx(), &actor, id).await
+    Ok(invitations::resend(caller.ctx(), &actor, id).await?)
 }
 
 #[server(output = Postcard)]
 pub async fn cancel_invitation(
     workspace: String,
     invitation: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    invitations::cancel(
+    Ok(invitations::cancel(
         caller.ctx(),
         &actor,
         invitation.parse().map_err(|_| AppError::NotFound)?,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
 pub async fn undo_cancel_invitation(
     workspace: String,
     event: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    invitations::undo_cancel(
+    Ok(invitations::undo_cancel(
         caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
-pub async fn change_role(#[server(default)] form: RoleForm) -> Result<FormSuccess, AppError> {
+pub async fn change_role(#[server(default)] form: RoleForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let member = form.member.parse().map_err(|_| AppError::NotFound)?;
@@ -91,7 +92,7 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<FormSucces
         .role
         .parse()
         .map_err(|error| AppError::field("role", error))?;
-    store::change_role(
+    Ok(members::change_role(
         caller.ctx(),
         caller.info(),
         &actor,
@@ -99,41 +100,41 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<FormSucces
         role,
         &form.current_password,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
-pub async fn undo_change_role(workspace: String, event: String) -> Result<FormSuccess, AppError> {
+pub async fn undo_change_role(workspace: String, event: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::undo_change_role(
+    Ok(members::undo_change_role(
         caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
-pub async fn remove_member(workspace: String, member: String) -> Result<FormSuccess, AppError> {
+pub async fn remove_member(workspace: String, member: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::remove(
+    Ok(members::remove(
         caller.ctx(),
         &actor,
         member.parse().map_err(|_| AppError::NotFound)?,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
-pub async fn undo_remove_member(workspace: String, event: String) -> Result<FormSuccess, AppError> {
+pub async fn undo_remove_member(workspace: String, event: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::undo_remove(
+    Ok(members::undo_remove(
         caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
-    .await
+    .await?)
 }

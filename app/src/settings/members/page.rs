@@ -1,3 +1,5 @@
+use domain::members::{InvitationRow, MemberRow, MembersView, Status};
+use domain::{Role, Topic, WorkspaceId};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
@@ -6,9 +8,6 @@ use server_fn::ServerFn;
 use super::api::{
     CancelInvitation, ChangeRole, InviteMembers, LoadMembers, RemoveMember, ResendInvitation,
 };
-use super::model::{InvitationRow, MemberRow, MembersView, Status};
-use crate::domain::{Role, WorkspaceId};
-use crate::live::Topic;
 use crate::ui::{
     Avatar, Badge, CancelDialog, Card, CopyLink, CurrentPassword, Data, Dialog, Empty, Form,
     Hidden, Icon, LiveRow, OpenDialog, PageHeader, Select, Submit, TextArea, Time, dialog_id,

@@ -2,7 +2,4 @@
 //! person and apply to all their workspaces.
 
 pub mod api;
-pub mod model;
 pub mod page;
-#[cfg(feature = "ssr")]
-pub mod store;

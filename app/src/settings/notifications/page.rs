@@ -1,11 +1,11 @@
+use domain::Topic;
+use domain::catalog::{Category, Channel, EventType};
+use domain::notifications::{MatrixView, Range, Switch as Which};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
 
 use super::api::{LoadMatrix, LoadUnsubscribe, SetNotifications, Unsubscribe};
-use super::model::{MatrixView, Range, Switch as Which};
-use crate::catalog::{Category, Channel, EventType};
-use crate::live::Topic;
 use crate::ui::{
     AuthLayout, Card, Data, Form, Hidden, PageHeader, Submit, Switch, guarded, last_part, view,
 };

@@ -1,21 +1,30 @@
+use domain::form::FormSuccess;
+use domain::webhooks::{DeleteWebhookForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
 use leptos::prelude::*;
 
-use super::model::{DeleteWebhookForm, SecretForm, WebhookForm, WebhookView, WebhooksView};
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
 use {
-    super::deliveries::{self, DeliveryQuery},
-    super::dto::{CreateWebhookRequest, UpdateWebhookRequest},
-    super::matcher::{self, SubscriptionFilter},
-    super::model::Status,
-    super::{store, view},
-    crate::catalog::{EventType, Mode},
-    crate::domain::{DeliveryId, Permission, Secret, Timestamp, WebhookId, grouped, hours},
-    crate::session::{Caller, Principal, caller, store::confirm_identity},
+    crate::session::caller,
+    domain::AppError,
+    domain::{
+        DeliveryId, Permission, Secret, Timestamp, WebhookId,
+        catalog::{EventType, Mode},
+        grouped, hours,
+        webhooks::Status,
+    },
     std::time::Duration,
+    store::{
+        auth::{Caller, Principal, sessions::confirm_identity},
+        webhooks::{
+            self,
+            deliveries::{self, DeliveryQuery},
+            dto::{self, CreateWebhookRequest, UpdateWebhookRequest},
+            matcher::{self, SubscriptionFilter},
+            view,
+        },
+    },
 };
 
 /// How long Test waits for the response: the deadline of the attempt and a margin.
@@ -38,9 +47,9 @@ fn delivery(text: &str) -> Result<DeliveryId, AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, AppError> {
+pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, RpcError> {
     let caller = caller()?;
-    view::list(caller.ctx(), &principal(&caller, &workspace).await?).await
+    Ok(view::list(caller.ctx(), &principal(&caller, &workspace).await?).await?)
 }
 
 /// `status`, `event_type`, `hours`, `before` and `delivery` are the query parameters of the page; an invalid one is ignored.
@@ -53,7 +62,7 @@ pub async fn load_webhook(
     hours: String,
     before: String,
     delivery: String,
-) -> Result<WebhookView, AppError> {
+) -> Result<WebhookView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let wanted = DeliveryQuery {
@@ -63,36 +72,36 @@ pub async fn load_webhook(
         before: before.parse().ok(),
     };
     let id = self::webhook(&webhook)?;
-    view::detail(caller.ctx(), &actor, id, wanted, delivery.parse().ok()).await
+    Ok(view::detail(caller.ctx(), &actor, id, wanted, delivery.parse().ok()).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
+pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
     let input = CreateWebhookRequest::from(&form);
     if !form.dry_run.is_empty() {
-        return dry_run(&caller, &principal, principal.mode(), &form).await;
+        return Ok(dry_run(&caller, &principal, principal.mode(), &form).await?);
     }
     let mut tx = caller.ctx().db().begin().await?;
-    let made = store::create(&mut tx, caller.ctx(), &principal, &input).await?;
+    let made = webhooks::create(&mut tx, caller.ctx(), &principal, &input).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{}", made.id));
     Ok(FormSuccess::with_message("Webhook created"))
 }
 
 #[server(output = Postcard)]
-pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, AppError> {
+pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let principal = principal(&caller, &form.workspace).await?;
     let (id, patch) = (webhook(&form.webhook)?, UpdateWebhookRequest::from(&form));
     if !form.dry_run.is_empty() {
-        let found = store::find(caller.ctx(), &principal, id).await?;
-        return dry_run(&caller, &principal, found.mode, &form).await;
+        let found = webhooks::find(caller.ctx(), &principal, id).await?;
+        return Ok(dry_run(&caller, &principal, found.mode, &form).await?);
     }
     let mut tx = caller.ctx().db().begin().await?;
-    let changed = store::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
+    let changed = webhooks::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if changed.secret.is_some() {
         "Changes saved. A new signing secret was created."
@@ -113,9 +122,9 @@ async fn dry_run(
     let wants = SubscriptionFilter {
         mode,
         include_test_events: patch.include_test_events.unwrap_or_default(),
-        event_types: super::dto::parse_types(&form.event_types)
+        event_types: dto::parse_types(&form.event_types)
             .map_err(|error| AppError::field("event_types", error))?,
-        filters: super::dto::parse_filters(&patch.filters.unwrap_or_default())
+        filters: dto::parse_filters(&patch.filters.unwrap_or_default())
             .map_err(|error| AppError::field("filters", error))?,
     };
     matcher::dry_run(caller.ctx(), principal, &wants).await
@@ -127,7 +136,7 @@ pub async fn set_webhook_status(
     workspace: String,
     webhook: String,
     status: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let principal = principal(&caller, &workspace).await?;
     let status: Status = status.parse().map_err(|_| AppError::Malformed)?;
@@ -137,7 +146,7 @@ pub async fn set_webhook_status(
     };
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    store::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
+    webhooks::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if status == Status::Enabled {
         "Webhook enabled"
@@ -149,17 +158,17 @@ pub async fn set_webhook_status(
 #[server(output = Postcard)]
 pub async fn delete_webhook(
     #[server(default)] form: DeleteWebhookForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
     let id = webhook(&form.webhook)?;
-    let found = store::find(caller.ctx(), &principal, id).await?;
+    let found = webhooks::find(caller.ctx(), &principal, id).await?;
     if form.host.trim() != view::host(&found.url) {
-        return Err(AppError::field("host", "This host doesn't match"));
+        return Err(AppError::field("host", "This host doesn't match").into());
     }
     let mut tx = caller.ctx().db().begin().await?;
-    store::remove(&mut tx, &principal, id).await?;
+    webhooks::remove(&mut tx, &principal, id).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks"));
     Ok(FormSuccess::with_message("Webhook deleted"))
@@ -171,7 +180,7 @@ pub async fn test_webhook(
     workspace: String,
     webhook: String,
     event_type: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
@@ -179,7 +188,7 @@ pub async fn test_webhook(
     let event_type: EventType = event_type.parse().map_err(|_| AppError::Malformed)?;
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    let sent = store::test(&mut tx, &principal, id, event_type).await?;
+    let sent = webhooks::test(&mut tx, &principal, id, event_type).await?;
     tx.commit().await?;
     let outcome = deliveries::outcome(caller.ctx(), &principal, sent, TEST_WAIT).await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
@@ -190,7 +199,7 @@ pub async fn test_webhook(
             (Some(code), Some(_)) => format!("Test failed: {code}"),
             (None, error) => format!(
                 "Test failed: {}",
-                super::model::explain(error.as_deref().unwrap_or("failed"))
+                domain::webhooks::explain(error.as_deref().unwrap_or("failed"))
             ),
         },
     }))
@@ -199,20 +208,20 @@ pub async fn test_webhook(
 #[server(output = Postcard)]
 pub async fn show_webhook_secret(
     #[server(default)] form: SecretForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let (caller, principal) = proven(&form).await?;
-    let secret = store::secret(caller.ctx(), &principal, webhook(&form.webhook)?).await?;
+    let secret = webhooks::secret(caller.ctx(), &principal, webhook(&form.webhook)?).await?;
     Ok(FormSuccess::with_message("Keep this secret safe").with_secret(secret))
 }
 
 #[server(output = Postcard)]
 pub async fn rotate_webhook_secret(
     #[server(default)] form: SecretForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let (caller, principal) = proven(&form).await?;
     let id = webhook(&form.webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    let rotated = store::rotate_secret(&mut tx, caller.ctx(), &principal, id).await?;
+    let rotated = webhooks::rotate_secret(&mut tx, caller.ctx(), &principal, id).await?;
     tx.commit().await?;
     let done = FormSuccess::with_message("Secret rotated. The old secret works for 24 more hours.");
     Ok(match rotated.secret {
@@ -239,12 +248,12 @@ async fn proven(form: &SecretForm) -> Result<(Caller, Principal), AppError> {
 }
 
 #[server(output = Postcard)]
-pub async fn resend_delivery(workspace: String, delivery: String) -> Result<FormSuccess, AppError> {
+pub async fn resend_delivery(workspace: String, delivery: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let principal = principal(&caller, &workspace).await?;
     let id = self::delivery(&delivery)?;
     let mut tx = caller.ctx().db().begin().await?;
-    store::resend(&mut tx, &principal, id).await?;
+    webhooks::resend(&mut tx, &principal, id).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message("Resending"))
 }
@@ -255,7 +264,7 @@ pub async fn recover_deliveries(
     workspace: String,
     webhook: String,
     hours: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let principal = principal(&caller, &workspace).await?;
     let id = self::webhook(&webhook)?;
@@ -280,7 +289,7 @@ pub async fn recover_deliveries(
 #[server(output = Postcard)]
 pub async fn show_delivery_curl(
     #[server(default)] form: SecretForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let (caller, principal) = proven(&form).await?;
     let command = deliveries::curl(caller.ctx(), &principal, delivery(&form.delivery)?).await?;
     Ok(FormSuccess::with_message("Signed just now").with_secret(Secret::from(command)))

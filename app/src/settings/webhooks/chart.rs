@@ -1,9 +1,9 @@
 //! A small chart: SVG with attributes only, and the table with its figures.
 
+use domain::webhooks::Chart;
+use domain::{Timestamp, grouped};
 use leptos::prelude::*;
 
-use super::model::Chart;
-use crate::domain::{Timestamp, grouped};
 use crate::ui::view;
 
 /// In units of the drawing.

@@ -1,5 +1,10 @@
 //! The page of one webhook: its status, its settings, and every delivery with every attempt.
 
+use domain::catalog::{EventType, Mode};
+use domain::webhooks::{
+    AttemptView, DeliveryRow, DeliveryStatus, DeliveryView, Status, WebhookView,
+};
+use domain::{DeliveryId, Topic, WebhookId, WorkspaceId};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
@@ -9,11 +14,7 @@ use super::api::{
     SetWebhookStatus, ShowDeliveryCurl, ShowWebhookSecret, TestWebhook, UpdateWebhook,
 };
 use super::chart::{attempts, chart};
-use super::model::{AttemptView, DeliveryRow, DeliveryStatus, DeliveryView, Status, WebhookView};
 use super::page::{InitialValues, fields, status_badge, test_badge, try_button};
-use crate::catalog::{EventType, Mode};
-use crate::domain::{DeliveryId, WebhookId, WorkspaceId};
-use crate::live::Topic;
 use crate::ui::{
     Badge, Card, CurrentPassword, Data, Empty, Field, Form, Hidden, Icon, NewSecret, PageHeader,
     StatusMessages, Submit, Time, forget_secret_on_leaving, guarded, icon, last_part, rows,

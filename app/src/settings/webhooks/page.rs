@@ -1,3 +1,8 @@
+use domain::Topic;
+use domain::catalog::{Category, EventType, Mode};
+use domain::webhooks::{
+    FILTER_ROWS, FilterForm, HEADER_ROWS, Operator, Status, WebhookRow, WebhooksView,
+};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use server_fn::ServerFn;
@@ -6,11 +11,6 @@ use web_sys::HtmlInputElement;
 
 use super::api::{CreateWebhook, LoadWebhooks};
 use super::chart::{attempts, rate};
-use super::model::{
-    FILTER_ROWS, FilterForm, HEADER_ROWS, Operator, Status, WebhookRow, WebhooksView,
-};
-use crate::catalog::{Category, EventType, Mode};
-use crate::live::Topic;
 use crate::ui::{
     Badge, Card, Checkbox, CurrentPassword, Data, Empty, Field, Form, GroupError, Hidden, Icon,
     PageHeader, Submit, Time, guarded, rows, use_slug, use_stale_sign_in, use_typed, view,

@@ -1,52 +1,52 @@
-use leptos::prelude::*;
-
-use super::model::{
+use domain::form::FormSuccess;
+use domain::workspace::{
     DeleteWorkspaceForm, LeaveForm, NameForm, NewWorkspaceForm, SlugCheck, SlugForm, TransferForm,
     WorkspaceView,
 };
-use crate::domain::AppError;
-use crate::form::FormSuccess;
-use crate::rpc::Postcard;
+use leptos::prelude::*;
+
+use crate::rpc::{Postcard, RpcError};
 
 #[cfg(feature = "ssr")]
 use {
-    super::store,
-    crate::domain::{Name, Slug},
     crate::session::caller,
+    domain::AppError,
+    domain::{Name, Slug},
+    store::workspace,
 };
 
 #[server(output = Postcard)]
-pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, AppError> {
+pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, RpcError> {
     let caller = caller()?;
-    store::view(caller.ctx(), &caller.actor(&workspace).await?).await
+    Ok(workspace::view(caller.ctx(), &caller.actor(&workspace).await?).await?)
 }
 
 #[server(output = Postcard)]
-pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<FormSuccess, AppError> {
+pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
-    store::rename(caller.ctx(), &actor, name).await
+    Ok(workspace::rename(caller.ctx(), &actor, name).await?)
 }
 
 #[server(output = Postcard)]
 pub async fn undo_workspace_rename(
     workspace: String,
     event: String,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    store::undo_rename(
+    Ok(workspace::undo_rename(
         caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
-    .await
+    .await?)
 }
 
 /// Whether a slug is available, while it is typed.
 #[server(output = Postcard)]
-pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, AppError> {
+pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, RpcError> {
     let caller = caller()?;
     let person = caller.person().await?;
     caller.ctx().limits().slug_lookup(person.id())?;
@@ -55,24 +55,25 @@ pub async fn check_slug(workspace: String, slug: String) -> Result<SlugCheck, Ap
     } else {
         Some(caller.actor(&workspace).await?)
     };
-    store::check_slug(caller.ctx(), actor.as_ref(), &slug).await
+    Ok(workspace::check_slug(caller.ctx(), actor.as_ref(), &slug).await?)
 }
 
 #[server(output = Postcard)]
 pub async fn update_workspace_url(
     #[server(default)] form: SlugForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let moved = async {
         let slug = Slug::parse(&form.slug).map_err(|error| AppError::field("slug", error))?;
-        let done = store::move_to(caller.ctx(), &actor, slug.clone()).await?;
+        let done = workspace::move_to(caller.ctx(), &actor, slug.clone()).await?;
         Ok((slug, done))
     };
     let (slug, done) = match moved.await {
         Ok(moved) => moved,
         Err(error) => {
-            return Err(store::with_free_slug(caller.ctx(), Some(&actor), &form.slug, error).await);
+            let error = workspace::with_free_slug(caller.ctx(), Some(&actor), &form.slug, error);
+            return Err(error.await.into());
         }
     };
     leptos_axum::redirect(&format!("/w/{slug}/settings/workspace"));
@@ -80,10 +81,10 @@ pub async fn update_workspace_url(
 }
 
 #[server(output = Postcard)]
-pub async fn undo_workspace_url(workspace: String, event: String) -> Result<FormSuccess, AppError> {
+pub async fn undo_workspace_url(workspace: String, event: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let slug = store::undo_move(
+    let slug = workspace::undo_move(
         caller.ctx(),
         &actor,
         event.parse().map_err(|_| AppError::NotFound)?,
@@ -97,20 +98,21 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Form
 
 /// Whether the person can create a workspace: it takes a confirmed email address.
 #[server(output = Postcard)]
-pub async fn load_new_workspace() -> Result<bool, AppError> {
+pub async fn load_new_workspace() -> Result<bool, RpcError> {
     Ok(caller()?.person().await?.counts_as_confirmed())
 }
 
 #[server(output = Postcard)]
 pub async fn create_workspace(
     #[server(default)] form: NewWorkspaceForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let person = caller.person().await?;
-    let slug = match store::create(caller.ctx(), &person, &form).await {
+    let slug = match workspace::create(caller.ctx(), &person, &form).await {
         Ok(slug) => slug,
         Err(error) => {
-            return Err(store::with_free_slug(caller.ctx(), None, &form.slug, error).await);
+            let error = workspace::with_free_slug(caller.ctx(), None, &form.slug, error);
+            return Err(error.await.into());
         }
     };
     leptos_axum::redirect(&format!("/w/{slug}"));
@@ -118,10 +120,10 @@ pub async fn create_workspace(
 }
 
 #[server(output = Postcard)]
-pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<FormSuccess, AppError> {
+pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    store::leave(caller.ctx(), &actor, &form.slug).await?;
+    workspace::leave(caller.ctx(), &actor, &form.slug).await?;
     leptos_axum::redirect("/");
     Ok(FormSuccess::with_message(format!(
         "You left {}",
@@ -132,14 +134,14 @@ pub async fn leave_workspace(#[server(default)] form: LeaveForm) -> Result<FormS
 #[server(output = Postcard)]
 pub async fn transfer_ownership(
     #[server(default)] form: TransferForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let heir = form
         .member
         .parse()
         .map_err(|_| AppError::field("member", "Choose a member"))?;
-    store::transfer(
+    Ok(workspace::transfer(
         caller.ctx(),
         caller.info(),
         &actor,
@@ -147,16 +149,16 @@ pub async fn transfer_ownership(
         &form.slug,
         &form.current_password,
     )
-    .await
+    .await?)
 }
 
 #[server(output = Postcard)]
 pub async fn delete_workspace(
     #[server(default)] form: DeleteWorkspaceForm,
-) -> Result<FormSuccess, AppError> {
+) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
-    store::delete(
+    workspace::delete(
         caller.ctx(),
         caller.info(),
         &actor,

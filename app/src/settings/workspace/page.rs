@@ -1,3 +1,5 @@
+use domain::workspace::{SlugCheck, WorkspaceView};
+use domain::{Topic, WorkspaceId};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -10,9 +12,6 @@ use super::api::{
     CheckSlug, CreateWorkspace, DeleteWorkspace, LeaveWorkspace, LoadNewWorkspace, LoadWorkspace,
     RenameWorkspace, TransferOwnership, UpdateWorkspaceUrl,
 };
-use super::model::{SlugCheck, WorkspaceView};
-use crate::domain::WorkspaceId;
-use crate::live::Topic;
 use crate::rpc::call;
 use crate::session::api::SignOut;
 use crate::session::notice::ConfirmFirst;

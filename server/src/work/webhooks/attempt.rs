@@ -5,17 +5,18 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use app::domain::{EventId, Secret, Timestamp};
-use app::settings::webhooks::address::Policy;
-use app::settings::webhooks::model::Header;
-use app::settings::webhooks::signing;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header::HeaderName};
+use domain::webhooks::Header;
+use domain::{EventId, Secret, Timestamp};
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::{Map, Value};
+use store::webhooks::address::Policy;
+use store::webhooks::signing;
 
 use super::connector::{ConnectError, PublicOnlyConnector, Resolve};
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use app::settings::webhooks::address::Policy;
 use futures::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use store::webhooks::address::Policy;
 use tokio::net::TcpStream;
 
 /// How long one of several IP addresses can take to connect before the next is tried.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use app::domain::WebhookId;
+use domain::WebhookId;
 use tokio::sync::Notify;
 
 use super::queue::ClaimedBatch;
@@ -89,7 +89,7 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use app::domain::Timestamp;
+    use domain::Timestamp;
 
     use super::*;
 

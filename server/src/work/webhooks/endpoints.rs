@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use app::domain::{Timestamp, WebhookId};
+use domain::{Timestamp, WebhookId};
 
 /// The initial and maximum number of concurrent attempts to one endpoint.
 const FIRST_LIMIT: usize = 2;

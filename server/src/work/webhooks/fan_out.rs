@@ -7,19 +7,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use app::context::AppContext;
-use app::db::entity::delivery::Column as Delivered;
-use app::db::{Db, Tx, entity};
-use app::domain::{AppError, DeliveryId, EventId, Timestamp, WebhookId, WorkspaceId};
-use app::live::{Invalidation, Topic};
-use app::settings::webhooks::envelope::Walked;
-use app::settings::webhooks::model::Status;
-use app::settings::webhooks::{
-    deliveries::new_delivery,
-    matcher::{PreparedSubscription, SubscriptionFilter},
-};
+use domain::webhooks::Status;
+use domain::{AppError, DeliveryId, EventId, Timestamp, Topic, WebhookId, WorkspaceId};
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use store::context::AppContext;
+use store::db::entity::delivery::Column as Delivered;
+use store::db::{Db, Tx, entity};
+use store::live::Invalidation;
+use store::webhooks::deliveries::new_delivery;
+use store::webhooks::envelope::Walked;
+use store::webhooks::matcher::{PreparedSubscription, SubscriptionFilter};
 
 use super::direct_dispatch::DirectDispatch;
 use super::queue::{self, ClaimedBatch};

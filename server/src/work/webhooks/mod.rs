@@ -15,20 +15,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use app::context::AppContext;
-use app::domain::{AppError, Secret, Timestamp, WebhookId, WorkspaceId};
-use app::settings::webhooks::model::Header;
-use app::settings::webhooks::{envelope, signing};
+use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
+use domain::webhooks::Header;
+use domain::{AppError, Secret, Timestamp, WebhookId, WorkspaceId};
+use endpoints::{BATCH, Endpoints, Later, QUEUE_FULL_DELAY, jittered};
 use http::Uri;
 use hyper::body::Bytes;
+use queue::{ClaimLimits, Delays, DeliveryOutcome, Leased};
+use store::context::AppContext;
+use store::webhooks::{envelope, signing};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
 pub use direct_dispatch::DirectDispatch;
-use endpoints::{BATCH, Endpoints, Later, QUEUE_FULL_DELAY, jittered};
 pub use queue::ClaimedBatch;
-use queue::{ClaimLimits, Delays, DeliveryOutcome, Leased};
 
 /// How long to wait without a signal: for due deliveries, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
@@ -581,7 +581,7 @@ struct Target {
 }
 
 impl Target {
-    fn of(ctx: &AppContext, row: &app::db::entity::webhook::Model) -> Option<Self> {
+    fn of(ctx: &AppContext, row: &store::db::entity::webhook::Model) -> Option<Self> {
         Some(Self {
             uri: row.url.parse().ok()?,
             secrets: signing::secrets(ctx, row).ok()?.into(),

@@ -6,15 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::db::entity::{self, delivery::Column};
-use app::db::{Db, Tx};
-use app::domain::{
-    AppError, AttemptId, DeliveryId, EventId, Timestamp, WebhookId, WorkspaceId, days, hours,
+use domain::webhooks::{DeliveryStatus, Status};
+use domain::{
+    AppError, AttemptId, DeliveryId, EventId, Timestamp, Topic, WebhookId, WorkspaceId, days, hours,
 };
-use app::live::{Invalidation, Topic};
-use app::settings::webhooks::model::{DeliveryStatus, Status};
-use app::settings::webhooks::store;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{
     CaseStatement, Condition, Expr, LockBehavior, LockType, OnConflict, Query,
@@ -23,6 +18,12 @@ use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set, TryIntoModel,
     Value,
 };
+use store::context::AppContext;
+use store::db::entity;
+use store::db::entity::delivery::Column;
+use store::db::{Db, Tx};
+use store::live::Invalidation;
+use store::webhooks;
 
 use super::attempt::AttemptResult;
 use super::endpoints::{FAILING_QUEUE_SIZE, Health, jittered, pause_after};
@@ -671,14 +672,14 @@ async fn record_health(
                 .failing_since
                 .is_some_and(|since| now.since(since) >= GIVE_UP_AFTER);
         if verdicts[&row.id].gone {
-            store::disable(tx, row.id, "The endpoint returned 410 Gone").await?;
+            webhooks::disable(tx, row.id, "The endpoint returned 410 Gone").await?;
         } else if hopeless {
             let reason = format!(
                 "All {} attempts in the last {} days failed",
                 row.failures,
                 now.since(row.failing_since.unwrap_or(now)).as_secs() / 86_400
             );
-            store::disable(tx, row.id, &reason).await?;
+            webhooks::disable(tx, row.id, &reason).await?;
         }
     }
     Ok(rows.iter().map(|row| (row.id, health(row))).collect())

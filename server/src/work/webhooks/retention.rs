@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use app::context::AppContext;
-use app::db::entity::{self, delivery, delivery_attempt};
-use app::domain::{AppError, AttemptId, DeliveryId, Timestamp, days};
+use domain::{AppError, AttemptId, DeliveryId, Timestamp, days};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
+use store::context::AppContext;
+use store::db::entity::{self, delivery, delivery_attempt};
 
 /// How long headers and bodies of attempts are kept; after that, only their outcomes.
 pub const KEEP_BODIES: Duration = days(30);

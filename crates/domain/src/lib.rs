@@ -1,0 +1,93 @@
+//! The types that every part of Wheelhouse shares. No database, no page, no network; no clock except
+//! [`Timestamp::now`]. Values such as [`Email`] and [`Slug`] are always valid, because parsing is the only way to create
+//! one. Each section of the settings area has a module with the forms and views that its store and its page use.
+
+pub mod account;
+pub mod api_keys;
+pub mod billing;
+pub mod catalog;
+pub mod contacts;
+pub mod credits;
+pub mod form;
+pub mod inbox;
+pub mod members;
+pub mod notifications;
+pub mod outbox;
+pub mod overview;
+pub mod payments;
+pub mod session;
+pub mod subscriptions;
+pub mod webhooks;
+pub mod workspace;
+
+#[cfg(feature = "server")]
+mod columns;
+mod email;
+mod error;
+mod id;
+#[cfg(feature = "server")]
+mod internal_error;
+mod money;
+mod name;
+mod permission;
+mod role;
+mod secret;
+mod slug;
+mod timestamp;
+mod topic;
+
+pub use email::{Email, EmailError};
+pub use error::{AppError, FieldErrors};
+pub use id::*;
+#[cfg(feature = "server")]
+pub use internal_error::{INTERRUPTED, internal, is_overload};
+pub use money::{Money, grouped};
+#[cfg(feature = "server")]
+pub use name::fold;
+pub use name::{Name, NameError};
+pub use permission::Permission;
+pub use role::Role;
+pub use secret::{PasswordError, Secret, check_new_password};
+pub use slug::{Slug, SlugError};
+pub use timestamp::{Timestamp, days, hours, minutes};
+pub use topic::Topic;
+
+/// A newtype over text that only parsing creates: reading a row or a wire value applies the same rule, so an invalid
+/// value cannot get in.
+macro_rules! parsed_text {
+    ($name:ident, $error:ty) => {
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use parsed_text;

@@ -1,0 +1,20 @@
+//! Identity: who is calling, and what proves it. People sign in ([`sessions`]); programs present an API key
+//! ([`api_keys`]). Store functions require one of three proofs: [`SignedInUser`] (signed in), [`Actor`] (signed in and a
+//! member of a workspace), or [`ApiKeyPrincipal`] (a valid key). [`Principal`] is either of the last two.
+
+pub mod api_keys;
+pub mod key_token;
+pub mod links;
+pub mod sessions;
+
+mod actor;
+mod caller;
+mod key;
+mod networks;
+mod reauth;
+mod sensitive;
+
+pub use actor::{Actor, SESSION_LIFE, SignedInUser};
+pub use caller::{Caller, RequestInfo, Seen};
+pub use key::{ApiKeyInfo, ApiKeyPrincipal, Principal};
+pub use sensitive::Sensitive;
