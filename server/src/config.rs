@@ -10,7 +10,7 @@ use domain::catalog::Catalog;
 use http::Uri;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
-use sea_orm::sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use store::db::parse_url;
 use store::db::setup::sqlite_file;
 use store::master_key::MasterKey;
 
@@ -377,10 +377,7 @@ fn key_file(database_url: &str) -> PathBuf {
 fn check_database_url(url: &str) -> Result<(), ConfigError> {
     const VARIABLE: &str = "WHEELHOUSE_DATABASE_URL";
     if url.starts_with("sqlite:") {
-        return match url.parse::<SqliteConnectOptions>() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ConfigError::new(VARIABLE, error)),
-        };
+        return parse_url(url).map_err(|error| ConfigError::new(VARIABLE, error));
     }
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -390,7 +387,7 @@ fn check_database_url(url: &str) -> Result<(), ConfigError> {
         && !authority.contains('@')
         && (path.contains('@') || query.split('&').any(in_a_key));
     let two_ends = authority.matches('@').count() > 1;
-    if cut_short || two_ends || url.contains('#') || url.parse::<PgConnectOptions>().is_err() {
+    if cut_short || two_ends || url.contains('#') || parse_url(url).is_err() {
         return Err(ConfigError::new(
             VARIABLE,
             "is not a valid URL. In the user name and the password, percent-encode characters that have a meaning in \

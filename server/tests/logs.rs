@@ -8,9 +8,9 @@ mod support;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use store::auth::links::{LinkChannel, invitation_token};
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use store::demo::PASSWORD;
 use support::{Kind, Server, config};
 use tracing_subscriber::util::SubscriberInitExt;

@@ -1,26 +1,17 @@
 //! Idempotency of POST requests. A client that sends `Idempotency-Key` and gets no response can retry: the effect of the
 //! first request and its stored response are one transaction, so that there is either both or neither, and a second
 //! request, even at the same moment, gets the response to the first.
-//!
-//! The claim is a row with the client's key in the transaction that does the work. On PostgreSQL, a second claim waits for
-//! the first to end; on SQLite, the whole transaction waits. An error rolls back the claim with everything else, so a
-//! corrected request can use the same key.
-
-use std::time::Duration;
 
 use axum::extract::OriginalUri;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
-use domain::{ApiKeyId, Timestamp, hours};
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use domain::ApiKeyId;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::auth::ApiKeyPrincipal;
 use store::context::AppContext;
 use store::db::Tx;
-use store::db::entity;
-use store::db::entity::idempotency_key::{self, Column};
+use store::idempotency::{EarlierRequest, RequestFingerprint};
 
 use super::problem::{IDEMPOTENCY, Problem};
 
@@ -30,20 +21,10 @@ pub const HEADER: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key, in bytes.
 pub const MAX_LEN: usize = 255;
-/// How long a response is stored.
-const KEPT: Duration = hours(24);
 
 /// The idempotency key of a request, if it has one.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(Option<RequestFingerprint>);
-
-/// Identifies a request.
-#[derive(Clone, Debug)]
-struct RequestFingerprint {
-    key: ApiKeyId,
-    name: String,
-    fingerprint: Vec<u8>,
-}
 
 /// The outcome of claiming an idempotency key.
 pub enum Outcome {
@@ -93,8 +74,10 @@ impl IdempotencyKey {
     pub async fn only_for_this(self, ctx: &AppContext) -> Result<(), Problem> {
         let Some(mark) = self.0 else { return Ok(()) };
         let tx = ctx.db().begin().await?;
-        if !mark.take(&tx).await? {
-            mark.first(&tx).await?;
+        if !mark.claim(&tx).await?
+            && let EarlierRequest::Different = mark.earlier(&tx, ctx).await?
+        {
+            return Err(different());
         }
         Ok(tx.commit().await?)
     }
@@ -104,9 +87,10 @@ impl IdempotencyKey {
     pub async fn begin(self, ctx: &AppContext) -> Result<Outcome, Problem> {
         let tx = ctx.db().begin().await?;
         if let Some(mark) = &self.0
-            && !mark.take(&tx).await?
+            && !mark.claim(&tx).await?
         {
-            return mark.answer(&tx, ctx).await.map(Outcome::Replay);
+            let earlier = mark.earlier(&tx, ctx).await?;
+            return replay(mark.key, earlier).map(Outcome::Replay);
         }
         Ok(Outcome::Proceed(IdempotentTx {
             tx,
@@ -131,83 +115,20 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-impl RequestFingerprint {
-    fn row(&self) -> sea_orm::Condition {
-        sea_orm::Condition::all()
-            .add(Column::KeyId.eq(self.key))
-            .add(Column::IdempotencyKey.eq(self.name.as_str()))
-    }
-
-    /// Whether this is the first request with this key.
-    async fn take(&self, tx: &impl ConnectionTrait) -> Result<bool, Problem> {
-        let now = Timestamp::now();
-        entity::IdempotencyKey::delete_many()
-            .filter(self.row())
-            .filter(Column::CreatedAt.lt(now.before(KEPT)))
-            .exec(tx)
-            .await?;
-        let row = idempotency_key::ActiveModel {
-            key_id: Set(self.key),
-            idempotency_key: Set(self.name.clone()),
-            fingerprint: Set(self.fingerprint.clone()),
-            status: Set(None),
-            body: Set(None),
-            created_at: Set(now),
-        };
-        let taken = entity::IdempotencyKey::insert(row)
-            .on_conflict(
-                OnConflict::columns([Column::KeyId, Column::IdempotencyKey])
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .exec_without_returning(tx)
-            .await?;
-        Ok(taken == 1)
-    }
-
-    /// The first request with this key, which must be the same request.
-    async fn first(&self, tx: &impl ConnectionTrait) -> Result<idempotency_key::Model, Problem> {
-        let row = entity::IdempotencyKey::find()
-            .filter(self.row())
-            .one(tx)
-            .await?
-            .ok_or_else(again)?;
-        if row.fingerprint != self.fingerprint {
-            return Err(Problem::new(
-                IDEMPOTENCY,
-                "This Idempotency-Key was used for another request. Send a new one.",
-            ));
+/// The response to the first request with this key.
+fn replay(key: ApiKeyId, earlier: EarlierRequest) -> Result<Response, Problem> {
+    match earlier {
+        EarlierRequest::Completed { status, body } => {
+            let status = StatusCode::from_u16(status).map_err(|_| again())?;
+            let mut response = json(status, body);
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
+            Ok(response)
         }
-        Ok(row)
-    }
-
-    /// The response to the first request with this key.
-    async fn answer(
-        &self,
-        tx: &impl ConnectionTrait,
-        ctx: &AppContext,
-    ) -> Result<Response, Problem> {
-        let row = self.first(tx).await?;
-        let status = row
-            .status
-            .and_then(|status| u16::try_from(status).ok())
-            .and_then(|status| StatusCode::from_u16(status).ok());
-        let open = |sealed: Vec<u8>| {
-            let master_key = ctx.master_key();
-            let body = master_key.decrypt(idempotency_key::PURPOSE, &self.context(), &sealed);
-            body.ok_or_else(|| unreadable(self.key))
-        };
-        let body = row.body.map(open).transpose()?;
-        let (status, body) = status.zip(body).ok_or_else(again)?;
-        let mut response = json(status, body);
-        response
-            .headers_mut()
-            .insert(REPLAYED, HeaderValue::from_static("true"));
-        Ok(response)
-    }
-
-    fn context(&self) -> String {
-        idempotency_key::context(self.key, &self.name)
+        EarlierRequest::Running => Err(again()),
+        EarlierRequest::Different => Err(different()),
+        EarlierRequest::Unreadable => Err(unreadable(key)),
     }
 }
 
@@ -231,20 +152,19 @@ impl IdempotentTx {
             )
         })?;
         if let Some(mark) = &self.mark {
-            let sealed =
-                self.ctx
-                    .master_key()
-                    .encrypt(idempotency_key::PURPOSE, &mark.context(), &body);
-            entity::IdempotencyKey::update_many()
-                .col_expr(Column::Status, Expr::value(i32::from(status.as_u16())))
-                .col_expr(Column::Body, Expr::value(sealed))
-                .filter(mark.row())
-                .exec(&self.tx)
+            mark.store(&self.tx, &self.ctx, status.as_u16(), &body)
                 .await?;
         }
         self.tx.commit().await?;
         Ok(json(status, body))
     }
+}
+
+fn different() -> Problem {
+    Problem::new(
+        IDEMPOTENCY,
+        "This Idempotency-Key was used for another request. Send a new one.",
+    )
 }
 
 fn unreadable(key: ApiKeyId) -> Problem {

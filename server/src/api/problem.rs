@@ -192,12 +192,6 @@ impl From<AppError> for Problem {
     }
 }
 
-impl From<sea_orm::DbErr> for Problem {
-    fn from(error: sea_orm::DbErr) -> Self {
-        AppError::from(error).into()
-    }
-}
-
 impl From<KeyRefusal> for Problem {
     fn from(refusal: KeyRefusal) -> Self {
         if let KeyRefusal::Internal(error) = refusal {

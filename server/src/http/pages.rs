@@ -13,10 +13,10 @@ use domain::AppError;
 use domain::form::Flash;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use store::auth::Caller;
 use store::credits;
-use store::db::entity;
+use store::dispatch;
+use store::email::queue;
 use store::members::export_csv;
 use store::notifications::{read_unsubscribe, write};
 use store::payments::provider_webhook;
@@ -155,19 +155,9 @@ pub async fn metrics(
 
 /// Partial indexes contain only pending rows, so the cost of counting depends only on those.
 async fn waiting(state: &AppState) -> Result<GaugeSnapshot, AppError> {
-    let read = state.ctx.db().read();
-    let events = entity::Event::find()
-        .filter(entity::event::Column::DispatchedAt.is_null())
-        .count(read)
-        .await?;
-    let emails = entity::OutboxEmail::find()
-        .filter(entity::outbox_email::Column::SentAt.is_null())
-        .filter(entity::outbox_email::Column::FailedAt.is_null())
-        .count(read)
-        .await?;
     Ok(GaugeSnapshot {
-        events_pending: events,
-        emails_pending: emails,
+        events_pending: dispatch::count_pending(&state.ctx).await?,
+        emails_pending: queue::count_pending(&state.ctx).await?,
         streams: state.streams.open() as u64,
     })
 }

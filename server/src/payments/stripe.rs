@@ -4,19 +4,18 @@
 //! A thin client of our own instead of `async-stripe`: a handful of calls, each reading a few response fields.
 //! docs/payments.md compares the two.
 
+use async_trait::async_trait;
 use domain::payments::{CURRENCY, PaymentPurpose, PaymentStatus, ReversalKind, ReversalStatus};
 use domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use sea_orm::prelude::async_trait::async_trait;
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde::Deserialize;
 use store::billing::invoices;
 use store::context::AppContext;
-use store::db::entity::{self, payment, stripe_customer};
+use store::payments::PaymentRow;
 use store::payments::provider::{
     Checkout, Order, PaymentOutcome, Provider, Reference, Refunded, out_of_reach,
 };
 use store::payments::reversals::Reversal;
+use store::payments::stripe_customers::{self, StripeCustomer};
 use store::payments::{by_intent, purpose, remember_intent};
 
 use super::client::{Api, Failure, Fields};
@@ -259,9 +258,8 @@ impl Stripe {
         &self,
         ctx: &AppContext,
         workspace: WorkspaceId,
-    ) -> Result<stripe_customer::Model, AppError> {
-        let find = || entity::StripeCustomer::find_by_id(workspace).one(ctx.db().read());
-        if let Some(row) = find().await? {
+    ) -> Result<StripeCustomer, AppError> {
+        if let Some(row) = stripe_customers::find(ctx, workspace).await? {
             return Ok(row);
         }
         let once = format!("customer-{workspace}");
@@ -272,22 +270,7 @@ impl Stripe {
             .post("/v1/customers", Some(&once), &fields)
             .await
             .map_err(failed("making a customer"))?;
-        let row = stripe_customer::ActiveModel {
-            workspace_id: Set(workspace),
-            customer_id: Set(made.id),
-            card_of: Set(None),
-        };
-        let tx = ctx.db().begin().await?;
-        entity::StripeCustomer::insert(row)
-            .on_conflict(
-                OnConflict::column(stripe_customer::Column::WorkspaceId)
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .exec_without_returning(&tx)
-            .await?;
-        tx.commit().await?;
-        find().await?.ok_or(AppError::NotFound)
+        stripe_customers::add(ctx, workspace, made.id).await
     }
 
     /// Updates the customer's receipt name and email at Stripe, if known.
@@ -322,9 +305,10 @@ impl Stripe {
     async fn set_default_card(
         &self,
         ctx: &AppContext,
-        customer: &stripe_customer::Model,
+        customer: &StripeCustomer,
     ) -> Result<(), AppError> {
-        let Some(last) = last_subscribed(ctx, customer.workspace_id).await? else {
+        let Some(last) = stripe_customers::last_that_saved_card(ctx, customer.workspace_id).await?
+        else {
             return Ok(());
         };
         let Some(session) = last
@@ -347,14 +331,7 @@ impl Stripe {
                 .await
                 .map_err(failed("keeping a card"))?;
         }
-        let tx = ctx.db().begin().await?;
-        entity::StripeCustomer::update_many()
-            .col_expr(stripe_customer::Column::CardOf, Expr::value(Some(last.id)))
-            .filter(stripe_customer::Column::WorkspaceId.eq(customer.workspace_id))
-            .exec(&tx)
-            .await?;
-        tx.commit().await?;
-        Ok(())
+        stripe_customers::set_card_of(ctx, customer.workspace_id, last.id).await
     }
 
     /// The card to charge: the default card, or else the newest.
@@ -371,16 +348,6 @@ impl Stripe {
         let query = [("customer", customer), ("type", "card"), ("limit", "1")];
         let cards: List<PaymentMethod> = self.api.get("/v1/payment_methods", &query).await?;
         Ok(cards.data.into_iter().next().map(|card| card.id))
-    }
-
-    /// Deletes the workspace's Stripe customer ID.
-    async fn forget(&self, ctx: &AppContext, workspace: WorkspaceId) -> Result<(), AppError> {
-        let tx = ctx.db().begin().await?;
-        entity::StripeCustomer::delete_by_id(workspace)
-            .exec(&tx)
-            .await?;
-        tx.commit().await?;
-        Ok(())
     }
 
     /// The Stripe object with this ID; `None` if there is none.
@@ -411,7 +378,7 @@ impl Stripe {
         &self,
         path: &str,
         customer: &str,
-        payment: &payment::Model,
+        payment: &PaymentRow,
         is: F,
     ) -> Result<Option<T>, Failure>
     where
@@ -445,11 +412,9 @@ impl Stripe {
     async fn charged(
         &self,
         ctx: &AppContext,
-        payment: &payment::Model,
+        payment: &PaymentRow,
     ) -> Result<Option<PaymentIntent>, AppError> {
-        let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
-            .one(ctx.db().read())
-            .await?;
+        let customer = stripe_customers::find(ctx, payment.workspace_id).await?;
         // No payment is charged before Stripe has a customer.
         let Some(customer) = customer else {
             return Ok(None);
@@ -468,27 +433,6 @@ async fn remember(ctx: &AppContext, payment: PaymentId, intent: &str) -> Result<
     remember_intent(&tx, payment, intent).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// The last payment on a page that saved the card.
-async fn last_subscribed(
-    ctx: &AppContext,
-    workspace: WorkspaceId,
-) -> Result<Option<payment::Model>, AppError> {
-    use payment::Column;
-    let paid = entity::Payment::find()
-        .filter(Column::WorkspaceId.eq(workspace))
-        .filter(Column::Status.eq(PaymentStatus::Paid))
-        .filter(Column::CheckoutId.is_not_null())
-        .order_by_desc(Column::FinishedAt)
-        .all(ctx.db().read())
-        .await?;
-    for payment in paid {
-        if purpose(&payment)?.keeps_card() {
-            return Ok(Some(payment));
-        }
-    }
-    Ok(None)
 }
 
 /// Whether it is paid on a page instead of with a saved card.
@@ -550,7 +494,7 @@ impl Provider for Stripe {
             && why.contains("resource_missing")
         {
             // Deleted by somebody on Stripe's own pages: the next attempt creates another.
-            self.forget(ctx, order.workspace).await?;
+            stripe_customers::delete(ctx, order.workspace).await?;
         }
         let session = session.map_err(failed("opening a page to pay on"))?;
         let url = session.url.ok_or_else(out_of_reach)?;
@@ -628,7 +572,7 @@ impl Provider for Stripe {
     async fn fetch_status(
         &self,
         ctx: &AppContext,
-        payment: &payment::Model,
+        payment: &PaymentRow,
     ) -> Result<Option<PaymentOutcome>, AppError> {
         if !has_page(&purpose(payment)?) {
             let Some(intent) = self.charged(ctx, payment).await? else {
@@ -640,9 +584,7 @@ impl Provider for Stripe {
         let session = if let Some(id) = &payment.checkout_id {
             self.session(id).await
         } else {
-            let customer = entity::StripeCustomer::find_by_id(payment.workspace_id)
-                .one(ctx.db().read())
-                .await?;
+            let customer = stripe_customers::find(ctx, payment.workspace_id).await?;
             // No page is opened before Stripe has a customer.
             let Some(customer) = customer else {
                 return Ok(None);
@@ -668,7 +610,7 @@ impl Provider for Stripe {
     async fn refund(
         &self,
         ctx: &AppContext,
-        payment: &payment::Model,
+        payment: &PaymentRow,
         amount: Money,
         once: &str,
     ) -> Result<Refunded, AppError> {
@@ -735,7 +677,7 @@ impl Provider for Stripe {
         Ok(intent.and_then(|intent| intent.metadata.ours()))
     }
 
-    fn signing_secret(&self, _house: &AppContext) -> Secret {
+    fn signing_secret(&self, _ctx: &AppContext) -> Secret {
         self.webhook_secret.clone()
     }
 
@@ -744,16 +686,7 @@ impl Provider for Stripe {
     }
 
     async fn delete_orphaned_customers(&self, ctx: &AppContext) -> Result<(), AppError> {
-        use sea_orm::sea_query::Query;
-        let there = Query::select()
-            .column(entity::workspace::Column::Id)
-            .from(entity::Workspace)
-            .to_owned();
-        let gone = entity::StripeCustomer::find()
-            .filter(stripe_customer::Column::WorkspaceId.not_in_subquery(there))
-            .limit(BATCH_SIZE)
-            .all(ctx.db().read())
-            .await?;
+        let gone = stripe_customers::orphaned(ctx, BATCH_SIZE).await?;
         for customer in gone {
             let path = format!("/v1/customers/{}", customer.customer_id);
             if let Err(failure) = self.api.delete(&path).await {
@@ -761,7 +694,7 @@ impl Provider for Stripe {
                 tracing::warn!(%failure, "the card of a workspace that is gone could not be forgotten at Stripe");
                 continue;
             }
-            self.forget(ctx, customer.workspace_id).await?;
+            stripe_customers::delete(ctx, customer.workspace_id).await?;
         }
         Ok(())
     }

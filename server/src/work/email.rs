@@ -11,16 +11,11 @@ use lettre::message::{
     Mailbox, MultiPart,
     header::{Header, HeaderName, HeaderValue},
 };
-use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
-};
 use store::context::AppContext;
-use store::db::entity;
-use store::db::entity::outbox_email::Column;
+use store::email::queue::{self, QueuedEmail, SendOutcome};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::smtp::{Connection, SmtpEndpoint, SmtpError};
 use super::wait_for_work;
@@ -103,7 +98,7 @@ pub async fn send_due(
     let lease = ctx.leases().token();
     // A process without a recent heartbeat claims nothing: others would soon claim it too.
     let messages = if ctx.leases().holds(lease) {
-        claim(ctx, lease).await?
+        queue::claim(ctx, lease, LEASE, BATCH).await?
     } else {
         Vec::new()
     };
@@ -126,7 +121,7 @@ pub async fn send_due(
     let workers = stream::iter((0..MAX_CONNECTIONS).map(|_| batch.send_batch()));
     let ends: Vec<Result<(), AppError>> = workers.buffer_unordered(MAX_CONNECTIONS).collect().await;
     // Untried emails are free again immediately, for this worker's next round or another worker.
-    release(ctx, lease).await?;
+    queue::release(ctx, lease).await?;
     ends.into_iter().collect::<Result<(), AppError>>()?;
     Ok(Round {
         tried: batch.tried.into_inner(),
@@ -143,7 +138,7 @@ struct Batch<'a> {
     began: Instant,
     tried: AtomicUsize,
     blocked: AtomicBool,
-    messages: Mutex<std::vec::IntoIter<entity::outbox_email::Model>>,
+    messages: Mutex<std::vec::IntoIter<QueuedEmail>>,
 }
 
 impl Batch<'_> {
@@ -188,7 +183,7 @@ async fn send(
     ctx: &AppContext,
     post: &MailerConfig,
     connection: &mut Option<Connection>,
-    message: &entity::outbox_email::Model,
+    message: &QueuedEmail,
 ) -> Result<(), SmtpError> {
     let message = build_message(ctx, post, message)
         .map_err(|error| SmtpError::Permanent(error.to_string()))?;
@@ -199,88 +194,19 @@ async fn send(
     connection.send(&message).await
 }
 
-/// Leases due emails to this worker: one statement in a write transaction, which on PostgreSQL skips rows that another
-/// worker is leasing.
-async fn claim(
-    ctx: &AppContext,
-    lease: Uuid,
-) -> Result<Vec<entity::outbox_email::Model>, AppError> {
-    let now = Timestamp::now();
-    let mut due = entity::OutboxEmail::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::SentAt.is_null())
-        .filter(Column::FailedAt.is_null())
-        .filter(Column::NextAttemptAt.lte(now))
-        .filter(
-            Condition::any()
-                .add(Column::LeaseUntil.is_null())
-                .add(Column::LeaseUntil.lt(now)),
-        )
-        .order_by_asc(Column::NextAttemptAt)
-        .limit(BATCH);
-    if due
-        .clone()
-        .into_tuple::<domain::EmailId>()
-        .one(ctx.db().read())
-        .await?
-        .is_none()
-    {
-        return Ok(Vec::new());
-    }
-    let tx = ctx.db().begin().await?;
-    let due: &mut _ = QuerySelect::query(&mut due);
-    if ctx.db().backend() == sea_orm::DbBackend::Postgres {
-        due.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-    }
-    let due = Query::select()
-        .column(Column::Id)
-        .from_subquery(due.take(), "due")
-        .take();
-    let messages = entity::OutboxEmail::update_many()
-        .col_expr(Column::LeaseToken, Expr::value(lease))
-        .col_expr(Column::LeaseUntil, Expr::value(now.after(LEASE)))
-        .filter(Column::Id.in_subquery(due))
-        .exec_with_returning(&tx)
-        .await?;
-    tx.commit().await?;
-    Ok(messages)
-}
-
-/// Releases the emails that are still under this lease.
-async fn release(ctx: &AppContext, lease: Uuid) -> Result<(), AppError> {
-    let tx = ctx.db().begin().await?;
-    entity::OutboxEmail::update_many()
-        .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
-        .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
-        .filter(Column::LeaseToken.eq(lease))
-        .exec(&tx)
-        .await?;
-    tx.commit().await?;
-    Ok(())
-}
-
 /// Records the outcome of an email, unless the lease was lost meanwhile.
 async fn finish(
     ctx: &AppContext,
     post: &MailerConfig,
     lease: Uuid,
-    message: &entity::outbox_email::Model,
+    message: &QueuedEmail,
     result: Result<(), SmtpError>,
 ) -> Result<(), AppError> {
-    let now = Timestamp::now();
     let attempts = message.attempts + 1;
-    let mut update = entity::OutboxEmail::update_many()
-        .col_expr(Column::Attempts, Expr::value(attempts))
-        .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
-        .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
-        .filter(Column::Id.eq(message.id))
-        .filter(Column::LeaseToken.eq(lease));
-    let meter = match result {
+    let (outcome, meter) = match result {
         Ok(()) => {
-            update = blank(update).col_expr(Column::SentAt, Expr::value(now));
             tracing::info!(mail = %message.id, attempts, "mail sent");
-            post.metrics.emails_sent()
+            (SendOutcome::Sent, post.metrics.emails_sent())
         }
         Err(trouble) => {
             let (lost, error) = match trouble {
@@ -292,39 +218,25 @@ async fn finish(
                 .and_then(|tried| WAITS.get(tried))
                 .filter(|_| !lost);
             tracing::warn!(mail = %message.id, attempts, error, again = wait.is_some(), "mail not sent");
-            update = update.col_expr(Column::LastError, Expr::value(error));
             if let Some(&minutes) = wait {
-                let next = now.after(domain::minutes(minutes));
-                update = update.col_expr(Column::NextAttemptAt, Expr::value(next));
-                post.metrics.emails_deferred()
+                let at = Timestamp::now().after(domain::minutes(minutes));
+                (
+                    SendOutcome::Deferred { at, error },
+                    post.metrics.emails_deferred(),
+                )
             } else {
-                update = blank(update).col_expr(Column::FailedAt, Expr::value(now));
-                post.metrics.emails_failed()
+                (SendOutcome::Failed { error }, post.metrics.emails_failed())
             }
         }
     };
-    let tx = ctx.db().begin().await?;
-    if update.exec(&tx).await?.rows_affected == 0 {
+    if !queue::finish(ctx, lease, message, outcome).await? {
         tracing::warn!(mail = %message.id, "the lease was lost; another worker sends this email");
     }
-    tx.commit().await?;
     meter.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
-/// Erases the email's body: nobody needs it anymore, and its links may still work.
-fn blank(update: UpdateMany<entity::OutboxEmail>) -> UpdateMany<entity::OutboxEmail> {
-    update
-        .col_expr(Column::BodyText, Expr::value(Vec::<u8>::new()))
-        .col_expr(Column::BodyHtml, Expr::value(Vec::<u8>::new()))
-        .col_expr(Column::UnsubscribeUrl, Expr::value(None::<Vec<u8>>))
-}
-
-fn build_message(
-    ctx: &AppContext,
-    post: &MailerConfig,
-    message: &entity::outbox_email::Model,
-) -> Result<Message> {
+fn build_message(ctx: &AppContext, post: &MailerConfig, message: &QueuedEmail) -> Result<Message> {
     let contents = store::email::decrypt(ctx, message).ok_or_else(|| {
         let problem =
             "the email cannot be decrypted: it was encrypted with another WHEELHOUSE_SECRET_KEY";

@@ -7,9 +7,8 @@ use store::auth::sessions;
 use store::context::AppContext;
 use store::credits;
 use store::payments::{provider_webhook, simulated};
+use store::webhooks::retention::delete_expired;
 use tokio_util::sync::CancellationToken;
-
-use super::webhooks::retention::delete_expired;
 
 const EVERY: Duration = Duration::from_mins(10);
 

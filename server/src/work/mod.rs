@@ -6,13 +6,10 @@ pub mod checkpoints;
 pub mod digest;
 pub mod dispatch;
 pub mod email;
-pub mod email_limits;
 pub mod flashes;
 pub mod housekeeping;
 pub mod leases;
-mod notify;
 pub mod payments;
-pub mod pg_notify;
 mod smtp;
 pub mod webhooks;
 
@@ -20,11 +17,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch::DispatcherShard;
 use store::context::AppContext;
+use store::dispatch::DispatcherShard;
+use store::live::pg_notify;
+use store::webhooks::direct_dispatch::DirectDispatch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use webhooks::{DirectDispatch, QueueClass};
+use webhooks::QueueClass;
 
 use crate::config::Config;
 use crate::metrics::Metrics;

@@ -9,9 +9,9 @@ use domain::catalog::{Category, Channel};
 use domain::notifications::Switch;
 use domain::webhooks::DeliveryStatus;
 use domain::{ApiKeyId, EventId, InvitationId, MembershipId, NotificationId, Slug, SlugError};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use store::auth::links::{LinkChannel, invitation_token};
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use store::demo::PASSWORD;
 use store::notifications::unsubscribe_token;
 use wheelhouse::http::ROUTES;
@@ -86,7 +86,7 @@ impl Names {
             .await
             .unwrap()
             .unwrap();
-        let key = async |filter: sea_orm::sea_query::SimpleExpr| {
+        let key = async |filter: store::db::sea_orm::sea_query::SimpleExpr| {
             entity::ApiKey::find()
                 .filter(filter)
                 .one(read)

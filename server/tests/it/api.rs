@@ -7,10 +7,12 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use domain::catalog::{EventType, Mode, Scope};
 use domain::{ApiKeyId, Timestamp, days};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use serde_json::{Value, json};
 use store::context::AppContext;
 use store::db::entity;
+use store::db::sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
+};
 use store::master_key::hash_token;
 use store::rate_limit::auth::AuthLimits;
 use wheelhouse::api;
@@ -633,7 +635,7 @@ async fn an_idempotency_key_stands_for_one_request_of_one_api_key() {
     entity::IdempotencyKey::update_many()
         .col_expr(
             entity::idempotency_key::Column::Body,
-            sea_orm::sea_query::Expr::value(vec![7_u8; 80]),
+            store::db::sea_orm::sea_query::Expr::value(vec![7_u8; 80]),
         )
         .exec(&tx)
         .await

@@ -1,10 +1,10 @@
 //! Credits through the public API: Acme's product asks what there is, reserves and spends.
 
 use domain::catalog::{EventType, Mode, Scope};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use store::credits::verify::verify;
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::api::{ACME, Call, Key, Wish, ask, get, make_key, post, problem, read};
 use crate::both::both;

@@ -1,8 +1,8 @@
 //! API keys without script, and what must not be found anywhere.
 
 use axum::http::StatusCode;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::support::{Answer, Kind, Server};
 

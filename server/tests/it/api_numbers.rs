@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::http::{Request, header};
 use domain::catalog::Scope;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use store::webhooks::envelope;
 use wheelhouse::work::dispatch;
 

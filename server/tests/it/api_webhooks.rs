@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::catalog::{EventType, Mode, Scope};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::api::{ACME, Call, Key, Wish, ask, get, hook, make_key, post, problem, read};

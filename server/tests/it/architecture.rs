@@ -43,6 +43,65 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.trim_start().starts_with("//"))
 }
 
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
+}
+
+/// Cargo refuses what a crate does not name, so these lists are the layers.
+#[test]
+fn dependencies_point_one_way() {
+    let names = |crate_path: &str, library: &str| {
+        text(&format!("{crate_path}/Cargo.toml"))
+            .lines()
+            .any(|line| line.split(['.', ' ', '=']).next() == Some(library))
+    };
+    for library in [
+        "leptos",
+        "server_fn",
+        "tokio",
+        "axum",
+        "app",
+        "store",
+        "server",
+    ] {
+        assert!(!names("crates/domain", library), "domain names {library}");
+    }
+    for library in [
+        "leptos",
+        "server_fn",
+        "axum",
+        "hyper",
+        "lettre",
+        "app",
+        "server",
+    ] {
+        assert!(!names("crates/store", library), "store names {library}");
+    }
+    for upper in ["app", "server", "frontend"] {
+        for library in ["sea-orm", "sea-orm-migration", "sea-query-sqlx", "sqlx"] {
+            assert!(!names(upper, library), "{upper} names {library}");
+        }
+    }
+    assert!(names("crates/store", "sea-orm"), "the files were read");
+}
+
+/// `store::db::sea_orm` exists for tests.
+#[test]
+fn all_sql_is_in_the_store() {
+    for (path, text) in sources() {
+        let name = path.to_string_lossy().into_owned();
+        if name.contains("/crates/") {
+            continue;
+        }
+        for line in code(&text) {
+            assert!(
+                !line.contains("sea_orm::") && !line.contains("entity::"),
+                "{name}: {line}"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_section_is_complete() {
     let root = Path::new(ROOT);

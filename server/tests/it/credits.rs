@@ -1,10 +1,10 @@
 //! Settings → Credits as a browser gets it.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use store::auth::{Caller, Principal};
 use store::credits;
 use store::credits::dto::Use;
 use store::db::entity::{Workspace, workspace};
+use store::db::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::both::both;
 use crate::support::{Server, info};

@@ -4,21 +4,21 @@ use domain::catalog::{Category, Channel, EventType, Mode};
 use domain::notifications::Switch;
 use domain::session::SignUp;
 use domain::{Email, Name, Secret, Timestamp, UserId};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::json;
 use store::auth::{Actor, Caller, sessions};
 use store::context::{AppContext, Site};
 use store::db::entity;
+use store::db::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use store::email::digest;
+use store::email::limits::{
+    PER_PERSON, PER_WORKSPACE, SECURITY_PER_PERSON, SECURITY_UNCONFIRMED, WINDOW,
+};
 use store::events::{NewEvent, Origin, record};
 use store::master_key::MasterKey;
 use store::notifications as preferences;
 use store::passwords::Passwords;
 use store::rate_limit::auth::AuthLimits;
-use wheelhouse::work::{
-    digest,
-    dispatch::dispatch_all,
-    email_limits::{PER_PERSON, PER_WORKSPACE, SECURITY_PER_PERSON, SECURITY_UNCONFIRMED, WINDOW},
-};
+use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::api::{ACME, Wish, ask, make_key, post, problem};
 use crate::both::both;
@@ -167,7 +167,7 @@ both! {
         dispatch_all(&server.ctx).await.unwrap();
         let tx = server.ctx.db().begin().await.unwrap();
         entity::EmailWindow::update_many()
-            .col_expr(entity::email_window::Column::EndsAt, sea_orm::sea_query::Expr::value(Timestamp::now()))
+            .col_expr(entity::email_window::Column::EndsAt, store::db::sea_orm::sea_query::Expr::value(Timestamp::now()))
             .exec(&tx)
             .await
             .unwrap();
@@ -197,9 +197,9 @@ both! {
         let mia = turn_on(server, "mia", Category::System).await;
         let tx = server.ctx.db().begin().await.unwrap();
         entity::WorkspaceEmailWindow::insert(entity::workspace_email_window::ActiveModel {
-            workspace_id: sea_orm::Set(mia.workspace()),
-            ends_at: sea_orm::Set(later()),
-            sent: sea_orm::Set(PER_WORKSPACE - 1),
+            workspace_id: store::db::sea_orm::Set(mia.workspace()),
+            ends_at: store::db::sea_orm::Set(later()),
+            sent: store::db::sea_orm::Set(PER_WORKSPACE - 1),
         })
         .exec_without_returning(&tx)
         .await

@@ -371,7 +371,9 @@ fn wrong(why: &str) -> (StatusCode, Value) {
 
 /// An event of Stripe about an object.
 pub fn event(kind: &str, object: &Value) -> Value {
-    let id = sea_orm::prelude::Uuid::new_v4().simple().to_string();
+    let id = store::db::sea_orm::prelude::Uuid::new_v4()
+        .simple()
+        .to_string();
     json!({
         "id": format!("evt_{id}"), "object": "event", "type": kind,
         "created": Timestamp::now().millis() / 1000, "data": {"object": object},

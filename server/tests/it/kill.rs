@@ -13,13 +13,13 @@ use base64::Engine as _;
 use domain::catalog::{EventType, Mode};
 use domain::webhooks::{DeliveryStatus, Status};
 use domain::{EventId, Timestamp, WebhookId, WorkspaceId};
-use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
-};
 use serde_json::json;
 use store::context::{AppContext, Site};
+use store::db::sea_orm::prelude::Uuid;
+use store::db::sea_orm::sea_query::Expr;
+use store::db::sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
+};
 use store::db::{Db, entity};
 use store::events::{self, NewEvent, Origin};
 use store::master_key::MasterKey;
@@ -100,7 +100,9 @@ async fn setting(postgres: bool, paths: &[&'static str]) -> Setting {
         let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL")
             .expect("WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server");
         let name = format!("wheelhouse_{}", Uuid::new_v4().simple());
-        let admin = sea_orm::Database::connect(server.as_str()).await.unwrap();
+        let admin = store::db::sea_orm::Database::connect(server.as_str())
+            .await
+            .unwrap();
         let create = format!("CREATE DATABASE {name}");
         admin.execute_unprepared(&create).await.unwrap();
         admin.close().await.unwrap();

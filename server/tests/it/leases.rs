@@ -4,17 +4,18 @@ use std::time::{Duration, Instant};
 
 use domain::catalog::EventType;
 use domain::{DeliveryId, EmailId, EventId, Timestamp};
-use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use store::context::AppContext;
 use store::db::entity;
+use store::db::sea_orm::prelude::Uuid;
+use store::db::sea_orm::sea_query::Expr;
+use store::db::sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set,
+};
 use store::email::{self, EmailMessage, Recipient};
+use store::leases::processes::{HeartbeatConnection, free_all_but_own, release_dead_processes};
 use store::rate_limit::auth::AuthLimits;
 use store::webhooks::deliveries::new_delivery;
-use wheelhouse::work::leases::{
-    Keeper, free_all_but_own, record_heartbeat, release_dead_processes,
-};
+use wheelhouse::work::leases::Keeper;
 
 use crate::both::both;
 use crate::support::{Database, Kind, Server, context, site};
@@ -152,8 +153,11 @@ async fn the_next_server_on_sqlite_frees_what_the_last_one_held_before_it_begins
 async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
     let server = Server::new(Kind::Postgres).await;
     let (first, second) = (&server.ctx, another(&server).await);
-    record_heartbeat(first, first.db().read()).await.unwrap();
-    record_heartbeat(&second, second.db().read()).await.unwrap();
+    let own_connection = HeartbeatConnection::open(url(&server.database))
+        .await
+        .unwrap();
+    own_connection.record(first).await.unwrap();
+    own_connection.record(&second).await.unwrap();
     let (held, own) = (Held::by(first).await, Held::by(&second).await);
     release_dead_processes(&second).await.unwrap();
     assert!(held.is_held(first).await && own.is_held(first).await);
@@ -166,7 +170,7 @@ async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
     release_dead_processes(&second).await.unwrap();
     assert!(!held.is_held(first).await && own.is_held(first).await);
     // And goes on: what it held is not its own any more, and what it takes from now on is.
-    record_heartbeat(first, first.db().read()).await.unwrap();
+    own_connection.record(first).await.unwrap();
     assert!(!first.leases().holds(held.lease));
     assert_ne!(first.leases().process(), process);
     let again = Held::by(first).await;
@@ -174,6 +178,6 @@ async fn a_process_that_was_taken_for_dead_on_postgres_begins_anew() {
     release_dead_processes(&second).await.unwrap();
     assert!(again.is_held(first).await && own.is_held(first).await);
     // One that was late and is there again keeps its name and what it holds.
-    record_heartbeat(first, first.db().read()).await.unwrap();
+    own_connection.record(first).await.unwrap();
     assert!(first.leases().holds(again.lease));
 }

@@ -6,27 +6,24 @@ use std::time::{Duration, Instant};
 use domain::catalog::EventType;
 use domain::webhooks::Operator;
 use domain::{EventId, Timestamp, WorkspaceId};
-use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    Statement,
-};
 use serde_json::{Value, json};
 use store::auth::{Caller, Principal};
 use store::db::entity;
+use store::db::sea_orm::sea_query::Expr;
+use store::db::sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    Statement,
+};
+use store::dispatch::DispatcherShard;
 use store::events::{self, NewEvent, Origin};
 use store::rate_limit::auth::AuthLimits;
 use store::webhooks;
+use store::webhooks::direct_dispatch::DirectDispatch;
 use store::webhooks::dto::CreateWebhookRequest;
+use store::webhooks::fan_out::{Budget, MatchTargets, Planned};
 use store::webhooks::filter::Filter;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::{
-    dispatch::{self, DispatcherShard, dispatch_all},
-    webhooks::{
-        DirectDispatch,
-        fan_out::{Budget, MatchTargets, Planned},
-    },
-};
+use wheelhouse::work::dispatch::{self, dispatch_all};
 
 use crate::both::both;
 use crate::support::{Kind, Server, Template, info, site};

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use domain::{Topic, UserId};
-use sea_orm::ConnectionTrait;
 use store::db::Db;
-use store::live::{Invalidation, Received};
+use store::db::sea_orm::ConnectionTrait;
+use store::live::{Invalidation, Received, pg_notify};
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
-use wheelhouse::work::pg_notify;
 
 use crate::support::{Kind, Server, context, site};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Output};
 
-use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
+use store::db::sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
 use store::db::{Db, entity};
 
 use crate::cli::{Serving, refuses, said, wheelhouse};
@@ -296,7 +296,7 @@ async fn commands_on_what_is_not_there_make_nothing() {
     let db = Db::connect(&empty.url).await.unwrap();
     assert!(!db.is_migrated().await.unwrap());
     let tables = "SELECT 1 FROM pg_tables WHERE schemaname = 'public'";
-    let tables = sea_orm::Statement::from_string(db.backend(), tables);
+    let tables = store::db::sea_orm::Statement::from_string(db.backend(), tables);
     assert!(db.read().query_all_raw(tables).await.unwrap().is_empty());
 }
 
@@ -310,7 +310,7 @@ async fn a_file_that_is_somebody_elses_is_left_as_it_is() {
         let file = folder.path().join(name);
         let url = format!("sqlite://{}", file.display());
         if let Some(sql) = make {
-            let made = sea_orm::Database::connect(format!("{url}?mode=rwc"))
+            let made = store::db::sea_orm::Database::connect(format!("{url}?mode=rwc"))
                 .await
                 .unwrap();
             made.execute_unprepared(sql).await.unwrap();

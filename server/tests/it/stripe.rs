@@ -13,16 +13,16 @@ use domain::payments::{PaymentPurpose, PaymentStatus};
 use domain::subscriptions::{SubscriptionStatus, Terms};
 use domain::workspace::NewWorkspaceForm;
 use domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder,
-};
 use serde_json::{Value, json};
 use store::auth::{Actor, Caller, Principal};
 use store::billing::{self, Chosen, subscriptions};
 use store::credits::top_up;
 use store::credits::verify::verify;
 use store::db::entity::{self, credit_entry, event as events, payment, subscription};
+use store::db::sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder,
+};
 use store::payments::provider_webhook::sign;
 use store::{payments, workspace as workspaces};
 

@@ -3,11 +3,11 @@
 use axum::http::{Method, StatusCode};
 use domain::credits::EntryKind;
 use domain::{Money, PaymentId, Timestamp, WorkspaceId, minutes};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use store::auth::Actor;
 use store::billing::{self, Chosen};
 use store::db::entity::{self, payment_reversal};
+use store::db::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use store::payments;
 
 use crate::both::both;
@@ -66,7 +66,7 @@ async fn bought(server: &Server, stand_in: &StandIn, actor: &Actor) -> (PaymentI
 
 /// As if it was paid before anybody kept what Stripe calls it.
 async fn forget_intent(server: &Server, id: PaymentId) {
-    use sea_orm::sea_query::Expr;
+    use store::db::sea_orm::sea_query::Expr;
     let tx = server.ctx.db().begin().await.unwrap();
     entity::Payment::update_many()
         .col_expr(

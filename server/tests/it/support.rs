@@ -10,11 +10,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser;
 use domain::Secret;
-use sea_orm::ConnectionTrait;
-use sea_orm::prelude::Uuid;
 use store::auth::{RequestInfo, sessions};
 use store::context::{AppContext, Site};
 use store::db::Db;
+use store::db::sea_orm::ConnectionTrait;
+use store::db::sea_orm::prelude::Uuid;
 use store::demo;
 use store::master_key::MasterKey;
 use store::passwords::Passwords;
@@ -102,7 +102,9 @@ impl Database {
                     || "template1".to_owned(),
                     |other| other.url.rsplit_once('/').unwrap().1.to_owned(),
                 );
-                let admin = sea_orm::Database::connect(server.as_str()).await.unwrap();
+                let admin = store::db::sea_orm::Database::connect(server.as_str())
+                    .await
+                    .unwrap();
                 admin
                     .execute_unprepared(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
                     .await
@@ -316,8 +318,8 @@ pub fn encode(fields: &[(&str, String)]) -> String {
 
 /// Freezes every workspace, as when nobody has paid.
 pub async fn freeze(ctx: &AppContext) {
-    use sea_orm::{EntityTrait, sea_query::Expr};
     use store::db::entity::{Subscription, subscription::Column};
+    use store::db::sea_orm::{EntityTrait, sea_query::Expr};
     let tx = ctx.db().begin().await.unwrap();
     Subscription::update_many()
         .col_expr(

@@ -1,8 +1,8 @@
 //! A row that this version cannot read, as a newer one or a hand at the database may have left it, hides nothing else.
 
 use domain::catalog::Scope;
-use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::Value;
+use store::db::sea_orm::{ConnectionTrait, DbBackend};
 use wheelhouse::work::dispatch::dispatch_all;
 
 use crate::api::{ACME, Wish, ask, get, make_key, read};

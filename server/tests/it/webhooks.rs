@@ -13,33 +13,37 @@ use domain::catalog::{EventType, Mode};
 use domain::webhooks::{DeliveryStatus, Operator, Status};
 use domain::{DeliveryId, EventId, Secret, Timestamp, WebhookId, days};
 use futures::future::BoxFuture;
-use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 use store::auth::{Caller, Principal, sessions};
 use store::context::{AppContext, Site};
+use store::db::sea_orm::prelude::Uuid;
+use store::db::sea_orm::sea_query::Expr;
+use store::db::sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+};
 use store::db::{Db, entity};
 use store::demo;
+use store::dispatch::DispatcherShard;
 use store::events::{self, NewEvent, Origin};
 use store::master_key::MasterKey;
 use store::passwords::Passwords;
 use store::rate_limit::auth::AuthLimits;
 use store::webhooks::address::Policy;
+use store::webhooks::direct_dispatch::DirectDispatch;
 use store::webhooks::dto::{CreateWebhookRequest, UpdateWebhookRequest};
+use store::webhooks::fan_out::hand_off;
 use store::webhooks::filter::Filter;
+use store::webhooks::retention::delete_expired;
 use store::webhooks::{self, deliveries, signing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wheelhouse::work::{
-    dispatch::{self, DispatcherShard, dispatch_all, dispatch_to},
+    dispatch::{self, dispatch_all, dispatch_to},
     webhooks::{
-        DirectDispatch, QueueClass, Settings,
+        QueueClass, Settings,
         attempt::WebhookClient,
         connector::{Resolve, System},
-        fan_out::hand_off,
-        retention::delete_expired,
         run as send_deliveries, send_due,
     },
 };
@@ -68,7 +72,9 @@ impl World {
                 let server = std::env::var("WHEELHOUSE_TEST_POSTGRES_URL")
                     .expect("WHEELHOUSE_TEST_POSTGRES_URL names a PostgreSQL server");
                 let name = format!("wheelhouse_{}", Uuid::new_v4().simple());
-                let admin = sea_orm::Database::connect(server.as_str()).await.unwrap();
+                let admin = store::db::sea_orm::Database::connect(server.as_str())
+                    .await
+                    .unwrap();
                 let create = format!("CREATE DATABASE {name}");
                 admin.execute_unprepared(&create).await.unwrap();
                 admin.close().await.unwrap();
@@ -191,7 +197,7 @@ impl World {
         &self,
         id: WebhookId,
         column: entity::webhook::Column,
-        to: impl Into<sea_orm::Value>,
+        to: impl Into<store::db::sea_orm::Value>,
     ) {
         let tx = self.ctx.db().begin().await.unwrap();
         entity::Webhook::update_many()

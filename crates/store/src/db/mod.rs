@@ -19,6 +19,7 @@ use std::ops::RangeInclusive;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::AppError;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
@@ -27,6 +28,10 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 pub use self::read_pool::Reader;
+/// For tests of the program, which look at rows. Its code does not: `server/tests/it/architecture.rs`.
+#[doc(hidden)]
+pub use sea_orm;
+
 use self::read_pool::STATEMENT_TIMEOUT;
 use self::setup::SetupLock;
 pub use self::shares::ShareHolder;
@@ -170,6 +175,18 @@ impl Db {
         self.read.get_database_backend()
     }
 
+    pub fn is_postgres(&self) -> bool {
+        self.backend() == DbBackend::Postgres
+    }
+
+    /// The path of an SQLite database's file, as SQLite resolved it; nothing if it is in memory.
+    pub async fn sqlite_file(&self) -> Result<Option<String>, AppError> {
+        let ask = Statement::from_string(DbBackend::Sqlite, "PRAGMA database_list");
+        let row = self.read.query_one_raw(ask).await?;
+        let file: Option<String> = row.map(|row| row.try_get("", "file")).transpose()?;
+        Ok(file.filter(|file| !file.is_empty()))
+    }
+
     /// Starts a write transaction.
     pub async fn begin(&self) -> Result<Tx, AppError> {
         let inner = self.write.begin_with_options(immediate()).await?;
@@ -207,6 +224,18 @@ impl Db {
         self.read.close().await;
         self.write.close_by_ref().await
     }
+}
+
+/// Checks whether the URL of a database can be parsed.
+pub fn parse_url(url: &str) -> Result<(), String> {
+    use sea_orm::sqlx::postgres::PgConnectOptions;
+    use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+    let parsed = if url.starts_with("sqlite:") {
+        url.parse::<SqliteConnectOptions>().map(drop)
+    } else {
+        url.parse::<PgConnectOptions>().map(drop)
+    };
+    parsed.map_err(|error| error.to_string())
 }
 
 fn sqlite(url: &str, connections: u32, create: bool) -> ConnectOptions {
@@ -275,7 +304,7 @@ impl Tx {
     }
 }
 
-#[sea_orm::prelude::async_trait::async_trait]
+#[async_trait]
 impl ConnectionTrait for Tx {
     fn get_database_backend(&self) -> DbBackend {
         self.inner.get_database_backend()

@@ -4,8 +4,11 @@
 //! Emails carry links that open accounts. Queued emails are encrypted with the server's key and their bodies are erased
 //! after sending, so a copy of the database contains no working link.
 
+pub mod digest;
+pub mod limits;
 mod message;
 mod plain;
+pub mod queue;
 pub mod templates;
 use domain::catalog::Category;
 use domain::{AppError, Email, EmailId, EventId, Timestamp, UserId, days};

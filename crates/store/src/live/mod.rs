@@ -5,4 +5,5 @@
 //! broadcast channel, and reach other processes through the `server` task that reads [`EventBus::outgoing`].
 
 mod event_bus;
+pub mod pg_notify;
 pub use event_bus::{Audience, EventBus, Invalidation, Received};

@@ -10,6 +10,7 @@ pub mod provider;
 pub mod provider_webhook;
 pub mod reversals;
 pub mod simulated;
+pub mod stripe_customers;
 
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ use crate::db::entity::{self, payment, payment_reversal};
 use crate::events::{self, NewEvent, Origin};
 use crate::live::Invalidation;
 use crate::payments::provider::{Order, PaymentOutcome, Refunded};
+
+/// A payment, as its row says.
+pub use crate::db::entity::payment::Model as PaymentRow;
 
 /// The maximum number of payments that one round polls.
 const BATCH_SIZE: u64 = 50;

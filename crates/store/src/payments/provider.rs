@@ -2,9 +2,9 @@
 
 use std::fmt::Debug;
 
+use async_trait::async_trait;
 use domain::payments::PaymentStatus;
 use domain::{AppError, Money, PaymentId, Secret, WorkspaceId};
-use sea_orm::prelude::async_trait::async_trait;
 
 use super::reversals::Reversal;
 use crate::context::AppContext;

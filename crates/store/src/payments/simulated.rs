@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::payments::{
     CHECKOUT_LIFE, CURRENCY, CardView, CheckoutStatus, CheckoutView, Choice, PaymentStatus,
     ReversalKind, ReversalStatus,
 };
 use domain::{AppError, Money, Secret, Timestamp, WorkspaceId, days};
-use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,

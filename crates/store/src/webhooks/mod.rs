@@ -2,11 +2,17 @@
 //! that the public API can store its response in the same one.
 
 pub mod address;
+pub mod attempt;
 pub mod deliveries;
+pub mod direct_dispatch;
 pub mod dto;
 pub mod envelope;
+pub mod fan_out;
 pub mod filter;
+pub mod health;
 pub mod matcher;
+pub mod queue;
+pub mod retention;
 pub mod signing;
 pub mod view;
 

@@ -16,6 +16,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::{Map, Value};
 use store::webhooks::address::Policy;
+use store::webhooks::attempt::AttemptResult;
 use store::webhooks::signing;
 
 use super::connector::{ConnectError, PublicOnlyConnector, Resolve};
@@ -40,37 +41,6 @@ pub struct DeliveryRequest {
     pub headers: Arc<[Header]>,
     pub event: EventId,
     pub body: Bytes,
-}
-
-/// The result of an attempt.
-#[derive(Clone, Debug)]
-pub struct AttemptResult {
-    pub at: Timestamp,
-    pub duration: Duration,
-    pub status: Option<u16>,
-    /// `None` means success.
-    pub error: Option<&'static str>,
-    /// How long the receiver asks to wait, in seconds.
-    pub retry_after: Option<u64>,
-    pub request_headers: Value,
-    pub response_headers: Option<Value>,
-    pub response_body: Option<String>,
-}
-
-impl AttemptResult {
-    /// The result of an attempt that could not start.
-    pub fn not_sent(error: &'static str) -> Self {
-        Self {
-            at: Timestamp::now(),
-            duration: Duration::ZERO,
-            status: None,
-            error: Some(error),
-            retry_after: None,
-            request_headers: Value::Object(Map::new()),
-            response_headers: None,
-            response_body: None,
-        }
-    }
 }
 
 /// Sends webhook requests; cheap to clone.

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use domain::{Timestamp, WebhookId};
+use store::webhooks::health::{FAILING_QUEUE_SIZE, Health, jittered};
 
 /// The initial and maximum number of concurrent attempts to one endpoint.
 const FIRST_LIMIT: usize = 2;
@@ -15,17 +16,12 @@ const LAST_LIMIT: usize = 32;
 pub const BATCH: usize = 256;
 /// How many deliveries a queue holds, in progress or waiting to start.
 pub const HEALTHY_LANE: usize = 2048;
-pub const FAILING_QUEUE_SIZE: usize = 256;
 /// The most deliveries that wait here for one healthy endpoint, and their longest expected wait in milliseconds:
 /// waiting deliveries are leased.
 const MAX_QUEUED: usize = 2 * BATCH;
 const MAX_QUEUE_LEN: u64 = 3_000;
 /// If an endpoint takes longer, in milliseconds, all its waiting deliveries are deferred when there is no room.
 const SLOW: u64 = 1_000;
-/// The consecutive failures that open the circuit, its first pause, and its longest.
-const FAILURES: i32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
-const LAST_PAUSE: Duration = Duration::from_mins(10);
 /// The assumed duration of an attempt before the first one, in milliseconds.
 const AT_FIRST: u64 = 500;
 /// How long a delivery is deferred when there is no room: at its endpoint, at a slow endpoint, or in the failing queue.
@@ -34,31 +30,6 @@ const NO_ROOM_FOR_LONG: Duration = Duration::from_secs(3);
 pub const QUEUE_FULL_DELAY: Duration = Duration::from_secs(8);
 /// How many idle endpoints are remembered.
 const MAX_REMEMBERED: usize = 10_000;
-
-/// An endpoint's health, as its row records it.
-#[derive(Clone, Copy, Debug)]
-pub struct Health {
-    pub failures: i32,
-    pub circuit_open_until: Option<Timestamp>,
-    pub succeeded: bool,
-}
-
-impl Health {
-    pub fn is_suspect(&self) -> bool {
-        self.failures > 0 || !self.succeeded
-    }
-
-    /// After a pause, one attempt decides whether to continue.
-    fn is_probing(&self) -> bool {
-        self.failures >= FAILURES
-    }
-}
-
-/// The end of the pause after this many consecutive failures.
-pub fn pause_after(failures: i32, now: Timestamp) -> Option<Timestamp> {
-    let doubled = u32::try_from(failures.checked_sub(FAILURES)?).ok()?.min(10);
-    Some(now.after((FIRST_PAUSE * (1 << doubled)).min(LAST_PAUSE)))
-}
 
 /// Why a claimed delivery is not admitted: it waits until `until`. If `all`, all waiting deliveries of the endpoint do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,14 +284,6 @@ impl<J> Endpoints<J> {
     }
 }
 
-/// The duration, varied by up to a fifth, so that deliveries that failed together are not retried together.
-pub fn jittered(duration: Duration) -> Duration {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    let share = f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
-    duration.mul_f64(0.8 + 0.4 * share)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,17 +387,6 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_grows_to_ten_minutes() {
-        let pause = |failures| pause_after(failures, NOW).map(|until| until.since(NOW).as_secs());
-        assert_eq!(pause(4), None);
-        assert_eq!(pause(5), Some(30));
-        assert_eq!(pause(6), Some(60));
-        assert_eq!(pause(9), Some(480));
-        assert_eq!(pause(10), Some(600));
-        assert_eq!(pause(i32::MAX), Some(600));
-    }
-
-    #[test]
     fn lanes_count_right_when_an_endpoint_recovers() {
         let (mut endpoints, id) = (Endpoints::default(), WebhookId::new());
         assert_eq!(admitted(&mut endpoints, id, health(1, true), 3), 3);
@@ -444,13 +396,5 @@ mod tests {
         endpoints.ended(id, true, QUICK);
         assert_eq!(endpoints.give_up(None).len(), 2);
         assert_eq!(endpoints.held(), 0);
-    }
-
-    #[test]
-    fn jitter_is_a_fifth_at_most() {
-        for _ in 0..1000 {
-            let wait = jittered(Duration::from_secs(100)).as_secs_f64();
-            assert!((80.0..=120.0).contains(&wait), "{wait}");
-        }
     }
 }

@@ -4,31 +4,29 @@
 
 pub mod attempt;
 pub mod connector;
-mod direct_dispatch;
 mod endpoints;
-pub mod fan_out;
-mod queue;
-pub mod retention;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use attempt::{AttemptResult, DeliveryRequest, WebhookClient};
+use attempt::{DeliveryRequest, WebhookClient};
 use domain::webhooks::Header;
 use domain::{AppError, Secret, Timestamp, WebhookId, WorkspaceId};
-use endpoints::{BATCH, Endpoints, Later, QUEUE_FULL_DELAY, jittered};
+use endpoints::{BATCH, Endpoints, Later, QUEUE_FULL_DELAY};
 use http::Uri;
 use hyper::body::Bytes;
-use queue::{ClaimLimits, Delays, DeliveryOutcome, Leased};
 use store::context::AppContext;
-use store::webhooks::{envelope, signing};
+use store::webhooks::attempt::AttemptResult;
+use store::webhooks::direct_dispatch::DirectDispatch;
+use store::webhooks::health::jittered;
+use store::webhooks::queue::{
+    ClaimLimits, ClaimedBatch, Delays, DeliveryOutcome, Leased, WebhookRow,
+};
+use store::webhooks::{envelope, queue, signing};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-pub use direct_dispatch::DirectDispatch;
-pub use queue::ClaimedBatch;
 
 /// How long to wait without a signal: for due deliveries, for deliveries of other processes, and after an error.
 const IDLE: Duration = Duration::from_millis(500);
@@ -581,7 +579,7 @@ struct Target {
 }
 
 impl Target {
-    fn of(ctx: &AppContext, row: &store::db::entity::webhook::Model) -> Option<Self> {
+    fn of(ctx: &AppContext, row: &WebhookRow) -> Option<Self> {
         Some(Self {
             uri: row.url.parse().ok()?,
             secrets: signing::secrets(ctx, row).ok()?.into(),
@@ -592,23 +590,23 @@ impl Target {
 
 /// Workspaces whose pages need an invalidation, and when invalidations were last sent.
 struct PendingInvalidations {
-    waiting: HashSet<WorkspaceId>,
+    waiting: BTreeSet<WorkspaceId>,
     told: Instant,
 }
 
 impl Default for PendingInvalidations {
     fn default() -> Self {
         Self {
-            waiting: HashSet::new(),
+            waiting: BTreeSet::new(),
             told: Instant::now(),
         }
     }
 }
 
 impl PendingInvalidations {
-    fn take(&mut self) -> HashSet<WorkspaceId> {
+    fn take(&mut self) -> BTreeSet<WorkspaceId> {
         if self.waiting.is_empty() || self.told.elapsed() < INVALIDATION_INTERVAL {
-            return HashSet::new();
+            return BTreeSet::new();
         }
         self.told = Instant::now();
         std::mem::take(&mut self.waiting)

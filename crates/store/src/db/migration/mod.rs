@@ -25,11 +25,11 @@ mod m0018_reversals;
 mod m0019_standard_names;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
-use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, sea_orm};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
 pub struct Migrator;
 
-#[sea_orm::prelude::async_trait::async_trait]
+#[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::WebhookId;
 use tokio::sync::Notify;
 
-use super::queue::ClaimedBatch;
+use crate::webhooks::queue::ClaimedBatch;
 
 /// Connects the dispatcher and the sender of one process; cheap to clone. Until a sender opens it, nothing is passed.
 #[derive(Clone, Default)]

@@ -9,13 +9,14 @@ use sea_orm::sqlx::{
     postgres::{PgListener, PgPoolOptions},
 };
 use serde::{Deserialize, Serialize};
-use store::context::AppContext;
-use store::live::Invalidation;
 use tokio::sync::broadcast::{
     Receiver,
     error::{RecvError, TryRecvError},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::context::AppContext;
+use crate::live::Invalidation;
 
 const CHANNEL: &str = "wheelhouse_live";
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

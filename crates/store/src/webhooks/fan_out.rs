@@ -11,16 +11,16 @@ use domain::webhooks::Status;
 use domain::{AppError, DeliveryId, EventId, Timestamp, Topic, WebhookId, WorkspaceId};
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use store::context::AppContext;
-use store::db::entity::delivery::Column as Delivered;
-use store::db::{Db, Tx, entity};
-use store::live::Invalidation;
-use store::webhooks::deliveries::new_delivery;
-use store::webhooks::envelope::Walked;
-use store::webhooks::matcher::{PreparedSubscription, SubscriptionFilter};
 
-use super::direct_dispatch::DirectDispatch;
-use super::queue::{self, ClaimedBatch};
+use crate::context::AppContext;
+use crate::db::entity::delivery::Column as Delivered;
+use crate::db::{Db, Tx, entity};
+use crate::live::Invalidation;
+use crate::webhooks::deliveries::new_delivery;
+use crate::webhooks::direct_dispatch::DirectDispatch;
+use crate::webhooks::envelope::Walked;
+use crate::webhooks::matcher::{PreparedSubscription, SubscriptionFilter};
+use crate::webhooks::queue::{self, ClaimedBatch};
 
 /// How many rows one statement inserts. Each has 15 values, and SQLite allows 32,766 per statement.
 const ROWS: usize = 500;

@@ -6,8 +6,9 @@ use domain::{AppError, AttemptId, DeliveryId, Timestamp, days};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
-use store::context::AppContext;
-use store::db::entity::{self, delivery, delivery_attempt};
+
+use crate::context::AppContext;
+use crate::db::entity::{self, delivery, delivery_attempt};
 
 /// How long headers and bodies of attempts are kept; after that, only their outcomes.
 pub const KEEP_BODIES: Duration = days(30);

@@ -2,7 +2,7 @@
 //! batches, only while it still has the lease. While a delivery is leased, its next attempt is due when the lease
 //! ends, so the index of due deliveries is an accurate schedule.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +18,17 @@ use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set, TryIntoModel,
     Value,
 };
-use store::context::AppContext;
-use store::db::entity;
-use store::db::entity::delivery::Column;
-use store::db::{Db, Tx};
-use store::live::Invalidation;
-use store::webhooks;
 
-use super::attempt::AttemptResult;
-use super::endpoints::{FAILING_QUEUE_SIZE, Health, jittered, pause_after};
+use crate::context::AppContext;
+use crate::db::entity::delivery::Column;
+use crate::db::{Db, Tx, entity};
+use crate::live::Invalidation;
+use crate::webhooks;
+use crate::webhooks::attempt::AttemptResult;
+use crate::webhooks::health::{FAILING_QUEUE_SIZE, Health, jittered, pause_after};
+
+/// A webhook, as its row says.
+pub use crate::db::entity::webhook::Model as WebhookRow;
 
 /// How long a lease lasts: it covers the wait in the queue, the attempt and writing the outcome.
 pub const LEASE: Duration = Duration::from_secs(90);
@@ -366,7 +368,7 @@ pub async fn settle(
     ctx: &AppContext,
     waits: &[Duration],
     done: &[(Leased, DeliveryOutcome)],
-    hinted: &HashSet<WorkspaceId>,
+    hinted: &BTreeSet<WorkspaceId>,
 ) -> Result<HashMap<WebhookId, Health>, AppError> {
     let mut tx = ctx.db().begin().await?;
     release_unsent(&tx, done).await?;

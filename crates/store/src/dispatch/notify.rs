@@ -13,14 +13,14 @@ use domain::{
 use entity::event::Model as Event;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
-use store::context::AppContext;
-use store::db::{Tx, entity};
-use store::email::{self, NotificationMeta, PreparedEmail, Recipient, templates};
-use store::events::describe;
-use store::live::Invalidation;
-use store::notifications::{Preferences, preferences, unsubscribe_token};
 
-use super::email_limits::{Allowances, LimitedRecipient};
+use crate::context::AppContext;
+use crate::db::{Tx, entity};
+use crate::email::limits::{Allowances, LimitedRecipient};
+use crate::email::{self, NotificationMeta, PreparedEmail, Recipient, templates};
+use crate::events::describe;
+use crate::live::Invalidation;
+use crate::notifications::{Preferences, preferences, unsubscribe_token};
 
 /// The most values that one statement binds in a list: SQLite allows 32,766 in total.
 const VALUES: usize = 5_000;
@@ -102,6 +102,7 @@ pub async fn work_out(ctx: &AppContext, events: &[Arc<Event>]) -> Result<(Told, 
 
 impl Told {
     /// Leaves out the events of another process.
+    #[must_use]
     pub fn only(mut self, events: &HashSet<EventId>) -> Self {
         self.inbox.retain(|row| {
             row.event_id

@@ -1,5 +1,5 @@
 //! Limits how many notifications are emailed individually. The excess is counted, and one email sums it up when the
-//! window ends ([`super::digest`]). Inboxes are not limited, so nothing is lost.
+//! window ends ([`wheelhouse::work::digest`]). Inboxes are not limited, so nothing is lost.
 //!
 //! The counts are stored in the database and changed in the transaction that writes the email, with their rows locked:
 //! several processes share one allowance. Workspaces are locked before users, both in ID order.
@@ -13,8 +13,9 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
 };
-use store::db::Tx;
-use store::db::entity::{self, email_window, held_email, workspace_email_window};
+
+use crate::db::Tx;
+use crate::db::entity::{self, email_window, held_email, workspace_email_window};
 
 /// The length of a window, from its first email.
 pub const WINDOW: Duration = hours(1);

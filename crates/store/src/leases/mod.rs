@@ -5,6 +5,8 @@
 //! On PostgreSQL, a process keeps its leases by writing a heartbeat to a row of `processes` every few seconds. SQLite
 //! has one server, which keeps its leases by a file lock (`server/src/work/leases.rs`).
 
+pub mod processes;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
