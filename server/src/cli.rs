@@ -10,7 +10,7 @@ use domain::{AppError, CreditEntryId, Email, Money, Name, PaymentId, Secret, Slu
 use store::api_keys::cli;
 use store::auth::sessions;
 use store::credits;
-use store::payments;
+use store::settlement;
 
 use crate::config::{Config, ConfigError};
 use crate::serve;
@@ -393,14 +393,14 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
         .map_err(|error| anyhow!("--payment: {error}"))?;
     let ctx = serve::open(config, false, Absent::Refuse).await?;
     let amount = cents.map(|cents| Money::from_cents(cents.into()));
-    let paid_back = payments::refund(&ctx, id, amount)
+    let paid_back = settlement::refund(&ctx, id, amount)
         .await
         .map_err(|error| match error {
             AppError::NotFound => anyhow!("--payment: no completed payment has this ID"),
             other => anyhow!(other.to_string()),
         })?;
     println!("Refunded {paid_back}.");
-    let balance = payments::balance_of(&ctx, id).await;
+    let balance = settlement::balance_of(&ctx, id).await;
     let balance = balance.map_err(|error| anyhow!(error.to_string()))?;
     if balance < Money::default() {
         println!(

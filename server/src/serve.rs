@@ -151,8 +151,9 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         TaskTracker::new(),
     );
     let keeper = Keeper::begin(&ctx, &config.database_url).await?;
-    work::start(&workers, &ctx, &config, &metrics, &stop);
     let state = AppState::new(&ctx, options, &config, metrics.clone(), stop.clone());
+    let key_usage = state.key_usage.clone();
+    work::start(&workers, &ctx, &config, &metrics, &key_usage, &stop);
     let router = http::router(state);
     announce(&config, addr, &people);
 
@@ -174,7 +175,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         tracing::warn!("some workers did not finish in time; other processes take over their jobs");
     }
     keeper.end(finished).await;
-    work::api_key_usage::finish(&ctx).await;
+    work::api_key_usage::finish(&ctx, &key_usage).await;
     ctx.db().clone().close().await?;
     tracing::info!("stopped");
     Ok(())

@@ -7,13 +7,13 @@ use crate::rpc::{Postcard, RpcError};
 #[cfg(feature = "ssr")]
 use {
     crate::session::app_context, domain::AppError, domain::payments::Choice,
-    store::payments::simulated,
+    store::payments::simulated, store::settlement::simulated_events,
 };
 
 /// Anyone with the link can pay, as with any provider.
 #[server(output = Postcard)]
 pub async fn load_checkout(checkout: String) -> Result<CheckoutView, RpcError> {
-    Ok(simulated::view(&app_context()?, &checkout).await?)
+    Ok(simulated::view(app_context()?.db(), &checkout).await?)
 }
 
 #[server(output = Postcard)]
@@ -22,7 +22,7 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormS
         .choice
         .parse()
         .map_err(|_| AppError::field("choice", "Choose an outcome"))?;
-    let back = simulated::choose(&app_context()?, &form.checkout, choice).await?;
+    let back = simulated_events::choose(&app_context()?, &form.checkout, choice).await?;
     leptos_axum::redirect(&back);
     Ok(FormSuccess::with_message(match choice {
         Choice::Pay => "Payment complete",
@@ -34,7 +34,7 @@ pub async fn choose_payment(#[server(default)] form: ChoiceForm) -> Result<FormS
 /// Anyone with the link can change the card, as with any provider.
 #[server(output = Postcard)]
 pub async fn load_card(card: String) -> Result<CardView, RpcError> {
-    Ok(simulated::card(&app_context()?, &card).await?)
+    Ok(simulated::card(app_context()?.db(), &card).await?)
 }
 
 #[server(output = Postcard)]
@@ -44,7 +44,7 @@ pub async fn choose_card(#[server(default)] form: CardForm) -> Result<FormSucces
         "no" => false,
         _ => return Err(AppError::field("works", "Choose a card").into()),
     };
-    let back = simulated::set_card(&app_context()?, &form.card, works).await?;
+    let back = simulated::set_card(app_context()?.db(), &form.card, works).await?;
     leptos_axum::redirect(&back);
     Ok(FormSuccess::with_message("Payment method updated"))
 }

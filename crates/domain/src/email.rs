@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parsed_text;
+use super::parsed_text::parsed_text;
 
 /// A deliverable email address: a dot-atom, `@`, and a domain of at least two labels (RFC 5321 without quoted local
 /// parts and address literals, which nobody signs up with). Stored in lower case, so that one mailbox is one account.

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Permission, grouped};
+use super::money::grouped;
+use super::permission::Permission;
 
 /// The errors of a form, by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

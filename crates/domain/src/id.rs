@@ -46,7 +46,7 @@ fn decode(text: &str) -> Option<Uuid> {
 }
 
 #[cfg(feature = "server")]
-fn uuid_at(moment: super::Timestamp) -> Uuid {
+fn uuid_at(moment: super::timestamp::Timestamp) -> Uuid {
     let since = std::time::Duration::from_millis(u64::try_from(moment.millis()).unwrap_or(0));
     let moment = uuid::Timestamp::from_unix(uuid::NoContext, since.as_secs(), since.subsec_nanos());
     Uuid::new_v7(moment)
@@ -71,7 +71,7 @@ macro_rules! prefixed_id {
 
             /// A new id that sorts among those made at that time.
             #[cfg(feature = "server")]
-            pub fn at(moment: super::Timestamp) -> Self {
+            pub fn at(moment: super::timestamp::Timestamp) -> Self {
                 Self(uuid_at(moment))
             }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use sea_orm::{ConnAcquireErr, DbErr, SqlErr};
 
-use crate::AppError;
+use crate::error::AppError;
 
 /// The message of the error for a query that was stopped because it took too long.
 pub const INTERRUPTED: &str = "the query took too long and was interrupted";

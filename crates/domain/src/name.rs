@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parsed_text;
+use super::parsed_text::parsed_text;
 
 /// Longest name, in characters.
 pub const MAX_LEN: usize = 80;

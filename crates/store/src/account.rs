@@ -12,6 +12,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
+use crate::auth::key_changes::KeyChange;
 use crate::auth::{RequestInfo, SignedInUser, links, sessions};
 use crate::context::AppContext;
 use crate::db::{Tx, entity, is_unique_violation};
@@ -299,7 +300,7 @@ pub async fn follow_link(ctx: &AppContext, token: &Secret) -> Result<&'static st
     sessions::end_other_sessions(&mut tx, user.id, None).await?;
     sessions::end_links(&mut tx, user.id).await?;
     tx.commit().await?;
-    ctx.keys().forget_unconfirmed();
+    ctx.key_changes().send(KeyChange::Confirmed);
     Ok(message)
 }
 

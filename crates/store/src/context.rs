@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use domain::Timestamp;
 use domain::catalog::Catalog;
 
-use crate::auth::api_keys::Keys;
+use crate::auth::key_changes::KeyChanges;
 use crate::db::Db;
 use crate::leases::Leases;
 use crate::master_key::MasterKey;
 use crate::passwords::Passwords;
-use crate::payments::provider::Provider;
+use crate::payments::provider::{Provider, ProviderContext};
 use crate::payments::simulated::Simulated;
 use crate::rate_limit::auth::AuthLimits;
 use crate::webhooks::address::Policy;
@@ -27,7 +27,7 @@ struct Inner {
     passwords: Passwords,
     limits: AuthLimits,
     leases: Leases,
-    keys: Keys,
+    key_changes: KeyChanges,
     webhooks: OnceLock<Policy>,
     catalog: OnceLock<Catalog>,
     payments: OnceLock<Arc<dyn Provider>>,
@@ -81,7 +81,7 @@ impl AppContext {
             passwords,
             limits,
             leases: Leases::default(),
-            keys: Keys::default(),
+            key_changes: KeyChanges::default(),
             webhooks: OnceLock::new(),
             catalog: OnceLock::new(),
             payments: OnceLock::new(),
@@ -113,9 +113,9 @@ impl AppContext {
         &self.0.leases
     }
 
-    /// The cached API keys and their unwritten usage.
-    pub fn keys(&self) -> &Keys {
-        &self.0.keys
+    /// Where changes to API keys are sent, for the cache of keys.
+    pub fn key_changes(&self) -> &KeyChanges {
+        &self.0.key_changes
     }
 
     /// The policy for webhook URLs.
@@ -135,8 +135,16 @@ impl AppContext {
     }
 
     /// The payment provider.
+    /// What a payment provider gets.
+    pub fn provider_context(&self) -> ProviderContext<'_> {
+        ProviderContext::new(self.db(), &self.site().public_url)
+    }
+
     pub fn payments(&self) -> &dyn Provider {
-        self.0.payments.get_or_init(|| Arc::new(Simulated)).as_ref()
+        self.0
+            .payments
+            .get_or_init(|| Arc::new(Simulated::new(self.master_key())))
+            .as_ref()
     }
 
     /// Sets the payment provider. Call it once, before the provider is read.

@@ -20,7 +20,7 @@ use crate::context::AppContext;
 use crate::db::entity;
 use crate::db::entity::flash::Column;
 use crate::master_key::{Token, hash_token};
-use crate::rate_limit::auth::network;
+use crate::rate_limit::network::network;
 
 /// How long a response is kept.
 pub const LIFE: Duration = minutes(2);

@@ -2,6 +2,7 @@
 //! rows, and records one event, all in one transaction. No other crate contains SQL.
 
 pub mod account;
+pub mod activity;
 pub mod api_keys;
 pub mod auth;
 pub mod billing;
@@ -27,5 +28,6 @@ pub mod overview;
 pub mod passwords;
 pub mod payments;
 pub mod rate_limit;
+pub mod settlement;
 pub mod webhooks;
 pub mod workspace;

@@ -5,10 +5,11 @@ use domain::overview::Overview;
 use domain::{AppError, Permission};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
+use crate::activity::latest;
 use crate::auth::Actor;
 use crate::context::AppContext;
 use crate::db::entity::{self, contact, membership};
-use crate::events::{describe, latest};
+use crate::events::describe;
 
 /// How many events the overview shows.
 const LATEST: u64 = 20;

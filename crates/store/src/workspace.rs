@@ -13,6 +13,8 @@ use sea_orm::{
 };
 use serde_json::json;
 
+use crate::activity;
+use crate::auth::key_changes::KeyChange;
 use crate::auth::{Actor, RequestInfo, Sensitive, SignedInUser, sessions};
 use crate::context::AppContext;
 use crate::db::{Tx, entity};
@@ -131,7 +133,7 @@ pub async fn undo_rename(
 ) -> Result<FormSuccess, AppError> {
     actor.require(Permission::EditWorkspace)?;
     let mut tx = ctx.db().begin().await?;
-    let undone = events::undoable(&tx, actor, event, EventType::WorkspaceRenamed, UNDO).await?;
+    let undone = activity::undoable(&tx, actor, event, EventType::WorkspaceRenamed, UNDO).await?;
     let (from, to) = from_to(&undone.data);
     if actor.workspace_name() != to {
         return Err(AppError::Conflict(
@@ -267,7 +269,8 @@ async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppE
 pub async fn undo_move(ctx: &AppContext, actor: &Actor, event: EventId) -> Result<Slug, AppError> {
     actor.require(Permission::EditWorkspace)?;
     let mut tx = ctx.db().begin().await?;
-    let undone = events::undoable(&tx, actor, event, EventType::WorkspaceUrlChanged, UNDO).await?;
+    let undone =
+        activity::undoable(&tx, actor, event, EventType::WorkspaceUrlChanged, UNDO).await?;
     let (from, to) = from_to(&undone.data);
     if actor.slug().as_str() != to {
         return Err(AppError::Conflict(
@@ -490,6 +493,7 @@ pub async fn delete(
     let event = NewEvent::about_person(actor.person().id(), EventType::WorkspaceDeleted, data);
     events::record(&mut tx, Origin::from(actor), event).await?;
     tx.commit().await?;
-    ctx.keys().forget_workspace(actor.workspace());
+    ctx.key_changes()
+        .send(KeyChange::Workspace(actor.workspace()));
     Ok(())
 }

@@ -51,13 +51,13 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
     let response = if let Some(wait) = verdict.retry_after {
         Problem::rate_limited(wait).into_response()
     } else {
-        state.ctx.keys().note_use(&key, None, address);
+        state.key_usage.note_use(&key, None, address);
         request.extensions_mut().insert(ClientIp(address));
         request.extensions_mut().insert(key);
         let shares = state.ctx.db().shares();
         shares.run(holder, next.run(request)).await
     };
-    state.ctx.keys().note_request(RequestLine {
+    state.key_usage.note_request(RequestLine {
         status: response.status().as_u16(),
         duration: started.elapsed(),
         ..line
@@ -73,7 +73,7 @@ async fn find(
 ) -> Result<ApiKeyPrincipal, Problem> {
     let token = bearer(headers).ok_or_else(Problem::no_key)?;
     let caller = KeyCaller::Network(address);
-    Ok(check(&state.ctx, token, address, caller).await?)
+    Ok(check(&state.keys, &state.ctx, token, address, caller).await?)
 }
 
 fn reject(rates: Option<&ApiLimits>, address: IpAddr, problem: Problem) -> Response {

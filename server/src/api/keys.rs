@@ -17,7 +17,6 @@ use domain::{ApiKeyId, FieldErrors, Secret, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use store::auth::ApiKeyPrincipal;
 use store::auth::api_keys::{KeyRefusal, check};
-use store::context::AppContext;
 use store::rate_limit::auth::KeyCaller;
 use utoipa::{IntoParams, ToSchema};
 
@@ -25,6 +24,7 @@ use super::extract::{IdempotentJson, QueryParams};
 use super::me::Me;
 use super::problem::Problem;
 use super::scopes::{ApiKeyAuth, Authorized, KeysVerify};
+use crate::http::AppState;
 
 /// A key to verify.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -136,21 +136,29 @@ impl KeyVerification {
 pub async fn verify(
     caller: Authorized<KeysVerify>,
     ApiKeyAuth { key: own, address }: ApiKeyAuth,
-    State(ctx): State<AppContext>,
+    State(state): State<AppState>,
     IdempotentJson { input, once }: IdempotentJson<VerifyKeyRequest>,
 ) -> Result<Json<KeyVerification>, Problem> {
     let question = input.parse()?;
-    once.only_for_this(&ctx).await?;
+    once.only_for_this(&state.ctx).await?;
     let address = question.address.unwrap_or(address.0);
     let asker = KeyCaller::Key(own.facts().id);
-    let key = match check(&ctx, question.key.expose(), address, asker).await {
+    let key = match check(
+        &state.keys,
+        &state.ctx,
+        question.key.expose(),
+        address,
+        asker,
+    )
+    .await
+    {
         Ok(key) => key,
         Err(refusal) => return refused(refusal).map(Json),
     };
     if key.facts().workspace != caller.principal.workspace() {
         return Ok(Json(KeyVerification::of_none(Reason::Unknown)));
     }
-    ctx.keys().note_use(
+    state.key_usage.note_use(
         &key,
         question.scope.filter(|scope| key.has(*scope)),
         address,
@@ -200,7 +208,7 @@ pub struct AuthorizeParams {
 )]
 pub async fn authorize(
     ApiKeyAuth { key, address }: ApiKeyAuth,
-    State(ctx): State<AppContext>,
+    State(state): State<AppState>,
     params: QueryParams,
 ) -> Result<Response, Problem> {
     params.only(&["scope"])?;
@@ -211,7 +219,7 @@ pub async fn authorize(
         if !key.has(scope) {
             return Err(Problem::scope_missing(scope));
         }
-        ctx.keys().note_use(&key, Some(scope), address.0);
+        state.key_usage.note_use(&key, Some(scope), address.0);
     }
     let facts = key.facts();
     let scopes: Vec<&str> = facts.scopes.iter().map(|scope| scope.as_str()).collect();

@@ -52,7 +52,7 @@ impl<N: RequiredScope> FromRequestParts<AppState> for Authorized<N> {
         if !key.has(N::SCOPE) {
             return Err(Problem::scope_missing(N::SCOPE));
         }
-        state.ctx.keys().note_use(&key, Some(N::SCOPE), address.0);
+        state.key_usage.note_use(&key, Some(N::SCOPE), address.0);
         Ok(Self {
             principal: key.into(),
             need: PhantomData,

@@ -21,6 +21,8 @@ use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, render_app_async_with_context};
+use store::api_keys::usage::KeyUsage;
+use store::auth::api_keys::ApiKeyCache;
 use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -44,6 +46,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct AppState {
     pub ctx: AppContext,
+    pub keys: Arc<ApiKeyCache>,
+    pub key_usage: Arc<KeyUsage>,
     /// Shared by pointer: every layer clones the state for every request.
     pub options: Arc<LeptosOptions>,
     pub proxies: Arc<[IpNet]>,
@@ -65,6 +69,8 @@ impl AppState {
     ) -> Self {
         Self {
             ctx: ctx.clone(),
+            keys: ApiKeyCache::new(ctx.key_changes()).into(),
+            key_usage: Arc::default(),
             options: options.into(),
             proxies: config.trusted_proxies.clone().into(),
             presence: client_ip::LastSeenTracker::default(),

@@ -14,12 +14,11 @@ use domain::form::Flash;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 use store::auth::Caller;
-use store::credits;
-use store::dispatch;
 use store::email::queue;
 use store::members::export_csv;
 use store::notifications::{read_unsubscribe, write};
-use store::payments::provider_webhook;
+use store::settlement::provider_webhook;
+use store::{credits, dispatch};
 
 use super::headers::PageNonce;
 use super::{AppState, client_ip};

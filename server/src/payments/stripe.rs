@@ -9,14 +9,12 @@ use domain::payments::{CURRENCY, PaymentPurpose, PaymentStatus, ReversalKind, Re
 use domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId, minutes};
 use serde::Deserialize;
 use store::billing::invoices;
-use store::context::AppContext;
-use store::payments::PaymentRow;
 use store::payments::provider::{
-    Checkout, Order, PaymentOutcome, Provider, Reference, Refunded, out_of_reach,
+    Checkout, Order, PaymentOutcome, Provider, ProviderContext, Reference, Refunded, Reversal,
+    out_of_reach,
 };
-use store::payments::reversals::Reversal;
 use store::payments::stripe_customers::{self, StripeCustomer};
-use store::payments::{by_intent, purpose, remember_intent};
+use store::payments::{PaymentRow, by_intent, purpose, remember_intent};
 
 use super::client::{Api, Failure, Fields};
 
@@ -256,10 +254,10 @@ impl Stripe {
     /// The workspace's Stripe customer, created on first use.
     async fn customer(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         workspace: WorkspaceId,
     ) -> Result<StripeCustomer, AppError> {
-        if let Some(row) = stripe_customers::find(ctx, workspace).await? {
+        if let Some(row) = stripe_customers::find(ctx.db(), workspace).await? {
             return Ok(row);
         }
         let once = format!("customer-{workspace}");
@@ -270,13 +268,13 @@ impl Stripe {
             .post("/v1/customers", Some(&once), &fields)
             .await
             .map_err(failed("making a customer"))?;
-        stripe_customers::add(ctx, workspace, made.id).await
+        stripe_customers::add(ctx.db(), workspace, made.id).await
     }
 
     /// Updates the customer's receipt name and email at Stripe, if known.
     async fn update_customer(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         workspace: WorkspaceId,
         customer: &str,
     ) -> Result<(), AppError> {
@@ -304,10 +302,11 @@ impl Stripe {
     /// stay: the portal cannot be reached before this is done.
     async fn set_default_card(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         customer: &StripeCustomer,
     ) -> Result<(), AppError> {
-        let Some(last) = stripe_customers::last_that_saved_card(ctx, customer.workspace_id).await?
+        let Some(last) =
+            stripe_customers::last_that_saved_card(ctx.db(), customer.workspace_id).await?
         else {
             return Ok(());
         };
@@ -331,7 +330,7 @@ impl Stripe {
                 .await
                 .map_err(failed("keeping a card"))?;
         }
-        stripe_customers::set_card_of(ctx, customer.workspace_id, last.id).await
+        stripe_customers::set_card_of(ctx.db(), customer.workspace_id, last.id).await
     }
 
     /// The card to charge: the default card, or else the newest.
@@ -411,10 +410,10 @@ impl Stripe {
     /// The charge of a saved card for this payment, if any.
     async fn charged(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &PaymentRow,
     ) -> Result<Option<PaymentIntent>, AppError> {
-        let customer = stripe_customers::find(ctx, payment.workspace_id).await?;
+        let customer = stripe_customers::find(ctx.db(), payment.workspace_id).await?;
         // No payment is charged before Stripe has a customer.
         let Some(customer) = customer else {
             return Ok(None);
@@ -428,7 +427,11 @@ impl Stripe {
 }
 
 /// Saves a payment's Stripe ID, unless it is known.
-async fn remember(ctx: &AppContext, payment: PaymentId, intent: &str) -> Result<(), AppError> {
+async fn remember(
+    ctx: ProviderContext<'_>,
+    payment: PaymentId,
+    intent: &str,
+) -> Result<(), AppError> {
     let tx = ctx.db().begin().await?;
     remember_intent(&tx, payment, intent).await?;
     tx.commit().await?;
@@ -449,14 +452,15 @@ fn key(what: &str, payment: PaymentId) -> String {
 
 #[async_trait]
 impl Provider for Stripe {
-    async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError> {
+    async fn checkout(
+        &self,
+        ctx: ProviderContext<'_>,
+        order: &Order,
+    ) -> Result<Checkout, AppError> {
         let customer = self.customer(ctx, order.workspace).await?.customer_id;
         self.update_customer(ctx, order.workspace, &customer)
             .await?;
-        let (payment, back) = (
-            order.payment.to_string(),
-            ctx.site().url(&order.return_path),
-        );
+        let (payment, back) = (order.payment.to_string(), ctx.url(&order.return_path));
         let mut fields = vec![
             ("mode", "payment".to_owned()),
             ("client_reference_id", payment.clone()),
@@ -494,7 +498,7 @@ impl Provider for Stripe {
             && why.contains("resource_missing")
         {
             // Deleted by somebody on Stripe's own pages: the next attempt creates another.
-            stripe_customers::delete(ctx, order.workspace).await?;
+            stripe_customers::delete(ctx.db(), order.workspace).await?;
         }
         let session = session.map_err(failed("opening a page to pay on"))?;
         let url = session.url.ok_or_else(out_of_reach)?;
@@ -504,7 +508,11 @@ impl Provider for Stripe {
         })
     }
 
-    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError> {
+    async fn charge(
+        &self,
+        ctx: ProviderContext<'_>,
+        order: &Order,
+    ) -> Result<PaymentOutcome, AppError> {
         let customer = self.customer(ctx, order.workspace).await?;
         self.set_default_card(ctx, &customer).await?;
         let customer = customer.customer_id;
@@ -551,7 +559,7 @@ impl Provider for Stripe {
 
     async fn manage(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         workspace: WorkspaceId,
         return_path: &str,
     ) -> Result<String, AppError> {
@@ -559,7 +567,7 @@ impl Provider for Stripe {
         self.set_default_card(ctx, &customer).await?;
         let fields = vec![
             ("customer", customer.customer_id),
-            ("return_url", ctx.site().url(return_path)),
+            ("return_url", ctx.url(return_path)),
         ];
         let portal: Portal = self
             .api
@@ -571,7 +579,7 @@ impl Provider for Stripe {
 
     async fn fetch_status(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &PaymentRow,
     ) -> Result<Option<PaymentOutcome>, AppError> {
         if !has_page(&purpose(payment)?) {
@@ -584,7 +592,7 @@ impl Provider for Stripe {
         let session = if let Some(id) = &payment.checkout_id {
             self.session(id).await
         } else {
-            let customer = stripe_customers::find(ctx, payment.workspace_id).await?;
+            let customer = stripe_customers::find(ctx.db(), payment.workspace_id).await?;
             // No page is opened before Stripe has a customer.
             let Some(customer) = customer else {
                 return Ok(None);
@@ -609,7 +617,7 @@ impl Provider for Stripe {
 
     async fn refund(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &PaymentRow,
         amount: Money,
         once: &str,
@@ -654,7 +662,7 @@ impl Provider for Stripe {
 
     async fn whose(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         reference: &Reference,
     ) -> Result<Option<PaymentId>, AppError> {
         let mut intent = reference.intent.clone();
@@ -670,14 +678,14 @@ impl Provider for Stripe {
         let Some(intent) = intent else {
             return Ok(None);
         };
-        if let Some(payment) = by_intent(ctx, &intent).await? {
+        if let Some(payment) = by_intent(ctx.db(), &intent).await? {
             return Ok(Some(payment));
         }
         let intent: Option<PaymentIntent> = self.known("/v1/payment_intents", &intent).await?;
         Ok(intent.and_then(|intent| intent.metadata.ours()))
     }
 
-    fn signing_secret(&self, _ctx: &AppContext) -> Secret {
+    fn signing_secret(&self) -> Secret {
         self.webhook_secret.clone()
     }
 
@@ -685,8 +693,8 @@ impl Provider for Stripe {
         &self.origins
     }
 
-    async fn delete_orphaned_customers(&self, ctx: &AppContext) -> Result<(), AppError> {
-        let gone = stripe_customers::orphaned(ctx, BATCH_SIZE).await?;
+    async fn delete_orphaned_customers(&self, ctx: ProviderContext<'_>) -> Result<(), AppError> {
+        let gone = stripe_customers::orphaned(ctx.db(), BATCH_SIZE).await?;
         for customer in gone {
             let path = format!("/v1/customers/{}", customer.customer_id);
             if let Err(failure) = self.api.delete(&path).await {
@@ -694,7 +702,7 @@ impl Provider for Stripe {
                 tracing::warn!(%failure, "the card of a workspace that is gone could not be forgotten at Stripe");
                 continue;
             }
-            stripe_customers::delete(ctx, customer.workspace_id).await?;
+            stripe_customers::delete(ctx.db(), customer.workspace_id).await?;
         }
         Ok(())
     }

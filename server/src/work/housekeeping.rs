@@ -6,7 +6,8 @@ use store::api_keys::usage;
 use store::auth::sessions;
 use store::context::AppContext;
 use store::credits;
-use store::payments::{provider_webhook, simulated};
+use store::payments::simulated;
+use store::settlement::provider_webhook;
 use store::webhooks::retention::delete_expired;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +32,7 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
         }
         for swept in [
             provider_webhook::sweep(&ctx).await,
-            simulated::sweep(&ctx).await,
+            simulated::sweep(ctx.db()).await,
         ] {
             if let Ok(removed @ 1..) = swept {
                 tracing::debug!(removed, "deleted old payment provider events");

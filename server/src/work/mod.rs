@@ -17,6 +17,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::api_keys::usage::KeyUsage;
 use store::context::AppContext;
 use store::dispatch::DispatcherShard;
 use store::live::pg_notify;
@@ -39,6 +40,7 @@ pub fn start(
     ctx: &AppContext,
     config: &Config,
     metrics: &Metrics,
+    key_usage: &Arc<KeyUsage>,
     stop: &CancellationToken,
 ) {
     let spawner = WorkerSpawner { workers, ctx, stop };
@@ -55,7 +57,10 @@ pub fn start(
     spawner.begin("digests", digest::run);
     spawner.begin("housekeeping", housekeeping::run);
     spawner.begin("flashes", flashes::run);
-    spawner.begin("keys", api_key_usage::run);
+    let noted = key_usage.clone();
+    spawner.begin("keys", move |ctx, stop| {
+        api_key_usage::run(ctx, noted.clone(), stop)
+    });
     spawner.begin("payments", payments::run);
     if let Some(post) = email::MailerConfig::new(config, metrics) {
         spawner.begin("mail", move |ctx, stop| email::run(ctx, post.clone(), stop));

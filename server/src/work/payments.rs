@@ -7,7 +7,8 @@ use domain::{AppError, Timestamp};
 use store::billing::subscriptions;
 use store::context::AppContext;
 use store::credits::top_up;
-use store::payments::{self, simulated};
+use store::payments::simulated;
+use store::settlement::{self, simulated_events};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
@@ -25,11 +26,13 @@ pub async fn run(ctx: AppContext, stop: CancellationToken) {
 
 /// Processes everything due by `now`.
 pub async fn round(ctx: &AppContext, now: Timestamp) -> Result<(), AppError> {
-    simulated::process_due(ctx, now).await?;
-    simulated::deliver_events(ctx, now).await?;
+    simulated::process_due(ctx.db(), now).await?;
+    simulated_events::deliver_events(ctx, now).await?;
     subscriptions::process_due(ctx, now).await?;
     top_up::process_due(ctx, now).await?;
-    payments::reconcile_pending(ctx, now).await?;
-    ctx.payments().delete_orphaned_customers(ctx).await?;
+    settlement::reconcile_pending(ctx, now).await?;
+    ctx.payments()
+        .delete_orphaned_customers(ctx.provider_context())
+        .await?;
     Ok(())
 }

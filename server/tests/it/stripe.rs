@@ -23,8 +23,8 @@ use store::db::sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder,
 };
-use store::payments::provider_webhook::sign;
-use store::{payments, workspace as workspaces};
+use store::settlement::provider_webhook::sign;
+use store::{settlement, workspace as workspaces};
 
 use crate::both::both;
 use crate::fake_stripe::{BAD, GOOD, HOOK, Lost, StandIn, event};
@@ -70,7 +70,7 @@ pub fn terms(plan: &str) -> Terms {
 
 pub async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
     let purpose = PaymentPurpose::Credits { credits: 1000 };
-    let url = payments::begin(&server.ctx, actor, &purpose, PRICE, PAGE)
+    let url = settlement::begin(&server.ctx, actor, &purpose, PRICE, PAGE)
         .await
         .unwrap();
     (last(server, actor.workspace()).await.id, url)
@@ -188,7 +188,9 @@ async fn let_month_end(server: &Server, workspace: WorkspaceId) {
 /// What the worker does by `now`.
 pub async fn work(server: &Server, now: Timestamp) {
     subscriptions::process_due(&server.ctx, now).await.unwrap();
-    payments::reconcile_pending(&server.ctx, now).await.unwrap();
+    settlement::reconcile_pending(&server.ctx, now)
+        .await
+        .unwrap();
 }
 
 pub async fn adds_up(server: &Server) {
@@ -333,7 +335,7 @@ both! {
         let paid = last(server, greta.workspace()).await;
         assert_eq!(lines(server, paid.id).await, [(EntryKind::Purchase, 1000)]);
         // Paid back, it is found without a page.
-        payments::refund(&server.ctx, paid.id, None).await.unwrap();
+        settlement::refund(&server.ctx, paid.id, None).await.unwrap();
         assert_eq!(lines(server, paid.id).await[1..], [(EntryKind::Refund, -1000)]);
         adds_up(server).await;
     }
@@ -401,7 +403,7 @@ both! {
         let purpose = PaymentPurpose::Credits { credits: 1000 };
         for lost in [Lost::Request, Lost::Answer] {
             stand_in.lose("/checkout/sessions", lost);
-            let begun = payments::begin(&server.ctx, &adam, &purpose, PRICE, PAGE).await;
+            let begun = settlement::begin(&server.ctx, &adam, &purpose, PRICE, PAGE).await;
             assert!(begun.unwrap_err().to_string().contains("reach the payment provider"));
             let begun = last(server, adam.workspace()).await;
             work(server, Timestamp::now().after(minutes(2))).await;
@@ -420,7 +422,7 @@ both! {
         // A customer whose making got lost is still one customer.
         let greta = actor(server, "greta", "globex").await;
         stand_in.lose("/customers", Lost::Answer);
-        payments::begin(&server.ctx, &greta, &purpose, PRICE, PAGE).await.unwrap_err();
+        settlement::begin(&server.ctx, &greta, &purpose, PRICE, PAGE).await.unwrap_err();
         let (id, url) = buy(server, &greta).await;
         tell(server, &stand_in.pay(&url, GOOD).await).await;
         assert_eq!(find(server, id).await.status, PaymentStatus::Paid);
@@ -434,8 +436,8 @@ both! {
         let (id, url) = buy(server, &adam).await;
         tell(server, &stand_in.pay(&url, GOOD).await).await;
         let cents = |cents| Some(Money::from_cents(cents));
-        assert!(payments::refund(&server.ctx, id, cents(2901)).await.is_err(), "more than was paid");
-        let part = payments::refund(&server.ctx, id, cents(1450)).await.unwrap();
+        assert!(settlement::refund(&server.ctx, id, cents(2901)).await.is_err(), "more than was paid");
+        let part = settlement::refund(&server.ctx, id, cents(1450)).await.unwrap();
         assert_eq!(part, Money::from_cents(1450));
         let charge = |refunded: i64| event("charge.refunded", &json!({
             "object": "charge", "amount": 2900, "amount_refunded": refunded, "metadata": {"payment": id},
@@ -449,7 +451,7 @@ both! {
         assert_eq!(tell(server, &charge(2900)).await, StatusCode::OK);
         assert_eq!(tell(server, &charge(2000)).await, StatusCode::OK);
         assert_eq!(lines(server, id).await[1..], [(EntryKind::Refund, -500), (EntryKind::Refund, -500)]);
-        assert!(payments::refund(&server.ctx, id, None).await.is_err(), "nothing is left to pay back");
+        assert!(settlement::refund(&server.ctx, id, None).await.is_err(), "nothing is left to pay back");
         let told = entity::Event::find()
             .filter(events::Column::EventType.eq(EventType::BillingPaymentRefunded))
             .count(server.ctx.db().read())
@@ -496,7 +498,7 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let customer = customer(server, greta.workspace()).await;
-        let gone = || server.ctx.payments().delete_orphaned_customers(&server.ctx);
+        let gone = || server.ctx.payments().delete_orphaned_customers(server.ctx.provider_context());
         gone().await.unwrap();
         assert!(stand_in.knows(&customer).await, "it is there still");
         let tx = server.ctx.db().begin().await.unwrap();

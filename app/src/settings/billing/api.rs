@@ -9,7 +9,7 @@ use {
     crate::session::caller,
     domain::AppError,
     domain::{Money, Timestamp, subscriptions::Terms},
-    store::payments,
+    store::settlement,
     store::{
         auth::Actor,
         billing::{self, Chosen},
@@ -35,7 +35,7 @@ pub async fn load_billing(
     let asked = (!plan.is_empty()).then_some(Terms { plan, cdr_mode });
     let mut view = billing::view(caller.ctx(), &actor, asked).await?;
     if let Ok(payment) = payment.parse() {
-        view.payment = payments::view(caller.ctx(), &actor, payment).await?;
+        view.payment = settlement::view(caller.ctx(), &actor, payment).await?;
     }
     Ok(view)
 }

@@ -10,7 +10,7 @@ use {
     domain::AppError,
     domain::{Timestamp, payments::PaymentPurpose},
     store::credits::{self, top_up, view},
-    store::payments,
+    store::settlement,
 };
 
 /// `kind`, `before` and `payment` as they stand in the address; what makes no sense counts as nothing.
@@ -28,7 +28,7 @@ pub async fn load_credits(
     if view.may_buy
         && let Ok(payment) = payment.parse()
     {
-        view.payment = payments::view(caller.ctx(), &actor, payment).await?;
+        view.payment = settlement::view(caller.ctx(), &actor, payment).await?;
     }
     Ok(view)
 }
@@ -70,7 +70,7 @@ pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess
     let purpose = PaymentPurpose::Credits {
         credits: package.credits,
     };
-    let place = payments::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
+    let place = settlement::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
     leptos_axum::redirect(&place);
     Ok(FormSuccess::default())
 }

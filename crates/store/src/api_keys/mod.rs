@@ -16,6 +16,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use serde_json::{Value, json};
 
 use crate::auth::api_keys::read_scopes;
+use crate::auth::key_changes::KeyChange;
 use crate::auth::key_token::KeyToken;
 use crate::auth::{Actor, RequestInfo, sessions};
 use crate::context::AppContext;
@@ -198,7 +199,7 @@ pub async fn rotate(
     let named = (id, old.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyRotated, named, data).await?;
     tx.commit().await?;
-    ctx.keys().forget(id);
+    ctx.key_changes().send(KeyChange::Key(id));
     let until = match grace {
         Grace::Now => "The old key no longer works".to_owned(),
         _ => format!("The old key works until {}", retires_at.exact()),
@@ -237,7 +238,7 @@ pub async fn finish_rotation(
     let named = (id, old.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
-    ctx.keys().forget(id);
+    ctx.key_changes().send(KeyChange::Key(id));
     Ok(FormSuccess::with_message(format!(
         "Old {} key expired",
         old.name
@@ -278,7 +279,7 @@ pub async fn revoke(
     )
     .await?;
     tx.commit().await?;
-    ctx.keys().forget(id);
+    ctx.key_changes().send(KeyChange::Key(id));
     Ok(FormSuccess::with_message(format!("{} revoked", key.name)))
 }
 
@@ -303,7 +304,7 @@ pub async fn rename(
     let named = (id, name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
-    ctx.keys().forget(id);
+    ctx.key_changes().send(KeyChange::Key(id));
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
@@ -338,7 +339,7 @@ pub async fn narrow(
     let named = (id, key.name.as_str());
     record(&mut tx, info, &actor, EventType::ApiKeyUpdated, named, data).await?;
     tx.commit().await?;
-    ctx.keys().forget(id);
+    ctx.key_changes().send(KeyChange::Key(id));
     Ok(FormSuccess::with_message("Scopes updated"))
 }
 

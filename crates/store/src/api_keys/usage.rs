@@ -15,8 +15,7 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 
-use crate::auth::ApiKeyPrincipal;
-use crate::auth::api_keys::Keys;
+use crate::auth::key::ApiKeyPrincipal;
 use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::live::Invalidation;
@@ -45,9 +44,9 @@ pub struct RequestLine {
     pub address: IpAddr,
 }
 
-/// Usage that is not yet written.
+/// Usage of API keys that is not yet written.
 #[derive(Debug, Default)]
-pub(crate) struct Usage {
+pub struct KeyUsage {
     uses: Mutex<Uses>,
     requests: Mutex<VecDeque<RequestLine>>,
 }
@@ -67,12 +66,12 @@ struct Use {
     scopes: HashMap<Scope, Timestamp>,
 }
 
-impl Keys {
+impl KeyUsage {
     /// Records a use of a key from this IP address, for an operation with this scope.
     pub fn note_use(&self, key: &ApiKeyPrincipal, scope: Option<Scope>, address: IpAddr) {
         let at = Timestamp::now();
         let facts = key.facts();
-        let mut uses = lock(&self.usage.uses);
+        let mut uses = lock(&self.uses);
         let noted = uses.waiting.entry(facts.id).or_insert_with(|| Use {
             workspace: facts.workspace,
             at,
@@ -87,7 +86,7 @@ impl Keys {
 
     /// Records a completed request.
     pub fn note_request(&self, line: RequestLine) {
-        let mut requests = lock(&self.usage.requests);
+        let mut requests = lock(&self.requests);
         if requests.len() >= MAX_WAITING {
             requests.pop_front();
         }
@@ -96,7 +95,7 @@ impl Keys {
 
     /// The uses that are due to be written, or all of them.
     fn due_uses(&self, all: bool, now: Instant) -> HashMap<ApiKeyId, Use> {
-        let mut uses = lock(&self.usage.uses);
+        let mut uses = lock(&self.uses);
         let Uses { waiting, written } = &mut *uses;
         let recent = |at: &Instant| now.saturating_duration_since(*at) < USES_EVERY;
         written.retain(|_, at| recent(at));
@@ -113,7 +112,7 @@ impl Keys {
 
     /// Puts back uses that could not be written. Uses recorded since then are newer.
     fn put_back(&self, due: HashMap<ApiKeyId, Use>) {
-        let mut uses = lock(&self.usage.uses);
+        let mut uses = lock(&self.uses);
         for (key, old) in due {
             uses.written.remove(&key);
             match uses.waiting.get_mut(&key) {
@@ -135,19 +134,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Writes the recorded uses, each key at most once a minute.
-pub async fn flush_uses(ctx: &AppContext) -> Result<usize, AppError> {
-    write_uses(ctx, false).await
+pub async fn flush_uses(ctx: &AppContext, usage: &KeyUsage) -> Result<usize, AppError> {
+    write_uses(ctx, usage, false).await
 }
 
 /// Writes everything that is left before the program ends.
-pub async fn flush_all(ctx: &AppContext) -> Result<(), AppError> {
-    let uses = write_uses(ctx, true).await;
-    let requests = flush_requests(ctx).await;
+pub async fn flush_all(ctx: &AppContext, usage: &KeyUsage) -> Result<(), AppError> {
+    let uses = write_uses(ctx, usage, true).await;
+    let requests = flush_requests(ctx, usage).await;
     uses.and(requests).map(|_| ())
 }
 
-async fn write_uses(ctx: &AppContext, all: bool) -> Result<usize, AppError> {
-    let due = ctx.keys().due_uses(all, Instant::now());
+async fn write_uses(ctx: &AppContext, usage: &KeyUsage, all: bool) -> Result<usize, AppError> {
+    let due = usage.due_uses(all, Instant::now());
     if due.is_empty() {
         return Ok(0);
     }
@@ -162,7 +161,7 @@ async fn write_uses(ctx: &AppContext, all: bool) -> Result<usize, AppError> {
     match written.await {
         Ok(count) => Ok(count),
         Err(error) => {
-            ctx.keys().put_back(due);
+            usage.put_back(due);
             Err(error)
         }
     }
@@ -210,15 +209,15 @@ async fn write_use(tx: &mut Tx, key: ApiKeyId, used: &Use) -> Result<(), AppErro
 }
 
 /// Writes the recorded entries of the request log.
-pub async fn flush_requests(ctx: &AppContext) -> Result<usize, AppError> {
-    let lines: Vec<RequestLine> = mem::take(&mut *lock(&ctx.keys().usage.requests)).into();
+pub async fn flush_requests(ctx: &AppContext, usage: &KeyUsage) -> Result<usize, AppError> {
+    let lines: Vec<RequestLine> = mem::take(&mut *lock(&usage.requests)).into();
     if lines.is_empty() {
         return Ok(0);
     }
     match write_requests(ctx, &lines).await {
         Ok(()) => Ok(lines.len()),
         Err(error) => {
-            let mut waiting = lock(&ctx.keys().usage.requests);
+            let mut waiting = lock(&usage.requests);
             // Before the entries recorded since then; only the newest if there is no room for all.
             let room = MAX_WAITING.saturating_sub(waiting.len());
             for line in lines.into_iter().rev().take(room) {
@@ -321,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_keys_use_is_due_at_once_and_then_once_a_minute() {
-        let (keys, key, start) = (Keys::default(), key(), Instant::now());
+        let (keys, key, start) = (KeyUsage::default(), key(), Instant::now());
         keys.note_use(&key, Some(Scope::ContactsRead), HOME);
         keys.note_use(&key, None, HOME);
         let due = keys.due_uses(false, start);
@@ -344,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_written_waits_on() {
-        let (keys, key, now) = (Keys::default(), key(), Instant::now());
+        let (keys, key, now) = (KeyUsage::default(), key(), Instant::now());
         keys.note_use(&key, Some(Scope::ContactsRead), HOME);
         let due = keys.due_uses(true, now);
         keys.note_use(&key, Some(Scope::ContactsWrite), HOME);
@@ -355,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_waiting_log_is_bounded_and_drops_the_oldest() {
-        let (keys, key) = (Keys::default(), ApiKeyId::new());
+        let (keys, key) = (KeyUsage::default(), ApiKeyId::new());
         for n in 0..MAX_WAITING + 5 {
             keys.note_request(RequestLine {
                 key,
@@ -367,7 +366,7 @@ mod tests {
                 address: HOME,
             });
         }
-        let waiting = lock(&keys.usage.requests);
+        let waiting = lock(&keys.requests);
         assert_eq!(waiting.len(), MAX_WAITING);
         assert_eq!(waiting.front().unwrap().at, Timestamp::from_millis(5));
     }

@@ -13,9 +13,10 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
 };
 
-use super::reauth::Presented;
+use super::presented::Presented;
 use crate::context::AppContext;
 use crate::db::entity;
+use crate::events::Origin;
 
 /// A session that is unused for this long has ended.
 pub const SESSION_IDLE: std::time::Duration = days(14);
@@ -384,5 +385,17 @@ impl Actor {
         } else {
             Err(AppError::Forbidden { permission })
         }
+    }
+}
+
+impl From<&SignedInUser> for Origin {
+    fn from(person: &SignedInUser) -> Self {
+        Self::person(person.id(), person.name())
+    }
+}
+
+impl From<&Actor> for Origin {
+    fn from(actor: &Actor) -> Self {
+        actor.person().into()
     }
 }

@@ -14,10 +14,12 @@ use ipnet::IpNet;
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 
-use crate::api_keys::usage::Usage;
+use crate::auth::key::{ApiKeyInfo, ApiKeyPrincipal};
+use crate::auth::key_changes::{KeyChange, KeyChanges};
 use crate::auth::key_token::{KeyHash, KeyToken};
-use crate::auth::{ApiKeyInfo, ApiKeyPrincipal};
 use crate::context::AppContext;
 use crate::db::entity;
 use crate::rate_limit::auth::KeyCaller;
@@ -71,13 +73,14 @@ impl From<AppError> for KeyRefusal {
 /// The only way to authenticate a key: returns its principal if it is valid now and from this IP address. Writes
 /// nothing. `caller` is counted against the limit if the key is unknown.
 pub async fn check(
+    keys: &ApiKeyCache,
     ctx: &AppContext,
     token: &str,
     address: IpAddr,
     caller: KeyCaller,
 ) -> Result<ApiKeyPrincipal, KeyRefusal> {
     let token = KeyToken::parse(token).map_err(|_| KeyRefusal::Malformed)?;
-    let known = ctx.keys().find(ctx, token.hash(), caller).await?;
+    let known = keys.find(ctx, token.hash(), caller).await?;
     known.admit(address, Timestamp::now())
 }
 
@@ -165,15 +168,16 @@ fn read_networks(column: Json) -> Result<Vec<IpNet>, AppError> {
     texts.iter().map(read).collect()
 }
 
-/// The API keys of a running server: the cache, and the usage that is not yet written.
-#[derive(Debug, Default)]
-pub struct Keys {
+/// The cached keys of a running server.
+#[derive(Debug)]
+pub struct ApiKeyCache {
     memory: Mutex<Memory>,
-    pub(crate) usage: Usage,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
+    /// Changes on this node that are not yet applied to the cache.
+    changes: Receiver<KeyChange>,
     entries: HashMap<KeyHash, Entry>,
     /// Increases with every change on this node. A key read before a change is not cached after it.
     generation: u64,
@@ -188,7 +192,17 @@ struct Entry {
     renewing: bool,
 }
 
-impl Keys {
+impl ApiKeyCache {
+    pub fn new(changes: &KeyChanges) -> Self {
+        Self {
+            memory: Mutex::new(Memory {
+                changes: changes.subscribe(),
+                entries: HashMap::new(),
+                generation: 0,
+            }),
+        }
+    }
+
     async fn find(
         &self,
         ctx: &AppContext,
@@ -243,29 +257,38 @@ impl Keys {
         memory.entries.insert(hash, entry);
     }
 
-    /// Called after the commit of a change to a key: the next request reads it again.
-    pub fn forget(&self, key: ApiKeyId) {
-        self.forget_where(|facts| facts.id == key);
-    }
-
-    /// Called after someone confirmed their email address, so that keys that need it work immediately.
-    pub fn forget_unconfirmed(&self) {
-        self.forget_where(|facts| !facts.confirmed);
-    }
-
-    /// Called after a workspace was changed or deleted.
-    pub fn forget_workspace(&self, workspace: WorkspaceId) {
-        self.forget_where(|facts| facts.workspace == workspace);
-    }
-
-    fn forget_where(&self, gone: impl Fn(&ApiKeyInfo) -> bool) {
-        let mut memory = self.memory();
-        memory.generation += 1;
-        memory.entries.retain(|_, entry| !gone(&entry.known.facts));
-    }
-
+    /// The cache, with all changes applied that were made on this node.
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.apply_changes();
+        memory
+    }
+}
+
+impl Memory {
+    fn apply_changes(&mut self) {
+        loop {
+            match self.changes.try_recv() {
+                Ok(change) => self.forget(change),
+                Err(TryRecvError::Lagged(_)) => {
+                    self.generation += 1;
+                    self.entries.clear();
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn forget(&mut self, change: KeyChange) {
+        self.generation += 1;
+        self.entries.retain(|_, entry| {
+            let facts = &entry.known.facts;
+            match change {
+                KeyChange::Key(key) => facts.id != key,
+                KeyChange::Workspace(workspace) => facts.workspace != workspace,
+                KeyChange::Confirmed => facts.confirmed,
+            }
+        });
     }
 }
 
@@ -397,7 +420,11 @@ mod tests {
 
     #[test]
     fn one_looks_again_after_a_second_and_all_after_two() {
-        let (keys, hash, start) = (Keys::default(), [1; 32], Instant::now());
+        let (keys, hash, start) = (
+            ApiKeyCache::new(&KeyChanges::default()),
+            [1; 32],
+            Instant::now(),
+        );
         keys.remember(hash, Arc::new(known(&[])), start, 0);
         let held = |millis| {
             keys.remembered(&hash, start + Duration::from_millis(millis))
@@ -411,17 +438,18 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
-        let (keys, hash, now) = (Keys::default(), [1; 32], Instant::now());
+        let changes = KeyChanges::default();
+        let (keys, hash, now) = (ApiKeyCache::new(&changes), [1; 32], Instant::now());
         let read = Arc::new(known(&[]));
         let generation = keys.memory().generation;
-        keys.forget(read.facts.id);
+        changes.send(KeyChange::Key(read.facts.id));
         keys.remember(hash, read, now, generation);
         assert!(keys.remembered(&hash, now).is_none());
     }
 
     #[test]
     fn no_more_is_remembered_than_there_is_room_for() {
-        let (keys, now) = (Keys::default(), Instant::now());
+        let (keys, now) = (ApiKeyCache::new(&KeyChanges::default()), Instant::now());
         let read = Arc::new(known(&[]));
         let hash = |n: usize| {
             let mut hash = [0; 32];
@@ -433,5 +461,28 @@ mod tests {
         }
         assert_eq!(keys.memory().entries.len(), MAX_REMEMBERED);
         assert!(keys.remembered(&hash(0), now).is_some());
+    }
+
+    #[test]
+    fn a_change_is_applied_before_the_next_request() {
+        let changes = KeyChanges::default();
+        let (keys, now) = (ApiKeyCache::new(&changes), Instant::now());
+        let read = Arc::new(known(&[]));
+        let cached = |hash: u8| {
+            let generation = keys.memory().generation;
+            keys.remember([hash; 32], read.clone(), now, generation);
+            keys.remembered(&[hash; 32], now).is_some()
+        };
+        assert!(cached(1));
+        changes.send(KeyChange::Confirmed);
+        assert!(keys.remembered(&[1; 32], now).is_some(), "it is confirmed");
+        changes.send(KeyChange::Workspace(read.facts.workspace));
+        assert!(keys.remembered(&[1; 32], now).is_none());
+        assert!(cached(2));
+        // More changes than are kept for a cache that nobody asks.
+        for _ in 0..=super::super::key_changes::KEPT {
+            changes.send(KeyChange::Key(ApiKeyId::new()));
+        }
+        assert!(keys.remembered(&[2; 32], now).is_none());
     }
 }

@@ -1,25 +1,18 @@
 //! The caller of one request.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use domain::session::WorkspaceMembership;
 use domain::{AppError, Secret};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::actor::SessionContext;
-use super::reauth::Presented;
-use super::{Actor, SignedInUser, reauth};
+use super::actor::{Actor, SessionContext, SignedInUser};
+use super::presented::Presented;
+use super::reauth;
+use super::request::RequestInfo;
 use crate::context::AppContext;
 use crate::master_key::hash_token;
-
-/// Where a request comes from. The IP address is the peer's, or the one that a trusted proxy reports.
-#[derive(Clone, Debug)]
-pub struct RequestInfo {
-    pub address: IpAddr,
-    pub user_agent: String,
-}
 
 /// The caller of this request. Session and memberships are looked up when first needed and cached for the request only,
 /// because a page asks several times; a removal takes effect with the next request.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use domain::catalog::{Mode, Scope};
 use domain::{ApiKeyId, AppError, Permission, Slug, Timestamp, WorkspaceId};
 
-use super::{Actor, Sensitive};
+use super::actor::Actor;
+use super::sensitive::Sensitive;
 use crate::events::Origin;
 
 /// An API key that was presented and is valid: not revoked, retired or expired, and used from an allowed IP address.

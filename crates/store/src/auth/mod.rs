@@ -3,18 +3,22 @@
 //! member of a workspace), or [`ApiKeyPrincipal`] (a valid key). [`Principal`] is either of the last two.
 
 pub mod api_keys;
+pub mod key_changes;
 pub mod key_token;
 pub mod links;
 pub mod sessions;
 
 mod actor;
 mod caller;
-mod key;
+pub(crate) mod key;
 mod networks;
+mod presented;
 mod reauth;
+mod request;
 mod sensitive;
 
 pub use actor::{Actor, SESSION_LIFE, SignedInUser};
-pub use caller::{Caller, RequestInfo, Seen};
+pub use caller::{Caller, Seen};
 pub use key::{ApiKeyInfo, ApiKeyPrincipal, Principal};
+pub use request::RequestInfo;
 pub use sensitive::Sensitive;

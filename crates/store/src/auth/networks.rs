@@ -10,10 +10,9 @@ use sea_orm::{
     ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-use crate::db::entity;
 use crate::db::entity::known_network::Column;
-use crate::db::{Db, Tx};
-use crate::rate_limit::auth::network;
+use crate::db::{Db, Tx, entity};
+use crate::rate_limit::network::network;
 
 /// How many networks are kept for one person, the latest ones.
 const MAX_COUNT: usize = 20;

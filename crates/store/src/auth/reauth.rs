@@ -2,70 +2,21 @@
 //! invalid.
 //!
 //! The old token stops working the moment a new one replaces it. Requests already in progress with it finish as they
-//! began, except those that check again inside their transaction ([`crate::auth::sessions::lock_person`]). The browser's other
+//! began, except those that check again inside their transaction ([`lock_person`]). The browser's other
 //! tabs share its cookies: a tab that just sent the old token is refused once and retries with the new one
 //! (`post` in `app/src/rpc.rs`).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use domain::{AppError, Secret, Timestamp, Topic};
+use domain::{AppError, Secret, Timestamp, Topic, UserId};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
-use super::{RequestInfo, SignedInUser};
-use crate::auth::sessions::lock_person;
+use super::actor::SignedInUser;
+use super::request::RequestInfo;
+use super::sensitive::{CURRENT_PASSWORD, ask};
 use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::live::Invalidation;
 use crate::master_key::Token;
-
-/// The field for the current password.
-pub const CURRENT_PASSWORD: &str = "current_password";
-
-/// The session of a request: the token it carried, and what this request made of it. All proofs of the request share
-/// it.
-#[derive(Clone, Debug)]
-pub(super) struct Presented(Arc<Mutex<Inner>>);
-
-#[derive(Debug)]
-struct Inner {
-    token_hash: Vec<u8>,
-    /// The token that replaced it, for the browser.
-    cookie: Option<Secret>,
-    /// The result of checking the password in this request.
-    outcome: Option<Result<(), AppError>>,
-}
-
-impl Presented {
-    pub(super) fn new(token_hash: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            token_hash,
-            cookie: None,
-            outcome: None,
-        })))
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn token_hash(&self) -> Vec<u8> {
-        self.inner().token_hash.clone()
-    }
-
-    pub(super) fn cookie(&self) -> Option<Secret> {
-        self.inner().cookie.clone()
-    }
-
-    /// The result of checking the password in this request, if there was one.
-    pub(super) fn outcome(&self) -> Option<Result<(), AppError>> {
-        self.inner().outcome.clone()
-    }
-
-    fn set_outcome(&self, outcome: Result<(), AppError>) {
-        self.inner().outcome = Some(outcome);
-    }
-}
 
 /// A token that replaces another once its transaction is committed.
 #[must_use = "the browser has to be told"]
@@ -74,9 +25,7 @@ pub struct Rotated(Token);
 impl Rotated {
     /// Call it after the commit: from now on the session uses the new token.
     pub fn adopt(self, person: &SignedInUser) {
-        let mut inner = person.presented().inner();
-        inner.token_hash = self.0.hash();
-        inner.cookie = Some(self.0.plain().clone());
+        person.presented().adopt(&self.0);
     }
 }
 
@@ -116,11 +65,6 @@ pub async fn renew(ctx: &AppContext, person: &SignedInUser) -> Result<(), AppErr
         Err(AppError::Unauthenticated) => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// The error for a missing password, at its field.
-pub fn ask() -> AppError {
-    AppError::field(CURRENT_PASSWORD, "Enter your current password to continue")
 }
 
 /// A sensitive change needs a fresh sign-in, or the current password in the same request. A correct password makes this
@@ -185,4 +129,28 @@ async fn reauthenticate(
     tx.commit().await?;
     rotated.adopt(person);
     Ok(())
+}
+
+/// Locks the row of a user who is about to change how they sign in, and refuses if their session ended or got another
+/// token since the request began.
+pub async fn lock_person(tx: &Tx, person: &SignedInUser) -> Result<entity::user::Model, AppError> {
+    let user = lock_user(tx, person.id()).await?;
+    let here = entity::Session::find_by_id(person.session())
+        .filter(entity::session::Column::TokenHash.eq(person.presented().token_hash()))
+        .count(tx)
+        .await?;
+    if here == 0 {
+        return Err(AppError::Unauthenticated);
+    }
+    Ok(user)
+}
+
+/// A user's row, locked until the transaction ends, so that changes to how they sign in happen one after another. On
+/// SQLite the write transaction itself ensures this.
+pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, AppError> {
+    entity::User::find_by_id(user)
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(AppError::NotFound)
 }

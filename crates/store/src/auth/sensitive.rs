@@ -3,8 +3,10 @@
 
 use domain::{AppError, Role};
 
-use super::SignedInUser;
-use super::reauth::ask;
+use super::actor::SignedInUser;
+
+/// The field for the current password.
+pub const CURRENT_PASSWORD: &str = "current_password";
 
 /// An operation that is refused if the password was given more than 15 minutes ago ([`super::actor::FRESH`]), unless
 /// the request carries it.
@@ -102,4 +104,9 @@ impl SignedInUser {
         tracing::debug!(?operation, user = %self.id(), "a fresh sign-in is needed");
         self.presented().outcome().unwrap_or_else(|| Err(ask()))
     }
+}
+
+/// The error for a missing password, at its field.
+pub fn ask() -> AppError {
+    AppError::field(CURRENT_PASSWORD, "Enter your current password to continue")
 }

@@ -15,9 +15,11 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::actor::{SESSION_LIFE, SignedInUser};
+use super::actor::{Actor, SESSION_LIFE, SignedInUser};
 use super::links::{self, InvitationLink, LinkPurpose};
-use super::{Actor, RequestInfo, networks};
+use super::networks;
+use super::request::RequestInfo;
+use crate::auth::key_changes::KeyChange;
 use crate::billing::{seats, subscriptions};
 use crate::context::AppContext;
 use crate::credits;
@@ -27,7 +29,7 @@ use crate::events::{self, NewEvent, Origin};
 use crate::live::Invalidation;
 use crate::master_key::{Token, random_mark};
 
-pub use super::reauth::{confirm_identity, renew, rotate};
+pub use super::reauth::{confirm_identity, lock_person, lock_user, renew, rotate};
 
 /// Maximum length of a stored User-Agent, in bytes.
 const MAX_USER_AGENT_LEN: usize = 300;
@@ -121,30 +123,6 @@ async fn insert_user(
         Err(error) if is_unique_violation(&error) => Err(taken()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// A user's row, locked until the transaction ends, so that changes to how they sign in happen one after another. On
-/// SQLite the write transaction itself ensures this.
-pub async fn lock_user(tx: &Tx, user: UserId) -> Result<entity::user::Model, AppError> {
-    entity::User::find_by_id(user)
-        .lock_exclusive()
-        .one(tx)
-        .await?
-        .ok_or(AppError::NotFound)
-}
-
-/// Locks the row of a user who is about to change how they sign in, and refuses if their session ended or got another
-/// token since the request began.
-pub async fn lock_person(tx: &Tx, person: &SignedInUser) -> Result<entity::user::Model, AppError> {
-    let user = lock_user(tx, person.id()).await?;
-    let here = entity::Session::find_by_id(person.session())
-        .filter(entity::session::Column::TokenHash.eq(person.presented().token_hash()))
-        .count(tx)
-        .await?;
-    if here == 0 {
-        return Err(AppError::Unauthenticated);
-    }
-    Ok(user)
 }
 
 /// Revokes everything else that could sign this user in or change their email address: all unused links and a pending
@@ -578,7 +556,7 @@ pub async fn reset_password(
     );
     events::record(&mut tx, Origin::person(user.id, &user.name), event).await?;
     tx.commit().await?;
-    ctx.keys().forget_unconfirmed();
+    ctx.key_changes().send(KeyChange::Confirmed);
     Ok(())
 }
 
@@ -647,7 +625,7 @@ pub async fn confirm_address(ctx: &AppContext, token: &Secret) -> Result<bool, A
     };
     mark_confirmed(&mut tx, user).await?;
     tx.commit().await?;
-    ctx.keys().forget_unconfirmed();
+    ctx.key_changes().send(KeyChange::Confirmed);
     Ok(true)
 }
 
@@ -888,7 +866,7 @@ pub async fn accept_invitation(
     )
     .await?;
     tx.commit().await?;
-    ctx.keys().forget_unconfirmed();
+    ctx.key_changes().send(KeyChange::Confirmed);
     Ok((format!("/w/{}", workspace.slug), cookie))
 }
 

@@ -30,6 +30,7 @@ use crate::db::entity::{self, invoice, membership, payment, user};
 use crate::db::{Tx, rows};
 use crate::events::Origin;
 use crate::payments::{self, NewPayment};
+use crate::settlement;
 
 /// The result of a choice.
 struct Decision {
@@ -368,7 +369,7 @@ pub async fn choose(
                 balance,
                 what,
             };
-            let place = payments::begin(ctx, actor, &purpose, today, page).await?;
+            let place = settlement::begin(ctx, actor, &purpose, today, page).await?;
             return Ok(Chosen::Pay(place));
         }
         Effect::Now => {
@@ -386,7 +387,7 @@ pub async fn choose(
                 row.payment_id = Some(id);
                 subscriptions::save(&tx, row).await?;
                 tx.commit().await?;
-                let status = payments::charge(ctx, &new.order(id), now).await?;
+                let status = settlement::charge(ctx, &new.order(id), now).await?;
                 return charged(status, &name).map(Chosen::Done);
             }
             let once = format!("change {}", now.millis());
@@ -519,5 +520,7 @@ pub async fn resume(
 pub async fn manage(ctx: &AppContext, actor: &Actor, page: &str) -> Result<String, AppError> {
     actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
-    ctx.payments().manage(ctx, actor.workspace(), page).await
+    ctx.payments()
+        .manage(ctx.provider_context(), actor.workspace(), page)
+        .await
 }

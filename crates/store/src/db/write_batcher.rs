@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use tokio::sync::oneshot;
 
-use super::Reader;
+use super::read_pool::Reader;
 
 /// The maximum number of changes in one transaction. Other writers wait for at most this many.
 const BATCH_SIZE: usize = 100;

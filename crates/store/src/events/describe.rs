@@ -109,7 +109,7 @@ fn sentence(event_type: EventType, actor: &str, data: &Value) -> String {
             text("url"),
             text("reason")
         ),
-        EventType::ContactCreated if actor == super::SYSTEM => {
+        EventType::ContactCreated if actor == super::origin::SYSTEM => {
             format!("{} was added to contacts", text("name"))
         }
         EventType::ContactCreated => format!("{actor} added the contact {}", text("name")),

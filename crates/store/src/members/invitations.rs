@@ -13,13 +13,13 @@ use sea_orm::{
 };
 use serde_json::json;
 
+use crate::activity;
 use crate::auth::links::{self, LinkChannel};
 use crate::auth::{Actor, Sensitive, sessions};
 use crate::billing::seats;
 use crate::context::AppContext;
-use crate::db::entity;
 use crate::db::entity::invitation::Column;
-use crate::db::{Tx, is_unique_violation, rows};
+use crate::db::{Tx, entity, is_unique_violation, rows};
 use crate::email::{self, Recipient, templates};
 use crate::events::{self, NewEvent};
 
@@ -468,7 +468,8 @@ pub async fn undo_cancel(
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
-    let undone = events::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
+    let undone =
+        activity::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
     seats::require_one(&tx, ctx.catalog(), actor.workspace()).await?;
     let id: InvitationId = undone.data["invitation"]
         .as_str()

@@ -21,12 +21,11 @@ use self::invitations::InvitationCounts;
 use crate::auth::{Actor, RequestInfo, Sensitive, sessions};
 use crate::billing::seats;
 use crate::context::AppContext;
-use crate::csv;
-use crate::db::entity;
 use crate::db::entity::membership::Column;
-use crate::db::{Tx, is_unique_violation, rows};
+use crate::db::{Tx, entity, is_unique_violation, rows};
 use crate::events::{self, NewEvent};
 use crate::live::Invalidation;
+use crate::{activity, csv};
 
 /// Longest search text, in characters. No name or email address is longer.
 const MAX_SEARCH_LEN: usize = 254;
@@ -345,7 +344,7 @@ pub async fn undo_change_role(
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
-    let undone = events::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO)
+    let undone = activity::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO)
         .await?
         .data;
     let text = |key: &str| undone[key].as_str().unwrap_or_default();
@@ -444,7 +443,7 @@ pub async fn undo_remove(
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
-    let undone = events::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
+    let undone = activity::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
         .await?
         .data;
     let text = |key: &str| undone[key].as_str().unwrap_or_default();

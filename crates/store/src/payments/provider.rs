@@ -3,12 +3,46 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use domain::payments::PaymentStatus;
-use domain::{AppError, Money, PaymentId, Secret, WorkspaceId};
+use domain::payments::{PaymentStatus, ReversalKind, ReversalStatus};
+use domain::{AppError, Money, PaymentId, Secret, Timestamp, WorkspaceId};
 
-use super::reversals::Reversal;
-use crate::context::AppContext;
+use crate::db::Db;
 use crate::db::entity::payment;
+
+/// What a provider gets of the installation.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderContext<'a> {
+    db: &'a Db,
+    public_url: &'a str,
+}
+
+impl<'a> ProviderContext<'a> {
+    pub fn new(db: &'a Db, public_url: &'a str) -> Self {
+        Self { db, public_url }
+    }
+
+    pub fn db(self) -> &'a Db {
+        self.db
+    }
+
+    /// The external URL of a path.
+    pub fn url(self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
+}
+
+/// A refund or a dispute, as the provider reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// The provider's ID of the refund or dispute.
+    pub id: String,
+    pub kind: ReversalKind,
+    pub status: ReversalStatus,
+    pub amount: Money,
+    /// By the provider's clock: when it began, and when it was reported.
+    pub begun_at: Timestamp,
+    pub reported_at: Timestamp,
+}
 
 /// A payment to collect.
 #[derive(Clone, Debug)]
@@ -70,15 +104,20 @@ pub struct Reference {
 #[async_trait]
 pub trait Provider: Debug + Send + Sync {
     /// Creates a page on which the buyer pays.
-    async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError>;
+    async fn checkout(&self, ctx: ProviderContext<'_>, order: &Order)
+    -> Result<Checkout, AppError>;
 
     /// Charges the saved card automatically. Without a saved card, the charge is declined.
-    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError>;
+    async fn charge(
+        &self,
+        ctx: ProviderContext<'_>,
+        order: &Order,
+    ) -> Result<PaymentOutcome, AppError>;
 
     /// A page on which the saved card is managed. It leads back to `return_path`.
     async fn manage(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         workspace: WorkspaceId,
         return_path: &str,
     ) -> Result<String, AppError>;
@@ -86,14 +125,14 @@ pub trait Provider: Debug + Send + Sync {
     /// The provider's status of a payment. `None` if the provider does not know it.
     async fn fetch_status(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &payment::Model,
     ) -> Result<Option<PaymentOutcome>, AppError>;
 
     /// Refunds a payment in part or in full. A repeated call with the same `once` refunds nothing more.
     async fn refund(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &payment::Model,
         amount: Money,
         once: &str,
@@ -102,14 +141,14 @@ pub trait Provider: Debug + Send + Sync {
     /// The payment with these provider IDs. `None` if it is not one of ours.
     async fn whose(
         &self,
-        _ctx: &AppContext,
+        _ctx: ProviderContext<'_>,
         _reference: &Reference,
     ) -> Result<Option<PaymentId>, AppError> {
         Ok(None)
     }
 
     /// The secret that signs the provider's events.
-    fn signing_secret(&self, ctx: &AppContext) -> Secret;
+    fn signing_secret(&self) -> Secret;
 
     /// Scheme and host of the provider's external pages, which forms can redirect to.
     fn origins(&self) -> &[String] {
@@ -117,7 +156,7 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Deletes the saved cards of deleted workspaces.
-    async fn delete_orphaned_customers(&self, _ctx: &AppContext) -> Result<(), AppError> {
+    async fn delete_orphaned_customers(&self, _ctx: ProviderContext<'_>) -> Result<(), AppError> {
         Ok(())
     }
 }

@@ -15,13 +15,12 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::provider::{Checkout, Order, PaymentOutcome, Provider, Refunded};
-use super::provider_webhook;
-use super::reversals::Reversal;
-use crate::context::AppContext;
-use crate::db::Tx;
+use super::provider::{
+    Checkout, Order, PaymentOutcome, Provider, ProviderContext, Refunded, Reversal,
+};
 use crate::db::entity::{self, payment, simulated_card, simulated_checkout, simulated_event};
-use crate::master_key::Token;
+use crate::db::{Db, Tx};
+use crate::master_key::{MasterKey, Token};
 
 /// How long the bank takes to confirm.
 const CONFIRMS_AFTER: Duration = Duration::from_secs(5);
@@ -31,11 +30,25 @@ const BATCH_SIZE: u64 = 50;
 const MEMORY: Duration = days(90);
 
 #[derive(Debug)]
-pub struct Simulated;
+pub struct Simulated {
+    signing_secret: Secret,
+}
+
+impl Simulated {
+    pub fn new(key: &MasterKey) -> Self {
+        Self {
+            signing_secret: Secret::from(key.mac("simulated payments", b"events")),
+        }
+    }
+}
 
 #[async_trait]
 impl Provider for Simulated {
-    async fn checkout(&self, ctx: &AppContext, order: &Order) -> Result<Checkout, AppError> {
+    async fn checkout(
+        &self,
+        ctx: ProviderContext<'_>,
+        order: &Order,
+    ) -> Result<Checkout, AppError> {
         let tx = ctx.db().begin().await?;
         let checkout = open(&tx, order).await?;
         tx.commit().await?;
@@ -45,7 +58,11 @@ impl Provider for Simulated {
         })
     }
 
-    async fn charge(&self, ctx: &AppContext, order: &Order) -> Result<PaymentOutcome, AppError> {
+    async fn charge(
+        &self,
+        ctx: ProviderContext<'_>,
+        order: &Order,
+    ) -> Result<PaymentOutcome, AppError> {
         let mut tx = ctx.db().begin().await?;
         let mut checkout = open(&tx, order).await?;
         if checkout.status == CheckoutStatus::Open {
@@ -65,7 +82,7 @@ impl Provider for Simulated {
 
     async fn manage(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         workspace: WorkspaceId,
         return_path: &str,
     ) -> Result<String, AppError> {
@@ -88,7 +105,7 @@ impl Provider for Simulated {
 
     async fn fetch_status(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &payment::Model,
     ) -> Result<Option<PaymentOutcome>, AppError> {
         let checkout = entity::SimulatedCheckout::find()
@@ -100,7 +117,7 @@ impl Provider for Simulated {
 
     async fn refund(
         &self,
-        ctx: &AppContext,
+        ctx: ProviderContext<'_>,
         payment: &payment::Model,
         amount: Money,
         _once: &str,
@@ -150,8 +167,8 @@ impl Provider for Simulated {
         })
     }
 
-    fn signing_secret(&self, ctx: &AppContext) -> Secret {
-        Secret::from(ctx.master_key().mac("simulated payments", b"events"))
+    fn signing_secret(&self) -> Secret {
+        self.signing_secret.clone()
     }
 }
 
@@ -230,10 +247,10 @@ async fn keep_card(
 }
 
 /// The page of a saved card.
-pub async fn card(ctx: &AppContext, token: &str) -> Result<CardView, AppError> {
+pub async fn card(db: &Db, token: &str) -> Result<CardView, AppError> {
     let card = entity::SimulatedCard::find()
         .filter(simulated_card::Column::Token.eq(token))
-        .one(ctx.db().read())
+        .one(db.read())
         .await?
         .ok_or(AppError::NotFound)?;
     Ok(CardView {
@@ -244,9 +261,9 @@ pub async fn card(ctx: &AppContext, token: &str) -> Result<CardView, AppError> {
 }
 
 /// Replaces the card with one that works or one that is declined. Returns the path that its owner came from.
-pub async fn set_card(ctx: &AppContext, token: &str, works: bool) -> Result<String, AppError> {
-    let card = card(ctx, token).await?;
-    let tx = ctx.db().begin().await?;
+pub async fn set_card(db: &Db, token: &str, works: bool) -> Result<String, AppError> {
+    let card = card(db, token).await?;
+    let tx = db.begin().await?;
     entity::SimulatedCard::update_many()
         .col_expr(simulated_card::Column::Works, Expr::value(Some(works)))
         .filter(simulated_card::Column::Token.eq(token))
@@ -257,9 +274,9 @@ pub async fn set_card(ctx: &AppContext, token: &str, works: bool) -> Result<Stri
 }
 
 /// The page for a payment.
-pub async fn view(ctx: &AppContext, id: &str) -> Result<CheckoutView, AppError> {
+pub async fn view(db: &Db, id: &str) -> Result<CheckoutView, AppError> {
     let checkout = entity::SimulatedCheckout::find_by_id(id)
-        .one(ctx.db().read())
+        .one(db.read())
         .await?
         .ok_or(AppError::NotFound)?;
     Ok(CheckoutView {
@@ -271,20 +288,10 @@ pub async fn view(ctx: &AppContext, id: &str) -> Result<CheckoutView, AppError> 
     })
 }
 
-/// Handles the choice on the page. Returns the path that the buyer came from.
-pub async fn choose(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
-    let back = decide(ctx, id, choice).await?;
-    // The worker also delivers events, in case this call fails or never runs.
-    if let Err(error) = deliver_events(ctx, Timestamp::now()).await {
-        tracing::warn!(%error, "what was paid could not be told at once");
-    }
-    Ok(back)
-}
-
 /// Stores the choice in the provider's records. Returns the path that the buyer came from.
-pub async fn decide(ctx: &AppContext, id: &str, choice: Choice) -> Result<String, AppError> {
+pub async fn decide(db: &Db, id: &str, choice: Choice) -> Result<String, AppError> {
     let now = Timestamp::now();
-    let mut tx = ctx.db().begin().await?;
+    let mut tx = db.begin().await?;
     let checkout = entity::SimulatedCheckout::find_by_id(id)
         .lock_exclusive()
         .one(&tx)
@@ -373,16 +380,16 @@ async fn to_be_told(
 }
 
 /// Confirms payments that are due at the bank, and expires unpaid ones. Returns their number.
-pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
+pub async fn process_due(db: &Db, now: Timestamp) -> Result<usize, AppError> {
     use simulated_checkout::Column;
     let due = entity::SimulatedCheckout::find()
         .filter(Column::DueAt.lte(now))
         .order_by_asc(Column::DueAt)
         .limit(BATCH_SIZE)
-        .all(ctx.db().read())
+        .all(db.read())
         .await?;
     for found in &due {
-        let mut tx = ctx.db().begin().await?;
+        let mut tx = db.begin().await?;
         let checkout = entity::SimulatedCheckout::find_by_id(&found.id)
             .lock_exclusive()
             .one(&tx)
@@ -401,34 +408,9 @@ pub async fn process_due(ctx: &AppContext, now: Timestamp) -> Result<usize, AppE
     Ok(due.len())
 }
 
-/// Delivers the undelivered events, oldest first. Returns their number.
-pub async fn deliver_events(ctx: &AppContext, now: Timestamp) -> Result<usize, AppError> {
-    use simulated_event::Column;
-    let untold = entity::SimulatedEvent::find()
-        .filter(Column::DeliveredAt.is_null())
-        .order_by_asc(Column::CreatedAt)
-        .limit(BATCH_SIZE)
-        .all(ctx.db().read())
-        .await?;
-    let secret = Simulated.signing_secret(ctx);
-    for event in &untold {
-        let second = Timestamp::now().millis() / 1000;
-        let header = provider_webhook::sign(&secret, second, event.body.as_bytes());
-        provider_webhook::handle_event(ctx, &header, event.body.as_bytes()).await?;
-        let tx = ctx.db().begin().await?;
-        entity::SimulatedEvent::update_many()
-            .col_expr(Column::DeliveredAt, Expr::value(Some(now)))
-            .filter(Column::Id.eq(&event.id))
-            .exec(&tx)
-            .await?;
-        tx.commit().await?;
-    }
-    Ok(untold.len())
-}
-
 /// Deletes old events.
-pub async fn sweep(ctx: &AppContext) -> Result<u64, AppError> {
-    let tx = ctx.db().begin().await?;
+pub async fn sweep(db: &Db) -> Result<u64, AppError> {
+    let tx = db.begin().await?;
     let gone = entity::SimulatedEvent::delete_many()
         .filter(simulated_event::Column::DeliveredAt.lt(Timestamp::now().before(MEMORY)))
         .exec(&tx)

@@ -12,7 +12,7 @@ use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 
-use crate::rate_limit::auth::network;
+use crate::rate_limit::network::network;
 
 /// Per key: a burst, then one request per interval. 1,000, then 100 per second.
 const KEY: Allowance = Allowance::new("key", 1000, Duration::from_millis(10));

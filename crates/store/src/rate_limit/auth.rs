@@ -17,6 +17,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::rate_limit::api::ApiLimits;
+use crate::rate_limit::network::network;
 
 /// The limits in force. `None` for load tests.
 #[derive(Debug)]
@@ -289,17 +290,6 @@ fn check(limiter: &Keyed, key: String) -> Result<(), AppError> {
             retry_after: wait.as_secs().saturating_add(1),
         }
     })
-}
-
-/// The unit that limits count: an IPv4 address, or the /64 that a home or server gets of IPv6.
-pub fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ use sea_orm::{
 };
 
 use super::dto::WebhookDelivery;
+use super::find::{invalidate, locked, row, unblock};
 use super::{envelope, signing};
 use crate::auth::{Principal, Sensitive};
 use crate::context::AppContext;
 use crate::db::entity::delivery::{self, Column};
 use crate::db::entity::{delivery_attempt, webhook};
 use crate::db::{Tx, entity, rows};
-use crate::webhooks::{self, invalidate};
 
 /// The maximum number of pending test deliveries of a webhook.
 const MAX_TESTS: u64 = 10;
@@ -47,7 +47,7 @@ pub async fn deliveries(
     limit: u64,
 ) -> Result<(Vec<WebhookDelivery>, Option<DeliveryId>), AppError> {
     principal.require_read(Permission::ManageWebhooks)?;
-    webhooks::row(ctx.db().read(), principal, id).await?;
+    row(ctx.db().read(), principal, id).await?;
     let (rows, next) = page(ctx, id, wanted, limit).await?;
     let attempts = attempts(ctx.db().read(), rows.iter().map(|row| row.id)).await?;
     let rows = rows.iter().map(|row| WebhookDelivery::new(row, &attempts));
@@ -106,7 +106,7 @@ async fn owned(
         .one(connection)
         .await?
         .ok_or(AppError::NotFound)?;
-    let webhook = webhooks::row(connection, principal, delivery.webhook_id).await?;
+    let webhook = row(connection, principal, delivery.webhook_id).await?;
     Ok((delivery, webhook))
 }
 
@@ -149,7 +149,7 @@ pub async fn test(
 ) -> Result<DeliveryId, AppError> {
     principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
-    webhooks::locked(tx, principal, id).await?;
+    locked(tx, principal, id).await?;
     let waiting = entity::Delivery::find()
         .filter(Column::WebhookId.eq(id))
         .filter(Column::Status.eq(DeliveryStatus::Pending))
@@ -247,7 +247,7 @@ pub async fn resend(tx: &mut Tx, principal: &Principal, id: DeliveryId) -> Resul
     if again.rows_affected == 0 {
         return Err(AppError::Conflict("Already being sent.".to_owned()));
     }
-    webhooks::unblock(tx, webhook.id).await?;
+    unblock(tx, webhook.id).await?;
     invalidate(tx, principal.workspace());
     Ok(())
 }
@@ -261,7 +261,7 @@ pub async fn recover(
 ) -> Result<u64, AppError> {
     principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
-    let webhook = webhooks::locked(tx, principal, id).await?;
+    let webhook = locked(tx, principal, id).await?;
     if webhook.status != Status::Enabled {
         return Err(AppError::Conflict(
             "Enable this webhook to resend failed deliveries.".to_owned(),
@@ -285,7 +285,7 @@ pub async fn recover(
         .filter(Column::Id.in_subquery(lost))
         .exec(tx)
         .await?;
-    webhooks::unblock(tx, id).await?;
+    unblock(tx, id).await?;
     invalidate(tx, principal.workspace());
     Ok(done.rows_affected)
 }

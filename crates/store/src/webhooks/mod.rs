@@ -9,6 +9,7 @@ pub mod dto;
 pub mod envelope;
 pub mod fan_out;
 pub mod filter;
+mod find;
 pub mod health;
 pub mod matcher;
 pub mod queue;
@@ -18,20 +19,19 @@ pub mod view;
 
 use domain::catalog::{EventType, Mode};
 use domain::webhooks::{MAX_WEBHOOKS, SECRET_OVERLAP, Status};
-use domain::{AppError, FieldErrors, Permission, Secret, Timestamp, Topic, WebhookId, WorkspaceId};
-use sea_orm::sea_query::Expr;
+use domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Set,
 };
 use serde_json::json;
 
+use self::find::{locked, of, row};
 use crate::auth::{Principal, Sensitive, sessions};
 use crate::context::AppContext;
 use crate::db::entity::webhook::{self, Column};
 use crate::db::{Tx, entity, rows};
 use crate::events::{self, NewEvent, Origin};
-use crate::live::Invalidation;
 use crate::webhooks::dto::{
     CreateWebhookRequest, UpdateWebhookRequest, Webhook, parse_description, parse_filters,
     parse_headers, parse_types,
@@ -67,43 +67,6 @@ pub async fn find(
     principal.require_read(Permission::ManageWebhooks)?;
     let row = row(ctx.db().read(), principal, id).await?;
     Ok(Webhook::from(&row))
-}
-
-/// The webhooks that an principal can see: those of their workspace, and for a test key only those of test mode. People and
-/// live keys see both, because they also look after failing test webhooks.
-fn of(principal: &Principal) -> sea_orm::Select<entity::Webhook> {
-    let all = entity::Webhook::find().filter(Column::WorkspaceId.eq(principal.workspace()));
-    match principal.mode() {
-        Mode::Live => all,
-        Mode::Test => all.filter(Column::Mode.eq(Mode::Test)),
-    }
-}
-
-/// The only finder. A webhook of another workspace does not exist, nor does a live webhook for a test key.
-pub(super) async fn row(
-    connection: &impl ConnectionTrait,
-    principal: &Principal,
-    id: WebhookId,
-) -> Result<webhook::Model, AppError> {
-    of(principal)
-        .filter(Column::Id.eq(id))
-        .one(connection)
-        .await?
-        .ok_or(AppError::NotFound)
-}
-
-/// The same, locked against concurrent changes.
-pub(super) async fn locked(
-    tx: &Tx,
-    principal: &Principal,
-    id: WebhookId,
-) -> Result<webhook::Model, AppError> {
-    of(principal)
-        .filter(Column::Id.eq(id))
-        .lock_exclusive()
-        .one(tx)
-        .await?
-        .ok_or(AppError::NotFound)
 }
 
 /// Creates a webhook; the result contains its secret.
@@ -400,19 +363,4 @@ pub async fn secret(
     let row = row(ctx.db().read(), principal, id).await?;
     let secrets = signing::secrets(ctx, &row)?;
     secrets.into_iter().next().ok_or(AppError::NotFound)
-}
-
-/// Sends pending deliveries immediately in spite of earlier failures, because someone asked for it.
-pub(super) async fn unblock(tx: &Tx, id: WebhookId) -> Result<(), AppError> {
-    entity::Webhook::update_many()
-        .col_expr(Column::CircuitOpenUntil, Expr::value(None::<Timestamp>))
-        .filter(Column::Id.eq(id))
-        .filter(Column::CircuitOpenUntil.is_not_null())
-        .exec(tx)
-        .await?;
-    Ok(())
-}
-
-pub(super) fn invalidate(tx: &mut Tx, workspace: WorkspaceId) {
-    tx.invalidate(Invalidation::workspace(workspace, Topic::Deliveries));
 }

@@ -12,12 +12,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 use serde_json::Value;
 
 use super::deliveries::{self, DeliveryQuery, SHOWN};
+use super::find::row;
 use super::{dto, signing};
 use crate::auth::{Actor, Principal};
 use crate::context::AppContext;
 use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hourly_stat};
 use crate::db::rows;
-use crate::webhooks;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24;
@@ -94,7 +94,7 @@ pub async fn detail(
     opened: Option<DeliveryId>,
 ) -> Result<WebhookView, AppError> {
     actor.require_read(Permission::ManageWebhooks)?;
-    let row = webhooks::row(ctx.db().read(), &actor.clone().into(), id).await?;
+    let row = row(ctx.db().read(), &actor.clone().into(), id).await?;
     let hours = entity::WebhookHourlyStat::find()
         .filter(webhook_hourly_stat::Column::WebhookId.eq(id))
         .filter(webhook_hourly_stat::Column::Hour.gt(this_hour() - 7 * DAY))

@@ -11,6 +11,7 @@ use store::api_keys::usage::{self, RequestLine};
 use store::api_keys::{self, views};
 use store::auth::Actor;
 use store::auth::api_keys::KeyRefusal;
+use store::auth::key_changes::KeyChange;
 use store::auth::key_token::KeyToken;
 use store::context::AppContext;
 use store::db::entity;
@@ -50,7 +51,7 @@ async fn newest(env: &TestEnv, name: &str) -> entity::api_key::Model {
 }
 
 async fn refusal(env: &TestEnv, key: &Secret) -> Option<KeyRefusal> {
-    check(&env.ctx, key.expose(), HOME).await.err()
+    check(&env.keys, &env.ctx, key.expose(), HOME).await.err()
 }
 
 async fn set(env: &TestEnv, id: ApiKeyId, column: entity::api_key::Column, at: Timestamp) {
@@ -62,7 +63,7 @@ async fn set(env: &TestEnv, id: ApiKeyId, column: entity::api_key::Column, at: T
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    env.ctx.keys().forget(id);
+    env.ctx.key_changes().send(KeyChange::Key(id));
 }
 
 /// The newest event of a type.
@@ -84,7 +85,7 @@ both! {
     async fn a_key_works_as_soon_as_it_is_made_and_only_its_hash_is_kept(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, key) = made(env, &adam, "Importer").await;
-        let holder = check(&env.ctx, key.expose(), HOME).await.unwrap();
+        let holder = check(&env.keys, &env.ctx, key.expose(), HOME).await.unwrap();
         let facts = holder.facts();
         assert_eq!((facts.id, facts.mode, facts.workspace), (id, Mode::Live, adam.workspace()));
         assert_eq!(facts.name, "Importer");
@@ -170,7 +171,7 @@ both! {
         let done = api_keys::create(&env.ctx, &info(), &adam, wish("Fenced"), networks, &Secret::default()).await.unwrap();
         let key = done.secret.unwrap();
         assert_eq!(refusal(env, &key).await, Some(KeyRefusal::AddressNotAllowed));
-        assert!(check(&env.ctx, key.expose(), "::ffff:198.51.100.8".parse().unwrap()).await.is_ok());
+        assert!(check(&env.keys, &env.ctx, key.expose(), "::ffff:198.51.100.8".parse().unwrap()).await.is_ok());
 
         let (id, key) = made(env, &adam, "Short").await;
         set(env, id, entity::api_key::Column::ExpiresAt, Timestamp::now()).await;
@@ -186,7 +187,7 @@ both! {
         let done = api_keys::rotate(&env.ctx, &info(), &olivia, old_id, Grace::Day, &Secret::default()).await.unwrap();
         let new = done.secret.unwrap();
         assert_eq!((refusal(env, &old).await, refusal(env, &new).await), (None, None));
-        let successor = check(&env.ctx, new.expose(), HOME).await.unwrap();
+        let successor = check(&env.keys, &env.ctx, new.expose(), HOME).await.unwrap();
         assert_eq!(successor.facts().scopes, [Scope::ContactsRead, Scope::ContactsWrite], "the same settings");
         assert_eq!(successor.facts().name, "Importer");
         assert_eq!(view(env, &adam, old_id).await.key.status, Status::Rotating);
@@ -247,10 +248,10 @@ both! {
             let (id, key) = made(env, &adam, &format!("Racer {round}")).await;
             let (stop, stopped) = tokio::sync::watch::channel(false);
             let racers: Vec<_> = (0..8).map(|_| {
-                let (ctx, key, stopped) = (env.ctx.clone(), key.clone(), stopped.clone());
+                let (keys, ctx, key, stopped) = (env.keys.clone(), env.ctx.clone(), key.clone(), stopped.clone());
                 tokio::spawn(async move {
                     while !*stopped.borrow() {
-                        let _ = check(&ctx, key.expose(), HOME).await;
+                        let _ = check(&keys, &ctx, key.expose(), HOME).await;
                         tokio::task::yield_now().await;
                     }
                 })
@@ -294,7 +295,7 @@ both! {
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("scopes").is_some()));
         assert_eq!(env.events(EventType::ApiKeyUpdated).await, before);
         api_keys::narrow(&env.ctx, &info(), &adam, id, vec![Scope::ContactsRead]).await.unwrap();
-        let holder = check(&env.ctx, key.expose(), HOME).await.unwrap();
+        let holder = check(&env.keys, &env.ctx, key.expose(), HOME).await.unwrap();
         assert_eq!(holder.facts().scopes, [Scope::ContactsRead]);
         assert_eq!(event(env, EventType::ApiKeyUpdated).await.data["removed_scopes"][0], "contacts:write");
         let back = api_keys::narrow(&env.ctx, &info(), &adam, id, vec![Scope::ContactsWrite]).await;
@@ -309,7 +310,7 @@ both! {
         assert_eq!(env.events(EventType::ApiKeyUpdated).await, before, "nothing changed, nothing recorded");
         api_keys::rename(&env.ctx, &info(), &adam, id, Name::parse("Nightly import").unwrap()).await.unwrap();
         assert_eq!(env.events(EventType::ApiKeyUpdated).await, before + 1);
-        assert_eq!(check(&env.ctx, key.expose(), HOME).await.unwrap().facts().name, "Nightly import");
+        assert_eq!(check(&env.keys, &env.ctx, key.expose(), HOME).await.unwrap().facts().name, "Nightly import");
     }
 
     async fn a_workspace_has_a_hundred_keys_and_not_one_more(env) {
@@ -362,9 +363,9 @@ both! {
     async fn what_a_key_was_used_for_is_written_down_later(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, key) = made(env, &adam, "Importer").await;
-        let holder = check(&env.ctx, key.expose(), HOME).await.unwrap();
-        env.ctx.keys().note_use(&holder, Some(Scope::ContactsRead), "::ffff:192.0.2.7".parse().unwrap());
-        env.ctx.keys().note_request(RequestLine {
+        let holder = check(&env.keys, &env.ctx, key.expose(), HOME).await.unwrap();
+        env.usage.note_use(&holder, Some(Scope::ContactsRead), "::ffff:192.0.2.7".parse().unwrap());
+        env.usage.note_request(RequestLine {
             key: id,
             at: Timestamp::now(),
             method: "GET".into(),
@@ -374,7 +375,7 @@ both! {
             address: HOME,
         });
         // Of a key that is gone meanwhile.
-        env.ctx.keys().note_request(RequestLine {
+        env.usage.note_request(RequestLine {
             key: ApiKeyId::new(),
             at: Timestamp::now(),
             method: "GET".into(),
@@ -384,17 +385,17 @@ both! {
             address: HOME,
         });
         assert_eq!(view(env, &adam, id).await.key.last_used, None, "no write in the request");
-        assert_eq!(usage::flush_uses(&env.ctx).await, Ok(1));
-        assert_eq!(usage::flush_requests(&env.ctx).await, Ok(2));
+        assert_eq!(usage::flush_uses(&env.ctx, &env.usage).await, Ok(1));
+        assert_eq!(usage::flush_requests(&env.ctx, &env.usage).await, Ok(2));
         let seen = view(env, &adam, id).await;
         assert_eq!(seen.key.last_used.as_ref().unwrap().1, "192.0.2.7");
         assert!(seen.scopes[0].1.is_some() && seen.scopes[1].1.is_none());
         assert_eq!((seen.requests.len(), seen.request_count), (1, 1));
         assert_eq!(seen.requests[0].duration_us, 1_234);
 
-        env.ctx.keys().note_use(&holder, Some(Scope::ContactsWrite), HOME);
-        assert_eq!(usage::flush_uses(&env.ctx).await, Ok(0), "once a minute");
-        usage::flush_all(&env.ctx).await.unwrap();
+        env.usage.note_use(&holder, Some(Scope::ContactsWrite), HOME);
+        assert_eq!(usage::flush_uses(&env.ctx, &env.usage).await, Ok(0), "once a minute");
+        usage::flush_all(&env.ctx, &env.usage).await.unwrap();
         assert!(view(env, &adam, id).await.scopes[1].1.is_some(), "at the end all of it");
     }
 
@@ -403,7 +404,7 @@ both! {
         let (id, _) = made(env, &adam, "Importer").await;
         let now = Timestamp::now();
         for age in [days(8), days(6)] {
-            env.ctx.keys().note_request(RequestLine {
+            env.usage.note_request(RequestLine {
                 key: id,
                 at: now.before(age),
                 method: "GET".into(),
@@ -413,7 +414,7 @@ both! {
                 address: HOME,
             });
         }
-        usage::flush_requests(&env.ctx).await.unwrap();
+        usage::flush_requests(&env.ctx, &env.usage).await.unwrap();
         let tx = env.ctx.db().begin().await.unwrap();
         for (key, age) in [("old", days(2)), ("new", Duration::ZERO)] {
             let row = entity::idempotency_key::ActiveModel {

@@ -25,7 +25,8 @@ use store::members::invitations;
 use store::passwords::Passwords;
 use store::payments::{self, simulated};
 use store::rate_limit::auth::AuthLimits;
-use store::{api_keys as keys, workspace as workspaces};
+use store::settlement::simulated_events;
+use store::{api_keys as keys, settlement, workspace as workspaces};
 use tokio::task::JoinSet;
 
 use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, TestEnv, both, check_key, info, token_in};
@@ -71,8 +72,10 @@ pub async fn pass(env: &TestEnv, workspace: WorkspaceId, time: Duration) {
 /// What the worker does by `now`.
 pub async fn work(env: &TestEnv, now: Timestamp) {
     subscriptions::process_due(&env.ctx, now).await.unwrap();
-    payments::reconcile_pending(&env.ctx, now).await.unwrap();
-    simulated::deliver_events(&env.ctx, now).await.unwrap();
+    settlement::reconcile_pending(&env.ctx, now).await.unwrap();
+    simulated_events::deliver_events(&env.ctx, now)
+        .await
+        .unwrap();
 }
 
 /// A new workspace of Greta's, on trial.
@@ -102,7 +105,7 @@ pub async fn subscribe(env: &TestEnv, actor: &Actor, terms: Terms) {
         panic!("nothing to pay");
     };
     let checkout = place.strip_prefix("/pay/").unwrap();
-    simulated::choose(&env.ctx, checkout, Choice::Pay)
+    simulated_events::choose(&env.ctx, checkout, Choice::Pay)
         .await
         .unwrap();
 }
@@ -113,7 +116,7 @@ pub async fn set_card(env: &TestEnv, workspace: WorkspaceId, works: bool) {
         .await
         .unwrap()
         .unwrap();
-    simulated::set_card(&env.ctx, &card.token, works)
+    simulated::set_card(env.ctx.db(), &card.token, works)
         .await
         .unwrap();
 }
@@ -412,12 +415,12 @@ both! {
         subscriptions::process_due(&env.ctx, now).await.unwrap();
         subscriptions::process_due(&env.ctx, now).await.unwrap();
         let (one, two) = tokio::join!(
-            payments::reconcile_pending(&env.ctx, now),
-            payments::reconcile_pending(&env.ctx, now),
+            settlement::reconcile_pending(&env.ctx, now),
+            settlement::reconcile_pending(&env.ctx, now),
         );
         one.and(two).unwrap();
         // The events of it come late, and the provider is asked again.
-        simulated::deliver_events(&env.ctx, now).await.unwrap();
+        simulated_events::deliver_events(&env.ctx, now).await.unwrap();
         work(env, now.after(days(1))).await;
         assert_eq!(charged(env, id).await.len(), earlier + 1);
     }
@@ -428,7 +431,7 @@ both! {
         let Chosen::Pay(one) = choose(env, &greta, terms("light", false)).await.unwrap() else { panic!() };
         let Chosen::Pay(two) = choose(env, &greta, terms("max", false)).await.unwrap() else { panic!() };
         for place in [&one, &two] {
-            simulated::choose(&env.ctx, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
+            simulated_events::choose(&env.ctx, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
         }
         let first = row(env, id).await;
         assert_eq!((first.plan.as_deref(), first.balance.cents()), (Some("light"), 19900));
@@ -461,7 +464,7 @@ both! {
         pass(env, id, days(20)).await;
         let now = Timestamp::now();
         tx = env.ctx.db().begin().await.unwrap();
-        payments::settle(&mut tx, env.ctx.catalog(), payment, PaymentStatus::Paid.into(), now).await.unwrap();
+        settlement::settle(&mut tx, env.ctx.catalog(), payment, PaymentStatus::Paid.into(), now).await.unwrap();
         tx.commit().await.unwrap();
         let kept = row(env, id).await;
         assert_eq!((kept.balance.cents(), kept.payment_id, kept.plan.as_deref()), (6000, None, Some("scale")));
@@ -558,19 +561,19 @@ both! {
         let purpose = PaymentPurpose::Credits { credits: 1000 };
         let mut settled = JoinSet::new();
         for index in 0..8 {
-            let place = payments::begin(&env.ctx, &adam, &purpose, Money::from_cents(2900), PAGE).await.unwrap();
+            let place = settlement::begin(&env.ctx, &adam, &purpose, Money::from_cents(2900), PAGE).await.unwrap();
             let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
             let ctx = env.ctx.clone();
             settled.spawn(async move {
-                simulated::decide(&ctx, &checkout, Choice::Pay).await.unwrap();
+                simulated::decide(ctx.db(), &checkout, Choice::Pay).await.unwrap();
                 if index == 0 {
-                    simulated::deliver_events(&ctx, Timestamp::now()).await.unwrap();
+                    simulated_events::deliver_events(&ctx, Timestamp::now()).await.unwrap();
                 }
-                simulated::deliver_events(&ctx, Timestamp::now()).await.unwrap();
+                simulated_events::deliver_events(&ctx, Timestamp::now()).await.unwrap();
             });
         }
         settled.join_all().await;
-        simulated::deliver_events(&env.ctx, Timestamp::now()).await.unwrap();
+        simulated_events::deliver_events(&env.ctx, Timestamp::now()).await.unwrap();
         let numbers: Vec<i64> = entity::Invoice::find()
             .filter(entity::invoice::Column::WorkspaceId.eq(id))
             .order_by_asc(entity::invoice::Column::Number)
@@ -611,7 +614,7 @@ both! {
         let mut frozen = row(env, olivia.workspace()).await;
         frozen.freezes_at = Some(Timestamp::now());
         set(env, frozen).await;
-        let holder = check_key(&env.ctx, key.expose(), info().address).await.unwrap();
+        let holder = check_key(&env.keys, &env.ctx, key.expose(), info().address).await.unwrap();
         for principal in [Principal::from(holder), Principal::from(env.actor(OLIVIA, "acme").await)] {
             assert_eq!(principal.require(Permission::SpendCredits), Err(AppError::Frozen));
             assert_eq!(principal.require(Permission::WriteContacts), Err(AppError::Frozen));

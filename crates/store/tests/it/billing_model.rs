@@ -14,7 +14,9 @@ use store::billing::{self, Chosen, subscriptions};
 use store::credits::verify::verify;
 use store::db::entity::{self, payment, subscription};
 use store::payments::provider::Order;
-use store::payments::{self, simulated};
+use store::payments::simulated;
+use store::settlement;
+use store::settlement::simulated_events;
 use tokio::runtime::Handle;
 
 use crate::billing::on_trial;
@@ -309,7 +311,9 @@ async fn row(env: &TestEnv, id: WorkspaceId) -> subscription::Model {
 async fn pay(env: &TestEnv, place: &str, now: Timestamp) {
     let ctx = &env.ctx;
     let checkout = place.strip_prefix("/pay/").unwrap();
-    simulated::decide(ctx, checkout, Choice::Pay).await.unwrap();
+    simulated::decide(ctx.db(), checkout, Choice::Pay)
+        .await
+        .unwrap();
     let payment = entity::Payment::find()
         .filter(payment::Column::CheckoutId.eq(checkout))
         .one(ctx.db().read())
@@ -318,7 +322,7 @@ async fn pay(env: &TestEnv, place: &str, now: Timestamp) {
         .unwrap();
     let mut tx = ctx.db().begin().await.unwrap();
     let paid = PaymentStatus::Paid.into();
-    payments::settle(&mut tx, ctx.catalog(), payment.id, paid, now)
+    settlement::settle(&mut tx, ctx.catalog(), payment.id, paid, now)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -366,7 +370,11 @@ async fn charge_and_stop(env: &TestEnv, id: WorkspaceId, payment: PaymentId) {
         description: String::new(),
         return_path: String::new(),
     };
-    env.ctx.payments().charge(&env.ctx, &order).await.unwrap();
+    env.ctx
+        .payments()
+        .charge(env.ctx.provider_context(), &order)
+        .await
+        .unwrap();
 }
 
 /// What went back of a payment, or is to: done in the model, and told or asked of the store.
@@ -392,7 +400,7 @@ async fn reverse(env: &TestEnv, model: &mut Model, id: WorkspaceId, step: &Step,
         Step::Refund { percent, .. } if payment % 2 == 0 => {
             let cents = Ord::max(there.left() * percent / 100, 1);
             let fits = cents <= there.left();
-            let done = payments::refund(&env.ctx, real, Some(Money::from_cents(cents))).await;
+            let done = settlement::refund(&env.ctx, real, Some(Money::from_cents(cents))).await;
             assert_eq!(fits, done.is_ok(), "{done:?}");
             if fits {
                 model.change(payment, |paid| paid.refunded += cents);
@@ -507,7 +515,7 @@ async fn run(env: &TestEnv, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             Step::Card(works) => {
                 let place = billing::manage(ctx, actor, "/").await.unwrap();
                 let token = place.strip_prefix("/pay/card/").unwrap();
-                simulated::set_card(ctx, token, works).await.unwrap();
+                simulated::set_card(ctx.db(), token, works).await.unwrap();
                 model.card = Some(works);
             }
             Step::Pass { hours: time } => now = now.after(hours(time)),
@@ -516,7 +524,7 @@ async fn run(env: &TestEnv, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
                 model.work(catalog, now);
             }
             Step::Charge => {
-                payments::reconcile_pending(ctx, now).await.unwrap();
+                settlement::reconcile_pending(ctx, now).await.unwrap();
                 model.charge(now);
             }
             Step::ChargeAndStop => {
@@ -530,7 +538,7 @@ async fn run(env: &TestEnv, actor: &Actor, steps: &[Step]) -> Result<(), TestCas
             Step::Tell => {
                 // Only what is applied already: told of a charge before that, the provider's clock would count.
                 if model.renewal == Renewal::None {
-                    simulated::deliver_events(ctx, now).await.unwrap();
+                    simulated_events::deliver_events(ctx, now).await.unwrap();
                 }
             }
         }

@@ -12,7 +12,7 @@ both! {
         assert!(events.len() > 30);
         assert!(events.is_sorted_by_key(|event| event.created_at));
         let olivia = env.actor(OLIVIA, "acme").await;
-        let latest = store::events::latest(&env.ctx, &olivia, 20).await.unwrap();
+        let latest = store::activity::latest(&env.ctx, &olivia, 20).await.unwrap();
         assert!(latest.is_sorted_by(|a, b| a.created_at >= b.created_at));
     }
 

@@ -15,9 +15,10 @@ use store::credits::verify::verify;
 use store::credits::view;
 use store::db::entity::{self, credit_entry, payment};
 use store::payments::provider::{Order, Provider};
-use store::payments::provider_webhook::{handle_event, sign};
-use store::payments::simulated::{self, Simulated};
-use store::{credits as ledger, payments};
+use store::payments::simulated::{self};
+use store::settlement::provider_webhook::{handle_event, sign};
+use store::settlement::simulated_events;
+use store::{credits as ledger, settlement};
 use tokio::runtime::Handle;
 
 use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, TestEnv, both};
@@ -32,7 +33,7 @@ fn credits() -> PaymentPurpose {
 
 /// Begins to buy; answers the payment and the provider's name for its page.
 async fn begin(env: &TestEnv, actor: &Actor) -> (PaymentId, String) {
-    let place = payments::begin(&env.ctx, actor, &credits(), PRICE, PAGE)
+    let place = settlement::begin(&env.ctx, actor, &credits(), PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
@@ -89,7 +90,7 @@ fn told(id: &str, event_type: &str, payment: PaymentId, status: &str, amount: i6
 }
 
 async fn take(env: &TestEnv, body: &str) -> Result<(), AppError> {
-    let secret = Simulated.signing_secret(&env.ctx);
+    let secret = env.ctx.payments().signing_secret();
     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
     handle_event(&env.ctx, &header, body.as_bytes()).await
 }
@@ -101,14 +102,14 @@ both! {
         let (id, checkout) = begin(env, &adam).await;
         assert_eq!(status(env, id).await, PaymentStatus::Open);
         assert_eq!(granted(env, id).await, 0, "not before it is paid");
-        let back = simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
+        let back = simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         assert_eq!(back, format!("{PAGE}?payment={id}"));
         assert_eq!(status(env, id).await, PaymentStatus::Paid);
         assert_eq!(granted(env, id).await, 1);
         assert_eq!(env.events(EventType::BillingPaymentSucceeded).await, before + 1);
-        let view = payments::view(&env.ctx, &adam, id).await.unwrap().unwrap();
+        let view = settlement::view(&env.ctx, &adam, id).await.unwrap().unwrap();
         assert_eq!(view.sentence(), "Your $29 payment for 1,000 credits went through. Thank you.");
-        let again = simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap_err();
+        let again = simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
         adds_up(env).await;
     }
@@ -116,8 +117,8 @@ both! {
     async fn what_is_paid_back_takes_back_what_is_not_spent(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, checkout) = begin(env, &adam).await;
-        assert!(payments::refund(&env.ctx, id, None).await.is_err(), "nothing is paid yet");
-        simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
+        assert!(settlement::refund(&env.ctx, id, None).await.is_err(), "nothing is paid yet");
+        simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         // The plan's credits go first, then older purchases: of these 1,000 all but 300 are used.
         let principal = adam.clone().into();
         let there = view::balance(&env.ctx, &principal).await.unwrap().total();
@@ -125,18 +126,18 @@ both! {
         let wanted = Use::new(env.ctx.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
         ledger::spend(&mut tx, &principal, &wanted.unwrap(), None).await.unwrap();
         tx.commit().await.unwrap();
-        let half = payments::refund(&env.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
+        let half = settlement::refund(&env.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
         assert_eq!(half, Money::from_cents(1450));
         let left = async || view::balance(&env.ctx, &principal).await.unwrap().total();
         assert_eq!(left().await, 0, "500 were due, and 300 are there");
         for _ in 0..2 {
-            simulated::deliver_events(&env.ctx, Timestamp::now()).await.unwrap();
+            simulated_events::deliver_events(&env.ctx, Timestamp::now()).await.unwrap();
         }
         assert_eq!(payment(env, id).await.refunded, half);
         assert_eq!(env.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
-        let more = payments::refund(&env.ctx, id, Some(Money::from_cents(1451))).await;
+        let more = settlement::refund(&env.ctx, id, Some(Money::from_cents(1451))).await;
         assert!(matches!(more, Err(AppError::Conflict(_))), "{more:?}");
-        payments::refund(&env.ctx, id, None).await.unwrap();
+        settlement::refund(&env.ctx, id, None).await.unwrap();
         assert_eq!((payment(env, id).await.refunded, left().await), (PRICE, 0));
         adds_up(env).await;
     }
@@ -145,11 +146,11 @@ both! {
         let olivia = env.actor(OLIVIA, "acme").await;
         let failed = env.events(EventType::BillingPaymentFailed).await;
         let (declined, checkout) = begin(env, &olivia).await;
-        simulated::choose(&env.ctx, &checkout, Choice::Decline).await.unwrap();
+        simulated_events::choose(&env.ctx, &checkout, Choice::Decline).await.unwrap();
         let (left, _) = begin(env, &olivia).await;
         let later = Timestamp::now().after(days(1)).after(minutes(1));
-        assert_eq!(simulated::process_due(&env.ctx, later).await.unwrap(), 1);
-        simulated::deliver_events(&env.ctx, later).await.unwrap();
+        assert_eq!(simulated::process_due(env.ctx.db(), later).await.unwrap(), 1);
+        simulated_events::deliver_events(&env.ctx, later).await.unwrap();
         assert_eq!(status(env, declined).await, PaymentStatus::Declined);
         assert_eq!(status(env, left).await, PaymentStatus::Expired);
         assert_eq!(granted(env, declined).await + granted(env, left).await, 0);
@@ -159,34 +160,34 @@ both! {
     async fn what_the_bank_confirms_later_is_granted_then(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, checkout) = begin(env, &adam).await;
-        simulated::choose(&env.ctx, &checkout, Choice::Confirm).await.unwrap();
+        simulated_events::choose(&env.ctx, &checkout, Choice::Confirm).await.unwrap();
         assert_eq!(status(env, id).await, PaymentStatus::Confirming);
-        assert_eq!(simulated::process_due(&env.ctx, Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
+        assert_eq!(simulated::process_due(env.ctx.db(), Timestamp::now()).await.unwrap(), 0, "the bank takes its time");
         let later = Timestamp::now().after(minutes(1));
-        simulated::process_due(&env.ctx, later).await.unwrap();
+        simulated::process_due(env.ctx.db(), later).await.unwrap();
         assert_eq!(granted(env, id).await, 0, "it has decided, and not told yet");
-        simulated::deliver_events(&env.ctx, later).await.unwrap();
+        simulated_events::deliver_events(&env.ctx, later).await.unwrap();
         assert_eq!((status(env, id).await, granted(env, id).await), (PaymentStatus::Paid, 1));
     }
 
     async fn only_who_manages_billing_begins_and_sees_a_payment(env) {
         for email in [MIA, CLEO] {
             let actor = env.actor(email, "acme").await;
-            let refused = payments::begin(&env.ctx, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
+            let refused = settlement::begin(&env.ctx, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
             assert_eq!(refused, AppError::Forbidden { permission: Permission::ManageBilling });
         }
         let (id, _) = begin(env, &env.actor(ADAM, "acme").await).await;
         let mia = env.actor(MIA, "acme").await;
-        assert!(payments::view(&env.ctx, &mia, id).await.is_err());
+        assert!(settlement::view(&env.ctx, &mia, id).await.is_err());
         let greta = env.actor(GRETA, "globex").await;
-        assert_eq!(payments::view(&env.ctx, &greta, id).await.unwrap(), None);
+        assert_eq!(settlement::view(&env.ctx, &greta, id).await.unwrap(), None);
     }
 
     async fn what_is_not_the_providers_own_word_changes_nothing(env) {
         let (id, _) = begin(env, &env.actor(ADAM, "acme").await).await;
         let paid = told("evt_forged", "checkout.session.completed", id, "paid", 2900);
         let second = Timestamp::now().millis() / 1000;
-        let secret = Simulated.signing_secret(&env.ctx);
+        let secret = env.ctx.payments().signing_secret();
         for header in [
             String::new(),
             sign(&Secret::from("guessed"), second, paid.as_bytes()),
@@ -232,7 +233,7 @@ both! {
                 let ctx = env.ctx.clone();
                 let body = events[(n * 7 + round * 11) % all % events.len()].clone();
                 async move {
-                    let secret = Simulated.signing_secret(&ctx);
+                    let secret = ctx.payments().signing_secret();
                     let header = sign(&secret, Timestamp::now().millis() / 1000, body.as_bytes());
                     handle_event(&ctx, &header, body.as_bytes()).await.unwrap();
                 }
@@ -257,7 +258,7 @@ both! {
         let tx = env.ctx.db().begin().await.unwrap();
         entity::Workspace::delete_by_id(olivia.workspace()).exec(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        simulated::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
+        simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         assert_eq!(status(env, id).await, PaymentStatus::Paid);
         assert_eq!(granted(env, id).await, 0);
     }
@@ -325,7 +326,7 @@ async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     let ctx = &env.ctx;
     let mut bought: Vec<Bought> = Vec::new();
     let write_down = async || {
-        payments::prepare(ctx, adam, &credits(), PRICE, PAGE)
+        settlement::prepare(ctx, adam, &credits(), PRICE, PAGE)
             .await
             .unwrap()
     };
@@ -334,7 +335,7 @@ async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
             Step::WriteDown | Step::Begin => {
                 let order = write_down().await;
                 if matches!(step, Step::Begin) {
-                    payments::ask(ctx, &order).await.unwrap();
+                    settlement::ask(ctx, &order).await.unwrap();
                 }
                 bought.push(Bought {
                     order,
@@ -343,8 +344,16 @@ async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
             }
             Step::Ask(n) => {
                 if let Some(one) = bought.get(*n) {
-                    let first = ctx.payments().checkout(ctx, &one.order).await.unwrap();
-                    let again = ctx.payments().checkout(ctx, &one.order).await.unwrap();
+                    let first = ctx
+                        .payments()
+                        .checkout(ctx.provider_context(), &one.order)
+                        .await
+                        .unwrap();
+                    let again = ctx
+                        .payments()
+                        .checkout(ctx.provider_context(), &one.order)
+                        .await
+                        .unwrap();
                     prop_assert_eq!(first.id, again.id, "asked twice for the same");
                 }
             }
@@ -352,25 +361,29 @@ async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
                 let Some(one) = bought.get_mut(*n) else {
                     continue;
                 };
-                let checkout = ctx.payments().checkout(ctx, &one.order).await.unwrap();
-                let pressed = simulated::decide(ctx, &checkout.id, *choice).await;
+                let checkout = ctx
+                    .payments()
+                    .checkout(ctx.provider_context(), &one.order)
+                    .await
+                    .unwrap();
+                let pressed = simulated::decide(ctx.db(), &checkout.id, *choice).await;
                 if pressed.is_ok() {
                     prop_assert!(one.pressed.is_none(), "pressed twice");
                     one.pressed = Some(*choice);
                 }
             }
             Step::Pass(time) => {
-                simulated::process_due(ctx, Timestamp::now().after(minutes(*time)))
+                simulated::process_due(ctx.db(), Timestamp::now().after(minutes(*time)))
                     .await
                     .unwrap();
             }
             Step::Tell => {
-                simulated::deliver_events(ctx, Timestamp::now())
+                simulated_events::deliver_events(ctx, Timestamp::now())
                     .await
                     .unwrap();
             }
             Step::Look(time) => {
-                payments::reconcile_pending(ctx, Timestamp::now().after(minutes(*time)))
+                settlement::reconcile_pending(ctx, Timestamp::now().after(minutes(*time)))
                     .await
                     .unwrap();
             }
@@ -379,9 +392,9 @@ async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     // Started again, and left running for a while. The first look may ask before the provider has told.
     for later in [days(3), days(9), days(27)] {
         let now = Timestamp::now().after(later);
-        payments::reconcile_pending(ctx, now).await.unwrap();
-        while simulated::process_due(ctx, now).await.unwrap() > 0 {}
-        while simulated::deliver_events(ctx, now).await.unwrap() > 0 {}
+        settlement::reconcile_pending(ctx, now).await.unwrap();
+        while simulated::process_due(ctx.db(), now).await.unwrap() > 0 {}
+        while simulated_events::deliver_events(ctx, now).await.unwrap() > 0 {}
     }
     for one in &bought {
         let paid = matches!(one.pressed, Some(Choice::Pay | Choice::Confirm));

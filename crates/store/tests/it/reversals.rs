@@ -17,9 +17,9 @@ use store::credits::verify::verify;
 use store::credits::{top_up, view};
 use store::db::entity::{self, payment};
 use store::payments::provider::Provider;
-use store::payments::provider_webhook::{handle_event, sign};
-use store::payments::simulated::{self, Simulated};
-use store::{credits as ledger, payments};
+use store::settlement::provider_webhook::{handle_event, sign};
+use store::settlement::simulated_events;
+use store::{credits as ledger, settlement};
 
 use crate::billing::{charged, choose, on_trial, pass, row, set_card, subscribe, terms, work};
 use crate::support::{ADAM, GRETA, TestEnv, both};
@@ -37,7 +37,7 @@ async fn tell_of(env: &TestEnv, second: i64, kind: &str, object: &Value) {
     let (event, now) = (Uuid::new_v4(), Timestamp::now().millis() / 1000);
     let body = json!({"id": format!("evt_{event}"), "type": kind, "created": second, "data": {"object": object}});
     let body = body.to_string();
-    let header = sign(&Simulated.signing_secret(&env.ctx), now, body.as_bytes());
+    let header = sign(&env.ctx.payments().signing_secret(), now, body.as_bytes());
     handle_event(&env.ctx, &header, body.as_bytes())
         .await
         .unwrap();
@@ -75,8 +75,8 @@ async fn balance(env: &TestEnv, workspace: WorkspaceId) -> i64 {
 
 async fn give_back(env: &TestEnv, payment: PaymentId, cents: Option<i64>) -> i64 {
     let amount = cents.map(Money::from_cents);
-    let gone = payments::refund(&env.ctx, payment, amount).await.unwrap();
-    simulated::deliver_events(&env.ctx, Timestamp::now())
+    let gone = settlement::refund(&env.ctx, payment, amount).await.unwrap();
+    simulated_events::deliver_events(&env.ctx, Timestamp::now())
         .await
         .unwrap();
     gone.cents()
@@ -84,11 +84,11 @@ async fn give_back(env: &TestEnv, payment: PaymentId, cents: Option<i64>) -> i64
 
 async fn buy(env: &TestEnv, actor: &Actor) -> PaymentId {
     let purpose = PaymentPurpose::Credits { credits: 1000 };
-    let place = payments::begin(&env.ctx, actor, &purpose, PRICE, PAGE)
+    let place = settlement::begin(&env.ctx, actor, &purpose, PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap();
-    simulated::choose(&env.ctx, checkout, Choice::Pay)
+    simulated_events::choose(&env.ctx, checkout, Choice::Pay)
         .await
         .unwrap();
     paid(env, actor.workspace()).await.last().unwrap().id
@@ -135,7 +135,7 @@ async fn twice(env: &TestEnv, slug: &str) -> Actor {
     }
     for place in places {
         let checkout = place.strip_prefix("/pay/").unwrap();
-        simulated::choose(&env.ctx, checkout, Choice::Pay)
+        simulated_events::choose(&env.ctx, checkout, Choice::Pay)
             .await
             .unwrap();
     }
@@ -170,7 +170,7 @@ both! {
             give_back(env, payment, part).await;
             assert_eq!(balance(env, id).await, -owed);
         }
-        assert!(payments::refund(&env.ctx, payment, None).await.is_err(), "nothing is left of it");
+        assert!(settlement::refund(&env.ctx, payment, None).await.is_err(), "nothing is left of it");
         let running = row(env, id).await;
         assert!(running.is_running(Timestamp::now()), "what runs runs on");
         let view = billing::view(&env.ctx, &greta, Some(terms("scale", false))).await.unwrap();
@@ -233,7 +233,7 @@ both! {
             places.push(place);
         }
         for (place, left) in places.iter().zip([0, 9800]) {
-            simulated::choose(&env.ctx, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
+            simulated_events::choose(&env.ctx, place.strip_prefix("/pay/").unwrap(), Choice::Pay).await.unwrap();
             assert_eq!(balance(env, id).await, left);
         }
     }
@@ -249,7 +249,7 @@ both! {
         // The demo's payments are not in the provider's books: it tells of a refund on its own pages.
         tell(env, "charge.refunded", &json!({"amount_refunded": 9900, "metadata": {"payment": last}})).await;
         assert_eq!(balance(env, id).await, -9900);
-        payments::reconcile_pending(&env.ctx, due).await.unwrap();
+        settlement::reconcile_pending(&env.ctx, due).await.unwrap();
         let renewed = row(env, id).await;
         assert_eq!((renewed.plan.as_deref(), renewed.balance.cents()), (Some("light"), -9900));
         assert_eq!(charged(env, id).await.last(), Some(&4900), "as it was written down");
@@ -290,7 +290,7 @@ both! {
         assert_eq!(told(env).await, (before.0 + 1, before.1));
         let view = billing::view(&env.ctx, &greta, None).await.unwrap();
         assert_eq!((view.payments[0].disputed.cents(), view.payments[0].refunded.cents()), (4900, 0));
-        assert!(payments::refund(&env.ctx, payment, None).await.is_err(), "it is gone already");
+        assert!(settlement::refund(&env.ctx, payment, None).await.is_err(), "it is gone already");
         for _ in 0..2 {
             tell(env, "charge.dispute.closed", &object("won")).await;
             tell(env, "charge.dispute.funds_reinstated", &object("won")).await;
@@ -402,7 +402,7 @@ both! {
         tell(env, "charge.dispute.created", &dispute("du_1", payment, 4900, "needs_response")).await;
         tell(env, "charge.refunded", &json!({"amount_refunded": 1000, "metadata": {"payment": payment}})).await;
         assert_eq!(balance(env, id).await, 0, "nothing was given for it yet");
-        simulated::choose(&env.ctx, checkout, Choice::Pay).await.unwrap();
+        simulated_events::choose(&env.ctx, checkout, Choice::Pay).await.unwrap();
         assert_eq!((balance(env, id).await, row(env, id).await.status), (-4900, SubscriptionStatus::Active));
         tell(env, "charge.dispute.closed", &dispute("du_1", payment, 4900, "won")).await;
         assert_eq!(balance(env, id).await, -1000, "what was refunded stays so");
@@ -460,7 +460,7 @@ both! {
             ("charge.dispute.funds_withdrawn", "needs_response"),
             ("charge.dispute.closed", "lost"),
         ];
-        let secret = Simulated.signing_secret(&env.ctx);
+        let secret = env.ctx.payments().signing_secret();
         let all = (0..60).map(|n: usize| {
             let (ctx, secret) = (env.ctx.clone(), secret.clone());
             let (kind, status) = kinds[n % 3];
@@ -493,6 +493,6 @@ both! {
 }
 
 async fn give_back_fails(env: &TestEnv, payment: PaymentId) {
-    let refused = payments::refund(&env.ctx, payment, None).await;
+    let refused = settlement::refund(&env.ctx, payment, None).await;
     assert!(refused.is_err(), "nothing is left of it: {refused:?}");
 }

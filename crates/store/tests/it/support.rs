@@ -1,11 +1,14 @@
 //! The demo's people in a database of the test's own.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use domain::Secret;
 use domain::catalog::Catalog;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ConnectionTrait, Database};
+use store::api_keys::usage::KeyUsage;
+use store::auth::api_keys::ApiKeyCache;
 use store::auth::{Actor, Caller, RequestInfo, SignedInUser, sessions};
 use store::context::{AppContext, Site};
 use store::db::Db;
@@ -29,6 +32,8 @@ pub enum Kind {
 /// The demo, in a fresh database.
 pub struct TestEnv {
     pub ctx: AppContext,
+    pub keys: Arc<ApiKeyCache>,
+    pub usage: KeyUsage,
     _files: Option<Files>,
 }
 
@@ -92,6 +97,8 @@ impl TestEnv {
         ctx.set_catalog(catalog);
         demo::demo(&ctx).await.unwrap();
         Self {
+            keys: ApiKeyCache::new(ctx.key_changes()).into(),
+            usage: KeyUsage::default(),
             ctx,
             _files: folder.map(Files),
         }
@@ -184,12 +191,13 @@ pub async fn age_sign_ins(env: &TestEnv) {
 
 /// Whose key this is, for a program that shows it from this IP address.
 pub async fn check_key(
+    keys: &ApiKeyCache,
     ctx: &AppContext,
     token: &str,
     address: IpAddr,
 ) -> Result<store::auth::ApiKeyPrincipal, store::auth::api_keys::KeyRefusal> {
     let caller = store::rate_limit::auth::KeyCaller::Network(address);
-    store::auth::api_keys::check(ctx, token, address, caller).await
+    store::auth::api_keys::check(keys, ctx, token, address, caller).await
 }
 
 /// A request from another place than [`info`]'s.

@@ -8,13 +8,14 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 use store::auth::{Actor, Principal};
-use store::billing;
 use store::billing::subscriptions;
 use store::credits::dto::Use;
 use store::credits::verify::verify;
 use store::credits::{self, top_up, view};
 use store::db::entity::{self, credit_top_up, payment};
 use store::payments::{self, simulated};
+use store::settlement::simulated_events;
+use store::{billing, settlement};
 
 use crate::billing::on_trial;
 use crate::support::{ADAM, CLEO, MIA, TestEnv, both};
@@ -92,15 +93,19 @@ async fn leave(env: &TestEnv, principal: &Principal, credits: i64) {
 async fn card(env: &TestEnv, actor: &Actor, works: bool) {
     let page = billing::manage(&env.ctx, actor, PAGE).await.unwrap();
     let token = page.strip_prefix("/pay/card/").unwrap();
-    simulated::set_card(&env.ctx, token, works).await.unwrap();
+    simulated::set_card(env.ctx.db(), token, works)
+        .await
+        .unwrap();
 }
 
 /// What the worker does by `now`.
 async fn work(env: &TestEnv, now: Timestamp) {
     subscriptions::process_due(&env.ctx, now).await.unwrap();
     top_up::process_due(&env.ctx, now).await.unwrap();
-    payments::reconcile_pending(&env.ctx, now).await.unwrap();
-    simulated::deliver_events(&env.ctx, now).await.unwrap();
+    settlement::reconcile_pending(&env.ctx, now).await.unwrap();
+    simulated_events::deliver_events(&env.ctx, now)
+        .await
+        .unwrap();
 }
 
 async fn acme(env: &TestEnv) -> (Actor, Principal) {
@@ -241,7 +246,7 @@ both! {
             look_at: waits.created_at,
         };
         // Charged, and the program stops before it hears of it. Turning it off comes too late.
-        simulated::Simulated.charge(&env.ctx, &new.order(id)).await.unwrap();
+        env.ctx.payments().charge(env.ctx.provider_context(), &new.order(id)).await.unwrap();
         off(env, &adam).await;
         for _ in 0..3 {
             work(env, Timestamp::now().after(minutes(2))).await;

@@ -35,7 +35,7 @@ async fn program(env: &TestEnv, email: &str, workspace: &str, mode: Mode) -> Pri
         .unwrap()
         .secret
         .unwrap();
-    check_key(&env.ctx, key.expose(), info.address)
+    check_key(&env.keys, &env.ctx, key.expose(), info.address)
         .await
         .unwrap()
         .into()

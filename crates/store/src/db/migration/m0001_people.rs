@@ -1,6 +1,6 @@
 //! People, how they sign in, and the links that prove an address is theirs.
 
-super::step!(
+super::step::step!(
     "m0001_people",
     "
 CREATE TABLE users (

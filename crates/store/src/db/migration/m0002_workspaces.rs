@@ -1,6 +1,6 @@
 //! Workspaces, their addresses, who is in them and who is asked to be.
 
-super::step!(
+super::step::step!(
     "m0002_workspaces",
     "
 CREATE TABLE workspaces (

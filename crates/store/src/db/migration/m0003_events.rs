@@ -1,6 +1,6 @@
 //! The event log and what follows from it: inbox rows by preference, and mail.
 
-super::step!(
+super::step::step!(
     "m0003_events",
     "
 CREATE TABLE events (

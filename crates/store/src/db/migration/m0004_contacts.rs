@@ -1,6 +1,6 @@
 //! Contacts: the one thing of the product's that is kept here, so that events have something real to be about.
 
-super::step!(
+super::step::step!(
     "m0004_contacts",
     "
 CREATE TABLE contacts (

@@ -1,6 +1,6 @@
 //! API keys, what they are used for, and the answers kept for repeated requests.
 
-super::step!(
+super::step::step!(
     "m0005_api_keys",
     "
 CREATE TABLE api_keys (

@@ -1,6 +1,6 @@
 //! Webhooks, and every attempt to deliver an event to one.
 
-super::step!(
+super::step::step!(
     "m0006_webhooks",
     "
 CREATE TABLE webhooks (

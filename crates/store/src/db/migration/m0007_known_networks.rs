@@ -1,6 +1,6 @@
 //! From where people have signed in: what a stranger elsewhere uses up does not count there.
 
-super::step!(
+super::step::step!(
     "m0007_known_networks",
     "
 CREATE TABLE known_networks (

@@ -1,6 +1,6 @@
 //! Credits: what came in, every line of the ledger, and what is set aside. Live and test are books of their own.
 
-super::step!(
+super::step::step!(
     "m0008_credits",
     "
 -- One row a book. It is locked before anything in the book changes, and its balance is the gate.

@@ -1,6 +1,6 @@
 //! Payments: what is asked for, what the provider told of it, and the books of the simulated provider.
 
-super::step!(
+super::step::step!(
     "m0009_payments",
     "
 -- Written before the provider is asked. No reference to the workspace: who paid what stays on record when it is gone.

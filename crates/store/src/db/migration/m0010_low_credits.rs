@@ -1,6 +1,6 @@
 //! From which balance on a workspace's people are warned.
 
-super::step!(
+super::step::step!(
     "m0010_low_credits",
     "
 -- NULL: a tenth of what the plan gave. 0: never.

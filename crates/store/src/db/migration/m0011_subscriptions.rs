@@ -1,6 +1,6 @@
 //! Subscriptions: what each workspace may use, until when, and what is to be done about it next.
 
-super::step!(
+super::step::step!(
     "m0011_subscriptions",
     "
 CREATE TABLE subscriptions (

@@ -1,6 +1,6 @@
 //! Invoices, and whom they are made out to.
 
-super::step!(
+super::step::step!(
     "m0012_invoices",
     "
 CREATE TABLE billing_details (

@@ -1,6 +1,6 @@
 //! What Stripe calls our workspaces, and what was paid back.
 
-super::step!(
+super::step::step!(
     "m0013_stripe",
     "
 -- No reference to the workspace: when it is gone, Stripe is asked to forget the card, and then the row goes.

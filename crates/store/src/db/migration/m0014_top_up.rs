@@ -1,6 +1,6 @@
 //! Credits that are bought without asking when few are left.
 
-super::step!(
+super::step::step!(
     "m0014_top_up",
     "
 -- No row: off.

@@ -1,6 +1,6 @@
 //! What processes on one database share: which key it belongs to, and answers to forms on their way to the next page.
 
-super::step!(
+super::step::step!(
     "m0015_installation",
     "
 -- One row.

@@ -1,6 +1,6 @@
 //! How many notifications were sent to whom by email lately, and how many wait for the email that sums them up.
 
-super::step!(
+super::step::step!(
     "m0016_email_windows",
     "
 -- A window of a person, from the first notification that was sent to them until `ends_at`.

@@ -1,6 +1,6 @@
 //! Which processes are there: what they lease is held as long as they say so.
 
-super::step!(
+super::step::step!(
     "m0017_processes",
     "
 CREATE TABLE processes (

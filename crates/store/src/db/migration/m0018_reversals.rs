@@ -1,6 +1,6 @@
 //! Refunds and disputes, each as the provider tells it; and a balance that may be owed.
 
-super::step!(
+super::step::step!(
     "m0018_reversals",
     "
 -- Cents of it that the bank took back, as the buyer disputes it; and what the provider calls the payment.

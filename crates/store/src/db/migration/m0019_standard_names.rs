@@ -1,6 +1,6 @@
 //! Standard names for tables and columns. Nothing but names changes.
 
-super::step!(
+super::step::step!(
     "m0019_standard_names",
     "
 ALTER TABLE mails RENAME TO outbox_emails;

@@ -23,9 +23,9 @@ mod m0016_email_windows;
 mod m0017_processes;
 mod m0018_reversals;
 mod m0019_standard_names;
+mod step;
 
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
-use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 pub struct Migrator;
 
@@ -55,52 +55,3 @@ impl MigratorTrait for Migrator {
         ]
     }
 }
-
-/// Runs `sql` with the database's own type names filled in.
-async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
-    let connection = manager.get_connection();
-    let (uuid, bytes, json, now) = match connection.get_database_backend() {
-        DbBackend::Postgres => (
-            "uuid",
-            "bytea",
-            "jsonb",
-            "CAST(extract(epoch FROM now()) * 1000 AS bigint)",
-        ),
-        _ => (
-            "uuid_text",
-            "blob",
-            "jsonb_text",
-            "(CAST(strftime('%s', 'now') AS integer) * 1000)",
-        ),
-    };
-    let sql = sql
-        .replace("{uuid}", uuid)
-        .replace("{bytes}", bytes)
-        .replace("{json}", json)
-        .replace("{now}", now);
-    connection.execute_unprepared(&sql).await.map(|_| ())
-}
-
-/// Declares a step from its SQL. There is no way down: going back is restoring the backup made before going up.
-macro_rules! step {
-    ($name:literal, $sql:expr) => {
-        pub struct Migration;
-
-        impl sea_orm_migration::MigrationName for Migration {
-            fn name(&self) -> &str {
-                $name
-            }
-        }
-
-        #[sea_orm_migration::sea_orm::prelude::async_trait::async_trait]
-        impl sea_orm_migration::MigrationTrait for Migration {
-            async fn up(
-                &self,
-                manager: &sea_orm_migration::SchemaManager,
-            ) -> Result<(), sea_orm_migration::sea_orm::DbErr> {
-                super::run(manager, $sql).await
-            }
-        }
-    };
-}
-use step;

@@ -4,10 +4,9 @@
 
 use std::cmp::Ordering;
 
-use crate::credits;
 use domain::catalog::EventType;
 use domain::payments::{PaymentPurpose, PaymentStatus, ReversalKind, ReversalStatus};
-use domain::{AppError, Money, PaymentId, Timestamp, Topic};
+use domain::{AppError, Money, PaymentId, Topic};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
@@ -15,25 +14,14 @@ use sea_orm::{
 use serde_json::json;
 
 use crate::billing::subscriptions;
+use crate::credits;
 use crate::db::Tx;
 use crate::db::entity::payment_reversal::{Column, Model as Row};
 use crate::db::entity::{self, payment};
 use crate::events::{self, NewEvent, Origin};
 use crate::live::Invalidation;
+use crate::payments::provider::Reversal;
 use crate::payments::purpose;
-
-/// A refund or a dispute, as the provider reports it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reversal {
-    /// The provider's ID of the refund or dispute.
-    pub id: String,
-    pub kind: ReversalKind,
-    pub status: ReversalStatus,
-    pub amount: Money,
-    /// By the provider's clock: when it began, and when it was reported.
-    pub begun_at: Timestamp,
-    pub reported_at: Timestamp,
-}
 
 impl payment::Model {
     /// The returned amount.
@@ -243,6 +231,7 @@ async fn record_event(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::Timestamp;
     use proptest::prelude::*;
 
     fn row(id: &str, kind: ReversalKind, status: ReversalStatus, cents: i64, at: [i64; 2]) -> Row {

@@ -15,11 +15,11 @@ use serde_json::Value;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::provider::{PaymentOutcome, Reference};
-use super::reversals::{self, Reversal};
 use crate::context::AppContext;
 use crate::db::entity::{self, payment_event, payment_reversal};
-use crate::payments;
+use crate::payments::provider::{PaymentOutcome, Reference, Reversal};
+use crate::settlement::reversals;
+use crate::{payments, settlement};
 
 /// An event with an older signature may be a replay.
 const TOLERANCE: Duration = minutes(5);
@@ -303,11 +303,14 @@ async fn find(
         }
     }
     if let Some(intent) = &reference.intent
-        && let Some(payment) = payments::by_intent(ctx, intent).await?
+        && let Some(payment) = payments::by_intent(ctx.db(), intent).await?
     {
         return Ok(Some(payment));
     }
-    let payment = ctx.payments().whose(ctx, &reference).await?;
+    let payment = ctx
+        .payments()
+        .whose(ctx.provider_context(), &reference)
+        .await?;
     if payment.is_none() {
         tracing::warn!(
             ?reference,
@@ -319,7 +322,7 @@ async fn find(
 
 /// Handles an event. An invalid signature is refused. A repeated event succeeds without effect.
 pub async fn handle_event(ctx: &AppContext, header: &str, body: &[u8]) -> Result<(), AppError> {
-    let secret = ctx.payments().signing_secret(ctx);
+    let secret = ctx.payments().signing_secret();
     if !is_signed(&secret, header, body, Timestamp::now()) {
         return Err(AppError::Malformed);
     }
@@ -350,7 +353,7 @@ pub async fn handle_event(ctx: &AppContext, header: &str, body: &[u8]) -> Result
             match news {
                 ProviderEvent::Outcome(fate) => {
                     let now = Timestamp::now();
-                    payments::settle(&mut tx, ctx.catalog(), payment, fate, now).await?;
+                    settlement::settle(&mut tx, ctx.catalog(), payment, fate, now).await?;
                 }
                 ProviderEvent::Reversed(told) => {
                     reversals::apply(&mut tx, payment, &told).await?;
