@@ -1,22 +1,24 @@
-use std::net::IpAddr;
-use std::time::Duration;
+//! API keys: who makes them, what each of them may do, and how they are listed.
 
-use domain::api_keys::{Filter, Grace, MAX_KEYS, NewKey, Status};
+mod records;
+mod rotation;
+
+use std::net::IpAddr;
+
+use domain::api_keys::{Grace, MAX_KEYS, NewKey, Status};
 use domain::catalog::{EventType, Mode, Scope};
 use domain::form::FormSuccess;
 use domain::{ApiKeyId, AppError, Name, Secret, Timestamp, days};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
-use store::api_keys::usage::{self, RequestLine};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use store::api_keys::{self, views};
 use store::auth::Actor;
 use store::auth::api_keys::KeyRefusal;
 use store::auth::key_token::KeyToken;
 use store::context::AppContext;
 use store::db::entity;
-use store::members;
 
-use crate::support::{ADAM, CLEO, GRETA, MIA, OLIVIA, TestEnv, both, check_key as check, info};
+use crate::support::{ADAM, CLEO, GRETA, MIA, TestEnv, both, check_key as check, info};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
@@ -179,112 +181,6 @@ both! {
         assert!(matches!(rotated, Err(AppError::Conflict(_))), "what is over is not rotated");
     }
 
-    async fn both_keys_work_while_one_is_rotated(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        let olivia = env.actor(OLIVIA, "acme").await;
-        let (old_id, old) = made(env, &adam, "Importer").await;
-        let done = api_keys::rotate(&env.ctx, &info(), &olivia, old_id, Grace::Day, &Secret::default()).await.unwrap();
-        let new = done.secret.unwrap();
-        assert_eq!((refusal(env, &old).await, refusal(env, &new).await), (None, None));
-        let successor = check(&env.ctx, new.expose(), HOME).await.unwrap();
-        assert_eq!(successor.facts().scopes, [Scope::ContactsRead, Scope::ContactsWrite], "the same settings");
-        assert_eq!(successor.facts().name, "Importer");
-        assert_eq!(view(env, &adam, old_id).await.key.status, Status::Rotating);
-        assert_eq!(view(env, &adam, successor.facts().id).await.predecessor, Some(old_id));
-        assert_eq!(event(env, EventType::ApiKeyRotated).await.actor_name, "Olivia Owens");
-
-        let again = api_keys::rotate(&env.ctx, &info(), &adam, old_id, Grace::Day, &Secret::default()).await;
-        assert!(matches!(again, Err(AppError::Conflict(_))), "it has a successor");
-        api_keys::finish_rotation(&env.ctx, &info(), &adam, old_id).await.unwrap();
-        assert_eq!(refusal(env, &old).await, Some(KeyRefusal::Expired), "at the next request");
-        assert_eq!(refusal(env, &new).await, None);
-        assert_eq!(view(env, &adam, old_id).await.key.status, Status::Retired);
-        assert!(api_keys::finish_rotation(&env.ctx, &info(), &adam, old_id).await.is_err());
-    }
-
-    async fn a_rotation_without_grace_stops_the_old_key_at_once(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        let (id, old) = made(env, &adam, "Leaked").await;
-        assert_eq!(refusal(env, &old).await, None);
-        let new = api_keys::rotate(&env.ctx, &info(), &adam, id, Grace::Now, &Secret::default()).await.unwrap().secret.unwrap();
-        assert_eq!((refusal(env, &old).await, refusal(env, &new).await), (Some(KeyRefusal::Expired), None));
-    }
-
-    async fn two_who_rotate_at_once_make_one_successor(env) {
-        let (adam, olivia) = (env.actor(ADAM, "acme").await, env.actor(OLIVIA, "acme").await);
-        let (id, _) = made(env, &adam, "Importer").await;
-        let (none, info) = (Secret::default(), info());
-        let (a, b) = tokio::join!(
-            api_keys::rotate(&env.ctx, &info, &adam, id, Grace::Hour, &none),
-            api_keys::rotate(&env.ctx, &info, &olivia, id, Grace::Hour, &none),
-        );
-        assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
-        let named = entity::ApiKey::find().filter(entity::api_key::Column::Name.eq("Importer"));
-        assert_eq!(named.count(env.ctx.db().read()).await.unwrap(), 2);
-    }
-
-    async fn revoking_wants_the_name_and_stays_in_the_list(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        let (id, key) = made(env, &adam, "Importer").await;
-        let before = env.events(EventType::ApiKeyRevoked).await;
-        let refused = api_keys::revoke(&env.ctx, &info(), &adam, id, "importer").await;
-        assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("name").is_some()));
-        assert_eq!(env.events(EventType::ApiKeyRevoked).await, before);
-        api_keys::revoke(&env.ctx, &info(), &adam, id, " Importer ").await.unwrap();
-        assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Revoked));
-        assert_eq!(env.events(EventType::ApiKeyRevoked).await, before + 1);
-        let asked = views::KeyListQuery { filter: Some(Filter::Revoked), ..views::KeyListQuery::default() };
-        let list = views::list(&env.ctx, &adam, &asked).await.unwrap();
-        assert!(list.keys.iter().any(|row| row.id == id && row.status == Status::Revoked));
-        assert_eq!(view(env, &adam, id).await.revoked.unwrap().1, "Adam Archer");
-        assert!(api_keys::revoke(&env.ctx, &info(), &adam, id, "Importer").await.is_err());
-        assert!(api_keys::rename(&env.ctx, &info(), &adam, id, Name::parse("X").unwrap()).await.is_err());
-    }
-
-    async fn a_revoked_key_is_refused_at_the_next_request_though_checks_race(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        for round in 0..5 {
-            let (id, key) = made(env, &adam, &format!("Racer {round}")).await;
-            let (stop, stopped) = tokio::sync::watch::channel(false);
-            let racers: Vec<_> = (0..8).map(|_| {
-                let (ctx, key, stopped) = (env.ctx.clone(), key.clone(), stopped.clone());
-                tokio::spawn(async move {
-                    while !*stopped.borrow() {
-                        let _ = check(&ctx, key.expose(), HOME).await;
-                        tokio::task::yield_now().await;
-                    }
-                })
-            }).collect();
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            api_keys::revoke(&env.ctx, &info(), &adam, id, &format!("Racer {round}")).await.unwrap();
-            for _ in 0..200 {
-                assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Revoked));
-            }
-            stop.send(true).unwrap();
-            for racer in racers {
-                racer.await.unwrap();
-            }
-        }
-    }
-
-    async fn a_revocation_made_by_another_process_counts_within_two_seconds(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        let (id, key) = made(env, &adam, "Elsewhere").await;
-        assert_eq!(refusal(env, &key).await, None);
-        // Straight to the table, as another process would.
-        let tx = env.ctx.db().begin().await.unwrap();
-        entity::ApiKey::update_many()
-            .col_expr(entity::api_key::Column::RevokedAt, Expr::value(Timestamp::now()))
-            .filter(entity::api_key::Column::Id.eq(id))
-            .exec(&tx)
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(refusal(env, &key).await, None, "remembered for a moment");
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Revoked));
-    }
-
     async fn scopes_are_narrowed_and_never_widened(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, key) = made(env, &adam, "Importer").await;
@@ -357,108 +253,5 @@ both! {
         let (found, _) = names(views::KeyListQuery { search: "crm S".into(), ..Default::default() }).await;
         assert_eq!(found, [("CRM sync".to_owned(), Status::Active), ("CRM sync".to_owned(), Status::Rotating)]);
         assert!(names(views::KeyListQuery { search: "%".into(), ..Default::default() }).await.0.is_empty());
-    }
-
-    async fn what_a_key_was_used_for_is_written_down_later(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        let (id, key) = made(env, &adam, "Importer").await;
-        let holder = check(&env.ctx, key.expose(), HOME).await.unwrap();
-        env.ctx.keys().note_use(&holder, Some(Scope::ContactsRead), "::ffff:192.0.2.7".parse().unwrap());
-        env.ctx.keys().note_request(RequestLine {
-            key: id,
-            at: Timestamp::now(),
-            method: "GET".into(),
-            path: "/api/v1/contacts".into(),
-            status: 200,
-            duration: Duration::from_micros(1_234),
-            address: HOME,
-        });
-        // Of a key that is gone meanwhile.
-        env.ctx.keys().note_request(RequestLine {
-            key: ApiKeyId::new(),
-            at: Timestamp::now(),
-            method: "GET".into(),
-            path: "/api/v1/me".into(),
-            status: 200,
-            duration: Duration::ZERO,
-            address: HOME,
-        });
-        assert_eq!(view(env, &adam, id).await.key.last_used, None, "no write in the request");
-        assert_eq!(usage::flush_uses(&env.ctx).await, Ok(1));
-        assert_eq!(usage::flush_requests(&env.ctx).await, Ok(2));
-        let seen = view(env, &adam, id).await;
-        assert_eq!(seen.key.last_used.as_ref().unwrap().1, "192.0.2.7");
-        assert!(seen.scopes[0].1.is_some() && seen.scopes[1].1.is_none());
-        assert_eq!((seen.requests.len(), seen.request_count), (1, 1));
-        assert_eq!(seen.requests[0].duration_us, 1_234);
-
-        env.ctx.keys().note_use(&holder, Some(Scope::ContactsWrite), HOME);
-        assert_eq!(usage::flush_uses(&env.ctx).await, Ok(0), "once a minute");
-        usage::flush_all(&env.ctx).await.unwrap();
-        assert!(view(env, &adam, id).await.scopes[1].1.is_some(), "at the end all of it");
-    }
-
-    async fn the_log_and_old_answers_are_swept(env) {
-        let adam = env.actor(ADAM, "acme").await;
-        let (id, _) = made(env, &adam, "Importer").await;
-        let now = Timestamp::now();
-        for age in [days(8), days(6)] {
-            env.ctx.keys().note_request(RequestLine {
-                key: id,
-                at: now.before(age),
-                method: "GET".into(),
-                path: "/api/v1/me".into(),
-                status: 200,
-                duration: Duration::ZERO,
-                address: HOME,
-            });
-        }
-        usage::flush_requests(&env.ctx).await.unwrap();
-        let tx = env.ctx.db().begin().await.unwrap();
-        for (key, age) in [("old", days(2)), ("new", Duration::ZERO)] {
-            let row = entity::idempotency_key::ActiveModel {
-                key_id: sea_orm::Set(id),
-                idempotency_key: sea_orm::Set(key.to_owned()),
-                fingerprint: sea_orm::Set(vec![1; 32]),
-                status: sea_orm::Set(Some(201)),
-                body: sea_orm::Set(Some(b"{}".to_vec())),
-                created_at: sea_orm::Set(now.before(age)),
-            };
-            entity::IdempotencyKey::insert(row).exec_without_returning(&tx).await.unwrap();
-        }
-        tx.commit().await.unwrap();
-        assert_eq!(usage::sweep(&env.ctx).await, Ok(2));
-        assert_eq!(usage::sweep(&env.ctx).await, Ok(0));
-        assert_eq!(view(env, &adam, id).await.request_count, 1);
-    }
-
-    async fn keys_outlive_their_maker_and_go_with_their_workspace(env) {
-        let (adam, olivia) = (env.actor(ADAM, "acme").await, env.actor(OLIVIA, "acme").await);
-        let (_, key) = made(env, &adam, "Importer").await;
-        let status = domain::members::Status::Pending;
-        let list = members::view(&env.ctx, &olivia, status, "", None, None).await.unwrap();
-        let row = list.members.into_iter().find(|row| row.id == adam.membership()).unwrap();
-        assert_eq!(row.keys_made, ["CRM sync", "CRM sync", "Importer", "Website form"]);
-        let mia = env.actor(MIA, "acme").await;
-        let list = members::view(&env.ctx, &mia, status, "", None, None).await.unwrap();
-        assert!(list.members.iter().all(|row| row.keys_made.is_empty()), "members see no keys");
-
-        members::remove(&env.ctx, &olivia, adam.membership()).await.unwrap();
-        assert_eq!(refusal(env, &key).await, None);
-        store::workspace::delete(&env.ctx, &info(), &olivia, "acme", &Secret::default()).await.unwrap();
-        assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Unknown));
-    }
-
-    async fn what_nobody_uses_is_pointed_out(env) {
-        use entity::api_key::Column;
-        let adam = env.actor(ADAM, "acme").await;
-        let (id, _) = made(env, &adam, "Forgotten").await;
-        assert!(!view(env, &adam, id).await.key.unused, "it is new");
-        set(env, id, Column::CreatedAt, Timestamp::now().before(days(91))).await;
-        assert!(view(env, &adam, id).await.key.unused);
-        set(env, id, Column::LastUsedAt, Timestamp::now().before(days(2))).await;
-        assert!(!view(env, &adam, id).await.key.unused);
-        let form = newest(env, "Website form").await.id;
-        assert_eq!(view(env, &adam, form).await.key.idle_scopes, 3);
     }
 }
