@@ -1,20 +1,22 @@
 //! The mail worker against a real SMTP server: aiosmtpd, run by the Python that `WHEELHOUSE_TEST_PYTHON` names.
 
+mod leases;
+mod refusals;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use clap::Parser;
+use domain::Timestamp;
 use domain::catalog::Category;
-use domain::{Timestamp, minutes};
 use store::db::entity;
 use store::db::sea_orm::EntityTrait;
-use store::db::sea_orm::prelude::Uuid;
 use store::db::sea_orm::sea_query::Expr;
 use store::email::{EmailMessage, NotificationMeta, Recipient, enqueue};
 use tokio_util::sync::CancellationToken;
 use wheelhouse::config::Config;
 use wheelhouse::metrics::Metrics;
-use wheelhouse::work::email::{MailerConfig, Round, WAITS, send_due};
+use wheelhouse::work::email::{MailerConfig, Round, send_due};
 
 use crate::both::both;
 use crate::support::Server;
@@ -232,35 +234,6 @@ both! {
         );
     }
 
-    async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not(server) {
-        let smtp = Smtp::start();
-        put(
-            server,
-            "later@new.example",
-            EmailMessage::new("Hello").paragraph("x"),
-        )
-        .await;
-        send(server, &smtp.post()).await;
-        let mail = only_mail(server).await;
-        assert!(mail.sent_at.is_none() && mail.failed_at.is_none());
-        assert!(
-            mail.next_attempt_at.unwrap() > Timestamp::now(),
-            "after a wait"
-        );
-        assert!(mail.last_error.unwrap().contains("450"));
-
-        put(
-            server,
-            "refused@new.example",
-            EmailMessage::new("Hello").paragraph("x"),
-        )
-        .await;
-        send(server, &smtp.post()).await;
-        let mail = only_mail(server).await;
-        assert!(mail.failed_at.is_some());
-        assert!(mail.last_error.unwrap().contains("550"));
-    }
-
     async fn without_a_server_a_letter_waits(server) {
         let post = {
             let smtp = Smtp::start();
@@ -277,6 +250,7 @@ both! {
         assert!(mail.sent_at.is_none() && mail.failed_at.is_none() && mail.attempts == 1);
         assert!(mail.lease_token.is_none(), "the lease is given back");
     }
+
     async fn a_notification_says_how_to_stop_its_kind(server) {
         let mut smtp = Smtp::start();
         let mut tx = server.ctx.db().begin().await.unwrap();
@@ -298,158 +272,5 @@ both! {
         let headers = smtp.message()["headers"].clone();
         assert_eq!(headers["list-unsubscribe"], "<https://settings.example/unsubscribe/x>");
         assert_eq!(headers["list-unsubscribe-post"], "List-Unsubscribe=One-Click");
-    }
-
-    async fn a_refused_text_is_lost_and_the_next_letter_passes(server) {
-        let mut smtp = Smtp::start();
-        put(server, "a@new.example", EmailMessage::new("spam").paragraph("x")).await;
-        add(server, "refused@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        add(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        assert_eq!(send(server, &smtp.post()).await.tried, 3);
-        assert_eq!(smtp.message()["to"], serde_json::json!(["zoe@new.example"]));
-        let emails = all_mails(server).await;
-        let failed = emails.iter().filter(|mail| mail.failed_at.is_some()).count();
-        let sent = emails.iter().filter(|mail| mail.sent_at.is_some()).count();
-        assert_eq!((failed, sent), (2, 1));
-    }
-
-    async fn a_wrong_password_loses_no_letter(server) {
-        let mut smtp = Smtp::start_with(&["--ask"]);
-        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        let sender = "no-reply@settings.example";
-        let round = send(server, &smtp.post_as("wheelhouse:wrong@", sender)).await;
-        assert!(round.blocked);
-        let mail = only_mail(server).await;
-        assert!(mail.failed_at.is_none() && mail.attempts == 1);
-        let error = mail.last_error.unwrap();
-        assert!(error.contains("535"), "{error}");
-        // Without any the server says 530.
-        due(server).await;
-        send(server, &smtp.post()).await;
-        let mail = only_mail(server).await;
-        assert!(mail.failed_at.is_none() && mail.attempts == 2);
-        let error = mail.last_error.unwrap();
-        assert!(error.contains("530"), "{error}");
-
-        due(server).await;
-        assert_eq!(send(server, &smtp.post_as("wheelhouse:open%20sesame@", sender)).await, DONE);
-        assert_eq!(smtp.message()["to"], serde_json::json!(["zoe@new.example"]));
-    }
-
-    async fn a_refused_sender_loses_no_letter(server) {
-        let smtp = Smtp::start();
-        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        send(server, &smtp.post_as("", "banned@settings.example")).await;
-        let mail = only_mail(server).await;
-        assert!(mail.failed_at.is_none() && mail.attempts == 1);
-        assert!(mail.last_error.unwrap().contains("550"));
-    }
-
-    async fn a_server_that_is_away_costs_a_few_letters_an_attempt_and_the_others_none(server) {
-        let away = {
-            let smtp = Smtp::start();
-            smtp.post()
-        };
-        empty_outbox(server).await;
-        for n in 0..15 {
-            let to = format!("zoe{n}@new.example");
-            add(server, &to, EmailMessage::new("Hello").paragraph("x")).await;
-        }
-        let round = send(server, &away).await;
-        assert!(round.blocked && round.tried <= 4, "{round:?}");
-        let emails = all_mails(server).await;
-        let tried = emails.iter().filter(|mail| mail.attempts == 1).count();
-        assert_eq!(tried, round.tried);
-        assert!(emails.iter().all(|mail| mail.lease_token.is_none() && mail.failed_at.is_none()));
-    }
-
-    async fn letters_go_side_by_side_and_each_once(server) {
-        let mut smtp = Smtp::start();
-        empty_outbox(server).await;
-        for n in 0..16 {
-            let to = format!("zoe{n}@new.example");
-            add(server, &to, EmailMessage::new("slow").paragraph("x")).await;
-        }
-        let post = smtp.post();
-        let began = std::time::Instant::now();
-        // Two processes at once: what one has claimed the other leaves alone.
-        let (one, two) = tokio::join!(send(server, &post), send(server, &post));
-        assert!(began.elapsed().as_secs() < 4, "one after another takes 6.4 s");
-        assert_eq!(one.tried + two.tried, 16);
-        let to: std::collections::BTreeSet<String> =
-            (0..16).map(|_| smtp.message()["to"][0].to_string()).collect();
-        assert_eq!(to.len(), 16);
-        assert_eq!(send(server, &post).await.tried, 0);
-    }
-
-    async fn a_worker_that_is_told_to_stop_gives_its_letters_back(server) {
-        let smtp = Smtp::start();
-        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        let stop = CancellationToken::new();
-        stop.cancel();
-        let round = send_due(&server.ctx, &smtp.post(), &stop).await.unwrap();
-        assert_eq!(round.tried, 0);
-        let mail = only_mail(server).await;
-        assert!(mail.lease_token.is_none() && mail.attempts == 0 && mail.sent_at.is_none());
-    }
-
-    async fn a_worker_that_lost_its_lease_changes_nothing(server) {
-        let smtp = Smtp::start();
-        put(server, "zoe@new.example", EmailMessage::new("slow").paragraph("x")).await;
-        let post = smtp.post();
-        let other = Uuid::new_v4();
-        let robbed = async {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            let tx = server.ctx.db().begin().await.unwrap();
-            entity::OutboxEmail::update_many()
-                .col_expr(entity::outbox_email::Column::LeaseToken, Expr::value(other))
-                .exec(&tx)
-                .await
-                .unwrap();
-            tx.commit().await.unwrap();
-        };
-        tokio::join!(send(server, &post), robbed);
-        let mail = only_mail(server).await;
-        assert!(mail.sent_at.is_none() && mail.attempts == 0, "the other worker says what became of it");
-        assert_eq!(mail.lease_token, Some(other));
-    }
-
-    async fn a_lease_that_has_run_out_is_taken_over(server) {
-        let smtp = Smtp::start();
-        put(server, "zoe@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        let lease = async |until: Timestamp| {
-            let tx = server.ctx.db().begin().await.unwrap();
-            entity::OutboxEmail::update_many()
-                .col_expr(entity::outbox_email::Column::LeaseToken, Expr::value(Uuid::new_v4()))
-                .col_expr(entity::outbox_email::Column::LeaseUntil, Expr::value(until))
-                .exec(&tx)
-                .await
-                .unwrap();
-            tx.commit().await.unwrap();
-        };
-        lease(Timestamp::now().after(minutes(1))).await;
-        assert_eq!(send(server, &smtp.post()).await.tried, 0);
-        lease(Timestamp::now().before(minutes(1))).await;
-        assert_eq!(send(server, &smtp.post()).await, DONE);
-    }
-
-    async fn waits_grow_and_end(server) {
-        let smtp = Smtp::start();
-        put(server, "later@new.example", EmailMessage::new("Hello").paragraph("x")).await;
-        let post = smtp.post();
-        for (attempt, wait) in (1..).zip(WAITS) {
-            send(server, &post).await;
-            let mail = only_mail(server).await;
-            assert_eq!((mail.attempts, mail.failed_at), (attempt, None));
-            let next = mail.next_attempt_at.unwrap();
-            let now = Timestamp::now();
-            assert!(next <= now.after(minutes(wait)) && next > now.after(minutes(wait)).before(minutes(1)));
-            due(server).await;
-        }
-        send(server, &post).await;
-        let mail = only_mail(server).await;
-        assert!(mail.failed_at.is_some(), "after {} attempts", mail.attempts);
-        due(server).await;
-        assert_eq!(send(server, &post).await.tried, 0);
     }
 }
