@@ -1,5 +1,8 @@
 //! What guards the doors: origin, content types, sizes, cookies, headers, redirects, limits; and forms without script.
 
+mod cookies;
+mod forms;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use store::demo::PASSWORD;
@@ -13,21 +16,6 @@ fn sign_in_fields(password: &str) -> Vec<(&'static str, String)> {
         ("form[email]", "mia@acme.example".into()),
         ("form[password]", password.into()),
     ]
-}
-
-/// The page that follows a form that was posted without script.
-async fn answer_to(
-    server: &Server,
-    action: &str,
-    path: &str,
-    fields: &[(&'static str, String)],
-) -> String {
-    let mut fields = fields.to_vec();
-    fields.push(("_back", path.to_owned()));
-    let posted = server.submit("mia", action, &fields).await;
-    let flash = posted.cookie("wheelhouse_flash").unwrap();
-    let flash = format!("wheelhouse_flash={flash}");
-    server.page_with("mia", path, &flash).await.body
 }
 
 both! {
@@ -60,9 +48,7 @@ both! {
             assert!(page.contains(name));
         }
     }
-}
 
-both! {
     async fn another_sites_page_changes_nothing(server) {
         let body = encode(&[
             ("form[name]", "Mallory".into()),
@@ -200,132 +186,6 @@ both! {
         );
     }
 
-    async fn a_session_cookie_is_for_the_server_alone(server) {
-        let answer = server
-            .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
-            .await;
-        assert_eq!(answer.status, StatusCode::OK);
-        let cookie = answer
-            .headers
-            .get(header::SET_COOKIE)
-            .unwrap()
-            .to_str()
-            .unwrap();
-        assert!(
-            cookie.starts_with("wheelhouse_session=") && cookie.contains("; HttpOnly; SameSite=Lax"),
-            "{cookie}"
-        );
-        assert!(!cookie.contains("Secure"), "plain http");
-        assert!(
-            !answer
-                .body
-                .contains(&answer.cookie("wheelhouse_session").unwrap())
-        );
-    }
-
-    async fn a_form_without_script_comes_back_with_its_errors_and_what_was_typed(server) {
-        let path = "/w/acme/settings/account";
-        let fields = [
-            ("_back", path.to_owned()),
-            ("_form", String::new()),
-            ("form[name]", " ".to_owned()),
-            ("form[email]", "not an address".to_owned()),
-            ("form[current_password]", "my secret".to_owned()),
-        ];
-        let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-        assert_eq!(
-            (posted.status, posted.header("location")),
-            (StatusCode::SEE_OTHER, path)
-        );
-        let flash = format!(
-            "wheelhouse_flash={}",
-            posted.cookie("wheelhouse_flash").unwrap()
-        );
-        let page = server.page_with("mia", path, &flash).await;
-        assert!(
-            page.body.contains("Enter a name"),
-            "the error stands on the page"
-        );
-        assert!(
-            page.body
-                .contains("Enter a valid email address, like name@example.com")
-        );
-        assert!(
-            page.body.contains("value=\"not an address\""),
-            "what was typed is still there"
-        );
-        assert_eq!(
-            page.body.matches(" autofocus").count(),
-            1,
-            "the page begins at the first bad field"
-        );
-        assert!(!page.body.contains("my secret"), "a password is not");
-        assert_eq!(
-            page.cookie("wheelhouse_flash").as_deref(),
-            Some(""),
-            "and it is over"
-        );
-        let later = server.page_with("mia", path, &flash).await;
-        assert!(!later.body.contains("not an address"));
-    }
-
-    async fn a_switch_without_script_says_what_became_of_it(server) {
-        let path = "/w/acme/settings/notifications";
-        let fields = |switch: &str| {
-            [
-                ("_form", switch.to_owned()),
-                ("switch", switch.to_owned()),
-                ("on", "false".to_owned()),
-            ]
-        };
-        let page = answer_to(
-            server,
-            "/fn/set_notification",
-            path,
-            &fields("billing.email"),
-        )
-        .await;
-        assert!(page.contains("Billing emails turned off"));
-    }
-
-    async fn what_is_wrong_with_a_field_is_said_there_and_where_there_is_none_by_the_form(server) {
-        let shown = answer_to(
-            server,
-            "/fn/save_profile",
-            "/w/acme/settings/account",
-            &[("form[name]", "Mia".into()), ("form[email]", "x".into())],
-        )
-        .await;
-        assert!(shown.contains("Enter a valid email address, like name@example.com"));
-        assert!(!shown.contains("role=\"alert\""), "once");
-        // The form of an address that was given up has no field for it.
-        let fields = [
-            ("form[workspace]", "acme".to_owned()),
-            ("form[slug]", "acme-orbit".to_owned()),
-        ];
-        let moved = server
-            .submit("adam", "/fn/update_workspace_url", &fields)
-            .await;
-        assert_eq!(moved.header("location"), "/w/acme-orbit/settings/workspace");
-        let path = "/w/acme-orbit/settings/workspace";
-        let fields = [
-            ("_back", path.to_owned()),
-            ("_form", "acme".to_owned()),
-            ("form[workspace]", "acme-orbit".to_owned()),
-            ("form[slug]", "globex".to_owned()),
-        ];
-        let posted = server
-            .submit("adam", "/fn/update_workspace_url", &fields)
-            .await;
-        let flash = format!(
-            "wheelhouse_flash={}",
-            posted.cookie("wheelhouse_flash").unwrap()
-        );
-        let page = server.page_with("adam", path, &flash).await;
-        let alert = page.body.split("role=\"alert\"").nth(1).unwrap_or_default();
-        assert!(alert.contains("URL is taken"), "{}", page.body);
-    }
-
     async fn an_error_page_is_a_page_of_its_own(server) {
         for path in [
             "/w/acme",
@@ -338,23 +198,6 @@ both! {
             assert_eq!(page.body.matches("<main").count(), 1, "{path}");
             assert!(page.body.contains("<title>Page not found"), "{path}");
         }
-    }
-
-    async fn a_form_without_script_says_that_it_was_saved(server) {
-        let path = "/w/acme/settings/account";
-        let fields = [
-            ("_back", path.to_owned()),
-            ("form[name]", "Mia M.".to_owned()),
-            ("form[email]", "mia@acme.example".to_owned()),
-        ];
-        let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-        let flash = format!(
-            "wheelhouse_flash={}",
-            posted.cookie("wheelhouse_flash").unwrap()
-        );
-        let page = server.page_with("mia", path, &flash).await;
-        assert!(page.body.contains("Changes saved"));
-        assert!(page.body.contains("value=\"Mia M.\""));
     }
 
     async fn nobody_is_sent_elsewhere(server) {
@@ -421,6 +264,7 @@ both! {
         assert_eq!(server.page("nobody", "/healthz").await.body, "ok");
         assert_eq!(server.page("nobody", "/readyz").await.body, "ready");
     }
+
     async fn what_an_operator_watches(server) {
         server.page("nobody", "/login").await;
         let text = server.page("nobody", "/metrics").await.body;
@@ -448,80 +292,6 @@ both! {
         assert_eq!(far(&[]).await.status, 200);
         assert_eq!(far(&[("x-forwarded-for", "203.0.113.9")]).await.status, 404);
     }
-
-    async fn a_form_that_was_answered_waits_for_its_own_page(server) {
-        let path = "/w/acme/settings/account";
-        let fields = [
-            ("_back", path.to_owned()),
-            ("form[name]", " ".to_owned()),
-            ("form[email]", "not an address".to_owned()),
-        ];
-        let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-        let flash = format!(
-            "wheelhouse_flash={}",
-            posted.cookie("wheelhouse_flash").unwrap()
-        );
-        // Another tab is quicker.
-        let other = server.page_with("mia", "/w/acme/inbox", &flash).await;
-        assert!(!other.body.contains("not an address"));
-        assert_eq!(other.cookie("wheelhouse_flash"), None, "it is not taken away");
-        let page = server.page_with("mia", path, &flash).await;
-        assert!(page.body.contains("value=\"not an address\""));
-    }
-
-    async fn an_answer_goes_on_with_a_page_that_only_leads_on(server) {
-        let posted = server.submit("mia", "/fn/mark_all_read", &[("workspace", "acme".into())]).await;
-        assert_eq!(posted.header("location"), "/");
-        let cookie = |answer: &crate::support::Answer| {
-            format!("wheelhouse_flash={}", answer.cookie("wheelhouse_flash").unwrap())
-        };
-        let led = server.page_with("mia", "/", &cookie(&posted)).await;
-        assert!(led.status.is_redirection());
-        let there = led.header("location").to_owned();
-        let page = server.page_with("mia", &there, &cookie(&led)).await;
-        assert_eq!(page.cookie("wheelhouse_flash").as_deref(), Some(""), "it was handed over");
-    }
-}
-
-/// Settings that an operator who serves by https has.
-fn by_https() -> store::context::Site {
-    store::context::Site {
-        public_url: "https://settings.example".into(),
-        ..site()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn by_https_cookies_are_secure_and_bound_to_the_host() {
-    let template = Template::new(Kind::Sqlite).await;
-    let server = template.copy_as(by_https(), AuthLimits::off()).await;
-    let answer = server
-        .call("nobody", "/fn/sign_in", &sign_in_fields(PASSWORD))
-        .await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(
-        answer.header("strict-transport-security"),
-        "max-age=31536000"
-    );
-    let cookie = answer.header("set-cookie");
-    assert!(
-        cookie.starts_with("__Host-wheelhouse_session=") && cookie.contains("; Secure"),
-        "{cookie}"
-    );
-    assert!(cookie.contains("; Path=/;") && !cookie.contains("Domain"));
-    let page = server.page("mia", "/w/acme/inbox").await;
-    assert_eq!(page.status, StatusCode::OK, "and is read by that name");
-
-    let fields = [("_back", "/w/acme/settings/account".to_owned())];
-    let posted = server.submit("mia", "/fn/save_profile", &fields).await;
-    let flash = posted.header("set-cookie");
-    assert!(
-        flash.starts_with("__Host-wheelhouse_flash=") && flash.contains("; Secure"),
-        "{flash}"
-    );
-    let plain = Template::new(Kind::Sqlite).await.copy().await;
-    let page = plain.page("mia", "/login").await;
-    assert_eq!(page.header("strict-transport-security"), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
