@@ -1,5 +1,5 @@
 // What stands for Stripe in the browser: Checkout and the portal as pages of another site, charges, and signed events.
-// What Stripe's API does beyond that is tested in server/tests/it/stripe.rs.
+// What Stripe's API does beyond that is tested in server/tests/it/stripe/.
 
 import { createHmac } from "node:crypto";
 import { once } from "node:events";

@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 /// Our own crates. Messages of other crates below INFO can contain anything: SQL with values, headers with cookies, the
 /// conversation with the SMTP server.
-const OURS: [&str; 2] = ["wheelhouse", "app"];
+const OURS: [&str; 4] = ["wheelhouse", "app", "store", "domain"];
 
 /// What can be logged, regardless of `WHEELHOUSE_LOG`.
 fn may_be_logged(meta: &Metadata<'_>) -> bool {

@@ -230,7 +230,6 @@ both! {
     }
 
     async fn a_crash_between_charge_and_answer_charges_once(env) {
-        use store::payments::provider::Provider;
         let (adam, mia) = acme(env).await;
         set(env, &adam, thousand(100)).await.unwrap();
         leave(env, &mia, 100).await;
