@@ -16,13 +16,15 @@ use crate::session::page::{
     NotFoundPage, ResetPasswordPage, SignUpPage,
 };
 use crate::settings::account::page::AccountPage;
-use crate::settings::api_keys::page::{ApiKeyPage, ApiKeysPage};
+use crate::settings::api_keys::key_page::ApiKeyPage;
+use crate::settings::api_keys::page::ApiKeysPage;
 use crate::settings::billing::invoice::InvoicePage;
 use crate::settings::billing::page::BillingPage;
 use crate::settings::credits::page::CreditsPage;
 use crate::settings::members::page::MembersPage;
 use crate::settings::notifications::page::{NotificationsPage, UnsubscribePage};
-use crate::settings::webhooks::page::{WebhookPage, WebhooksPage};
+use crate::settings::webhooks::detail::WebhookPage;
+use crate::settings::webhooks::page::WebhooksPage;
 use crate::settings::workspace::page::{NewWorkspacePage, WorkspacePage};
 use crate::ui::{PageSkeleton, deferred};
 

@@ -14,9 +14,9 @@ use store::db::parse_url;
 use store::db::setup::sqlite_file;
 use store::master_key::MasterKey;
 
-use crate::cli::Options;
+use crate::options::Options;
 use crate::payments::stripe;
-use crate::work::SmtpEndpoint;
+use crate::work::smtp::SmtpEndpoint;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:3000";
 const DEFAULT_DATABASE: &str = "sqlite://data/wheelhouse.db";

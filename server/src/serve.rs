@@ -24,11 +24,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, ConfigError, StripeAccount, reachable};
-use crate::http::AppState;
 use crate::http::listen::{self, ConnectionLimits};
 use crate::metrics::Metrics;
 use crate::payments::stripe::Stripe;
 use crate::start::{self, Absent};
+use crate::state::AppState;
 use crate::work::leases::Keeper;
 use crate::{http, work};
 

@@ -220,7 +220,10 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
     tracing::debug!(target: "sqlx::query", "theirs may hold anything");
     let text = log.text();
     for ours in ["server", "app", "store", "domain"] {
-        assert!(text.contains(&format!("{ours} is logged at every level")), "{ours}");
+        assert!(
+            text.contains(&format!("{ours} is logged at every level")),
+            "{ours}"
+        );
     }
     assert!(!text.contains("theirs may hold anything"));
 }

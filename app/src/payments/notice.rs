@@ -1,7 +1,7 @@
 use domain::payments::{PaymentStatus, PaymentView};
 use leptos::prelude::*;
 
-use crate::ui::{Icon, icon, view};
+use crate::ui::{Icon, callout};
 
 /// The outcome of the payment that the user returns from.
 pub fn outcome(payment: &PaymentView) -> AnyView {
@@ -12,6 +12,5 @@ pub fn outcome(payment: &PaymentView) -> AnyView {
             ("info", Icon::Clock)
         }
     };
-    let text = payment.sentence();
-    view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{text}</p></div> }.into_any()
+    callout(tone, mark, payment.sentence())
 }

@@ -13,8 +13,8 @@ use web_sys::{Element, Event, HtmlDialogElement, HtmlElement, HtmlFormElement, M
 
 use super::icon::{Icon, icon};
 use super::js_interop::method;
-use super::page_loader::search;
 use super::view::view;
+use crate::ui::url::search;
 
 /// The id of a dialog as an HTML id: `link` and `inv_01…` give `link-inv_01…`.
 pub fn dialog_id(what: &str, key: &str) -> String {

@@ -4,12 +4,13 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlSelectElement;
 
-use super::form::{FormState, posted_list_name, posted_name};
+use super::form_state::CURRENT_PASSWORD;
 use super::icon::{Icon, icon};
 use super::js_interop::{property, set_property};
 use super::rows::{LiveRow, live_rows};
 use super::snapshot::follow_stored;
 use super::view::view;
+use crate::ui::form_state::{FormState, posted_list_name, posted_name};
 
 /// A hidden value. `name` is the server function's name for it: `form[workspace]`, or `workspace`.
 #[component]
@@ -284,8 +285,6 @@ fn FieldError(state: FormState, name: &'static str) -> impl IntoView {
         })
     }
 }
-
-pub(super) const CURRENT_PASSWORD: &str = "current_password";
 
 /// Whether the sign-in was too old for sensitive changes when the page was loaded.
 #[derive(Clone, Copy)]

@@ -93,3 +93,8 @@ pub fn Empty(mark: Icon, title: &'static str, #[prop(into)] text: String) -> imp
         </div>
     }
 }
+
+/// A short text in a box.
+pub fn callout(tone: &'static str, mark: Icon, text: String) -> AnyView {
+    view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{text}</p></div> }.into_any()
+}

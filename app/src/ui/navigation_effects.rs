@@ -10,8 +10,8 @@ use web_sys::{Element, HtmlElement};
 
 use super::dialog::close_panel;
 use super::flash::forgetting_flash;
-use super::page_loader::search;
 use super::unsaved::shows;
+use crate::ui::url::search;
 
 /// Marks the section that was opened. (`:target` works only for pages that were loaded.)
 const MARK: &str = "data-target";

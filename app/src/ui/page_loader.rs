@@ -16,13 +16,14 @@ use leptos_router::hooks::use_location;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::form::is_posting;
 use super::initial_data::first_answer;
 use super::live::Live;
 use super::navigation_effects::{arrive, keeping_focus};
 use super::status::StatusMessages;
+use super::url::{percent_encode, search};
 use super::view::view;
 use crate::rpc::{Call, RpcFuture, RpcResult, ask, read};
+use crate::ui::form_state::is_posting;
 
 /// A page's data: a signal that follows the server. The page is built once and updates through the signal, so typed
 /// text and open menus survive when another window changes something.
@@ -251,24 +252,3 @@ fn set_status(error: &AppError) {
 
 #[cfg(not(feature = "ssr"))]
 fn set_status(_: &AppError) {}
-
-/// The query of a URL with its question mark, or nothing.
-pub fn search(query: &str) -> String {
-    match query.strip_prefix('?').unwrap_or(query) {
-        "" => String::new(),
-        query => format!("?{query}"),
-    }
-}
-
-/// Percent-encodes what a query value cannot contain; the same on client and server.
-pub fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out += &format!("%{byte:02X}");
-        }
-    }
-    out
-}

@@ -6,7 +6,7 @@ use web_sys::{
     HtmlTextAreaElement,
 };
 
-use super::form::NOT_YET;
+use crate::ui::form_state::NOT_YET;
 
 /// A form control whose value is typed or chosen.
 enum Control {

@@ -5,15 +5,9 @@ use std::time::Duration;
 use domain::Secret;
 use domain::form::{Flash, FormSuccess};
 use leptos::prelude::*;
-use server_fn::ServerFn;
 
-use super::field::{Hidden, Submit};
 use super::flash::flash;
-use super::form::Form;
-use super::icon::{Icon, icon};
 use super::js_interop::Storage;
-use super::view::view;
-use crate::inbox::api::UndoMarkAllRead;
 
 /// How long a message is shown. One with Undo is shown longer: people need time to read, decide and click.
 const STANDS: Duration = Duration::from_secs(6);
@@ -33,7 +27,7 @@ const HELD: &str = ".status-region:is(:hover, :focus-within, :has(.form-error, [
 /// own.
 #[derive(Clone, Copy)]
 pub struct StatusMessages {
-    now: RwSignal<Option<FormSuccess>>,
+    pub(super) now: RwSignal<Option<FormSuccess>>,
     /// Counts the messages, so that an old message's timer does not remove a new one.
     turn: StoredValue<u32>,
     /// The new secret, shown until it is dismissed.
@@ -118,7 +112,7 @@ impl StatusMessages {
     }
 
     /// Shows the message that the previous page left; a message that came with the page is shown as long as any other.
-    fn begin(self) {
+    pub(super) fn begin(self) {
         let kept = Storage::open("sessionStorage").and_then(|storage| {
             let kept = storage.get(KEPT);
             storage.remove(KEPT);
@@ -152,60 +146,7 @@ pub fn keep_for_next_page(message: &str) {
     }
 }
 
-/// The status region. It is on every page from the first load.
-#[component]
-pub fn StatusRegion() -> impl IntoView {
-    let said = expect_context::<StatusMessages>();
-    Effect::new(move || said.begin());
-    let message = move || {
-        said.now
-            .with(|now| now.as_ref().map(|done| done.message.clone()))
-    };
-    let undo = move || {
-        said.now
-            .with(|now| now.as_ref().and_then(|done| done.undo.clone()))
-    };
-    let undo_read = move || {
-        said.now
-            .with(|now| now.as_ref().and_then(|done| done.undo_read.clone()))
-    };
-    view! {
-        <div class="status-region" data-empty=move || message().is_none_or(|text| text.is_empty()).to_string()>
-            <p class="status-text" role="status">{message}</p>
-            {move || undo().map(|undo| {
-                // The path comes from our own server's response, and only these functions undo things.
-                let action = UNDO_ACTIONS.into_iter().find(|known| *known == undo.action)?;
-                Some(view! {
-                    <Form action class="inline-form">
-                        <Hidden name="workspace" value=undo.workspace/>
-                        <Hidden name="event" value=undo.event.to_string()/>
-                        <Submit class="toast-action">{icon(Icon::Undo)}"Undo"</Submit>
-                    </Form>
-                    {dismiss(said)}
-                })
-            })}
-            {move || undo_read().map(|undo| view! {
-                <Form action=UndoMarkAllRead::PATH class="inline-form">
-                    <Hidden name="workspace" value=undo.workspace/>
-                    <Hidden name="read_at" value=undo.read_at.millis().to_string()/>
-                    <Submit class="toast-action">{icon(Icon::Undo)}"Undo"</Submit>
-                </Form>
-                {dismiss(said)}
-            })}
-        </div>
-    }
-}
-
-fn dismiss(said: StatusMessages) -> AnyView {
-    view! {
-        <button type="button" class="toast-close script-only" aria-label="Dismiss" on:click=move |_| said.now.set(None)>
-            {icon(Icon::X)}
-        </button>
-    }
-    .into_any()
-}
-
-const UNDO_ACTIONS: [&str; 5] = [
+pub(super) const UNDO_ACTIONS: [&str; 5] = [
     "/fn/undo_workspace_rename",
     "/fn/undo_workspace_url",
     "/fn/undo_cancel_invitation",

@@ -8,10 +8,11 @@ use leptos_router::hooks::use_location;
 use server_fn::ServerFn;
 
 use super::flash::use_flash_outcome;
-use super::page_loader::{Refresh, search};
+use super::page_loader::Refresh;
 use super::view::view;
 use crate::rpc::call;
 use crate::settings::notifications::api::SetNotification;
+use crate::ui::url::search;
 
 /// One switch of the notification matrix. It flips immediately; during a request, further clicks only change what is
 /// shown, and the loop continues until the server has that state; a refusal puts it back and shows the reason. Its

@@ -1,7 +1,7 @@
 //! The layer that every API request passes: authentication, rate limits, and the request log of the key.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, header};
@@ -16,8 +16,12 @@ use store::rate_limit::api::{ApiLimitCheck, ApiLimits};
 use store::rate_limit::auth::KeyCaller;
 
 use super::problem::Problem;
-use super::{REQUEST_TIMEOUT, rate};
-use crate::http::{AppState, peer_address};
+use super::rate;
+use crate::http::client_ip::peer_address;
+use crate::state::AppState;
+
+/// The timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The maximum length of a path in the request log, in bytes.
 const MAX_LOGGED_PATH_LEN: usize = 200;
@@ -45,7 +49,7 @@ pub async fn admit(State(state): State<AppState>, mut request: Request, next: Ne
         method: request.method().to_string(),
         path: logged_path(&request),
         status: 0,
-        duration: std::time::Duration::ZERO,
+        duration: Duration::ZERO,
         address,
     };
     let response = if let Some(wait) = verdict.retry_after {

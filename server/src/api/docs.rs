@@ -9,7 +9,8 @@ use store::context::AppContext;
 
 use super::openapi::{document, document_at};
 use super::problem::KINDS;
-use super::{ROOT, samples};
+use super::samples;
+use crate::api::openapi::base::ROOT;
 
 /// The Content-Security-Policy of this page: its style sheet, its script, and requests to the API.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \

@@ -13,7 +13,7 @@ use serde_json::error::Category;
 use super::idempotency::IdempotencyKey;
 use super::numbers;
 use super::problem::{MALFORMED, Problem, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
-use crate::http::AppState;
+use crate::state::AppState;
 
 /// Largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;

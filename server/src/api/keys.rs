@@ -24,7 +24,7 @@ use super::extract::{IdempotentJson, QueryParams};
 use super::me::Me;
 use super::problem::Problem;
 use super::scopes::{ApiKeyAuth, Authorized, KeysVerify};
-use crate::http::AppState;
+use crate::state::AppState;
 
 /// A key to verify.
 #[derive(Debug, Deserialize, ToSchema)]

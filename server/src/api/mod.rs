@@ -20,55 +20,23 @@ mod openapi;
 mod pagination;
 mod problem;
 mod rate;
+mod routes;
 mod samples;
 mod scopes;
 mod webhooks;
-
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use crate::http::AppState;
+use crate::state::AppState;
 
+pub use openapi::base::ROOT;
 pub use openapi::document;
 
-/// The path of version 1.
-pub const ROOT: &str = "/api/v1";
-/// The timeout of a request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Every resource of the API, with its description.
-fn resources() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Base::openapi())
-        .routes(routes!(me::show))
-        .routes(routes!(contacts::list, contacts::create))
-        .routes(routes!(contacts::search))
-        .routes(routes!(contacts::show, contacts::replace, contacts::delete))
-        .routes(routes!(credits::show))
-        .routes(routes!(credits::entries))
-        .routes(routes!(credits::spend))
-        .routes(routes!(credits::reserve))
-        .routes(routes!(credits::capture))
-        .routes(routes!(credits::release))
-        .routes(routes!(entitlements::show))
-        .routes(routes!(events::report))
-        .routes(routes!(members::list))
-        .routes(routes!(webhooks::list, webhooks::create))
-        .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
-        .routes(routes!(webhooks::test))
-        .routes(routes!(webhooks::rotate_secret))
-        .routes(routes!(webhooks::deliveries))
-        .routes(routes!(webhooks::resend))
-        .routes(routes!(keys::verify))
-        .routes(routes!(keys::authorize))
-}
+use routes::resources;
 
 /// The resources, behind authentication. The outermost router nests them at [`ROOT`]; its own fallback would otherwise
 /// respond to paths that do not exist here.

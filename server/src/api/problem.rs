@@ -241,7 +241,7 @@ pub async fn no_such_method() -> Problem {
 
 /// A panic becomes one response with status 500, not the end of the process.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
-    let _ = crate::http::panicked(panic);
+    let _ = crate::http::pages::panicked(panic);
     Problem::new(
         INTERNAL,
         "Something went wrong on our side. Try again later.",

@@ -10,7 +10,7 @@ use store::auth::{ApiKeyPrincipal, Principal};
 
 use super::auth::ClientIp;
 use super::problem::Problem;
-use crate::http::AppState;
+use crate::state::AppState;
 
 /// A scope, as a type.
 pub trait RequiredScope {

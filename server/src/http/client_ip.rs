@@ -1,45 +1,18 @@
 //! Identifies the caller: the IP address, the session cookie, and when the session was last seen.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use app::session::api::{cookie_name, new_session_cookie};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use domain::SessionId;
 use ipnet::IpNet;
 use store::auth::{Caller, RequestInfo, sessions};
 use store::db::ShareHolder;
 use store::master_key::hash_token;
 
-use super::AppState;
-
-/// When each session was last recorded, so that a burst of requests writes once.
-#[derive(Clone, Debug, Default)]
-pub struct LastSeenTracker(Arc<Mutex<HashMap<SessionId, Instant>>>);
-
-impl LastSeenTracker {
-    /// Whether it is time to record this session again.
-    fn is_due(&self, session: SessionId) -> bool {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if seen
-            .get(&session)
-            .is_some_and(|at| now.duration_since(*at) < sessions::SEEN_EVERY)
-        {
-            return false;
-        }
-        if seen.len() > 10_000 {
-            seen.retain(|_, at| now.duration_since(*at) < sessions::SEEN_EVERY);
-        }
-        seen.insert(session, now);
-        true
-    }
-}
+use crate::state::AppState;
 
 /// Adds a [`Caller`] to the request. It looks nothing up until someone asks for the user.
 pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {

@@ -14,7 +14,7 @@ use store::auth::Caller;
 use store::flashes::{self, Found, LIFE, Owner};
 
 use super::client_ip::{cookie, text};
-use super::{AppState, MAX_BODY_BYTES};
+use crate::state::{AppState, MAX_BODY_BYTES};
 
 /// The path of server functions, as set in .cargo/config.toml.
 const FUNCTIONS: &str = "/fn/";

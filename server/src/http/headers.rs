@@ -9,7 +9,7 @@ use axum::response::Response;
 use leptos::nonce::Nonce;
 use store::context::AppContext;
 
-use super::AppState;
+use crate::state::AppState;
 
 /// Scripts only with this page's nonce, and what they load; no frames; forms only to this site and, since redirects
 /// after a form count too, to the payment provider's pages. `wasm-unsafe-eval` only allows compiling WebAssembly.

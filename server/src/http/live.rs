@@ -1,8 +1,6 @@
 //! `/live`: the stream of invalidations to one browser. It ends with the session, the membership or the server.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Extension;
@@ -21,65 +19,17 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::AppState;
+use super::streams::StreamSlot;
+use crate::state::AppState;
 
-/// How often a stream checks whether its session is still valid, by default.
-pub const CHECK: Duration = Duration::from_secs(30);
 /// How often to send a heartbeat. Proxies close connections that are quiet for a minute, some for half a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How many streams one user can have open: one for each browser, or for each tab of a browser without locks. A stream
-/// costs a connection and a listener.
-const MAX_COUNT: usize = 16;
 /// When a user with too many streams can try again, in seconds.
 const RETRY_SECONDS: u64 = 30;
 /// Sent when invalidations may have been missed.
 const ALL: &str = "all";
 /// The ID that every event carries: a browser that sends it has connected before and may have missed some.
 const ID: &str = "live";
-
-/// The number of open streams of each user.
-#[derive(Clone, Debug, Default)]
-pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
-
-/// One of a user's streams; dropping it frees the slot.
-struct StreamSlot {
-    streams: Streams,
-    user: UserId,
-}
-
-impl Streams {
-    /// The total number of open streams.
-    pub fn open(&self) -> usize {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.values().sum()
-    }
-
-    fn enter(&self, user: UserId) -> Option<StreamSlot> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(user).or_insert(0);
-        if *count >= MAX_COUNT {
-            return None;
-        }
-        *count += 1;
-        Some(StreamSlot {
-            streams: self.clone(),
-            user,
-        })
-    }
-}
-
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        let streams = &self.streams.0;
-        let mut open = streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
-        }
-    }
-}
 
 struct Stream {
     invalidations: Receiver<Received>,

@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
-use super::AppState;
+use crate::state::AppState;
 
 /// Paths whose second segment is a secret.
 const SECRET: [&str; 4] = [

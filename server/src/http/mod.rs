@@ -1,99 +1,36 @@
 //! HTTP: the router, and the layers for every request.
 
-mod client_ip;
+pub(crate) mod client_ip;
 mod csrf;
 mod flash;
 mod headers;
+pub(crate) mod last_seen;
 pub mod listen;
-mod live;
+pub(crate) mod live;
 mod log;
-mod pages;
+pub(crate) mod pages;
+pub(crate) mod streams;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use app::pages::PAGES;
 use app::shell::shell;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
-use ipnet::IpNet;
-use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, render_app_async_with_context};
-use store::api_keys::usage::KeyUsage;
-use store::auth::api_keys::ApiKeyCache;
-use store::context::AppContext;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::services::ServeDir;
 use tower_http::timeout::TimeoutLayer;
 
+use self::pages::panicked;
 use crate::api;
-use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::state::{AppState, MAX_BODY_BYTES};
 
-pub use client_ip::peer_address;
-pub use pages::panicked;
-
-/// No form needs more than this.
-const MAX_BODY_BYTES: usize = 256 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The state that handlers and layers need.
-#[derive(Clone)]
-pub struct AppState {
-    pub ctx: AppContext,
-    pub keys: Arc<ApiKeyCache>,
-    pub key_usage: Arc<KeyUsage>,
-    /// Shared by pointer: every layer clones the state for every request.
-    pub options: Arc<LeptosOptions>,
-    pub proxies: Arc<[IpNet]>,
-    pub presence: client_ip::LastSeenTracker,
-    pub streams: live::Streams,
-    /// How often an open stream checks whether its session is still valid.
-    pub live_check: Duration,
-    pub metrics: Metrics,
-    pub stop: CancellationToken,
-}
-
-impl AppState {
-    pub fn new(
-        ctx: &AppContext,
-        options: LeptosOptions,
-        config: &Config,
-        metrics: Metrics,
-        stop: CancellationToken,
-    ) -> Self {
-        Self {
-            ctx: ctx.clone(),
-            keys: ApiKeyCache::new(ctx.key_changes()).into(),
-            key_usage: Arc::default(),
-            options: options.into(),
-            proxies: config.trusted_proxies.clone().into(),
-            presence: client_ip::LastSeenTracker::default(),
-            streams: live::Streams::default(),
-            live_check: live::CHECK,
-            metrics,
-            stop,
-        }
-    }
-}
-
-impl FromRef<AppState> for AppContext {
-    fn from_ref(state: &AppState) -> Self {
-        state.ctx.clone()
-    }
-}
-
-/// Leptos's own handlers require this.
-impl FromRef<AppState> for LeptosOptions {
-    fn from_ref(state: &AppState) -> Self {
-        (*state.options).clone()
-    }
-}
 
 /// The group of a route: among the pages, behind caller identification and CSRF checks, or before those layers, for
 /// programs that monitor this one.

@@ -20,9 +20,10 @@ use store::notifications::{read_unsubscribe, write};
 use store::settlement::provider_webhook;
 use store::{credits, dispatch};
 
+use super::client_ip;
 use super::headers::PageNonce;
-use super::{AppState, client_ip};
 use crate::metrics::GaugeSnapshot;
+use crate::state::AppState;
 
 /// Passes the results of the layers to pages and server functions.
 pub fn provide() {

@@ -8,7 +8,7 @@ use store::api_keys::usage::{self, KeyUsage};
 use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 
-use super::pause;
+use crate::work::supervise::pause;
 
 const EVERY: Duration = Duration::from_secs(1);
 

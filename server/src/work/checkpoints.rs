@@ -6,7 +6,7 @@ use std::time::Duration;
 use store::context::AppContext;
 use tokio_util::sync::CancellationToken;
 
-use super::pause;
+use crate::work::supervise::pause;
 
 /// Does nothing if nothing was written.
 const EVERY: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use store::context::AppContext;
 use store::email::digest::send_due;
 use tokio_util::sync::CancellationToken;
 
-use super::pause;
+use crate::work::supervise::pause;
 
 /// How often to check for windows that have ended.
 const EVERY: Duration = Duration::from_secs(30);

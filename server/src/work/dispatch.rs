@@ -19,7 +19,7 @@ use store::webhooks::fan_out::Budget;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::wait_for_work;
+use crate::work::supervise::wait_for_work;
 
 /// How long to wait without a signal: for events of other processes, and after an error.
 const IDLE: Duration = Duration::from_secs(1);

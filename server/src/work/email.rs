@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::smtp::{Connection, SmtpEndpoint, SmtpError};
-use super::wait_for_work;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::work::supervise::wait_for_work;
 
 /// How many emails one claim takes.
 const BATCH: u64 = 20;

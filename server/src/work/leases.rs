@@ -22,7 +22,7 @@ use store::leases::processes::{HeartbeatConnection, free_all_but_own, release_de
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{PAUSE, pause, supervise};
+use crate::work::supervise::{PAUSE, pause, supervise};
 
 /// How often a process sends a heartbeat and looks for processes that do not.
 const SAYS: Duration = Duration::from_secs(2);

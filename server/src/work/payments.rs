@@ -11,7 +11,7 @@ use store::payments::simulated;
 use store::settlement::{self, simulated_events};
 use tokio_util::sync::CancellationToken;
 
-use super::pause;
+use crate::work::supervise::pause;
 
 const EVERY: Duration = Duration::from_secs(2);
 

@@ -97,7 +97,9 @@ fn all_sql_is_in_the_store() {
         let name = path.display();
         for line in code(&text) {
             assert!(
-                !["sea_orm::", "entity::", "sqlx::"].iter().any(|sql| line.contains(sql)),
+                !["sea_orm::", "entity::", "sqlx::"]
+                    .iter()
+                    .any(|sql| line.contains(sql)),
                 "{name}: {line}"
             );
         }

@@ -22,8 +22,8 @@ use store::rate_limit::auth::AuthLimits;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use wheelhouse::config::Config;
-use wheelhouse::http::AppState;
 use wheelhouse::metrics::Metrics;
+use wheelhouse::state::AppState;
 use wheelhouse::{http, serve};
 
 pub const ORIGIN: &str = "http://127.0.0.1:3000";
@@ -38,7 +38,7 @@ pub const PEOPLE: [(&str, &str); 5] = [
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
-    options: wheelhouse::cli::Options,
+    options: wheelhouse::options::Options,
 }
 
 pub fn config() -> Config {

@@ -5,5 +5,5 @@ pub mod api;
 pub mod page;
 
 mod create;
-mod key_page;
+pub mod key_page;
 mod panels;

@@ -14,8 +14,6 @@ use crate::ui::{
     guarded, icon, live_rows, use_asked, use_slug, view,
 };
 
-pub use super::key_page::ApiKeyPage;
-
 #[component]
 pub fn ApiKeysPage() -> impl IntoView {
     let query = use_location().query;

@@ -11,7 +11,7 @@ use super::plan_picker::{cdr_mode, plans, preview};
 use crate::payments::notice::outcome;
 use crate::ui::{
     Badge, CancelDialog, Card, Data, Dialog, Form, Hidden, Icon, OpenDialog, PageHeader, Submit,
-    Time, guarded, icon, use_asked, use_slug, view, was_refused,
+    Time, callout, guarded, use_asked, use_slug, view, was_refused,
 };
 
 #[component]
@@ -45,10 +45,6 @@ fn billing(data: Data<BillingView>, slug: Memo<String>) -> impl IntoView {
         {payments(data, slug)}
         {details(data)}
     }
-}
-
-pub fn callout(tone: &'static str, mark: Icon, text: String) -> AnyView {
-    view! { <div class="callout" data-tone=tone>{icon(mark)}<p>{text}</p></div> }.into_any()
 }
 
 /// The result of the payment the user returns from, and why a choice is refused.

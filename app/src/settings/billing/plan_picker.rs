@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use server_fn::ServerFn;
 
 use super::api::ChoosePlan;
-use super::page::callout;
+use crate::ui::callout;
 use crate::ui::{Badge, CancelDialog, Card, Dialog, Form, Hidden, Icon, Submit, view, was_refused};
 
 /// The preview of a choice, and the button that confirms it.

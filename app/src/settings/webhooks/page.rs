@@ -16,8 +16,6 @@ use crate::ui::{
     PageHeader, Submit, Time, guarded, rows, use_slug, use_stale_sign_in, use_typed, view,
 };
 
-pub use super::detail::WebhookPage;
-
 #[component]
 pub fn WebhooksPage() -> impl IntoView {
     let slug = use_slug();

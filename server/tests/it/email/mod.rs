@@ -108,7 +108,7 @@ impl Smtp {
         #[derive(Parser)]
         struct Flags {
             #[command(flatten)]
-            options: wheelhouse::cli::Options,
+            options: wheelhouse::options::Options,
         }
         let url = format!("smtp://{user}127.0.0.1:{}", self.port);
         let from = format!("Wheelhouse <{sender}>");
