@@ -12,7 +12,7 @@ use crate::ui::{Card, Data, Empty, Icon, PageHeader, Time, guarded, use_slug, vi
 pub async fn load_overview(workspace: String) -> Result<Overview, RpcError> {
     let caller = crate::session::caller()?;
     let actor = caller.actor(&workspace).await?;
-    Ok(store::overview::view(caller.ctx(), &actor).await?)
+    Ok(store::overview::view(caller.ctx(), &actor.permit()?).await?)
 }
 
 #[component]

@@ -4,7 +4,7 @@
 
 use domain::catalog::EventType;
 use domain::contacts::{Contact, ContactDraft, Stage, fold};
-use domain::{AppError, ContactId, Permission, Timestamp};
+use domain::{AppError, ContactId, Timestamp};
 use sea_orm::sea_query::{Expr, LikeExpr};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter,
@@ -12,10 +12,9 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use crate::auth::Principal;
-use crate::db::entity;
+use crate::auth::{Permit, Principal, can};
 use crate::db::entity::contact::Column;
-use crate::db::{Db, Tx, rows};
+use crate::db::{Db, Tx, entity, rows};
 use crate::events::{self, NewEvent};
 
 /// The contacts to list. An empty filter lists all.
@@ -39,12 +38,11 @@ fn of(principal: &Principal) -> sea_orm::Select<entity::Contact> {
 /// Up to `limit` contacts, newest first, created before `before`.
 pub async fn list(
     db: &Db,
-    principal: &Principal,
+    principal: &Permit<can::ReadContacts, Principal>,
     filter: &ContactQuery,
     before: Option<ContactId>,
     limit: u64,
 ) -> Result<Vec<Contact>, AppError> {
-    principal.require(Permission::ReadContacts)?;
     let mut query = of(principal).order_by_desc(Column::Id);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
@@ -80,8 +78,11 @@ fn carries(backend: DbBackend, tag: &str) -> Expr {
     }
 }
 
-pub async fn get(db: &Db, principal: &Principal, id: ContactId) -> Result<Contact, AppError> {
-    principal.require(Permission::ReadContacts)?;
+pub async fn get(
+    db: &Db,
+    principal: &Permit<can::ReadContacts, Principal>,
+    id: ContactId,
+) -> Result<Contact, AppError> {
     of(principal)
         .filter(Column::Id.eq(id))
         .one(db.read())
@@ -92,10 +93,9 @@ pub async fn get(db: &Db, principal: &Principal, id: ContactId) -> Result<Contac
 
 pub async fn create(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::WriteContacts, Principal>,
     draft: ContactDraft,
 ) -> Result<Contact, AppError> {
-    principal.require(Permission::WriteContacts)?;
     let now = Timestamp::now();
     let row = entity::contact::ActiveModel {
         id: Set(ContactId::new()),
@@ -123,11 +123,10 @@ pub async fn create(
 /// only one of them. A replacement that changes nothing records nothing.
 pub async fn replace(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::WriteContacts, Principal>,
     id: ContactId,
     draft: ContactDraft,
 ) -> Result<Contact, AppError> {
-    principal.require(Permission::WriteContacts)?;
     let row = locked(tx, principal, id).await?;
     let before = out(row.clone());
     let changed = changed_fields(&before, &draft);
@@ -167,8 +166,11 @@ pub async fn replace(
     Ok(contact)
 }
 
-pub async fn delete(tx: &mut Tx, principal: &Principal, id: ContactId) -> Result<(), AppError> {
-    principal.require(Permission::WriteContacts)?;
+pub async fn delete(
+    tx: &mut Tx,
+    principal: &Permit<can::WriteContacts, Principal>,
+    id: ContactId,
+) -> Result<(), AppError> {
     let contact = out(locked(tx, principal, id).await?);
     entity::Contact::delete_by_id(id).exec(tx).await?;
     record_event(tx, principal, EventType::ContactDeleted, facts(&contact)).await

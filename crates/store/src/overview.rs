@@ -6,7 +6,7 @@ use domain::{AppError, Permission};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::activity::latest;
-use crate::auth::Actor;
+use crate::auth::{Permit, can};
 use crate::context::AppContext;
 use crate::db::entity::{self, contact, membership};
 use crate::events::describe;
@@ -15,8 +15,10 @@ use crate::events::describe;
 const LATEST: u64 = 20;
 
 /// The workspace's live data: test contacts and test events are for developers.
-pub async fn view(ctx: &AppContext, actor: &Actor) -> Result<Overview, AppError> {
-    actor.require(Permission::ReadWorkspace)?;
+pub async fn view(
+    ctx: &AppContext,
+    actor: &Permit<can::ReadWorkspace>,
+) -> Result<Overview, AppError> {
     actor.require(Permission::ReadContacts)?;
     let members = entity::Membership::find()
         .filter(membership::Column::WorkspaceId.eq(actor.workspace()))

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::activity;
 use crate::auth::key_changes::KeyChange;
-use crate::auth::{Actor, RequestInfo, Sensitive, SignedInUser, sessions};
+use crate::auth::{Actor, Permit, RequestInfo, Sensitive, SignedInUser, can, sessions};
 use crate::context::AppContext;
 use crate::db::{Tx, entity};
 use crate::email::{self, Recipient, templates};
@@ -25,8 +25,10 @@ use crate::live::Invalidation;
 /// How long a change of name or URL can be undone.
 const UNDO: Duration = hours(1);
 
-pub async fn view(ctx: &AppContext, actor: &Actor) -> Result<WorkspaceView, AppError> {
-    actor.require(Permission::ReadWorkspace)?;
+pub async fn view(
+    ctx: &AppContext,
+    actor: &Permit<can::ReadWorkspace>,
+) -> Result<WorkspaceView, AppError> {
     let read = ctx.db().read();
     let former = entity::SlugClaim::find()
         .filter(entity::slug_claim::Column::WorkspaceId.eq(actor.workspace()))
@@ -94,8 +96,11 @@ async fn members(
         .await?)
 }
 
-pub async fn rename(ctx: &AppContext, actor: &Actor, name: Name) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::EditWorkspace)?;
+pub async fn rename(
+    ctx: &AppContext,
+    actor: &Permit<can::EditWorkspace>,
+    name: Name,
+) -> Result<FormSuccess, AppError> {
     if name.as_str() == actor.workspace_name() {
         return Ok(FormSuccess::with_message("Changes saved"));
     }
@@ -128,10 +133,9 @@ async fn set_name(tx: &mut Tx, actor: &Actor, from: &str, to: &str) -> Result<Ev
 
 pub async fn undo_rename(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::EditWorkspace>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::EditWorkspace)?;
     let mut tx = ctx.db().begin().await?;
     let undone = activity::undoable(&tx, actor, event, EventType::WorkspaceRenamed, UNDO).await?;
     let (from, to) = from_to(&undone.data);
@@ -222,8 +226,11 @@ pub async fn with_free_slug(
     AppError::Invalid(offering)
 }
 
-pub async fn move_to(ctx: &AppContext, actor: &Actor, slug: Slug) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::EditWorkspace)?;
+pub async fn move_to(
+    ctx: &AppContext,
+    actor: &Permit<can::EditWorkspace>,
+    slug: Slug,
+) -> Result<FormSuccess, AppError> {
     if slug == *actor.slug() {
         return Ok(FormSuccess::with_message("That's already your URL"));
     }
@@ -266,8 +273,11 @@ async fn set_slug(tx: &mut Tx, actor: &Actor, to: &Slug) -> Result<EventId, AppE
     .await
 }
 
-pub async fn undo_move(ctx: &AppContext, actor: &Actor, event: EventId) -> Result<Slug, AppError> {
-    actor.require(Permission::EditWorkspace)?;
+pub async fn undo_move(
+    ctx: &AppContext,
+    actor: &Permit<can::EditWorkspace>,
+    event: EventId,
+) -> Result<Slug, AppError> {
     let mut tx = ctx.db().begin().await?;
     let undone =
         activity::undoable(&tx, actor, event, EventType::WorkspaceUrlChanged, UNDO).await?;
@@ -371,13 +381,12 @@ pub async fn leave(ctx: &AppContext, actor: &Actor, typed_slug: &str) -> Result<
 pub async fn transfer(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::OwnWorkspace>,
     heir: MembershipId,
     typed_slug: &str,
     current_password: &Secret,
 ) -> Result<FormSuccess, AppError> {
     use entity::membership::Column;
-    actor.require(Permission::OwnWorkspace)?;
     confirm_by_slug(actor, typed_slug)?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
     let mut tx = ctx.db().begin().await?;
@@ -433,12 +442,11 @@ pub async fn transfer(
 pub async fn delete(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::OwnWorkspace>,
     typed_slug: &str,
     current_password: &Secret,
 ) -> Result<(), AppError> {
     use entity::{membership, slug_claim, user};
-    actor.require(Permission::OwnWorkspace)?;
     confirm_by_slug(actor, typed_slug)?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
     let mut tx = ctx.db().begin().await?;

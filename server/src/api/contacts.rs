@@ -122,7 +122,7 @@ async fn page(
     let slice = PageRequest::<ContactId>::read(params)?;
     let contacts = contacts::list(
         ctx.db(),
-        &caller.principal,
+        &caller.principal.permit()?,
         filter,
         slice.after,
         slice.one_more(),
@@ -146,7 +146,7 @@ pub async fn create(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let contact = contacts::create(open.tx(), &caller.principal, draft).await?;
+    let contact = contacts::create(open.tx(), &caller.principal.permit()?, draft).await?;
     open.keep(StatusCode::CREATED, &contact).await
 }
 
@@ -161,7 +161,9 @@ pub async fn show(
     State(ctx): State<AppContext>,
     PathId(id): PathId<ContactId>,
 ) -> Result<Json<Contact>, Problem> {
-    Ok(Json(contacts::get(ctx.db(), &caller.principal, id).await?))
+    Ok(Json(
+        contacts::get(ctx.db(), &caller.principal.permit()?, id).await?,
+    ))
 }
 
 /// Replace a contact
@@ -180,7 +182,7 @@ pub async fn replace(
 ) -> Result<Json<Contact>, Problem> {
     let draft = input.parse()?;
     let mut tx = ctx.db().begin().await?;
-    let contact = contacts::replace(&mut tx, &caller.principal, id, draft).await?;
+    let contact = contacts::replace(&mut tx, &caller.principal.permit()?, id, draft).await?;
     tx.commit().await?;
     Ok(Json(contact))
 }
@@ -197,7 +199,7 @@ pub async fn delete(
     PathId(id): PathId<ContactId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
-    contacts::delete(&mut tx, &caller.principal, id).await?;
+    contacts::delete(&mut tx, &caller.principal.permit()?, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

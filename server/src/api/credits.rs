@@ -30,7 +30,11 @@ pub async fn show(
     caller: Authorized<CreditsRead>,
     State(ctx): State<AppContext>,
 ) -> Result<Json<CreditBalance>, Problem> {
-    Ok(Json(view::balance(&ctx, &caller.principal).await?.into()))
+    Ok(Json(
+        view::balance(&ctx, &caller.principal.permit()?)
+            .await?
+            .into(),
+    ))
 }
 
 /// List the ledger
@@ -49,7 +53,7 @@ pub async fn entries(
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<CreditEntryId>::read(&params)?;
     let limit = slice.one_more();
-    let rows = view::entries(&ctx, &caller.principal, None, slice.after, limit).await?;
+    let rows = view::entries(&ctx, &caller.principal.permit()?, None, slice.after, limit).await?;
     Ok(slice.page(rows, |entry| entry.id))
 }
 
@@ -73,7 +77,14 @@ pub async fn spend(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let entry = match credits::spend(open.tx(), &caller.principal, &wanted, name.as_deref()).await {
+    let entry = match credits::spend(
+        open.tx(),
+        &caller.principal.permit()?,
+        &wanted,
+        name.as_deref(),
+    )
+    .await
+    {
         Ok(entry) => entry,
         Err(error) => {
             drop(open);
@@ -112,7 +123,7 @@ pub async fn reserve(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let hold = match holds::reserve(open.tx(), &caller.principal, &wanted, life).await {
+    let hold = match holds::reserve(open.tx(), &caller.principal.permit()?, &wanted, life).await {
         Ok(hold) => hold,
         Err(error) => {
             drop(open);
@@ -142,7 +153,7 @@ pub async fn capture(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let hold = holds::capture(open.tx(), &caller.principal, id, quantity).await?;
+    let hold = holds::capture(open.tx(), &caller.principal.permit()?, id, quantity).await?;
     open.keep(StatusCode::OK, &hold).await
 }
 
@@ -164,6 +175,6 @@ pub async fn release(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let hold = holds::release(open.tx(), &caller.principal, id).await?;
+    let hold = holds::release(open.tx(), &caller.principal.permit()?, id).await?;
     open.keep(StatusCode::OK, &hold).await
 }

@@ -29,6 +29,6 @@ pub async fn report(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let event = report::report(open.tx(), &caller.principal, report).await?;
+    let event = report::report(open.tx(), &caller.principal.permit()?, report).await?;
     open.keep(StatusCode::CREATED, &event).await
 }

@@ -25,6 +25,12 @@ pub async fn list(
 ) -> Result<Json<ListPage<Member>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<MembershipId>::read(&params)?;
-    let members = list::list(ctx.db(), &caller.principal, slice.after, slice.one_more()).await?;
+    let members = list::list(
+        ctx.db(),
+        &caller.principal.permit()?,
+        slice.after,
+        slice.one_more(),
+    )
+    .await?;
     Ok(slice.page(members, |member| member.id))
 }

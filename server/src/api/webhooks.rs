@@ -32,7 +32,13 @@ pub async fn list(
 ) -> Result<Json<ListPage<Webhook>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<WebhookId>::read(&params)?;
-    let (rows, _) = webhooks::list(&ctx, &caller.principal, slice.after, slice.one_more()).await?;
+    let (rows, _) = webhooks::list(
+        &ctx,
+        &caller.principal.permit_read()?,
+        slice.after,
+        slice.one_more(),
+    )
+    .await?;
     Ok(slice.page(rows, |webhook| webhook.id))
 }
 
@@ -52,7 +58,7 @@ pub async fn create(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let webhook = webhooks::create(open.tx(), &ctx, &caller.principal, &input).await?;
+    let webhook = webhooks::create(open.tx(), &ctx, &caller.principal.permit()?, &input).await?;
     open.keep(StatusCode::CREATED, &webhook).await
 }
 
@@ -67,7 +73,9 @@ pub async fn show(
     State(ctx): State<AppContext>,
     PathId(id): PathId<WebhookId>,
 ) -> Result<Json<Webhook>, Problem> {
-    Ok(Json(webhooks::find(&ctx, &caller.principal, id).await?))
+    Ok(Json(
+        webhooks::find(&ctx, &caller.principal.permit_read()?, id).await?,
+    ))
 }
 
 /// Change a webhook
@@ -86,7 +94,7 @@ pub async fn change(
     ApiJson(patch): ApiJson<UpdateWebhookRequest>,
 ) -> Result<Json<Webhook>, Problem> {
     let mut tx = ctx.db().begin().await?;
-    let webhook = webhooks::update(&mut tx, &ctx, &caller.principal, id, &patch).await?;
+    let webhook = webhooks::update(&mut tx, &ctx, &caller.principal.permit()?, id, &patch).await?;
     tx.commit().await?;
     Ok(Json(webhook))
 }
@@ -105,7 +113,7 @@ pub async fn delete(
     PathId(id): PathId<WebhookId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = ctx.db().begin().await?;
-    webhooks::remove(&mut tx, &caller.principal, id).await?;
+    webhooks::remove(&mut tx, &caller.principal.permit()?, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -130,8 +138,8 @@ pub async fn test(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let sent = webhooks::test(open.tx(), &caller.principal, id, event_type).await?;
-    let delivery = deliveries::find(open.tx(), &caller.principal, sent).await?;
+    let sent = webhooks::test(open.tx(), &caller.principal.permit()?, id, event_type).await?;
+    let delivery = deliveries::find(open.tx(), &caller.principal.permit_read()?, sent).await?;
     open.keep(StatusCode::ACCEPTED, &delivery).await
 }
 
@@ -153,7 +161,7 @@ pub async fn rotate_secret(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    let webhook = webhooks::rotate_secret(open.tx(), &ctx, &caller.principal, id).await?;
+    let webhook = webhooks::rotate_secret(open.tx(), &ctx, &caller.principal.permit()?, id).await?;
     open.keep(StatusCode::OK, &webhook).await
 }
 
@@ -177,8 +185,14 @@ pub async fn deliveries(
         before: slice.after,
         ..DeliveryQuery::default()
     };
-    let (rows, _) =
-        webhooks::deliveries(&ctx, &caller.principal, id, wanted, slice.one_more()).await?;
+    let (rows, _) = webhooks::deliveries(
+        &ctx,
+        &caller.principal.permit_read()?,
+        id,
+        wanted,
+        slice.one_more(),
+    )
+    .await?;
     Ok(slice.page(rows, |delivery| delivery.id))
 }
 
@@ -200,7 +214,7 @@ pub async fn resend(
         Outcome::Replay(answer) => return Ok(answer),
         Outcome::Proceed(open) => open,
     };
-    webhooks::resend(open.tx(), &caller.principal, id).await?;
-    let delivery = deliveries::find(open.tx(), &caller.principal, id).await?;
+    webhooks::resend(open.tx(), &caller.principal.permit()?, id).await?;
+    let delivery = deliveries::find(open.tx(), &caller.principal.permit_read()?, id).await?;
     open.keep(StatusCode::ACCEPTED, &delivery).await
 }

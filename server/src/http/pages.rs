@@ -13,7 +13,7 @@ use domain::AppError;
 use domain::form::Flash;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use store::auth::Caller;
+use store::auth::{Caller, Principal};
 use store::email::queue;
 use store::members::export_csv;
 use store::notifications::{read_unsubscribe, write};
@@ -72,7 +72,7 @@ pub async fn members_csv(
 ) -> Response {
     let csv = async {
         let actor = caller.actor(&slug).await?;
-        export_csv(caller.ctx(), &actor).await
+        export_csv(caller.ctx(), &actor.permit()?).await
     };
     file(&slug, "members.csv", csv.await)
 }
@@ -83,7 +83,7 @@ pub async fn credits_csv(
 ) -> Response {
     let csv = async {
         let actor = caller.actor(&slug).await?;
-        credits::view::export_csv(caller.ctx(), &actor.into()).await
+        credits::view::export_csv(caller.ctx(), &Principal::from(actor).permit()?).await
     };
     file(&slug, "credits.csv", csv.await)
 }

@@ -91,9 +91,9 @@ both! {
         let caller = store::auth::Caller::new(server.ctx.clone(), crate::support::info(), Some(cookie));
         let adam = caller.actor("acme").await.unwrap();
         let (ctx, now) = (&server.ctx, domain::Timestamp::now());
-        store::credits::set_low_balance_threshold(ctx, &adam, Some(1)).await.unwrap();
+        store::credits::set_low_balance_threshold(ctx, &adam.permit().unwrap(), Some(1)).await.unwrap();
         let wanted = TopUp { credits: 1000, limit: domain::Money::from_cents(10_000) };
-        store::credits::top_up::set(ctx, &adam, Some(wanted), now).await.unwrap();
+        store::credits::top_up::set(ctx, &adam.permit().unwrap(), Some(wanted), now).await.unwrap();
         let there = balance(server, &key).await;
         for (round, path) in [(0, "/credits/spend"), (1, "/credits/holds")] {
             let now_there = there + 1000 * round;

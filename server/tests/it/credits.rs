@@ -70,7 +70,7 @@ both! {
         let catalog = server.ctx.catalog();
         let wanted = Use::new(catalog, "suggest_reply", Some(7), Some("chat 4711")).unwrap();
         let mut tx = server.ctx.db().begin().await.unwrap();
-        credits::spend(&mut tx, &mia(server).await, &wanted, None).await.unwrap();
+        credits::spend(&mut tx, &mia(server).await.permit().unwrap(), &wanted, None).await.unwrap();
         tx.commit().await.unwrap();
         let after = shown(server, "olivia", PAGE).await;
         assert_eq!(balance(&after), balance(&before) - 14);

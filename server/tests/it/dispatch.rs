@@ -55,7 +55,7 @@ both! {
     async fn everyone_who_may_see_it_is_told_but_the_one_who_did_it(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam.permit().unwrap(), Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
         dispatch_all(&server.ctx).await.unwrap();
@@ -73,7 +73,7 @@ both! {
         let adam = actor(server, "adam").await;
         invite(
             &server.ctx,
-            &adam,
+            &adam.permit().unwrap(),
             "zoe@new.example",
             Role::Member,
         )
@@ -96,7 +96,7 @@ both! {
             .await
             .unwrap();
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam.permit().unwrap(), Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
         dispatch_all(&server.ctx).await.unwrap();
@@ -129,7 +129,7 @@ both! {
         quiet(server).await;
         let adam = actor(server, "adam").await;
         let mia = actor(server, "mia").await;
-        members::change_role(&server.ctx, &info(), &adam, mia.membership(), Role::Client, &Secret::default())
+        members::change_role(&server.ctx, &info(), &adam.permit().unwrap(), mia.membership(), Role::Client, &Secret::default())
             .await
             .unwrap();
         for _ in 0..3 {
@@ -178,7 +178,7 @@ both! {
     async fn an_event_that_cannot_be_read_does_not_hold_up_the_others(server) {
         quiet(server).await;
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam.permit().unwrap(), Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
         // As a newer version of the program writes it, when both run at once.
@@ -187,7 +187,7 @@ both! {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Inc").unwrap())
+        workspaces::rename(&server.ctx, &adam.permit().unwrap(), Name::parse("Acme Inc").unwrap())
             .await
             .unwrap();
         dispatch_all(&server.ctx).await.unwrap();

@@ -64,7 +64,7 @@ both! {
         let mut mia = Ear::open(server, "mia", LONG).await;
         let mut greta = Ear::open(server, "greta", LONG).await;
         let adam = actor(server, "adam").await;
-        workspaces::rename(&server.ctx, &adam, Name::parse("Acme Corp").unwrap())
+        workspaces::rename(&server.ctx, &adam.permit().unwrap(), Name::parse("Acme Corp").unwrap())
             .await
             .unwrap();
         assert!(mia.next().await.unwrap().contains("data: workspace"));

@@ -50,7 +50,7 @@ async fn webhook(server: &Server, principal: &Principal, filters: Vec<Filter>) {
         ..CreateWebhookRequest::default()
     };
     let mut tx = server.ctx.db().begin().await.unwrap();
-    webhooks::create(&mut tx, &server.ctx, principal, &input)
+    webhooks::create(&mut tx, &server.ctx, &principal.permit().unwrap(), &input)
         .await
         .unwrap();
     tx.commit().await.unwrap();

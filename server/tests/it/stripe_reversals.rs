@@ -218,16 +218,17 @@ both! {
         let payment = last(server, id).await.id;
         settlement::refund(&server.ctx, payment, None).await.unwrap();
         let customer = customer(server, id).await;
-        billing::manage(&server.ctx, &greta, "/w/fresh/settings/billing").await.unwrap();
+        billing::manage(&server.ctx, &greta.permit().unwrap(), "/w/fresh/settings/billing").await.unwrap();
         stand_in.choose_card(&customer, BAD).await;
         let due = plan(server, id).await.ends_at.after(minutes(1));
         work(server, due).await;
         work(server, due).await;
         assert_eq!(balance(server, id).await, -4900);
+        let permit = greta.permit().unwrap();
         let choose = |agreed: i64| {
             let agreed = Money::from_cents(agreed);
             let terms = crate::stripe::terms("light");
-            billing::choose(&server.ctx, &greta, terms, agreed, "/w/fresh/settings/billing", due)
+            billing::choose(&server.ctx, &permit, terms, agreed, "/w/fresh/settings/billing", due)
         };
         assert!(choose(4900).await.is_err(), "more than was agreed to");
         let Chosen::Pay(url) = choose(9800).await.unwrap() else { panic!() };

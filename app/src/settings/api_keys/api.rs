@@ -32,7 +32,7 @@ pub async fn load_api_keys(
         search,
         before: before.parse().ok(),
     };
-    Ok(views::list(caller.ctx(), &actor, &asked).await?)
+    Ok(views::list(caller.ctx(), &actor.permit_read()?, &asked).await?)
 }
 
 #[server(output = Postcard)]
@@ -43,7 +43,13 @@ pub async fn load_api_key(
 ) -> Result<KeyView, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    Ok(views::find(caller.ctx(), &actor, key_id(&key)?, before.parse().ok()).await?)
+    Ok(views::find(
+        caller.ctx(),
+        &actor.permit_read()?,
+        key_id(&key)?,
+        before.parse().ok(),
+    )
+    .await?)
 }
 
 #[server(output = Postcard)]
@@ -60,7 +66,7 @@ pub async fn create_api_key(#[server(default)] form: CreateForm) -> Result<FormS
     let done = api_keys::create(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         wish,
         networks,
         &form.current_password,
@@ -81,7 +87,7 @@ pub async fn rotate_api_key(#[server(default)] form: RotateForm) -> Result<FormS
     Ok(api_keys::rotate(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         key_id(&form.key)?,
         grace,
         &form.current_password,
@@ -96,7 +102,10 @@ pub async fn finish_api_key_rotation(
 ) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    Ok(api_keys::finish_rotation(caller.ctx(), caller.info(), &actor, key_id(&key)?).await?)
+    Ok(
+        api_keys::finish_rotation(caller.ctx(), caller.info(), &actor.permit()?, key_id(&key)?)
+            .await?,
+    )
 }
 
 #[server(output = Postcard)]
@@ -104,7 +113,14 @@ pub async fn revoke_api_key(#[server(default)] form: KeyNameForm) -> Result<Form
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let key = key_id(&form.key)?;
-    Ok(api_keys::revoke(caller.ctx(), caller.info(), &actor, key, &form.name).await?)
+    Ok(api_keys::revoke(
+        caller.ctx(),
+        caller.info(),
+        &actor.permit()?,
+        key,
+        &form.name,
+    )
+    .await?)
 }
 
 #[server(output = Postcard)]
@@ -115,7 +131,7 @@ pub async fn rename_api_key(#[server(default)] form: KeyNameForm) -> Result<Form
     Ok(api_keys::rename(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         key_id(&form.key)?,
         name,
     )
@@ -130,7 +146,7 @@ pub async fn narrow_api_key(#[server(default)] form: ScopesForm) -> Result<FormS
     Ok(api_keys::narrow(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         key_id(&form.key)?,
         keep,
     )

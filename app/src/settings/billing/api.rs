@@ -33,9 +33,9 @@ pub async fn load_billing(
     let actor = caller.actor(&workspace).await?;
     let cdr_mode = cdr == "1";
     let asked = (!plan.is_empty()).then_some(Terms { plan, cdr_mode });
-    let mut view = billing::view(caller.ctx(), &actor, asked).await?;
+    let mut view = billing::view(caller.ctx(), &actor.permit_read()?, asked).await?;
     if let Ok(payment) = payment.parse() {
-        view.payment = settlement::view(caller.ctx(), &actor, payment).await?;
+        view.payment = settlement::view(caller.ctx(), &actor.permit()?, payment).await?;
     }
     Ok(view)
 }
@@ -49,7 +49,7 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSucc
     let (page, agreed) = (page(&actor), Money::from_cents(agreed));
     match billing::choose(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         form.terms(),
         agreed,
         &page,
@@ -73,14 +73,14 @@ pub async fn choose_plan(#[server(default)] form: ChooseForm) -> Result<FormSucc
 pub async fn cancel_subscription(workspace: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    Ok(billing::cancel(caller.ctx(), &actor, Timestamp::now()).await?)
+    Ok(billing::cancel(caller.ctx(), &actor.permit()?, Timestamp::now()).await?)
 }
 
 #[server(output = Postcard)]
 pub async fn resume_subscription(workspace: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    Ok(billing::resume(caller.ctx(), &actor, Timestamp::now()).await?)
+    Ok(billing::resume(caller.ctx(), &actor.permit()?, Timestamp::now()).await?)
 }
 
 #[server(output = Postcard)]
@@ -88,7 +88,7 @@ pub async fn load_invoice(workspace: String, number: String) -> Result<InvoiceVi
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let number = number.parse().map_err(|_| AppError::NotFound)?;
-    Ok(billing::invoice(caller.ctx(), &actor, number).await?)
+    Ok(billing::invoice(caller.ctx(), &actor.permit_read()?, number).await?)
 }
 
 #[server(output = Postcard)]
@@ -98,7 +98,7 @@ pub async fn set_billing_details(
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let details = form.parse().map_err(AppError::Invalid)?;
-    billing::set_details(caller.ctx(), &actor, &details).await?;
+    billing::set_details(caller.ctx(), &actor.permit()?, &details).await?;
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
@@ -107,7 +107,7 @@ pub async fn set_billing_details(
 pub async fn manage_payment_method(workspace: String) -> Result<FormSuccess, RpcError> {
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
-    let place = billing::manage(caller.ctx(), &actor, &page(&actor)).await?;
+    let place = billing::manage(caller.ctx(), &actor.permit()?, &page(&actor)).await?;
     leptos_axum::redirect(&place);
     Ok(FormSuccess::default())
 }

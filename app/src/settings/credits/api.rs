@@ -9,6 +9,7 @@ use {
     crate::session::caller,
     domain::AppError,
     domain::{Timestamp, payments::PaymentPurpose},
+    store::auth::Principal,
     store::credits::{self, top_up, view},
     store::settlement,
 };
@@ -24,11 +25,17 @@ pub async fn load_credits(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let (kind, before) = (kind.parse().ok(), before.parse().ok());
-    let mut view = view::page(caller.ctx(), &actor.clone().into(), kind, before).await?;
+    let mut view = view::page(
+        caller.ctx(),
+        &Principal::from(actor.clone()).permit()?,
+        kind,
+        before,
+    )
+    .await?;
     if view.may_buy
         && let Ok(payment) = payment.parse()
     {
-        view.payment = settlement::view(caller.ctx(), &actor, payment).await?;
+        view.payment = settlement::view(caller.ctx(), &actor.permit()?, payment).await?;
     }
     Ok(view)
 }
@@ -40,7 +47,7 @@ pub async fn set_low_balance_threshold(
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let mark = form.parse().map_err(AppError::Invalid)?;
-    credits::set_low_balance_threshold(caller.ctx(), &actor, mark).await?;
+    credits::set_low_balance_threshold(caller.ctx(), &actor.permit()?, mark).await?;
     Ok(FormSuccess::with_message("Changes saved"))
 }
 
@@ -49,7 +56,7 @@ pub async fn set_top_up(#[server(default)] form: TopUpForm) -> Result<FormSucces
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let wanted = form.parse().map_err(AppError::Invalid)?;
-    top_up::set(caller.ctx(), &actor, wanted, Timestamp::now()).await?;
+    top_up::set(caller.ctx(), &actor.permit()?, wanted, Timestamp::now()).await?;
     Ok(FormSuccess::with_message(if wanted.is_some() {
         "Auto top-up is on"
     } else {
@@ -70,7 +77,14 @@ pub async fn buy_credits(#[server(default)] form: BuyForm) -> Result<FormSuccess
     let purpose = PaymentPurpose::Credits {
         credits: package.credits,
     };
-    let place = settlement::begin(caller.ctx(), &actor, &purpose, package.price, &page).await?;
+    let place = settlement::begin(
+        caller.ctx(),
+        &actor.permit()?,
+        &purpose,
+        package.price,
+        &page,
+    )
+    .await?;
     leptos_axum::redirect(&place);
     Ok(FormSuccess::default())
 }

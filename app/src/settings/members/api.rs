@@ -25,7 +25,7 @@ pub async fn load_members(
     let actor = caller.actor(&workspace).await?;
     Ok(members::view(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         Status::parse(&status),
         &search,
         after.parse().ok(),
@@ -39,7 +39,7 @@ pub async fn invite_members(#[server(default)] form: InviteForm) -> Result<FormS
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let role = form.role().map_err(AppError::Invalid)?;
-    Ok(invitations::invite(caller.ctx(), &actor, &form.email, role).await?)
+    Ok(invitations::invite(caller.ctx(), &actor.permit()?, &form.email, role).await?)
 }
 
 #[server(output = Postcard)]
@@ -50,7 +50,7 @@ pub async fn resend_invitation(
     let caller = caller()?;
     let actor = caller.actor(&workspace).await?;
     let id = invitation.parse().map_err(|_| AppError::NotFound)?;
-    Ok(invitations::resend(caller.ctx(), &actor, id).await?)
+    Ok(invitations::resend(caller.ctx(), &actor.permit()?, id).await?)
 }
 
 #[server(output = Postcard)]
@@ -62,7 +62,7 @@ pub async fn cancel_invitation(
     let actor = caller.actor(&workspace).await?;
     Ok(invitations::cancel(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         invitation.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?)
@@ -77,7 +77,7 @@ pub async fn undo_cancel_invitation(
     let actor = caller.actor(&workspace).await?;
     Ok(invitations::undo_cancel(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?)
@@ -95,7 +95,7 @@ pub async fn change_role(#[server(default)] form: RoleForm) -> Result<FormSucces
     Ok(members::change_role(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         member,
         role,
         &form.current_password,
@@ -109,7 +109,7 @@ pub async fn undo_change_role(workspace: String, event: String) -> Result<FormSu
     let actor = caller.actor(&workspace).await?;
     Ok(members::undo_change_role(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?)
@@ -121,7 +121,7 @@ pub async fn remove_member(workspace: String, member: String) -> Result<FormSucc
     let actor = caller.actor(&workspace).await?;
     Ok(members::remove(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         member.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?)
@@ -133,7 +133,7 @@ pub async fn undo_remove_member(workspace: String, event: String) -> Result<Form
     let actor = caller.actor(&workspace).await?;
     Ok(members::undo_remove(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?)

@@ -49,7 +49,11 @@ fn delivery(text: &str) -> Result<DeliveryId, AppError> {
 #[server(output = Postcard)]
 pub async fn load_webhooks(workspace: String) -> Result<WebhooksView, RpcError> {
     let caller = caller()?;
-    Ok(view::list(caller.ctx(), &principal(&caller, &workspace).await?).await?)
+    Ok(view::list(
+        caller.ctx(),
+        &principal(&caller, &workspace).await?.permit_read()?,
+    )
+    .await?)
 }
 
 /// `status`, `event_type`, `hours`, `before` and `delivery` are the query parameters of the page; an invalid one is ignored.
@@ -72,7 +76,14 @@ pub async fn load_webhook(
         before: before.parse().ok(),
     };
     let id = self::webhook(&webhook)?;
-    Ok(view::detail(caller.ctx(), &actor, id, wanted, delivery.parse().ok()).await?)
+    Ok(view::detail(
+        caller.ctx(),
+        &actor.permit_read()?,
+        id,
+        wanted,
+        delivery.parse().ok(),
+    )
+    .await?)
 }
 
 #[server(output = Postcard)]
@@ -85,7 +96,7 @@ pub async fn create_webhook(#[server(default)] form: WebhookForm) -> Result<Form
         return Ok(dry_run(&caller, &principal, principal.mode(), &form).await?);
     }
     let mut tx = caller.ctx().db().begin().await?;
-    let made = webhooks::create(&mut tx, caller.ctx(), &principal, &input).await?;
+    let made = webhooks::create(&mut tx, caller.ctx(), &principal.permit()?, &input).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{}", made.id));
     Ok(FormSuccess::with_message("Webhook created"))
@@ -97,11 +108,11 @@ pub async fn update_webhook(#[server(default)] form: WebhookForm) -> Result<Form
     let principal = principal(&caller, &form.workspace).await?;
     let (id, patch) = (webhook(&form.webhook)?, UpdateWebhookRequest::from(&form));
     if !form.dry_run.is_empty() {
-        let found = webhooks::find(caller.ctx(), &principal, id).await?;
+        let found = webhooks::find(caller.ctx(), &principal.permit_read()?, id).await?;
         return Ok(dry_run(&caller, &principal, found.mode, &form).await?);
     }
     let mut tx = caller.ctx().db().begin().await?;
-    let changed = webhooks::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
+    let changed = webhooks::update(&mut tx, caller.ctx(), &principal.permit()?, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if changed.secret.is_some() {
         "Changes saved. A new signing secret was created."
@@ -127,7 +138,7 @@ async fn dry_run(
         filters: dto::parse_filters(&patch.filters.unwrap_or_default())
             .map_err(|error| AppError::field("filters", error))?,
     };
-    matcher::dry_run(caller.ctx(), principal, &wants).await
+    matcher::dry_run(caller.ctx(), &principal.permit_read()?, &wants).await
 }
 
 /// `status`: the requested status, `enabled` or `paused`.
@@ -146,7 +157,7 @@ pub async fn set_webhook_status(
     };
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    webhooks::update(&mut tx, caller.ctx(), &principal, id, &patch).await?;
+    webhooks::update(&mut tx, caller.ctx(), &principal.permit()?, id, &patch).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(if status == Status::Enabled {
         "Webhook enabled"
@@ -163,12 +174,12 @@ pub async fn delete_webhook(
     let actor = caller.actor(&form.workspace).await?;
     let (slug, principal) = (actor.slug().clone(), Principal::from(actor));
     let id = webhook(&form.webhook)?;
-    let found = webhooks::find(caller.ctx(), &principal, id).await?;
+    let found = webhooks::find(caller.ctx(), &principal.permit_read()?, id).await?;
     if form.host.trim() != view::host(&found.url) {
         return Err(AppError::field("host", "This host doesn't match").into());
     }
     let mut tx = caller.ctx().db().begin().await?;
-    webhooks::remove(&mut tx, &principal, id).await?;
+    webhooks::remove(&mut tx, &principal.permit()?, id).await?;
     tx.commit().await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks"));
     Ok(FormSuccess::with_message("Webhook deleted"))
@@ -188,9 +199,10 @@ pub async fn test_webhook(
     let event_type: EventType = event_type.parse().map_err(|_| AppError::Malformed)?;
     let id = self::webhook(&webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    let sent = webhooks::test(&mut tx, &principal, id, event_type).await?;
+    let sent = webhooks::test(&mut tx, &principal.permit()?, id, event_type).await?;
     tx.commit().await?;
-    let outcome = deliveries::outcome(caller.ctx(), &principal, sent, TEST_WAIT).await?;
+    let outcome =
+        deliveries::outcome(caller.ctx(), &principal.permit_read()?, sent, TEST_WAIT).await?;
     leptos_axum::redirect(&format!("/w/{slug}/settings/webhooks/{id}?delivery={sent}"));
     Ok(FormSuccess::with_message(match outcome.attempts.last() {
         None => "Test sent".to_owned(),
@@ -210,7 +222,12 @@ pub async fn show_webhook_secret(
     #[server(default)] form: SecretForm,
 ) -> Result<FormSuccess, RpcError> {
     let (caller, principal) = proven(&form).await?;
-    let secret = webhooks::secret(caller.ctx(), &principal, webhook(&form.webhook)?).await?;
+    let secret = webhooks::secret(
+        caller.ctx(),
+        &principal.permit_read()?,
+        webhook(&form.webhook)?,
+    )
+    .await?;
     Ok(FormSuccess::with_message("Keep this secret safe").with_secret(secret))
 }
 
@@ -221,7 +238,7 @@ pub async fn rotate_webhook_secret(
     let (caller, principal) = proven(&form).await?;
     let id = webhook(&form.webhook)?;
     let mut tx = caller.ctx().db().begin().await?;
-    let rotated = webhooks::rotate_secret(&mut tx, caller.ctx(), &principal, id).await?;
+    let rotated = webhooks::rotate_secret(&mut tx, caller.ctx(), &principal.permit()?, id).await?;
     tx.commit().await?;
     let done = FormSuccess::with_message("Secret rotated. The old secret works for 24 more hours.");
     Ok(match rotated.secret {
@@ -253,7 +270,7 @@ pub async fn resend_delivery(workspace: String, delivery: String) -> Result<Form
     let principal = principal(&caller, &workspace).await?;
     let id = self::delivery(&delivery)?;
     let mut tx = caller.ctx().db().begin().await?;
-    webhooks::resend(&mut tx, &principal, id).await?;
+    webhooks::resend(&mut tx, &principal.permit()?, id).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message("Resending"))
 }
@@ -271,7 +288,7 @@ pub async fn recover_deliveries(
     let back: u64 = hours.parse().map_err(|_| AppError::Malformed)?;
     let since = Timestamp::now().before(self::hours(back.min(24 * 365)));
     let mut tx = caller.ctx().db().begin().await?;
-    let count = deliveries::recover(&mut tx, &principal, id, since).await?;
+    let count = deliveries::recover(&mut tx, &principal.permit()?, id, since).await?;
     tx.commit().await?;
     Ok(FormSuccess::with_message(match count {
         0 => "No failed deliveries since then".to_owned(),
@@ -291,6 +308,11 @@ pub async fn show_delivery_curl(
     #[server(default)] form: SecretForm,
 ) -> Result<FormSuccess, RpcError> {
     let (caller, principal) = proven(&form).await?;
-    let command = deliveries::curl(caller.ctx(), &principal, delivery(&form.delivery)?).await?;
+    let command = deliveries::curl(
+        caller.ctx(),
+        &principal.permit_read()?,
+        delivery(&form.delivery)?,
+    )
+    .await?;
     Ok(FormSuccess::with_message("Signed just now").with_secret(Secret::from(command)))
 }

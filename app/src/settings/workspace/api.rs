@@ -18,7 +18,7 @@ use {
 #[server(output = Postcard)]
 pub async fn load_workspace(workspace: String) -> Result<WorkspaceView, RpcError> {
     let caller = caller()?;
-    Ok(workspace::view(caller.ctx(), &caller.actor(&workspace).await?).await?)
+    Ok(workspace::view(caller.ctx(), &caller.actor(&workspace).await?.permit()?).await?)
 }
 
 #[server(output = Postcard)]
@@ -26,7 +26,7 @@ pub async fn rename_workspace(#[server(default)] form: NameForm) -> Result<FormS
     let caller = caller()?;
     let actor = caller.actor(&form.workspace).await?;
     let name = Name::parse(&form.name).map_err(|error| AppError::field("name", error))?;
-    Ok(workspace::rename(caller.ctx(), &actor, name).await?)
+    Ok(workspace::rename(caller.ctx(), &actor.permit()?, name).await?)
 }
 
 #[server(output = Postcard)]
@@ -38,7 +38,7 @@ pub async fn undo_workspace_rename(
     let actor = caller.actor(&workspace).await?;
     Ok(workspace::undo_rename(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?)
@@ -66,7 +66,7 @@ pub async fn update_workspace_url(
     let actor = caller.actor(&form.workspace).await?;
     let moved = async {
         let slug = Slug::parse(&form.slug).map_err(|error| AppError::field("slug", error))?;
-        let done = workspace::move_to(caller.ctx(), &actor, slug.clone()).await?;
+        let done = workspace::move_to(caller.ctx(), &actor.permit()?, slug.clone()).await?;
         Ok((slug, done))
     };
     let (slug, done) = match moved.await {
@@ -86,7 +86,7 @@ pub async fn undo_workspace_url(workspace: String, event: String) -> Result<Form
     let actor = caller.actor(&workspace).await?;
     let slug = workspace::undo_move(
         caller.ctx(),
-        &actor,
+        &actor.permit()?,
         event.parse().map_err(|_| AppError::NotFound)?,
     )
     .await?;
@@ -144,7 +144,7 @@ pub async fn transfer_ownership(
     Ok(workspace::transfer(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         heir,
         &form.slug,
         &form.current_password,
@@ -161,7 +161,7 @@ pub async fn delete_workspace(
     workspace::delete(
         caller.ctx(),
         caller.info(),
-        &actor,
+        &actor.permit()?,
         &form.slug,
         &form.current_password,
     )

@@ -18,15 +18,17 @@ use serde_json::{Value, json};
 use crate::auth::api_keys::read_scopes;
 use crate::auth::key_changes::KeyChange;
 use crate::auth::key_token::KeyToken;
-use crate::auth::{Actor, RequestInfo, sessions};
+use crate::auth::{Actor, Permit, RequestInfo, can, sessions};
 use crate::context::AppContext;
 use crate::db::entity::api_key::{ActiveModel, Column, Model};
 use crate::db::{Tx, entity};
 use crate::events::{self, NewEvent};
 
 /// Begins a change to the workspace's keys: one at a time, with the permission checked under the lock.
-async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
-    actor.require(Permission::ManageApiKeys)?;
+async fn begin(
+    ctx: &AppContext,
+    actor: &Permit<can::ManageApiKeys>,
+) -> Result<(Tx, Actor), AppError> {
     let tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
     let actor = sessions::reload_actor(&tx, actor).await?;
@@ -79,12 +81,11 @@ async fn record(
 pub async fn create(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageApiKeys>,
     wish: NewKey,
     networks: Vec<IpNet>,
     current_password: &Secret,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::ManageApiKeys)?;
     actor.person().require_confirmed()?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -159,12 +160,11 @@ async fn must_fit(tx: &Tx, actor: &Actor) -> Result<(), AppError> {
 pub async fn rotate(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageApiKeys>,
     id: ApiKeyId,
     grace: Grace,
     current_password: &Secret,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::ManageApiKeys)?;
     actor.person().require_confirmed()?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -218,7 +218,7 @@ fn change(id: ApiKeyId) -> sea_orm::UpdateMany<entity::ApiKey> {
 pub async fn finish_rotation(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageApiKeys>,
     id: ApiKeyId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -249,7 +249,7 @@ pub async fn finish_rotation(
 pub async fn revoke(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageApiKeys>,
     id: ApiKeyId,
     typed_name: &str,
 ) -> Result<FormSuccess, AppError> {
@@ -286,7 +286,7 @@ pub async fn revoke(
 pub async fn rename(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageApiKeys>,
     id: ApiKeyId,
     name: Name,
 ) -> Result<FormSuccess, AppError> {
@@ -312,7 +312,7 @@ pub async fn rename(
 pub async fn narrow(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageApiKeys>,
     id: ApiKeyId,
     keep: Vec<Scope>,
 ) -> Result<FormSuccess, AppError> {

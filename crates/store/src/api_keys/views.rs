@@ -7,15 +7,15 @@ use domain::api_keys::{
     UNUSED_AFTER,
 };
 use domain::catalog::{Mode, Scope};
-use domain::{ApiKeyId, ApiRequestId, AppError, Permission, Timestamp};
+use domain::{ApiKeyId, ApiRequestId, AppError, Timestamp};
 use sea_orm::sea_query::{Expr, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QueryTrait, Select,
 };
 
-use crate::auth::Actor;
 use crate::auth::api_keys::read_scopes;
+use crate::auth::{Actor, ReadPermit, can};
 use crate::context::AppContext;
 use crate::db::entity::api_key::{Column, Model};
 use crate::db::{entity, rows};
@@ -31,10 +31,9 @@ pub struct KeyListQuery {
 
 pub async fn list(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &ReadPermit<can::ManageApiKeys>,
     asked: &KeyListQuery,
 ) -> Result<KeysView, AppError> {
-    actor.require_read(Permission::ManageApiKeys)?;
     let now = Timestamp::now();
     let filter = asked.filter.unwrap_or(Filter::All);
     let all = matching(actor, asked);
@@ -182,12 +181,11 @@ fn row(key: Model, used: Option<&ScopeUses>, now: Timestamp) -> KeyRow {
 /// One key with its requests in the last 7 days, newest first.
 pub async fn find(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &ReadPermit<can::ManageApiKeys>,
     id: ApiKeyId,
     before: Option<ApiRequestId>,
 ) -> Result<KeyView, AppError> {
     use entity::api_request;
-    actor.require_read(Permission::ManageApiKeys)?;
     let read = ctx.db().read();
     let now = Timestamp::now();
     let key = entity::ApiKey::find_by_id(id)

@@ -16,14 +16,14 @@ use domain::payments::{PaymentPurpose, PaymentStatus};
 use domain::subscriptions::{
     Details, SMALLEST_CHARGE, SubscriptionStatus, Terms, charge_for, part, with_owed,
 };
-use domain::{AppError, Money, PaymentId, Permission, Role, Timestamp, days, internal};
+use domain::{AppError, Money, PaymentId, Role, Timestamp, days, internal};
 use sea_orm::{
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use serde_json::json;
 
 use self::subscriptions::plan_in_use;
-use crate::auth::{Actor, Sensitive};
+use crate::auth::{Actor, Permit, ReadPermit, Sensitive, can};
 use crate::context::AppContext;
 use crate::db::entity::subscription::Model as Subscription;
 use crate::db::entity::{self, invoice, membership, payment, user};
@@ -114,10 +114,9 @@ async fn locked(tx: &Tx, actor: &Actor) -> Result<Subscription, AppError> {
 /// The page. `asked` is the choice to preview.
 pub async fn view(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &ReadPermit<can::ManageBilling>,
     asked: Option<Terms>,
 ) -> Result<BillingView, AppError> {
-    actor.require_read(Permission::ManageBilling)?;
     let (catalog, now) = (ctx.catalog(), Timestamp::now());
     let row = row(ctx, actor).await?;
     let seats_used = seats::used(ctx.db().read(), actor.workspace()).await?;
@@ -216,10 +215,9 @@ async fn list(ctx: &AppContext, actor: &Actor) -> Result<Vec<PaymentRow>, AppErr
 /// An invoice of this workspace.
 pub async fn invoice(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &ReadPermit<can::ManageBilling>,
     number: i64,
 ) -> Result<InvoiceView, AppError> {
-    actor.require_read(Permission::ManageBilling)?;
     let row = entity::Invoice::find_by_id((actor.workspace(), number))
         .one(ctx.db().read())
         .await?
@@ -245,10 +243,9 @@ pub async fn invoice(
 /// Sets the billing details for future invoices. Issued invoices stay unchanged.
 pub async fn set_details(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     details: &Details,
 ) -> Result<(), AppError> {
-    actor.require(Permission::ManageBilling)?;
     let mut tx = ctx.db().begin().await?;
     subscriptions::locked(&tx, actor.workspace()).await?;
     if invoices::details(&tx, actor.workspace()).await? != *details {
@@ -334,13 +331,12 @@ pub enum Chosen {
 /// from the provider's page to `page`.
 pub async fn choose(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     terms: Terms,
     agreed: Money,
     page: &str,
     now: Timestamp,
 ) -> Result<Chosen, AppError> {
-    actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
     let catalog = ctx.catalog();
     let mut tx = ctx.db().begin().await?;
@@ -447,10 +443,9 @@ fn no_payment_under_way(row: &Subscription) -> Result<(), AppError> {
 /// Ends the subscription at the end of the paid period, or immediately if no period is paid.
 pub async fn cancel(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     now: Timestamp,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
     let mut tx = ctx.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
@@ -486,10 +481,9 @@ pub async fn cancel(
 /// Undoes a cancellation before the paid period ends.
 pub async fn resume(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     now: Timestamp,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
     let mut tx = ctx.db().begin().await?;
     let mut row = locked(&tx, actor).await?;
@@ -517,8 +511,11 @@ pub async fn resume(
 }
 
 /// The provider's page for changing the saved card.
-pub async fn manage(ctx: &AppContext, actor: &Actor, page: &str) -> Result<String, AppError> {
-    actor.require(Permission::ManageBilling)?;
+pub async fn manage(
+    ctx: &AppContext,
+    actor: &Permit<can::ManageBilling>,
+    page: &str,
+) -> Result<String, AppError> {
     actor.person().require_fresh(Sensitive::Buy)?;
     ctx.payments()
         .manage(ctx.provider_context(), actor.workspace(), page)

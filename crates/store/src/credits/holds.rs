@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use domain::catalog::EventType;
 use domain::credits::{EntryKind, HoldStatus};
-use domain::{AppError, CreditHoldId, Permission};
+use domain::{AppError, CreditHoldId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde_json::json;
 
 use super::dto::{CreditHold, Use};
 use super::ledger::{Allocations, EntryDraft, LockedAccount, broken, first_of};
-use crate::auth::Principal;
+use crate::auth::{Permit, Principal, can};
 use crate::db::Tx;
 use crate::db::entity::{self, credit_entry, credit_hold};
 use crate::events::Origin;
@@ -19,11 +19,10 @@ use crate::events::Origin;
 /// Reserves credits for a limited time. Unless captured or released, they return when it ends.
 pub async fn reserve(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::SpendCredits, Principal>,
     wanted: &Use,
     lasting: Duration,
 ) -> Result<CreditHold, AppError> {
-    principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     let before = account.balance;
     let parts = account.allocate(wanted.credits()).await?;
@@ -64,11 +63,10 @@ pub async fn reserve(
 /// Spends the reserved credits or the used part of them. The rest is released.
 pub async fn capture(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::SpendCredits, Principal>,
     id: CreditHoldId,
     quantity: Option<i64>,
 ) -> Result<CreditHold, AppError> {
-    principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     let hold = standing(&mut account, id).await?;
     let quantity = quantity.unwrap_or(hold.quantity);
@@ -101,10 +99,9 @@ pub async fn capture(
 /// Releases all reserved credits.
 pub async fn release(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::SpendCredits, Principal>,
     id: CreditHoldId,
 ) -> Result<CreditHold, AppError> {
-    principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     let hold = standing(&mut account, id).await?;
     account.release_hold(&hold, &principal.into()).await?;

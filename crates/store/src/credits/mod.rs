@@ -10,12 +10,12 @@ pub mod view;
 
 use domain::catalog::{Catalog, EventType, Mode, Plan};
 use domain::credits::{EntryKind, GrantKind, HoldStatus};
-use domain::{AppError, CreditEntryId, Permission, Timestamp, WorkspaceId, days};
+use domain::{AppError, CreditEntryId, Timestamp, WorkspaceId, days};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;
 
-use crate::auth::{Actor, Principal};
+use crate::auth::{Permit, Principal, can};
 use crate::context::AppContext;
 use crate::credits::dto::{CreditEntry, Use};
 use crate::credits::ledger::{EntryDraft, LockedAccount, day_of, first_of};
@@ -31,11 +31,10 @@ const ACCOUNTS_PER_ROUND: u64 = 200;
 /// Spends credits. `once` identifies the request: a repeated request gets the first response again and spends nothing.
 pub async fn spend(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::SpendCredits, Principal>,
     wanted: &Use,
     once: Option<&str>,
 ) -> Result<CreditEntry, AppError> {
-    principal.require(Permission::SpendCredits)?;
     let mut account = LockedAccount::open(tx, principal.workspace(), principal.mode()).await?;
     spend_from(&mut account, &principal.into(), wanted, once).await
 }
@@ -338,11 +337,10 @@ fn skip<I: Copy>(
 /// Sets the balance below which people are warned. `None` uses the default of the plan.
 pub async fn set_low_balance_threshold(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     mark: Option<i64>,
 ) -> Result<(), AppError> {
     use credit_account::Column;
-    actor.require(Permission::ManageBilling)?;
     let mut tx = ctx.db().begin().await?;
     let mut account = LockedAccount::open(&mut tx, actor.workspace(), Mode::Live).await?;
     if account.low_balance_threshold != mark {

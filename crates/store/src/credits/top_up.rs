@@ -5,7 +5,7 @@
 use domain::catalog::{EventType, Mode};
 use domain::credits::{TopUp, TopUpView};
 use domain::payments::{PaymentPurpose, PaymentStatus};
-use domain::{AppError, Money, Permission, Timestamp, Topic, WorkspaceId};
+use domain::{AppError, Money, Timestamp, Topic, WorkspaceId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::ledger::LockedAccount;
 use super::usage::default_threshold;
-use crate::auth::{Actor, Principal, Sensitive};
+use crate::auth::{Permit, Principal, Sensitive, can};
 use crate::context::AppContext;
 use crate::db::Tx;
 use crate::db::entity::credit_top_up::{Column, Model as Row};
@@ -105,11 +105,10 @@ pub async fn shortfall(
 /// Turns automatic top-up on or off. The person who turns it on is the buyer.
 pub async fn set(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     wanted: Option<TopUp>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    actor.require(Permission::ManageBilling)?;
     if wanted.is_some() {
         actor.person().require_fresh(Sensitive::Buy)?;
     }

@@ -13,7 +13,7 @@ use super::dto::{CreditBalance, CreditEntry};
 use super::ledger::{DAY, day_of};
 use super::top_up;
 use super::usage::default_threshold;
-use crate::auth::{Principal, Sensitive};
+use crate::auth::{Permit, Principal, Sensitive, can};
 use crate::context::AppContext;
 use crate::credits::apply_expiries;
 use crate::csv;
@@ -45,9 +45,11 @@ impl From<Balance> for CreditBalance {
     }
 }
 
-pub async fn balance(ctx: &AppContext, principal: &Principal) -> Result<Balance, AppError> {
+pub async fn balance(
+    ctx: &AppContext,
+    principal: &Permit<can::SeeCredits, Principal>,
+) -> Result<Balance, AppError> {
     use credit_grant::Column;
-    principal.require(Permission::SeeCredits)?;
     apply_expiries(ctx, principal.workspace(), principal.mode()).await?;
     let grants = entity::CreditGrant::find()
         .filter(Column::WorkspaceId.eq(principal.workspace()))
@@ -73,7 +75,7 @@ pub async fn balance(ctx: &AppContext, principal: &Principal) -> Result<Balance,
 /// Up to `limit` entries, newest first, older than `before`; of one kind or all.
 pub async fn entries(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &Permit<can::SeeCredits, Principal>,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
@@ -84,13 +86,12 @@ pub async fn entries(
 
 async fn rows(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &Permit<can::SeeCredits, Principal>,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
     limit: u64,
 ) -> Result<Vec<credit_entry::Model>, AppError> {
     use credit_entry::Column;
-    principal.require(Permission::SeeCredits)?;
     let mut query = entity::CreditEntry::find()
         .filter(Column::WorkspaceId.eq(principal.workspace()))
         .filter(Column::Mode.eq(principal.mode()))
@@ -115,7 +116,10 @@ async fn rows(
 const MAX_CSV_ROWS: u64 = 10_000;
 
 /// The entries as CSV for spreadsheets.
-pub async fn export_csv(ctx: &AppContext, principal: &Principal) -> Result<String, AppError> {
+pub async fn export_csv(
+    ctx: &AppContext,
+    principal: &Permit<can::SeeCredits, Principal>,
+) -> Result<String, AppError> {
     let lines = entries(ctx, principal, None, None, MAX_CSV_ROWS).await?;
     principal.require_fresh(Sensitive::Export)?;
     let mut text = String::from("Time,Kind,Feature,Quantity,Credits,Balance,Reference,By\r\n");
@@ -139,7 +143,7 @@ pub async fn export_csv(ctx: &AppContext, principal: &Principal) -> Result<Strin
 /// The page: entries of one kind or all, older than `before`.
 pub async fn page(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &Permit<can::SeeCredits, Principal>,
     kind: Option<EntryKind>,
     before: Option<CreditEntryId>,
 ) -> Result<CreditsView, AppError> {

@@ -2,12 +2,12 @@
 
 use domain::catalog::{Category, EventType, Mode};
 use domain::contacts::text;
-use domain::{AppError, EventId, FieldErrors, Permission, Timestamp};
+use domain::{AppError, EventId, FieldErrors, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::NewEvent;
-use crate::auth::Principal;
+use crate::auth::{Permit, Principal, can};
 use crate::db::Tx;
 
 /// Maximum size of an event's data as JSON, in bytes.
@@ -169,10 +169,9 @@ pub(crate) fn holds_nul(value: &Value) -> bool {
 /// Records an event that the product reports, in the mode of its key.
 pub async fn report(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::ReportEvents, Principal>,
     report: ReportedEvent,
 ) -> Result<CreatedEvent, AppError> {
-    principal.require(Permission::ReportEvents)?;
     principal.require_confirmed()?;
     let now = Timestamp::now();
     let ReportedEvent { event_type, data } = report;

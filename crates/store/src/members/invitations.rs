@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::activity;
 use crate::auth::links::{self, LinkChannel};
-use crate::auth::{Actor, Sensitive, sessions};
+use crate::auth::{Actor, Permit, Sensitive, can, sessions};
 use crate::billing::seats;
 use crate::context::AppContext;
 use crate::db::entity::invitation::Column;
@@ -158,11 +158,10 @@ fn refusals(lines: &[ItemResult]) -> String {
 /// Invites everyone in `text`, each with their own result: one bad address does not stop the others.
 pub async fn invite(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::InviteMembers>,
     text: &str,
     role: Role,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::InviteMembers)?;
     actor.person().require_confirmed()?;
     if !actor.role().may_grant(role) {
         return Err(AppError::field(
@@ -235,8 +234,10 @@ fn require_fresh_for(actor: &Actor, role: Role) -> Result<(), AppError> {
 }
 
 /// Begins a change of an invitation: one at a time with acceptances, and by someone who may still make it.
-async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
-    actor.require(Permission::InviteMembers)?;
+async fn begin(
+    ctx: &AppContext,
+    actor: &Permit<can::InviteMembers>,
+) -> Result<(Tx, Actor), AppError> {
     let tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
     let actor = sessions::reload_actor(&tx, actor).await?;
@@ -246,7 +247,7 @@ async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError>
 
 async fn invite_one(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::InviteMembers>,
     email: &Email,
     role: Role,
 ) -> Result<String, AppError> {
@@ -416,10 +417,9 @@ async fn find_open(
 
 pub async fn resend(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::InviteMembers>,
     id: InvitationId,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::InviteMembers)?;
     actor.person().require_confirmed()?;
     let (mut tx, actor) = begin(ctx, actor).await?;
     let actor = &actor;
@@ -442,7 +442,7 @@ pub async fn resend(
 
 pub async fn cancel(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::InviteMembers>,
     id: InvitationId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -463,7 +463,7 @@ pub async fn cancel(
 
 pub async fn undo_cancel(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::InviteMembers>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;

@@ -1,13 +1,13 @@
 //! Members in the public API.
 
-use domain::{AppError, Email, MembershipId, Permission, Role, Timestamp, UserId};
+use domain::{AppError, Email, MembershipId, Role, Timestamp, UserId};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
 };
 use serde::Serialize;
 
-use crate::auth::Principal;
+use crate::auth::{Permit, Principal, can};
 use crate::db::entity::{self, membership, user};
 use crate::db::{Db, rows};
 
@@ -42,11 +42,10 @@ struct Row {
 /// Up to `limit` members in the order of their joining, those after `after`.
 pub async fn list(
     db: &Db,
-    principal: &Principal,
+    principal: &Permit<can::SeeMemberEmails, Principal>,
     after: Option<MembershipId>,
     limit: u64,
 ) -> Result<Vec<Member>, AppError> {
-    principal.require(Permission::SeeMemberEmails)?;
     let mut query = entity::Membership::find()
         .join(
             JoinType::InnerJoin,

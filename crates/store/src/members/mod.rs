@@ -18,7 +18,7 @@ use sea_orm::{
 use serde_json::json;
 
 use self::invitations::InvitationCounts;
-use crate::auth::{Actor, RequestInfo, Sensitive, sessions};
+use crate::auth::{Actor, Permit, RequestInfo, Sensitive, can, sessions};
 use crate::billing::seats;
 use crate::context::AppContext;
 use crate::db::entity::membership::Column;
@@ -112,13 +112,12 @@ fn holding(actor: &Actor, folded: &str) -> Condition {
 
 pub async fn view(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ReadWorkspace>,
     status: Status,
     search: &str,
     after: Option<MembershipId>,
     before: Option<InvitationId>,
 ) -> Result<MembersView, AppError> {
-    actor.require(Permission::ReadWorkspace)?;
     let (mut rows, member_count) = find(ctx, actor, search, after, PAGE + 1).await?;
     let more = rows.len() as u64 > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
@@ -206,8 +205,10 @@ async fn keys_made(ctx: &AppContext, actor: &Actor) -> Result<Vec<(UserId, Strin
 }
 
 /// Every member as CSV (RFC 4180).
-pub async fn export_csv(ctx: &AppContext, actor: &Actor) -> Result<String, AppError> {
-    actor.require(Permission::SeeMemberEmails)?;
+pub async fn export_csv(
+    ctx: &AppContext,
+    actor: &Permit<can::SeeMemberEmails>,
+) -> Result<String, AppError> {
     actor.person().require_fresh(Sensitive::Export)?;
     let (rows, _) = find(ctx, actor, "", None, u64::from(u32::MAX)).await?;
     let mut csv = String::from("Name,Email,Role,Joined,Last active\r\n");
@@ -260,8 +261,10 @@ async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Result<(), AppEr
 }
 
 /// Begins a change to the members: one at a time, and by someone who still has permission.
-async fn begin(ctx: &AppContext, actor: &Actor) -> Result<(Tx, Actor), AppError> {
-    actor.require(Permission::ManageMembers)?;
+async fn begin(
+    ctx: &AppContext,
+    actor: &Permit<can::ManageMembers>,
+) -> Result<(Tx, Actor), AppError> {
     let tx = ctx.db().begin().await?;
     sessions::lock_workspace(&tx, actor.workspace()).await?;
     let actor = sessions::reload_actor(&tx, actor).await?;
@@ -277,12 +280,11 @@ fn is_about_ownership(from: Role, to: Role) -> bool {
 pub async fn change_role(
     ctx: &AppContext,
     info: &RequestInfo,
-    actor: &Actor,
+    actor: &Permit<can::ManageMembers>,
     member: MembershipId,
     role: Role,
     current_password: &Secret,
 ) -> Result<FormSuccess, AppError> {
-    actor.require(Permission::ManageMembers)?;
     // Checking a password is slow, so it is done before the transaction, which reads the role again.
     let from = entity::Membership::find_by_id(member)
         .filter(Column::WorkspaceId.eq(actor.workspace()))
@@ -340,7 +342,7 @@ async fn set_role(
 
 pub async fn undo_change_role(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageMembers>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -368,7 +370,7 @@ pub async fn undo_change_role(
 
 pub async fn remove(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageMembers>,
     member: MembershipId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;
@@ -439,7 +441,7 @@ async fn nothing_since(
 /// Restores a removed member as they were: same role, same join date, same last visit.
 pub async fn undo_remove(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageMembers>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
     let (mut tx, actor) = begin(ctx, actor).await?;

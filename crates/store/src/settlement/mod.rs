@@ -8,26 +8,26 @@ mod refunds;
 pub mod reversals;
 pub mod simulated_events;
 
-pub use outcome::settle;
-pub use reconcile::{reconcile_pending, view};
-pub use refunds::{balance_of, refund};
-
 use domain::payments::{PaymentPurpose, PaymentStatus};
-use domain::{AppError, Money, Permission, Timestamp};
+use domain::{AppError, Money, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use crate::auth::{Actor, Sensitive};
+use crate::auth::{Permit, Sensitive, can};
 use crate::context::AppContext;
 use crate::db::entity::{self, payment};
 use crate::payments::provider::Order;
 use crate::payments::{NewPayment, insert_payment};
 
+pub use outcome::settle;
+pub use reconcile::{reconcile_pending, view};
+pub use refunds::{balance_of, refund};
+
 /// Stores a payment and requests a payment page from the provider. Returns its URL. Whether the payment succeeds or
 /// not, the buyer returns to `page` with the payment's id as `?payment=`.
 pub async fn begin(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     purpose: &PaymentPurpose,
     amount: Money,
     page: &str,
@@ -39,12 +39,11 @@ pub async fn begin(
 /// Stores a payment that is made on a page of the provider.
 pub async fn prepare(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     purpose: &PaymentPurpose,
     amount: Money,
     page: &str,
 ) -> Result<Order, AppError> {
-    actor.require(Permission::ManageBilling)?;
     actor.person().require_fresh(Sensitive::Buy)?;
     let tx = ctx.db().begin().await?;
     let new = NewPayment::by(actor, purpose, amount);

@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use domain::payments::{FIRST_LOOK, PaymentPurpose, PaymentStatus, PaymentView, UNKNOWN_AFTER};
-use domain::{AppError, PaymentId, Permission, Timestamp};
+use domain::{AppError, PaymentId, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::auth::Actor;
+use super::outcome::settle;
+use crate::auth::{Permit, can};
 use crate::billing::subscriptions;
 use crate::context::AppContext;
 use crate::credits;
 use crate::db::entity::{self, payment};
 use crate::payments::provider::PaymentOutcome;
 use crate::payments::{NewPayment, purpose};
-
-use super::outcome::settle;
 
 /// The maximum number of payments that one round polls.
 const BATCH_SIZE: u64 = 50;
@@ -141,10 +140,9 @@ async fn unknown(
 /// A payment of this workspace, for the page that the user returns to.
 pub async fn view(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &Permit<can::ManageBilling>,
     id: PaymentId,
 ) -> Result<Option<PaymentView>, AppError> {
-    actor.require(Permission::ManageBilling)?;
     let find = || {
         entity::Payment::find_by_id(id)
             .filter(payment::Column::WorkspaceId.eq(actor.workspace()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::catalog::EventType;
 use domain::webhooks::{DeliveryStatus, PAGE, Status};
-use domain::{AppError, DeliveryId, EventId, Permission, Timestamp, WebhookId, WorkspaceId};
+use domain::{AppError, DeliveryId, EventId, Timestamp, WebhookId, WorkspaceId};
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
@@ -14,7 +14,7 @@ use sea_orm::{
 use super::dto::WebhookDelivery;
 use super::find::{invalidate, locked, row, unblock};
 use super::{envelope, signing};
-use crate::auth::{Principal, Sensitive};
+use crate::auth::{Permit, Principal, ReadPermit, Sensitive, can};
 use crate::context::AppContext;
 use crate::db::entity::delivery::{self, Column};
 use crate::db::entity::{delivery_attempt, webhook};
@@ -41,12 +41,11 @@ pub struct DeliveryQuery {
 /// A page of deliveries, newest first, with their attempts, and where the next begins.
 pub async fn deliveries(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     id: WebhookId,
     wanted: DeliveryQuery,
     limit: u64,
 ) -> Result<(Vec<WebhookDelivery>, Option<DeliveryId>), AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     row(ctx.db().read(), principal, id).await?;
     let (rows, next) = page(ctx, id, wanted, limit).await?;
     let attempts = attempts(ctx.db().read(), rows.iter().map(|row| row.id)).await?;
@@ -113,10 +112,9 @@ async fn owned(
 /// A delivery with its attempts.
 pub async fn find(
     connection: &impl ConnectionTrait,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     id: DeliveryId,
 ) -> Result<WebhookDelivery, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     let (delivery, _) = owned(connection, principal, id).await?;
     let attempts = attempts(connection, [id].into_iter()).await?;
     Ok(WebhookDelivery::new(&delivery, &attempts))
@@ -143,11 +141,10 @@ pub(super) async fn payload(
 /// endpoint before it is enabled. One attempt, no retries.
 pub async fn test(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::ManageWebhooks, Principal>,
     id: WebhookId,
     event_type: EventType,
 ) -> Result<DeliveryId, AppError> {
-    principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     locked(tx, principal, id).await?;
     let waiting = entity::Delivery::find()
@@ -205,11 +202,10 @@ pub fn new_delivery(
 /// Waits up to `within` until a delivery is no longer pending or was tried, then returns it.
 pub async fn outcome(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     id: DeliveryId,
     within: Duration,
 ) -> Result<WebhookDelivery, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     let mut invalidations = ctx.db().event_bus().listen();
     let end = tokio::time::Instant::now() + within;
     loop {
@@ -226,8 +222,11 @@ pub async fn outcome(
 }
 
 /// Resends immediately, with a fresh retry schedule.
-pub async fn resend(tx: &mut Tx, principal: &Principal, id: DeliveryId) -> Result<(), AppError> {
-    principal.require(Permission::ManageWebhooks)?;
+pub async fn resend(
+    tx: &mut Tx,
+    principal: &Permit<can::ManageWebhooks, Principal>,
+    id: DeliveryId,
+) -> Result<(), AppError> {
     principal.require_confirmed()?;
     let (delivery, webhook) = owned(tx, principal, id).await?;
     if webhook.status != Status::Enabled && delivery.payload.is_none() {
@@ -255,11 +254,10 @@ pub async fn resend(tx: &mut Tx, principal: &Principal, id: DeliveryId) -> Resul
 /// Resends the deliveries that failed or were canceled after `since`, oldest first, and returns their number.
 pub async fn recover(
     tx: &mut Tx,
-    principal: &Principal,
+    principal: &Permit<can::ManageWebhooks, Principal>,
     id: WebhookId,
     since: Timestamp,
 ) -> Result<u64, AppError> {
-    principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     let webhook = locked(tx, principal, id).await?;
     if webhook.status != Status::Enabled {
@@ -318,10 +316,9 @@ pub(super) async fn cancel_waiting(tx: &mut Tx, row: &webhook::Model) -> Result<
 /// A delivery as a shell command in one line, signed now, for trying an endpoint by hand.
 pub async fn curl(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     id: DeliveryId,
 ) -> Result<String, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     principal.require_fresh(Sensitive::WebhookSecret)?;
     let (delivery, webhook) = owned(ctx.db().read(), principal, id).await?;
     let body = payload(ctx, principal.workspace(), &delivery).await?;

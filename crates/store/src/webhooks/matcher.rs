@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use domain::catalog::{EventType, Mode};
 use domain::form::{FormSuccess, ItemResult};
 use domain::webhooks::DRY_RUN;
-use domain::{AppError, Permission, Timestamp, WorkspaceId};
+use domain::{AppError, Timestamp, WorkspaceId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::dto;
 use super::envelope::Walked;
 use super::filter::{self, Filter};
-use crate::auth::Principal;
+use crate::auth::{Principal, ReadPermit, can};
 use crate::context::AppContext;
 use crate::db::entity::{self, event, webhook};
 
@@ -117,10 +117,9 @@ pub async fn long_matching() -> SemaphorePermit<'static> {
 /// requests.
 pub async fn dry_run(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     wants: &SubscriptionFilter,
 ) -> Result<FormSuccess, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     ctx.limits().dry_run(principal.workspace())?;
     let busy = |_| AppError::RateLimited {
         retry_after: DRY_RUN_WAIT.as_secs(),

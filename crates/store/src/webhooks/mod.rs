@@ -19,7 +19,7 @@ pub mod view;
 
 use domain::catalog::{EventType, Mode};
 use domain::webhooks::{MAX_WEBHOOKS, SECRET_OVERLAP, Status};
-use domain::{AppError, FieldErrors, Permission, Secret, Timestamp, WebhookId};
+use domain::{AppError, FieldErrors, Secret, Timestamp, WebhookId};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Set,
@@ -27,7 +27,7 @@ use sea_orm::{
 use serde_json::json;
 
 use self::find::{locked, of, row};
-use crate::auth::{Principal, Sensitive, sessions};
+use crate::auth::{Permit, Principal, ReadPermit, Sensitive, can, sessions};
 use crate::context::AppContext;
 use crate::db::entity::webhook::{self, Column};
 use crate::db::{Tx, entity, rows};
@@ -42,11 +42,10 @@ pub use crate::webhooks::deliveries::{deliveries, resend, test};
 /// A page of webhooks, oldest first, and where the next begins.
 pub async fn list(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     after: Option<WebhookId>,
     limit: u64,
 ) -> Result<(Vec<Webhook>, Option<WebhookId>), AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     let mut query = of(principal).order_by_asc(Column::Id);
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
@@ -61,10 +60,9 @@ pub async fn list(
 
 pub async fn find(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     id: WebhookId,
 ) -> Result<Webhook, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     let row = row(ctx.db().read(), principal, id).await?;
     Ok(Webhook::from(&row))
 }
@@ -73,10 +71,9 @@ pub async fn find(
 pub async fn create(
     tx: &mut Tx,
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &Permit<can::ManageWebhooks, Principal>,
     input: &CreateWebhookRequest,
 ) -> Result<Webhook, AppError> {
-    principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     principal.require_fresh(Sensitive::DirectWebhook)?;
     let draft = input.parse(ctx.webhooks()).map_err(AppError::Invalid)?;
@@ -151,11 +148,10 @@ async fn record(
 pub async fn update(
     tx: &mut Tx,
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &Permit<can::ManageWebhooks, Principal>,
     id: WebhookId,
     patch: &UpdateWebhookRequest,
 ) -> Result<Webhook, AppError> {
-    principal.require(Permission::ManageWebhooks)?;
     // Pausing is always allowed.
     if patch.status != Some(Status::Paused) || patch.url.is_some() {
         principal.require_confirmed()?;
@@ -321,8 +317,11 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), App
     Ok(())
 }
 
-pub async fn remove(tx: &mut Tx, principal: &Principal, id: WebhookId) -> Result<(), AppError> {
-    principal.require(Permission::ManageWebhooks)?;
+pub async fn remove(
+    tx: &mut Tx,
+    principal: &Permit<can::ManageWebhooks, Principal>,
+    id: WebhookId,
+) -> Result<(), AppError> {
     principal.require_fresh(Sensitive::Delete)?;
     let row = locked(tx, principal, id).await?;
     entity::Webhook::delete_by_id(id).exec(tx).await?;
@@ -334,10 +333,9 @@ pub async fn remove(tx: &mut Tx, principal: &Principal, id: WebhookId) -> Result
 pub async fn rotate_secret(
     tx: &mut Tx,
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &Permit<can::ManageWebhooks, Principal>,
     id: WebhookId,
 ) -> Result<Webhook, AppError> {
-    principal.require(Permission::ManageWebhooks)?;
     principal.require_confirmed()?;
     principal.require_fresh(Sensitive::WebhookSecret)?;
     let mut row = locked(tx, principal, id).await?;
@@ -355,10 +353,9 @@ pub async fn rotate_secret(
 /// The current secret, after the identity was confirmed.
 pub async fn secret(
     ctx: &AppContext,
-    principal: &Principal,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
     id: WebhookId,
 ) -> Result<Secret, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
     principal.require_fresh(Sensitive::WebhookSecret)?;
     let row = row(ctx.db().read(), principal, id).await?;
     let secrets = signing::secrets(ctx, &row)?;

@@ -7,14 +7,14 @@ use domain::webhooks::{
     AttemptView, Bar, Chart, DeliveryRow, DeliveryView, WebhookRow, WebhookView, WebhooksView,
     explain,
 };
-use domain::{AppError, DeliveryId, Permission, Timestamp, WebhookId};
+use domain::{AppError, DeliveryId, Timestamp, WebhookId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 use serde_json::Value;
 
 use super::deliveries::{self, DeliveryQuery, SHOWN};
 use super::find::row;
 use super::{dto, signing};
-use crate::auth::{Actor, Principal};
+use crate::auth::{Actor, Principal, ReadPermit, can};
 use crate::context::AppContext;
 use crate::db::entity::{self, delivery, delivery_attempt, webhook, webhook_hourly_stat};
 use crate::db::rows;
@@ -36,8 +36,10 @@ fn this_hour() -> i64 {
     Timestamp::now().millis().div_euclid(HOUR)
 }
 
-pub async fn list(ctx: &AppContext, principal: &Principal) -> Result<WebhooksView, AppError> {
-    principal.require_read(Permission::ManageWebhooks)?;
+pub async fn list(
+    ctx: &AppContext,
+    principal: &ReadPermit<can::ManageWebhooks, Principal>,
+) -> Result<WebhooksView, AppError> {
     let query = entity::Webhook::find()
         .filter(webhook::Column::WorkspaceId.eq(principal.workspace()))
         .order_by_asc(webhook::Column::Id)
@@ -88,13 +90,12 @@ fn summary(types: &[EventType]) -> String {
 
 pub async fn detail(
     ctx: &AppContext,
-    actor: &Actor,
+    actor: &ReadPermit<can::ManageWebhooks>,
     id: WebhookId,
     wanted: DeliveryQuery,
     opened: Option<DeliveryId>,
 ) -> Result<WebhookView, AppError> {
-    actor.require_read(Permission::ManageWebhooks)?;
-    let row = row(ctx.db().read(), &actor.clone().into(), id).await?;
+    let row = row(ctx.db().read(), &Actor::clone(actor).into(), id).await?;
     let hours = entity::WebhookHourlyStat::find()
         .filter(webhook_hourly_stat::Column::WebhookId.eq(id))
         .filter(webhook_hourly_stat::Column::Hour.gt(this_hour() - 7 * DAY))

@@ -85,8 +85,22 @@ impl Zoe {
             expires_at: None,
         };
         let none = Secret::default();
-        let key = api_keys::create(ctx, &info(), &actor, wish, Vec::new(), &none).await;
-        let invited = invitations::invite(ctx, &actor, "ben@new.example", Role::Member).await;
+        let key = api_keys::create(
+            ctx,
+            &info(),
+            &actor.permit().unwrap(),
+            wish,
+            Vec::new(),
+            &none,
+        )
+        .await;
+        let invited = invitations::invite(
+            ctx,
+            &actor.permit().unwrap(),
+            "ben@new.example",
+            Role::Member,
+        )
+        .await;
         let form = NewWorkspaceForm {
             name: "Second".to_owned(),
             ..NewWorkspaceForm::default()
@@ -95,12 +109,17 @@ impl Zoe {
         let mut tx = ctx.db().begin().await.unwrap();
         let hook: CreateWebhookRequest =
             serde_json::from_value(json!({"url": "https://hooks.example.com/in"})).unwrap();
-        let hook = webhooks::create(&mut tx, ctx, &principal, &hook).await;
+        let hook = webhooks::create(&mut tx, ctx, &principal.permit().unwrap(), &hook).await;
         let event = CreateEventRequest {
             event_type: "system.announcement".to_owned(),
             ..CreateEventRequest::default()
         };
-        let reported = report(&mut tx, &principal, event.parse().unwrap()).await;
+        let reported = report(
+            &mut tx,
+            &principal.permit().unwrap(),
+            event.parse().unwrap(),
+        )
+        .await;
         tx.commit().await.unwrap();
         vec![
             ("a key", key.err()),
@@ -154,11 +173,11 @@ both! {
         zoe.tries().await;
         let zoe = Zoe { ctx: with_email(env, AuthLimits::off()), cookie: zoe.cookie };
         let principal = Principal::from(zoe.caller().actor("zoe-corp").await.unwrap());
-        let (hooks, _) = webhooks::list(&zoe.ctx, &principal, None, 10).await.unwrap();
+        let (hooks, _) = webhooks::list(&zoe.ctx, &principal.permit_read().unwrap(), None, 10).await.unwrap();
         let change = async |status: &str| {
             let patch: UpdateWebhookRequest = serde_json::from_value(json!({"status": status})).unwrap();
             let mut tx = zoe.ctx.db().begin().await.unwrap();
-            let changed = webhooks::update(&mut tx, &zoe.ctx, &principal, hooks[0].id, &patch).await;
+            let changed = webhooks::update(&mut tx, &zoe.ctx, &principal.permit().unwrap(), hooks[0].id, &patch).await;
             tx.commit().await.unwrap();
             changed.err()
         };
@@ -187,9 +206,9 @@ both! {
 
         let olivia = env.actor(OLIVIA, "acme").await;
         let name = Name::parse("https://evil.example/login").unwrap();
-        workspace::rename(&env.ctx, &olivia, name).await.unwrap();
+        workspace::rename(&env.ctx, &olivia.permit().unwrap(), name).await.unwrap();
         let olivia = env.actor(OLIVIA, "acme").await;
-        invitations::invite(&env.ctx, &olivia, "ben@new.example", Role::Member).await.unwrap();
+        invitations::invite(&env.ctx, &olivia.permit().unwrap(), "ben@new.example", Role::Member).await.unwrap();
         let message = env.letters_to("ben@new.example").await.pop().unwrap();
         assert!(message.contains("https[:]//evil[.]example/login"), "{message}");
         assert!(!message.contains("://evil") && !message.contains("evil.example"), "{message}");

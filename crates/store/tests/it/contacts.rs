@@ -30,7 +30,7 @@ async fn create(
     let mut tx = env.ctx.db().begin().await?;
     let made = contacts::create(
         &mut tx,
-        principal,
+        &principal.permit().unwrap(),
         contact.parse().map_err(AppError::Invalid)?,
     )
     .await?;
@@ -39,9 +39,15 @@ async fn create(
 }
 
 async fn found(env: &TestEnv, principal: &Principal, filter: ContactQuery) -> Vec<String> {
-    let found = contacts::list(env.ctx.db(), principal, &filter, None, 100)
-        .await
-        .unwrap();
+    let found = contacts::list(
+        env.ctx.db(),
+        &principal.permit().unwrap(),
+        &filter,
+        None,
+        100,
+    )
+    .await
+    .unwrap();
     let mut names: Vec<String> = found.into_iter().map(|contact| contact.name).collect();
     names.sort();
     names
@@ -112,7 +118,7 @@ both! {
         let made = create(env, &mia, contact("Old Name", "Co", "lead", &[])).await.unwrap();
         let mut tx = env.ctx.db().begin().await.unwrap();
         let draft = contact("New Name", "Co", "lead", &[]).parse().unwrap();
-        contacts::replace(&mut tx, &mia, made.id, draft).await.unwrap();
+        contacts::replace(&mut tx, &mia.permit().unwrap(), made.id, draft).await.unwrap();
         tx.commit().await.unwrap();
         assert!(found(env, &mia, text("old name")).await.is_empty());
         assert_eq!(found(env, &mia, text("new name")).await, ["New Name"]);
@@ -126,7 +132,7 @@ both! {
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         let made = create(env, &mia(env).await, contact("X", "Y", "lead", &[])).await.unwrap();
         let mut tx = env.ctx.db().begin().await.unwrap();
-        let refused = contacts::delete(&mut tx, &cleo, made.id).await;
+        let refused = contacts::delete(&mut tx, &cleo.permit().unwrap(), made.id).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         assert_eq!(env.events(EventType::ContactDeleted).await, 0);
     }
@@ -137,22 +143,22 @@ both! {
         assert!(found(env, &greta, text("secret")).await.is_empty());
         assert!(found(env, &greta, tagged(&["s"])).await.is_empty());
         let db = env.ctx.db();
-        assert_eq!(contacts::get(db, &greta, made.id).await, Err(AppError::NotFound));
+        assert_eq!(async { contacts::get(db, &greta.permit()?, made.id).await }.await, Err(AppError::NotFound));
         let mut tx = db.begin().await.unwrap();
         let draft = contact("Mine", "Y", "lead", &[]).parse().unwrap();
-        assert_eq!(contacts::replace(&mut tx, &greta, made.id, draft).await, Err(AppError::NotFound));
-        assert_eq!(contacts::delete(&mut tx, &greta, made.id).await, Err(AppError::NotFound));
-        assert_eq!(contacts::delete(&mut tx, &greta, ContactId::new()).await, Err(AppError::NotFound));
+        assert_eq!(async { contacts::replace(&mut tx, &greta.permit()?, made.id, draft).await }.await, Err(AppError::NotFound));
+        assert_eq!(async { contacts::delete(&mut tx, &greta.permit()?, made.id).await }.await, Err(AppError::NotFound));
+        assert_eq!(async { contacts::delete(&mut tx, &greta.permit()?, ContactId::new()).await }.await, Err(AppError::NotFound));
     }
 
     async fn pages_follow_each_other_without_gap(env) {
         let mia = mia(env).await;
         let db = env.ctx.db();
-        let all = contacts::list(db, &mia, &ContactQuery::default(), None, 100).await.unwrap();
+        let all = contacts::list(db, &mia.permit().unwrap(), &ContactQuery::default(), None, 100).await.unwrap();
         let mut paged = Vec::new();
         loop {
             let before = paged.last().map(|contact: &Contact| contact.id);
-            let page = contacts::list(db, &mia, &ContactQuery::default(), before, 3).await.unwrap();
+            let page = contacts::list(db, &mia.permit().unwrap(), &ContactQuery::default(), before, 3).await.unwrap();
             if page.is_empty() {
                 break;
             }

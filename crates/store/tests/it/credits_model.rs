@@ -222,7 +222,7 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
         match *step {
             Step::Spend { feature, quantity } => {
                 let (wanted, _) = uses(feature, quantity);
-                let done = credits::spend(&mut tx, mia, &wanted, None).await;
+                let done = credits::spend(&mut tx, &mia.permit().unwrap(), &wanted, None).await;
                 match (model.take(wanted.credits()), done) {
                     (Some(parts), Ok(entry)) => model.spends.push(Spend {
                         id: entry.id,
@@ -271,7 +271,8 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
                 minutes: life,
             } => {
                 let (wanted, unit) = uses(feature, quantity);
-                let done = holds::reserve(&mut tx, mia, &wanted, minutes(life)).await;
+                let done =
+                    holds::reserve(&mut tx, &mia.permit().unwrap(), &wanted, minutes(life)).await;
                 match (model.take(wanted.credits()), done) {
                     (Some(parts), Ok(hold)) => model.holds.push(Hold {
                         id: hold.id,
@@ -290,7 +291,8 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
                     continue;
                 };
                 let quantity = part(hold.quantity, percent);
-                let done = holds::capture(&mut tx, mia, hold.id, Some(quantity)).await;
+                let done =
+                    holds::capture(&mut tx, &mia.permit().unwrap(), hold.id, Some(quantity)).await;
                 prop_assert_eq!(hold.stands, done.is_ok(), "{:?}: {:?}", step, done);
                 if std::mem::take(&mut hold.stands) {
                     let (parts, spent) = (hold.parts.clone(), quantity * hold.unit);
@@ -302,7 +304,7 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
                 let Some(hold) = model.holds.get_mut(hold) else {
                     continue;
                 };
-                let done = holds::release(&mut tx, mia, hold.id).await;
+                let done = holds::release(&mut tx, &mia.permit().unwrap(), hold.id).await;
                 prop_assert_eq!(hold.stands, done.is_ok(), "{:?}: {:?}", step, done);
                 if std::mem::take(&mut hold.stands) {
                     let parts = hold.parts.clone();

@@ -14,7 +14,7 @@ const ZOE: &str = "zoe@new.example";
 
 async fn invite(env: &TestEnv, email: &str, role: Role) -> String {
     let adam = env.actor(ADAM, "acme").await;
-    invitations::invite(&env.ctx, &adam, email, role)
+    invitations::invite(&env.ctx, &adam.permit().unwrap(), email, role)
         .await
         .unwrap();
     token_in(env.letters_to(email).await.last().unwrap(), "/invite/")
@@ -22,9 +22,16 @@ async fn invite(env: &TestEnv, email: &str, role: Role) -> String {
 
 async fn pending(env: &TestEnv, email: &str) -> (InvitationId, String) {
     let adam = env.actor(ADAM, "acme").await;
-    let view = members::view(&env.ctx, &adam, Status::Pending, "", None, None)
-        .await
-        .unwrap();
+    let view = members::view(
+        &env.ctx,
+        &adam.permit().unwrap(),
+        Status::Pending,
+        "",
+        None,
+        None,
+    )
+    .await
+    .unwrap();
     let row = view
         .invitations
         .into_iter()
@@ -104,9 +111,9 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         for batch in 0..2 {
             let many: Vec<String> = (0..40).map(|n| format!("p{batch}-{n}@new.example")).collect();
-            invitations::invite(&env.ctx, &adam, &many.join(","), Role::Member).await.unwrap();
+            invitations::invite(&env.ctx, &adam.permit().unwrap(), &many.join(","), Role::Member).await.unwrap();
         }
-        let page = async |before| members::view(&env.ctx, &adam, Status::Pending, "", None, before).await.unwrap();
+        let page = async |before| members::view(&env.ctx, &adam.permit().unwrap(), Status::Pending, "", None, before).await.unwrap();
         let first = page(None).await;
         assert_eq!((first.invitations.len(), first.counts[0]), (50, 83));
         let second = page(first.invitations_next).await;
@@ -146,7 +153,7 @@ both! {
         let old = invite(env, ZOE, Role::Member).await;
         let (id, _) = pending(env, ZOE).await;
         let adam = env.actor(ADAM, "acme").await;
-        invitations::resend(&env.ctx, &adam, id).await.unwrap();
+        invitations::resend(&env.ctx, &adam.permit().unwrap(), id).await.unwrap();
         assert_eq!(accept_as_newcomer(env, &old).await.err(), Some(AppError::NotFound));
         let new = token_in(env.letters_to(ZOE).await.last().unwrap(), "/invite/");
         assert_ne!(old, new);
@@ -161,7 +168,7 @@ both! {
             let (id, _) = pending(env, &email).await;
             let (accepted, resent) = tokio::join!(
                 accept_as_newcomer(env, &token),
-                invitations::resend(&env.ctx, &adam, id),
+                async { invitations::resend(&env.ctx, &adam.permit().unwrap(), id).await },
             );
             assert!(accepted.is_ok() != resent.is_ok(), "{accepted:?} {resent:?}");
         }
@@ -174,7 +181,7 @@ both! {
             let token = invite(env, &email, Role::Member).await;
             let (accepted, invited) = tokio::join!(
                 accept_as_newcomer(env, &token),
-                invitations::invite(&env.ctx, &adam, &email, Role::Client),
+                async { invitations::invite(&env.ctx, &adam.permit().unwrap(), &email, Role::Client).await },
             );
             assert!(accepted.is_ok() != invited.is_ok(), "{accepted:?} {invited:?}");
         }
@@ -183,8 +190,8 @@ both! {
     async fn two_who_invite_one_person_at_once_make_one_invitation(env) {
         let (adam, olivia) = (env.actor(ADAM, "acme").await, env.actor(OLIVIA, "acme").await);
         let (a, b) = tokio::join!(
-            invitations::invite(&env.ctx, &adam, ZOE, Role::Member),
-            invitations::invite(&env.ctx, &olivia, ZOE, Role::Member),
+            async { invitations::invite(&env.ctx, &adam.permit().unwrap(), ZOE, Role::Member).await },
+            async { invitations::invite(&env.ctx, &olivia.permit().unwrap(), ZOE, Role::Member).await },
         );
         assert!(a.is_ok() && b.is_ok(), "{a:?} {b:?}");
         assert_eq!(env.events(EventType::MemberInvited).await, 1);
@@ -196,22 +203,22 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let mut refused = None;
         for _ in 0..8 {
-            refused = invitations::invite(&ctx, &adam, ZOE, Role::Member).await.err();
+            refused = async { invitations::invite(&ctx, &adam.permit()?, ZOE, Role::Member).await }.await.err();
         }
         assert!(matches!(refused, Some(AppError::Invalid(errors)) if errors.get("email").unwrap().contains("Too many attempts")));
         assert_eq!(env.letters_to(ZOE).await.len(), 5);
-        assert!(invitations::invite(&ctx, &adam, "nina@new.example", Role::Member).await.is_ok());
+        assert!(invitations::invite(&ctx, &adam.permit().unwrap(), "nina@new.example", Role::Member).await.is_ok());
     }
 
     async fn a_cancelled_invitation_is_dead_until_it_is_taken_back(env) {
         let token = invite(env, ZOE, Role::Member).await;
         let (id, _) = pending(env, ZOE).await;
         let adam = env.actor(ADAM, "acme").await;
-        let undo = invitations::cancel(&env.ctx, &adam, id).await.unwrap().undo.unwrap();
+        let undo = invitations::cancel(&env.ctx, &adam.permit().unwrap(), id).await.unwrap().undo.unwrap();
         assert_eq!(accept_as_newcomer(env, &token).await.err(), Some(AppError::NotFound));
         let olivia = env.actor(OLIVIA, "acme").await;
-        assert_eq!(invitations::undo_cancel(&env.ctx, &olivia, undo.event).await.err(), Some(AppError::NotFound), "it was not hers");
-        invitations::undo_cancel(&env.ctx, &adam, undo.event).await.unwrap();
+        assert_eq!(async { invitations::undo_cancel(&env.ctx, &olivia.permit()?, undo.event).await }.await.err(), Some(AppError::NotFound), "it was not hers");
+        invitations::undo_cancel(&env.ctx, &adam.permit().unwrap(), undo.event).await.unwrap();
         assert!(accept_as_newcomer(env, &token).await.is_ok());
     }
 
@@ -248,16 +255,16 @@ both! {
     async fn an_invitation_is_worth_no_more_than_its_inviter(env) {
         let token = invite(env, ZOE, Role::Member).await;
         let (olivia, adam) = (env.actor(OLIVIA, "acme").await, env.actor(ADAM, "acme").await);
-        members::change_role(&env.ctx, &info(), &olivia, adam.membership(), Role::Client, &Secret::default()).await.unwrap();
+        members::change_role(&env.ctx, &info(), &olivia.permit().unwrap(), adam.membership(), Role::Client, &Secret::default()).await.unwrap();
         assert!(matches!(accept_as_newcomer(env, &token).await, Err(AppError::Conflict(_))));
-        members::remove(&env.ctx, &olivia, adam.membership()).await.unwrap();
+        members::remove(&env.ctx, &olivia.permit().unwrap(), adam.membership()).await.unwrap();
         assert!(matches!(accept_as_newcomer(env, &token).await, Err(AppError::Conflict(_))));
     }
 
     async fn a_pasted_list_gives_each_address_its_own_result(env) {
         let adam = env.actor(ADAM, "acme").await;
         let text = format!("Zoe <{ZOE}>, nonsense; {MIA}\nben@acme.example");
-        let done = invitations::invite(&env.ctx, &adam, &text, Role::Client).await.unwrap();
+        let done = invitations::invite(&env.ctx, &adam.permit().unwrap(), &text, Role::Client).await.unwrap();
         let results: Vec<(&str, bool)> = done.results.iter().map(|line| (line.subject.as_str(), line.good)).collect();
         assert_eq!(results, [(ZOE, true), ("nonsense", false), (MIA, false), ("ben@acme.example", true)]);
         assert_eq!(done.message, "2 of 4 invitations sent");
@@ -280,9 +287,9 @@ both! {
     async fn members_and_clients_invite_nobody(env) {
         for who in [MIA, CLEO] {
             let actor = env.actor(who, "acme").await;
-            let refused = invitations::invite(&env.ctx, &actor, ZOE, Role::Client).await;
+            let refused = invitations::invite(&env.ctx, &actor.permit().unwrap(), ZOE, Role::Client).await;
             assert!(matches!(refused, Err(AppError::Forbidden { .. })));
-            let view = members::view(&env.ctx, &actor, Status::Pending, "", None, None).await.unwrap();
+            let view = members::view(&env.ctx, &actor.permit().unwrap(), Status::Pending, "", None, None).await.unwrap();
             assert!(view.invitations.is_empty() && view.counts == [0; 3]);
         }
     }

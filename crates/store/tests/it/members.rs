@@ -18,14 +18,29 @@ async fn set_role(
     member: MembershipId,
     role: Role,
 ) -> Result<FormSuccess, AppError> {
-    members::change_role(&env.ctx, &info(), actor, member, role, &Secret::default()).await
+    members::change_role(
+        &env.ctx,
+        &info(),
+        &actor.permit().unwrap(),
+        member,
+        role,
+        &Secret::default(),
+    )
+    .await
 }
 
 async fn roles(env: &TestEnv) -> Vec<(String, Role)> {
     let olivia = env.actor(OLIVIA, "acme").await;
-    let view = members::view(&env.ctx, &olivia, Status::Pending, "", None, None)
-        .await
-        .unwrap();
+    let view = members::view(
+        &env.ctx,
+        &olivia.permit().unwrap(),
+        Status::Pending,
+        "",
+        None,
+        None,
+    )
+    .await
+    .unwrap();
     view.members
         .into_iter()
         .map(|row| (row.name, row.role))
@@ -37,17 +52,17 @@ both! {
         let names: Vec<String> = roles(env).await.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Olivia Owens", "Adam Archer", "Mia Moreno", "Cleo Chen"]);
         let cleo = env.actor(CLEO, "acme").await;
-        let view = members::view(&env.ctx, &cleo, Status::Pending, "", None, None).await.unwrap();
+        let view = members::view(&env.ctx, &cleo.permit().unwrap(), Status::Pending, "", None, None).await.unwrap();
         let addresses: Vec<_> = view.members.iter().filter_map(|row| row.email.as_deref()).collect();
         assert_eq!(addresses, [CLEO]);
-        let by_address = members::view(&env.ctx, &cleo, Status::Pending, "olivia@", None, None).await.unwrap();
+        let by_address = members::view(&env.ctx, &cleo.permit().unwrap(), Status::Pending, "olivia@", None, None).await.unwrap();
         assert!(by_address.members.is_empty(), "a search must not reveal what the list hides");
-        assert!(matches!(members::export_csv(&env.ctx, &cleo).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(async { members::export_csv(&env.ctx, &cleo.permit()?).await }.await, Err(AppError::Forbidden { .. })));
     }
 
     async fn search_finds_by_name_and_address_and_takes_wildcards_literally(env) {
         let adam = env.actor(ADAM, "acme").await;
-        let found = async |text: &str| members::view(&env.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        let found = async |text: &str| members::view(&env.ctx, &adam.permit().unwrap(), Status::Pending, text, None, None).await.unwrap().member_count;
         assert_eq!(found("MOREN").await, 1);
         assert_eq!(found("@acme.example").await, 4);
         assert_eq!(found("%").await, 0);
@@ -59,9 +74,9 @@ both! {
         let mia = membership(env, MIA).await;
         let undo = set_role(env, &olivia, mia, Role::Admin).await.unwrap().undo.unwrap();
         assert_eq!(env.actor(MIA, "acme").await.role(), Role::Admin);
-        members::undo_change_role(&env.ctx, &olivia, undo.event).await.unwrap();
+        members::undo_change_role(&env.ctx, &olivia.permit().unwrap(), undo.event).await.unwrap();
         assert_eq!(env.actor(MIA, "acme").await.role(), Role::Member);
-        assert!(members::undo_change_role(&env.ctx, &olivia, undo.event).await.is_err(), "once is enough");
+        assert!(async { members::undo_change_role(&env.ctx, &olivia.permit()?, undo.event).await }.await.is_err(), "once is enough");
         assert_eq!(env.events(EventType::MemberRoleChanged).await, 2);
     }
 
@@ -77,7 +92,7 @@ both! {
         };
         let change = async |to: Role, password: &str| {
             let (caller, actor) = olivia().await;
-            let done = members::change_role(&env.ctx, &info(), &actor, mia, to, &Secret::from(password)).await;
+            let done = members::change_role(&env.ctx, &info(), &actor.permit().unwrap(), mia, to, &Secret::from(password)).await;
             if let Some(new) = caller.new_cookie() {
                 *cookie.lock().unwrap() = new;
             }
@@ -89,12 +104,12 @@ both! {
         }
         assert!(change(Role::Client, "").await.is_ok(), "other roles do not");
         let undo = change(Role::Owner, store::demo::PASSWORD).await.unwrap().undo.unwrap();
-        members::undo_change_role(&env.ctx, &olivia().await.1, undo.event).await.unwrap();
+        members::undo_change_role(&env.ctx, &olivia().await.1.permit().unwrap(), undo.event).await.unwrap();
         assert_eq!(env.actor(MIA, "acme").await.role(), Role::Client);
 
         let undo = change(Role::Owner, "").await.unwrap().undo.unwrap();
         age_sign_ins(env).await;
-        let refused = members::undo_change_role(&env.ctx, &olivia().await.1, undo.event).await;
+        let refused = members::undo_change_role(&env.ctx, &olivia().await.1.permit().unwrap(), undo.event).await;
         assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
         assert!(matches!(change(Role::Member, "").await, Err(AppError::Invalid(_))), "nor unmaking one");
         let adam = set_role(env, &adam, mia, Role::Admin).await;
@@ -108,7 +123,7 @@ both! {
             set_role(env, &adam, olivia, Role::Client).await,
             set_role(env, &adam, mia, Role::Owner).await,
             set_role(env, &adam, adam.membership(), Role::Owner).await,
-            members::remove(&env.ctx, &adam, olivia).await,
+            async { members::remove(&env.ctx, &adam.permit()?, olivia).await }.await,
         ] {
             assert!(matches!(result, Err(AppError::Forbidden { .. })), "{result:?}");
         }
@@ -145,9 +160,9 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let cookie = env.cookie(MIA).await;
         let before = env.caller(Some(&cookie)).actor("acme").await.unwrap();
-        let undo = members::remove(&env.ctx, &adam, before.membership()).await.unwrap().undo.unwrap();
+        let undo = members::remove(&env.ctx, &adam.permit().unwrap(), before.membership()).await.unwrap().undo.unwrap();
         assert_eq!(env.caller(Some(&cookie)).actor("acme").await.err(), Some(AppError::NotFound));
-        members::undo_remove(&env.ctx, &adam, undo.event).await.unwrap();
+        members::undo_remove(&env.ctx, &adam.permit().unwrap(), undo.event).await.unwrap();
         let after = env.caller(Some(&cookie)).actor("acme").await.unwrap();
         assert_eq!((after.membership(), after.role()), (before.membership(), before.role()));
     }
@@ -156,16 +171,16 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let mia = membership(env, MIA).await;
         let before = row(env, mia).await;
-        let remove = async || members::remove(&env.ctx, &adam, mia).await.unwrap().undo.unwrap().event;
+        let remove = async || members::remove(&env.ctx, &adam.permit().unwrap(), mia).await.unwrap().undo.unwrap().event;
         let removal = remove().await;
-        members::undo_remove(&env.ctx, &adam, removal).await.unwrap();
+        members::undo_remove(&env.ctx, &adam.permit().unwrap(), removal).await.unwrap();
         assert_eq!(row(env, mia).await, before, "role, joining and last visit");
-        let blind = members::undo_remove(&env.ctx, &adam, removal).await;
+        let blind = members::undo_remove(&env.ctx, &adam.permit().unwrap(), removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "{blind:?}");
 
         let leaver = env.actor(MIA, "acme").await;
         store::workspace::leave(&env.ctx, &leaver, "acme").await.unwrap();
-        let blind = members::undo_remove(&env.ctx, &adam, removal).await;
+        let blind = members::undo_remove(&env.ctx, &adam.permit().unwrap(), removal).await;
         assert!(matches!(blind, Err(AppError::Conflict(_))), "whoever left by themselves is not brought back: {blind:?}");
         assert!(row(env, mia).await.is_none());
     }
@@ -176,7 +191,7 @@ both! {
         let email = domain::Email::parse(MIA).unwrap();
         store::account::save_profile(&env.ctx, &info(), &mia, name, email, &Secret::default()).await.unwrap();
         let adam = env.actor(ADAM, "acme").await;
-        let found = async |text: &str| members::view(&env.ctx, &adam, Status::Pending, text, None, None).await.unwrap().member_count;
+        let found = async |text: &str| members::view(&env.ctx, &adam.permit().unwrap(), Status::Pending, text, None, None).await.unwrap().member_count;
         for text in ["ünal", "ÜNAL", "østergård", "ИВ", "MIA@ACME"] {
             assert_eq!(found(text).await, 1, "{text}");
         }
@@ -195,13 +210,13 @@ both! {
     async fn members_of_another_workspace_do_not_exist(env) {
         let adam = env.actor(ADAM, "acme").await;
         let greta = env.actor(GRETA, "globex").await.membership();
-        assert_eq!(members::remove(&env.ctx, &adam, greta).await.err(), Some(AppError::NotFound));
+        assert_eq!(async { members::remove(&env.ctx, &adam.permit()?, greta).await }.await.err(), Some(AppError::NotFound));
         assert_eq!(set_role(env, &adam, greta, Role::Client).await.err(), Some(AppError::NotFound));
     }
 
     async fn the_export_holds_every_member(env) {
         let mia = env.actor(MIA, "acme").await;
-        let csv = members::export_csv(&env.ctx, &mia).await.unwrap();
+        let csv = members::export_csv(&env.ctx, &mia.permit().unwrap()).await.unwrap();
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0], "Name,Email,Role,Joined,Last active");

@@ -88,7 +88,7 @@ both! {
             .await
             .unwrap();
         let adam = env.actor(ADAM, "acme").await;
-        invitations::invite(ctx, &adam, NINA, Role::Member).await.unwrap();
+        invitations::invite(ctx, &adam.permit().unwrap(), NINA, Role::Member).await.unwrap();
 
         let mut secrets = vec![begun.cookie.expose().to_owned()];
         for (who, path) in [

@@ -32,11 +32,17 @@ fn thousand(dollars: i64) -> TopUp {
 }
 
 async fn set(env: &TestEnv, actor: &Actor, wanted: TopUp) -> Result<(), AppError> {
-    top_up::set(&env.ctx, actor, Some(wanted), Timestamp::now()).await
+    top_up::set(
+        &env.ctx,
+        &actor.permit().unwrap(),
+        Some(wanted),
+        Timestamp::now(),
+    )
+    .await
 }
 
 async fn off(env: &TestEnv, actor: &Actor) {
-    top_up::set(&env.ctx, actor, None, Timestamp::now())
+    top_up::set(&env.ctx, &actor.permit().unwrap(), None, Timestamp::now())
         .await
         .unwrap();
 }
@@ -67,14 +73,17 @@ async fn charges(env: &TestEnv, workspace: WorkspaceId) -> Vec<(Money, PaymentSt
 }
 
 async fn balance(env: &TestEnv, principal: &Principal) -> i64 {
-    view::balance(&env.ctx, principal).await.unwrap().total()
+    async { view::balance(&env.ctx, &principal.permit()?).await }
+        .await
+        .unwrap()
+        .total()
 }
 
 async fn spend(env: &TestEnv, principal: &Principal, credits: i64) -> Result<(), AppError> {
     let times = u32::try_from(credits).unwrap();
     let wanted = Use::new(&Catalog::built_in(), "quick_answer", Some(times), None).unwrap();
     let mut tx = env.ctx.db().begin().await.unwrap();
-    credits::spend(&mut tx, principal, &wanted, None).await?;
+    credits::spend(&mut tx, &principal.permit().unwrap(), &wanted, None).await?;
     tx.commit().await.unwrap();
     Ok(())
 }
@@ -91,7 +100,9 @@ async fn leave(env: &TestEnv, principal: &Principal, credits: i64) {
 
 /// Puts a card in place that works, or that does not.
 async fn card(env: &TestEnv, actor: &Actor, works: bool) {
-    let page = billing::manage(&env.ctx, actor, PAGE).await.unwrap();
+    let page = billing::manage(&env.ctx, &actor.permit().unwrap(), PAGE)
+        .await
+        .unwrap();
     let token = page.strip_prefix("/pay/card/").unwrap();
     simulated::set_card(env.ctx.db(), token, works)
         .await
@@ -129,10 +140,10 @@ both! {
         let paid = (Money::from_cents(2900), PaymentStatus::Paid);
         assert_eq!(charges(env, adam.workspace()).await, [paid]);
         assert_eq!(balance(env, &mia).await, MARK - 2 + 1000);
-        let view = view::page(&env.ctx, &adam.clone().into(), None, None).await.unwrap().top_up;
+        let view = view::page(&env.ctx, &Principal::from(adam.clone()).permit().unwrap(), None, None).await.unwrap().top_up;
         assert_eq!((view.now, view.charged), (Some(thousand(100)), Money::from_cents(2900)));
         assert!(view.possible && !view.paused && !view.under_way);
-        let bought = view::entries(&env.ctx, &mia, None, None, 1).await.unwrap().remove(0);
+        let bought = view::entries(&env.ctx, &mia.permit().unwrap(), None, None, 1).await.unwrap().remove(0);
         assert_eq!((bought.amount, bought.actor.kind.as_str()), (1000, "system"));
         assert_eq!(verify(env.ctx.db().read()).await.unwrap(), []);
     }
@@ -163,7 +174,7 @@ both! {
 
     async fn where_one_package_is_not_enough_more_are_bought(env) {
         let (adam, mia) = acme(env).await;
-        credits::set_low_balance_threshold(&env.ctx, &adam, Some(2500)).await.unwrap();
+        credits::set_low_balance_threshold(&env.ctx, &adam.permit().unwrap(), Some(2500)).await.unwrap();
         set(env, &adam, thousand(100)).await.unwrap();
         leave(env, &mia, 100).await;
         for _ in 0..5 {
@@ -175,7 +186,7 @@ both! {
 
     async fn a_use_that_costs_more_than_there_is_tops_up_too(env) {
         let (adam, mia) = acme(env).await;
-        credits::set_low_balance_threshold(&env.ctx, &adam, Some(50)).await.unwrap();
+        credits::set_low_balance_threshold(&env.ctx, &adam.permit().unwrap(), Some(50)).await.unwrap();
         set(env, &adam, thousand(100)).await.unwrap();
         leave(env, &mia, 60).await;
         let short = spend(env, &mia, 100).await;

@@ -30,11 +30,18 @@ async fn program(env: &TestEnv, email: &str, workspace: &str, mode: Mode) -> Pri
         expires_at: None,
     };
     let (info, none) = (info(), Secret::default());
-    let key = api_keys::create(&env.ctx, &info, &actor, wish, Vec::new(), &none)
-        .await
-        .unwrap()
-        .secret
-        .unwrap();
+    let key = api_keys::create(
+        &env.ctx,
+        &info,
+        &actor.permit().unwrap(),
+        wish,
+        Vec::new(),
+        &none,
+    )
+    .await
+    .unwrap()
+    .secret
+    .unwrap();
     check_key(&env.keys, &env.ctx, key.expose(), info.address)
         .await
         .unwrap()
@@ -55,7 +62,7 @@ fn input(url: &str) -> CreateWebhookRequest {
 
 async fn created(env: &TestEnv, principal: &Principal, url: &str) -> Webhook {
     let mut tx = tx(env).await;
-    let made = webhooks::create(&mut tx, &env.ctx, principal, &input(url))
+    let made = webhooks::create(&mut tx, &env.ctx, &principal.permit().unwrap(), &input(url))
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -69,7 +76,7 @@ async fn changed(
     patch: UpdateWebhookRequest,
 ) -> Result<Webhook, AppError> {
     let mut tx = tx(env).await;
-    let out = webhooks::update(&mut tx, &env.ctx, principal, id, &patch).await?;
+    let out = webhooks::update(&mut tx, &env.ctx, &principal.permit().unwrap(), id, &patch).await?;
     tx.commit().await?;
     Ok(out)
 }
@@ -79,9 +86,9 @@ both! {
         let adam = principal(env, ADAM, "acme").await;
         let made = created(env, &adam, "https://example.com/in").await;
         assert!(made.secret.as_ref().unwrap().expose().starts_with("whsec_"));
-        let found = webhooks::find(&env.ctx, &adam, made.id).await.unwrap();
+        let found = webhooks::find(&env.ctx, &adam.permit_read().unwrap(), made.id).await.unwrap();
         assert_eq!((found.secret, found.status), (None, Status::Enabled));
-        assert_eq!(webhooks::secret(&env.ctx, &adam, made.id).await.unwrap(), made.secret.unwrap());
+        assert_eq!(webhooks::secret(&env.ctx, &adam.permit_read().unwrap(), made.id).await.unwrap(), made.secret.unwrap());
         assert_eq!(env.events(EventType::WebhookCreated).await, 1);
     }
 
@@ -92,12 +99,12 @@ both! {
             let other = principal(env, email, "acme").await;
             let mut tx = tx(env).await;
             for refused in [
-                webhooks::find(&env.ctx, &other, id).await.err(),
-                webhooks::list(&env.ctx, &other, None, 10).await.err(),
-                webhooks::secret(&env.ctx, &other, id).await.err(),
-                webhooks::create(&mut tx, &env.ctx, &other, &input("https://example.com")).await.err(),
-                webhooks::remove(&mut tx, &other, id).await.err(),
-                webhooks::test(&mut tx, &other, id, EventType::ContactCreated).await.err(),
+                async { webhooks::find(&env.ctx, &other.permit_read()?, id).await }.await.err(),
+                async { webhooks::list(&env.ctx, &other.permit_read()?, None, 10).await }.await.err(),
+                async { webhooks::secret(&env.ctx, &other.permit_read()?, id).await }.await.err(),
+                async { webhooks::create(&mut tx, &env.ctx, &other.permit()?, &input("https://example.com")).await }.await.err(),
+                async { webhooks::remove(&mut tx, &other.permit()?, id).await }.await.err(),
+                async { webhooks::test(&mut tx, &other.permit()?, id, EventType::ContactCreated).await }.await.err(),
             ] {
                 assert!(matches!(refused, Some(AppError::Forbidden { .. })), "{refused:?}");
             }
@@ -105,18 +112,18 @@ both! {
         let greta = principal(env, GRETA, "globex").await;
         let mut tx = tx(env).await;
         for refused in [
-            webhooks::find(&env.ctx, &greta, id).await.err(),
-            webhooks::secret(&env.ctx, &greta, id).await.err(),
-            deliveries(&env.ctx, &greta, id, deliveries::DeliveryQuery::default(), 10).await.err(),
-            webhooks::update(&mut tx, &env.ctx, &greta, id, &UpdateWebhookRequest::default()).await.err(),
-            webhooks::rotate_secret(&mut tx, &env.ctx, &greta, id).await.err(),
-            webhooks::remove(&mut tx, &greta, id).await.err(),
-            webhooks::test(&mut tx, &greta, id, EventType::ContactCreated).await.err(),
+            async { webhooks::find(&env.ctx, &greta.permit_read()?, id).await }.await.err(),
+            async { webhooks::secret(&env.ctx, &greta.permit_read()?, id).await }.await.err(),
+            async { deliveries(&env.ctx, &greta.permit_read()?, id, deliveries::DeliveryQuery::default(), 10).await }.await.err(),
+            async { webhooks::update(&mut tx, &env.ctx, &greta.permit()?, id, &UpdateWebhookRequest::default()).await }.await.err(),
+            async { webhooks::rotate_secret(&mut tx, &env.ctx, &greta.permit()?, id).await }.await.err(),
+            async { webhooks::remove(&mut tx, &greta.permit()?, id).await }.await.err(),
+            async { webhooks::test(&mut tx, &greta.permit()?, id, EventType::ContactCreated).await }.await.err(),
         ] {
             assert_eq!(refused, Some(AppError::NotFound));
         }
         drop(tx);
-        assert!(webhooks::list(&env.ctx, &greta, None, 10).await.unwrap().0.is_empty());
+        assert!(webhooks::list(&env.ctx, &greta.permit_read().unwrap(), None, 10).await.unwrap().0.is_empty());
     }
 
     async fn another_url_gets_another_secret_and_other_changes_do_not(env) {
@@ -144,7 +151,7 @@ both! {
         };
         let Err(AppError::Invalid(errors)) = changed(env, &adam, id, patch).await else { panic!("it was taken") };
         assert!(errors.get("url").is_some() && errors.get("status").is_some());
-        assert_eq!(webhooks::find(&env.ctx, &adam, id).await.unwrap().description, None);
+        assert_eq!(webhooks::find(&env.ctx, &adam.permit_read().unwrap(), id).await.unwrap().description, None);
     }
 
     async fn custom_headers_are_sealed_and_kept_by_name(env) {
@@ -152,7 +159,7 @@ both! {
         let mut new = input("https://example.com/in");
         new.headers = [("X-Key".to_owned(), Secret::from("open sesame"))].into();
         let mut tx = tx(env).await;
-        let id = webhooks::create(&mut tx, &env.ctx, &adam, &new).await.unwrap().id;
+        let id = webhooks::create(&mut tx, &env.ctx, &adam.permit().unwrap(), &new).await.unwrap().id;
         tx.commit().await.unwrap();
         let row = async || entity::Webhook::find_by_id(id).one(env.ctx.db().read()).await.unwrap().unwrap();
         let sealed = row().await.headers.unwrap();
@@ -165,7 +172,7 @@ both! {
         let headers = signing::headers(&env.ctx, &row().await).unwrap();
         let headers: Vec<_> = headers.iter().map(|header| (header.name.as_str(), header.value.expose())).collect();
         assert_eq!(headers, [("x-key", "open sesame"), ("x-new", "b")]);
-        let shown = view::detail(&env.ctx, &env.actor(ADAM, "acme").await, id, deliveries::DeliveryQuery::default(), None).await.unwrap();
+        let shown = view::detail(&env.ctx, &env.actor(ADAM, "acme").await.permit_read().unwrap(), id, deliveries::DeliveryQuery::default(), None).await.unwrap();
         assert!(!format!("{shown:?}").contains("sesame"));
     }
 
@@ -174,7 +181,7 @@ both! {
         let mut new = input("https://example.com/in");
         new.headers = [("X-Key".to_owned(), Secret::from("open sesame")), ("X-Other".to_owned(), Secret::from("b"))].into();
         let mut tx = tx(env).await;
-        let made = webhooks::create(&mut tx, &env.ctx, &adam, &new).await.unwrap();
+        let made = webhooks::create(&mut tx, &env.ctx, &adam.permit().unwrap(), &new).await.unwrap();
         tx.commit().await.unwrap();
         let row = async || entity::Webhook::find_by_id(made.id).one(env.ctx.db().read()).await.unwrap().unwrap();
         let sent = async || {
@@ -222,14 +229,14 @@ both! {
             event_types: vec![EventType::ContactCreated],
             filters: vec![Filter { path: "data.stage".into(), operator: Operator::Equals, value: Some(json!("won")) }],
         };
-        let done = matcher::dry_run(&env.ctx, &adam, &wants).await.unwrap();
+        let done = matcher::dry_run(&env.ctx, &adam.permit_read().unwrap(), &wants).await.unwrap();
         assert!(done.keep && !done.results.is_empty());
         let good = done.results.iter().filter(|line| line.good).count();
         assert!(good > 0, "Acme has won somebody");
         assert!(done.results.iter().any(|line| line.message == "data.stage is “lead”, not “won”"));
         assert!(done.results.iter().any(|line| line.message == "event type not selected"));
         wants.mode = Mode::Test;
-        let done = matcher::dry_run(&env.ctx, &adam, &wants).await.unwrap();
+        let done = matcher::dry_run(&env.ctx, &adam.permit_read().unwrap(), &wants).await.unwrap();
         // Of the test env the demo has credits alone, which were not asked for.
         assert!(done.results.iter().all(|line| !line.good));
         assert!(done.results.iter().any(|line| line.message == "live event"));
@@ -239,10 +246,10 @@ both! {
         let adam = principal(env, ADAM, "acme").await;
         let test = program(env, ADAM, "acme", Mode::Test).await;
         // The demo's first webhook has a past.
-        let (before, _) = webhooks::list(&env.ctx, &adam, None, 10).await.unwrap();
+        let (before, _) = webhooks::list(&env.ctx, &adam.permit_read().unwrap(), None, 10).await.unwrap();
         let id = before[0].id;
         let wanted = deliveries::DeliveryQuery::default();
-        let (sent, _) = deliveries(&env.ctx, &adam, id, wanted, 10).await.unwrap();
+        let (sent, _) = deliveries(&env.ctx, &adam.permit_read().unwrap(), id, wanted, 10).await.unwrap();
         let delivery = sent[0].id;
         let mine = created(env, &test, "https://example.com/in").await;
         assert_eq!((mine.mode, mine.include_test_events), (Mode::Test, true));
@@ -251,24 +258,24 @@ both! {
         let mut tx = tx(env).await;
         let since = Timestamp::now().before(days(100));
         for refused in [
-            webhooks::find(ctx, &test, id).await.err(),
-            webhooks::secret(ctx, &test, id).await.err(),
-            deliveries(ctx, &test, id, wanted, 10).await.err(),
-            webhooks::update(&mut tx, ctx, &test, id, &UpdateWebhookRequest::default()).await.err(),
-            webhooks::rotate_secret(&mut tx, ctx, &test, id).await.err(),
-            webhooks::remove(&mut tx, &test, id).await.err(),
-            webhooks::test(&mut tx, &test, id, EventType::ContactCreated).await.err(),
-            webhooks::resend(&mut tx, &test, delivery).await.err(),
-            deliveries::recover(&mut tx, &test, id, since).await.err(),
-            deliveries::find(ctx.db().read(), &test, delivery).await.err(),
-            deliveries::curl(ctx, &test, delivery).await.err(),
+            async { webhooks::find(ctx, &test.permit_read()?, id).await }.await.err(),
+            async { webhooks::secret(ctx, &test.permit_read()?, id).await }.await.err(),
+            async { deliveries(ctx, &test.permit_read()?, id, wanted, 10).await }.await.err(),
+            async { webhooks::update(&mut tx, ctx, &test.permit()?, id, &UpdateWebhookRequest::default()).await }.await.err(),
+            async { webhooks::rotate_secret(&mut tx, ctx, &test.permit()?, id).await }.await.err(),
+            async { webhooks::remove(&mut tx, &test.permit()?, id).await }.await.err(),
+            async { webhooks::test(&mut tx, &test.permit()?, id, EventType::ContactCreated).await }.await.err(),
+            async { webhooks::resend(&mut tx, &test.permit()?, delivery).await }.await.err(),
+            async { deliveries::recover(&mut tx, &test.permit()?, id, since).await }.await.err(),
+            async { deliveries::find(ctx.db().read(), &test.permit_read()?, delivery).await }.await.err(),
+            async { deliveries::curl(ctx, &test.permit_read()?, delivery).await }.await.err(),
         ] {
             assert_eq!(refused, Some(AppError::NotFound));
         }
         drop(tx);
-        let seen = webhooks::list(ctx, &test, None, 10).await.unwrap().0;
+        let seen = webhooks::list(ctx, &test.permit_read().unwrap(), None, 10).await.unwrap().0;
         assert_eq!(seen.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), [mine.id]);
-        let (after, _) = webhooks::list(ctx, &adam, None, 10).await.unwrap();
+        let (after, _) = webhooks::list(ctx, &adam.permit_read().unwrap(), None, 10).await.unwrap();
         assert_eq!(after[..before.len()], before, "as they were");
     }
 
@@ -278,7 +285,7 @@ both! {
         let test = program(env, ADAM, "acme", Mode::Test).await;
         let mine = created(env, &test, "https://example.com/in").await;
         for principal in [&adam, &live] {
-            assert_eq!(webhooks::find(&env.ctx, principal, mine.id).await.unwrap().mode, Mode::Test);
+            assert_eq!(webhooks::find(&env.ctx, &principal.permit_read().unwrap(), mine.id).await.unwrap().mode, Mode::Test);
             assert_eq!(created(env, principal, "https://example.com/in").await.mode, Mode::Live);
         }
         // What it gets is not theirs to change.
@@ -289,9 +296,9 @@ both! {
         };
         let out = changed(env, &adam, mine.id, patch).await.unwrap();
         assert_eq!((out.status, out.mode, out.include_test_events), (Status::Paused, Mode::Test, true));
-        assert!(view::list(&env.ctx, &adam).await.unwrap().webhooks.iter().any(|row| row.mode == Mode::Test));
+        assert!(view::list(&env.ctx, &adam.permit_read().unwrap()).await.unwrap().webhooks.iter().any(|row| row.mode == Mode::Test));
         let adam = env.actor(ADAM, "acme").await;
-        let shown = view::detail(&env.ctx, &adam, mine.id, deliveries::DeliveryQuery::default(), None).await.unwrap();
+        let shown = view::detail(&env.ctx, &adam.permit_read().unwrap(), mine.id, deliveries::DeliveryQuery::default(), None).await.unwrap();
         assert_eq!(shown.mode, Mode::Test);
     }
 
@@ -299,14 +306,14 @@ both! {
         let greta = principal(env, GRETA, "globex").await;
         let mut tx = tx(env).await;
         for n in 1..MAX_WEBHOOKS {
-            webhooks::create(&mut tx, &env.ctx, &greta, &input(&format!("https://example.com/{n}"))).await.unwrap();
+            webhooks::create(&mut tx, &env.ctx, &greta.permit().unwrap(), &input(&format!("https://example.com/{n}"))).await.unwrap();
         }
         tx.commit().await.unwrap();
         let racing = (0..8).map(|_| {
             let (ctx, greta) = (env.ctx.clone(), greta.clone());
             tokio::spawn(async move {
                 let mut tx = ctx.db().begin().await.unwrap();
-                webhooks::create(&mut tx, &ctx, &greta, &input("https://example.com/last")).await?;
+                webhooks::create(&mut tx, &ctx, &greta.permit().unwrap(), &input("https://example.com/last")).await?;
                 tx.commit().await?;
                 Ok::<_, AppError>(())
             })
@@ -320,7 +327,7 @@ both! {
             }
         }
         assert_eq!(made, 1);
-        assert_eq!(view::list(&env.ctx, &greta).await.unwrap().webhooks.len() as u64, MAX_WEBHOOKS);
+        assert_eq!(view::list(&env.ctx, &greta.permit_read().unwrap()).await.unwrap().webhooks.len() as u64, MAX_WEBHOOKS);
         // The test env has room of its own.
         let test = program(env, GRETA, "globex", Mode::Test).await;
         created(env, &test, "https://example.com/test").await;
@@ -328,13 +335,13 @@ both! {
 
     async fn lists_page_by_key(env) {
         let adam = principal(env, ADAM, "acme").await;
-        let before = webhooks::list(&env.ctx, &adam, None, 100).await.unwrap().0.len();
+        let before = webhooks::list(&env.ctx, &adam.permit_read().unwrap(), None, 100).await.unwrap().0.len();
         for n in 0..3 {
             created(env, &adam, &format!("https://example.com/{n}")).await;
         }
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = webhooks::list(&env.ctx, &adam, after, 2).await.unwrap();
+            let (page, next) = webhooks::list(&env.ctx, &adam.permit_read().unwrap(), after, 2).await.unwrap();
             assert!(page.len() <= 2);
             seen.extend(page.into_iter().map(|webhook| webhook.id));
             after = next;
@@ -348,11 +355,11 @@ both! {
         use store::db::entity::Delivery;
         use sea_orm::{EntityTrait, PaginatorTrait};
         let adam = principal(env, ADAM, "acme").await;
-        let (all, _) = webhooks::list(&env.ctx, &adam, None, 10).await.unwrap();
+        let (all, _) = webhooks::list(&env.ctx, &adam.permit_read().unwrap(), None, 10).await.unwrap();
         assert!(Delivery::find().count(env.ctx.db().read()).await.unwrap() > 0);
         let mut tx = tx(env).await;
         for webhook in &all {
-            webhooks::remove(&mut tx, &adam, webhook.id).await.unwrap();
+            webhooks::remove(&mut tx, &adam.permit().unwrap(), webhook.id).await.unwrap();
         }
         tx.commit().await.unwrap();
         assert_eq!(Delivery::find().count(env.ctx.db().read()).await.unwrap(), 0);
@@ -361,14 +368,14 @@ both! {
 
     async fn a_curl_command_holds_a_signature_and_no_surprises(env) {
         let adam = principal(env, ADAM, "acme").await;
-        let (all, _) = webhooks::list(&env.ctx, &adam, None, 10).await.unwrap();
+        let (all, _) = webhooks::list(&env.ctx, &adam.permit_read().unwrap(), None, 10).await.unwrap();
         let wanted = deliveries::DeliveryQuery::default();
-        let (rows, _) = deliveries(&env.ctx, &adam, all[0].id, wanted, 10).await.unwrap();
-        let command = deliveries::curl(&env.ctx, &adam, rows[0].id).await.unwrap();
+        let (rows, _) = deliveries(&env.ctx, &adam.permit_read().unwrap(), all[0].id, wanted, 10).await.unwrap();
+        let command = deliveries::curl(&env.ctx, &adam.permit_read().unwrap(), rows[0].id).await.unwrap();
         assert!(command.starts_with("curl -i 'https://hooks.acme.example/wheelhouse' -H 'content-type: application/json'"), "{command}");
         assert!(command.contains("-H 'webhook-signature: v1,"));
         assert!(!command.contains("whsec_"));
         let greta = principal(env, GRETA, "globex").await;
-        assert_eq!(deliveries::curl(&env.ctx, &greta, rows[0].id).await, Err(AppError::NotFound));
+        assert_eq!(async { deliveries::curl(&env.ctx, &greta.permit_read()?, rows[0].id).await }.await, Err(AppError::NotFound));
     }
 }

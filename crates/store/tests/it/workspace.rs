@@ -22,11 +22,11 @@ both! {
             record(&mut tx, &adam, event).await.unwrap();
         }
         tx.commit().await.unwrap();
-        let told = overview(&env.ctx, &env.actor(OLIVIA, "acme").await).await.unwrap();
+        let told = overview(&env.ctx, &env.actor(OLIVIA, "acme").await.permit().unwrap()).await.unwrap();
         assert_eq!(told.members, 4);
         assert!(told.contacts > 0);
         for who in [OLIVIA, ADAM, MIA, CLEO] {
-            let view = overview(&env.ctx, &env.actor(who, "acme").await).await.unwrap();
+            let view = overview(&env.ctx, &env.actor(who, "acme").await.permit().unwrap()).await.unwrap();
             assert_eq!((view.members, view.contacts), (told.members, told.contacts), "{who}");
             assert!(view.events.iter().any(|(sentence, _)| sentence.contains("Lily Live")), "{who}");
             assert!(!view.events.iter().any(|(sentence, _)| sentence.contains("Tess Test")), "{who}");
@@ -35,27 +35,27 @@ both! {
 
     async fn a_new_name_can_be_taken_back(env) {
         let adam = env.actor(ADAM, "acme").await;
-        let undo = workspace::rename(&env.ctx, &adam, Name::parse("Acme Corp").unwrap()).await.unwrap().undo.unwrap();
+        let undo = workspace::rename(&env.ctx, &adam.permit().unwrap(), Name::parse("Acme Corp").unwrap()).await.unwrap().undo.unwrap();
         let adam = env.actor(ADAM, "acme").await;
         assert_eq!(adam.workspace_name(), "Acme Corp");
-        workspace::undo_rename(&env.ctx, &adam, undo.event).await.unwrap();
+        workspace::undo_rename(&env.ctx, &adam.permit().unwrap(), undo.event).await.unwrap();
         assert_eq!(env.actor(ADAM, "acme").await.workspace_name(), "Acme");
     }
 
     async fn an_old_url_leads_to_the_workspace_and_to_nobody_else(env) {
         let adam = env.actor(ADAM, "acme").await;
-        workspace::move_to(&env.ctx, &adam, slug("acme-corp")).await.unwrap();
+        workspace::move_to(&env.ctx, &adam.permit().unwrap(), slug("acme-corp")).await.unwrap();
         assert_eq!(env.actor(ADAM, "acme").await.slug().as_str(), "acme-corp", "the old one still finds it");
         let greta = env.actor(GRETA, "globex").await;
         let check = workspace::check_slug(&env.ctx, Some(&greta), "acme").await.unwrap();
         assert!(matches!(check, SlugCheck::No { suggestion: Some(ref free), .. } if free.as_str() == "acme-2"), "{check:?}");
-        let taken = workspace::move_to(&env.ctx, &greta, slug("acme")).await.err().unwrap();
+        let taken = async { workspace::move_to(&env.ctx, &greta.permit()?, slug("acme")).await }.await.err().unwrap();
         assert!(matches!(taken, AppError::Invalid(errors) if errors.get("slug").is_some()));
         assert_eq!(env.actor(GRETA, "globex").await.slug().as_str(), "globex", "nothing moved");
         // Its own old address a workspace may have back.
         let adam = env.actor(ADAM, "acme-corp").await;
         assert_eq!(workspace::check_slug(&env.ctx, Some(&adam), "acme").await.unwrap(), SlugCheck::Free);
-        workspace::move_to(&env.ctx, &adam, slug("acme")).await.unwrap();
+        workspace::move_to(&env.ctx, &adam.permit().unwrap(), slug("acme")).await.unwrap();
         assert_eq!(env.actor(ADAM, "acme-corp").await.slug().as_str(), "acme");
     }
 
@@ -63,7 +63,7 @@ both! {
         use store::db::entity::{SlugClaim, slug_claim::Column};
         use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
         let adam = env.actor(ADAM, "acme").await;
-        workspace::move_to(&env.ctx, &adam, slug("acme-corp")).await.unwrap();
+        workspace::move_to(&env.ctx, &adam.permit().unwrap(), slug("acme-corp")).await.unwrap();
         let tx = env.ctx.db().begin().await.unwrap();
         let long_ago = domain::Timestamp::now().before(domain::days(91));
         SlugClaim::update_many()
@@ -77,15 +77,15 @@ both! {
         assert_eq!(gone.err(), Some(AppError::NotFound), "it leads nowhere before anybody takes it");
         let greta = env.actor(GRETA, "globex").await;
         assert_eq!(workspace::check_slug(&env.ctx, Some(&greta), "acme").await.unwrap(), SlugCheck::Free);
-        workspace::move_to(&env.ctx, &greta, slug("acme")).await.unwrap();
+        workspace::move_to(&env.ctx, &greta.permit().unwrap(), slug("acme")).await.unwrap();
         assert_eq!(env.actor(GRETA, "acme").await.workspace(), greta.workspace());
     }
 
     async fn a_new_url_can_be_taken_back(env) {
         let adam = env.actor(ADAM, "acme").await;
-        let undo = workspace::move_to(&env.ctx, &adam, slug("acme-corp")).await.unwrap().undo.unwrap();
+        let undo = workspace::move_to(&env.ctx, &adam.permit().unwrap(), slug("acme-corp")).await.unwrap().undo.unwrap();
         let adam = env.actor(ADAM, "acme-corp").await;
-        assert_eq!(workspace::undo_move(&env.ctx, &adam, undo.event).await.unwrap().as_str(), "acme");
+        assert_eq!(workspace::undo_move(&env.ctx, &adam.permit().unwrap(), undo.event).await.unwrap().as_str(), "acme");
         assert_eq!(env.events(EventType::WorkspaceUrlChanged).await, 2);
     }
 
@@ -97,7 +97,7 @@ both! {
 
     async fn a_refused_url_comes_with_a_free_one(env) {
         let greta = env.actor(GRETA, "globex").await;
-        let refused = workspace::move_to(&env.ctx, &greta, slug("acme")).await.unwrap_err();
+        let refused = async { workspace::move_to(&env.ctx, &greta.permit()?, slug("acme")).await }.await.unwrap_err();
         let offered = workspace::with_free_slug(&env.ctx, Some(&greta), "acme", refused).await;
         assert!(matches!(offered, AppError::Invalid(errors) if errors.get("slug") == Some("That URL is taken. Try acme-2.")));
         let other = workspace::with_free_slug(&env.ctx, None, "acme", AppError::field("name", "Enter a name")).await;
@@ -107,8 +107,8 @@ both! {
     async fn of_two_who_want_one_url_one_gets_it(env) {
         let (adam, greta) = (env.actor(ADAM, "acme").await, env.actor(GRETA, "globex").await);
         let (a, b) = tokio::join!(
-            workspace::move_to(&env.ctx, &adam, slug("wanted")),
-            workspace::move_to(&env.ctx, &greta, slug("wanted")),
+            async { workspace::move_to(&env.ctx, &adam.permit().unwrap(), slug("wanted")).await },
+            async { workspace::move_to(&env.ctx, &greta.permit().unwrap(), slug("wanted")).await },
         );
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
     }
@@ -116,8 +116,8 @@ both! {
     async fn members_and_clients_edit_nothing(env) {
         for who in [MIA, CLEO] {
             let actor = env.actor(who, "acme").await;
-            assert!(matches!(workspace::rename(&env.ctx, &actor, Name::parse("X").unwrap()).await, Err(AppError::Forbidden { .. })));
-            assert!(matches!(workspace::move_to(&env.ctx, &actor, slug("xyz")).await, Err(AppError::Forbidden { .. })));
+            assert!(matches!(async { workspace::rename(&env.ctx, &actor.permit()?, Name::parse("X").unwrap()).await }.await, Err(AppError::Forbidden { .. })));
+            assert!(matches!(async { workspace::move_to(&env.ctx, &actor.permit()?, slug("xyz")).await }.await, Err(AppError::Forbidden { .. })));
         }
     }
 
@@ -134,12 +134,12 @@ both! {
 
     async fn ownership_passes_in_one_step(env) {
         let (olivia, adam) = (env.actor(OLIVIA, "acme").await, env.actor(ADAM, "acme").await);
-        let refused = workspace::transfer(&env.ctx, &info(), &adam, olivia.membership(), "acme", &Secret::default()).await;
+        let refused = workspace::transfer(&env.ctx, &info(), &adam.permit().unwrap(), olivia.membership(), "acme", &Secret::default()).await;
         assert!(matches!(refused, Err(AppError::Forbidden { .. })));
-        let untyped = workspace::transfer(&env.ctx, &info(), &olivia, adam.membership(), "", &Secret::default()).await;
+        let untyped = workspace::transfer(&env.ctx, &info(), &olivia.permit().unwrap(), adam.membership(), "", &Secret::default()).await;
         assert!(matches!(untyped, Err(AppError::Invalid(errors)) if errors.get("slug").is_some()));
         assert_eq!(env.actor(OLIVIA, "acme").await.role(), Role::Owner, "nothing was handed over");
-        workspace::transfer(&env.ctx, &info(), &olivia, adam.membership(), "acme", &Secret::default()).await.unwrap();
+        workspace::transfer(&env.ctx, &info(), &olivia.permit().unwrap(), adam.membership(), "acme", &Secret::default()).await.unwrap();
         assert_eq!(env.actor(ADAM, "acme").await.role(), Role::Owner);
         assert_eq!(env.actor(OLIVIA, "acme").await.role(), Role::Admin);
     }
@@ -150,9 +150,9 @@ both! {
         let olivia = env.actor(OLIVIA, "acme").await;
         let adam = env.actor(ADAM, "acme").await;
         let none = Secret::default();
-        assert!(matches!(workspace::delete(&env.ctx, &info(), &adam, "acme", &none).await, Err(AppError::Forbidden { .. })));
-        assert!(matches!(workspace::delete(&env.ctx, &info(), &olivia, "acm", &none).await, Err(AppError::Invalid(_))));
-        workspace::delete(&env.ctx, &info(), &olivia, "acme", &none).await.unwrap();
+        assert!(matches!(async { workspace::delete(&env.ctx, &info(), &adam.permit()?, "acme", &none).await }.await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(async { workspace::delete(&env.ctx, &info(), &olivia.permit()?, "acm", &none).await }.await, Err(AppError::Invalid(_))));
+        workspace::delete(&env.ctx, &info(), &olivia.permit().unwrap(), "acme", &none).await.unwrap();
         let read = env.ctx.db().read();
         let id = olivia.workspace();
         assert_eq!(Contact::find().filter(store::db::entity::contact::Column::WorkspaceId.eq(id)).count(read).await.unwrap(), 0);

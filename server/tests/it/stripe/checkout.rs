@@ -80,7 +80,7 @@ both! {
         let purpose = PaymentPurpose::Credits { credits: 1000 };
         for lost in [Lost::Request, Lost::Answer] {
             stand_in.lose("/checkout/sessions", lost);
-            let begun = settlement::begin(&server.ctx, &adam, &purpose, PRICE, PAGE).await;
+            let begun = settlement::begin(&server.ctx, &adam.permit().unwrap(), &purpose, PRICE, PAGE).await;
             assert!(begun.unwrap_err().to_string().contains("reach the payment provider"));
             let begun = last(server, adam.workspace()).await;
             work(server, Timestamp::now().after(minutes(2))).await;
@@ -99,7 +99,7 @@ both! {
         // A customer whose making got lost is still one customer.
         let greta = actor(server, "greta", "globex").await;
         stand_in.lose("/customers", Lost::Answer);
-        settlement::begin(&server.ctx, &greta, &purpose, PRICE, PAGE).await.unwrap_err();
+        async { settlement::begin(&server.ctx, &greta.permit()?, &purpose, PRICE, PAGE).await }.await.unwrap_err();
         let (id, url) = buy(server, &greta).await;
         tell(server, &stand_in.pay(&url, GOOD).await).await;
         assert_eq!(find(server, id).await.status, PaymentStatus::Paid);

@@ -57,7 +57,7 @@ both! {
             assert!(now.ends_at > due);
         }
         // Another card is chosen on the portal, and the bank says no to it.
-        let portal = billing::manage(&server.ctx, &greta, "/w/fresh/settings/billing").await.unwrap();
+        let portal = billing::manage(&server.ctx, &greta.permit().unwrap(), "/w/fresh/settings/billing").await.unwrap();
         assert_eq!(portal, format!("{}/p/session/{customer}", stand_in.base));
         stand_in.choose_card(&customer, BAD).await;
         let due = plan(server, workspace).await.ends_at.after(minutes(1));
@@ -80,7 +80,7 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let wanted = TopUp { credits: 1000, limit: Money::from_cents(10_000) };
-        top_up::set(&server.ctx, &greta, Some(wanted), Timestamp::now()).await.unwrap();
+        top_up::set(&server.ctx, &greta.permit().unwrap(), Some(wanted), Timestamp::now()).await.unwrap();
         let principal = Principal::from(greta.clone());
         top_up::shortfall(&server.ctx, &principal, 2000, 1500).await.unwrap();
         for _ in 0..2 {
@@ -104,9 +104,10 @@ both! {
         let greta = on_trial(server).await;
         subscribe(server, &stand_in, &greta, GOOD).await;
         let agreed = Money::from_cents(1_000_000);
-        let choose = || billing::choose(&server.ctx, &greta, terms("scale"), agreed, PAGE, Timestamp::now());
+        let permit = greta.permit().unwrap();
+        let choose = || billing::choose(&server.ctx, &permit, terms("scale"), agreed, PAGE, Timestamp::now());
         let customer = customer(server, greta.workspace()).await;
-        billing::manage(&server.ctx, &greta, PAGE).await.unwrap();
+        billing::manage(&server.ctx, &greta.permit().unwrap(), PAGE).await.unwrap();
         stand_in.choose_card(&customer, BAD).await;
         let refused = choose().await.unwrap_err();
         assert!(refused.to_string().contains("declined"), "{refused}");
@@ -143,7 +144,8 @@ both! {
         subscribe(server, &stand_in, &greta, GOOD).await;
         let customer = customer(server, greta.workspace()).await;
         let agreed = Money::from_cents(1_000_000);
-        let choose = || billing::choose(&server.ctx, &greta, terms("scale"), agreed, PAGE, Timestamp::now());
+        let permit = greta.permit().unwrap();
+        let choose = || billing::choose(&server.ctx, &permit, terms("scale"), agreed, PAGE, Timestamp::now());
         for (lost, after, charges) in [(Lost::Request, "light", 1), (Lost::Answer, "scale", 2)] {
             stand_in.lose("/payment_intents", lost);
             let error = choose().await.unwrap_err();

@@ -66,7 +66,7 @@ pub fn terms(plan: &str) -> Terms {
 
 pub async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
     let purpose = PaymentPurpose::Credits { credits: 1000 };
-    let url = settlement::begin(&server.ctx, actor, &purpose, PRICE, PAGE)
+    let url = settlement::begin(&server.ctx, &actor.permit().unwrap(), &purpose, PRICE, PAGE)
         .await
         .unwrap();
     (last(server, actor.workspace()).await.id, url)
@@ -75,9 +75,10 @@ pub async fn buy(server: &Server, actor: &Actor) -> (PaymentId, String) {
 pub async fn subscribe(server: &Server, stand_in: &StandIn, actor: &Actor, card: &str) {
     let page = "/w/fresh/settings/billing";
     let agreed = Money::from_cents(1_000_000);
+    let permit = actor.permit().unwrap();
     let chosen = billing::choose(
         &server.ctx,
-        actor,
+        &permit,
         terms("light"),
         agreed,
         page,

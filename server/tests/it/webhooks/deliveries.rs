@@ -78,7 +78,7 @@ both! {
         assert_eq!(world.attempts(delivery.id).await[0].response_body.as_deref(), Some("no\u{fffd}pe"));
 
         let mut tx = world.ctx.db().begin().await.unwrap();
-        webhooks::resend(&mut tx, &world.olivia, delivery.id).await.unwrap();
+        webhooks::resend(&mut tx, &world.olivia.permit().unwrap(), delivery.id).await.unwrap();
         tx.commit().await.unwrap();
         send_due(&world.ctx, &settings(&[100, 200])).await.unwrap();
         let delivery = &world.deliveries(id).await[0];
@@ -182,11 +182,11 @@ both! {
         assert!(receiver.got().is_empty());
         let since = Timestamp::now().before(days(1));
         let mut tx = world.ctx.db().begin().await.unwrap();
-        assert!(deliveries::recover(&mut tx, &world.olivia, id, since).await.is_err(), "not while it is paused");
+        assert!(async { deliveries::recover(&mut tx, &world.olivia.permit()?, id, since).await }.await.is_err(), "not while it is paused");
         tx.rollback().await.unwrap();
         world.set_status(id, Status::Enabled).await;
         let mut tx = world.ctx.db().begin().await.unwrap();
-        assert_eq!(deliveries::recover(&mut tx, &world.olivia, id, since).await.unwrap(), 3);
+        assert_eq!(deliveries::recover(&mut tx, &world.olivia.permit().unwrap(), id, since).await.unwrap(), 3);
         tx.commit().await.unwrap();
         send_due(&world.ctx, &settings(&[1])).await.unwrap();
         assert_eq!(receiver.got().len(), 3);
@@ -199,9 +199,9 @@ both! {
         let stop = CancellationToken::new();
         let worker = tokio::spawn(senders(world.ctx.clone(), settings(&[1, 1]), DirectDispatch::default(), stop.clone()));
         let mut tx = world.ctx.db().begin().await.unwrap();
-        let sent = webhooks::test(&mut tx, &world.olivia, id, EventType::ContactTagged).await.unwrap();
+        let sent = webhooks::test(&mut tx, &world.olivia.permit().unwrap(), id, EventType::ContactTagged).await.unwrap();
         tx.commit().await.unwrap();
-        let outcome = deliveries::outcome(&world.ctx, &world.olivia, sent, Duration::from_secs(10)).await.unwrap();
+        let outcome = deliveries::outcome(&world.ctx, &world.olivia.permit_read().unwrap(), sent, Duration::from_secs(10)).await.unwrap();
         stop.cancel();
         worker.await.unwrap();
         assert_eq!((outcome.status, outcome.attempts.len()), (DeliveryStatus::Failed, 1), "one attempt, no retries");

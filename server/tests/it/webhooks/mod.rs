@@ -119,7 +119,7 @@ impl World {
         };
         more(&mut input);
         let mut tx = self.ctx.db().begin().await.unwrap();
-        let made = webhooks::create(&mut tx, &self.ctx, &self.olivia, &input)
+        let made = webhooks::create(&mut tx, &self.ctx, &self.olivia.permit().unwrap(), &input)
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -207,9 +207,15 @@ impl World {
             ..UpdateWebhookRequest::default()
         };
         let mut tx = self.ctx.db().begin().await.unwrap();
-        webhooks::update(&mut tx, &self.ctx, &self.olivia, id, &patch)
-            .await
-            .unwrap();
+        webhooks::update(
+            &mut tx,
+            &self.ctx,
+            &self.olivia.permit().unwrap(),
+            id,
+            &patch,
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
     }
 }

@@ -29,7 +29,7 @@ both! {
         assert!(receiver.got().is_empty());
         // A new secret is the way out, although the one before stays unreadable.
         let mut tx = world.ctx.db().begin().await.unwrap();
-        webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap();
+        webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia.permit().unwrap(), id).await.unwrap();
         tx.commit().await.unwrap();
         world.hurry(id).await;
         send_due(&world.ctx, &settings(&[60])).await.unwrap();
@@ -50,7 +50,7 @@ both! {
         let got = receiver.got();
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].2, got[1].2, "the same bytes");
-        let secret = webhooks::secret(&world.ctx, &world.olivia, id).await.unwrap();
+        let secret = webhooks::secret(&world.ctx, &world.olivia.permit_read().unwrap(), id).await.unwrap();
         for (_, headers, body) in &got {
             let text = |name: &str| headers[name].to_str().unwrap().to_owned();
             let event = text("webhook-id").parse().unwrap();
@@ -79,9 +79,9 @@ both! {
     async fn both_secrets_sign_during_a_rotation(world) {
         let receiver = Receiver::start().await;
         let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
-        let old = webhooks::secret(&world.ctx, &world.olivia, id).await.unwrap();
+        let old = webhooks::secret(&world.ctx, &world.olivia.permit_read().unwrap(), id).await.unwrap();
         let mut tx = world.ctx.db().begin().await.unwrap();
-        let new = webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia, id).await.unwrap().secret.unwrap();
+        let new = webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia.permit().unwrap(), id).await.unwrap().secret.unwrap();
         tx.commit().await.unwrap();
         assert_ne!(old, new);
         world.contacts(1).await;
@@ -100,11 +100,11 @@ async fn the_libraries_of_others_verify_what_is_sent() {
     let world = World::new(On::Sqlite).await;
     let receiver = Receiver::start().await;
     let id = world.webhook(&receiver.to("/ok"), |_| ()).await;
-    let old = webhooks::secret(&world.ctx, &world.olivia, id)
+    let old = webhooks::secret(&world.ctx, &world.olivia.permit_read().unwrap(), id)
         .await
         .unwrap();
     let mut tx = world.ctx.db().begin().await.unwrap();
-    let new = webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia, id)
+    let new = webhooks::rotate_secret(&mut tx, &world.ctx, &world.olivia.permit().unwrap(), id)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -33,7 +33,15 @@ fn wish(name: &str) -> NewKey {
 }
 
 async fn make(ctx: &AppContext, actor: &Actor, wish: NewKey) -> Result<FormSuccess, AppError> {
-    api_keys::create(ctx, &info(), actor, wish, Vec::new(), &Secret::default()).await
+    api_keys::create(
+        ctx,
+        &info(),
+        &actor.permit().unwrap(),
+        wish,
+        Vec::new(),
+        &Secret::default(),
+    )
+    .await
 }
 
 /// Makes a key called `name`, and gives its id and itself.
@@ -80,7 +88,9 @@ async fn event(env: &TestEnv, event_type: EventType) -> entity::event::Model {
 }
 
 async fn view(env: &TestEnv, actor: &Actor, id: ApiKeyId) -> domain::api_keys::KeyView {
-    views::find(&env.ctx, actor, id, None).await.unwrap()
+    views::find(&env.ctx, &actor.permit_read().unwrap(), id, None)
+        .await
+        .unwrap()
 }
 
 both! {
@@ -118,25 +128,25 @@ both! {
             let none = Secret::default();
             let results = [
                 make(ctx, &actor, wish("Mine")).await.err(),
-                views::list(ctx, &actor, &views::KeyListQuery::default()).await.err(),
-                views::find(ctx, &actor, id, None).await.err(),
-                api_keys::rotate(ctx, &info(), &actor, id, Grace::Day, &none).await.err(),
-                api_keys::finish_rotation(ctx, &info(), &actor, id).await.err(),
-                api_keys::revoke(ctx, &info(), &actor, id, "Importer").await.err(),
-                api_keys::rename(ctx, &info(), &actor, id, Name::parse("X").unwrap()).await.err(),
-                api_keys::narrow(ctx, &info(), &actor, id, vec![Scope::ContactsRead]).await.err(),
+                async { views::list(ctx, &actor.permit_read()?, &views::KeyListQuery::default()).await }.await.err(),
+                async { views::find(ctx, &actor.permit_read()?, id, None).await }.await.err(),
+                async { api_keys::rotate(ctx, &info(), &actor.permit()?, id, Grace::Day, &none).await }.await.err(),
+                async { api_keys::finish_rotation(ctx, &info(), &actor.permit()?, id).await }.await.err(),
+                async { api_keys::revoke(ctx, &info(), &actor.permit()?, id, "Importer").await }.await.err(),
+                async { api_keys::rename(ctx, &info(), &actor.permit()?, id, Name::parse("X").unwrap()).await }.await.err(),
+                async { api_keys::narrow(ctx, &info(), &actor.permit()?, id, vec![Scope::ContactsRead]).await }.await.err(),
             ];
             for result in results {
                 assert!(matches!(result, Some(AppError::Forbidden { .. })), "{who}: {result:?}");
             }
         }
         let greta = env.actor(GRETA, "globex").await;
-        assert_eq!(views::find(&env.ctx, &greta, id, None).await.err(), Some(AppError::NotFound));
-        let revoked = api_keys::revoke(&env.ctx, &info(), &greta, id, "Importer").await;
+        assert_eq!(async { views::find(&env.ctx, &greta.permit_read()?, id, None).await }.await.err(), Some(AppError::NotFound));
+        let revoked = api_keys::revoke(&env.ctx, &info(), &greta.permit().unwrap(), id, "Importer").await;
         assert_eq!(revoked.err(), Some(AppError::NotFound));
         assert_eq!(refusal(env, &key).await, None);
         assert_eq!(env.events(EventType::ApiKeyCreated).await, created + 1, "nothing else was made");
-        assert!(views::list(&env.ctx, &greta, &views::KeyListQuery::default()).await.unwrap().keys.is_empty());
+        assert!(views::list(&env.ctx, &greta.permit_read().unwrap(), &views::KeyListQuery::default()).await.unwrap().keys.is_empty());
     }
 
     async fn an_old_sign_in_wants_the_password(env) {
@@ -152,10 +162,10 @@ both! {
         let refused = make(&env.ctx, &adam, wish("Importer")).await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("current_password").is_some()));
         let id = newest(env, "Website form").await.id;
-        let refused = api_keys::rotate(&env.ctx, &info(), &adam, id, Grace::Day, &Secret::from("wrong")).await;
+        let refused = api_keys::rotate(&env.ctx, &info(), &adam.permit().unwrap(), id, Grace::Day, &Secret::from("wrong")).await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("current_password").is_some()));
         let password = Secret::from(store::demo::PASSWORD);
-        let made = api_keys::create(&env.ctx, &info(), &adam, wish("Importer"), Vec::new(), &password).await;
+        let made = api_keys::create(&env.ctx, &info(), &adam.permit().unwrap(), wish("Importer"), Vec::new(), &password).await;
         assert!(made.unwrap().secret.is_some());
     }
 
@@ -170,7 +180,7 @@ both! {
     async fn a_key_may_be_fenced_in_and_may_expire(env) {
         let adam = env.actor(ADAM, "acme").await;
         let networks = api_keys::read_networks("198.51.100.0/24").unwrap();
-        let done = api_keys::create(&env.ctx, &info(), &adam, wish("Fenced"), networks, &Secret::default()).await.unwrap();
+        let done = api_keys::create(&env.ctx, &info(), &adam.permit().unwrap(), wish("Fenced"), networks, &Secret::default()).await.unwrap();
         let key = done.secret.unwrap();
         assert_eq!(refusal(env, &key).await, Some(KeyRefusal::AddressNotAllowed));
         assert!(check(&env.keys, &env.ctx, key.expose(), "::ffff:198.51.100.8".parse().unwrap()).await.is_ok());
@@ -178,7 +188,7 @@ both! {
         let (id, key) = made(env, &adam, "Short").await;
         set(env, id, entity::api_key::Column::ExpiresAt, Timestamp::now()).await;
         assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Expired));
-        let rotated = api_keys::rotate(&env.ctx, &info(), &adam, id, Grace::Day, &Secret::default()).await;
+        let rotated = api_keys::rotate(&env.ctx, &info(), &adam.permit().unwrap(), id, Grace::Day, &Secret::default()).await;
         assert!(matches!(rotated, Err(AppError::Conflict(_))), "what is over is not rotated");
     }
 
@@ -187,14 +197,14 @@ both! {
         let (id, key) = made(env, &adam, "Importer").await;
         let before = env.events(EventType::ApiKeyUpdated).await;
         let wide = vec![Scope::ContactsRead, Scope::CreditsWrite];
-        let refused = api_keys::narrow(&env.ctx, &info(), &adam, id, wide).await;
+        let refused = api_keys::narrow(&env.ctx, &info(), &adam.permit().unwrap(), id, wide).await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("scopes").is_some()));
         assert_eq!(env.events(EventType::ApiKeyUpdated).await, before);
-        api_keys::narrow(&env.ctx, &info(), &adam, id, vec![Scope::ContactsRead]).await.unwrap();
+        api_keys::narrow(&env.ctx, &info(), &adam.permit().unwrap(), id, vec![Scope::ContactsRead]).await.unwrap();
         let holder = check(&env.keys, &env.ctx, key.expose(), HOME).await.unwrap();
         assert_eq!(holder.facts().scopes, [Scope::ContactsRead]);
         assert_eq!(event(env, EventType::ApiKeyUpdated).await.data["removed_scopes"][0], "contacts:write");
-        let back = api_keys::narrow(&env.ctx, &info(), &adam, id, vec![Scope::ContactsWrite]).await;
+        let back = api_keys::narrow(&env.ctx, &info(), &adam.permit().unwrap(), id, vec![Scope::ContactsWrite]).await;
         assert!(back.is_err(), "what was taken is not given back");
     }
 
@@ -202,9 +212,9 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let (id, key) = made(env, &adam, "Importer").await;
         let before = env.events(EventType::ApiKeyUpdated).await;
-        api_keys::rename(&env.ctx, &info(), &adam, id, Name::parse("Importer").unwrap()).await.unwrap();
+        api_keys::rename(&env.ctx, &info(), &adam.permit().unwrap(), id, Name::parse("Importer").unwrap()).await.unwrap();
         assert_eq!(env.events(EventType::ApiKeyUpdated).await, before, "nothing changed, nothing recorded");
-        api_keys::rename(&env.ctx, &info(), &adam, id, Name::parse("Nightly import").unwrap()).await.unwrap();
+        api_keys::rename(&env.ctx, &info(), &adam.permit().unwrap(), id, Name::parse("Nightly import").unwrap()).await.unwrap();
         assert_eq!(env.events(EventType::ApiKeyUpdated).await, before + 1);
         assert_eq!(check(&env.keys, &env.ctx, key.expose(), HOME).await.unwrap().facts().name, "Nightly import");
     }
@@ -218,16 +228,16 @@ both! {
         assert!(matches!(refused, Err(AppError::LimitReached(_))), "{refused:?}");
         let id = newest(env, "Key 0").await.id;
         // At the limit a key can still be rotated, and revoking one makes room.
-        api_keys::rotate(&env.ctx, &info(), &greta, id, Grace::Now, &Secret::default()).await.unwrap();
+        api_keys::rotate(&env.ctx, &info(), &greta.permit().unwrap(), id, Grace::Now, &Secret::default()).await.unwrap();
         assert!(make(&env.ctx, &greta, wish("One more")).await.is_err());
         let id = newest(env, "Key 1").await.id;
-        api_keys::revoke(&env.ctx, &info(), &greta, id, "Key 1").await.unwrap();
+        api_keys::revoke(&env.ctx, &info(), &greta.permit().unwrap(), id, "Key 1").await.unwrap();
         make(&env.ctx, &greta, wish("One more")).await.unwrap();
 
         let mut seen = Vec::new();
         let mut asked = views::KeyListQuery::default();
         loop {
-            let page = views::list(&env.ctx, &greta, &asked).await.unwrap();
+            let page = views::list(&env.ctx, &greta.permit_read().unwrap(), &asked).await.unwrap();
             seen.extend(page.keys.iter().map(|row| row.id));
             let Some(next) = page.next else { break };
             asked.before = Some(next);
@@ -240,7 +250,7 @@ both! {
     async fn the_list_is_filtered_by_status_type_and_name(env) {
         let adam = env.actor(ADAM, "acme").await;
         let names = async |asked: views::KeyListQuery| {
-            let list = views::list(&env.ctx, &adam, &asked).await.unwrap();
+            let list = views::list(&env.ctx, &adam.permit_read().unwrap(), &asked).await.unwrap();
             let mut names: Vec<_> = list.keys.into_iter().map(|row| (row.name, row.status)).collect();
             names.sort();
             (names, list.counts)

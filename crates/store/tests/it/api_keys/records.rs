@@ -92,16 +92,16 @@ both! {
         let (adam, olivia) = (env.actor(ADAM, "acme").await, env.actor(OLIVIA, "acme").await);
         let (_, key) = made(env, &adam, "Importer").await;
         let status = domain::members::Status::Pending;
-        let list = members::view(&env.ctx, &olivia, status, "", None, None).await.unwrap();
+        let list = members::view(&env.ctx, &olivia.permit().unwrap(), status, "", None, None).await.unwrap();
         let row = list.members.into_iter().find(|row| row.id == adam.membership()).unwrap();
         assert_eq!(row.keys_made, ["CRM sync", "CRM sync", "Importer", "Website form"]);
         let mia = env.actor(MIA, "acme").await;
-        let list = members::view(&env.ctx, &mia, status, "", None, None).await.unwrap();
+        let list = members::view(&env.ctx, &mia.permit().unwrap(), status, "", None, None).await.unwrap();
         assert!(list.members.iter().all(|row| row.keys_made.is_empty()), "members see no keys");
 
-        members::remove(&env.ctx, &olivia, adam.membership()).await.unwrap();
+        members::remove(&env.ctx, &olivia.permit().unwrap(), adam.membership()).await.unwrap();
         assert_eq!(refusal(env, &key).await, None);
-        store::workspace::delete(&env.ctx, &info(), &olivia, "acme", &Secret::default()).await.unwrap();
+        store::workspace::delete(&env.ctx, &info(), &olivia.permit().unwrap(), "acme", &Secret::default()).await.unwrap();
         assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Unknown));
     }
 

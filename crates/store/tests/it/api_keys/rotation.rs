@@ -19,7 +19,7 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let olivia = env.actor(OLIVIA, "acme").await;
         let (old_id, old) = made(env, &adam, "Importer").await;
-        let done = api_keys::rotate(&env.ctx, &info(), &olivia, old_id, Grace::Day, &Secret::default()).await.unwrap();
+        let done = api_keys::rotate(&env.ctx, &info(), &olivia.permit().unwrap(), old_id, Grace::Day, &Secret::default()).await.unwrap();
         let new = done.secret.unwrap();
         assert_eq!((refusal(env, &old).await, refusal(env, &new).await), (None, None));
         let successor = check(&env.keys, &env.ctx, new.expose(), HOME).await.unwrap();
@@ -29,20 +29,20 @@ both! {
         assert_eq!(view(env, &adam, successor.facts().id).await.predecessor, Some(old_id));
         assert_eq!(event(env, EventType::ApiKeyRotated).await.actor_name, "Olivia Owens");
 
-        let again = api_keys::rotate(&env.ctx, &info(), &adam, old_id, Grace::Day, &Secret::default()).await;
+        let again = api_keys::rotate(&env.ctx, &info(), &adam.permit().unwrap(), old_id, Grace::Day, &Secret::default()).await;
         assert!(matches!(again, Err(AppError::Conflict(_))), "it has a successor");
-        api_keys::finish_rotation(&env.ctx, &info(), &adam, old_id).await.unwrap();
+        api_keys::finish_rotation(&env.ctx, &info(), &adam.permit().unwrap(), old_id).await.unwrap();
         assert_eq!(refusal(env, &old).await, Some(KeyRefusal::Expired), "at the next request");
         assert_eq!(refusal(env, &new).await, None);
         assert_eq!(view(env, &adam, old_id).await.key.status, Status::Retired);
-        assert!(api_keys::finish_rotation(&env.ctx, &info(), &adam, old_id).await.is_err());
+        assert!(async { api_keys::finish_rotation(&env.ctx, &info(), &adam.permit()?, old_id).await }.await.is_err());
     }
 
     async fn a_rotation_without_grace_stops_the_old_key_at_once(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, old) = made(env, &adam, "Leaked").await;
         assert_eq!(refusal(env, &old).await, None);
-        let new = api_keys::rotate(&env.ctx, &info(), &adam, id, Grace::Now, &Secret::default()).await.unwrap().secret.unwrap();
+        let new = api_keys::rotate(&env.ctx, &info(), &adam.permit().unwrap(), id, Grace::Now, &Secret::default()).await.unwrap().secret.unwrap();
         assert_eq!((refusal(env, &old).await, refusal(env, &new).await), (Some(KeyRefusal::Expired), None));
     }
 
@@ -51,8 +51,8 @@ both! {
         let (id, _) = made(env, &adam, "Importer").await;
         let (none, info) = (Secret::default(), info());
         let (a, b) = tokio::join!(
-            api_keys::rotate(&env.ctx, &info, &adam, id, Grace::Hour, &none),
-            api_keys::rotate(&env.ctx, &info, &olivia, id, Grace::Hour, &none),
+            async { api_keys::rotate(&env.ctx, &info, &adam.permit().unwrap(), id, Grace::Hour, &none).await },
+            async { api_keys::rotate(&env.ctx, &info, &olivia.permit().unwrap(), id, Grace::Hour, &none).await },
         );
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
         let named = entity::ApiKey::find().filter(entity::api_key::Column::Name.eq("Importer"));
@@ -63,18 +63,18 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let (id, key) = made(env, &adam, "Importer").await;
         let before = env.events(EventType::ApiKeyRevoked).await;
-        let refused = api_keys::revoke(&env.ctx, &info(), &adam, id, "importer").await;
+        let refused = api_keys::revoke(&env.ctx, &info(), &adam.permit().unwrap(), id, "importer").await;
         assert!(matches!(refused, Err(AppError::Invalid(errors)) if errors.get("name").is_some()));
         assert_eq!(env.events(EventType::ApiKeyRevoked).await, before);
-        api_keys::revoke(&env.ctx, &info(), &adam, id, " Importer ").await.unwrap();
+        api_keys::revoke(&env.ctx, &info(), &adam.permit().unwrap(), id, " Importer ").await.unwrap();
         assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Revoked));
         assert_eq!(env.events(EventType::ApiKeyRevoked).await, before + 1);
         let asked = views::KeyListQuery { filter: Some(Filter::Revoked), ..views::KeyListQuery::default() };
-        let list = views::list(&env.ctx, &adam, &asked).await.unwrap();
+        let list = views::list(&env.ctx, &adam.permit_read().unwrap(), &asked).await.unwrap();
         assert!(list.keys.iter().any(|row| row.id == id && row.status == Status::Revoked));
         assert_eq!(view(env, &adam, id).await.revoked.unwrap().1, "Adam Archer");
-        assert!(api_keys::revoke(&env.ctx, &info(), &adam, id, "Importer").await.is_err());
-        assert!(api_keys::rename(&env.ctx, &info(), &adam, id, Name::parse("X").unwrap()).await.is_err());
+        assert!(async { api_keys::revoke(&env.ctx, &info(), &adam.permit()?, id, "Importer").await }.await.is_err());
+        assert!(async { api_keys::rename(&env.ctx, &info(), &adam.permit()?, id, Name::parse("X").unwrap()).await }.await.is_err());
     }
 
     async fn a_revoked_key_is_refused_at_the_next_request_though_checks_race(env) {
@@ -92,7 +92,7 @@ both! {
                 })
             }).collect();
             tokio::time::sleep(Duration::from_millis(20)).await;
-            api_keys::revoke(&env.ctx, &info(), &adam, id, &format!("Racer {round}")).await.unwrap();
+            api_keys::revoke(&env.ctx, &info(), &adam.permit().unwrap(), id, &format!("Racer {round}")).await.unwrap();
             for _ in 0..200 {
                 assert_eq!(refusal(env, &key).await, Some(KeyRefusal::Revoked));
             }

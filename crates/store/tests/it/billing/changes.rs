@@ -21,7 +21,7 @@ both! {
         let before = row(env, id).await;
         let earlier = charged(env, id).await.len();
         // Twenty of thirty days are left: two thirds of $100, and of 3,000 credits.
-        let view = billing::view(&env.ctx, &adam, Some(terms("max", false))).await.unwrap();
+        let view = billing::view(&env.ctx, &adam.permit_read().unwrap(), Some(terms("max", false))).await.unwrap();
         let preview = view.preview.unwrap();
         assert_eq!(preview.effect, Effect::Now);
         assert!((6660..=6667).contains(&preview.today.cents()), "{}", preview.today);
@@ -46,7 +46,7 @@ both! {
         let id = adam.workspace();
         let (before, earlier) = (row(env, id).await, charged(env, id).await);
         let agreed = Money::from_cents(5000);
-        let chosen = billing::choose(&env.ctx, &adam, terms("max", false), agreed, PAGE, Timestamp::now()).await;
+        let chosen = billing::choose(&env.ctx, &adam.permit().unwrap(), terms("max", false), agreed, PAGE, Timestamp::now()).await;
         assert!(matches!(chosen, Err(AppError::Conflict(_))));
         assert_eq!((row(env, id).await, charged(env, id).await), (before, earlier));
     }
@@ -84,7 +84,7 @@ both! {
             let (ctx, adam) = (env.ctx.clone(), adam.clone());
             tries.spawn(async move {
                 let agreed = Money::from_cents(10_000);
-                billing::choose(&ctx, &adam, terms("max", false), agreed, PAGE, Timestamp::now()).await
+                billing::choose(&ctx, &adam.permit().unwrap(), terms("max", false), agreed, PAGE, Timestamp::now()).await
             });
         }
         tries.join_all().await;
@@ -116,19 +116,19 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let id = adam.workspace();
         let now = Timestamp::now();
-        billing::cancel(&env.ctx, &adam, now).await.unwrap();
-        billing::cancel(&env.ctx, &adam, now).await.unwrap();
+        billing::cancel(&env.ctx, &adam.permit().unwrap(), now).await.unwrap();
+        billing::cancel(&env.ctx, &adam.permit().unwrap(), now).await.unwrap();
         assert!(!env.actor(ADAM, "acme").await.is_frozen());
-        billing::resume(&env.ctx, &adam, now).await.unwrap();
+        billing::resume(&env.ctx, &adam.permit().unwrap(), now).await.unwrap();
         assert_eq!(row(env, id).await.freezes_at, None);
-        billing::cancel(&env.ctx, &adam, now).await.unwrap();
+        billing::cancel(&env.ctx, &adam.permit().unwrap(), now).await.unwrap();
         let earlier = charged(env, id).await;
         pass(env, id, days(20)).await;
         assert!(env.actor(ADAM, "acme").await.is_frozen(), "before any worker comes");
         work(env, Timestamp::now()).await;
         assert_eq!(row(env, id).await.status, SubscriptionStatus::Frozen);
         assert_eq!(charged(env, id).await, earlier, "nothing is charged for what was cancelled");
-        assert!(matches!(billing::resume(&env.ctx, &adam, Timestamp::now()).await, Err(AppError::Conflict(_))));
+        assert!(matches!(async { billing::resume(&env.ctx, &adam.permit()?, Timestamp::now()).await }.await, Err(AppError::Conflict(_))));
         subscribe(env, &adam, terms("scale", false)).await;
         assert!(!env.actor(ADAM, "acme").await.is_frozen());
     }

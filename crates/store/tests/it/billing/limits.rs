@@ -18,7 +18,7 @@ both! {
     async fn a_preview_names_who_is_beyond_the_seats(env) {
         let ctx = env.house_with(Passwords::quick_for_tests(), AuthLimits::off());
         let adam = env.actor(ADAM, "acme").await;
-        let view = billing::view(&ctx, &adam, Some(terms("light", false))).await.unwrap();
+        let view = billing::view(&ctx, &adam.permit_read().unwrap(), Some(terms("light", false))).await.unwrap();
         let beyond = view.preview.unwrap().beyond.unwrap();
         assert_eq!((beyond.seats, beyond.used), (3, 7));
         assert_eq!(beyond.names, ["Cleo Chen", "Mia Moreno", "Adam Archer"]);
@@ -28,7 +28,7 @@ both! {
         let ctx = env.house_with(Passwords::quick_for_tests(), AuthLimits::off());
         let adam = env.actor(ADAM, "acme").await;
         // Ten seats: four members and three invitations hold seven of them.
-        let invited = invitations::invite(&ctx, &adam, "a@x.example, b@x.example, c@x.example, d@x.example", Role::Member)
+        let invited = invitations::invite(&ctx, &adam.permit().unwrap(), "a@x.example, b@x.example, c@x.example, d@x.example", Role::Member)
             .await
             .unwrap();
         assert_eq!(invited.message, "3 of 4 invitations sent");
@@ -55,7 +55,7 @@ both! {
             scopes: Scope::ALL.to_vec(),
             expires_at: None,
         };
-        let key = keys::create(&env.ctx, &info(), &olivia, wish, Vec::new(), &Secret::default())
+        let key = keys::create(&env.ctx, &info(), &olivia.permit().unwrap(), wish, Vec::new(), &Secret::default())
             .await
             .unwrap()
             .secret

@@ -86,13 +86,21 @@ pub async fn on_trial(env: &TestEnv, slug: &str) -> Actor {
 }
 
 pub async fn choose(env: &TestEnv, actor: &Actor, terms: Terms) -> Result<Chosen, AppError> {
-    let view = billing::view(&env.ctx, actor, Some(terms.clone()))
+    let view = billing::view(&env.ctx, &actor.permit_read().unwrap(), Some(terms.clone()))
         .await
         .unwrap();
     let agreed = view
         .preview
         .map_or(Money::from_cents(0), |preview| preview.today);
-    billing::choose(&env.ctx, actor, terms, agreed, PAGE, Timestamp::now()).await
+    billing::choose(
+        &env.ctx,
+        &actor.permit().unwrap(),
+        terms,
+        agreed,
+        PAGE,
+        Timestamp::now(),
+    )
+    .await
 }
 
 /// Chooses a plan where none is paid, and pays on the provider's page.
@@ -186,7 +194,7 @@ both! {
         pass(env, greta.workspace(), days(7)).await;
         let frozen = env.actor(GRETA, "fresh").await;
         assert!(frozen.is_frozen());
-        let view = billing::view(&env.ctx, &frozen, None).await.unwrap();
+        let view = billing::view(&env.ctx, &frozen.permit_read().unwrap(), None).await.unwrap();
         assert_eq!(view.status, SubscriptionStatus::Frozen);
     }
 
@@ -195,7 +203,7 @@ both! {
         let id = greta.workspace();
         pass(env, id, days(2)).await;
         let trial_ends = row(env, id).await.ends_at;
-        let view = billing::view(&env.ctx, &greta, Some(terms("max", true))).await.unwrap();
+        let view = billing::view(&env.ctx, &greta.permit_read().unwrap(), Some(terms("max", true))).await.unwrap();
         let preview = view.preview.unwrap();
         assert_eq!((preview.effect, preview.today.to_string().as_str(), preview.days_added), (Effect::Begin, "$498", 4));
         subscribe(env, &greta, terms("max", true)).await;
@@ -212,11 +220,11 @@ both! {
             let actor = env.actor(email, "acme").await;
             let now = Timestamp::now();
             let forbidden = |error: AppError| matches!(error, AppError::Forbidden { .. });
-            assert!(forbidden(billing::view(&env.ctx, &actor, None).await.unwrap_err()));
-            assert!(forbidden(billing::cancel(&env.ctx, &actor, now).await.unwrap_err()));
-            assert!(forbidden(billing::resume(&env.ctx, &actor, now).await.unwrap_err()));
-            assert!(forbidden(billing::manage(&env.ctx, &actor, PAGE).await.unwrap_err()));
-            let chosen = billing::choose(&env.ctx, &actor, terms("max", false), Money::from_cents(100_000), PAGE, now).await;
+            assert!(forbidden(async { billing::view(&env.ctx, &actor.permit_read()?, None).await }.await.unwrap_err()));
+            assert!(forbidden(async { billing::cancel(&env.ctx, &actor.permit()?, now).await }.await.unwrap_err()));
+            assert!(forbidden(async { billing::resume(&env.ctx, &actor.permit()?, now).await }.await.unwrap_err()));
+            assert!(forbidden(async { billing::manage(&env.ctx, &actor.permit()?, PAGE).await }.await.unwrap_err()));
+            let chosen = billing::choose(&env.ctx, &actor.permit().unwrap(), terms("max", false), Money::from_cents(100_000), PAGE, now).await;
             assert!(forbidden(chosen.unwrap_err()));
         }
     }
@@ -224,7 +232,7 @@ both! {
     async fn what_is_not_on_offer_cannot_be_chosen(env) {
         let adam = env.actor(ADAM, "acme").await;
         for (wanted, field) in [(terms("giant", false), "plan"), (terms("light", true), "cdr_mode")] {
-            let view = billing::view(&env.ctx, &adam, Some(wanted.clone())).await.unwrap();
+            let view = billing::view(&env.ctx, &adam.permit_read().unwrap(), Some(wanted.clone())).await.unwrap();
             assert!(view.preview.is_none() && view.refusal.is_some());
             let AppError::Invalid(errors) = choose(env, &adam, wanted).await.unwrap_err() else { panic!() };
             assert!(errors.get(field).is_some());
@@ -234,7 +242,7 @@ both! {
     async fn invoices_are_numbered_without_gaps_and_stay_as_they_were_issued(env) {
         let adam = env.actor(ADAM, "acme").await;
         let id = adam.workspace();
-        let first = billing::invoice(&env.ctx, &adam, 1).await.unwrap();
+        let first = billing::invoice(&env.ctx, &adam.permit_read().unwrap(), 1).await.unwrap();
         assert_eq!((first.what.as_str(), first.amount.cents(), first.buyer.company.as_str()), ("Scale, 1 month", 9900, "Acme"));
         let form = DetailsForm {
             company: "Acme GmbH".to_owned(),
@@ -243,14 +251,14 @@ both! {
         };
         let changed = env.events(EventType::BillingDetailsChanged).await;
         for _ in 0..2 {
-            billing::set_details(&env.ctx, &adam, &form.parse().unwrap()).await.unwrap();
+            billing::set_details(&env.ctx, &adam.permit().unwrap(), &form.parse().unwrap()).await.unwrap();
         }
         assert_eq!(env.events(EventType::BillingDetailsChanged).await, changed + 1, "once, where it changed something");
         // Eight purchases that are paid at the same moment, one of them told twice.
         let purpose = PaymentPurpose::Credits { credits: 1000 };
         let mut settled = JoinSet::new();
         for index in 0..8 {
-            let place = settlement::begin(&env.ctx, &adam, &purpose, Money::from_cents(2900), PAGE).await.unwrap();
+            let place = settlement::begin(&env.ctx, &adam.permit().unwrap(), &purpose, Money::from_cents(2900), PAGE).await.unwrap();
             let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
             let ctx = env.ctx.clone();
             settled.spawn(async move {
@@ -273,17 +281,17 @@ both! {
             .map(|invoice| invoice.number)
             .collect();
         assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
-        let last = billing::invoice(&env.ctx, &adam, 10).await.unwrap();
+        let last = billing::invoice(&env.ctx, &adam.permit_read().unwrap(), 10).await.unwrap();
         assert_eq!((last.buyer.company.as_str(), last.buyer.vat_number.as_str()), ("Acme GmbH", "DE123456789"));
-        assert_eq!(billing::invoice(&env.ctx, &adam, 1).await.unwrap(), first, "as it was issued");
+        assert_eq!(billing::invoice(&env.ctx, &adam.permit_read().unwrap(), 1).await.unwrap(), first, "as it was issued");
         assert!(last.number.ends_with("-0010") && last.number.len() == 13, "{}", last.number);
-        let view = billing::view(&env.ctx, &adam, None).await.unwrap();
+        let view = billing::view(&env.ctx, &adam.permit_read().unwrap(), None).await.unwrap();
         assert_eq!(view.payments.iter().filter(|row| row.invoice.is_some()).count(), 10);
         // Of no other workspace, and for nobody who may not see billing.
         let greta = env.actor(GRETA, "globex").await;
-        assert_eq!(billing::invoice(&env.ctx, &greta, 10).await, Err(AppError::NotFound));
+        assert_eq!(async { billing::invoice(&env.ctx, &greta.permit_read()?, 10).await }.await, Err(AppError::NotFound));
         let mia = env.actor(MIA, "acme").await;
-        assert!(matches!(billing::invoice(&env.ctx, &mia, 1).await, Err(AppError::Forbidden { .. })));
-        assert!(matches!(billing::set_details(&env.ctx, &mia, &form.parse().unwrap()).await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(async { billing::invoice(&env.ctx, &mia.permit_read()?, 1).await }.await, Err(AppError::Forbidden { .. })));
+        assert!(matches!(async { billing::set_details(&env.ctx, &mia.permit()?, &form.parse().unwrap()).await }.await, Err(AppError::Forbidden { .. })));
     }
 }

@@ -57,7 +57,7 @@ async fn choose(
     terms: Terms,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    match billing::choose(&env.ctx, actor, terms, AGREED, "/", now).await? {
+    match billing::choose(&env.ctx, &actor.permit().unwrap(), terms, AGREED, "/", now).await? {
         Chosen::Pay(place) => pay(env, &place, now).await,
         Chosen::Done(_) => {}
     }
@@ -68,7 +68,15 @@ async fn choose(
 async fn choose_twice(env: &TestEnv, actor: &Actor, terms: Terms, now: Timestamp) {
     let mut places = Vec::new();
     for _ in 0..2 {
-        let chosen = billing::choose(&env.ctx, actor, terms.clone(), AGREED, "/", now).await;
+        let chosen = billing::choose(
+            &env.ctx,
+            &actor.permit().unwrap(),
+            terms.clone(),
+            AGREED,
+            "/",
+            now,
+        )
+        .await;
         match chosen.unwrap() {
             Chosen::Pay(place) => places.push(place),
             Chosen::Done(done) => panic!("{done:?}"),
@@ -227,16 +235,18 @@ pub(super) async fn run(env: &TestEnv, actor: &Actor, steps: &[Step]) -> Result<
                 prop_assert_eq!(expected, done.is_ok(), "{:?}: {:?}", step, done);
             }
             Step::Cancel => {
-                let done = billing::cancel(ctx, actor, now).await;
+                let done = billing::cancel(ctx, &actor.permit().unwrap(), now).await;
                 prop_assert_eq!(model.cancel(now), done.is_ok(), "{:?}: {:?}", step, done);
             }
             Step::Resume => {
-                let done = billing::resume(ctx, actor, now).await;
+                let done = billing::resume(ctx, &actor.permit().unwrap(), now).await;
                 prop_assert_eq!(model.runs(now), done.is_ok(), "{:?}: {:?}", step, done);
                 model.cancelled &= !model.runs(now);
             }
             Step::Card(works) => {
-                let place = billing::manage(ctx, actor, "/").await.unwrap();
+                let place = billing::manage(ctx, &actor.permit().unwrap(), "/")
+                    .await
+                    .unwrap();
                 let token = place.strip_prefix("/pay/card/").unwrap();
                 simulated::set_card(ctx.db(), token, works).await.unwrap();
                 model.card = Some(works);

@@ -15,34 +15,34 @@ both! {
         let db = env.ctx.db();
         let before = balance(env, &mia).await.total();
         let mut tx = db.begin().await.unwrap();
-        let hold = holds::reserve(&mut tx, &mia, &uses("smart_automation", 8), minutes(5)).await.unwrap();
+        let hold = holds::reserve(&mut tx, &mia.permit().unwrap(), &uses("smart_automation", 8), minutes(5)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!((hold.reserved, hold.balance), (80, before - 80));
         assert_eq!(balance(env, &mia).await.total(), before - 80);
         adds_up(env).await;
 
         let mut tx = db.begin().await.unwrap();
-        let more = holds::capture(&mut tx, &mia, hold.id, Some(9)).await;
+        let more = holds::capture(&mut tx, &mia.permit().unwrap(), hold.id, Some(9)).await;
         assert!(matches!(more, Err(AppError::Invalid(_))), "no more than was reserved");
         tx.rollback().await.unwrap();
         let mut tx = db.begin().await.unwrap();
-        let done = holds::capture(&mut tx, &mia, hold.id, Some(3)).await.unwrap();
+        let done = holds::capture(&mut tx, &mia.permit().unwrap(), hold.id, Some(3)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!((done.status, done.captured, done.balance), (HoldStatus::Captured, 30, before - 30));
         let mut tx = db.begin().await.unwrap();
-        assert!(matches!(holds::release(&mut tx, &mia, hold.id).await, Err(AppError::Conflict(_))));
+        assert!(matches!(async { holds::release(&mut tx, &mia.permit()?, hold.id).await }.await, Err(AppError::Conflict(_))));
         tx.rollback().await.unwrap();
         assert_eq!(balance(env, &mia).await.total(), before - 30);
 
         let mut tx = db.begin().await.unwrap();
-        let hold = holds::reserve(&mut tx, &mia, &uses("smart_automation", 8), minutes(5)).await.unwrap();
+        let hold = holds::reserve(&mut tx, &mia.permit().unwrap(), &uses("smart_automation", 8), minutes(5)).await.unwrap();
         tx.commit().await.unwrap();
         let greta = principal(env, GRETA, "globex").await;
         let mut tx = db.begin().await.unwrap();
-        assert_eq!(holds::capture(&mut tx, &greta, hold.id, None).await, Err(AppError::NotFound));
+        assert_eq!(async { holds::capture(&mut tx, &greta.permit()?, hold.id, None).await }.await, Err(AppError::NotFound));
         tx.rollback().await.unwrap();
         let mut tx = db.begin().await.unwrap();
-        holds::release(&mut tx, &mia, hold.id).await.unwrap();
+        holds::release(&mut tx, &mia.permit().unwrap(), hold.id).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(balance(env, &mia).await.total(), before - 30);
         adds_up(env).await;
@@ -52,13 +52,13 @@ both! {
         let mia = principal(env, MIA, "acme").await;
         let before = balance(env, &mia).await;
         let mut tx = env.ctx.db().begin().await.unwrap();
-        let hold = holds::reserve(&mut tx, &mia, &uses("general_ai", 50), minutes(5)).await.unwrap();
+        let hold = holds::reserve(&mut tx, &mia.permit().unwrap(), &uses("general_ai", 50), minutes(5)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(balance(env, &mia).await.total(), before.total() - 100);
         let_time_pass(env, mia.workspace(), minutes(5)).await;
         assert_eq!(balance(env, &mia).await.total(), before.total(), "whoever looks finds it in order");
         let mut tx = env.ctx.db().begin().await.unwrap();
-        assert!(matches!(holds::capture(&mut tx, &mia, hold.id, None).await, Err(AppError::Conflict(_))));
+        assert!(matches!(async { holds::capture(&mut tx, &mia.permit()?, hold.id, None).await }.await, Err(AppError::Conflict(_))));
         drop(tx);
         adds_up(env).await;
     }

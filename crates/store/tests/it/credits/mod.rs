@@ -29,7 +29,9 @@ async fn principal(env: &TestEnv, email: &str, workspace: &str) -> Principal {
 }
 
 async fn balance(env: &TestEnv, principal: &Principal) -> Balance {
-    view::balance(&env.ctx, principal).await.unwrap()
+    async { view::balance(&env.ctx, &principal.permit()?).await }
+        .await
+        .unwrap()
 }
 
 async fn spend(
@@ -39,7 +41,7 @@ async fn spend(
     once: Option<&str>,
 ) -> Result<CreditEntry, AppError> {
     let mut tx = env.ctx.db().begin().await.unwrap();
-    let entry = credits::spend(&mut tx, principal, wanted, once).await?;
+    let entry = credits::spend(&mut tx, &principal.permit().unwrap(), wanted, once).await?;
     tx.commit().await.unwrap();
     Ok(entry)
 }
@@ -106,7 +108,14 @@ async fn race(env: &TestEnv, principal: &Principal, tries: u32) -> (u32, u32) {
             let (mut won, mut short) = (0, 0);
             for _ in 0..tries / AT_ONCE {
                 let mut tx = ctx.db().begin().await.unwrap();
-                match credits::spend(&mut tx, &principal, &uses("quick_answer", 1), None).await {
+                match credits::spend(
+                    &mut tx,
+                    &principal.permit().unwrap(),
+                    &uses("quick_answer", 1),
+                    None,
+                )
+                .await
+                {
                     Ok(_) => {
                         tx.commit().await.unwrap();
                         won += 1;
@@ -174,7 +183,7 @@ both! {
             let (ctx, mia, wanted) = (env.ctx.clone(), mia.clone(), wanted.clone());
             tokio::spawn(async move {
                 let mut tx = ctx.db().begin().await.unwrap();
-                let entry = credits::spend(&mut tx, &mia, &wanted, Some("run 7")).await.unwrap();
+                let entry = credits::spend(&mut tx, &mia.permit().unwrap(), &wanted, Some("run 7")).await.unwrap();
                 tx.commit().await.unwrap();
                 entry
             })
@@ -220,7 +229,7 @@ both! {
         }
         let after = balance(env, &olivia).await;
         assert_eq!(after, Balance { plan: 5000, purchased: before.purchased, renews_at: Some(until) });
-        let lines = view::entries(&env.ctx, &olivia, None, None, 2).await.unwrap();
+        let lines = view::entries(&env.ctx, &olivia.permit().unwrap(), None, None, 2).await.unwrap();
         assert_eq!((lines[0].kind, lines[0].amount), (EntryKind::Grant, 5000));
         assert_eq!((lines[1].kind, lines[1].amount), (EntryKind::Expiry, -before.plan));
         adds_up(env).await;
@@ -254,7 +263,7 @@ both! {
 
     async fn a_workspace_says_when_its_people_are_warned(env) {
         let (mia, adam) = (principal(env, MIA, "acme").await, env.actor(ADAM, "acme").await);
-        let set = async |mark| credits::set_low_balance_threshold(&env.ctx, &adam, mark).await.unwrap();
+        let set = async |mark| credits::set_low_balance_threshold(&env.ctx, &adam.permit().unwrap(), mark).await.unwrap();
         let low = async || env.events(EventType::CreditsLow).await;
         let quick = async |times| { spend(env, &mia, &uses("quick_answer", times), None).await.unwrap(); };
         let before = low().await;
@@ -275,7 +284,7 @@ both! {
         set(None).await;
         assert_eq!((changed, env.events(EventType::CreditsWarningChanged).await), (3, 3), "nothing changed the last time");
         let mia = env.actor(MIA, "acme").await;
-        let refused = credits::set_low_balance_threshold(&env.ctx, &mia, Some(1)).await;
+        let refused = credits::set_low_balance_threshold(&env.ctx, &mia.permit().unwrap(), Some(1)).await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::ManageBilling }));
         adds_up(env).await;
     }
@@ -283,14 +292,14 @@ both! {
     async fn cleo_sees_no_credits_and_greta_only_her_own(env) {
         let cleo = principal(env, CLEO, "acme").await;
         let forbidden = |permission| AppError::Forbidden { permission };
-        let see = view::balance(&env.ctx, &cleo).await;
+        let see = view::balance(&env.ctx, &cleo.permit().unwrap()).await;
         assert_eq!(see, Err(forbidden(Permission::SeeCredits)));
-        let lines = view::entries(&env.ctx, &cleo, None, None, 5).await;
+        let lines = view::entries(&env.ctx, &cleo.permit().unwrap(), None, None, 5).await;
         assert_eq!(lines, Err(forbidden(Permission::SeeCredits)));
         let spent = spend(env, &cleo, &uses("quick_answer", 1), None).await;
         assert_eq!(spent, Err(forbidden(Permission::SpendCredits)));
         let greta = principal(env, GRETA, "globex").await;
-        let lines = view::entries(&env.ctx, &greta, None, None, 100).await.unwrap();
+        let lines = view::entries(&env.ctx, &greta.permit().unwrap(), None, None, 100).await.unwrap();
         assert_eq!(lines.len(), 1, "her plan's credits and nothing of Acme's");
         let adam = principal(env, ADAM, "globex").await;
         assert_eq!(balance(env, &adam).await, balance(env, &greta).await);

@@ -79,7 +79,7 @@ async fn run(env: &TestEnv, adam: &Actor, steps: &[Step]) -> Result<(), TestCase
     let ctx = &env.ctx;
     let mut bought: Vec<Bought> = Vec::new();
     let write_down = async || {
-        settlement::prepare(ctx, adam, &credits(), PRICE, PAGE)
+        settlement::prepare(ctx, &adam.permit().unwrap(), &credits(), PRICE, PAGE)
             .await
             .unwrap()
     };

@@ -9,12 +9,12 @@ use domain::payments::{Choice, PaymentPurpose, PaymentStatus};
 use domain::{AppError, Money, PaymentId, Permission, Secret, Timestamp, days, minutes};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
-use store::auth::Actor;
+use store::auth::{Actor, Principal};
 use store::credits::dto::Use;
 use store::credits::verify::verify;
 use store::credits::view;
 use store::db::entity::{self, credit_entry, payment};
-use store::payments::simulated::{self};
+use store::payments::simulated;
 use store::settlement::provider_webhook::{handle_event, sign};
 use store::settlement::simulated_events;
 use store::{credits as ledger, settlement};
@@ -31,7 +31,7 @@ fn credits() -> PaymentPurpose {
 
 /// Begins to buy; answers the payment and the provider's name for its page.
 async fn begin(env: &TestEnv, actor: &Actor) -> (PaymentId, String) {
-    let place = settlement::begin(&env.ctx, actor, &credits(), PRICE, PAGE)
+    let place = settlement::begin(&env.ctx, &actor.permit().unwrap(), &credits(), PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap().to_owned();
@@ -105,7 +105,7 @@ both! {
         assert_eq!(status(env, id).await, PaymentStatus::Paid);
         assert_eq!(granted(env, id).await, 1);
         assert_eq!(env.events(EventType::BillingPaymentSucceeded).await, before + 1);
-        let view = settlement::view(&env.ctx, &adam, id).await.unwrap().unwrap();
+        let view = settlement::view(&env.ctx, &adam.permit().unwrap(), id).await.unwrap().unwrap();
         assert_eq!(view.sentence(), "Your $29 payment for 1,000 credits went through. Thank you.");
         let again = simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap_err();
         assert!(matches!(again, AppError::Conflict(_)));
@@ -118,15 +118,15 @@ both! {
         assert!(settlement::refund(&env.ctx, id, None).await.is_err(), "nothing is paid yet");
         simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         // The plan's credits go first, then older purchases: of these 1,000 all but 300 are used.
-        let principal = adam.clone().into();
-        let there = view::balance(&env.ctx, &principal).await.unwrap().total();
+        let principal = Principal::from(adam.clone());
+        let there = view::balance(&env.ctx, &principal.permit().unwrap()).await.unwrap().total();
         let mut tx = env.ctx.db().begin().await.unwrap();
         let wanted = Use::new(env.ctx.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
-        ledger::spend(&mut tx, &principal, &wanted.unwrap(), None).await.unwrap();
+        ledger::spend(&mut tx, &principal.permit().unwrap(), &wanted.unwrap(), None).await.unwrap();
         tx.commit().await.unwrap();
         let half = settlement::refund(&env.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
         assert_eq!(half, Money::from_cents(1450));
-        let left = async || view::balance(&env.ctx, &principal).await.unwrap().total();
+        let left = async || view::balance(&env.ctx, &principal.permit().unwrap()).await.unwrap().total();
         assert_eq!(left().await, 0, "500 were due, and 300 are there");
         for _ in 0..2 {
             simulated_events::deliver_events(&env.ctx, Timestamp::now()).await.unwrap();
@@ -171,14 +171,14 @@ both! {
     async fn only_who_manages_billing_begins_and_sees_a_payment(env) {
         for email in [MIA, CLEO] {
             let actor = env.actor(email, "acme").await;
-            let refused = settlement::begin(&env.ctx, &actor, &credits(), PRICE, PAGE).await.unwrap_err();
+            let refused = async { settlement::begin(&env.ctx, &actor.permit()?, &credits(), PRICE, PAGE).await }.await.unwrap_err();
             assert_eq!(refused, AppError::Forbidden { permission: Permission::ManageBilling });
         }
         let (id, _) = begin(env, &env.actor(ADAM, "acme").await).await;
         let mia = env.actor(MIA, "acme").await;
-        assert!(settlement::view(&env.ctx, &mia, id).await.is_err());
+        assert!(async { settlement::view(&env.ctx, &mia.permit()?, id).await }.await.is_err());
         let greta = env.actor(GRETA, "globex").await;
-        assert_eq!(settlement::view(&env.ctx, &greta, id).await.unwrap(), None);
+        assert_eq!(settlement::view(&env.ctx, &greta.permit().unwrap(), id).await.unwrap(), None);
     }
 
     async fn what_is_not_the_providers_own_word_changes_nothing(env) {

@@ -35,7 +35,7 @@ both! {
             assert_eq!(balance(env, id).await, -4900);
         }
         assert_eq!(told(env).await, (before.0 + 1, before.1));
-        let view = billing::view(&env.ctx, &greta, None).await.unwrap();
+        let view = billing::view(&env.ctx, &greta.permit_read().unwrap(), None).await.unwrap();
         assert_eq!((view.payments[0].disputed.cents(), view.payments[0].refunded.cents()), (4900, 0));
         assert!(settlement::refund(&env.ctx, payment, None).await.is_err(), "it is gone already");
         for _ in 0..2 {

@@ -4,7 +4,7 @@ use domain::credits::TopUp;
 use domain::payments::{Choice, PaymentPurpose};
 use domain::{Money, PaymentId, Timestamp, minutes};
 use serde_json::{Value, json};
-use store::auth::Actor;
+use store::auth::{Actor, Principal};
 use store::credits::dto::Use;
 use store::credits::{top_up, view};
 use store::settlement::simulated_events;
@@ -26,7 +26,7 @@ fn refund(id: &str, payment: PaymentId, cents: i64, status: &str) -> Value {
 
 async fn buy(env: &TestEnv, actor: &Actor) -> PaymentId {
     let purpose = PaymentPurpose::Credits { credits: 1000 };
-    let place = settlement::begin(&env.ctx, actor, &purpose, PRICE, PAGE)
+    let place = settlement::begin(&env.ctx, &actor.permit().unwrap(), &purpose, PRICE, PAGE)
         .await
         .unwrap();
     let checkout = place.strip_prefix("/pay/").unwrap();
@@ -39,7 +39,7 @@ async fn buy(env: &TestEnv, actor: &Actor) -> PaymentId {
 /// Uses up all credits but so many.
 async fn spend_all_but(env: &TestEnv, actor: &Actor, left: i64) {
     let there = credits(env, actor).await;
-    let principal = actor.clone().into();
+    let principal = Principal::from(actor.clone()).permit().unwrap();
     let mut tx = env.ctx.db().begin().await.unwrap();
     let wanted = u32::try_from(there - left).unwrap();
     let wanted = Use::new(env.ctx.catalog(), "quick_answer", Some(wanted), None);
@@ -50,7 +50,7 @@ async fn spend_all_but(env: &TestEnv, actor: &Actor, left: i64) {
 }
 
 async fn credits(env: &TestEnv, actor: &Actor) -> i64 {
-    let principal = actor.clone().into();
+    let principal = Principal::from(actor.clone()).permit().unwrap();
     view::balance(&env.ctx, &principal).await.unwrap().total()
 }
 
@@ -126,7 +126,7 @@ both! {
         let adam = env.actor(ADAM, "acme").await;
         let id = adam.workspace();
         let wanted = TopUp { credits: 1000, limit: Money::from_cents(100_000) };
-        top_up::set(&env.ctx, &adam, Some(wanted), Timestamp::now()).await.unwrap();
+        top_up::set(&env.ctx, &adam.permit().unwrap(), Some(wanted), Timestamp::now()).await.unwrap();
         let there = credits(env, &adam).await;
         let need = async |more: i64| {
             let principal = adam.clone().into();
