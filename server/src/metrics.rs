@@ -1,53 +1,82 @@
-//! Metrics for operators: counters in Prometheus format at `/metrics`. They report counts and durations, and no
-//! personal data.
+//! Metrics for operators, in the `OpenMetrics` format at `/metrics`. They report counts and durations, and no personal
+//! data.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Upper bounds of the response time buckets, in milliseconds.
-const BUCKETS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The media type of the metrics.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of the response time buckets, in seconds.
+const BUCKETS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// A handle to the counters; cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassLabel {
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// A gauge of whole numbers.
+type Count = Gauge<u64, AtomicU64>;
+
+/// A handle to the metrics; cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
-    answers: [AtomicU64; CLASSES.len()],
-    /// The number of responses per bucket; the last bucket is for those above all bounds.
-    took: [AtomicU64; BUCKETS.len() + 1],
-    took_micros: AtomicU64,
-    emails_sent: AtomicU64,
-    emails_deferred: AtomicU64,
-    emails_failed: AtomicU64,
-    connections: Gauge,
+    registry: Registry,
+    /// One counter for each of [`CLASSES`].
+    requests: [Counter; CLASSES.len()],
+    duration: Histogram,
+    emails_sent: Counter,
+    emails_deferred: Counter,
+    emails_failed: Counter,
+    connections: InFlightGauge,
+    events_pending: Count,
+    emails_pending: Count,
+    streams: Count,
+    memory: Count,
 }
 
 /// The current number of something; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Gauge(Arc<AtomicU64>);
+pub struct InFlightGauge(Count);
 
 /// One item that the gauge counts; dropping it decrements the gauge.
 #[derive(Debug)]
-pub struct InFlightGuard(Gauge);
+pub struct InFlightGuard(InFlightGauge);
 
-impl Gauge {
+impl InFlightGauge {
     pub fn enter(&self) -> InFlightGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.inc();
         InFlightGuard(self.clone())
     }
 
     pub fn read(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.get()
     }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.dec();
     }
 }
 
@@ -59,131 +88,88 @@ pub struct GaugeSnapshot {
     pub streams: u64,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let requests = Family::<ClassLabel, Counter>::default();
+        let emails = Family::<OutcomeLabel, Counter>::default();
+        registry.register(
+            "wheelhouse_http_requests",
+            "Answers, by class of status",
+            requests.clone(),
+        );
+        let duration = Histogram::new(BUCKETS);
+        registry.register(
+            "wheelhouse_http_request_duration_seconds",
+            "How long answers took",
+            duration.clone(),
+        );
+        registry.register(
+            "wheelhouse_emails",
+            "Attempts to send an email, by outcome",
+            emails.clone(),
+        );
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Count::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let email = |outcome| emails.get_or_create_owned(&OutcomeLabel { outcome });
+        Self(Arc::new(Inner {
+            requests: CLASSES.map(|class| requests.get_or_create_owned(&ClassLabel { class })),
+            duration,
+            emails_sent: email("sent"),
+            emails_deferred: email("deferred"),
+            emails_failed: email("failed"),
+            connections: InFlightGauge(gauge("wheelhouse_connections", "Open connections")),
+            events_pending: gauge("wheelhouse_events_pending", "Events not yet dispatched"),
+            emails_pending: gauge(
+                "wheelhouse_emails_pending",
+                "Emails in the outbox, neither sent nor failed",
+            ),
+            streams: gauge(
+                "wheelhouse_live_streams",
+                "Open pages that listen for changes",
+            ),
+            memory: gauge("process_resident_memory_bytes", "Memory in use"),
+            registry,
+        }))
+    }
+}
+
 impl Metrics {
     /// Counts a response by its status class and duration.
     pub fn answered(&self, status: u16, took: Duration) {
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
-        self.0.answers[class].fetch_add(1, Ordering::Relaxed);
-        let bucket = BUCKETS
-            .iter()
-            .position(|edge| took <= Duration::from_millis(*edge))
-            .unwrap_or(BUCKETS.len());
-        self.0.took[bucket].fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0.took_micros.fetch_add(micros, Ordering::Relaxed);
+        self.0.requests[class].inc();
+        self.0.duration.observe(took.as_secs_f64());
     }
 
-    pub fn connections(&self) -> &Gauge {
+    pub fn connections(&self) -> &InFlightGauge {
         &self.0.connections
     }
 
-    pub fn emails_sent(&self) -> &AtomicU64 {
+    pub fn emails_sent(&self) -> &Counter {
         &self.0.emails_sent
     }
 
-    pub fn emails_deferred(&self) -> &AtomicU64 {
+    pub fn emails_deferred(&self) -> &Counter {
         &self.0.emails_deferred
     }
 
-    pub fn emails_failed(&self) -> &AtomicU64 {
+    pub fn emails_failed(&self) -> &Counter {
         &self.0.emails_failed
     }
 
-    /// All metrics in Prometheus's text format.
+    /// All metrics as text.
     pub fn text(&self, now: GaugeSnapshot) -> String {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut page = Page::default();
-        page.about(
-            "wheelhouse_http_requests_total",
-            "counter",
-            "Answers, by class of status.",
-        );
-        for (class, count) in CLASSES.iter().zip(&self.0.answers) {
-            page.line(&format!("{{class=\"{class}\"}}"), read(count));
-        }
-        self.latency(&mut page);
-        page.about(
-            "wheelhouse_emails_total",
-            "counter",
-            "Attempts to send an email, by outcome.",
-        );
-        for (outcome, count) in [
-            ("sent", &self.0.emails_sent),
-            ("deferred", &self.0.emails_deferred),
-            ("failed", &self.0.emails_failed),
-        ] {
-            page.line(&format!("{{outcome=\"{outcome}\"}}"), read(count));
-        }
-        page.gauge(
-            "wheelhouse_events_pending",
-            "Events not yet dispatched.",
-            now.events_pending,
-        );
-        page.gauge(
-            "wheelhouse_emails_pending",
-            "Emails in the outbox, neither sent nor failed.",
-            now.emails_pending,
-        );
-        page.gauge(
-            "wheelhouse_live_streams",
-            "Open pages that listen for changes.",
-            now.streams,
-        );
-        page.gauge(
-            "wheelhouse_connections",
-            "Open connections.",
-            self.0.connections.read(),
-        );
-        if let Some(bytes) = resident_bytes() {
-            page.gauge("process_resident_memory_bytes", "Memory in use.", bytes);
-        }
-        page.text
-    }
-
-    fn latency(&self, page: &mut Page) {
-        page.about(
-            "wheelhouse_http_request_duration_seconds",
-            "histogram",
-            "How long answers took.",
-        );
-        let mut sum = 0;
-        for (index, counter) in self.0.took.iter().enumerate() {
-            sum += counter.load(Ordering::Relaxed);
-            let edge = BUCKETS
-                .get(index)
-                .map_or_else(|| "+Inf".to_owned(), |&edge| seconds(edge * 1_000));
-            page.line(&format!("_bucket{{le=\"{edge}\"}}"), sum);
-        }
-        let took = seconds(self.0.took_micros.load(Ordering::Relaxed));
-        page.line("_sum", took);
-        page.line("_count", sum);
-    }
-}
-
-/// `1500000` microseconds are `1.500000` seconds.
-fn seconds(micros: u64) -> String {
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
-#[derive(Default)]
-struct Page {
-    name: &'static str,
-    text: String,
-}
-
-impl Page {
-    fn about(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.name = name;
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn line(&mut self, rest: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.text, "{}{rest} {value}", self.name);
-    }
-
-    fn gauge(&mut self, name: &'static str, help: &str, value: u64) {
-        self.about(name, "gauge", help);
-        self.line("", value);
+        self.0.events_pending.set(now.events_pending);
+        self.0.emails_pending.set(now.emails_pending);
+        self.0.streams.set(now.streams);
+        self.0.memory.set(resident_bytes().unwrap_or_default());
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry).expect("a string takes any text");
+        text
     }
 }
 
@@ -215,12 +201,14 @@ mod tests {
             "wheelhouse_http_requests_total{class=\"2xx\"} 1",
             "wheelhouse_http_requests_total{class=\"4xx\"} 0",
             "wheelhouse_http_requests_total{class=\"5xx\"} 1",
-            "wheelhouse_http_request_duration_seconds_bucket{le=\"0.005000\"} 1",
-            "wheelhouse_http_request_duration_seconds_bucket{le=\"0.100000\"} 2",
+            "wheelhouse_http_request_duration_seconds_bucket{le=\"0.005\"} 1",
+            "wheelhouse_http_request_duration_seconds_bucket{le=\"0.1\"} 2",
             "wheelhouse_http_request_duration_seconds_bucket{le=\"+Inf\"} 3",
-            "wheelhouse_http_request_duration_seconds_sum 20.073000",
+            "wheelhouse_http_request_duration_seconds_sum 20.073",
             "wheelhouse_http_request_duration_seconds_count 3",
             "wheelhouse_live_streams 2",
+            "wheelhouse_emails_total{outcome=\"deferred\"} 0",
+            "# EOF",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }

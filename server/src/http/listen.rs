@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::metrics::Gauge;
+use crate::metrics::InFlightGauge;
 
 /// Limits on connections.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
-    open: Gauge,
+    open: InFlightGauge,
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections));

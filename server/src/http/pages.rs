@@ -22,7 +22,7 @@ use store::{credits, dispatch};
 
 use super::client_ip;
 use super::headers::PageNonce;
-use crate::metrics::GaugeSnapshot;
+use crate::metrics::{self, GaugeSnapshot};
 use crate::state::AppState;
 
 /// Passes the results of the layers to pages and server functions.
@@ -146,7 +146,7 @@ pub async fn metrics(
     }
     match waiting(&state).await {
         Ok(now) => {
-            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+            let kind = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
             (kind, state.metrics.text(now)).into_response()
         }
         Err(error) => answer(&error),

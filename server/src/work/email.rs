@@ -232,7 +232,7 @@ async fn finish(
     if !queue::finish(ctx, lease, message, outcome).await? {
         tracing::warn!(mail = %message.id, "the lease was lost; another worker sends this email");
     }
-    meter.fetch_add(1, Ordering::Relaxed);
+    meter.inc();
     Ok(())
 }
 

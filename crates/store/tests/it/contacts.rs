@@ -30,7 +30,7 @@ async fn create(
     let mut tx = env.ctx.db().begin().await?;
     let made = contacts::create(
         &mut tx,
-        &principal.permit().unwrap(),
+        &principal.permit()?,
         contact.parse().map_err(AppError::Invalid)?,
     )
     .await?;
@@ -132,7 +132,7 @@ both! {
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         let made = create(env, &mia(env).await, contact("X", "Y", "lead", &[])).await.unwrap();
         let mut tx = env.ctx.db().begin().await.unwrap();
-        let refused = contacts::delete(&mut tx, &cleo.permit().unwrap(), made.id).await;
+        let refused = async { contacts::delete(&mut tx, &cleo.permit()?, made.id).await }.await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::WriteContacts }));
         assert_eq!(env.events(EventType::ContactDeleted).await, 0);
     }

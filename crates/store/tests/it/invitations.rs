@@ -287,7 +287,7 @@ both! {
     async fn members_and_clients_invite_nobody(env) {
         for who in [MIA, CLEO] {
             let actor = env.actor(who, "acme").await;
-            let refused = invitations::invite(&env.ctx, &actor.permit().unwrap(), ZOE, Role::Client).await;
+            let refused = async { invitations::invite(&env.ctx, &actor.permit()?, ZOE, Role::Client).await }.await;
             assert!(matches!(refused, Err(AppError::Forbidden { .. })));
             let view = members::view(&env.ctx, &actor.permit().unwrap(), Status::Pending, "", None, None).await.unwrap();
             assert!(view.invitations.is_empty() && view.counts == [0; 3]);

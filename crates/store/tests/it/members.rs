@@ -21,7 +21,7 @@ async fn set_role(
     members::change_role(
         &env.ctx,
         &info(),
-        &actor.permit().unwrap(),
+        &actor.permit()?,
         member,
         role,
         &Secret::default(),

@@ -32,13 +32,7 @@ fn thousand(dollars: i64) -> TopUp {
 }
 
 async fn set(env: &TestEnv, actor: &Actor, wanted: TopUp) -> Result<(), AppError> {
-    top_up::set(
-        &env.ctx,
-        &actor.permit().unwrap(),
-        Some(wanted),
-        Timestamp::now(),
-    )
-    .await
+    top_up::set(&env.ctx, &actor.permit()?, Some(wanted), Timestamp::now()).await
 }
 
 async fn off(env: &TestEnv, actor: &Actor) {
@@ -83,7 +77,7 @@ async fn spend(env: &TestEnv, principal: &Principal, credits: i64) -> Result<(),
     let times = u32::try_from(credits).unwrap();
     let wanted = Use::new(&Catalog::built_in(), "quick_answer", Some(times), None).unwrap();
     let mut tx = env.ctx.db().begin().await.unwrap();
-    credits::spend(&mut tx, &principal.permit().unwrap(), &wanted, None).await?;
+    credits::spend(&mut tx, &principal.permit()?, &wanted, None).await?;
     tx.commit().await.unwrap();
     Ok(())
 }

@@ -76,7 +76,7 @@ async fn changed(
     patch: UpdateWebhookRequest,
 ) -> Result<Webhook, AppError> {
     let mut tx = tx(env).await;
-    let out = webhooks::update(&mut tx, &env.ctx, &principal.permit().unwrap(), id, &patch).await?;
+    let out = webhooks::update(&mut tx, &env.ctx, &principal.permit()?, id, &patch).await?;
     tx.commit().await?;
     Ok(out)
 }

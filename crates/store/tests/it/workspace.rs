@@ -134,7 +134,7 @@ both! {
 
     async fn ownership_passes_in_one_step(env) {
         let (olivia, adam) = (env.actor(OLIVIA, "acme").await, env.actor(ADAM, "acme").await);
-        let refused = workspace::transfer(&env.ctx, &info(), &adam.permit().unwrap(), olivia.membership(), "acme", &Secret::default()).await;
+        let refused = async { workspace::transfer(&env.ctx, &info(), &adam.permit()?, olivia.membership(), "acme", &Secret::default()).await }.await;
         assert!(matches!(refused, Err(AppError::Forbidden { .. })));
         let untyped = workspace::transfer(&env.ctx, &info(), &olivia.permit().unwrap(), adam.membership(), "", &Secret::default()).await;
         assert!(matches!(untyped, Err(AppError::Invalid(errors)) if errors.get("slug").is_some()));

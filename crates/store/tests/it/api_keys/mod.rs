@@ -36,7 +36,7 @@ async fn make(ctx: &AppContext, actor: &Actor, wish: NewKey) -> Result<FormSucce
     api_keys::create(
         ctx,
         &info(),
-        &actor.permit().unwrap(),
+        &actor.permit()?,
         wish,
         Vec::new(),
         &Secret::default(),

@@ -86,7 +86,7 @@ pub async fn on_trial(env: &TestEnv, slug: &str) -> Actor {
 }
 
 pub async fn choose(env: &TestEnv, actor: &Actor, terms: Terms) -> Result<Chosen, AppError> {
-    let view = billing::view(&env.ctx, &actor.permit_read().unwrap(), Some(terms.clone()))
+    let view = billing::view(&env.ctx, &actor.permit_read()?, Some(terms.clone()))
         .await
         .unwrap();
     let agreed = view
@@ -94,7 +94,7 @@ pub async fn choose(env: &TestEnv, actor: &Actor, terms: Terms) -> Result<Chosen
         .map_or(Money::from_cents(0), |preview| preview.today);
     billing::choose(
         &env.ctx,
-        &actor.permit().unwrap(),
+        &actor.permit()?,
         terms,
         agreed,
         PAGE,
@@ -224,7 +224,7 @@ both! {
             assert!(forbidden(async { billing::cancel(&env.ctx, &actor.permit()?, now).await }.await.unwrap_err()));
             assert!(forbidden(async { billing::resume(&env.ctx, &actor.permit()?, now).await }.await.unwrap_err()));
             assert!(forbidden(async { billing::manage(&env.ctx, &actor.permit()?, PAGE).await }.await.unwrap_err()));
-            let chosen = billing::choose(&env.ctx, &actor.permit().unwrap(), terms("max", false), Money::from_cents(100_000), PAGE, now).await;
+            let chosen = async { billing::choose(&env.ctx, &actor.permit()?, terms("max", false), Money::from_cents(100_000), PAGE, now).await }.await;
             assert!(forbidden(chosen.unwrap_err()));
         }
     }

@@ -57,7 +57,7 @@ async fn choose(
     terms: Terms,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    match billing::choose(&env.ctx, &actor.permit().unwrap(), terms, AGREED, "/", now).await? {
+    match billing::choose(&env.ctx, &actor.permit()?, terms, AGREED, "/", now).await? {
         Chosen::Pay(place) => pay(env, &place, now).await,
         Chosen::Done(_) => {}
     }

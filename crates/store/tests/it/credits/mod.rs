@@ -41,7 +41,7 @@ async fn spend(
     once: Option<&str>,
 ) -> Result<CreditEntry, AppError> {
     let mut tx = env.ctx.db().begin().await.unwrap();
-    let entry = credits::spend(&mut tx, &principal.permit().unwrap(), wanted, once).await?;
+    let entry = credits::spend(&mut tx, &principal.permit()?, wanted, once).await?;
     tx.commit().await.unwrap();
     Ok(entry)
 }
@@ -284,7 +284,7 @@ both! {
         set(None).await;
         assert_eq!((changed, env.events(EventType::CreditsWarningChanged).await), (3, 3), "nothing changed the last time");
         let mia = env.actor(MIA, "acme").await;
-        let refused = credits::set_low_balance_threshold(&env.ctx, &mia.permit().unwrap(), Some(1)).await;
+        let refused = async { credits::set_low_balance_threshold(&env.ctx, &mia.permit()?, Some(1)).await }.await;
         assert_eq!(refused, Err(AppError::Forbidden { permission: Permission::ManageBilling }));
         adds_up(env).await;
     }
@@ -292,9 +292,9 @@ both! {
     async fn cleo_sees_no_credits_and_greta_only_her_own(env) {
         let cleo = principal(env, CLEO, "acme").await;
         let forbidden = |permission| AppError::Forbidden { permission };
-        let see = view::balance(&env.ctx, &cleo.permit().unwrap()).await;
+        let see = async { view::balance(&env.ctx, &cleo.permit()?).await }.await;
         assert_eq!(see, Err(forbidden(Permission::SeeCredits)));
-        let lines = view::entries(&env.ctx, &cleo.permit().unwrap(), None, None, 5).await;
+        let lines = async { view::entries(&env.ctx, &cleo.permit()?, None, None, 5).await }.await;
         assert_eq!(lines, Err(forbidden(Permission::SeeCredits)));
         let spent = spend(env, &cleo, &uses("quick_answer", 1), None).await;
         assert_eq!(spent, Err(forbidden(Permission::SpendCredits)));
