@@ -1,26 +1,32 @@
 //! Configuration, validated before anything starts. An invalid value is one line that names its variable.
 
-use std::fmt;
+mod database;
+mod error;
+mod stripe_account;
+mod values;
+
+pub use error::ConfigError;
+pub use stripe_account::StripeAccount;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::Secret;
 use domain::catalog::Catalog;
-use http::Uri;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
-use store::db::parse_url;
-use store::db::setup::sqlite_file;
 use store::master_key::MasterKey;
 
+use self::database::{check_database_url, key_file};
+use self::stripe_account::stripe;
+use self::values::{
+    DEFAULT_WAITS, catalog, networks, one_of, public_url, site_root, waits_between,
+};
 use crate::options::Options;
-use crate::payments::stripe;
 use crate::work::smtp::SmtpEndpoint;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:3000";
 const DEFAULT_DATABASE: &str = "sqlite://data/wheelhouse.db";
-const DEFAULT_WAITS: &str = "5,300,1800,7200,18000,36000,36000";
 const DEFAULT_SENDER: &str = "Wheelhouse <no-reply@localhost>";
 
 #[derive(Debug)]
@@ -46,50 +52,12 @@ pub struct Config {
     pub log_json: bool,
 }
 
-/// The credentials for Stripe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StripeAccount {
-    pub secret_key: Secret,
-    pub webhook_secret: Secret,
-    /// Without a slash at the end.
-    pub api_base: String,
-}
-
 /// Where the server's key comes from.
 #[derive(Debug)]
 pub enum KeySource {
     Given(MasterKey),
     File(PathBuf),
 }
-
-/// An invalid value.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    variable: &'static str,
-    problem: String,
-}
-
-impl ConfigError {
-    pub fn new(variable: &'static str, problem: impl fmt::Display) -> Self {
-        Self {
-            variable,
-            // One line, whatever a library says.
-            problem: problem
-                .to_string()
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" "),
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.variable, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl Config {
     pub fn read(options: &Options) -> Result<Self, ConfigError> {
@@ -179,222 +147,12 @@ impl Config {
     }
 }
 
-/// Whether the value is the first word, which is also the default.
-fn one_of(
-    variable: &'static str,
-    value: Option<&str>,
-    first: &str,
-    second: &str,
-) -> Result<bool, ConfigError> {
-    match value {
-        None => Ok(true),
-        Some(value) if value == first => Ok(true),
-        Some(value) if value == second => Ok(false),
-        Some(value) => Err(ConfigError::new(
-            variable,
-            format!("“{value}” is not valid; use {first} or {second}"),
-        )),
-    }
-}
-
-/// CIDR ranges or IP addresses, separated by commas.
-fn networks(variable: &'static str, text: Option<&str>) -> Result<Vec<IpNet>, ConfigError> {
-    text.unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            text.parse::<IpNet>()
-                .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-                .map_err(|_| {
-                    ConfigError::new(
-                        variable,
-                        format!("“{text}” is not a CIDR range like 10.0.0.0/8"),
-                    )
-                })
-        })
-        .collect()
-}
-
-/// Seconds, separated by commas; an empty list means one attempt.
-fn waits_between(text: &str) -> Result<Vec<Duration>, ConfigError> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            text.parse::<u32>()
-                .map(|seconds| Duration::from_secs(seconds.into()))
-                .map_err(|_| {
-                    ConfigError::new(
-                        "WHEELHOUSE_WEBHOOK_RETRY_SECONDS",
-                        format!(
-                            "“{text}” is not a number of seconds; use a list like {DEFAULT_WAITS}"
-                        ),
-                    )
-                })
-        })
-        .collect()
-}
-
 /// A socket address that a browser on this machine can open: 127.0.0.1 if the server listens on all addresses.
 pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
     if addr.ip().is_unspecified() {
         addr.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     addr
-}
-
-/// Both secrets are required together: with only one, Wheelhouse would take payments without fulfilling them, or the
-/// reverse.
-fn stripe(options: &Options) -> Result<Option<StripeAccount>, ConfigError> {
-    const KEY: &str = "WHEELHOUSE_STRIPE_SECRET_KEY";
-    const HOOK: &str = "WHEELHOUSE_STRIPE_WEBHOOK_SECRET";
-    const BASE: &str = "WHEELHOUSE_STRIPE_API_BASE";
-    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-    let base = given(&options.stripe_api_base);
-    let (secret_key, webhook_secret) = match (
-        given(&options.stripe_secret_key),
-        given(&options.stripe_webhook_secret),
-    ) {
-        (Some(key), Some(hook)) => (key, hook),
-        (Some(_), None) => {
-            return Err(ConfigError::new(
-                HOOK,
-                format!("must also be set, because {KEY} is set"),
-            ));
-        }
-        (None, Some(_)) => {
-            return Err(ConfigError::new(
-                KEY,
-                format!("must also be set, because {HOOK} is set"),
-            ));
-        }
-        (None, None) if base.is_some() => {
-            return Err(ConfigError::new(
-                KEY,
-                format!("must also be set, because {BASE} is set"),
-            ));
-        }
-        (None, None) => return Ok(None),
-    };
-    if !secret_key.starts_with("sk_") && !secret_key.starts_with("rk_") {
-        return Err(ConfigError::new(
-            KEY,
-            "must start with sk_ or rk_, like every secret key of Stripe",
-        ));
-    }
-    if !webhook_secret.starts_with("whsec_") {
-        return Err(ConfigError::new(
-            HOOK,
-            "must start with whsec_, like every signing secret of Stripe",
-        ));
-    }
-    if secret_key.chars().any(|c| !c.is_ascii_graphic()) {
-        return Err(ConfigError::new(
-            KEY,
-            "contains characters that no key contains; copy the key from Stripe again",
-        ));
-    }
-    let api_base = base.map_or_else(|| Ok(stripe::API.to_owned()), |base| api_base(BASE, &base))?;
-    Ok(Some(StripeAccount {
-        secret_key: Secret::from(secret_key),
-        webhook_secret: Secret::from(webhook_secret),
-        api_base,
-    }))
-}
-
-/// Stripe's key is sent there, so plain HTTP is only allowed on this machine.
-fn api_base(variable: &'static str, text: &str) -> Result<String, ConfigError> {
-    let error = || {
-        let problem = "must be a URL like https://api.stripe.com without a path, or an http:// URL on this machine";
-        ConfigError::new(variable, problem)
-    };
-    let url = url::Url::parse(text).map_err(|_| error())?;
-    let here = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    if plain && (url.scheme() == "https" || url.scheme() == "http" && here) {
-        Ok(url.origin().ascii_serialization())
-    } else {
-        Err(error())
-    }
-}
-
-fn catalog(path: &str) -> Result<Catalog, ConfigError> {
-    let error = |problem: &dyn fmt::Display| ConfigError::new("WHEELHOUSE_CATALOG", problem);
-    let text = std::fs::read_to_string(path)
-        .map_err(|problem| error(&format!("cannot read the file “{path}”: {problem}")))?;
-    Catalog::parse(&text).map_err(|problem| error(&problem))
-}
-
-fn site_root(text: &str) -> Result<PathBuf, ConfigError> {
-    let path = PathBuf::from(text);
-    if path.is_dir() {
-        return Ok(path);
-    }
-    let problem = format!("the directory “{text}” does not exist");
-    Err(ConfigError::new("WHEELHOUSE_SITE_ROOT", problem))
-}
-
-/// Scheme, host and port only: cookies and the Origin check have no paths. Normalized as browsers normalize an origin: in
-/// lower case and without the default port.
-fn public_url(text: &str) -> Result<String, ConfigError> {
-    let error = || {
-        ConfigError::new(
-            "WHEELHOUSE_PUBLIC_URL",
-            "must be a URL like https://settings.example.com without a path",
-        )
-    };
-    let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| error())?;
-    match (uri.scheme_str(), uri.authority(), uri.path(), uri.query()) {
-        (Some(scheme @ ("http" | "https")), Some(authority), "/" | "", None)
-            if !authority.as_str().contains('@') && !authority.host().is_empty() =>
-        {
-            let host = authority.host().to_ascii_lowercase();
-            let usual = if scheme == "https" { 443 } else { 80 };
-            Ok(match authority.port_u16().filter(|port| *port != usual) {
-                Some(port) => format!("{scheme}://{host}:{port}"),
-                None => format!("{scheme}://{host}"),
-            })
-        }
-        _ => Err(error()),
-    }
-}
-
-/// The key file is beside a SQLite database; with PostgreSQL, in the directory that SQLite would use.
-fn key_file(database_url: &str) -> PathBuf {
-    sqlite_file(database_url)
-        .unwrap_or_else(|| PathBuf::from("data/wheelhouse.db"))
-        .with_file_name("secret.key")
-}
-
-/// Refuses URLs whose user name or password contains unencoded URL characters: the rest of the password would be parsed
-/// as a host or a path.
-fn check_database_url(url: &str) -> Result<(), ConfigError> {
-    const VARIABLE: &str = "WHEELHOUSE_DATABASE_URL";
-    if url.starts_with("sqlite:") {
-        return parse_url(url).map_err(|error| ConfigError::new(VARIABLE, error));
-    }
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (path, query) = after.split_once('?').unwrap_or((after, ""));
-    let in_a_key = |pair: &str| pair.split('=').next().is_some_and(|key| key.contains('@'));
-    let cut_short = authority.contains(':')
-        && !authority.contains('@')
-        && (path.contains('@') || query.split('&').any(in_a_key));
-    let two_ends = authority.matches('@').count() > 1;
-    if cut_short || two_ends || url.contains('#') || parse_url(url).is_err() {
-        return Err(ConfigError::new(
-            VARIABLE,
-            "is not a valid URL. In the user name and the password, percent-encode characters that have a meaning in \
-             URLs: # as %23, / as %2F, ? as %3F, @ as %40, : as %3A, % as %25, a space as %20",
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
