@@ -281,6 +281,21 @@ pub struct AttemptView {
     pub response_body: Option<String>,
 }
 
+/// Why an attempt failed, as the API reports it.
+pub const ATTEMPT_ERRORS: [&str; 11] = [
+    "dns_failed",
+    "address_refused",
+    "connect_failed",
+    "tls_failed",
+    "timeout",
+    "too_slow",
+    "connection_lost",
+    "redirected",
+    "gone",
+    "status",
+    "secret_unreadable",
+];
+
 /// The text for an error of an attempt; a status code stands for itself.
 pub fn explain(error: &str) -> &str {
     match error {

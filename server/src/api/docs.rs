@@ -117,24 +117,13 @@ fn render_operation(
     operation: &Value,
 ) -> String {
     let id = escape(text(&operation["operationId"]));
-    let scopes: Vec<&str> = list(&operation["security"][0]["key"])
-        .iter()
-        .map(text)
-        .collect();
-    let scope = match scopes.as_slice() {
-        [] => "Any valid key.".to_owned(),
-        scopes => format!(
-            "Requires the scope <code>{}</code>.",
-            escape(&scopes.join(" "))
-        ),
-    };
     let body = operation["requestBody"].pointer("/content/application~1json/schema");
     let sample = body.map(|schema| samples::of(document, schema));
     let sample = sample.map(|sample| format!("{sample:#}"));
     format!(
         "<article><h3 id=\"{id}\">{summary}</h3>\
          <p class=\"call\"><strong class=\"{method}\">{upper}</strong> <code>{root}{path}</code></p>\
-         <p>{scope}</p>{description}{parameters}{fields}{answers}\
+         {description}{parameters}{fields}{answers}\
          <h4>Example</h4><pre tabindex=\"0\"><code>{curl}</code></pre>{form}</article>",
         summary = escape(text(&operation["summary"])),
         upper = method.to_uppercase(),

@@ -50,6 +50,14 @@ pub fn of(document: &Value, schema: &Value) -> Value {
         Some("array") => json!([of(document, &schema["items"])]),
         Some("integer" | "number") => json!(1),
         Some("boolean") => json!(true),
+        _ => text(schema["format"].as_str()),
+    }
+}
+
+fn text(format: Option<&str>) -> Value {
+    match format {
+        Some("date-time") => json!("2026-01-31T09:30:00Z"),
+        Some("uri") => json!("https://example.com/webhooks"),
         _ => json!("…"),
     }
 }

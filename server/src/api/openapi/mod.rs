@@ -5,6 +5,7 @@ pub mod base;
 mod components;
 mod events;
 mod operations;
+pub mod refine;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 use self::components::{header, problem};
 use self::events::webhooks;
 use self::operations::complete;
+use self::refine::refine;
 use self::schemas::{add_examples, drop_defaults, name_lists};
 
 /// The whole document.
@@ -51,6 +53,7 @@ fn build() -> Value {
     }
     name_lists(&mut document);
     drop_defaults(&mut document["components"]["schemas"]);
+    refine(&mut document);
     add_examples(&mut document);
     document["webhooks"] = webhooks();
     document
@@ -111,6 +114,7 @@ mod tests {
             assert!(ids.insert(operation["operationId"].to_string()), "{name}");
             assert!(operation["summary"].is_string(), "{name}");
             assert!(operation["security"][0]["key"].is_array(), "{name}");
+            assert!(operation["description"].is_string(), "{name}");
             for status in ["401", "403", "429", "500"] {
                 assert!(
                     operation["responses"][status].is_object(),
@@ -173,7 +177,7 @@ mod tests {
     fn the_document_under_snapshot() {
         let mut lines = String::new();
         for (method, path, operation) in operations() {
-            let scopes = operation["security"][0]["key"].as_array().unwrap();
+            let scopes = operation[refine::SCOPES].as_array().unwrap();
             let scopes: Vec<&str> = scopes.iter().filter_map(Value::as_str).collect();
             let statuses: Vec<&String> =
                 operation["responses"].as_object().unwrap().keys().collect();

@@ -77,7 +77,7 @@ fn documented() -> BTreeMap<(String, String), Vec<String>> {
     let mut found = BTreeMap::new();
     for (path, item) in api::document()["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let scopes = operation["security"][0]["key"].as_array().unwrap();
+            let scopes = operation["x-required-scopes"].as_array().unwrap();
             let scopes = scopes
                 .iter()
                 .map(|scope| scope.as_str().unwrap().to_owned());
