@@ -3,6 +3,7 @@
 use domain::webhooks::ATTEMPT_ERRORS;
 use serde_json::{Map, Value, json};
 
+use super::components::reference;
 use crate::api::problem::KINDS;
 
 /// Applies all of them.
@@ -62,6 +63,12 @@ fn parameters(operation: &mut Value) {
     for parameter in all.into_iter().flatten() {
         if parameter["name"] == "cursor" {
             parameter["schema"]["minLength"] = 1.into();
+        }
+        // By reference, so that generators know the type of a parameter from the type of a field.
+        for (name, kind) in [("stage", "Stage"), ("scope", "Scope")] {
+            if parameter["name"] == name {
+                parameter["schema"]["items"] = reference("schemas", kind);
+            }
         }
         if parameter["schema"]["type"] == "array"
             && let Some(example) = parameter.get_mut("example").filter(|one| !one.is_array())
