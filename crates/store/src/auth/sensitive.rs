@@ -8,8 +8,8 @@ use super::actor::SignedInUser;
 /// The field for the current password.
 pub const CURRENT_PASSWORD: &str = "current_password";
 
-/// An operation that is refused if the password was given more than 15 minutes ago ([`super::actor::FRESH`]), unless
-/// the request carries it.
+/// An operation that is refused if the password was given more than 15 minutes ago
+/// ([`super::actor::lifetimes::FRESH`]), unless the request carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sensitive {
     /// Making someone an admin or owner: by invitation, by role, or by undoing a demotion or removal. Changing an

@@ -10,12 +10,12 @@ use domain::{AppError, CreditEntryId, Permission, Timestamp, grouped};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use super::dto::{CreditBalance, CreditEntry};
+use super::expiries::apply_expiries;
 use super::ledger::{DAY, day_of};
 use super::top_up;
 use super::usage::default_threshold;
 use crate::auth::{Permit, Principal, Sensitive, can};
 use crate::context::AppContext;
-use crate::credits::apply_expiries;
 use crate::csv;
 use crate::db::entity::{self, credit_daily_stat, credit_entry, credit_grant};
 use crate::db::rows;

@@ -5,25 +5,20 @@ use domain::session::WorkspaceMembership;
 use domain::workspace::SLUG_HOLD;
 use domain::{
     AppError, Email, MembershipId, Permission, Role, SessionId, Slug, Timestamp, UserId,
-    WorkspaceId, days, minutes,
+    WorkspaceId,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
+    QueryOrder, QuerySelect, QueryTrait,
 };
 
-use super::presented::Presented;
+use super::lifetimes::FRESH;
+use super::queries::{session_of, subscription_of_membership};
+use crate::auth::presented::Presented;
 use crate::context::AppContext;
 use crate::db::entity;
 use crate::events::Origin;
-
-/// A session that is unused for this long has ended.
-pub const SESSION_IDLE: std::time::Duration = days(14);
-/// A session ends after this time, even if it is in use.
-pub const SESSION_LIFE: std::time::Duration = days(90);
-/// A sign-in this recent is enough for a sensitive change; after that, the current password is required.
-pub const FRESH: std::time::Duration = minutes(15);
 
 /// Someone who is signed in.
 #[derive(Clone, Debug)]
@@ -54,7 +49,7 @@ struct PersonRow {
 
 impl SignedInUser {
     /// The user whose session token this request carries, if the session has not ended.
-    pub(super) async fn from_presented(
+    pub(in crate::auth) async fn from_presented(
         ctx: &AppContext,
         presented: &Presented,
     ) -> Result<Option<Self>, AppError> {
@@ -114,7 +109,7 @@ impl SignedInUser {
     }
 
     /// The token that this request carried, and its replacement, if any.
-    pub(super) fn presented(&self) -> &Presented {
+    pub(in crate::auth) fn presented(&self) -> &Presented {
         &self.presented
     }
 
@@ -143,31 +138,6 @@ impl SignedInUser {
     }
 }
 
-/// The session for the hash of a cookie's token, with its user, if the session has not ended.
-fn session_of(token_hash: Vec<u8>) -> Select<entity::Session> {
-    use entity::{session, user};
-    let now = Timestamp::now();
-    entity::Session::find()
-        .join(
-            JoinType::InnerJoin,
-            session::Entity::belongs_to(user::Entity)
-                .from(session::Column::UserId)
-                .to(user::Column::Id)
-                .into(),
-        )
-        .filter(session::Column::TokenHash.eq(token_hash))
-        .filter(session::Column::ExpiresAt.gt(now))
-        .filter(session::Column::LastSeenAt.gt(now.before(SESSION_IDLE)))
-        .select_only()
-        .column_as(user::Column::Id, "id")
-        .column_as(user::Column::Name, "name")
-        .column_as(user::Column::Email, "email")
-        .column_as(user::Column::EmailConfirmedAt, "email_confirmed_at")
-        .column_as(session::Column::Id, "session")
-        .column_as(session::Column::AuthenticatedAt, "authenticated_at")
-        .column_as(session::Column::LastSeenAt, "last_seen_at")
-}
-
 /// A signed-in user with their membership in every workspace, from one query.
 #[derive(Clone, Debug)]
 pub struct SessionContext {
@@ -181,7 +151,7 @@ const HERE: &str = "here_";
 
 impl SessionContext {
     /// The user whose session token this request carries, if the session has not ended.
-    pub(super) async fn from_presented(
+    pub(in crate::auth) async fn from_presented(
         ctx: &AppContext,
         presented: &Presented,
     ) -> Result<Option<Self>, AppError> {
@@ -238,7 +208,7 @@ impl SessionContext {
     }
 
     /// Their membership in the workspace that `reference` names: its id (`ws_…`) or its current slug.
-    pub(super) fn at(&self, reference: &str) -> Option<Actor> {
+    pub(in crate::auth) fn at(&self, reference: &str) -> Option<Actor> {
         let id = reference.parse::<WorkspaceId>().ok();
         self.memberships
             .iter()
@@ -267,19 +237,10 @@ struct MembershipRow {
     freezes_at: Option<Timestamp>,
 }
 
-/// The relation from a membership to its workspace's subscription.
-fn subscription_of_membership() -> RelationDef {
-    use entity::{membership, subscription};
-    membership::Entity::belongs_to(subscription::Entity)
-        .from(membership::Column::WorkspaceId)
-        .to(subscription::Column::WorkspaceId)
-        .into()
-}
-
 impl Actor {
     /// This person's membership in the workspace that `reference` names: its id (`ws_…`), its slug, or a slug that it
     /// gave up recently. Workspaces of other people are not found.
-    pub(super) async fn find(
+    pub(in crate::auth) async fn find(
         db: &impl ConnectionTrait,
         person: &SignedInUser,
         reference: &str,
