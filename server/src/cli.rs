@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use domain::catalog::{Mode, Scope};
 use domain::{AppError, CreditEntryId, Email, Money, Name, PaymentId, Secret, Slug};
 use store::api_keys::cli;
-use store::auth::sessions;
+use store::auth::{Unattended, sessions};
 use store::{credits, settlement};
 
 use crate::config::{Config, ConfigError};
@@ -240,7 +240,7 @@ async fn refund(config: &Config, entry: &str, credits: Option<u32>) -> Result<()
     let id: CreditEntryId = entry.parse().map_err(|error| anyhow!("--entry: {error}"))?;
     let db = start::existing(config).await?;
     let mut tx = db.begin().await?;
-    let entry = credits::refund(&mut tx, id, credits)
+    let entry = credits::refund(Unattended::Operator, &mut tx, id, credits)
         .await
         .map_err(|error| match error {
             AppError::NotFound => {
@@ -262,7 +262,7 @@ async fn pay_back(config: &Config, payment: &str, cents: Option<u32>) -> Result<
         .map_err(|error| anyhow!("--payment: {error}"))?;
     let ctx = serve::open(config, false, Absent::Refuse).await?;
     let amount = cents.map(|cents| Money::from_cents(cents.into()));
-    let paid_back = settlement::refund(&ctx, id, amount)
+    let paid_back = settlement::refund(Unattended::Operator, &ctx, id, amount)
         .await
         .map_err(|error| match error {
             AppError::NotFound => anyhow!("--payment: no completed payment has this ID"),

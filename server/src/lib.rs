@@ -10,4 +10,5 @@ pub mod payments;
 pub mod serve;
 pub mod start;
 pub mod state;
+mod tls;
 pub mod work;

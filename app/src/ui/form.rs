@@ -17,7 +17,7 @@ use super::dialog::close_panel;
 use super::field::PasswordOnDemand;
 use super::form_state::{FormState, posting_begins, posting_ended};
 use super::icon::{Icon, icon};
-use super::outdated::{keep_and_reload, restore_kept};
+use super::outdated::keep_and_reload;
 use super::page_loader::Refresh;
 use super::snapshot::FormSnapshot;
 use super::status::{StatusMessages, keep_for_next_page};
@@ -61,12 +61,6 @@ pub fn Form(
     let said = expect_context::<StatusMessages>();
     let refresh = use_context::<Refresh>();
     let navigate = use_navigate();
-    let element = NodeRef::<leptos::html::Form>::new();
-    Effect::new(move || {
-        if let Some(form) = element.get() {
-            restore_kept(&form);
-        }
-    });
 
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -133,7 +127,6 @@ pub fn Form(
 
     view! {
         <form
-            node_ref=element
             action=action
             method="post"
             class=class

@@ -2,8 +2,8 @@
 
 use wasm_bindgen::JsCast;
 use web_sys::{
-    Element, HtmlFormElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
-    HtmlTextAreaElement,
+    Element, FormData, HtmlFormElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
+    HtmlTextAreaElement, UrlSearchParams,
 };
 
 use crate::ui::form_state::NOT_YET;
@@ -94,38 +94,58 @@ fn controls(form: &HtmlFormElement) -> impl Iterator<Item = (Element, Control)> 
         .filter_map(|element| Some((element.clone(), Control::of(element)?)))
 }
 
-/// What is typed or chosen in a form, except passwords, as one text.
+/// What a form would post, except passwords.
 pub fn typed_in(form: &HtmlFormElement) -> String {
-    let fields: Vec<(String, String)> = controls(form)
-        .filter(|(element, _)| element.get_attribute("type").as_deref() != Some("password"))
-        .map(|(element, control)| (identity(&element), control.value()))
-        .collect();
-    serde_urlencoded::to_string(fields).unwrap_or_default()
-}
-
-/// Sets a form's controls to what [`typed_in`] returned.
-pub fn fill(form: &HtmlFormElement, typed: &str) {
-    let mut typed: Vec<(String, String)> = serde_urlencoded::from_str(typed).unwrap_or_default();
+    let Some(fields) = FormData::new_with_form(form)
+        .ok()
+        .and_then(|data| UrlSearchParams::new_with_str_sequence_sequence(&data).ok())
+    else {
+        return String::new();
+    };
     for (element, control) in controls(form) {
-        let name = identity(&element);
-        if let Some(at) = typed.iter().position(|(field, _)| *field == name) {
-            control.set(&typed.remove(at).1);
+        if matches!(control, Control::Input(input) if input.type_() == "password") {
+            fields.delete(&name_of(&element));
         }
     }
+    String::from(fields.to_string())
 }
 
-/// Identifies a control in its form. Checkboxes of one list have the same name and different values.
-fn identity(element: &Element) -> String {
-    let name = element.get_attribute("name").unwrap_or_default();
-    match element.get_attribute("type").as_deref() {
-        Some("checkbox" | "radio") => {
-            format!(
-                "{name}={}",
-                element.get_attribute("value").unwrap_or_default()
-            )
-        }
-        _ => name,
+/// Sets a form's controls to what [`typed_in`] returned. Returns whether it was this form: its key is the same.
+pub fn fill(form: &HtmlFormElement, typed: &str) -> bool {
+    let Ok(fields) = UrlSearchParams::new_with_str(typed) else {
+        return false;
+    };
+    let key = form.query_selector("[name=_form]").ok().flatten();
+    if key.and_then(|key| key.get_attribute("value")) != fields.get(FORM_KEY) {
+        return false;
     }
+    let mut taken: Vec<String> = Vec::new();
+    for (element, control) in controls(form) {
+        let name = name_of(&element);
+        let all = fields.get_all(&name);
+        if matches!(control, Control::Check(_)) {
+            let value = element.get_attribute("value").unwrap_or_default();
+            control.set(&all.includes(&value.into(), 0).to_string());
+        } else {
+            // Of several fields with one name, each gets its own value.
+            let index = taken.iter().filter(|other| **other == name).count();
+            if let Some(value) = all
+                .get(u32::try_from(index).unwrap_or_default())
+                .as_string()
+            {
+                control.set(&value);
+            }
+            taken.push(name);
+        }
+    }
+    true
+}
+
+/// The hidden field that tells forms with the same action apart.
+const FORM_KEY: &str = "_form";
+
+fn name_of(element: &Element) -> String {
+    element.get_attribute("name").unwrap_or_default()
 }
 
 /// The value of each control when the form was posted.

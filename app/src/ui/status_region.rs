@@ -6,6 +6,7 @@ use server_fn::ServerFn;
 use super::field::{Hidden, Submit};
 use super::form::Form;
 use super::icon::{Icon, icon};
+use super::outdated::restore_kept;
 use super::status::{StatusMessages, UNDO_ACTIONS};
 use super::view::view;
 use crate::inbox::api::UndoMarkAllRead;
@@ -14,7 +15,10 @@ use crate::inbox::api::UndoMarkAllRead;
 #[component]
 pub fn StatusRegion() -> impl IntoView {
     let said = expect_context::<StatusMessages>();
-    Effect::new(move || said.begin());
+    Effect::new(move || {
+        said.begin();
+        restore_kept();
+    });
     let message = move || {
         said.now
             .with(|now| now.as_ref().map(|done| done.message.clone()))

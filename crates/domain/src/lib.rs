@@ -24,6 +24,7 @@ pub mod workspace;
 mod columns;
 mod email;
 mod error;
+mod html;
 mod id;
 #[cfg(feature = "server")]
 mod internal_error;
@@ -39,6 +40,7 @@ mod topic;
 
 pub use email::{Email, EmailError};
 pub use error::{AppError, FieldErrors};
+pub use html::escape_html;
 pub use id::*;
 #[cfg(feature = "server")]
 pub use internal_error::{INTERRUPTED, internal, is_overload};

@@ -12,9 +12,9 @@ use sea_orm::{
 
 use crate::auth::Actor;
 use crate::context::AppContext;
-use crate::db::entity;
 use crate::db::entity::notification::Column;
-use crate::db::rows;
+use crate::db::rows::page_of;
+use crate::db::{entity, rows};
 use crate::events::describe;
 use crate::live::Invalidation;
 
@@ -52,10 +52,9 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
-    let mut rows: Vec<entity::notification::Model> =
+    let rows: Vec<entity::notification::Model> =
         rows::up_to(PAGE + 1, query.into_query(), ctx.db().read()).await?;
-    let more = rows.len() as u64 > PAGE;
-    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let (rows, more) = page_of(rows, PAGE);
     let events = entity::Event::find()
         .filter(entity::event::Column::Id.is_in(rows.iter().map(|row| row.event_id)))
         .into_query();

@@ -22,6 +22,7 @@ pub mod leases;
 pub mod live;
 pub mod master_key;
 pub mod members;
+pub mod networks;
 pub mod notifications;
 pub mod outbox;
 pub mod overview;

@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
+use domain::escape_html;
 use serde_json::{Map, Value};
 use store::context::AppContext;
 
@@ -54,21 +55,21 @@ pub async fn page(State(ctx): State<AppContext>) -> Response {
 }
 
 fn render(document: &Value, public_url: &str) -> String {
-    let title = escape(text(&document["info"]["title"]));
+    let title = escape_html(text(&document["info"]["title"]));
     let mut menu = String::new();
     let mut body = String::new();
     for tag in list(&document["tags"]) {
         let name = text(&tag["name"]);
-        menu += &format!("<li><a href=\"#{0}\">{0}</a><ul>", escape(name));
+        menu += &format!("<li><a href=\"#{0}\">{0}</a><ul>", escape_html(name));
         body += &format!(
             "<section aria-labelledby=\"{0}\"><h2 id=\"{0}\">{0}</h2>{1}",
-            escape(name),
+            escape_html(name),
             prose(text(&tag["description"]))
         );
         for (method, path, operation) in operations(document, name) {
             let (id, summary) = (
-                escape(text(&operation["operationId"])),
-                escape(text(&operation["summary"])),
+                escape_html(text(&operation["operationId"])),
+                escape_html(text(&operation["summary"])),
             );
             menu += &format!("<li><a href=\"#{id}\">{summary}</a></li>");
             body += &render_operation(document, public_url, method, path, operation);
@@ -116,7 +117,7 @@ fn render_operation(
     path: &str,
     operation: &Value,
 ) -> String {
-    let id = escape(text(&operation["operationId"]));
+    let id = escape_html(text(&operation["operationId"]));
     let body = operation["requestBody"].pointer("/content/application~1json/schema");
     let sample = body.map(|schema| samples::of(document, schema));
     let sample = sample.map(|sample| format!("{sample:#}"));
@@ -125,17 +126,17 @@ fn render_operation(
          <p class=\"call\"><strong class=\"{method}\">{upper}</strong> <code>{root}{path}</code></p>\
          {description}{parameters}{fields}{answers}\
          <h4>Example</h4><pre tabindex=\"0\"><code>{curl}</code></pre>{form}</article>",
-        summary = escape(text(&operation["summary"])),
+        summary = escape_html(text(&operation["summary"])),
         upper = method.to_uppercase(),
         root = ROOT,
-        path = escape(path),
+        path = escape_html(path),
         description = prose(text(&operation["description"])),
         parameters = render_parameters(&id, list(&operation["parameters"])),
         fields = body
             .map(|schema| render_fields("Body", &id, document, schema))
             .unwrap_or_default(),
         answers = render_answers(&id, document, operation["responses"].as_object()),
-        curl = escape(&curl(public_url, method, path, sample.as_deref())),
+        curl = escape_html(&curl(public_url, method, path, sample.as_deref())),
         form = render_form(
             method,
             path,
@@ -207,8 +208,8 @@ fn row(name: &str, kind: &str, required: bool, description: &str) -> String {
     let required = if required { "yes" } else { "no" };
     format!(
         "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{required}</td><td>{}</td></tr>",
-        escape(name),
-        escape(kind),
+        escape_html(name),
+        escape_html(kind),
         inline(description)
     )
 }
@@ -252,7 +253,7 @@ fn render_answers(of: &str, document: &Value, responses: Option<&Map<String, Val
         let response = samples::resolve(document, response);
         html += &format!(
             "<li><code>{}</code> {}</li>",
-            escape(status),
+            escape_html(status),
             inline(text(&response["description"]))
         );
         if let Some(schema) = response.pointer("/content/application~1json/schema") {
@@ -271,25 +272,25 @@ fn render_form(
 ) -> String {
     let mut fields = String::new();
     for parameter in parameters {
-        let name = escape(text(&parameter["name"]));
+        let name = escape_html(text(&parameter["name"]));
         fields += &format!(
             "<label for=\"{id}-{name}\">{name}</label> <input id=\"{id}-{name}\" name=\"{name}\" data-in=\"{}\" \
                  autocomplete=\"off\" spellcheck=\"false\">",
-            escape(text(&parameter["in"]))
+            escape_html(text(&parameter["in"]))
         );
     }
     let body = sample.map(|sample| {
         format!(
             "<label for=\"{id}-body\">Body</label> <textarea id=\"{id}-body\" name=\"body\" rows=\"8\" \
              spellcheck=\"false\">{}</textarea>",
-            escape(sample)
+            escape_html(sample)
         )
     });
     format!(
         "<form class=\"try\" data-method=\"{}\" data-path=\"{ROOT}{}\" aria-label=\"Try {id}\" hidden>{fields}{}\
          <button>Send</button><pre tabindex=\"0\" role=\"status\" aria-label=\"Response to {id}\" hidden></pre></form>",
         method.to_uppercase(),
-        escape(path),
+        escape_html(path),
         body.unwrap_or_default()
     )
 }
@@ -302,7 +303,7 @@ fn render_problems() -> String {
             "<h3 id=\"problem-{}\"><code>{}</code> {}</h3>{}",
             kind.name,
             kind.status,
-            escape(kind.title),
+            escape_html(kind.title),
             prose(kind.help)
         );
     }
@@ -334,7 +335,7 @@ fn prose(text: &str) -> String {
 fn inline(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {
-        let part = escape(part);
+        let part = escape_html(part);
         if index % 2 == 1 {
             html += &format!("<code>{part}</code>");
         } else {
@@ -342,13 +343,6 @@ fn inline(text: &str) -> String {
         }
     }
     html
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

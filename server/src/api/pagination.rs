@@ -7,6 +7,7 @@ use axum::Json;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use store::db::rows::page_of;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::QueryParams;
@@ -77,16 +78,19 @@ impl<I: FromStr> PageRequest<I> {
     }
 
     /// The page out of up to [`PageRequest::one_more`] rows.
-    pub fn page<T, D: Display>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> D) -> Json<ListPage<T>> {
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let last = rows.last().filter(|_| more);
-        Json(ListPage {
-            next_cursor: last.map(|row| URL_SAFE_NO_PAD.encode(id(row).to_string())),
-            data: rows,
-        })
+    pub fn page<T, D: Display>(&self, rows: Vec<T>, id: impl Fn(&T) -> D) -> Json<ListPage<T>> {
+        let (rows, more) = page_of(rows, self.limit);
+        let next = rows.last().filter(|_| more).map(id);
+        list_page(rows, next)
     }
+}
+
+/// A page of a list, whose next page begins after `next`.
+pub fn list_page<T, D: Display>(data: Vec<T>, next: Option<D>) -> Json<ListPage<T>> {
+    Json(ListPage {
+        next_cursor: next.map(|id| URL_SAFE_NO_PAD.encode(id.to_string())),
+        data,
+    })
 }
 
 fn decode<I: FromStr>(text: &str) -> Option<I> {

@@ -14,7 +14,7 @@ use store::webhooks::dto::{
 
 use super::extract::{ApiJson, EmptyBody, IdempotentJson, PathId, QueryParams};
 use super::idempotency::Outcome;
-use super::pagination::{ListPage, PageParams, PageRequest};
+use super::pagination::{ListPage, PageParams, PageRequest, list_page};
 use super::problem::Problem;
 use super::scopes::{Authorized, WebhooksWrite};
 
@@ -32,14 +32,14 @@ pub async fn list(
 ) -> Result<Json<ListPage<Webhook>>, Problem> {
     params.only(&["limit", "cursor"])?;
     let slice = PageRequest::<WebhookId>::read(&params)?;
-    let (rows, _) = webhooks::list(
+    let (rows, next) = webhooks::list(
         &ctx,
         &caller.principal.permit_read()?,
         slice.after,
-        slice.one_more(),
+        slice.limit,
     )
     .await?;
-    Ok(slice.page(rows, |webhook| webhook.id))
+    Ok(list_page(rows, next))
 }
 
 /// Create a webhook
@@ -185,15 +185,15 @@ pub async fn deliveries(
         before: slice.after,
         ..DeliveryQuery::default()
     };
-    let (rows, _) = webhooks::deliveries(
+    let (rows, next) = webhooks::deliveries(
         &ctx,
         &caller.principal.permit_read()?,
         id,
         wanted,
-        slice.one_more(),
+        slice.limit,
     )
     .await?;
-    Ok(slice.page(rows, |delivery| delivery.id))
+    Ok(list_page(rows, next))
 }
 
 /// Resend a delivery

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::catalog::Catalog;
 use http::Uri;
 use ipnet::IpNet;
+use store::networks::parse_network;
 
 use super::error::ConfigError;
 
@@ -40,14 +41,12 @@ pub(super) fn networks(
         .map(str::trim)
         .filter(|text| !text.is_empty())
         .map(|text| {
-            text.parse::<IpNet>()
-                .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-                .map_err(|_| {
-                    ConfigError::new(
-                        variable,
-                        format!("“{text}” is not a CIDR range like 10.0.0.0/8"),
-                    )
-                })
+            parse_network(text).ok_or_else(|| {
+                ConfigError::new(
+                    variable,
+                    format!("“{text}” is not a CIDR range like 10.0.0.0/8"),
+                )
+            })
         })
         .collect()
 }

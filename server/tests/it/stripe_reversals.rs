@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use domain::credits::EntryKind;
 use domain::{Money, PaymentId, Timestamp, WorkspaceId, minutes};
 use serde_json::{Value, json};
-use store::auth::Actor;
+use store::auth::{Actor, Unattended};
 use store::billing::{self, Chosen};
 use store::db::entity::{self, payment_reversal};
 use store::db::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -155,7 +155,7 @@ both! {
         let adam = actor(server, "adam", "acme").await;
         let (id, intent, charge) = bought(server, &stand_in, &adam).await;
         let half = Some(Money::from_cents(1450));
-        settlement::refund(&server.ctx, id, half).await.unwrap();
+        settlement::refund(Unattended::Operator, &server.ctx, id, half).await.unwrap();
         let known = entity::PaymentReversal::find()
             .filter(payment_reversal::Column::Kind.eq("refund"))
             .one(server.ctx.db().read())
@@ -190,7 +190,7 @@ both! {
         let payment = last(server, id).await.id;
         let (intent, _) = names(server, &stand_in, id).await;
         let part = Some(Money::from_cents(1000));
-        settlement::refund(&server.ctx, payment, part).await.unwrap();
+        settlement::refund(Unattended::Operator, &server.ctx, payment, part).await.unwrap();
         assert_eq!(balance(server, id).await, -1000);
         let known = entity::PaymentReversal::find()
             .filter(payment_reversal::Column::Kind.eq("refund"))
@@ -203,7 +203,7 @@ both! {
             tell_of(server, later, kind, &refund(&known.id, &intent, 1000, "failed")).await;
             assert_eq!(balance(server, id).await, 0);
         }
-        assert_eq!(settlement::refund(&server.ctx, payment, part).await.unwrap().cents(), 1000);
+        assert_eq!(settlement::refund(Unattended::Operator, &server.ctx, payment, part).await.unwrap().cents(), 1000);
         assert_eq!(balance(server, id).await, -1000);
         let refunds = stand_in.asked(&Method::POST, "/v1/refunds");
         assert_eq!(refunds.len(), 2);
@@ -216,7 +216,7 @@ both! {
         let id = greta.workspace();
         subscribe(server, &stand_in, &greta, GOOD).await;
         let payment = last(server, id).await.id;
-        settlement::refund(&server.ctx, payment, None).await.unwrap();
+        settlement::refund(Unattended::Operator, &server.ctx, payment, None).await.unwrap();
         let customer = customer(server, id).await;
         billing::manage(&server.ctx, &greta.permit().unwrap(), "/w/fresh/settings/billing").await.unwrap();
         stand_in.choose_card(&customer, BAD).await;

@@ -1,10 +1,10 @@
 //! The IP addresses and CIDR ranges from which a key can be used, as people type them.
 
-use std::net::IpAddr;
-
 use domain::AppError;
 use domain::api_keys::MAX_NETWORKS;
 use ipnet::IpNet;
+
+use crate::networks::parse_network;
 
 /// IP addresses and CIDR ranges as they are typed: separated by spaces, commas or line breaks.
 pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
@@ -13,13 +13,10 @@ pub fn read_networks(text: &str) -> Result<Vec<IpNet>, AppError> {
         .split([' ', ',', ';', '\t', '\r', '\n'])
         .filter(|word| !word.is_empty())
     {
-        let network = word
-            .parse::<IpNet>()
-            .or_else(|_| word.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| {
-                let message = format!("“{word}” isn't a valid IP address or CIDR range");
-                AppError::field("networks", message)
-            })?;
+        let network = parse_network(word).ok_or_else(|| {
+            let message = format!("“{word}” isn't a valid IP address or CIDR range");
+            AppError::field("networks", message)
+        })?;
         let network = plain(network).trunc();
         if !networks.contains(&network) {
             networks.push(network);

@@ -18,6 +18,7 @@ use crate::auth::api_keys::read_scopes;
 use crate::auth::{Actor, ReadPermit, can};
 use crate::context::AppContext;
 use crate::db::entity::api_key::{Column, Model};
+use crate::db::rows::page_of;
 use crate::db::{entity, rows};
 
 /// The query parameters of the list.
@@ -47,9 +48,8 @@ pub async fn list(
         page = page.filter(Column::Id.lt(before));
     }
     let page = page.order_by_desc(Column::Id).into_query();
-    let mut keys: Vec<Model> = rows::up_to(PAGE + 1, page, ctx.db().read()).await?;
-    let more = keys.len() as u64 > PAGE;
-    keys.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let keys: Vec<Model> = rows::up_to(PAGE + 1, page, ctx.db().read()).await?;
+    let (keys, more) = page_of(keys, PAGE);
     let uses = scope_uses(ctx, keys.iter().map(|key| key.id)).await?;
     Ok(KeysView {
         workspace: actor.workspace(),
@@ -207,9 +207,8 @@ pub async fn find(
         page = page.filter(api_request::Column::Id.lt(before));
     }
     let page = page.order_by_desc(api_request::Column::Id).into_query();
-    let mut requests: Vec<api_request::Model> = rows::up_to(LOG_PAGE + 1, page, read).await?;
-    let more = requests.len() as u64 > LOG_PAGE;
-    requests.truncate(usize::try_from(LOG_PAGE).unwrap_or(usize::MAX));
+    let requests: Vec<api_request::Model> = rows::up_to(LOG_PAGE + 1, page, read).await?;
+    let (requests, more) = page_of(requests, LOG_PAGE);
     let uses = scope_uses(ctx, [id].into_iter()).await?.remove(&id);
     let last_use = |scope: &Scope| uses.as_ref().and_then(|uses| uses.get(scope).copied());
     let scopes = read_scopes(key.scopes.clone());

@@ -21,6 +21,6 @@ mod sensitive;
 pub use actor::{Actor, SESSION_LIFE, SignedInUser};
 pub use caller::{Caller, Seen};
 pub use key::{ApiKeyInfo, ApiKeyPrincipal, Principal};
-pub use permit::{Granted, Permit, ReadPermit, can};
+pub use permit::{Granted, Permit, ReadPermit, Unattended, can};
 pub use request::RequestInfo;
 pub use sensitive::Sensitive;

@@ -70,6 +70,17 @@ pub struct ReadPermit<P, W = Actor> {
     permission: PhantomData<fn() -> P>,
 }
 
+/// In place of a permit: no user asks for this change. Whoever calls such a function says on whose behalf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unattended {
+    /// A command of the operator.
+    Operator,
+    /// A worker, because something is due.
+    Worker,
+    /// The payment provider, which reports the outcome of a payment.
+    Provider,
+}
+
 impl<P, W> Deref for Permit<P, W> {
     type Target = W;
 

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 
 use super::ledger::{EntryDraft, LockedAccount};
+use crate::auth::Unattended;
 use crate::db::Tx;
 use crate::db::entity::{self, credit_grant};
 use crate::events::Origin;
@@ -33,6 +34,7 @@ pub async fn open_trial(
 /// Starts a plan period in both accounts: the last period's remaining credits expire, and new ones are granted. `once`
 /// identifies the period: a repeated call changes nothing.
 pub async fn renew(
+    _: Unattended,
     tx: &mut Tx,
     workspace: WorkspaceId,
     plan: &Plan,

@@ -8,11 +8,13 @@ use serde_json::json;
 use super::dto::CreditEntry;
 use super::ledger::{EntryDraft, LockedAccount};
 use super::spending::used_before;
+use crate::auth::Unattended;
 use crate::db::Tx;
 use crate::events::Origin;
 
 /// Adds purchased credits. `once` identifies the purchase: a repeated call adds nothing.
 pub async fn purchase(
+    _: Unattended,
     tx: &mut Tx,
     workspace: WorkspaceId,
     origin: &Origin,

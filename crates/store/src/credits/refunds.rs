@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::dto::CreditEntry;
 use super::ledger::{EntryDraft, LockedAccount, day_of, first_of};
+use crate::auth::Unattended;
 use crate::db::Tx;
 use crate::db::entity::{self, credit_daily_stat, credit_entry};
 use crate::events::Origin;
@@ -16,6 +17,7 @@ use crate::events::Origin;
 /// Refunds spent credits, or part of them, to their original grants. For the operator only: otherwise a spender could
 /// use the product for free.
 pub async fn refund(
+    _: Unattended,
     tx: &mut Tx,
     id: CreditEntryId,
     credits: Option<u32>,

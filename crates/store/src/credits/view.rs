@@ -19,6 +19,7 @@ use crate::context::AppContext;
 use crate::csv;
 use crate::db::entity::{self, credit_daily_stat, credit_entry, credit_grant};
 use crate::db::rows;
+use crate::db::rows::page_of;
 
 /// The available credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,9 +149,8 @@ pub async fn page(
     before: Option<CreditEntryId>,
 ) -> Result<CreditsView, AppError> {
     let there = balance(ctx, principal).await?;
-    let mut lines = rows(ctx, principal, kind, before, PAGE + 1).await?;
-    let more = lines.len() as u64 > PAGE;
-    lines.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let lines = rows(ctx, principal, kind, before, PAGE + 1).await?;
+    let (lines, more) = page_of(lines, PAGE);
     let catalog = ctx.catalog();
     let now = Timestamp::now();
     let today = day_of(now);

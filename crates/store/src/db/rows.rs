@@ -39,6 +39,14 @@ pub async fn tuples_up_to<T: TryGetableMany>(
     .await
 }
 
+/// The page out of up to one row more than it holds, and whether another page follows: that shows without counting.
+pub fn page_of<T>(mut rows: Vec<T>, limit: u64) -> (Vec<T>, bool) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, more)
+}
+
 async fn readable<T>(
     limit: u64,
     mut query: SelectStatement,

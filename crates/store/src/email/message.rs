@@ -1,3 +1,5 @@
+use domain::escape_html;
+
 use super::plain::plain;
 
 /// Longest subject, in characters.
@@ -62,20 +64,23 @@ impl EmailMessage {
     pub fn html(&self) -> String {
         let mut body = String::new();
         for paragraph in &self.paragraphs {
-            body += &format!("<p style=\"margin:0 0 16px\">{}</p>\n", escape(paragraph));
+            body += &format!(
+                "<p style=\"margin:0 0 16px\">{}</p>\n",
+                escape_html(paragraph)
+            );
         }
         if let Some((label, url)) = &self.button {
             body += &format!(
                 "<p style=\"margin:24px 0\"><a href=\"{}\" style=\"display:inline-block;padding:10px 18px;\
                  border-radius:8px;background:#2f5bd7;color:#ffffff;text-decoration:none;font-weight:600\">{}</a></p>\n",
-                escape(url),
-                escape(label)
+                escape_html(url),
+                escape_html(label)
             );
         }
         for footnote in &self.footnotes {
             body += &format!(
                 "<p style=\"margin:16px 0 0;color:#666a73;font-size:13px\">{}</p>\n",
-                escape(footnote)
+                escape_html(footnote)
             );
         }
         format!(
@@ -84,24 +89,9 @@ impl EmailMessage {
              font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif\">\n\
              <div style=\"max-width:520px;margin:0 auto;padding:28px;border-radius:12px;background:#ffffff\">\n\
              {body}</div></body></html>\n",
-            escape(&self.subject())
+            escape_html(&self.subject())
         )
     }
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

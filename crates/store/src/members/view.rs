@@ -9,6 +9,7 @@ use super::search::find;
 use crate::auth::{Actor, Permit, can};
 use crate::context::AppContext;
 use crate::db::entity;
+use crate::db::rows::page_of;
 
 pub async fn view(
     ctx: &AppContext,
@@ -18,9 +19,8 @@ pub async fn view(
     after: Option<MembershipId>,
     before: Option<InvitationId>,
 ) -> Result<MembersView, AppError> {
-    let (mut rows, member_count) = find(ctx, actor, search, after, PAGE + 1).await?;
-    let more = rows.len() as u64 > PAGE;
-    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let (rows, member_count) = find(ctx, actor, search, after, PAGE + 1).await?;
+    let (rows, more) = page_of(rows, PAGE);
     let may_invite = actor.may(Permission::InviteMembers);
     let tally = if may_invite {
         invitations::tally(ctx, actor).await?

@@ -7,6 +7,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
+use super::reversals;
+use crate::auth::Unattended;
 use crate::billing::{invoices, subscriptions};
 use crate::credits;
 use crate::db::Tx;
@@ -15,8 +17,6 @@ use crate::events::{self, NewEvent, Origin};
 use crate::live::Invalidation;
 use crate::payments::provider::PaymentOutcome;
 use crate::payments::purpose;
-
-use super::reversals;
 
 /// Whether the new status advances the old one. `paid` is terminal and follows any other status.
 fn goes_on(from: PaymentStatus, to: PaymentStatus) -> bool {
@@ -110,7 +110,15 @@ async fn fulfil(
     match purpose {
         PaymentPurpose::Credits { credits } | PaymentPurpose::TopUp { credits } => {
             let (once, origin) = (payment.id.to_string(), by(payment, &purpose));
-            credits::purchase(tx, payment.workspace_id, &origin, credits, &once).await?;
+            credits::purchase(
+                Unattended::Provider,
+                tx,
+                payment.workspace_id,
+                &origin,
+                credits,
+                &once,
+            )
+            .await?;
         }
         PaymentPurpose::Subscribe { terms, balance, .. } => {
             subscriptions::subscribed(tx, catalog, payment, (&terms, balance), now).await?;

@@ -4,14 +4,15 @@ use domain::payments::{PaymentStatus, ReversalKind, ReversalStatus};
 use domain::{AppError, Money, PaymentId};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
+use super::reversals;
+use crate::auth::Unattended;
 use crate::context::AppContext;
 use crate::db::entity::{self, payment, payment_reversal};
 use crate::payments::provider::{Refunded, Reversal};
 
-use super::reversals;
-
 /// Refunds part of a payment or its remainder. For the operator only. Returns the refunded amount.
 pub async fn refund(
+    _: Unattended,
     ctx: &AppContext,
     id: PaymentId,
     amount: Option<Money>,

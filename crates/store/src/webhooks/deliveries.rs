@@ -18,6 +18,7 @@ use crate::auth::{Permit, Principal, ReadPermit, Sensitive, can};
 use crate::context::AppContext;
 use crate::db::entity::delivery::{self, Column};
 use crate::db::entity::{delivery_attempt, webhook};
+use crate::db::rows::page_of;
 use crate::db::{Tx, entity, rows};
 
 /// The maximum number of pending test deliveries of a webhook.
@@ -75,10 +76,9 @@ pub(super) async fn page(
     if let Some(before) = wanted.before {
         query = query.filter(Column::Id.lt(before));
     }
-    let mut rows: Vec<delivery::Model> =
+    let rows: Vec<delivery::Model> =
         rows::up_to(limit + 1, query.into_query(), ctx.db().read()).await?;
-    let more = rows.len() as u64 > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let (rows, more) = page_of(rows, limit);
     let next = rows.last().filter(|_| more).map(|row| row.id);
     Ok((rows, next))
 }

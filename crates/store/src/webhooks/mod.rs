@@ -27,9 +27,10 @@ use sea_orm::{
 use serde_json::json;
 
 use self::find::{locked, of, row};
-use crate::auth::{Permit, Principal, ReadPermit, Sensitive, can, sessions};
+use crate::auth::{Permit, Principal, ReadPermit, Sensitive, Unattended, can, sessions};
 use crate::context::AppContext;
 use crate::db::entity::webhook::{self, Column};
+use crate::db::rows::page_of;
 use crate::db::{Tx, entity, rows};
 use crate::events::{self, NewEvent, Origin};
 use crate::webhooks::dto::{
@@ -50,10 +51,9 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(Column::Id.gt(after));
     }
-    let mut rows: Vec<webhook::Model> =
+    let rows: Vec<webhook::Model> =
         rows::up_to(limit + 1, query.into_query(), ctx.db().read()).await?;
-    let more = rows.len() as u64 > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let (rows, more) = page_of(rows, limit);
     let next = rows.last().filter(|_| more).map(|row| row.id);
     Ok((rows.iter().map(Webhook::from).collect(), next))
 }
@@ -300,7 +300,12 @@ async fn set_status(
 
 /// Disables a webhook after repeated failures, or because its endpoint returned 410 Gone. The event notifies owners and
 /// admins.
-pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str) -> Result<(), AppError> {
+pub async fn disable(
+    _: Unattended,
+    tx: &mut Tx,
+    id: WebhookId,
+    reason: &str,
+) -> Result<(), AppError> {
     let row = entity::Webhook::find_by_id(id)
         .lock_exclusive()
         .one(tx)

@@ -8,7 +8,7 @@ use domain::{AppError, CreditEntryId, CreditHoldId, Timestamp, days, hours, minu
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder};
-use store::auth::Principal;
+use store::auth::{Principal, Unattended};
 use store::credits::dto::Use;
 use store::credits::verify::verify;
 use store::credits::{self, holds};
@@ -235,9 +235,16 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
             }
             Step::Buy(credits) => {
                 let once = format!("payment {index}");
-                credits::purchase(&mut tx, acme, &Origin::system(), credits, &once)
-                    .await
-                    .unwrap();
+                credits::purchase(
+                    Unattended::Provider,
+                    &mut tx,
+                    acme,
+                    &Origin::system(),
+                    credits,
+                    &once,
+                )
+                .await
+                .unwrap();
                 model.bought.push(Bought {
                     grant: model.grants.len(),
                     once,
@@ -253,9 +260,16 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
             Step::Renew { plan, days: length } => {
                 let plan = &catalog.plans[plan];
                 let until = Timestamp::now().after(days(length));
-                credits::renew(&mut tx, acme, plan, until, &format!("period {index}"))
-                    .await
-                    .unwrap();
+                credits::renew(
+                    Unattended::Worker,
+                    &mut tx,
+                    acme,
+                    plan,
+                    until,
+                    &format!("period {index}"),
+                )
+                .await
+                .unwrap();
                 for grant in model.grants.iter_mut().filter(|grant| grant.plan) {
                     (grant.left, grant.ends) = (0, Some(0));
                 }
@@ -318,7 +332,7 @@ async fn run(env: &TestEnv, mia: &Principal, steps: &[Step]) -> Result<(), TestC
                 let whole: i64 = spend.parts.iter().map(|(_, part)| part).sum();
                 let wanted = part(whole, percent);
                 let credits = u32::try_from(wanted).ok();
-                let done = credits::refund(&mut tx, spend.id, credits).await;
+                let done = credits::refund(Unattended::Operator, &mut tx, spend.id, credits).await;
                 let fits = spend.refunded + wanted <= whole;
                 prop_assert_eq!(fits, done.is_ok(), "{:?}: {:?}", step, done);
                 if fits {

@@ -20,6 +20,7 @@ use store::webhooks::attempt::AttemptResult;
 use store::webhooks::signing;
 
 use super::connector::{ConnectError, PublicOnlyConnector, Resolve};
+use crate::tls;
 
 /// From name resolution to the last byte read.
 pub const DEADLINE: Duration = Duration::from_secs(15);
@@ -56,17 +57,8 @@ impl WebhookClient {
     }
 
     pub fn with_deadline(resolver: Arc<dyn Resolve>, policy: Policy, deadline: Duration) -> Self {
-        let roots = rustls::RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring knows TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls::client_config())
             .https_or_http()
             .enable_http1()
             .enable_http2()

@@ -8,6 +8,7 @@ use domain::credits::EntryKind;
 use domain::payments::{PaymentPurpose, PaymentStatus};
 use domain::{Money, Timestamp, minutes};
 use serde_json::json;
+use store::auth::Unattended;
 use store::db::entity::{self, event as events};
 use store::db::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use store::settlement;
@@ -113,8 +114,8 @@ both! {
         let (id, url) = buy(server, &adam).await;
         tell(server, &stand_in.pay(&url, GOOD).await).await;
         let cents = |cents| Some(Money::from_cents(cents));
-        assert!(settlement::refund(&server.ctx, id, cents(2901)).await.is_err(), "more than was paid");
-        let part = settlement::refund(&server.ctx, id, cents(1450)).await.unwrap();
+        assert!(settlement::refund(Unattended::Operator, &server.ctx, id, cents(2901)).await.is_err(), "more than was paid");
+        let part = settlement::refund(Unattended::Operator, &server.ctx, id, cents(1450)).await.unwrap();
         assert_eq!(part, Money::from_cents(1450));
         let charge = |refunded: i64| event("charge.refunded", &json!({
             "object": "charge", "amount": 2900, "amount_refunded": refunded, "metadata": {"payment": id},
@@ -128,7 +129,7 @@ both! {
         assert_eq!(tell(server, &charge(2900)).await, StatusCode::OK);
         assert_eq!(tell(server, &charge(2000)).await, StatusCode::OK);
         assert_eq!(lines(server, id).await[1..], [(EntryKind::Refund, -500), (EntryKind::Refund, -500)]);
-        assert!(settlement::refund(&server.ctx, id, None).await.is_err(), "nothing is left to pay back");
+        assert!(settlement::refund(Unattended::Operator, &server.ctx, id, None).await.is_err(), "nothing is left to pay back");
         let told = entity::Event::find()
             .filter(events::Column::EventType.eq(EventType::BillingPaymentRefunded))
             .count(server.ctx.db().read())

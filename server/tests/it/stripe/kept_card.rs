@@ -7,7 +7,7 @@ use domain::credits::{EntryKind, TopUp};
 use domain::subscriptions::SubscriptionStatus;
 use domain::{AppError, Money, Timestamp, WorkspaceId, minutes};
 use serde_json::Value;
-use store::auth::Principal;
+use store::auth::{Principal, Unattended};
 use store::billing::{self, Chosen};
 use store::credits::top_up;
 use store::db::entity;
@@ -94,7 +94,7 @@ both! {
         let paid = last(server, greta.workspace()).await;
         assert_eq!(lines(server, paid.id).await, [(EntryKind::Purchase, 1000)]);
         // Paid back, it is found without a page.
-        settlement::refund(&server.ctx, paid.id, None).await.unwrap();
+        settlement::refund(Unattended::Operator, &server.ctx, paid.id, None).await.unwrap();
         assert_eq!(lines(server, paid.id).await[1..], [(EntryKind::Refund, -1000)]);
         adds_up(server).await;
     }

@@ -6,6 +6,7 @@ use domain::{AppError, Money, Timestamp};
 
 use super::changes::note_change;
 use super::row::{locked, save};
+use crate::auth::Unattended;
 use crate::credits;
 use crate::db::Tx;
 use crate::db::entity::payment;
@@ -90,7 +91,7 @@ async fn activate_period(
     let (workspace, until) = (row.workspace_id, row.ends_at);
     save(tx, row).await?;
     match catalog.plan(&terms.plan) {
-        Some(plan) => credits::renew(tx, workspace, plan, until, once).await?,
+        Some(plan) => credits::renew(Unattended::Worker, tx, workspace, plan, until, once).await?,
         None => {
             tracing::error!(plan = terms.plan, %workspace, "paid for a plan that the catalogue does not have any more");
         }

@@ -14,6 +14,7 @@ use crate::auth::links::{self, LinkChannel};
 use crate::auth::{Actor, Sensitive};
 use crate::context::AppContext;
 use crate::db::entity::invitation::Column;
+use crate::db::rows::page_of;
 use crate::db::{entity, rows};
 
 fn of_status(actor: &Actor, status: Status) -> Condition {
@@ -106,10 +107,9 @@ pub async fn list(
     }
     let fresh = actor.person().is_fresh();
     let may_copy = |role: Role| fresh || !Sensitive::is_grant(None, role);
-    let mut rows: Vec<SentInvitation> =
+    let rows: Vec<SentInvitation> =
         rows::up_to(PAGE + 1, query.into_query(), ctx.db().read()).await?;
-    let more = rows.len() as u64 > PAGE;
-    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let (rows, more) = page_of(rows, PAGE);
     let next = rows.last().filter(|_| more).map(|row| row.invitation.id);
     let rows = rows
         .into_iter()

@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::leased::Attempted;
 use super::statements::each;
+use crate::auth::Unattended;
 use crate::db::{Tx, entity};
 use crate::webhooks;
 use crate::webhooks::attempt::AttemptResult;
@@ -97,14 +98,20 @@ pub(super) async fn record_health(
                 .failing_since
                 .is_some_and(|since| now.since(since) >= GIVE_UP_AFTER);
         if verdicts[&row.id].gone {
-            webhooks::disable(tx, row.id, "The endpoint returned 410 Gone").await?;
+            webhooks::disable(
+                Unattended::Worker,
+                tx,
+                row.id,
+                "The endpoint returned 410 Gone",
+            )
+            .await?;
         } else if hopeless {
             let reason = format!(
                 "All {} attempts in the last {} days failed",
                 row.failures,
                 now.since(row.failing_since.unwrap_or(now)).as_secs() / 86_400
             );
-            webhooks::disable(tx, row.id, &reason).await?;
+            webhooks::disable(Unattended::Worker, tx, row.id, &reason).await?;
         }
     }
     Ok(rows.iter().map(|row| (row.id, health(row))).collect())

@@ -6,7 +6,7 @@ use domain::{AppError, Money, PaymentId, Timestamp, WorkspaceId, hours};
 use proptest::prelude::*;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
-use store::auth::Actor;
+use store::auth::{Actor, Unattended};
 use store::billing::{self, Chosen, subscriptions};
 use store::credits::verify::verify;
 use store::db::entity::{self, payment, subscription};
@@ -131,7 +131,13 @@ async fn reverse(env: &TestEnv, model: &mut Model, id: WorkspaceId, step: &Step,
         Step::Refund { percent, .. } if payment % 2 == 0 => {
             let cents = Ord::max(there.left() * percent / 100, 1);
             let fits = cents <= there.left();
-            let done = settlement::refund(&env.ctx, real, Some(Money::from_cents(cents))).await;
+            let done = settlement::refund(
+                Unattended::Operator,
+                &env.ctx,
+                real,
+                Some(Money::from_cents(cents)),
+            )
+            .await;
             assert_eq!(fits, done.is_ok(), "{done:?}");
             if fits {
                 model.change(payment, |paid| paid.refunded += cents);

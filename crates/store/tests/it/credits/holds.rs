@@ -3,6 +3,7 @@
 use domain::credits::{EntryKind, HoldStatus};
 use domain::{AppError, minutes};
 use sea_orm::EntityTrait;
+use store::auth::Unattended;
 use store::credits::{self, holds};
 use store::db::entity;
 
@@ -69,7 +70,7 @@ both! {
         let spent = spend(env, &mia, &uses("analyze_and_suggest", 20), None).await.unwrap();
         let refund = async |credits| {
             let mut tx = env.ctx.db().begin().await.unwrap();
-            let entry = credits::refund(&mut tx, spent.id, credits).await?;
+            let entry = credits::refund(Unattended::Operator, &mut tx, spent.id, credits).await?;
             tx.commit().await.unwrap();
             Ok::<_, AppError>(entry)
         };
@@ -82,7 +83,7 @@ both! {
         let row = entity::CreditEntry::find_by_id(spent.id).one(env.ctx.db().read()).await.unwrap().unwrap();
         assert_eq!((row.kind, row.amount), (EntryKind::Spend, -100), "the line itself stays");
         let mut tx = env.ctx.db().begin().await.unwrap();
-        assert_eq!(credits::refund(&mut tx, part.id, None).await, Err(AppError::NotFound), "only what was spent");
+        assert_eq!(credits::refund(Unattended::Operator, &mut tx, part.id, None).await, Err(AppError::NotFound), "only what was spent");
         drop(tx);
         adds_up(env).await;
     }

@@ -9,7 +9,7 @@ use domain::credits::EntryKind;
 use domain::{AppError, Permission, Timestamp, WorkspaceId, days, hours};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder};
-use store::auth::Principal;
+use store::auth::{Principal, Unattended};
 use store::credits;
 use store::credits::dto::{CreditEntry, Use};
 use store::credits::verify::verify;
@@ -49,9 +49,16 @@ async fn spend(
 async fn buy(env: &TestEnv, workspace: WorkspaceId, credits: u32, once: &str) -> CreditEntry {
     let mut tx = env.ctx.db().begin().await.unwrap();
     let origin = Origin::system();
-    let entry = credits::purchase(&mut tx, workspace, &origin, credits, once)
-        .await
-        .unwrap();
+    let entry = credits::purchase(
+        Unattended::Provider,
+        &mut tx,
+        workspace,
+        &origin,
+        credits,
+        once,
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     entry
 }
@@ -224,7 +231,7 @@ both! {
         let catalog = Catalog::built_in();
         for _ in 0..3 {
             let mut tx = env.ctx.db().begin().await.unwrap();
-            credits::renew(&mut tx, acme, catalog.plan("max").unwrap(), until, "period 5").await.unwrap();
+            credits::renew(Unattended::Worker, &mut tx, acme, catalog.plan("max").unwrap(), until, "period 5").await.unwrap();
             tx.commit().await.unwrap();
         }
         let after = balance(env, &olivia).await;

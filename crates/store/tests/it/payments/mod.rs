@@ -9,7 +9,7 @@ use domain::payments::{Choice, PaymentPurpose, PaymentStatus};
 use domain::{AppError, Money, PaymentId, Permission, Secret, Timestamp, days, minutes};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
-use store::auth::{Actor, Principal};
+use store::auth::{Actor, Principal, Unattended};
 use store::credits::dto::Use;
 use store::credits::verify::verify;
 use store::credits::view;
@@ -115,7 +115,7 @@ both! {
     async fn what_is_paid_back_takes_back_what_is_not_spent(env) {
         let adam = env.actor(ADAM, "acme").await;
         let (id, checkout) = begin(env, &adam).await;
-        assert!(settlement::refund(&env.ctx, id, None).await.is_err(), "nothing is paid yet");
+        assert!(settlement::refund(Unattended::Operator, &env.ctx, id, None).await.is_err(), "nothing is paid yet");
         simulated_events::choose(&env.ctx, &checkout, Choice::Pay).await.unwrap();
         // The plan's credits go first, then older purchases: of these 1,000 all but 300 are used.
         let principal = Principal::from(adam.clone());
@@ -124,7 +124,7 @@ both! {
         let wanted = Use::new(env.ctx.catalog(), "quick_answer", Some(u32::try_from(there - 300).unwrap()), None);
         ledger::spend(&mut tx, &principal.permit().unwrap(), &wanted.unwrap(), None).await.unwrap();
         tx.commit().await.unwrap();
-        let half = settlement::refund(&env.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
+        let half = settlement::refund(Unattended::Operator, &env.ctx, id, Some(Money::from_cents(1450))).await.unwrap();
         assert_eq!(half, Money::from_cents(1450));
         let left = async || view::balance(&env.ctx, &principal.permit().unwrap()).await.unwrap().total();
         assert_eq!(left().await, 0, "500 were due, and 300 are there");
@@ -133,9 +133,9 @@ both! {
         }
         assert_eq!(payment(env, id).await.refunded, half);
         assert_eq!(env.events(EventType::BillingPaymentRefunded).await, 1, "told by the answer and by the event");
-        let more = settlement::refund(&env.ctx, id, Some(Money::from_cents(1451))).await;
+        let more = settlement::refund(Unattended::Operator, &env.ctx, id, Some(Money::from_cents(1451))).await;
         assert!(matches!(more, Err(AppError::Conflict(_))), "{more:?}");
-        settlement::refund(&env.ctx, id, None).await.unwrap();
+        settlement::refund(Unattended::Operator, &env.ctx, id, None).await.unwrap();
         assert_eq!((payment(env, id).await.refunded, left().await), (PRICE, 0));
         adds_up(env).await;
     }

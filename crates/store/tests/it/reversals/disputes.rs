@@ -6,6 +6,7 @@ use domain::payments::Choice;
 use domain::subscriptions::SubscriptionStatus;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
+use store::auth::Unattended;
 use store::billing::{self, Chosen};
 use store::db::entity::{self, payment};
 use store::settlement;
@@ -37,7 +38,7 @@ both! {
         assert_eq!(told(env).await, (before.0 + 1, before.1));
         let view = billing::view(&env.ctx, &greta.permit_read().unwrap(), None).await.unwrap();
         assert_eq!((view.payments[0].disputed.cents(), view.payments[0].refunded.cents()), (4900, 0));
-        assert!(settlement::refund(&env.ctx, payment, None).await.is_err(), "it is gone already");
+        assert!(settlement::refund(Unattended::Operator, &env.ctx, payment, None).await.is_err(), "it is gone already");
         for _ in 0..2 {
             tell(env, "charge.dispute.closed", &object("won")).await;
             tell(env, "charge.dispute.funds_reinstated", &object("won")).await;

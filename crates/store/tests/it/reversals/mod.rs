@@ -12,7 +12,7 @@ use domain::{Money, PaymentId, Timestamp, WorkspaceId, days};
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
-use store::auth::Actor;
+use store::auth::{Actor, Unattended};
 use store::billing::{self, Chosen, subscriptions};
 use store::credits::verify::verify;
 use store::db::entity::{self, payment};
@@ -64,7 +64,9 @@ async fn balance(env: &TestEnv, workspace: WorkspaceId) -> i64 {
 
 async fn give_back(env: &TestEnv, payment: PaymentId, cents: Option<i64>) -> i64 {
     let amount = cents.map(Money::from_cents);
-    let gone = settlement::refund(&env.ctx, payment, amount).await.unwrap();
+    let gone = settlement::refund(Unattended::Operator, &env.ctx, payment, amount)
+        .await
+        .unwrap();
     simulated_events::deliver_events(&env.ctx, Timestamp::now())
         .await
         .unwrap();
@@ -129,7 +131,7 @@ both! {
             give_back(env, payment, part).await;
             assert_eq!(balance(env, id).await, -owed);
         }
-        assert!(settlement::refund(&env.ctx, payment, None).await.is_err(), "nothing is left of it");
+        assert!(settlement::refund(Unattended::Operator, &env.ctx, payment, None).await.is_err(), "nothing is left of it");
         let running = row(env, id).await;
         assert!(running.is_running(Timestamp::now()), "what runs runs on");
         let view = billing::view(&env.ctx, &greta.permit_read().unwrap(), Some(terms("scale", false))).await.unwrap();

@@ -4,7 +4,7 @@ use domain::credits::TopUp;
 use domain::payments::{Choice, PaymentPurpose};
 use domain::{Money, PaymentId, Timestamp, minutes};
 use serde_json::{Value, json};
-use store::auth::{Actor, Principal};
+use store::auth::{Actor, Principal, Unattended};
 use store::credits::dto::Use;
 use store::credits::{top_up, view};
 use store::settlement::simulated_events;
@@ -166,6 +166,6 @@ both! {
 }
 
 async fn give_back_fails(env: &TestEnv, payment: PaymentId) {
-    let refused = settlement::refund(&env.ctx, payment, None).await;
+    let refused = settlement::refund(Unattended::Operator, &env.ctx, payment, None).await;
     assert!(refused.is_err(), "nothing is left of it: {refused:?}");
 }
