@@ -52,7 +52,8 @@ struct Inner {
     events_pending: Count,
     emails_pending: Count,
     streams: Count,
-    memory: Count,
+    /// Nothing where the system does not report it.
+    memory: Option<Count>,
 }
 
 /// The current number of something; cheap to clone.
@@ -131,7 +132,8 @@ impl Default for Metrics {
                 "wheelhouse_live_streams",
                 "Open pages that listen for changes",
             ),
-            memory: gauge("process_resident_memory_bytes", "Memory in use"),
+            memory: resident_bytes()
+                .map(|_| gauge("process_resident_memory_bytes", "Memory in use")),
             registry,
         }))
     }
@@ -166,7 +168,9 @@ impl Metrics {
         self.0.events_pending.set(now.events_pending);
         self.0.emails_pending.set(now.emails_pending);
         self.0.streams.set(now.streams);
-        self.0.memory.set(resident_bytes().unwrap_or_default());
+        if let (Some(memory), Some(bytes)) = (&self.0.memory, resident_bytes()) {
+            memory.set(bytes);
+        }
         let mut text = String::new();
         encode(&mut text, &self.0.registry).expect("a string takes any text");
         text

@@ -1,29 +1,15 @@
-//! What every change of a key does: it checks the permission under the workspace's lock, finds the key, and records an
-//! event.
+//! What every change of a key needs: finding the key, whether it works, and its event.
 
 use domain::catalog::EventType;
-use domain::{ApiKeyId, AppError, Permission, Timestamp};
+use domain::{ApiKeyId, AppError, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
-use crate::auth::{Actor, Permit, RequestInfo, can, sessions};
-use crate::context::AppContext;
+use crate::auth::{Actor, RequestInfo};
 use crate::db::entity::api_key::{Column, Model};
 use crate::db::{Tx, entity};
 use crate::events::{self, NewEvent};
-
-/// Begins a change to the workspace's keys: one at a time, with the permission checked under the lock.
-pub(super) async fn begin(
-    ctx: &AppContext,
-    actor: &Permit<can::ManageApiKeys>,
-) -> Result<(Tx, Actor), AppError> {
-    let tx = ctx.db().begin().await?;
-    sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = sessions::reload_actor(&tx, actor).await?;
-    actor.require(Permission::ManageApiKeys)?;
-    Ok((tx, actor))
-}
 
 /// A key of this workspace.
 pub(super) async fn find(tx: &Tx, actor: &Actor, id: ApiKeyId) -> Result<Model, AppError> {

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use serde_json::json;
 
-use super::change::{begin, record};
+use super::change::record;
 use crate::auth::key_token::KeyToken;
-use crate::auth::{Actor, Permit, RequestInfo, can, sessions};
+use crate::auth::{Actor, Permit, RequestInfo, begin_change, can, sessions};
 use crate::context::AppContext;
 use crate::db::entity::api_key::{ActiveModel, Column};
 use crate::db::{Tx, entity};
@@ -26,7 +26,7 @@ pub async fn create(
 ) -> Result<FormSuccess, AppError> {
     actor.person().require_confirmed()?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     if let Some(scope) = wish
         .scopes
         .iter()

@@ -6,10 +6,10 @@ use domain::{ApiKeyId, AppError, Name, Timestamp};
 use sea_orm::sea_query::Expr;
 use serde_json::json;
 
-use super::change::{begin, change, find, must_work, record};
+use super::change::{change, find, must_work, record};
 use crate::auth::api_keys::read_scopes;
 use crate::auth::key_changes::KeyChange;
-use crate::auth::{Permit, RequestInfo, can};
+use crate::auth::{Permit, RequestInfo, begin_change, can};
 use crate::context::AppContext;
 use crate::db::entity::api_key::Column;
 
@@ -20,7 +20,7 @@ pub async fn rename(
     id: ApiKeyId,
     name: Name,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     must_work(&key, Timestamp::now())?;
     if key.name == name.as_str() {
@@ -46,7 +46,7 @@ pub async fn narrow(
     id: ApiKeyId,
     keep: Vec<Scope>,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     must_work(&key, Timestamp::now())?;
     let had = read_scopes(key.scopes);

@@ -6,9 +6,9 @@ use domain::{ApiKeyId, AppError, Timestamp};
 use sea_orm::sea_query::Expr;
 use serde_json::json;
 
-use super::change::{begin, change, find, record};
+use super::change::{change, find, record};
 use crate::auth::key_changes::KeyChange;
-use crate::auth::{Permit, RequestInfo, can};
+use crate::auth::{Permit, RequestInfo, begin_change, can};
 use crate::context::AppContext;
 use crate::db::entity::api_key::Column;
 
@@ -20,7 +20,7 @@ pub async fn revoke(
     id: ApiKeyId,
     typed_name: &str,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let key = find(&tx, &actor, id).await?;
     if key.revoked_at.is_some() {
         return Err(AppError::Conflict(

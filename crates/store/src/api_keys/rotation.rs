@@ -8,11 +8,11 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, Set};
 use serde_json::json;
 
-use super::change::{begin, change, find, must_work, record};
+use super::change::{change, find, must_work, record};
 use super::create::blank;
 use crate::auth::key_changes::KeyChange;
 use crate::auth::key_token::KeyToken;
-use crate::auth::{Permit, RequestInfo, can, sessions};
+use crate::auth::{Permit, RequestInfo, begin_change, can, sessions};
 use crate::context::AppContext;
 use crate::db::entity::api_key::{ActiveModel, Column};
 
@@ -27,7 +27,7 @@ pub async fn rotate(
 ) -> Result<FormSuccess, AppError> {
     actor.person().require_confirmed()?;
     sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let old = find(&tx, &actor, id).await?;
     let now = Timestamp::now();
     must_work(&old, now)?;
@@ -75,7 +75,7 @@ pub async fn finish_rotation(
     actor: &Permit<can::ManageApiKeys>,
     id: ApiKeyId,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let old = find(&tx, &actor, id).await?;
     let now = Timestamp::now();
     must_work(&old, now)?;

@@ -10,6 +10,7 @@ pub mod sessions;
 
 mod actor;
 mod caller;
+mod change;
 pub(crate) mod key;
 mod networks;
 mod permit;
@@ -20,6 +21,7 @@ mod sensitive;
 
 pub use actor::{Actor, SESSION_LIFE, SignedInUser};
 pub use caller::{Caller, Seen};
+pub use change::begin_change;
 pub use key::{ApiKeyInfo, ApiKeyPrincipal, Principal};
 pub use permit::{Granted, Permit, ReadPermit, Unattended, can};
 pub use request::RequestInfo;

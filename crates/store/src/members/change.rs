@@ -1,11 +1,9 @@
-//! What every change of a member does: it checks the permission under the workspace's lock, finds the member, and keeps
-//! an owner.
+//! What every change of a member needs: finding the member, and keeping an owner.
 
-use domain::{AppError, MembershipId, Permission, Role};
+use domain::{AppError, MembershipId, Role};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
-use crate::auth::{Actor, Permit, can, sessions};
-use crate::context::AppContext;
+use crate::auth::Actor;
 use crate::db::entity::membership::Column;
 use crate::db::{Tx, entity};
 
@@ -40,16 +38,4 @@ pub(super) async fn keep_an_owner(tx: &Tx, actor: &Actor, losing: Role) -> Resul
         ));
     }
     Ok(())
-}
-
-/// Begins a change to the members: one at a time, and by someone who still has permission.
-pub(super) async fn begin(
-    ctx: &AppContext,
-    actor: &Permit<can::ManageMembers>,
-) -> Result<(Tx, Actor), AppError> {
-    let tx = ctx.db().begin().await?;
-    sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = sessions::reload_actor(&tx, actor).await?;
-    actor.require(Permission::ManageMembers)?;
-    Ok((tx, actor))
 }

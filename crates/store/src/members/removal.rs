@@ -7,9 +7,9 @@ use domain::{AppError, EventId, MembershipId, Permission, Role, Timestamp, Topic
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde_json::json;
 
-use super::change::{begin, find_member, keep_an_owner};
+use super::change::{find_member, keep_an_owner};
 use crate::activity;
-use crate::auth::{Actor, Permit, Sensitive, can};
+use crate::auth::{Actor, Permit, Sensitive, begin_change, can};
 use crate::billing::seats;
 use crate::context::AppContext;
 use crate::db::{Tx, entity, is_unique_violation};
@@ -21,7 +21,7 @@ pub async fn remove(
     actor: &Permit<can::ManageMembers>,
     member: MembershipId,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let (member, user) = find_member(&tx, &actor, member).await?;
     if member.id == actor.membership() {
         return Err(AppError::Conflict(
@@ -92,7 +92,7 @@ pub async fn undo_remove(
     actor: &Permit<can::ManageMembers>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let undone = activity::undoable(&tx, &actor, event, EventType::MemberRemoved, UNDO)
         .await?
         .data;

@@ -8,9 +8,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 
-use super::change::{begin, find_member, keep_an_owner};
+use super::change::{find_member, keep_an_owner};
 use crate::activity;
-use crate::auth::{Actor, Permit, RequestInfo, Sensitive, can, sessions};
+use crate::auth::{Actor, Permit, RequestInfo, Sensitive, begin_change, can, sessions};
 use crate::context::AppContext;
 use crate::db::entity::membership::Column;
 use crate::db::{Tx, entity};
@@ -43,7 +43,7 @@ pub async fn change_role(
     if from != role && Sensitive::is_grant(Some(from), role) {
         sessions::confirm_identity(ctx, info, actor.person(), current_password).await?;
     }
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let (name, event) = set_role(&mut tx, &actor, member, role).await?;
     tx.commit().await?;
     let done = FormSuccess::with_message(format!("{name} is now {}", role.with_article()));
@@ -90,7 +90,7 @@ pub async fn undo_change_role(
     actor: &Permit<can::ManageMembers>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let undone = activity::undoable(&tx, &actor, event, EventType::MemberRoleChanged, UNDO)
         .await?
         .data;

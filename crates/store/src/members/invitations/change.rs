@@ -1,11 +1,10 @@
-//! What every change of an invitation does: it checks the permission under the workspace's lock, and records an event.
+//! What every change of an invitation needs: a fresh sign-in for some roles, and its event.
 
 use domain::catalog::EventType;
-use domain::{AppError, EventId, Permission, Role};
+use domain::{AppError, EventId, Role};
 use serde_json::json;
 
-use crate::auth::{Actor, Permit, Sensitive, can, sessions};
-use crate::context::AppContext;
+use crate::auth::{Actor, Sensitive};
 use crate::db::{Tx, entity};
 use crate::events::{self, NewEvent};
 
@@ -15,18 +14,6 @@ pub(super) fn require_fresh_for(actor: &Actor, role: Role) -> Result<(), AppErro
         actor.person().require_fresh(Sensitive::GrantRole)?;
     }
     Ok(())
-}
-
-/// Begins a change of an invitation: one at a time with acceptances, and by someone who may still make it.
-pub(super) async fn begin(
-    ctx: &AppContext,
-    actor: &Permit<can::InviteMembers>,
-) -> Result<(Tx, Actor), AppError> {
-    let tx = ctx.db().begin().await?;
-    sessions::lock_workspace(&tx, actor.workspace()).await?;
-    let actor = sessions::reload_actor(&tx, actor).await?;
-    actor.require(Permission::InviteMembers)?;
-    Ok((tx, actor))
 }
 
 pub(super) async fn record_event(

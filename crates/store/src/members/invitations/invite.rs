@@ -6,9 +6,9 @@ use domain::members::MAX_AT_ONCE;
 use domain::{AppError, Email, InvitationId, Permission, Role, Timestamp};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Set};
 
-use super::change::{begin, record_event, require_fresh_for};
+use super::change::{record_event, require_fresh_for};
 use super::sending::{renew, send};
-use crate::auth::{Actor, Permit, can};
+use crate::auth::{Actor, Permit, begin_change, can};
 use crate::billing::seats;
 use crate::context::AppContext;
 use crate::db::entity::invitation::Column;
@@ -105,7 +105,7 @@ async fn invite_one(
 ) -> Result<String, AppError> {
     ctx.limits()
         .invite(actor.person().id(), actor.workspace(), email)?;
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let actor = &actor;
     if !actor.role().may_grant(role) {
         return Err(AppError::Forbidden {

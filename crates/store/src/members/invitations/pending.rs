@@ -7,10 +7,10 @@ use domain::{AppError, EventId, InvitationId, Permission, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::change::{begin, record_event, require_fresh_for};
+use super::change::{record_event, require_fresh_for};
 use super::sending::renew;
 use crate::activity;
-use crate::auth::{Actor, Permit, can};
+use crate::auth::{Actor, Permit, begin_change, can};
 use crate::billing::seats;
 use crate::context::AppContext;
 use crate::db::entity::invitation::Column;
@@ -47,7 +47,7 @@ pub async fn resend(
     id: InvitationId,
 ) -> Result<FormSuccess, AppError> {
     actor.person().require_confirmed()?;
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
     require_fresh_for(actor, invitation.role)?;
@@ -71,7 +71,7 @@ pub async fn cancel(
     actor: &Permit<can::InviteMembers>,
     id: InvitationId,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let actor = &actor;
     let invitation = find_open(&tx, actor, id).await?;
     entity::Invitation::update_many()
@@ -92,7 +92,7 @@ pub async fn undo_cancel(
     actor: &Permit<can::InviteMembers>,
     event: EventId,
 ) -> Result<FormSuccess, AppError> {
-    let (mut tx, actor) = begin(ctx, actor).await?;
+    let (mut tx, actor) = begin_change(ctx, actor).await?;
     let actor = &actor;
     let undone =
         activity::undoable(&tx, actor, event, EventType::InvitationCancelled, UNDO).await?;
